@@ -1,0 +1,37 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both set the environment up first.
+PYTHON ?= python3
+VENV ?= .venv
+CORES ?= 2
+BIN := $(VENV)/bin
+# Two OpenMP threads that spin can be many times slower than one on a shared machine.
+export OMP_WAIT_POLICY ?= passive
+
+.PHONY: demo test lint keras clean
+
+$(VENV)/.ready: pyproject.toml envs/constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[workflow,dev]"
+	touch $@
+
+# All figures, tables and verdicts on synthetic data, under results/demo/; no network.
+demo: $(VENV)/.ready
+	$(BIN)/snakemake --cores $(CORES) --config scale=demo shard=report threads=1
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest -m "not keras"
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+	$(BIN)/python -m reprise check workflow/reports/*.yaml
+
+# The Keras reports' defaults against Keras itself (installs tensorflow-cpu).
+keras: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[workflow,dev,keras]"
+	$(BIN)/python -m pytest -m keras
+
+clean:
+	rm -rf results/demo

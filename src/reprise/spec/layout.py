@@ -1,0 +1,71 @@
+"""Where every file lies. The workflow and the command line ask here, so they cannot disagree."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths under the results folder for one scale; `data` overrides where data sets are kept."""
+
+    results: Path
+    scale: str
+    data: Path | None = None
+
+    @property
+    def root(self) -> Path:
+        """`results/` at full scale, `results/<scale>/` otherwise."""
+        return self.results if self.scale == "full" else self.results / self.scale
+
+    @property
+    def data_dir(self) -> Path:
+        """Real data is shared by the scales; the demo's synthetic stand-ins lie under `results/demo/`."""
+        if self.scale == "demo":
+            return self.root / "data"
+        return self.data or self.results / "data"
+
+    def dataset(self, name: str) -> Path:
+        """Folder of the decoded arrays."""
+        return self.data_dir / name
+
+    @property
+    def archives(self) -> Path:
+        return self.data_dir / "archives"
+
+    @property
+    def synthetic(self) -> Path:
+        """Folder of the archives that the project draws itself; the demo's mirror."""
+        return self.data_dir / "synthetic"
+
+    @property
+    def weights(self) -> Path:
+        """Folder of pretrained weights."""
+        return self.data_dir / "weights"
+
+    @property
+    def runs(self) -> Path:
+        """One folder per run hash, with results and while it trains its checkpoint: the cache, never deleted by the workflow."""
+        return self.root / "runs"
+
+    def trained(self, run: str) -> Path:
+        """The stamp that a run is trained: a copy of its run.json."""
+        return self.root / "trained" / f"{run}.json"
+
+    def evaluated(self, run: str) -> Path:
+        """The stamp that a run is evaluated: its final metrics."""
+        return self.root / "evaluated" / f"{run}.json"
+
+    def intermediate(self, slug: str, item: str, suffix: str) -> Path:
+        """What a figure or table needs from a room with torch: layer tables, sample images."""
+        return self.root / "intermediate" / slug / f"{item}{suffix}"
+
+    def figure(self, slug: str, figure: str) -> Path:
+        """Stem of a figure's files."""
+        return self.root / "figures" / slug / figure
+
+    def table(self, slug: str, table: str) -> Path:
+        """Stem of a table's files."""
+        return self.root / "tables" / slug / table
+
+    def statements(self, slug: str) -> Path:
+        return self.root / "statements" / f"{slug}.csv"

@@ -1,0 +1,210 @@
+"""The whole programme of work: what the workflow makes, from what, in which jobs. Plain data for the rules, no Snakemake here."""
+
+import hashlib
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reprise.errors import RepriseError
+from reprise.spec.check import nearest
+from reprise.spec.layout import Layout
+from reprise.spec.report import Report
+from reprise.spec.run import Run, canonical
+
+SUFFIXES = {"figures": (".png", ".svg", ".json"), "tables": (".csv", ".md", ".tex")}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The runs that one job trains, in one process on one device."""
+
+    name: str
+    slug: str
+    runs: Mapping[str, Run]
+
+    @property
+    def parents(self) -> list[str]:
+        """Runs of other shards whose weights these start from."""
+        return sorted({run.parent for run in self.runs.values() if run.parent and run.parent not in self.runs})
+
+    @property
+    def datasets(self) -> list[str]:
+        return sorted({run.spec["dataset"]["name"] for run in self.runs.values()})
+
+    @property
+    def weights(self) -> list[str]:
+        """Architectures whose pretrained weights are needed."""
+        models = [run.spec["model"] for run in self.runs.values()]
+        return sorted({model["arch"] for model in models if model.get("weights") == "imagenet"})
+
+
+class Programme:
+    """Reports, files and jobs for one configuration (see config.yaml for its keys)."""
+
+    def __init__(self, config: Mapping[str, Any], reports_dir: Path | str) -> None:
+        self.layout = Layout(Path(config["results"]), config["scale"], Path(config["data"]) if config.get("data") else None)
+        folder = Path(reports_dir)
+        present = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+        wanted = config.get("reports") or list(present)
+        skip: dict[str, list[str]] = {}
+        for entry in config.get("skip") or []:
+            slug, slash, experiment = entry.partition("/")
+            if slug not in present or not slash:
+                raise RepriseError(f"skip: {entry!r} is not report/experiment{nearest(slug, present)}")
+            skip.setdefault(slug, []).append(experiment)
+        self.options = shlex.join(
+            [
+                *("--scale", config["scale"], "--results", str(config["results"]), "--reports", str(folder)),
+                *(["--data", str(config["data"])] if config.get("data") else []),
+            ]
+        )
+        """Arguments that every verb of the command line is given."""
+        mirrors = config.get("mirror") or []
+        mirrors = [mirrors] if isinstance(mirrors, str) else mirrors
+        self.mirrors = shlex.join(["--mirror", *mirrors]) if mirrors else ""
+        self._skip = skip
+        self.reports: dict[str, Report] = {}
+        for slug in wanted:
+            if slug not in present:
+                raise RepriseError(f"no report {slug} in {folder}{nearest(slug, present)}")
+            self.reports[slug] = Report(present[slug], config["scale"], skip.get(slug, []))
+        self.shards = self._shards(whole_reports=config.get("shard", "experiment") == "report")
+        self._shard_of = {run: shard for shard in self.shards.values() for run in shard.runs}
+
+    def _shards(self, whole_reports: bool) -> dict[str, Shard]:
+        """One shard per experiment or per report, each run in the first that holds it.
+
+        Runs that start from another run's weights always stand apart, after those.
+        """
+        shards: dict[str, Shard] = {}
+        placed: set[str] = set()
+        for slug, report in self.reports.items():
+            groups: dict[str, dict[str, Run]] = {}
+            for identifier, run in report.runs().items():
+                if identifier in placed:
+                    continue
+                placed.add(identifier)
+                experiment = report.cell_of(identifier).experiment
+                name = slug if whole_reports and not run.parent else f"{slug}_{experiment}"
+                groups.setdefault(name, {})[identifier] = run
+            for name, runs in groups.items():
+                key = "".join(letter if letter.isalnum() else "_" for letter in name)
+                shards[key] = Shard(key, slug, runs)
+        return shards
+
+    # ---- targets ----
+
+    def items(self, section: str, slug: str) -> list[dict[str, Any]]:
+        """Figures or tables that can be made: those that need no skipped experiment."""
+        report = self.reports[slug]
+        items = report.figures if section == "figures" else report.tables
+        return [item for item in items if all(report.active(cell) for cell in report.needed(item))]
+
+    def targets(self, section: str, slugs: Sequence[str] | None = None) -> list[str]:
+        """Every file of `figures`, `tables` or `statements`."""
+        found = []
+        for slug in slugs or self.reports:
+            if section == "statements":
+                found += [str(self.layout.statements(slug)), str(self.layout.statements(slug).with_suffix(".md"))]
+                continue
+            place = self.layout.figure if section == "figures" else self.layout.table
+            for item in self.items(section, slug):
+                found += [f"{place(slug, item['id'])}{suffix}" for suffix in SUFFIXES[section]]
+        return found
+
+    def all_targets(self, slugs: Sequence[str] | None = None) -> list[str]:
+        """Everything of the reports: what is published, every run of their experiments, and the data sets' statistics."""
+        published = [target for section in ("figures", "tables", "statements") for target in self.targets(section, slugs)]
+        runs = {identifier: run for slug in slugs or self.reports for identifier, run in self.reports[slug].runs().items()}
+        datasets = sorted({run.spec["dataset"]["name"] for run in runs.values()})
+        return [
+            *published,
+            *(str(self.layout.evaluated(run)) for run in runs),
+            *(str(self.layout.dataset(name) / "statistics.json") for name in datasets),
+        ]
+
+    # ---- inputs and parameters of the rules ----
+
+    def archive_inputs(self, wildcards: Any) -> list[str]:
+        """The demo fetches from archives that the project draws first."""
+        return [str(self.layout.synthetic / f"{wildcards.dataset}.json")] if self.layout.scale == "demo" else []
+
+    def shard_inputs(self, name: str) -> list[str]:
+        shard = self.shards[name]
+        return [
+            *(str(self.layout.dataset(dataset) / "dataset.json") for dataset in shard.datasets),
+            *(str(self.layout.weights / f"{arch}.json") for arch in shard.weights),
+            *(str(self.layout.trained(parent)) for parent in shard.parents),
+        ]
+
+    def _stamps(self, slug: str, item: Mapping[str, Any]) -> list[str]:
+        report = self.reports[slug]
+        runs = report.runs([cell for cell in report.needed(item) if report.active(cell)])
+        return [str(path) for run in runs for path in (self.layout.trained(run), self.layout.evaluated(run))]
+
+    def item_inputs(self, section: str, slug: str, identifier: str) -> list[str]:
+        """Results of the runs that a figure or table draws, and its intermediate file."""
+        if slug not in self.reports:
+            raise RepriseError(f"no report {slug} in this configuration{nearest(slug, self.reports)}")
+        item = self.reports[slug].item(section, identifier)
+        found = self._stamps(slug, item)
+        if item["kind"] in INTERMEDIATES:
+            found.append(str(self.layout.intermediate(slug, identifier, INTERMEDIATES[item["kind"]])))
+        return found
+
+    def statement_inputs(self, slug: str) -> list[str]:
+        found = [stamp for item in self.reports[slug].statements for stamp in self._stamps(slug, item)]
+        return list(dict.fromkeys(found))
+
+    def skip_arguments(self, slug: str) -> str:
+        """Argument for the experiments of a report that the configuration leaves out."""
+        return shlex.join(["--skip", *self._skip[slug]]) if slug in self._skip else ""
+
+    def item_params(self, section: str, slug: str, identifier: str) -> str:
+        """Canonical JSON of all that decides how an item looks; Snakemake compares it, so key order never matters."""
+        report = self.reports[slug]
+        item = report.item(section, identifier)
+        return canonical({"item": item, "cells": {cell.name: list(cell.runs) for cell in report.needed(item)}, "scale": report.scale})
+
+    def statement_params(self, slug: str) -> str:
+        report = self.reports[slug]
+        cells = {cell.name: [report.active(cell), *cell.runs] for item in report.statements for cell in report.needed(item)}
+        return canonical({"statements": report.statements, "cells": cells, "scale": report.scale})
+
+    def layers_params(self, slug: str, identifier: str) -> str:
+        """Canonical JSON of the networks that a layer table describes."""
+        report = self.reports[slug]
+        networks = report.networks(report.item("tables", identifier)["networks"])
+        return canonical({name: [title, run.spec["model"], run.spec["dataset"]] for name, (title, run) in networks.items()})
+
+    def samples_inputs(self, slug: str, identifier: str) -> list[str]:
+        item = self.reports[slug].item("figures", identifier)
+        return [str(self.layout.dataset(item["images"]["dataset"]) / "dataset.json")]
+
+    def caption(self, section: str, slug: str, identifier: str) -> str:
+        """Caption for the workflow's HTML report."""
+        item = self.reports[slug].item(section, identifier)
+        return str(item.get("caption") or item.get("title") or identifier).strip()
+
+    @property
+    def publishing_code(self) -> str:
+        """Digest of the code that draws and judges: editing it makes figures again, and never trains."""
+        folder = Path(__file__).parent.parent / "publishing"
+        digest = hashlib.sha256()
+        for file in sorted(folder.rglob("*.py")):
+            digest.update(file.read_bytes())
+        return digest.hexdigest()[:12]
+
+
+def use_this_python(source: Path) -> None:
+    """Let jobs run this Python and the code in `source`, whether or not an environment is active; `--sdm conda` puts its own Python first."""
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    os.environ["PYTHONPATH"] = str(source)
+
+
+INTERMEDIATES = {"layers": ".layers.json", "samples": ".samples.npz"}
+"""Kinds of figure and table that need a file from a room with torch or from the images."""

@@ -1,0 +1,422 @@
+"""Report files: `workflow/reports/<slug>.yaml` → experiments, cells and runs.
+
+An experiment is a base run and what is varied in it: nothing, a grid, one value at a time (pointwise) or a random search. Each
+combination is a *cell*; each cell has one run per seed. A *selector* names cells: `experiment`, `experiment/axis=value,…`,
+each with `@reading` after it where an experiment has readings.
+"""
+
+import copy
+import itertools
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reprise.errors import RepriseError
+from reprise.spec.check import nearest, read_yaml, schema, validate
+from reprise.spec.run import ENGINE, Run, canonical, prune
+
+SCALES = ("full", "quick", "demo")
+FRAGMENTS = {"figures": "figures.schema.json", "tables": "tables.schema.json", "statements": "statements.schema.json"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One configuration of an experiment: its runs differ in nothing but the seed."""
+
+    experiment: str
+    settings: Mapping[str, Any]
+    """Axis → value (its name, where the report file names values). Empty for an experiment without axes."""
+    reading: str | None
+    members: tuple[Run, ...] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The selector of this cell."""
+        axes = ",".join(f"{axis}={text(value)}" for axis, value in self.settings.items())
+        return self.experiment + (f"/{axes}" if axes else "") + (f"@{self.reading}" if self.reading else "")
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        return tuple(run.hash for run in self.members)
+
+    @property
+    def specs(self) -> dict[str, Mapping[str, Any]]:
+        return {run.hash: run.spec for run in self.members}
+
+
+def text(value: Any) -> str:
+    """A value as selectors write it: plain strings bare, everything else as canonical JSON (1e-4 and 0.0001 are one)."""
+    return value if isinstance(value, str) else canonical(value)
+
+
+class Report:
+    """One report at one scale, expanded into runs.
+
+    Parameters
+    ----------
+    path: the report file; its stem is the slug.
+    scale: `full`, `quick` or `demo`.
+    skip: experiments left out by the user; what needs them is *not run*.
+
+    Raises `RepriseError` for anything that does not fit, naming file, key path and nearest valid key.
+    """
+
+    def __init__(self, path: Path | str, scale: str = "full", skip: Sequence[str] = ()) -> None:
+        self.path = Path(path)
+        if scale not in SCALES:
+            raise RepriseError(f"scale {scale!r} is not known{nearest(scale, SCALES)}")
+        self.scale = scale
+        document = read_yaml(path)
+        validate(document, schema("report.schema.yaml"), str(path))
+        self.document: dict[str, Any] = document
+        self.slug: str = document["slug"]
+        if self.slug != self.path.stem:
+            self._fail("slug", f"{self.slug} is not the file's name; call the file {self.slug}.yaml or change the slug")
+        self._check_publications()
+        self._shrink = document.get("scales", {}).get(scale, {})
+        for name in self._shrink.get("experiments", {}):
+            self._known(name, f"scales.{scale}.experiments")
+        for name in skip:
+            self._known(name, "skip (configuration)")
+        skipped_here = {name for name, rules in self._shrink.get("experiments", {}).items() if rules.get("skip")}
+        self.skipped = frozenset(skip) | skipped_here
+        self._cells: dict[str, list[Cell]] = {}
+        self._network_runs: dict[str, Run] = {}
+        for name in document["experiments"]:
+            self._expand(name, ())
+        for item, selector, where in self._references():
+            del item
+            try:
+                self.cells(selector)
+            except RepriseError as error:
+                self._fail(where, str(error))
+
+    # ---- what others ask ----
+
+    @property
+    def figures(self) -> list[dict[str, Any]]:
+        return self.document.get("figures", [])
+
+    @property
+    def tables(self) -> list[dict[str, Any]]:
+        return self.document.get("tables", [])
+
+    @property
+    def statements(self) -> list[dict[str, Any]]:
+        return self.document.get("statements", [])
+
+    @property
+    def experiments(self) -> list[str]:
+        return list(self.document["experiments"])
+
+    def item(self, section: str, identifier: str) -> dict[str, Any]:
+        """The figure or table of that id."""
+        items = {entry["id"]: entry for entry in self.document.get(section, [])}
+        if identifier not in items:
+            raise RepriseError(f"{self.path}: {section} has no {identifier}{nearest(identifier, items)}")
+        return items[identifier]
+
+    def cells(self, selector: str) -> list[Cell]:
+        """The cells that `selector` names, in the report file's order; at least one."""
+        body, _, reading = selector.partition("@")
+        name, _, conditions = body.partition("/")
+        if name not in self._cells:
+            raise RepriseError(f"selector {selector!r}: no experiment {name}{nearest(name, self._cells)}")
+        cells = self._cells[name]
+        readings = list(dict.fromkeys(cell.reading for cell in cells))
+        if reading and reading not in readings:
+            raise RepriseError(f"selector {selector!r}: no reading {reading}{nearest(reading, filter(None, readings))}")
+        found = [cell for cell in cells if cell.reading == (reading or readings[0])]
+        if conditions == "base":
+            found = [cell for cell in found if not cell.settings]
+        elif conditions:
+            axes = list(dict.fromkeys(axis for cell in found for axis in cell.settings))
+            for condition in conditions.split(","):
+                axis, equals, value = condition.partition("=")
+                if axis not in axes or not equals:
+                    raise RepriseError(f"selector {selector!r}: {name} has no axis {axis}{nearest(axis, axes)}")
+                wanted = _normal(value)
+                values = dict.fromkeys(text(cell.settings[axis]) for cell in found if axis in cell.settings)
+                found = [cell for cell in found if axis in cell.settings and text(cell.settings[axis]) == wanted]
+                if not found:
+                    raise RepriseError(f"selector {selector!r}: {axis} is never {value}{nearest(wanted, values)}")
+        if not found:
+            raise RepriseError(f"selector {selector!r} names nothing in {name}; leave out the part after the slash")
+        return found
+
+    def all_cells(self, experiment: str) -> list[Cell]:
+        """Every cell of an experiment, in all its readings."""
+        return self._cells[experiment]
+
+    def active(self, cell: Cell) -> bool:
+        """Whether the cell's runs are to be trained (its experiment and those it starts from are not skipped)."""
+        if cell.experiment in self.skipped:
+            return False
+        parents = {run.parent for run in cell.members} - {None}
+        if not parents:
+            return True
+        return all(self.active(other) for others in self._cells.values() for other in others if parents & set(other.runs))
+
+    def needed(self, item: Mapping[str, Any]) -> list[Cell]:
+        """The cells that a figure, table or statement draws on."""
+        found = {cell.name: cell for selector in selectors(item) for cell in self.cells(selector)}
+        return list(found.values())
+
+    def runs(self, cells: Iterator[Cell] | Sequence[Cell] | None = None) -> dict[str, Run]:
+        """Hash → run of `cells`, or of all that the report asks for: experiments in their first reading, and what is drawn or measured."""
+        if cells is None:
+            first = [cell for name in self._cells for cell in self.cells(name)]
+            drawn = [cell for section in FRAGMENTS for item in self.document.get(section, []) for cell in self.needed(item)]
+            cells = [cell for cell in [*first, *drawn] if self.active(cell)]
+        return {run.hash: run for cell in cells for run in cell.members}
+
+    def networks(self, names: Sequence[str]) -> dict[str, tuple[str, Run]]:
+        """Name of a model → its title and the first run that trains it, which gives its classes and, at small scales, its width."""
+        for name in names:
+            if name not in self._network_runs:
+                raise RepriseError(f"{self.path}: no experiment trains a model {name}{nearest(name, self._network_runs)}")
+        return {name: (self.document["models"][name].get("title", name), self._network_runs[name]) for name in names}
+
+    def notes(self, item: Mapping[str, Any]) -> list[str]:
+        """What a figure has to say on its face about the runs it draws."""
+        models = [run.spec["model"] for cell in self.needed(item) for run in cell.members]
+        random_weights = sorted({model["arch"] for model in models if model.get("weights") == "random"})
+        return [f"{arch} with random instead of pretrained weights" for arch in random_weights]
+
+    def cell_of(self, run: str) -> Cell:
+        """The first cell that holds the run of that hash."""
+        for cells in self._cells.values():
+            for cell in cells:
+                if run in cell.runs:
+                    return cell
+        raise RepriseError(f"{self.path}: no run {run} at scale {self.scale}; list them with: python -m reprise runs {self.slug}")
+
+    # ---- checks ----
+
+    def _fail(self, where: str, what: str) -> None:
+        raise RepriseError(f"{self.path}: {where}: {what}")
+
+    def _known(self, experiment: str, where: str) -> None:
+        if experiment not in self.document["experiments"]:
+            self._fail(where, f"no experiment {experiment}{nearest(experiment, self.document['experiments'])}")
+
+    def _check_publications(self) -> None:
+        """Figures, tables and statements against the fragment of their kind; ids are unique."""
+        for section, file in FRAGMENTS.items():
+            items = self.document.get(section, [])
+            kinds = schema(file) if items else {}
+            seen: set[str] = set()
+            for index, item in enumerate(items):
+                kind = item.get("kind")
+                if kind not in kinds:
+                    self._fail(f"{section}[{index}].kind", f"{kind!r} is not a kind of {section[:-1]}{nearest(kind, kinds)}")
+                validate(item, kinds[kind], str(self.path), (section, index))
+                if item["id"] in seen:
+                    self._fail(f"{section}[{index}].id", f"{item['id']} stands twice; ids are file names, make them differ")
+                seen.add(item["id"])
+
+    def _references(self) -> Iterator[tuple[Mapping[str, Any], str, str]]:
+        for section in FRAGMENTS:
+            for index, item in enumerate(self.document.get(section, [])):
+                for selector in selectors(item):
+                    yield item, selector, f"{section}[{index}] ({item['id']})"
+
+    # ---- expansion ----
+
+    def _chain(self, name: str, via: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+        """The experiment and those it is based on, the oldest first."""
+        if name in via:
+            self._fail(f"experiments.{name}.base", f"goes round in a circle: {' → '.join([*via, name])}; break it")
+        experiment = self.document["experiments"][name] or {}
+        if "base" not in experiment:
+            return [experiment]
+        self._known(experiment["base"], f"experiments.{name}.base")
+        return [*self._chain(experiment["base"], (*via, name)), experiment]
+
+    def _expand(self, name: str, via: tuple[str, ...]) -> list[Cell]:
+        if name in self._cells:
+            return self._cells[name]
+        where = f"experiments.{name}"
+        if name in via:
+            self._fail(where, f"initial weights go round in a circle: {' → '.join([*via, name])}; break it")
+        chain = self._chain(name)
+        experiment = chain[-1]
+        settings = copy.deepcopy({key: value for key, value in self.document["defaults"].items() if key not in ("seeds", "fixed_seeds")})
+        for link in chain:
+            self._apply(settings, link.get("set", {}), f"{where}.set")
+        readings = next((link["readings"] for link in reversed(chain) if "readings" in link), {None: {}})
+        own = self._shrink.get("experiments", {}).get(name, {})
+        rule = {**self._shrink, **own}
+        seeds = next((link["seeds"] for link in reversed(chain) if "seeds" in link), self.document["defaults"]["seeds"])
+        seeds = seeds[: rule.get("seeds", len(seeds))]
+
+        cells: list[Cell] = []
+        for reading, meaning in readings.items():
+            read = copy.deepcopy(settings)
+            self._apply(read, meaning, f"{where}.readings.{reading}")
+            for combination, values in self._combinations(experiment, where, rule.get("trials")):
+                cell = copy.deepcopy(read)
+                self._apply(cell, values, where)
+                network = cell["model"]
+                for changes in (self._shrink.get("set", {}), own.get("set", {})):
+                    self._apply(cell, changes, f"scales.{self.scale}")
+                cell["training"]["epochs"] = shrink_epochs(cell["training"]["epochs"], rule.get("epochs", {}))
+                members = self._members(cell, seeds, where, (*via, name))
+                cells.append(Cell(name, combination, reading, members))
+                if isinstance(network, str):
+                    self._network_runs.setdefault(network, members[0])
+        self._cells[name] = cells
+        return cells
+
+    def _combinations(
+        self, experiment: Mapping[str, Any], where: str, most_trials: int | None
+    ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """(axis → named value, path → value) of each cell."""
+
+        def options(axes: Mapping[str, Any], axis: str) -> dict[str, Any]:
+            values = axes[axis]["values"]
+            return values if isinstance(values, Mapping) else {text(value): value for value in values}
+
+        def cell(axes: Mapping[str, Any], choice: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+            plain = {axis: key if isinstance(axes[axis]["values"], Mapping) else options(axes, axis)[key] for axis, key in choice.items()}
+            return plain, {axes[axis]["path"]: options(axes, axis)[key] for axis, key in choice.items()}
+
+        if "grid" in experiment:
+            axes = experiment["grid"]
+            return [cell(axes, dict(zip(axes, keys, strict=True))) for keys in itertools.product(*(options(axes, axis) for axis in axes))]
+        if "pointwise" in experiment:
+            axes = experiment["pointwise"]
+            return [({}, {}), *(cell(axes, {axis: key}) for axis in axes for key in options(axes, axis))]
+        if "random" in experiment:
+            search = experiment["random"]
+            axes = search["space"]
+            drawn = self._draw(search, {axis: list(options(axes, axis)) for axis in axes}, where)
+            found = []
+            for index, choice in enumerate(drawn[:most_trials]):
+                settings, values = cell(axes, choice)
+                found.append(({"trial": index, **settings}, values))
+            return found
+        return [({}, {})]
+
+    def _draw(self, search: Mapping[str, Any], space: Mapping[str, list[str]], where: str) -> list[dict[str, str]]:
+        """The combinations of `include`, then independent uniform draws without repetition."""
+        size = 1
+        for keys in space.values():
+            size *= len(keys)
+        if search["trials"] > size:
+            self._fail(f"{where}.random.trials", f"{search['trials']} is more than the {size} combinations of the space")
+        drawn: list[dict[str, str]] = []
+        for index, given in enumerate(search.get("include", [])):
+            at = f"{where}.random.include[{index}]"
+            for axis in given:
+                if axis not in space:
+                    self._fail(f"{at}.{axis}", f"unknown axis{nearest(axis, space)}")
+            choice = {}
+            for axis, keys in space.items():
+                if axis not in given:
+                    self._fail(at, f"axis {axis} is missing; give every axis a value")
+                if text(given[axis]) not in keys:
+                    self._fail(f"{at}.{axis}", f"{given[axis]!r} is not in the space{nearest(text(given[axis]), keys)}")
+                choice[axis] = text(given[axis])
+            drawn.append(choice)
+        generator = random.Random(search.get("seed", 0))
+        while len(drawn) < search["trials"]:
+            choice = {axis: keys[int(generator.random() * len(keys))] for axis, keys in space.items()}
+            if choice not in drawn:
+                drawn.append(choice)
+        return drawn[: search["trials"]]
+
+    def _apply(self, settings: dict[str, Any], changes: Mapping[str, Any], where: str) -> None:
+        """Replace the value at each path."""
+        for path, value in changes.items():
+            node: Any = settings
+            *parents, last = path.split(".")
+            for depth, part in enumerate(parents):
+                here = f"{where}: {'.'.join(parents[: depth + 1])}"
+                if isinstance(node.get(part) if isinstance(node, Mapping) else None, str) and part == "model":
+                    node[part] = copy.deepcopy(self._model(node[part], here))
+                if isinstance(node, list):
+                    if not part.isdecimal() or int(part) >= len(node):
+                        self._fail(here, f"no element {part}; the list has {len(node)}, counted from 0")
+                    node = node[int(part)]
+                else:
+                    node = node.setdefault(part, {})
+                if not isinstance(node, dict | list):
+                    self._fail(here, f"{node!r} has no settings inside; shorten the path")
+            if isinstance(node, list):
+                if not last.isdecimal() or int(last) >= len(node):
+                    self._fail(f"{where}: {path}", f"no element {last}; the list has {len(node)}, counted from 0")
+                node[int(last)] = copy.deepcopy(value)
+            else:
+                node[last] = copy.deepcopy(value)
+
+    def _model(self, name: str, where: str) -> dict[str, Any]:
+        models = self.document.get("models", {})
+        if name not in models:
+            self._fail(where, f"no model {name}{nearest(name, models)}")
+        return models[name]
+
+    def _members(self, settings: dict[str, Any], seeds: Sequence[int], where: str, via: tuple[str, ...]) -> tuple[Run, ...]:
+        if isinstance(settings["model"], str):
+            settings["model"] = self._model(settings["model"], f"{where}: model")
+        settings = prune(settings)
+        rules = schema("report.schema.yaml")
+        try:
+            validate(settings, {"$ref": "#/$defs/settings", "$defs": rules["$defs"]}, f"{self.path}: {where}")
+        except RecursionError:  # a YAML alias that contains itself
+            self._fail(where, "settings contain themselves; write them out")
+        settings["model"].pop("title", None)
+        settings["dataset"]["source"] = "synthetic" if self.scale == "demo" else "real"
+        source = settings.pop("initial_weights", None)
+        runs = []
+        for seed in seeds:
+            spec = copy.deepcopy(settings)
+            if source:
+                parent = self._parent(source["from"], seed, where, via)
+                spec["initial_weights"] = {"run": parent.hash, "drop": source.get("drop")}
+            fixed = self.document["defaults"].get("fixed_seeds", {})
+            spec["seeds"] = {use: fixed.get(use, seed) for use in ("split", "init", "order", "augmentation")}
+            runs.append(Run(prune({"engine": ENGINE, **spec})))
+        return tuple(runs)
+
+    def _parent(self, selector: str, seed: int, where: str, via: tuple[str, ...]) -> Run:
+        name = selector.partition("@")[0].partition("/")[0]
+        self._known(name, f"{where}: initial_weights.from")
+        self._expand(name, via)
+        cells = self.cells(selector)
+        if len(cells) > 1:
+            self._fail(f"{where}: initial_weights.from", f"{selector} names {len(cells)} cells; name one, e.g. {cells[0].name}")
+        members = cells[0].members
+        matching = [run for run in members if run.spec["seeds"]["init"] == seed]
+        return matching[0] if matching else members[0]
+
+
+def shrink_epochs(epochs: int, rule: Mapping[str, Any]) -> int:
+    """Epochs at a smaller scale: times `factor`, at least `min`, at most `max`, and never more than the report's."""
+    shrunk = max(round(epochs * rule.get("factor", 1)), rule.get("min", 1))
+    return min(shrunk, rule.get("max", shrunk), epochs)
+
+
+def selectors(item: Any) -> list[str]:
+    """Every selector that a figure, table or statement holds: the values of its keys `runs`."""
+    if isinstance(item, Mapping):
+        found = []
+        for key, value in item.items():
+            if key == "runs":
+                found.extend([value] if isinstance(value, str) else value)
+            else:
+                found.extend(selectors(value))
+        return found
+    if isinstance(item, list):
+        return [selector for entry in item for selector in selectors(entry)]
+    return []
+
+
+def _normal(value: str) -> str:
+    """A selector's value in canonical form: 1e-4 → 0.0001."""
+    try:
+        return canonical(float(value))
+    except ValueError:
+        return value

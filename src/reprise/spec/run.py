@@ -1,0 +1,84 @@
+"""A run: one training with one seed, named by the hash of its canonical JSON."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+ENGINE = 1
+"""Meaning of a run's settings. Raise it only when the same settings give other results (the golden losses in
+`tests/golden/` move): every run then gets a new hash and is trained again."""
+
+
+def prune(value: Any) -> Any:
+    """`value` without nulls and empty containers, so that a setting added later leaves older hashes alone."""
+    if isinstance(value, Mapping):
+        kept = {key: prune(item) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item is not None and item != {} and item != []}
+    if isinstance(value, list | tuple):
+        return [prune(item) for item in value]
+    return value
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no spaces; numbers that are equal are written the same (1 and 1.0, 1e-3 and 0.001)."""
+
+    def plain(item: Any) -> Any:
+        if isinstance(item, Mapping):
+            return {str(key): plain(inner) for key, inner in item.items()}
+        if isinstance(item, list | tuple):
+            return [plain(inner) for inner in item]
+        if isinstance(item, float) and item.is_integer():
+            return int(item)
+        return item
+
+    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """First 12 hex digits of the SHA-256 of the canonical JSON of `value`."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One training with one seed.
+
+    `spec` holds, after `prune` (an absent key means none, off, or zero as said here):
+
+    - `engine`: `ENGINE`.
+    - `dataset`: `name`; `labels`, the column of labels that is learned; `source`, `real` or `synthetic`; `classes`, the names
+      kept (absent: all); `per_class`, the number of training and test images kept of every class (absent: all).
+    - `split`: `validation`, either `test` (the test set is used to validate) or the fraction of the training
+      images held out for it (stratified: no; drawn with seed `split`).
+    - `preprocess`: `normalize`, one of `none` (pixels in [0, 1]), `train` (mean and deviation of the run's own training part), `half`
+      (to [-1, 1]), `imagenet`; `resize`, pixels of the shorter side; `crop`, pixels of the central crop after it.
+    - `augmentation`: a list of one-key mappings, applied to training images in this order.
+    - `model`: `name`, the family, and that family's parameters.
+    - `initial_weights`: `run`, the hash of the run whose selected weights are loaded first; `drop`, prefixes of the names
+      of parameters that stay as initialised.
+    - `optimizer`: `name` and the parameters of the torch optimiser of that name.
+    - `schedule`: `name` and parameters; absent: constant.
+    - `training`: `epochs`, `batch_size`, `select` (`best_accuracy`, `best_loss` or `last` on the validation part), `drop_last`,
+      `early_stop` (`monitor` `accuracy` or `loss`, `patience`, `min_epochs`).
+    - `seeds`: `split`, `init`, `order`, `augmentation`.
+    """
+
+    spec: Mapping[str, Any]
+
+    @cached_property
+    def hash(self) -> str:
+        return digest(self.spec)
+
+    @property
+    def parent(self) -> str | None:
+        """Hash of the run whose weights this one starts from."""
+        return self.spec.get("initial_weights", {}).get("run")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Run) and self.hash == other.hash
+
+    def __hash__(self) -> int:
+        return hash(self.hash)

@@ -1,0 +1,285 @@
+"""Report files: expansion into cells and runs, identity of runs, errors."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from reprise.errors import RepriseError
+from reprise.spec.check import read_yaml
+from reprise.spec.report import Report, shrink_epochs
+from reprise.spec.run import ENGINE, Run, canonical, digest, prune
+
+ROOT = Path(__file__).parents[2]
+NET = {"name": "sequential", "layers": [{"conv": 8, "activation": "relu"}, {"flatten": True}, {"dense": "classes"}]}
+BASE = {
+    "slug": "mini",
+    "title": "Mini",
+    "models": {"net": NET},
+    "defaults": {
+        "dataset": {"name": "cifar10", "labels": "label"},
+        "split": {"validation": 0.2},
+        "model": "net",
+        "optimizer": {"name": "adam", "lr": 1e-3},
+        "training": {"epochs": 30, "batch_size": 128, "select": "best_accuracy"},
+        "seeds": [0, 1, 2],
+    },
+    "experiments": {"base": {}},
+}
+
+
+def write(folder: Path, **changes) -> Path:
+    """The base report with top-level keys replaced."""
+    document = copy.deepcopy(BASE) | changes
+    path = folder / "mini.yaml"
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    return path
+
+
+def load(folder: Path, scale: str = "full", **changes) -> Report:
+    return Report(write(folder, **changes), scale)
+
+
+def specs(report: Report, selector: str) -> list[dict]:
+    return [dict(run.spec) for cell in report.cells(selector) for run in cell.members]
+
+
+def test_one_run_per_seed(tmp_path):
+    report = load(tmp_path)
+    (cell,) = report.cells("base")
+    assert cell.name == "base"
+    assert len(set(cell.runs)) == 3
+    assert [run.spec["seeds"] for run in cell.members][1] == dict.fromkeys(("split", "init", "order", "augmentation"), 1)
+    spec = cell.members[0].spec
+    assert spec["engine"] == ENGINE
+    assert spec["dataset"] == {"name": "cifar10", "labels": "label", "source": "real"}
+    assert spec["model"] == NET
+
+
+def test_grid_is_every_combination(tmp_path):
+    grid = {
+        "batch_size": {"path": "training.batch_size", "values": [64, 128]},
+        "lr": {"path": "optimizer.lr", "values": [0.01, 0.001, 0.0001]},
+        "augmentation": {"path": "augmentation", "values": {"none": [], "basic": [{"flip": 0.5}, {"rotation": 10}]}},
+    }
+    report = load(tmp_path, experiments={"cnn": {"grid": grid}})
+    assert len(report.cells("cnn")) == 12
+    (cell,) = report.cells("cnn/batch_size=64,lr=1e-4,augmentation=basic")
+    assert cell.name == "cnn/batch_size=64,lr=0.0001,augmentation=basic"
+    spec = cell.members[0].spec
+    assert (spec["training"]["batch_size"], spec["optimizer"]["lr"]) == (64, 0.0001)
+    assert spec["augmentation"] == [{"flip": 0.5}, {"rotation": 10}]
+    assert len(report.cells("cnn/lr=0.01")) == 4
+
+
+def test_pointwise_changes_one_value_at_a_time(tmp_path):
+    axes = {
+        "lr": {"path": "optimizer.lr", "values": [0.01]},
+        "optimizer": {"path": "optimizer", "values": {"sgd": {"name": "sgd", "lr": 0.001, "momentum": 0.9}}},
+    }
+    report = load(tmp_path, experiments={"tuning": {"pointwise": axes}})
+    assert [cell.name for cell in report.cells("tuning")] == ["tuning", "tuning/lr=0.01", "tuning/optimizer=sgd"]
+    assert report.cells("tuning/base")[0].settings == {}
+    assert specs(report, "tuning/optimizer=sgd")[0]["optimizer"] == {"name": "sgd", "lr": 0.001, "momentum": 0.9}
+    assert specs(report, "tuning/optimizer=sgd")[0]["training"]["batch_size"] == 128
+
+
+def test_random_search_draws_without_repetition_after_the_included(tmp_path):
+    space = {
+        "filters": {"path": "model.layers.0.conv", "values": [4, 8, 16]},
+        "batch": {"path": "training.batch_size", "values": [32, 64, 128]},
+    }
+    search = {"random": {"trials": 9, "seed": 3, "include": [{"filters": 8, "batch": 64}], "space": space}, "seeds": [0]}
+    report = load(tmp_path, experiments={"search": search})
+    cells = report.cells("search")
+    assert cells[0].settings == {"trial": 0, "filters": 8, "batch": 64}
+    assert len({canonical({**cell.settings, "trial": 0}) for cell in cells}) == 9
+    assert report.cells("search/trial=4") == [cells[4]]
+    assert cells[4].members[0].spec["model"]["layers"][0]["conv"] == cells[4].settings["filters"]
+    again = load(tmp_path, experiments={"search": search})
+    assert [cell.runs for cell in again.cells("search")] == [cell.runs for cell in cells]
+    fewer = load(tmp_path, "quick", experiments={"search": search}, scales={"quick": {"trials": 4}})
+    assert [cell.settings for cell in fewer.cells("search")] == [cell.settings for cell in cells[:4]]
+
+
+def test_readings_the_first_is_judged(tmp_path):
+    experiments = {
+        "cnn": {
+            "readings": {"as_run": {}, "as_written": {"model.layers.0.kernel": 5}},
+            "grid": {"lr": {"path": "optimizer.lr", "values": [0.1, 1]}},
+        },
+        "long": {"base": "cnn", "set": {"training.epochs": 60}},
+    }
+    report = load(tmp_path, experiments=experiments)
+    assert [cell.reading for cell in report.cells("cnn")] == ["as_run", "as_run"]
+    (written,) = report.cells("cnn/lr=0.1@as_written")
+    assert written.name == "cnn/lr=0.1@as_written"
+    assert written.members[0].spec["model"]["layers"][0]["kernel"] == 5
+    assert not set(written.runs) & set(report.runs())
+    assert report.cells("long@as_written")[0].members[0].spec["training"]["epochs"] == 60
+
+
+def test_runs_start_from_the_weights_of_the_same_seed(tmp_path):
+    experiments = {
+        "pretrain": {},
+        "tune": {"set": {"initial_weights": {"from": "pretrain", "drop": ["2_dense"]}, "optimizer.lr": 1e-5}},
+        "again": {"base": "tune", "set": {"initial_weights.from": "tune"}},
+    }
+    report = load(tmp_path, experiments=experiments)
+    parents = report.cells("pretrain")[0].runs
+    assert tuple(run.parent for run in report.cells("tune")[0].members) == parents
+    assert report.cells("tune")[0].members[0].spec["initial_weights"]["drop"] == ["2_dense"]
+    assert [run.parent for run in report.cells("again")[0].members] == list(report.cells("tune")[0].runs)
+    changed = copy.deepcopy(BASE["defaults"]) | {"training": {"epochs": 31, "batch_size": 128, "select": "last"}}
+    assert not set(load(tmp_path, experiments=experiments, defaults=changed).cells("tune")[0].runs) & set(report.cells("tune")[0].runs)
+
+
+def test_skipping_an_experiment_skips_what_starts_from_it(tmp_path):
+    path = write(
+        tmp_path,
+        experiments={
+            "pretrain": {},
+            "tune": {"set": {"initial_weights": {"from": "pretrain"}, "optimizer.lr": 1}},
+            "other": {"seeds": [7]},
+        },
+    )
+    report = Report(path, skip=["pretrain"])
+    assert not report.active(report.cells("tune")[0])
+    assert list(report.runs()) == list(report.cells("other")[0].runs)
+
+
+def test_subsets_early_stop_schedules_and_fixed_seeds(tmp_path):
+    defaults = copy.deepcopy(BASE["defaults"])
+    defaults["dataset"] |= {"classes": ["bird", "deer", "dog"], "per_class": 100}
+    defaults["training"] |= {"early_stop": {"monitor": "accuracy", "patience": 4, "min_epochs": 30}, "drop_last": True}
+    defaults |= {"schedule": {"name": "step", "step": 10, "gamma": 0.5}, "fixed_seeds": {"split": 42}}
+    spec = load(tmp_path, defaults=defaults).cells("base")[0].members[2].spec
+    assert spec["dataset"]["classes"] == ["bird", "deer", "dog"]
+    assert spec["training"]["early_stop"]["min_epochs"] == 30
+    assert spec["seeds"] == {"split": 42, "init": 2, "order": 2, "augmentation": 2}
+
+
+def test_scales_shrink_epochs_seeds_and_trials(tmp_path):
+    scales = {
+        "demo": {
+            "seeds": 2,
+            "epochs": {"factor": 0.1, "min": 2},
+            "set": {"model.width": 0.5},
+            "experiments": {"long": {"epochs": {"max": 4}}},
+        }
+    }
+    experiments = {"base": {}, "long": {"set": {"training.epochs": 500}}, "short": {"set": {"training.epochs": 1}}}
+    report = load(tmp_path, "demo", experiments=experiments, scales=scales)
+    assert [len(report.cells(name)[0].runs) for name in experiments] == [2, 2, 2]
+    assert [specs(report, name)[0]["training"]["epochs"] for name in experiments] == [3, 4, 1]
+    assert specs(report, "base")[0]["model"]["width"] == 0.5
+    assert specs(report, "base")[0]["dataset"]["source"] == "synthetic"
+    assert shrink_epochs(100, {"max": 8}) == 8
+    assert shrink_epochs(3, {"factor": 0.1, "min": 5}) == 3
+
+
+def test_identity_ignores_key_order_and_spelling_of_numbers(tmp_path):
+    path = write(tmp_path)
+    hashes = Report(path).cells("base")[0].runs
+    reordered = {key: BASE[key] for key in reversed(BASE)}
+    reordered["defaults"] = {key: BASE["defaults"][key] for key in reversed(BASE["defaults"])}
+    path.write_text(yaml.safe_dump(reordered, sort_keys=False).replace("lr: 0.001", "lr: 1e-3"))
+    assert Report(path).cells("base")[0].runs == hashes
+    assert digest({"a": 1.0, "b": 1e-3}) == digest({"b": 0.001, "a": 1})
+    assert Run(prune({"a": 1, "new": None, "empty": []})) == Run({"a": 1})
+
+
+def test_changing_one_learning_rate_changes_that_run_alone(tmp_path):
+    def grid(values):
+        return {"cnn": {"grid": {"lr": {"path": "optimizer.lr", "values": values}}}}
+
+    before = load(tmp_path, experiments=grid([0.1, 0.2])).runs()
+    after = load(tmp_path, experiments=grid([0.1, 0.3])).runs()
+    assert len(set(before) & set(after)) == 3
+    assert len(set(after) - set(before)) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"experimnts": {}}, "experimnts: unknown key; did you mean experiments?"),
+        (
+            {"experiments": {"a": {"set": {"training.bach_size": 3}}}},
+            "experiments.a: training.bach_size: unknown key; did you mean batch_size?",
+        ),
+        ({"experiments": {"a": {"set": {"model": "nett"}}}}, "no model nett; did you mean net?"),
+        ({"experiments": {"a": {"gird": {}}}}, "experiments.a.gird: unknown key; did you mean grid?"),
+        ({"experiments": {"a": {"base": "b"}, "bb": {}}}, "experiments.a.base: no experiment b"),
+        ({"experiments": {"a": {"base": "b"}, "b": {"base": "a"}}}, "goes round in a circle"),
+        ({"experiments": {"a": {"set": {"initial_weights": {"from": "a"}}}}}, "initial weights go round in a circle"),
+        ({"experiments": {"a": {"set": {"model.layers.7.conv": 3}}}}, "no element 7; the list has 3"),
+        ({"experiments": {"a": {"set": {"optimizer.name": "adm"}}}}, "optimizer.name: 'adm' is not valid; did you mean adam?"),
+        ({"experiments": {"a": {"set": {"optimizer.lr": "fast"}}}}, "optimizer.lr: 'fast' is not of type 'number'"),
+        ({"slug": "other"}, "call the file other.yaml"),
+        ({"scales": {"quick": {"experiments": {"bas": {}}}}}, "scales.quick.experiments: no experiment bas; did you mean base?"),
+        (
+            {"experiments": {"a": {"random": {"trials": 5, "space": {"x": {"path": "optimizer.lr", "values": [1, 2]}}}}}},
+            "experiments.a.random.trials: 5 is more than the 2 combinations",
+        ),
+        (
+            {
+                "experiments": {
+                    "a": {
+                        "grid": {"x": {"path": "optimizer.lr", "values": [1]}},
+                        "pointwise": {"x": {"path": "optimizer.lr", "values": [1]}},
+                    }
+                }
+            },
+            "grid, pointwise and random exclude each other",
+        ),
+        ({"defaults": {"dataset": {}}}, "key"),
+    ],
+)
+def test_errors_name_file_key_path_and_remedy(tmp_path, changes, message):
+    path = write(tmp_path, **changes)
+    with pytest.raises(RepriseError) as error:
+        Report(path, "quick")
+    assert str(error.value).startswith(str(path))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("selector", "message"),
+    [
+        ("bse", "no experiment bse; did you mean base?"),
+        ("cnn/lrr=1", "cnn has no axis lrr; did you mean lr?"),
+        ("cnn/lr=5", "lr is never 5; valid: 0.1, 1"),
+        ("cnn@as_run", "no reading as_run"),
+    ],
+)
+def test_selector_errors(tmp_path, selector, message):
+    report = load(tmp_path, experiments={"base": {}, "cnn": {"grid": {"lr": {"path": "optimizer.lr", "values": [0.1, 1]}}}})
+    with pytest.raises(RepriseError, match="selector"):
+        report.cells(selector)
+    with pytest.raises(RepriseError) as error:
+        report.cells(selector)
+    assert message in str(error.value)
+
+
+def test_yaml_errors(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("a: 1\nb: 2\na: 3\n")
+    with pytest.raises(RepriseError, match=r"x\.yaml, line 3: key 'a' stands twice"):
+        read_yaml(path)
+    path.write_text("a: [1\n")
+    with pytest.raises(RepriseError, match=r"x\.yaml, line 2"):
+        read_yaml(path)
+    path.write_text("a: 1e-3\nb: 1.5E4\nc: 2e5")
+    assert read_yaml(path) == {"a": 0.001, "b": 15000.0, "c": 200000.0}
+    with pytest.raises(RepriseError, match="cannot be read"):
+        read_yaml(tmp_path / "absent.yaml")
+
+
+def test_report_files_of_the_project_load_at_every_scale():
+    files = sorted((ROOT / "workflow/reports").glob("*.yaml"))
+    assert files
+    for file in files:
+        for scale in ("full", "quick", "demo"):
+            assert Report(file, scale).runs()

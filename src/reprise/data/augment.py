@@ -1,0 +1,389 @@
+"""Augmentation of whole batches, sample by sample, on the batch's own device.
+
+Every operation is split in two: `draw` makes the random parameters of each sample from a generator, `apply` uses them. So a test can
+hand the same parameters to `torchvision.transforms.functional`, one image at a time, and find the same pixels. The distributions are
+those of the torchvision transforms named in each class. Images are float (N, 3, H, W) in [0, 1] and keep shape, type and range.
+
+Nothing here waits for the device, so a batch costs a few kernels and no synchronisation.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+from torchvision.transforms import functional as TF
+
+from reprise.errors import RepriseError
+from reprise.spec.check import nearest
+
+Parameters = dict[str, Tensor]
+"""Name → tensor whose first dimension is the sample."""
+
+ATTEMPTS = 10
+"""Boxes that torchvision tries before it gives up on one that fits."""
+
+
+class Operation(Protocol):
+    """One random change of a batch."""
+
+    def draw(self, shape: torch.Size, generator: Generator) -> Parameters:
+        """Parameters for a batch of `shape` (N, 3, H, W), on the generator's device."""
+
+    def apply(self, images: Tensor, parameters: Parameters) -> Tensor:
+        """The changed batch."""
+
+
+def _uniform(size: tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:
+    return torch.rand(size, generator=generator, device=generator.device) * (high - low) + low
+
+
+def _per_sample(values: Tensor) -> Tensor:
+    return values.view(-1, 1, 1, 1)
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Mirror left and right (`RandomHorizontalFlip`) or, with `dim` −2, top and bottom (`RandomVerticalFlip`) with probability `p`."""
+
+    p: float
+    dim: int = -1
+
+    def draw(self, shape: torch.Size, generator: Generator) -> Parameters:
+        return {"flip": _uniform((shape[0],), 0, 1, generator) < self.p}
+
+    def apply(self, images: Tensor, parameters: Parameters) -> Tensor:
+        return torch.where(_per_sample(parameters["flip"]), images.flip(self.dim), images)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Pad with `padding` zeros on every side and cut the original size out at a random place (`RandomCrop`)."""
+
+    padding: int
+
+    def draw(self, shape: torch.Size, generator: Generator) -> Parameters:
+        places = torch.randint(2 * self.padding + 1, (2, shape[0]), generator=generator, device=generator.device)
+        return {"top": places[0], "left": places[1]}
+
+    def apply(self, images: Tensor, parameters: Parameters) -> Tensor:
+        height, width = images.shape[-2:]
+        padded = F.pad(images, [self.padding] * 4)
+        rows = parameters["top"][:, None] + torch.arange(height, device=images.device)
+        columns = parameters["left"][:, None] + torch.arange(width, device=images.device)
+        return _take(_take(padded, rows, 2), columns, 3)
+
+
+def _take(images: Tensor, places: Tensor, dim: int) -> Tensor:
+    """Rows (`dim` 2) or columns (`dim` 3) of each image at its own `places` (N, M)."""
+    shape = list(images.shape)
+    shape[dim] = places.shape[1]
+    view = (-1, 1, places.shape[1], 1) if dim == 2 else (-1, 1, 1, places.shape[1])
+    return images.gather(dim, places.view(view).expand(shape))
+
+
+def _boxes(
+    shape: torch.Size, scale: Sequence[float], ratio: Sequence[float], generator: Generator, *, whole: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Found, top, left, height and width of random boxes: the first of ten attempts that fits, as in torchvision.
+
+    The area is uniform in `scale` (shares of the image), the aspect ratio, width / height, log-uniform in `ratio`. With `whole` a box
+    may be as large as the image, without it must be smaller on both sides.
+    """
+    count, _, image_height, image_width = shape
+    areas = image_height * image_width * _uniform((count, ATTEMPTS), scale[0], scale[1], generator)
+    ratios = _uniform((count, ATTEMPTS), math.log(ratio[0]), math.log(ratio[1]), generator).exp()
+    places = _uniform((2, count), 0, 1, generator)
+    widths, heights = (areas * ratios).sqrt().round(), (areas / ratios).sqrt().round()
+    if whole:
+        fits = (widths > 0) & (widths <= image_width) & (heights > 0) & (heights <= image_height)
+    else:
+        fits = (widths < image_width) & (heights < image_height)
+    first = fits.int().argmax(1, keepdim=True)
+    height, width = heights.gather(1, first)[:, 0].long(), widths.gather(1, first)[:, 0].long()
+    top = (places[0] * (image_height - height + 1)).long().clamp(max=image_height - 1)
+    left = (places[1] * (image_width - width + 1)).long().clamp(max=image_width - 1)
+    return fits.any(1), top, left, height, width
+
+
+@dataclass(frozen=True)
+class ResizedCrop:
+    """Cut out a random box and stretch it to the image's size, bilinearly (`RandomResizedCrop`); the defaults are torchvision's."""
+
+    scale: tuple[float, float] = (0.08, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+
+    def draw(self, shape: torch.Size, generator: Generator) -> Parameters:
+        found, top, left, height, width = _boxes(shape, self.scale, self.ratio, generator, whole=True)
+        box = {"top": top, "left": left, "height": height, "width": width}
+        return {name: torch.where(found, value, other) for (name, value), other in zip(box.items(), self._central(shape), strict=True)}
+
+    def _central(self, shape: torch.Size) -> tuple[int, int, int, int]:
+        """The largest central box within `ratio`, torchvision's last resort."""
+        height, width = box = shape[-2:]
+        if width / height < self.ratio[0]:
+            box = (round(width / self.ratio[0]), width)
+        elif width / height > self.ratio[1]:
+            box = (height, round(height * self.ratio[1]))
+        return (height - box[0]) // 2, (width - box[1]) // 2, box[0], box[1]
+
+    def apply(self, images: Tensor, parameters: Parameters) -> Tensor:
+        rows = _stretch(images, parameters["top"], parameters["height"], 2)
+        return _stretch(rows, parameters["left"], parameters["width"], 3)
+
+
+def _stretch(images: Tensor, start: Tensor, length: Tensor, dim: int) -> Tensor:
+    """Along `dim`, stretch each image's `length` pixels from `start` to the full size; half-pixel centres, borders clamped to the box.
+
+    A box is never larger than the image, so antialiasing, which acts on shrinking alone, has nothing to do.
+    """
+    size = images.shape[dim]
+    centres = (torch.arange(size, device=images.device) + 0.5) * (length[:, None] / size) - 0.5
+    centres = torch.minimum(centres.clamp(min=0), length[:, None] - 1.0)
+    below = centres.floor()
+    weights = (centres - below).view((-1, 1, size, 1) if dim == 2 else (-1, 1, 1, size))
+    lower = start[:, None] + below.long()
+    upper = torch.minimum(lower + 1, (start + length - 1)[:, None])
+    return torch.lerp(_take(images, lower, dim), _take(images, upper, dim), weights)
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """Rotate about the centre by an angle uniform in ±`degrees`, nearest pixel, zeros outside (`RandomRotation`)."""
+
+    degrees: float
+
+    def draw(self, shape: torch.Size, generator: Generator) -> Parameters:
+        return {"angle": _uniform((shape[0],), -self.degrees, self.degrees, generator)}
+
+    def apply(self, images: Tensor, parameters: Parameters) -> Tensor:
+        height, width = images.shape[-2:]
+        angle = torch.deg2rad(parameters["angle"].double())
+        cosine, sine = angle.cos(), angle.sin()
+        # pixel centres relative to the image's centre, turned, in units of half the image: the arithmetic of torchvision's rotate
+        to_x = torch.stack([cosine, -sine], 1).float() / (0.5 * width)
+        to_y = torch.stack([sine, cosine], 1).float() / (0.5 * height)
+        x = torch.linspace(-width / 2 + 0.5, width / 2 - 0.5, width, device=images.device)
+        y = torch.linspace(-height / 2 + 0.5, height / 2 - 0.5, height, device=images.device)
+        centres = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).view(1, -1, 2)
+        grid = centres.expand(len(images), -1, -1).bmm(torch.stack([to_x, to_y], 2)).view(-1, height, width, 2)
+        return F.grid_sample(images, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+
+
+BLENDS = ("brightness", "contrast", "saturation")
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """Brightness, contrast, saturation and hue by random factors, in an order drawn for each sample (`ColorJitter`).
+
+    Factors are uniform in [max(0, 1 − v), 1 + v] for the first three and the shift in [−v, v] for hue.
+    """
+
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+
+    @property
+    def active(self) -> list[str]:
+        return [name for name in (*BLENDS, "hue") if getattr(self, name) > 0]
+
+    def draw(self, shape: torch.Size, generator: Generator) -> Parameters:
+        order = torch.rand((shape[0], len(self.active)), generator=generator, device=generator.device).argsort(1)
+        parameters = {"order": order}  # (N, number of active changes): indices into `active`
+        for name in self.active:
+            size = getattr(self, name)
+            low, high = (-size, size) if name == "hue" else (max(0.0, 1 - size), 1 + size)
+            parameters[name] = _uniform((shape[0],), low, high, generator)
+        return parameters
+
+    def apply(self, images: Tensor, parameters: Parameters) -> Tensor:
+        for turn in parameters["order"].unbind(1):
+            changed = images
+            for index, name in enumerate(self.active):
+                change = _CHANGES[name](images, _per_sample(parameters[name]))
+                changed = torch.where(_per_sample(turn == index), change, changed)
+            images = changed
+        return images
+
+
+def _grey(images: Tensor) -> Tensor:
+    red, green, blue = images.unbind(1)
+    return (0.2989 * red + 0.587 * green + 0.114 * blue).unsqueeze(1)
+
+
+def _blend(images: Tensor, other: Tensor | float, factor: Tensor) -> Tensor:
+    return (factor * images + (1 - factor) * other).clamp(0, 1)
+
+
+def _shift_hue(images: Tensor, shift: Tensor) -> Tensor:
+    """Turn the hue of HSV by `shift` (in turns).
+
+    Value and chroma stay. With n(k) = (k + 6·hue) mod 6 a channel is V − C·max(0, min(n, 4 − n, 1)); k is 5, 3, 1 for red, green, blue.
+    """
+    value, chroma = images.amax(1), images.amax(1) - images.amin(1)
+    red, green, blue = images.unbind(1)
+    divisor = torch.where(chroma == 0, torch.ones_like(chroma), chroma)
+    sextant = torch.where(
+        value == red,
+        (green - blue) / divisor,
+        torch.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
+    )
+    sextant = (sextant + 6 * shift.view(-1, 1, 1)).unsqueeze(1)
+    n = torch.remainder(5 - 2 * torch.arange(3, device=images.device).view(1, 3, 1, 1) + sextant, 6)
+    return value.unsqueeze(1) - chroma.unsqueeze(1) * torch.minimum(n, 4 - n).clamp(0, 1)
+
+
+_CHANGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "brightness": lambda images, factor: _blend(images, 0.0, factor),
+    "contrast": lambda images, factor: _blend(images, _grey(images).mean((1, 2, 3), keepdim=True), factor),
+    "saturation": lambda images, factor: _blend(images, _grey(images), factor),
+    "hue": _shift_hue,
+}
+
+
+@dataclass(frozen=True)
+class Erasing:
+    """With probability `p`, set a random box to zero (`RandomErasing` with value 0); the defaults are torchvision's.
+
+    As in torchvision, `ratio` is height / width here.
+    """
+
+    p: float = 0.5
+    scale: tuple[float, float] = (0.02, 0.33)
+    ratio: tuple[float, float] = (0.3, 3.3)
+
+    def draw(self, shape: torch.Size, generator: Generator) -> Parameters:
+        erase = _uniform((shape[0],), 0, 1, generator) < self.p
+        inverse = (1 / self.ratio[1], 1 / self.ratio[0])
+        found, top, left, height, width = _boxes(shape, self.scale, inverse, generator, whole=False)
+        return {"erase": erase & found, "top": top, "left": left, "height": height, "width": width}
+
+    def apply(self, images: Tensor, parameters: Parameters) -> Tensor:
+        rows = _within(images.shape[2], parameters["top"], parameters["height"])
+        columns = _within(images.shape[3], parameters["left"], parameters["width"])
+        box = rows[:, None, :, None] & columns[:, None, None, :] & _per_sample(parameters["erase"])
+        return images.masked_fill(box, 0.0)
+
+
+def _within(size: int, start: Tensor, length: Tensor) -> Tensor:
+    """Whether each of `size` places lies in the sample's box: (N, size)."""
+    places = torch.arange(size, device=start.device)
+    return (places >= start[:, None]) & (places < (start + length)[:, None])
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Operations, one after the other. Calling it draws parameters and applies them."""
+
+    operations: tuple[Operation, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.operations)
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        for operation in self.operations:
+            images = operation.apply(images, operation.draw(images.shape, generator))
+        return images
+
+
+def _settings(value: Any, *ranges: str) -> dict[str, Any]:
+    """The keyword arguments in a report's mapping: named lists become tuples."""
+    return {key: tuple(item) if key in ranges else item for key, item in value.items()}
+
+
+OPERATIONS: dict[str, Callable[[Any], Operation]] = {
+    "flip": lambda p: Flip(p),
+    "vertical_flip": lambda p: Flip(p, dim=-2),
+    "crop": lambda padding: Crop(padding),
+    "resized_crop": lambda value: ResizedCrop(**_settings(value, "scale", "ratio")),
+    "rotation": lambda degrees: Rotation(degrees),
+    "jitter": lambda value: Jitter(**_settings(value)),
+    "erasing": lambda value: Erasing(**_settings(value, "scale", "ratio")) if isinstance(value, Mapping) else Erasing(value),
+}
+
+
+def build_augmentation(steps: Sequence[Mapping[str, Any]]) -> Augmentation:
+    """The augmentation that a run's list of one-key mappings describes, e.g. `[{"flip": 0.5}, {"crop": 4}]`; falsy when it does nothing.
+
+    Raises `RepriseError` for a name or a setting that does not exist.
+    """
+    operations = []
+    for step in steps:
+        if len(step) != 1:
+            raise RepriseError(f"augmentation: {dict(step)} must have one key, the name of one operation; write one mapping for each")
+        ((name, value),) = step.items()
+        if name not in OPERATIONS:
+            raise RepriseError(f"augmentation: no operation {name}{nearest(name, OPERATIONS)}")
+        try:
+            operations.append(OPERATIONS[name](value))
+        except (TypeError, AttributeError):
+            raise RepriseError(f"augmentation: {name} cannot be made from {value!r}; see OPERATIONS in reprise/data/augment.py") from None
+    return Augmentation(tuple(operations))
+
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and standard deviation that networks pretrained on ImageNet expect (torchvision's weights)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Preprocess:
+    """What every image goes through, in training and evaluation: uint8 → [0, 1] → resized and cropped (→ augmented) → normalised.
+
+    `resize` is the length in pixels of the shorter side (bilinear, antialiased), `crop` of the central square cut out then, as
+    `Resize` and `CenterCrop` of torchvision; both come before augmentation, as in torchvision's recipes.
+    """
+
+    mean: Tensor | None = None
+    std: Tensor | None = None
+    """Both (3, 1, 1) and on the images' device, or None."""
+    resize: int | None = None
+    crop: int | None = None
+
+    def pixels(self, images: Tensor) -> Tensor:
+        """uint8 (N, 3, H, W) → float32 in [0, 1], resized and cropped."""
+        images = images.float().div_(255)
+        if self.resize:
+            images = TF.resize(images, self.resize, antialias=True)
+        if self.crop:
+            images = TF.center_crop(images, self.crop)
+        return images
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """(pixels − mean) / standard deviation, channel by channel."""
+        if self.mean is None or self.std is None:
+            return images
+        return (images - self.mean) / self.std
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return self.normalise(self.pixels(images))
+
+    def shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """(3, H, W) of a preprocessed image."""
+        return tuple(self.pixels(torch.zeros(1, 3, height, width, dtype=torch.uint8)).shape[1:])
+
+
+def build_preprocess(settings: Mapping[str, Any], statistics: Callable[[], tuple[Any, Any]], device: torch.device) -> Preprocess:
+    """The preprocessing that a run's `preprocess` describes, for images on `device`.
+
+    `statistics` gives the channel means and standard deviations, in [0, 1], of the run's own training images; it is called for
+    `normalize: train` alone. Raises `RepriseError` for another kind of normalisation.
+    """
+    kinds: dict[str, Callable[[], tuple[Any, Any]]] = {
+        "train": statistics,
+        "half": lambda: ((0.5,) * 3, (0.5,) * 3),
+        "imagenet": lambda: IMAGENET,
+    }
+    kind = settings.get("normalize", "none")
+    if kind != "none" and kind not in kinds:
+        raise RepriseError(f"preprocess: no normalisation {kind}{nearest(kind, ['none', *kinds])}")
+    mean, std = (None, None) if kind == "none" else (_channels(values, device) for values in kinds[kind]())
+    return Preprocess(mean, std, settings.get("resize"), settings.get("crop"))
+
+
+def _channels(values: Any, device: torch.device) -> Tensor:
+    return torch.tensor([float(value) for value in values], device=device).view(3, 1, 1)

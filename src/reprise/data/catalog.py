@@ -1,0 +1,178 @@
+"""What is known of every data set and pretrained weight file before it is fetched.
+
+Sources: A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009 (CIFAR-10, CIFAR-100, and the layout of
+their "python version"); torchvision's model zoo (weights). A new data set is one more entry of `DATASETS`, and one more
+reader in `archives` when its layout is new.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reprise.errors import RepriseError
+from reprise.spec.check import nearest
+
+
+@dataclass(frozen=True)
+class CifarLayout:
+    """Where the pickled members of a CIFAR archive keep what: each is a dictionary with `data`, `filenames` and labels."""
+
+    splits: Mapping[str, tuple[str, ...]]  # split → members, in order
+    meta: str  # the member that holds the class names
+    label_keys: Mapping[str, str]  # kind of label → key of the labels in a member of a split
+    class_keys: Mapping[str, str]  # kind of label → key of the class names in `meta`
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    images: int
+    digest: str  # content digest, see archives.content_digest
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """A data set: `classes` maps each kind of label, in the order of the label columns, to its class names in label order.
+
+    `mean` and `std` are the published channel statistics of the training images, scaled to [0, 1]. `max_bytes` bounds the archive
+    and what it unpacks to.
+    """
+
+    name: str
+    file_name: str
+    urls: tuple[str, ...]
+    md5: str
+    max_bytes: int
+    layout: CifarLayout
+    splits: Mapping[str, SplitFacts]
+    classes: Mapping[str, tuple[str, ...]]
+    image_shape: tuple[int, int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    @property
+    def label_kinds(self) -> tuple[str, ...]:
+        return tuple(self.classes)
+
+
+@dataclass(frozen=True)
+class WeightsFacts:
+    """A file of pretrained weights, whose name carries the first digits of its SHA-256."""
+
+    name: str
+    file_name: str
+    urls: tuple[str, ...]
+    sha256_prefix: str
+    max_bytes: int
+
+
+CIFAR100_SUPERCLASSES: Mapping[str, tuple[str, ...]] = {
+    "aquatic_mammals": ("beaver", "dolphin", "otter", "seal", "whale"),
+    "fish": ("aquarium_fish", "flatfish", "ray", "shark", "trout"),
+    "flowers": ("orchid", "poppy", "rose", "sunflower", "tulip"),
+    "food_containers": ("bottle", "bowl", "can", "cup", "plate"),
+    "fruit_and_vegetables": ("apple", "mushroom", "orange", "pear", "sweet_pepper"),
+    "household_electrical_devices": ("clock", "keyboard", "lamp", "telephone", "television"),
+    "household_furniture": ("bed", "chair", "couch", "table", "wardrobe"),
+    "insects": ("bee", "beetle", "butterfly", "caterpillar", "cockroach"),
+    "large_carnivores": ("bear", "leopard", "lion", "tiger", "wolf"),
+    "large_man-made_outdoor_things": ("bridge", "castle", "house", "road", "skyscraper"),
+    "large_natural_outdoor_scenes": ("cloud", "forest", "mountain", "plain", "sea"),
+    "large_omnivores_and_herbivores": ("camel", "cattle", "chimpanzee", "elephant", "kangaroo"),
+    "medium_mammals": ("fox", "porcupine", "possum", "raccoon", "skunk"),
+    "non-insect_invertebrates": ("crab", "lobster", "snail", "spider", "worm"),
+    "people": ("baby", "boy", "girl", "man", "woman"),
+    "reptiles": ("crocodile", "dinosaur", "lizard", "snake", "turtle"),
+    "small_mammals": ("hamster", "mouse", "rabbit", "shrew", "squirrel"),
+    "trees": ("maple_tree", "oak_tree", "palm_tree", "pine_tree", "willow_tree"),
+    "vehicles_1": ("bicycle", "bus", "motorcycle", "pickup_truck", "train"),
+    "vehicles_2": ("lawn_mower", "rocket", "streetcar", "tank", "tractor"),
+}
+"""Superclass → its five classes. Labels number both kinds in alphabetical order."""
+
+DATASETS: Mapping[str, DatasetFacts] = {
+    facts.name: facts
+    for facts in (
+        DatasetFacts(
+            name="cifar10",
+            file_name="cifar-10-python.tar.gz",
+            urls=("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",),
+            md5="c58f30108f718f92721af3b95e74349a",
+            max_bytes=256 * 2**20,
+            layout=CifarLayout(
+                splits={
+                    "train": tuple(f"cifar-10-batches-py/data_batch_{k}" for k in range(1, 6)),
+                    "test": ("cifar-10-batches-py/test_batch",),
+                },
+                meta="cifar-10-batches-py/batches.meta",
+                label_keys={"label": "labels"},
+                class_keys={"label": "label_names"},
+            ),
+            splits={
+                "train": SplitFacts(50_000, "55a61f79a40ece2ceda9fb5f9f7078f6ea2fc4952489cef56682bcf92cfcc260"),
+                "test": SplitFacts(10_000, "325704b01eb92e1e2a6215ae6a916bb7db7de054af0c496be1c7be2e0fcfbf5f"),
+            },
+            classes={"label": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")},
+            image_shape=(3, 32, 32),
+            mean=(0.49139968, 0.48215841, 0.44653091),
+            std=(0.24703223, 0.24348513, 0.26158784),
+        ),
+        DatasetFacts(
+            name="cifar100",
+            file_name="cifar-100-python.tar.gz",
+            urls=("https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",),
+            md5="eb9058c3a382ffc7106e4002c42a8d85",
+            max_bytes=256 * 2**20,
+            layout=CifarLayout(
+                splits={"train": ("cifar-100-python/train",), "test": ("cifar-100-python/test",)},
+                meta="cifar-100-python/meta",
+                label_keys={"coarse": "coarse_labels", "fine": "fine_labels"},
+                class_keys={"coarse": "coarse_label_names", "fine": "fine_label_names"},
+            ),
+            splits={
+                "train": SplitFacts(50_000, "7077d87fc363f92dbf1245f13ba80561d7b33a96c79ad57168d49dc172aaa92b"),
+                "test": SplitFacts(10_000, "96adb3db8da7632dbb350559a17b9f585fab5b17675de5fc8f6761384196b294"),
+            },
+            classes={
+                "coarse": tuple(CIFAR100_SUPERCLASSES),
+                "fine": tuple(sorted(name for group in CIFAR100_SUPERCLASSES.values() for name in group)),
+            },
+            image_shape=(3, 32, 32),
+            mean=(0.50707516, 0.48654887, 0.44091784),
+            std=(0.26733429, 0.25643846, 0.27615047),
+        ),
+    )
+}
+
+WEIGHTS: Mapping[str, WeightsFacts] = {
+    facts.name: facts
+    for facts in (
+        WeightsFacts(
+            name="vgg16",
+            file_name="vgg16-397923af.pth",
+            urls=("https://download.pytorch.org/models/vgg16-397923af.pth",),
+            sha256_prefix="397923af",
+            max_bytes=600 * 2**20,
+        ),
+    )
+}
+
+
+def dataset_facts(name: str) -> DatasetFacts:
+    """Facts of the data set `name`; an unknown one is a `RepriseError` that offers the nearest."""
+    if name not in DATASETS:
+        raise RepriseError(f"unknown data set {name!r}{nearest(name, DATASETS)}")
+    return DATASETS[name]
+
+
+def weights_facts(name: str) -> WeightsFacts:
+    """Facts of the pretrained weights `name`; unknown ones are a `RepriseError` that offers the nearest."""
+    if name not in WEIGHTS:
+        raise RepriseError(f"unknown pretrained weights {name!r}{nearest(name, WEIGHTS)}")
+    return WEIGHTS[name]
+
+
+def name_of(file_name: str) -> str:
+    """Name of the data set or the weights that come in the file `file_name`."""
+    for facts in (*DATASETS.values(), *WEIGHTS.values()):
+        if facts.file_name == file_name:
+            return facts.name
+    raise RepriseError(f"{file_name}: not the file of a known data set or of known weights; check its name")

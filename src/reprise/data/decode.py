@@ -1,0 +1,123 @@
+"""Archive to arrays that can be memory-mapped, and back into Python."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reprise.data.archives import Source, content_digest, identify, read_archive, sidecar_of
+from reprise.data.catalog import dataset_facts
+from reprise.errors import RepriseError
+from reprise.files import atomic, read_json, write_json
+
+DECODE_AGAIN = "delete the folder and decode the archive again"
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """`images` uint8 (N, C, H, W), memory-mapped; `labels` uint8 (N, K), one column per kind of label; `digest` of the content."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    digest: str
+    names_file: Path
+
+    def names(self) -> list[str]:
+        """The file names that the archive gives the N images."""
+        return self.names_file.read_text(encoding="utf-8").splitlines()
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A decoded data set: `classes` maps each kind of label, in column order, to its class names in label order."""
+
+    name: str
+    source: Source
+    classes: Mapping[str, tuple[str, ...]]
+    image_shape: tuple[int, int, int]
+    splits: Mapping[str, Split]
+
+    @property
+    def label_kinds(self) -> tuple[str, ...]:
+        return tuple(self.classes)
+
+
+def decode(name: str, archive: Path, out_dir: Path) -> None:
+    """Write the arrays of data set `name` to `out_dir`, and `dataset.json` last, when all the rest is there.
+
+    Images stand in ascending order of their content hash, so that every archive of the same content gives the same arrays. Content that
+    is neither the catalog's (`source` is `real`) nor that of the sidecar beside the archive (`synthetic`) is a `RepriseError`.
+    """
+    facts = dataset_facts(name)
+    splits = read_archive(facts, archive)
+    hashes = {split: raw.hashes() for split, raw in splits.items()}
+    digests = {split: content_digest(each) for split, each in hashes.items()}
+    source = identify(facts, archive, digests, sidecar_of(archive))
+
+    out_dir.mkdir(parents=True, exist_ok=True)
+    (out_dir / "dataset.json").unlink(missing_ok=True)
+    for split, raw in splits.items():
+        keys = list(zip(hashes[split], raw.names, strict=True))
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        _write_array(out_dir / f"{split}_images.npy", raw.images.reshape(-1, *facts.image_shape)[order])
+        _write_array(out_dir / f"{split}_labels.npy", raw.labels[order])
+        with atomic(out_dir / f"{split}_names.txt") as partial:
+            partial.write_text("".join(f"{raw.names[i]}\n" for i in order), encoding="utf-8")
+    write_json(
+        out_dir / "dataset.json",
+        {
+            "name": name,
+            "source": source,
+            "label_kinds": list(facts.label_kinds),
+            "classes": {kind: list(names) for kind, names in facts.classes.items()},
+            "image_shape": list(facts.image_shape),
+            "splits": {split: {"images": len(raw.images), "digest": digests[split]} for split, raw in splits.items()},
+        },
+    )
+
+
+def load(dataset_dir: Path) -> Dataset:
+    """The data set that `decode` wrote; an absent or incomplete one, or files that do not fit each other, are a `RepriseError`."""
+    path = dataset_dir / "dataset.json"
+    if not path.exists():
+        raise RepriseError(f"{dataset_dir}: no decoded data set (no dataset.json); fetch and decode the archive first")
+    facts = read_json(path)
+    try:
+        shape = tuple(facts["image_shape"])
+        classes = {kind: tuple(facts["classes"][kind]) for kind in facts["label_kinds"]}
+        splits = {split: _load_split(dataset_dir, split, each, shape, classes) for split, each in facts["splits"].items()}
+        return Dataset(facts["name"], facts["source"], classes, shape, splits)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RepriseError(f"{path}: not what decode writes ({type(error).__name__}: {error}); {DECODE_AGAIN}") from None
+
+
+def _load_split(
+    folder: Path, split: str, facts: Mapping[str, Any], shape: tuple[int, ...], classes: Mapping[str, tuple[str, ...]]
+) -> Split:
+    names = folder / f"{split}_names.txt"
+    if not names.exists():
+        raise RepriseError(f"{names}: not found; {DECODE_AGAIN}")
+    images = _read_array(folder / f"{split}_images.npy", (facts["images"], *shape))
+    labels = np.array(_read_array(folder / f"{split}_labels.npy", (facts["images"], len(classes))))
+    if len(labels) and (labels.max(axis=0) >= [len(each) for each in classes.values()]).any():
+        raise RepriseError(f"{folder / f'{split}_labels.npy'}: a label beyond the last class; {DECODE_AGAIN}")
+    return Split(images, labels, facts["digest"], names)
+
+
+def _write_array(path: Path, array: np.ndarray) -> None:
+    with atomic(path) as partial, partial.open("wb") as file:
+        np.save(file, array)
+
+
+def _read_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise RepriseError(f"{path}: not found; {DECODE_AGAIN}") from None
+    except (ValueError, OSError, EOFError) as error:
+        raise RepriseError(f"{path}: damaged ({error}); {DECODE_AGAIN}") from None
+    if array.dtype != np.uint8 or array.shape != shape:
+        raise RepriseError(f"{path}: {array.dtype} {array.shape}, but dataset.json says uint8 {shape}; {DECODE_AGAIN}")
+    return array

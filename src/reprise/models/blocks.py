@@ -1,0 +1,30 @@
+"""Building blocks that several families share."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class SameConv2d(nn.Conv2d):
+    """Square convolution with TensorFlow's `same` padding: (N, C, H, W) → (N, channels, ⌈H / stride⌉, ⌈W / stride⌉).
+
+    An odd number of padded rows or columns puts the larger half at the bottom and right, and with a stride the padding depends on the
+    image size (TensorFlow, `tf.nn`, "Notes on padding"; report 3's kernels of 2 and 4 pixels need it).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
+        super().__init__(in_channels, out_channels, kernel, stride)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        pads: list[int] = []
+        for size, kernel, stride in zip(reversed(images.shape[-2:]), self.kernel_size, self.stride, strict=True):
+            total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+            pads += [total // 2, total - total // 2]
+        return super().forward(F.pad(images, pads) if any(pads) else images)
+
+
+def same_conv2d(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    """Convolution with TensorFlow's `same` padding; a plain one where that padding is symmetric for every image size."""
+    if kernel % 2 == 1 and stride == 1:
+        return nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2)
+    return SameConv2d(in_channels, out_channels, kernel, stride)

@@ -1,0 +1,126 @@
+"""Layer tables, read from the network as it runs: the reports' tables of architectures and diagrams of networks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from reprise.models import build, parameter_count
+from reprise.models.blocks import SameConv2d
+
+Row = dict[str, Any]
+
+
+def describe(model: nn.Module, image_shape: tuple[int, int, int]) -> list[Row]:
+    """One row per layer, in the order in which one image of `image_shape` (C, H, W) passes through them in inference mode.
+
+    A row has `layer` (text, e.g. `conv 3×3, 32, same`), `kind` (as in the family `sequential`, else the module's class), `activation`
+    (applied to the layer's output, or None), `output_shape` (without the batch) and `parameters`. An activation that directly follows a
+    convolution, batch normalisation or dense layer is part of that row. The rows' parameters add up to the network's: those that a
+    compound module owns itself (a class token, say) get a row of kind `parameter`, and a layer that runs twice counts once.
+    """
+    rows: list[Row] = []
+    counted: set[int] = set()
+    previous: tuple[torch.Tensor | None, int] = None, 0  # the last output and its version, which counts changes in place
+
+    def add(layer: str, kind: str, activation: str | None, shape: torch.Size, parameters: int) -> None:
+        rows.append({"layer": layer, "kind": kind, "activation": activation, "output_shape": list(shape), "parameters": parameters})
+
+    def follows(module: nn.Module, value: torch.Tensor) -> bool:
+        """Whether `value`, which has passed through `module`, is the last output and no residual sum was added to it before."""
+        return value is previous[0] and value._version - previous[1] == bool(getattr(module, "inplace", False))
+
+    def before(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if id(module) not in counted:
+            counted.add(id(module))
+            for name, item in module.named_parameters(recurse=False):
+                add(name, "parameter", None, item.shape, item.numel())
+
+    def after(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        nonlocal previous
+        kind, text = _text(module)
+        output = output[0] if isinstance(output, tuple) else output
+        if kind == "activation" and rows and rows[-1]["kind"] in ("conv", "batch_norm", "dense") and follows(module, inputs[0]):
+            rows[-1]["activation"] = text
+        elif kind != "identity":
+            parameters = 0 if id(module) in counted else parameter_count(module)
+            add(text, kind, text if kind == "activation" else None, output.shape[1:], parameters)
+        counted.add(id(module))
+        previous = output, output._version
+
+    modes = {module: module.training for module in model.modules()}
+    handles = [
+        module.register_forward_hook(after) if _is_layer(module) else module.register_forward_pre_hook(before) for module in model.modules()
+    ]
+    device = next(model.parameters()).device
+    try:
+        with torch.no_grad():
+            model.eval()(torch.zeros(1, *image_shape, device=device))
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, training in modes.items():
+            module.training = training
+    return rows
+
+
+def layer_table(spec: Mapping[str, Any], classes: int, image_shape: tuple[int, int, int]) -> dict[str, Any]:
+    """The layer table of the network `spec`: `model`, `classes`, `image_shape`, `rows` as in `describe`, `parameters` in all.
+
+    No weight file is read: pretrained weights do not change the table.
+    """
+    model = build({**spec, "weights": "random"} if "weights" in spec else spec, classes, image_shape)
+    rows = describe(model, image_shape)
+    return {"model": spec, "classes": classes, "image_shape": image_shape, "rows": rows, "parameters": parameter_count(model)}
+
+
+def _is_layer(module: nn.Module) -> bool:
+    """Attention counts as one layer: it uses its inner linear layer's weights without calling it."""
+    return isinstance(module, nn.MultiheadAttention) or next(module.children(), None) is None
+
+
+def _text(module: nn.Module) -> tuple[str, str]:
+    """Kind and text of a layer."""
+    name = type(module).__name__
+    match module:
+        case nn.Conv2d():
+            return "conv", ", ".join([f"conv {_square(module.kernel_size)}", str(module.out_channels), *_convolution_options(module)])
+        case nn.Linear():
+            return "dense", f"dense {module.out_features}"
+        case nn.MaxPool2d() | nn.AvgPool2d():
+            return "pool", ", ".join([f"{name[:3].lower()} pool {_square(module.kernel_size)}", *_pool_options(module)])
+        case nn.AdaptiveMaxPool2d() | nn.AdaptiveAvgPool2d():
+            return "pool", f"adaptive {name[8:11].lower()} pool {_square(module.output_size)}"
+        case nn.BatchNorm1d() | nn.BatchNorm2d():
+            return "batch_norm", "batch norm"
+        case nn.Dropout():
+            return "dropout", f"dropout {module.p:g}"
+        case nn.Dropout2d():
+            return "dropout2d", f"2-D dropout {module.p:g}"
+        case nn.Flatten():
+            return "flatten", "flatten"
+        case nn.MultiheadAttention():
+            return "attention", f"attention, {module.num_heads} heads"
+    if type(module).__module__ == nn.ReLU.__module__:
+        return "activation", name.lower()
+    return name.lower(), name
+
+
+def _square(size: int | tuple[int, ...]) -> str:
+    return "×".join(str(length) for length in (size if isinstance(size, tuple) else (size, size)))
+
+
+def _convolution_options(module: nn.Conv2d) -> list[str]:
+    kernel, stride, padding = module.kernel_size[0], module.stride[0], module.padding
+    options = [f"stride {stride}"] if stride != 1 else []
+    if isinstance(module, SameConv2d) or (stride == 1 and padding == tuple(size // 2 for size in module.kernel_size) and kernel % 2 == 1):
+        options.append("same")
+    else:
+        options.append(f"padding {padding[0]}" if padding[0] else "valid")
+    return [*options, f"{module.groups} groups"] if module.groups > 1 else options
+
+
+def _pool_options(module: nn.MaxPool2d | nn.AvgPool2d) -> list[str]:
+    options = [f"stride {module.stride}"] if module.stride != module.kernel_size else []
+    return [*options, f"padding {module.padding}"] if module.padding else options

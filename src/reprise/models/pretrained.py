@@ -1,0 +1,131 @@
+"""Family `torchvision`: a reference architecture of torchvision with a new head (reports 2, 3 and 4).
+
+    {name: torchvision, arch: vgg16, part: features, weights: imagenet, trainable: head,
+     head: [{flatten: true}, {dense: classes}], init: keras}
+
+- `part: features` keeps the convolutions only (Keras' `include_top=False`); without it, only the last linear layer goes.
+- `weights`: `imagenet` (a file of `WEIGHT_FILES`) or `random`.
+- `trainable`: `all`, or `head`: the rest is frozen and runs in inference mode, batch normalisation and dropout included, as in Keras.
+- `head`: layers of the family `sequential`, initialised as `init` says; absent: one dense layer (after a flattening one for `features`).
+"""
+
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torchvision import models
+
+from reprise.errors import RepriseError
+from reprise.models import sequential
+from reprise.models.options import choice
+
+WEIGHT_FILES = {
+    "vgg16": "vgg16-397923af.pth",
+    "vgg19": "vgg19-dcbb9e9d.pth",
+    "resnet18": "resnet18-f37072fd.pth",
+    "mobilenet_v3_small": "mobilenet_v3_small-047dcff4.pth",
+    "efficientnet_v2_s": "efficientnet_v2_s-dd5fe13b.pth",
+}
+"""torchvision's IMAGENET1K_V1 weights; the digits are the first of the file's SHA-256."""
+
+AUXILIARY = {"googlenet", "inception_v3"}
+"""Architectures that give more than logits while they train."""
+
+
+class TransferNetwork(nn.Module):
+    """`backbone`, then `head`: (N, C, H, W) → logits (N, classes)."""
+
+    def __init__(self, backbone: nn.Module, head: nn.Module, frozen: bool) -> None:
+        super().__init__()
+        self.backbone = backbone.requires_grad_(not frozen)
+        self.head = head
+        self.frozen = frozen
+        self.train()
+
+    @property
+    def frozen_features(self) -> nn.Module | None:
+        """The frozen part: its output for a given image never changes, so it can be computed once and kept. None where all trains."""
+        return self.backbone if self.frozen else None
+
+    def train(self, mode: bool = True) -> "TransferNetwork":
+        """Set training mode; a frozen backbone stays in inference mode."""
+        super().train(mode)
+        if self.frozen:
+            self.backbone.eval()
+        return self
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.backbone(images))
+
+
+def _load_imagenet(net: nn.Module, arch: str, folder: Path | None) -> None:
+    if arch not in WEIGHT_FILES:
+        raise RepriseError(f"no ImageNet weights are listed for {arch}; valid: {', '.join(WEIGHT_FILES)}, or weights: random")
+    remedy = f"run python -m reprise data fetch-weights {arch} (or set mirror)"
+    if folder is None:
+        raise RepriseError(f"no folder for the ImageNet weights of {arch} is given; {remedy}")
+    path = Path(folder) / WEIGHT_FILES[arch]
+    if not path.is_file():
+        raise RepriseError(f"{path}: the ImageNet weights of {arch} are missing; {remedy}")
+    try:
+        net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (RuntimeError, TypeError, ValueError, EOFError, OSError, pickle.UnpicklingError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise RepriseError(f"{path}: not the ImageNet weights of {arch} ({reason}); delete it and {remedy}") from None
+
+
+def _backbone(net: nn.Module, arch: str, part: str) -> nn.Module:
+    """`net` without its last linear layer, or its convolutions only."""
+    if part == "features":
+        if not isinstance(getattr(net, "features", None), nn.Module):
+            raise RepriseError(f"{arch} has no part of its own named features; leave part out")
+        return net.features
+    linear = [name for name, module in net.named_modules() if isinstance(module, nn.Linear)]
+    if not linear:
+        raise RepriseError(f"{arch} does not end in a linear layer; use part: features")
+    net.set_submodule(linear[-1], nn.Identity())
+    return net
+
+
+def _feature_shape(backbone: nn.Module, arch: str, image_shape: tuple[int, int, int]) -> tuple[int, ...]:
+    backbone.eval()
+    try:
+        with torch.no_grad():
+            return tuple(backbone(torch.zeros(1, *image_shape)).shape[1:])
+    except (RuntimeError, AssertionError, ValueError) as error:
+        size = "×".join(str(length) for length in image_shape)
+        raise RepriseError(f"{arch} does not take images of {size} ({' '.join(str(error).split())}); set preprocess: resize") from None
+
+
+def build(
+    classes: int,
+    image_shape: tuple[int, int, int],
+    weights_dir: Path | None,
+    *,
+    arch: str,
+    weights: str,
+    part: str = "whole",
+    trainable: str = "all",
+    head: Sequence[Mapping[str, Any]] | None = None,
+    init: str = "torch",
+) -> TransferNetwork:
+    """A torchvision architecture for images of `image_shape` (C, H, W) whose head gives `classes` logits."""
+    choice("arch", arch, [name for name in models.list_models(module=models) if name not in AUXILIARY])
+    choice("weights", weights, ("imagenet", "random"))
+    choice("part", part, ("whole", "features"))
+    choice("trainable", trainable, ("head", "all"))
+    net = models.get_model(arch, weights=None)
+    if weights == "imagenet":
+        _load_imagenet(net, arch, weights_dir)
+    backbone = _backbone(net, arch, part)
+    shape = _feature_shape(backbone, arch, image_shape)
+    if head is None:
+        head = [{"flatten": True}, {"dense": "classes"}] if len(shape) > 1 else [{"dense": "classes"}]
+    try:
+        layers = sequential.network(head, classes, shape, init)
+    except RepriseError as error:
+        raise RepriseError(f"head: {error}") from None
+    return TransferNetwork(backbone, layers, frozen=trainable == "head")

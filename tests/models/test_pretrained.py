@@ -1,0 +1,166 @@
+"""The family `torchvision`: parts, heads, weight files and frozen backbones."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torchvision import models
+
+from reprise.errors import RepriseError
+from reprise.models import build, parameter_count, pretrained
+
+IMAGE = (3, 32, 32)
+ARCH = "mobilenet_v3_small"  # small, and with batch normalisation and dropout
+
+
+def network(classes: int = 10, image_shape: tuple[int, int, int] = IMAGE, weights_dir: Path | None = None, **options: Any) -> nn.Module:
+    return build({"name": "torchvision", "arch": ARCH, "weights": "random", **options}, classes, image_shape, weights_dir)
+
+
+def test_vgg16_counts():
+    whole = network(classes=1000, arch="vgg16", trainable="head")
+    features = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
+    convolutions = sum(9 * inputs * outputs + outputs for inputs, outputs in itertools.pairwise(features))
+    dense = (7 * 7 * 512 * 4096 + 4096) + (4096 * 4096 + 4096) + (4096 * 1000 + 1000)
+    assert parameter_count(whole.backbone.features) == 14_714_688 == convolutions
+    assert parameter_count(whole) == 138_357_544 == convolutions + dense
+    assert parameter_count(whole, trainable_only=True) == 4096 * 1000 + 1000
+
+
+def test_vgg16_features_with_a_dense_head():
+    """Keras' VGG16(include_top=False) turns 32 × 32 pixels into 1 × 1 × 512."""
+    model = network(100, arch="vgg16", part="features", trainable="head", init="keras", head=[{"flatten": True}, {"dense": "classes"}])
+    assert parameter_count(model) == 14_714_688 + 512 * 100 + 100
+    assert parameter_count(model, trainable_only=True) == 512 * 100 + 100
+    assert not model.head.get_submodule("1_dense").bias.any()
+    assert model(torch.zeros(2, *IMAGE)).shape == (2, 100)
+
+
+@pytest.mark.parametrize(("arch", "millions"), [("mobilenet_v3_small", 2.5), ("efficientnet_v2_s", 21.5), ("resnet18", 11.7)])
+def test_parameter_counts_of_report_2(arch, millions):
+    """The report prints those of the nets with ImageNet's 1000 classes."""
+    assert round(parameter_count(network(1000, arch=arch)) / 1e6, 1) == millions
+
+
+@pytest.mark.parametrize("arch", ["mobilenet_v3_small", "resnet18"])
+def test_only_the_last_layer_is_replaced(arch):
+    torch.manual_seed(0)
+    model = network(10, (3, 64, 64), arch=arch).eval()
+    torch.manual_seed(0)
+    reference = models.get_model(arch, weights=None).eval()
+    last = reference.fc if arch == "resnet18" else reference.classifier[-1]
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        model.head[0].weight.copy_(last.weight[:10])
+        model.head[0].bias.copy_(last.bias[:10])
+        torch.testing.assert_close(model(images), reference(images)[:, :10])
+    assert model.frozen_features is None
+
+
+@pytest.mark.parametrize("part", ["whole", "features"])
+def test_a_frozen_backbone_neither_learns_nor_changes(part):
+    torch.manual_seed(0)
+    model = network(part=part, trainable="head").train()
+    before = {name: item.clone() for name, item in model.backbone.state_dict().items()}
+    images = torch.rand(4, *IMAGE)
+    features = model.frozen_features(images)
+    assert model.frozen_features is model.backbone
+    assert torch.equal(model(images), model.head(features))  # one image's features never change, so they may be kept
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    model(images).square().sum().backward()
+    optimizer.step()
+    assert all(item.grad is None for item in model.backbone.parameters())
+    assert all(item.grad is not None for item in model.head.parameters())
+    assert model.training
+    assert model.head.training
+    assert not any(module.training for module in model.backbone.modules())
+    assert all(torch.equal(item, before[name]) for name, item in model.backbone.state_dict().items())
+    assert torch.equal(model.frozen_features(images), features)
+
+
+def test_an_unfrozen_backbone_trains_in_training_mode():
+    model = network()
+    assert all(module.training for module in model.modules())
+    assert all(item.requires_grad for item in model.parameters())
+    assert not any(module.training for module in model.eval().modules())
+
+
+def test_imagenet_weights_are_read_from_their_file(tmp_path: Path):
+    torch.manual_seed(5)
+    saved = models.get_model(ARCH, weights=None)
+    torch.save(saved.state_dict(), tmp_path / pretrained.WEIGHT_FILES[ARCH])
+    model = network(weights="imagenet", weights_dir=tmp_path, part="features")
+    assert all(torch.equal(item, saved.features.state_dict()[name]) for name, item in model.backbone.state_dict().items())
+
+
+def test_the_weight_files_are_torchvisions():
+    for arch, name in pretrained.WEIGHT_FILES.items():
+        assert models.get_model_weights(arch).IMAGENET1K_V1.url.endswith(f"/{name}")
+
+
+def test_a_missing_weight_file(tmp_path: Path):
+    expected = r"mobilenet_v3_small-047dcff4.pth: the ImageNet weights of mobilenet_v3_small are missing; "
+    with pytest.raises(RepriseError, match=expected + r"run python -m reprise data fetch-weights mobilenet_v3_small \(or set mirror\)"):
+        network(weights="imagenet", weights_dir=tmp_path)
+    with pytest.raises(
+        RepriseError, match=r"no folder for the ImageNet weights of mobilenet_v3_small is given; run python -m reprise data"
+    ):
+        network(weights="imagenet")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("text", "not the ImageNet weights of mobilenet_v3_small"),
+        ("empty", "not the ImageNet weights of mobilenet_v3_small"),
+        ("cut", "not the ImageNet weights of mobilenet_v3_small"),
+        ("other", r"not the ImageNet weights of mobilenet_v3_small \(Error\(s\) in loading state_dict .*Missing key"),
+        ("list", r"not the ImageNet weights of mobilenet_v3_small \(Expected state_dict to be dict-like"),
+        ("code", r"not the ImageNet weights of mobilenet_v3_small \(Weights only load failed"),
+    ],
+)
+def test_a_weight_file_that_does_not_fit(tmp_path: Path, content, reason):
+    path = tmp_path / pretrained.WEIGHT_FILES[ARCH]
+    if content in ("text", "empty"):
+        path.write_text("<html>not found</html>" if content == "text" else "")
+    else:
+        values = {"other": {"weight": torch.zeros(3)}, "list": [1, 2], "code": nn.Linear(2, 2), "cut": {"weight": torch.zeros(3000)}}
+        torch.save(values[content], path)
+    if content == "cut":
+        path.write_bytes(path.read_bytes()[:4000])
+    with pytest.raises(RepriseError, match=reason) as error:
+        network(weights="imagenet", weights_dir=tmp_path)
+    assert "\n" not in str(error.value)
+    assert "delete it and run python -m reprise data fetch-weights" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"arch": "restnet18"}, r"arch 'restnet18' is not known; did you mean resnet18\?"),
+        ({"arch": "inception_v3"}, r"arch 'inception_v3' is not known"),
+        ({"weights": "imagnet"}, r"weights 'imagnet' is not known; did you mean imagenet\?"),
+        ({"part": "feature"}, r"part 'feature' is not known; did you mean features\?"),
+        ({"trainable": "heads"}, r"trainable 'heads' is not known; did you mean head\?"),
+        ({"arch": "resnet34", "weights": "imagenet"}, r"no ImageNet weights are listed for resnet34; valid: vgg16, .*or weights: random"),
+        ({"arch": "resnet18", "part": "features"}, r"resnet18 has no part of its own named features; leave part out"),
+        ({"arch": "squeezenet1_1"}, r"squeezenet1_1 does not end in a linear layer; use part: features"),
+        ({"part": "features", "head": [{"dense": "classes"}]}, r"head: layer 0 \(dense\): needs flat features"),
+        ({"head": [{"dense": 3}]}, r"head: layer 0 \(dense\): its output of 3 is not 10 classes wide"),
+        ({"init": "he"}, r"head: init 'he' is not known"),
+        ({"dropout": 0.5}, r"model torchvision: unknown option dropout; valid: arch, weights"),
+    ],
+)
+def test_mistakes(options, message):
+    with pytest.raises(RepriseError, match=message):
+        network(**options)
+
+
+@pytest.mark.parametrize(("arch", "image_shape"), [("alexnet", (3, 8, 8)), ("resnet18", (1, 32, 32))])
+def test_images_that_the_architecture_cannot_take(arch, image_shape):
+    size = "×".join(map(str, image_shape))
+    with pytest.raises(RepriseError, match=rf"{arch} does not take images of {size} \(.+\); set preprocess: resize"):
+        network(arch=arch, image_shape=image_shape)

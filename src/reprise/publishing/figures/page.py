@@ -1,0 +1,110 @@
+"""What a kind of figure is given and gives back. A kind is a module with a function `draw`, and its options in `figures.schema.json`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from reprise.errors import RepriseError
+from reprise.publishing.style import DPI, MARGIN, SMALL, Strip, wrap
+from reprise.spec.report import Cell
+
+Resolve = Callable[[str], Sequence[Cell]]
+"""A selector's cells, e.g. `Report.cells`."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """What figures are drawn from.
+
+    resolve: selector → cells.
+    history: (run, epoch from 1, split, loss, accuracy), a row per run, epoch and split.
+    final: (run, metric, value), a row per run and metric.
+    images: the `.npz` of sample images that the data room wrote for this figure.
+    """
+
+    resolve: Resolve
+    history: pd.DataFrame | None = None
+    final: pd.DataFrame | None = None
+    images: Path | None = None
+
+    def rows(self, table: str, cell: Cell) -> pd.DataFrame:
+        """The rows of `history` or `final` that belong to the cell's runs; a run without rows is a `RepriseError`."""
+        frame = getattr(self, table)
+        known = set() if frame is None else set(frame["run"])
+        missing = [run for run in cell.runs if run not in known]
+        if missing:
+            raise RepriseError(
+                f"run {missing[0]} of {cell.name} has no {table} ({len(missing)} of its {len(cell.runs)} runs are missing); "
+                "train and evaluate it first"
+            )
+        return frame[frame["run"].isin(cell.runs)]
+
+
+@dataclass
+class Page:
+    """The figure that a kind draws on: `width` inches wide, as high as the kind asks for, under the strip that marks the scale."""
+
+    figure: Figure
+    width: float
+    strip: Strip
+
+    def set_height(self, body: float) -> None:
+        """Make room for `body` inches under the strip. A whole number of pixels, so that images fall on them."""
+        height = round((body + self.strip.height) * DPI) / DPI
+        self.figure.set_size_inches(self.width, height)
+        engine = self.figure.get_layout_engine()
+        if engine is not None:
+            engine.set(rect=(0, 0, 1, 1 - self.strip.height / height))
+
+    def legend(self, groups: Sequence[Sequence[Artist]]) -> float:
+        """Put a legend under everything, in as few rows as fit, a column per group where that takes no more. Returns its height in inches.
+
+        Long labels wrap.
+        """
+        handles = [handle for group in groups for handle in group]
+        for handle in handles:
+            handle.set_label(wrap(str(handle.get_label()), self.width - 2 * MARGIN - 0.5, SMALL))
+        for rows in range(1, len(handles) + 1):
+            arrangements = [(handles, -(-len(handles) // rows))]
+            if rows == max(len(group) for group in groups):
+                arrangements.insert(0, ([handle for group in groups for handle in _padded(group, rows)], len(groups)))
+            for entries, columns in arrangements:
+                legend = self.figure.legend(handles=entries, loc="outside lower center", ncols=columns)
+                box = legend.get_window_extent().transformed(self.figure.dpi_scale_trans.inverted())
+                if box.width <= self.width - 2 * MARGIN or columns == 1:
+                    return box.height
+                legend.remove()
+        return 0.0
+
+
+def _padded(group: Sequence[Artist], rows: int) -> list[Artist]:
+    """The group and empty handles, `rows` in all."""
+    return [*group, *(Line2D([], [], linestyle="none", label=" ") for _ in range(rows - len(group)))]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a kind says of the figure that it has drawn.
+
+    description: what the picture shows, in words, for those who cannot see it.
+    runs: hashes of all runs in it.
+    values: the numbers drawn, JSON-ready.
+    """
+
+    description: str
+    runs: Sequence[str] = ()
+    values: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Kind(Protocol):
+    """A kind of figure."""
+
+    def draw(self, spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
+        """Draw `spec` on `page`, whose height it sets."""
+        ...

@@ -1,0 +1,294 @@
+"""What a statement measures: values of one metric, one per run, read from the tidy result tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from reprise.errors import RepriseError
+from reprise.spec.check import nearest
+
+COLUMNS = {
+    "history": ("run", "epoch", "split", "loss", "accuracy"),
+    "final": ("run", "metric", "value"),
+    "predictions": ("run", "image", "label", "predicted"),
+}
+
+
+class Cell(Protocol):
+    """One configuration of an experiment: its runs differ in the seed alone."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def runs(self) -> Sequence[str]: ...
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What the verdict rule has to know about a metric.
+
+    `deviation` is the standard deviation over seeds that is assumed where no configuration of the report has two seeds (0: the metric
+    does not depend on the seed); it is a fraction of the value where `relative` says that the scatter grows with it.
+    `options` are the keys that a measure of this metric may carry.
+    """
+
+    deviation: float
+    relative: bool = False
+    options: frozenset[str] = frozenset()
+
+
+_CURVE = frozenset({"split", "at"})
+_CLASSES = frozenset({"classes"})
+
+METRICS: Mapping[str, Metric] = {
+    "accuracy": Metric(0.005, options=_CURVE),
+    "precision_macro": Metric(0.005),
+    "recall_macro": Metric(0.005),
+    "f1_macro": Metric(0.005),
+    "loss": Metric(0.05, relative=True, options=_CURVE),
+    "gap": Metric(0.02, options=_CURVE),
+    "train_accuracy": Metric(0.01),
+    "train_loss": Metric(0.05, relative=True),
+    "best_epoch": Metric(0.25, relative=True),
+    "min_loss_epoch": Metric(0.25, relative=True, options=frozenset({"split"})),
+    "epochs": Metric(0.25, relative=True),
+    "class_accuracy": Metric(0.03, options=_CLASSES),
+    "class_rank": Metric(1.0, options=_CLASSES),
+    "class_deviation": Metric(0.1, relative=True),
+    "class_variance": Metric(0.2, relative=True),
+    "chance": Metric(0.0),
+    "parameters": Metric(0.0),
+    "test_images": Metric(0.0),
+}
+"""Metrics that a statement can name; `docs/verdicts.md` explains each."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric of the runs that a selector names.
+
+    `at` is `best` (largest accuracy, smallest loss), `last`, `selected` (the epoch whose weights are kept) or an epoch from 1.
+    With neither `split` nor `at` the value is the test result of the selected weights. `cells` says how a selector that names
+    several configurations gives one value: their `mean`, or the configuration whose mean over seeds is the `max` or `min`.
+    """
+
+    metric: str
+    runs: str
+    split: str | None = None
+    at: str | int | None = None
+    cells: str | None = None
+    classes: tuple[str | int, ...] = ()
+
+    @classmethod
+    def parse(cls, spec: Mapping[str, Any], where: str) -> Measure:
+        """A measure that fits `statements.schema.json`, checked for what its metric allows.
+
+        A mistake is a `RepriseError` that starts with `where`.
+        """
+        metric = spec["metric"]
+        if metric not in METRICS:
+            raise RepriseError(f"{where}: no metric '{metric}'{nearest(metric, METRICS)}")
+        known = {"metric", "runs", "cells"} | METRICS[metric].options
+        for key in spec:
+            if key not in known:
+                raise RepriseError(f"{where}: metric '{metric}' takes no '{key}'{nearest(key, sorted(known))}")
+        at, split, classes = spec.get("at"), spec.get("split"), tuple(spec.get("classes", ()))
+        if metric == "gap" and split == "train":
+            raise RepriseError(f"{where}: a gap is the training accuracy less that of 'test' or 'validation'; write one of them as 'split'")
+        if metric == "gap" and at == "best":
+            raise RepriseError(f"{where}: a gap has no best epoch; read it at last, selected or {{epoch: N}}")
+        if "classes" in METRICS[metric].options and not classes:
+            raise RepriseError(f"{where}: metric '{metric}' needs 'classes', the names of the classes it reads")
+        if metric == "class_rank" and len(classes) != 1:
+            raise RepriseError(f"{where}: a rank is that of one class; name one under 'classes'")
+        return cls(metric, spec["runs"], split, at["epoch"] if isinstance(at, Mapping) else at, spec.get("cells"), classes)
+
+    @property
+    def kind(self) -> tuple[str, str | None, str | int | None]:
+        """Measures of one kind are comparable: the scatter of their seeds is pooled."""
+        return self.metric, self.split, self.at
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A measure's value in one run, and the variance that it owes to the finite number of test images."""
+
+    value: float
+    binomial: float = 0.0
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tidy result tables of one report (columns: `COLUMNS`) with fast look-ups by run.
+
+    `class_names` gives, by run, the names of the labels 0, 1, …; only measures that name a class need it.
+    """
+
+    history: pd.DataFrame
+    final: pd.DataFrame
+    predictions: pd.DataFrame
+    class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, columns in COLUMNS.items():
+            missing = [column for column in columns if column not in getattr(self, name).columns]
+            if missing:
+                raise RepriseError(f"table {name}: no column {', '.join(missing)}; make the result tables again")
+
+    @cached_property
+    def _final(self) -> dict[tuple[str, str], float]:
+        return dict(zip(zip(self.final["run"], self.final["metric"], strict=True), self.final["value"], strict=True))
+
+    @cached_property
+    def _history(self) -> dict[str, pd.DataFrame]:
+        return {str(run): frame.sort_values("epoch") for run, frame in self.history.groupby("run", observed=True)}
+
+    @cached_property
+    def _predictions(self) -> dict[str, np.ndarray]:
+        return {str(run): rows for run, rows in self.predictions.groupby("run", observed=True).indices.items()}
+
+    def metric(self, run: str, name: str) -> float | None:
+        """A final metric of a run, None where the run has no result."""
+        value = self._final.get((run, name))
+        return None if value is None else float(value)
+
+    def curve(self, run: str, split: str, column: str) -> pd.Series | None:
+        """`loss` or `accuracy` of a run by epoch (the index), None where the run has no history."""
+        frame = self._history.get(run)
+        if frame is None:
+            return None
+        part = frame[frame["split"] == split]
+        if part.empty:
+            known = ", ".join(sorted(frame["split"].unique()))
+            raise RepriseError(f"run {run}: its history has no split '{split}', only {known}; name one of those")
+        return part.set_index("epoch")[column]
+
+    def predicted(self, run: str) -> pd.DataFrame | None:
+        """The predictions of a run (columns image, label, predicted; in the order of the images), None where there are none."""
+        rows = self._predictions.get(run)
+        return None if rows is None else self.predictions.iloc[rows].sort_values("image")
+
+    def hits(self, run: str) -> pd.Series | None:
+        """1.0 for each test image that the selected weights classify correctly, else 0.0; the index is the image."""
+        rows = self.predicted(run)
+        if rows is None:
+            return None
+        return pd.Series((rows["label"] == rows["predicted"]).to_numpy(dtype=float), index=rows["image"].to_numpy())
+
+    def chance(self, run: str) -> tuple[float, int] | None:
+        """Accuracy of always answering the commonest class of the test images, and their number."""
+        rows = self.predicted(run)
+        return None if rows is None else (float(rows["label"].value_counts(normalize=True).iloc[0]), len(rows))
+
+    def images(self, run: str, split: str) -> float:
+        """Number of images that an accuracy on `split` averages over (the test set's where the validation part's is not recorded)."""
+        number = self.metric(run, f"{split}_images") or self.metric(run, "test_images")
+        if not number:
+            raise RepriseError(f"run {run}: its final metrics lack test_images; evaluate it again")
+        return number
+
+    def label(self, run: str, name: str | int) -> int:
+        """The label of a class given by its name (or by the label itself)."""
+        if isinstance(name, int):
+            return name
+        names = list(self.class_names.get(run, ()))
+        if name not in names:
+            raise RepriseError(f"run {run}: no class '{name}'{nearest(name, names)}")
+        return names.index(name)
+
+
+def read(measure: Measure, tables: Tables, run: str) -> Reading | None:
+    """The value of `measure` in one run; None where the run, or the epoch asked for, has no result.
+
+    A split that the run's history does not hold, or a class that its data set does not have, is a `RepriseError`.
+    """
+    if measure.split or (measure.at is not None):
+        return _read_curve(measure, tables, run)
+    match measure.metric:
+        case "chance":
+            chance = tables.chance(run)
+            return None if chance is None else Reading(chance[0])
+        case "epochs":
+            accuracy = tables.curve(run, "train", "accuracy")
+            return None if accuracy is None else Reading(float(accuracy.index[-1]))
+        case "min_loss_epoch":
+            return _read_curve(measure, tables, run)
+        case "class_accuracy" | "class_rank" | "class_deviation" | "class_variance":
+            return _read_classes(measure, tables, run)
+        case "best_epoch":
+            value = tables.metric(run, "selected_epoch")
+        case metric:
+            value = tables.metric(run, metric)
+    if value is None:
+        return None
+    if measure.metric in ("accuracy", "precision_macro", "recall_macro", "f1_macro"):
+        return Reading(value, _binomial(value, tables.images(run, "test")))
+    accuracy = tables.metric(run, "accuracy")
+    if measure.metric == "gap" and accuracy is not None:
+        return Reading(value, _binomial(accuracy, tables.images(run, "test")))
+    return Reading(value)
+
+
+def _binomial(p: float, images: float) -> float:
+    """Variance of an accuracy `p` that is measured on so many images."""
+    return p * (1 - p) / images if 0 <= p <= 1 else math.nan
+
+
+def _read_curve(measure: Measure, tables: Tables, run: str) -> Reading | None:
+    split = measure.split or "test"
+    column = "loss" if measure.metric in ("loss", "min_loss_epoch") else "accuracy"
+    curve = tables.curve(run, split, column)
+    if curve is None:
+        return None
+    finite = curve[np.isfinite(curve)]
+    if measure.metric == "min_loss_epoch":
+        return Reading(float(finite.idxmin()) if len(finite) else math.nan)
+    epoch: float | None
+    match measure.at or "selected":
+        case "best":
+            if finite.empty:
+                return Reading(math.nan)
+            epoch = finite.idxmin() if column == "loss" else finite.idxmax()
+        case "last":
+            epoch = curve.index[-1]
+        case "selected":
+            epoch = tables.metric(run, "selected_epoch")
+        case number:
+            epoch = number
+    if epoch not in curve.index:
+        return None
+    value = float(curve[epoch])
+    binomial = _binomial(value, tables.images(run, split)) if column == "accuracy" and split != "train" else 0.0
+    if measure.metric == "gap":
+        train = tables.curve(run, "train", "accuracy")
+        return None if train is None or epoch not in train.index else Reading(float(train[epoch]) - value, binomial)
+    return Reading(value, binomial)
+
+
+def _read_classes(measure: Measure, tables: Tables, run: str) -> Reading | None:
+    rows = tables.predicted(run)
+    if rows is None:
+        return None
+    accuracies = (rows["label"] == rows["predicted"]).groupby(rows["label"]).agg(["mean", "size"])
+    means = accuracies["mean"]
+    if measure.metric == "class_deviation":
+        return Reading(float(means.std(ddof=0)))
+    if measure.metric == "class_variance":
+        return Reading(float(means.var(ddof=0)))
+    labels = [tables.label(run, name) for name in measure.classes]
+    absent = [label for label in labels if label not in means.index]
+    if absent:
+        raise RepriseError(f"run {run}: no test image has label {absent[0]}; name a class of its data set")
+    if measure.metric == "class_rank":
+        return Reading(1.0 + float((means > means[labels[0]]).sum()))
+    chosen = accuracies.loc[labels]
+    variance = float((chosen["mean"] * (1 - chosen["mean"]) / chosen["size"]).sum()) / len(chosen) ** 2
+    return Reading(float(chosen["mean"].mean()), variance)

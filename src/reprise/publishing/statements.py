@@ -1,0 +1,470 @@
+"""Statements of a report file: measure what they name, judge them, write the verdicts as CSV and as a page for readers."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from reprise.errors import RepriseError
+from reprise.files import atomic
+from reprise.publishing.measures import METRICS, Cell, Measure, Reading, Tables, read
+from reprise.publishing.verdicts import (
+    VERDICTS,
+    Estimate,
+    Judgement,
+    Pool,
+    combine,
+    decimals,
+    judge_all,
+    judge_best,
+    judge_chance,
+    judge_number,
+    judge_order,
+    judge_within,
+    number,
+)
+from reprise.spec.check import nearest
+
+COLUMNS = ("report", "id", "kind", "text", "reported", "measured", "spread", "n", "scale", "verdict")
+BANNERS = {
+    "demo": "made from synthetic data: a demonstration, not a reproduction",
+    "quick": "fewer epochs or seeds than the report",
+    "full": "",
+}
+RESERVED = ("within", "of", "at", "chance", "argmax", "argmin")
+
+Resolve = Callable[[str], Sequence[Cell]]
+
+
+# ---- relations ----
+
+
+@dataclass(frozen=True)
+class Linear:
+    """constant + Σ factor · measure."""
+
+    terms: Mapping[str, float]
+    constant: float = 0.0
+
+    def plus(self, other: Linear, factor: float = 1.0) -> Linear:
+        names = dict.fromkeys([*self.terms, *other.terms])
+        terms = {name: self.terms.get(name, 0.0) + factor * other.terms.get(name, 0.0) for name in names}
+        return Linear(terms, self.constant + factor * other.constant)
+
+    def times(self, factor: float) -> Linear:
+        return Linear({name: factor * value for name, value in self.terms.items()}, factor * self.constant)
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A parsed relation; `kind` is `>`, `<`, `within`, `chance`, `argmax` or `argmin`.
+
+    `left` and `right` are its sides, `margin` that of `within`, `selector` the cells that argmax or argmin should name.
+    """
+
+    text: str
+    kind: str
+    left: Linear
+    right: Linear = Linear({})
+    margin: float = 0.0
+    selector: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        return list(dict.fromkeys([*self.left.terms, *self.right.terms]))
+
+
+_TOKEN = re.compile(r"""(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)|(?P<string>"[^"]*"|'[^']*')|(?P<name>[A-Za-z_]\w*)|(?P<sign>\S)""")
+
+
+class _Parser:
+    """Recursive descent over the grammar in `docs/verdicts.md`; `where` starts every message."""
+
+    def __init__(self, text: str, measures: Sequence[str], where: str) -> None:
+        self.text = text
+        self.where = where
+        self.measures = measures
+        self.tokens = [(str(match.lastgroup), match.group(str(match.lastgroup))) for match in _TOKEN.finditer(text)]
+        self.position = 0
+
+    def fail(self, what: str) -> RepriseError:
+        return RepriseError(f"{self.where}: {self.text!r}: {what}")
+
+    @property
+    def token(self) -> tuple[str, str]:
+        return self.tokens[self.position] if self.position < len(self.tokens) else ("end", "the end")
+
+    def take(self, *values: str) -> str | None:
+        """The next token if it is one of `values`."""
+        kind, value = self.token
+        if kind in ("sign", "name") and value in values:
+            self.position += 1
+            return value
+        return None
+
+    def expect(self, value: str) -> None:
+        if self.take(value) is None:
+            raise self.fail(f"expected {value!r}, found {self.token[1]!r}")
+
+    def end(self) -> None:
+        if self.token[0] != "end":
+            raise self.fail(f"unexpected {self.token[1]!r}; write further relations as further entries")
+
+    def relation(self) -> Relation:
+        best = self.take("argmax", "argmin")
+        if best:
+            self.expect("(")
+            measure = self.factor()
+            self.expect(")")
+            self.expect("=")
+            kind, value = self.token
+            if kind != "string":
+                raise self.fail(f"expected the selector of a cell in quotes, found {value!r}")
+            self.position += 1
+            relation = Relation(self.text, best, measure, selector=value[1:-1])
+        else:
+            left = self.sum()
+            if self.take("at"):
+                self.expect("chance")
+                relation = Relation(self.text, "chance", left)
+            elif self.take("within"):
+                kind, value = self.token
+                if kind != "number":
+                    raise self.fail(f"expected the margin after 'within', found {value!r}")
+                self.position += 1
+                self.expect("of")
+                relation = Relation(self.text, "within", left, self.sum(), margin=float(value))
+            else:
+                sign = self.take("<", ">")
+                if sign is None:
+                    raise self.fail(f"expected '>', '<', 'within' or 'at chance', found {self.token[1]!r}")
+                relation = Relation(self.text, sign, left, self.sum())
+        self.end()
+        if not relation.names:
+            raise self.fail("it names no measure; a relation compares measured values")
+        if relation.kind in ("chance", "argmax", "argmin") and relation.left != Linear({relation.names[0]: 1.0}):
+            raise self.fail("this relation takes one measure alone, without arithmetic")
+        return relation
+
+    def value(self) -> Linear:
+        """The expression that gives a number statement's value."""
+        value = self.sum()
+        self.end()
+        if not value.terms:
+            raise self.fail("it names no measure; a value is computed from measured ones")
+        return value
+
+    def sum(self) -> Linear:
+        total = self.product()
+        while sign := self.take("+", "-"):
+            total = total.plus(self.product(), 1.0 if sign == "+" else -1.0)
+        return total
+
+    def product(self) -> Linear:
+        total = self.factor()
+        while sign := self.take("*", "/"):
+            factor = self.factor()
+            if sign == "*" and not total.terms:
+                total, factor = factor, total
+            if factor.terms or (sign == "/" and factor.constant == 0):
+                raise self.fail("measures can be multiplied and divided by numbers other than 0 only")
+            total = total.times(factor.constant if sign == "*" else 1 / factor.constant)
+        return total
+
+    def factor(self) -> Linear:
+        if self.take("-"):
+            return self.factor().times(-1.0)
+        if self.take("("):
+            inner = self.sum()
+            self.expect(")")
+            return inner
+        kind, value = self.token
+        self.position += 1
+        if kind == "number":
+            return Linear({}, float(value))
+        if kind == "name" and value not in RESERVED:
+            if value not in self.measures:
+                raise self.fail(f"no measure '{value}'{nearest(value, self.measures)}")
+            return Linear({value: 1.0})
+        raise self.fail(f"expected a measure or a number, found {value!r}")
+
+
+# ---- statements ----
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A checked statement: a number with the expression `value` that measures it, or a claim with the `relations` that it makes."""
+
+    id: str
+    kind: str
+    text: str
+    source: str
+    where: str
+    measures: Mapping[str, Measure]
+    reported: str = ""
+    about: float = 0.0
+    value: Linear = Linear({})
+    relations: tuple[Relation, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A statement and its judgement; `spread` is the seeds' standard deviation (number) or the noise (claim), as printed."""
+
+    statement: Statement
+    judgement: Judgement
+    reported: str
+    spread: str
+    n: int
+
+
+def parse(statements: Sequence[Mapping[str, Any]], slug: str, resolve: Resolve) -> list[Statement]:
+    """Check statements that fit `statements.schema.json`: metrics, relations and selectors.
+
+    A mistake is a `RepriseError` that names the statement, the relation and the nearest valid name.
+    """
+    return [_parse(spec, f"{slug}: statement {spec['id']}", resolve) for spec in statements]
+
+
+def _parse(spec: Mapping[str, Any], where: str, resolve: Resolve) -> Statement:
+    specs: Mapping[str, Any] = spec["measures"] if "measures" in spec else {"measure": spec["measure"]}
+    for name in specs:
+        if name in RESERVED:
+            raise RepriseError(f"{where}: measure '{name}' has the name of a relation; call it otherwise")
+    measures = {name: Measure.parse(measure, f"{where}: measure '{name}'") for name, measure in specs.items()}
+    relations: tuple[Relation, ...] = ()
+    value = Linear({})
+    if spec["kind"] == "number":
+        value = _Parser(spec.get("value", "measure"), list(measures), where).value()
+        used = set(value.terms)
+        summed = list(measures)
+    else:
+        relations = tuple(_Parser(text, list(measures), where).relation() for text in spec["holds"])
+        used = {name for relation in relations for name in relation.names}
+        summed = [name for relation in relations if relation.kind not in ("argmax", "argmin") for name in relation.names]
+    for name, measure in measures.items():
+        if name not in used:
+            raise RepriseError(f"{where}: measure '{name}' is never used; use it or leave it out")
+        cells = _cells(measure.runs, resolve, where)
+        if name in summed and len(cells) > 1 and measure.cells is None:
+            raise RepriseError(f"{where}: measure '{name}': {measure.runs} names {len(cells)} configurations; add cells: mean, max or min")
+    for relation in relations:
+        if relation.kind in ("argmax", "argmin"):
+            _check_best(relation, measures[relation.names[0]], resolve, where)
+        elif relation.kind == "chance" and measures[relation.names[0]].metric != "accuracy":
+            raise RepriseError(f"{where}: {relation.text!r}: only an accuracy can be at chance")
+    return Statement(
+        id=spec["id"],
+        kind=spec["kind"],
+        text=spec.get("text", ""),
+        source=spec.get("source", ""),
+        where=where,
+        measures=measures,
+        reported=spec.get("reported", ""),
+        about=float(spec.get("about", 0.0)),
+        value=value,
+        relations=relations,
+    )
+
+
+def _cells(selector: str, resolve: Resolve, where: str) -> Sequence[Cell]:
+    try:
+        return resolve(selector)
+    except RepriseError as error:
+        raise RepriseError(f"{where}: {error}") from None
+
+
+def _check_best(relation: Relation, measure: Measure, resolve: Resolve, where: str) -> None:
+    names = [cell.name for cell in _cells(measure.runs, resolve, where)]
+    named = {cell.name for cell in _cells(relation.selector, resolve, where)}
+    if not named & set(names):
+        raise RepriseError(f"{where}: {relation.text!r}: {relation.selector} is none of {measure.runs}{nearest(relation.selector, names)}")
+    if named >= set(names):
+        raise RepriseError(f"{where}: {relation.text!r}: {relation.selector} leaves no other to compare; name more runs in the measure")
+
+
+class _NotRun(Exception):
+    """A measure has no value; the message says which and why."""
+
+
+class _Judge:
+    """Measures and judges the statements of one report."""
+
+    def __init__(self, statements: Sequence[Statement], resolve: Resolve, tables: Tables) -> None:
+        self.resolve = resolve
+        self.tables = tables
+        selectors = dict.fromkeys(measure.runs for statement in statements for measure in statement.measures.values())
+        self.cells = {tuple(cell.runs): cell for selector in selectors for cell in resolve(selector)}  # shared runs count once
+        self.pools: dict[Any, Pool] = {}
+        self.estimates: dict[Any, Estimate] = {}
+
+    def outcome(self, statement: Statement) -> Outcome:
+        try:
+            return self._number(statement) if statement.kind == "number" else self._claim(statement)
+        except RepriseError as error:
+            raise RepriseError(f"{statement.where}: {error}") from None
+
+    def _number(self, statement: Statement) -> Outcome:
+        try:
+            estimate = self._combined(statement.value, statement.measures)
+        except _NotRun as missing:
+            return Outcome(statement, Judgement("not run", str(missing)), statement.reported, "", 0)
+        judgement = judge_number(statement.reported, estimate, statement.about)
+        spread = number(estimate.scatter, decimals(statement.reported) + 1) if math.isfinite(estimate.scatter) else ""
+        return Outcome(statement, judgement, statement.reported, spread, estimate.n)
+
+    def _claim(self, statement: Statement) -> Outcome:
+        parts, seeds = [], []
+        for relation in statement.relations:
+            try:
+                judgement, n = self._relation(relation, statement.measures)
+            except _NotRun as missing:
+                judgement, n = Judgement("not run", str(missing)), 0
+            parts.append((relation.text, judgement))
+            seeds.append(n)
+        noises = [number(part.noise) if math.isfinite(part.noise) else "" for _, part in parts]
+        return Outcome(statement, judge_all(parts), "; ".join(text for text, _ in parts), "; ".join(noises), min(seeds))
+
+    def _relation(self, relation: Relation, measures: Mapping[str, Measure]) -> tuple[Judgement, int]:
+        if relation.kind in ("argmax", "argmin"):
+            measure = measures[relation.names[0]]
+            estimates = {cell.name: self._estimate(measure, cell) for cell in self.resolve(measure.runs)}
+            named = [cell.name for cell in self.resolve(relation.selector) if cell.name in estimates]
+            return judge_best(estimates, named, relation.kind == "argmax"), min(estimate.n for estimate in estimates.values())
+        if relation.kind == "chance":
+            measure = measures[relation.names[0]]
+            accuracy = self._measured(measure)
+            chances = [self.tables.chance(run) for cell in self.resolve(measure.runs) for run in cell.runs]
+            known = [chance for chance in chances if chance is not None]
+            if not known:
+                raise _NotRun(f"{measure.runs} has no predictions, so its chance level is unknown.")
+            return judge_chance(accuracy, *known[0]), accuracy.n
+        left, right = (self._combined(side, measures) for side in (relation.left, relation.right))
+        difference = self._combined(relation.left.plus(relation.right, -1.0), measures)
+        if relation.kind == "within":
+            return judge_within(left, right, difference, relation.margin), difference.n
+        return judge_order(left, right, difference, relation.kind == ">"), difference.n
+
+    def _combined(self, value: Linear, measures: Mapping[str, Measure]) -> Estimate:
+        return combine([(factor, self._measured(measures[name])) for name, factor in value.terms.items()], value.constant)
+
+    def _measured(self, measure: Measure) -> Estimate:
+        """The estimate of a measure over the cells that it names."""
+        estimates = [self._estimate(measure, cell) for cell in self.resolve(measure.runs)]
+        if len(estimates) == 1:
+            return estimates[0]
+        if measure.cells == "mean":
+            return combine([(1 / len(estimates), estimate) for estimate in estimates])
+        choose = max if measure.cells == "max" else min
+        return choose(estimates, key=lambda estimate: estimate.value)
+
+    def _estimate(self, measure: Measure, cell: Cell) -> Estimate:
+        key = (measure.kind, measure.classes, cell.name)
+        if key not in self.estimates:
+            readings = self._readings(measure, cell)
+            if not readings:
+                raise _NotRun(f"{cell.name} has no {measure.metric} to measure: not trained, or not that far.")
+            binomial = sum(reading.binomial for reading in readings.values()) / len(readings)
+            pool = self._pool(measure)
+            hits = self._hits(list(readings)) if measure.kind == ("accuracy", None, None) else None
+            self.estimates[key] = Estimate.of([reading.value for reading in readings.values()], pool, binomial, hits)
+        return self.estimates[key]
+
+    def _readings(self, measure: Measure, cell: Cell) -> dict[str, Reading]:
+        readings = {run: read(measure, self.tables, run) for run in cell.runs}
+        return {run: reading for run, reading in readings.items() if reading is not None}
+
+    def _pool(self, measure: Measure) -> Pool:
+        """The scatter of measures of this kind over the seeds of every configuration that the statements name."""
+        key = (measure.kind, measure.classes)
+        if key not in self.pools:
+            samples = []
+            for cell in self.cells.values():
+                try:
+                    samples.append([reading.value for reading in self._readings(measure, cell).values()])
+                except RepriseError:  # a split or class that this configuration does not have
+                    continue
+            metric = METRICS[measure.metric]
+            self.pools[key] = Pool.of(samples, metric.deviation, metric.relative)
+        return self.pools[key]
+
+    def _hits(self, runs: Sequence[str]) -> pd.Series | None:
+        """By test image, the share of `runs` that classify it correctly; None unless all predictions cover the same images."""
+        hits = [series for run in runs if (series := self.tables.hits(run)) is not None]
+        if len(hits) < len(runs) or any(not series.index.equals(hits[0].index) for series in hits):
+            return None
+        return sum(hits[1:], start=hits[0]) / len(hits)
+
+
+def judge_statements(statements: Sequence[Mapping[str, Any]], slug: str, resolve: Resolve, tables: Tables) -> list[Outcome]:
+    """Measure and judge the statements of a report file; runs without results give *not run*, never an error."""
+    parsed = parse(statements, slug, resolve)
+    judge = _Judge(parsed, resolve, tables)
+    return [judge.outcome(statement) for statement in parsed]
+
+
+# ---- output ----
+
+
+def write_statements(
+    statements: Sequence[Mapping[str, Any]],
+    slug: str,
+    resolve: Resolve,
+    tables: Tables,
+    scale: str,
+    csv_path: Path | str,
+    md_path: Path | str,
+) -> list[Outcome]:
+    """Judge the statements of a report and write them as CSV (columns `COLUMNS`) and as a Markdown page with the reasons.
+
+    `resolve` gives the configurations that a selector names. Raises `RepriseError` for a statement that cannot be understood.
+    """
+    if scale not in BANNERS:
+        raise RepriseError(f"scale {scale!r} is not known{nearest(scale, BANNERS)}")
+    outcomes = judge_statements(statements, slug, resolve, tables)
+    with atomic(csv_path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for outcome in outcomes:
+            statement, judgement = outcome.statement, outcome.judgement
+            row = (statement.text, outcome.reported, judgement.measured, outcome.spread, outcome.n, scale, judgement.verdict)
+            writer.writerow((slug, statement.id, statement.kind, *row))
+    with atomic(md_path) as partial:
+        partial.write_text(_page(outcomes, slug, scale), encoding="utf-8")
+    return outcomes
+
+
+def _page(outcomes: Sequence[Outcome], slug: str, scale: str) -> str:
+    counts = Counter(outcome.judgement.verdict for outcome in outcomes)
+    lines = [f"# {slug}: numbers and claims", ""]
+    if BANNERS[scale]:
+        lines += [f"> **Scale {scale}: {BANNERS[scale]}.**", ""]
+    lines += [", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS) + f", of {len(outcomes)} statements.", ""]
+    for kind, title in (("number", "Numbers"), ("claim", "Claims")):
+        chosen = [outcome for outcome in outcomes if outcome.statement.kind == kind]
+        if not chosen:
+            continue
+        heads = ("Statement", "Reported" if kind == "number" else "Relation", "Measured")
+        heads += ("Deviation over seeds" if kind == "number" else "Noise (95 %)", "Seeds", "Verdict", "Reason")
+        lines += [f"## {title}", "", _row(heads), "|" + "---|" * len(heads), *map(_line, chosen), ""]
+    return "\n".join(lines)
+
+
+def _line(outcome: Outcome) -> str:
+    statement, judgement = outcome.statement, outcome.judgement
+    text = (statement.text or statement.id) + (f" ({statement.source})" if statement.source else "")
+    reported = f"`{outcome.reported}`" if statement.kind == "claim" else ("about " if statement.about else "") + outcome.reported
+    return _row((text, reported, judgement.measured, outcome.spread, str(outcome.n), f"**{judgement.verdict}**", judgement.reason))
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"

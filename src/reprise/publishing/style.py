@@ -1,0 +1,174 @@
+"""How every picture looks: sizes, fonts, colours, text that is measured before it is set, and the strip that marks a small scale."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import seaborn
+from matplotlib.colors import is_color_like, to_hex
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Rectangle
+from matplotlib.textpath import text_to_path
+
+from reprise.errors import RepriseError
+from reprise.publishing import MARKS
+
+WIDTHS = {"column": 3.5, "wide": 7.0}
+"""Inches: one column of a two-column page, and the whole page."""
+DPI = 200
+SMALL = 7.0
+"""Points: ticks, legends, captions within a figure."""
+MARGIN = 0.06
+"""Inches between the figure's edge and what stands in it."""
+INK = "#222222"
+LEADING = 1.25
+"""Distance between two lines of text over the size of the font."""
+
+_NAMES = ("blue", "orange", "green", "vermillion", "purple", "brown", "pink", "grey", "yellow", "sky")
+COLORS = dict(zip(_NAMES, seaborn.color_palette("colorblind").as_hex(), strict=True))
+PALETTE = tuple(COLORS[name] for name in ("blue", "vermillion", "green", "purple", "orange", "sky", "brown", "grey"))
+"""Seaborn's colour-blind palette without its pink and yellow, too faint for lines on white; neighbours differ most."""
+
+STRIPS = {"full": "#e8e8e8", "quick": "#bfe0f7", "demo": "#ffd34d"}
+"""Colour of the strip above a figure of each scale."""
+
+RC = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine sets the same text
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#666666",
+    "xtick.color": "#666666",
+    "ytick.color": "#666666",
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 3.6,
+    "lines.markeredgewidth": 0.9,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "legend.columnspacing": 1.4,
+    "legend.borderaxespad": 0.7,
+    "legend.borderpad": 0.1,
+    "legend.labelspacing": 0.4,
+    "figure.constrained_layout.h_pad": MARGIN,
+    "figure.constrained_layout.w_pad": MARGIN,
+    "text.parse_math": False,  # a `$` in a label is a dollar
+    "savefig.dpi": DPI,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "reprise",
+}
+
+
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """The project's matplotlib settings, whatever the user's own are."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(RC)
+        yield
+
+
+def color(value: str) -> str:
+    """Hex code of a name in `COLORS`, or of anything that matplotlib takes for a colour."""
+    value = COLORS.get(value, value)
+    if not is_color_like(value):
+        raise RepriseError(f"colour {value!r} is unknown; write #rrggbb or one of {', '.join(COLORS)}")
+    return to_hex(value)
+
+
+def text_width(text: str, size: float, weight: str = "normal") -> float:
+    """Width of one line of text, in inches."""
+    font = FontProperties(family=RC["font.family"], size=size, weight=weight)
+    return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72
+
+
+def wrap(text: str, width: float, size: float, weight: str = "normal") -> str:
+    """`text` broken into lines of at most `width` inches, between words, or within a word that is wider than a line."""
+    lines = []
+    for paragraph in text.split("\n"):
+        line = ""
+        for word in paragraph.split():
+            longer = f"{line} {word}".strip()
+            if text_width(longer, size, weight) <= width:
+                line = longer
+                continue
+            if line:
+                lines.append(line)
+            line = word
+            while text_width(line, size, weight) > width and len(line) > 1:
+                fits = next(n for n in range(len(line) - 1, 0, -1) if n == 1 or text_width(line[:n], size, weight) <= width)
+                lines.append(line[:fits])
+                line = line[fits:]
+        lines.append(line)
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The coloured band above a figure that says its scale (bold) and the notes."""
+
+    heading: str
+    notes: str
+    background: str
+
+    @property
+    def height(self) -> float:
+        """Inches; 0 where there is nothing to say."""
+        lines = sum(len(text.split("\n")) for text in (self.heading, self.notes) if text)
+        return lines * SMALL * LEADING / 72 + 2 * MARGIN if lines else 0.0
+
+    def draw(self, figure: Figure) -> None:
+        """Fill the top `height` inches of the figure."""
+        if not self.height:
+            return
+        width, total = figure.get_size_inches()
+        share = self.height / total
+        figure.add_artist(
+            Rectangle((0, 1 - share), 1, share, transform=figure.transFigure, facecolor=self.background, edgecolor="none", zorder=-1)
+        )
+        y = total - MARGIN
+        for text, weight in ((self.heading, "bold"), (self.notes, "normal")):
+            if not text:
+                continue
+            figure.text(
+                MARGIN / width,
+                y / total,
+                text,
+                size=SMALL,
+                weight=weight,
+                va="top",
+                ha="left",
+                color="black",
+                linespacing=LEADING,
+                in_layout=False,
+            )
+            y -= len(text.split("\n")) * SMALL * LEADING / 72
+
+
+def strip(scale: str, notes: Sequence[str], width: float) -> Strip:
+    """The strip of a figure of this scale (a key of `MARKS`), `width` inches wide."""
+    room = width - 2 * MARGIN
+    return Strip(
+        heading=wrap(MARKS[scale], room, SMALL, "bold"),
+        notes="\n".join(wrap(note, room, SMALL) for note in notes),
+        background=STRIPS[scale],
+    )

@@ -1,0 +1,290 @@
+"""Tables: architectures layer by layer, the settings of a model, the trials of a search; as CSV, Markdown and LaTeX."""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import pandas as pd
+
+from reprise.errors import RepriseError
+from reprise.files import atomic
+from reprise.publishing import MARKS
+from reprise.publishing.measures import COLUMNS, Measure, Tables, read
+from reprise.spec.check import nearest
+from reprise.spec.report import Cell, text
+
+Resolve = Callable[[str], Sequence[Cell]]
+
+LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        **{sign: rf"\{sign}" for sign in "&%$#_{}"},
+        "±": r"$\pm$",
+        "×": r"$\times$",
+        "−": "$-$",
+        "–": "--",
+    }
+)
+"""What LaTeX reads as a command, and signs that not every font has."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What tables are made from: see `write_table`."""
+
+    resolve: Resolve
+    tables: Tables
+    layers: Mapping[str, Mapping[str, Any]]
+
+    def values(self, measure: Measure, cell: Cell) -> list[float]:
+        """One value per run of the cell; a run without one is a `RepriseError`."""
+        found = []
+        for run in cell.runs:
+            reading = read(measure, self.tables, run)
+            if reading is None:
+                raise RepriseError(f"run {run} of {cell.name} has no {measure.metric}; train and evaluate it first")
+            found.append(reading.value)
+        return found
+
+
+@dataclass(frozen=True)
+class Table:
+    """`data`: for CSV, numbers as numbers. `shown`: title → cells as text, for readers. `notes`: sentences under the table."""
+
+    data: pd.DataFrame
+    shown: Mapping[str, pd.DataFrame]
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+def write_table(
+    spec: Mapping[str, Any],
+    *,
+    slug: str,
+    resolve: Resolve,
+    scale: str,
+    out_stem: Path,
+    history: pd.DataFrame | None = None,
+    final: pd.DataFrame | None = None,
+    layers: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
+    """Write `<out_stem>.csv`, `.md` and `.tex`: all three or none.
+
+    Parameters
+    ----------
+    spec: a table of a report file (`reprise/spec/tables.schema.json`).
+    slug: the report.
+    resolve: selector → cells, e.g. `Report.cells`.
+    scale: `full`, or `quick` or `demo`, which each file says.
+    history, final: tidy results (run, epoch, split, loss, accuracy) and (run, metric, value).
+    layers: name of a network → its layer table (`title` if it has one, `rows`, `parameters`).
+
+    Raises `RepriseError` naming report and table for an unknown kind, metric, setting or network, and for missing runs.
+    """
+    try:
+        if spec["kind"] not in KINDS:
+            raise RepriseError(f"no kind of table is called {spec['kind']!r}{nearest(spec['kind'], KINDS)}")
+        if scale not in MARKS:
+            raise RepriseError(f"scale {scale!r} is not known{nearest(scale, MARKS)}")
+        empty = {name: pd.DataFrame(columns=list(columns)) for name, columns in COLUMNS.items()}
+        results = Tables(empty["history"] if history is None else history, empty["final"] if final is None else final, empty["predictions"])
+        table = KINDS[spec["kind"]](spec, Sources(resolve, results, layers or {}))
+    except RepriseError as error:
+        raise RepriseError(f"{slug}, table {spec['id']}: {error}") from None
+    caption, label = " ".join(spec["caption"].split()), f"tab:{slug}:{spec['id']}"
+    contents = {
+        "csv": table.data.assign(scale=scale).to_csv(index=False, lineterminator="\n"),
+        "md": _markdown(table, caption, MARKS[scale]),
+        "tex": _latex(table, caption, MARKS[scale], label),
+    }
+    folder, stem = out_stem.parent, out_stem.name
+    with atomic(folder / f"{stem}.csv") as csv, atomic(folder / f"{stem}.md") as md, atomic(folder / f"{stem}.tex") as tex:
+        for path, kind in ((csv, "csv"), (md, "md"), (tex, "tex")):
+            path.write_text(contents[kind], encoding="utf-8")
+
+
+# ---- kinds ----
+
+
+def _layers(spec: Mapping[str, Any], sources: Sources) -> Table:
+    """Each network of `networks`, layer by layer, with the sum of its parameters."""
+    rows, shown = [], {}
+    for name in spec["networks"]:
+        if name not in sources.layers:
+            raise RepriseError(f"no layer table of network {name!r}{nearest(name, sources.layers) or '; make it first'}")
+        network = sources.layers[name]
+        title = network.get("title") or name
+        lines = []
+        for position, row in enumerate(network["rows"], 1):
+            shape = " × ".join(str(size) for size in row["output_shape"])
+            activation = row["activation"] or ""
+            rows.append((title, position, row["layer"], row["kind"], activation, shape, row["parameters"]))
+            lines.append((str(position), row["layer"], activation, shape, f"{row['parameters']:,}"))
+        lines.append(("", "total", "", "", f"{network['parameters']:,}"))
+        shown[title] = pd.DataFrame(lines, columns=["", "Layer", "Activation", "Output shape", "Parameters"])
+    columns = ["architecture", "position", "layer", "kind", "activation", "output_shape", "parameters"]
+    return Table(pd.DataFrame(rows, columns=columns), shown, ["Output shapes are channels × height × width."])
+
+
+def _settings(spec: Mapping[str, Any], sources: Sources) -> Table:
+    """Settings of one cell's runs and metrics measured in them, beside what the report says."""
+    cells = sources.resolve(spec["runs"])
+    if len(cells) != 1:
+        raise RepriseError(f"{spec['runs']} names {len(cells)} cells; name one, e.g. {cells[0].name}")
+    cell = cells[0]
+    rows, lines = [], []
+    for row in spec["rows"]:
+        reported = str(row.get("reported", ""))
+        if "setting" in row:
+            value = "; ".join(dict.fromkeys(", ".join(setting(one, row["setting"])) for one in cell.specs.values()))
+            rows.append((row["label"], value, None, None, reported))
+        else:
+            values = sources.values(_measure(row, spec["runs"]), cell)
+            value = mean_and_sd(values)
+            rows.append((row["label"], fmean(values), _sd(values), len(values), reported))
+        lines.append((row["label"], value, reported))
+    shown = pd.DataFrame(lines, columns=["Setting", "Value", "Report"])
+    if not any(reported for *_, reported in lines):
+        shown = shown.drop(columns="Report")
+    data = pd.DataFrame(rows, columns=["setting", "value", "sd", "n", "reported"]).astype({"n": "Int64"})
+    return Table(data, {"": shown}, _about_seeds(len(cell.runs)))
+
+
+def _trials(spec: Mapping[str, Any], sources: Sources) -> Table:
+    """A search's trials, the best first; the best and the report's winner are marked."""
+    measure, epoch = _measure(spec, spec["runs"]), Measure("best_epoch", spec["runs"])
+    cells = sources.resolve(spec["runs"])
+    axes = list(dict.fromkeys(axis for cell in cells for axis in cell.settings))
+    reported = spec.get("reported")
+    for axis in reported or {}:
+        if axis not in axes:
+            raise RepriseError(f"reported: the search has no axis {axis}{nearest(axis, axes)}")
+    rows = []
+    for cell in cells:
+        values, epochs = sources.values(measure, cell), sources.values(epoch, cell)
+        same = reported is not None and all(text(cell.settings.get(axis)) == text(value) for axis, value in reported.items())
+        rows.append({**cell.settings, "values": values, "mean": fmean(values), "epochs": epochs, "report": same})
+    sign = 1 if "loss" in measure.metric else -1
+    rows.sort(key=lambda row: (math.isnan(row["mean"]), sign * row["mean"]))
+    best = rows[0]["mean"]
+    where = [name for name in (spec.get("at"), spec.get("split")) if name]
+    headings = [name.replace("_", " ") for name in ("rank", *axes, " ".join([*where, measure.metric]), "selected epoch", "winner of")]
+    data, lines = [], []
+    for row in rows:
+        winner = row["mean"] == best
+        rank = 1 + sum(sign * other["mean"] < sign * row["mean"] for other in rows)
+        settings = {axis: row.get(axis) for axis in axes}
+        values, epochs = row["values"], row["epochs"]
+        numbers = {measure.metric: row["mean"], "sd": _sd(values), "n": len(values), "selected_epoch": fmean(epochs)}
+        data.append({"rank": rank, **settings, **numbers, "winner": winner, "reported_winner": row["report"]})
+        marks = " and ".join(name for name, holds in (("this study", winner), ("the report", row["report"])) if holds)
+        lines.append([str(rank), *(_value(value) for value in settings.values()), mean_and_sd(values), mean_and_sd(epochs), marks])
+    titles = [heading[:1].upper() + heading[1:] for heading in headings]
+    return Table(pd.DataFrame(data), {"": pd.DataFrame(lines, columns=titles)}, _about_seeds(max(len(row["values"]) for row in rows)))
+
+
+KINDS: dict[str, Callable[[Mapping[str, Any], Sources], Table]] = {"layers": _layers, "settings": _settings, "trials": _trials}
+
+
+# ---- values ----
+
+
+def setting(spec: Mapping[str, Any], path: str) -> list[str]:
+    """Values at a path of a run's spec, as text: dots between keys, `*` for every element of a list that goes on as the path does.
+
+    A path that leads nowhere is a `RepriseError` that names the nearest one.
+    """
+    nodes: list[Any] = [spec]
+    for part in path.split("."):
+        found = []
+        for node in nodes:
+            if isinstance(node, list):
+                found += node if part == "*" else [node[int(part)]] if part.isdecimal() and int(part) < len(node) else []
+            elif isinstance(node, Mapping) and part in node:
+                found.append(node[part])
+        nodes = found
+    if not nodes:
+        raise RepriseError(f"the runs have no setting {path!r}{nearest(path, dict.fromkeys(_paths(spec)))}")
+    return [_value(node) for node in nodes]
+
+
+def _paths(node: Any, path: str = "") -> list[str]:
+    """Every path of a nested mapping, with `*` for the elements of lists."""
+    if isinstance(node, Mapping):
+        return [found for key, value in node.items() for found in _paths(value, f"{path}.{key}" if path else str(key))]
+    if isinstance(node, list) and node:
+        return [found for value in node for found in _paths(value, f"{path}.*")]
+    return [path]
+
+
+def _value(value: Any) -> str:
+    """A setting as readers write it."""
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else text(value)
+
+
+def _measure(row: Mapping[str, Any], runs: str) -> Measure:
+    keys = {key: row[key] for key in ("metric", "split", "at") if key in row}
+    return Measure.parse({**keys, "runs": runs}, f"metric {row['metric']}")
+
+
+def _sd(values: Sequence[float]) -> float | None:
+    return stdev(values) if len(values) > 1 else None
+
+
+def mean_and_sd(values: Sequence[float]) -> str:
+    """`0.4961 ± 0.0023`; counts (all values whole) without needless decimals; one value alone without ±."""
+    whole = all(float(value).is_integer() for value in values) and any(abs(value) > 1 for value in values)
+    digits = (0 if len(set(values)) == 1 else 1) if whole else 4
+    mean = f"{fmean(values):.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ± {stdev(values):.{digits}f}"
+
+
+def _about_seeds(n: int) -> list[str]:
+    return [f"± is the standard deviation over {n} seeds."] if n > 1 else []
+
+
+# ---- formats ----
+
+
+def _markdown(table: Table, caption: str, mark: str) -> str:
+    blocks = [f"**{mark}**"] if mark else []
+    blocks.append(caption)
+    for title, frame in table.shown.items():
+        if title:
+            blocks.append(f"**{title}**")
+        rule = ["---:" if right else "---" for right in _numeric(frame)]
+        lines = [list(frame.columns), rule, *frame.itertuples(index=False)]
+        blocks.append("\n".join("| " + " | ".join(str(cell).replace("|", r"\|") for cell in line) + " |" for line in lines))
+    return "\n\n".join([*blocks, *table.notes]) + "\n"
+
+
+def _latex(table: Table, caption: str, mark: str, label: str) -> str:
+    """One `table` environment per part, with booktabs' rules."""
+    parts = []
+    for number, (title, frame) in enumerate(table.shown.items(), 1):
+        sentences = [part.rstrip(".") + "." for part in (caption, title, *table.notes) if part]
+        said = " ".join(sentence.translate(LATEX) for sentence in sentences)
+        escaped = frame.map(lambda cell: str(cell).translate(LATEX)).rename(columns=lambda name: str(name).translate(LATEX))
+        parts.append(
+            escaped.to_latex(
+                index=False,
+                escape=False,
+                caption=(rf"\textbf{{{mark.translate(LATEX)}.}} " if mark else "") + said,
+                label=label + (f":{number}" if len(table.shown) > 1 else ""),
+                position="htbp",
+                column_format="".join("r" if right else "l" for right in _numeric(frame)),
+            )
+        )
+    return "% Needs \\usepackage{booktabs}\n" + "\n".join(parts)
+
+
+def _numeric(frame: pd.DataFrame) -> list[bool]:
+    """Whether each column holds only numbers, which stand right."""
+    number = re.compile(r"-?[\d.,]+( ± [\d.,]+)?")
+    columns = [[str(cell) for cell in frame.iloc[:, index] if str(cell)] for index in range(frame.shape[1])]
+    return [bool(cells) and all(number.fullmatch(cell) for cell in cells) for cells in columns]

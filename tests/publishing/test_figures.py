@@ -1,0 +1,451 @@
+"""Figures: what is on them, what is beside them, and that nothing overlaps or is cut off."""
+
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import PolyCollection
+from matplotlib.text import Text
+from PIL import Image
+
+from reprise.errors import RepriseError
+from reprise.publishing.figures import KINDS, Results, build_figure, draw_figure
+from reprise.publishing.style import DPI, WIDTHS, style, text_width, wrap
+from reprise.spec.check import schema
+from reprise.spec.report import Cell
+from reprise.spec.run import Run
+
+SVG = "{http://www.w3.org/2000/svg}"
+LONG = "a network with two additional convolutional layers, three dropout layers and as many dense units as before"
+
+
+def cell(name, seeds=3, **settings):
+    members = [Run({"model": {"name": name, **settings}, "seeds": {"init": seed}}) for seed in range(seeds)]
+    return Cell(name, settings, None, tuple(members))
+
+
+def history(cell, epochs=20, top=0.5, splits=("train", "test")):
+    """Made-up curves; `epochs` is a number, or one per run."""
+    rows = []
+    for index, run in enumerate(cell.runs):
+        number = epochs[index] if isinstance(epochs, list) else epochs
+        epoch = np.arange(1, number + 1)
+        for split in splits:
+            accuracy = (top + 0.4 * (split == "train")) * (1 - np.exp(-epoch / 4)) + 0.01 * index
+            rows.append(pd.DataFrame({"run": run, "epoch": epoch, "split": split, "loss": 3 - 3 * accuracy, "accuracy": accuracy}))
+    return pd.concat(rows, ignore_index=True)
+
+
+def final(cell, epoch):
+    return pd.DataFrame({"run": list(cell.runs), "metric": "selected_epoch", "value": float(epoch)})
+
+
+def spec(**changes):
+    series = [{"runs": "adam"}]
+    return {
+        "id": "figure_02",
+        "kind": "curves",
+        "caption": "Loss per epoch.",
+        "metric": "loss",
+        "splits": ["train", "test"],
+        "series": series,
+    } | changes
+
+
+def build(spec, cells, epochs=20, scale="full", notes=(), finals=None):
+    """The figure of `spec` and what it says, from made-up histories of `cells` (selector → list of cells)."""
+    unique = {one.name + str(one.settings): one for found in cells.values() for one in found}
+    table = pd.concat([history(one, epochs, 0.3 + 0.05 * index) for index, one in enumerate(unique.values())])
+    with style():
+        return build_figure(spec, Results(cells.__getitem__, table, finals), scale=scale, notes=notes)
+
+
+def write(folder, spec=None, scale="full", notes=(), seeds=3, **more):
+    adam = cell("adam", seeds)
+    stem = folder / "figures" / "figure_02"
+    options = {"resolve": lambda selector: [adam], "history": history(adam), "scale": scale, "notes": notes} | more
+    draw_figure(spec or globals()["spec"](), slug="report", out_stem=stem, **options)
+    return {suffix: (stem.parent / f"figure_02.{suffix}").read_bytes() for suffix in ("png", "svg", "json")}
+
+
+def boxes(figure):
+    """Extents in pixels of all visible text."""
+    hidden = {tick.label1 for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for tick in axis.get_major_ticks()}
+    for axes in figure.axes:  # ticks beyond the limits are not drawn
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            hidden -= {tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high}
+    return {
+        text: text.get_window_extent()
+        for text in figure.findobj(Text)
+        if text.get_visible() and text.get_text().strip() and text not in hidden
+    }
+
+
+def assert_sound(figure):
+    """No text is cut off, and the legend lies outside the axes."""
+    width, height = figure.get_size_inches() * DPI
+    for text, box in boxes(figure).items():
+        assert -0.5 <= box.x0 <= box.x1 <= width + 0.5, text
+        assert -0.5 <= box.y0 <= box.y1 <= height + 0.5, text
+    for legend in figure.legends:
+        for axes in figure.axes:
+            assert not legend.get_window_extent().overlaps(axes.get_tightbbox())
+
+
+def bands(figure):
+    return [item for item in figure.findobj(PolyCollection) if item.get_gid() == "band"]
+
+
+# ---- files ----
+
+
+def test_png_has_the_width_of_a_column_or_a_page(tmp_path):
+    for width in WIDTHS:
+        write(tmp_path, spec(width=width))
+        with Image.open(tmp_path / "figures/figure_02.png") as image:
+            image.load()
+            assert image.format == "PNG"
+            assert image.width == round(WIDTHS[width] * DPI)
+
+
+def test_png_and_svg_carry_alt_text_and_provenance(tmp_path):
+    files = write(tmp_path, meta={cell("adam").runs[0]: {"torch": "2.11", "device": "cpu", "seconds": 3.5}})
+    record = json.loads(files["json"])
+    with Image.open(tmp_path / "figures/figure_02.png") as image:
+        embedded = json.loads(image.text["Provenance"])
+        assert image.text["Description"] == record["alt"]
+    assert embedded["runs"] == record["runs"]
+    assert record["runs"] == {run: {} for run in cell("adam").runs} | {cell("adam").runs[0]: {"torch": "2.11", "device": "cpu"}}
+    assert record["spec"] == spec()
+    assert set(record["versions"]) >= {"reprise", "matplotlib", "python"}
+    svg = ET.fromstring(files["svg"])
+    assert svg.get("role") == "img"
+    assert svg.find(f"{SVG}title").text == "report, figure_02"
+    assert svg.find(f"{SVG}desc").text == record["alt"]
+    assert record["alt"].startswith("Loss per epoch. Line plot of")
+    assert record["spec_hash"] in files["svg"].decode()
+
+
+def test_json_holds_the_numbers_drawn(tmp_path):
+    adam = cell("adam")
+    table = history(adam, 4)
+    lines = json.loads(write(tmp_path, history=table)["json"])["values"]
+    assert [(line["split"], line["epoch"], line["n"]) for line in lines] == [(s, [1, 2, 3, 4], [3] * 4) for s in ("train", "test")]
+    losses = table[(table.split == "test") & (table.epoch == 2)].loss
+    assert lines[1]["mean"][1] == pytest.approx(losses.mean())
+    assert lines[1]["sd"][1] == pytest.approx(losses.std(ddof=1))
+
+
+def test_same_input_gives_the_same_bytes(tmp_path):
+    first = write(tmp_path / "a", scale="demo", notes=["Random weights."])
+    assert first == write(tmp_path / "b", scale="demo", notes=["Random weights."])
+
+
+def test_a_colour_changes_the_picture_and_not_the_numbers(tmp_path):
+    plain = write(tmp_path)
+    for own in ("#123456", "green", {"test": "purple"}):
+        other = write(tmp_path, spec(series=[{"runs": "adam", "color": own}]))
+        assert other["png"] != plain["png"]
+        assert json.loads(other["json"])["values"] == json.loads(plain["json"])["values"]
+
+
+def test_failure_leaves_the_files_of_before(tmp_path):
+    before = write(tmp_path)
+    with pytest.raises(RepriseError):
+        write(tmp_path, spec(metric="los"))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "figures").iterdir()} == {
+        f"figure_02.{suffix}": content for suffix, content in before.items()
+    }
+
+
+def test_user_settings_of_matplotlib_do_not_matter(tmp_path):
+    import matplotlib as mpl
+
+    before = write(tmp_path)
+    with mpl.rc_context({"font.size": 20, "lines.linewidth": 9}):
+        assert write(tmp_path) == before
+        assert mpl.rcParams["font.size"] == 20
+
+
+# ---- the face ----
+
+
+@pytest.mark.parametrize(
+    ("scale", "words"), [("demo", "DEMO – synthetic data"), ("quick", "QUICK – fewer epochs or seeds than the report")]
+)
+def test_small_scales_say_so_above_the_axes(scale, words):
+    figure, _ = build(spec(), {"adam": [cell("adam")]}, scale=scale)
+    marked = [box for text, box in boxes(figure).items() if text.get_text() == words]
+    assert len(marked) == 1
+    assert not any(marked[0].overlaps(axes.get_tightbbox()) for axes in figure.axes)
+
+
+def test_full_scale_says_nothing(tmp_path):
+    figure, _ = build(spec(), {"adam": [cell("adam")]})
+    assert not [text for text in boxes(figure) if "DEMO" in text.get_text() or "QUICK" in text.get_text()]
+    assert "DEMO" not in json.loads(write(tmp_path)["json"])["alt"]
+    assert json.loads(write(tmp_path, scale="demo")["json"])["alt"].startswith("DEMO – synthetic data. ")
+
+
+def test_notes_are_printed_whole_and_make_room_for_themselves():
+    note = "VGG16 starts from random instead of pretrained weights, because the demonstration works without a network."
+    plain, _ = build(spec(), {"adam": [cell("adam")]}, scale="demo")
+    noted, _ = build(spec(), {"adam": [cell("adam")]}, scale="demo", notes=[note])
+    assert [text for text in boxes(noted) if text.get_text().replace("\n", " ") == note]
+    assert noted.get_figheight() > plain.get_figheight()
+    assert_sound(noted)
+
+
+# ---- curves ----
+
+
+def two_series(**changes):
+    return spec(series=[{"runs": "adam", "label": "batch size 16"}, {"runs": "sgd", "label": "batch size 64"}], **changes)
+
+
+TWO = {"adam": [cell("adam")], "sgd": [cell("sgd")]}
+GRID = [cell("cnn", batch_size=size, lr=lr) for size in (64, 128) for lr in (0.01, 0.001, 0.0001)]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scale", ["full", "demo"])
+@pytest.mark.parametrize(
+    ("item", "cells", "epochs"),
+    [
+        (spec(), {"adam": [cell("adam")]}, 100),
+        (spec(), {"adam": [cell("adam", 1)]}, 1),
+        (two_series(metric="accuracy", reference=[{"value": "0.496"}, {"value": "0.502", "label": "chance"}]), TWO, 4),
+        (spec(metric="accuracy", series=[{"runs": "adam", "label": LONG}], y_label=LONG), {"adam": [cell("adam")]}, 30),
+        (spec(series=[{"runs": "adam", "label": "x" * 120}]), {"adam": [cell("adam")]}, 3),
+        (spec(metric="accuracy"), {"adam": GRID}, 40),
+        (spec(metric="gap", splits=["test"]), {"adam": [cell("adam", 2)]}, [5, 9]),
+    ],
+    ids=["long", "one epoch", "references", "long labels", "long word", "grid", "different lengths"],
+)
+def test_nothing_overlaps_and_nothing_is_cut_off(item, cells, epochs, scale, width):
+    figure, _ = build({**item, "width": width}, cells, epochs, scale)
+    assert_sound(figure)
+
+
+def test_band_needs_two_seeds():
+    assert len(bands(build(spec(), {"adam": [cell("adam", 2)]})[0])) == 2
+    assert not bands(build(spec(), {"adam": [cell("adam", 1)]})[0])
+
+
+def test_lines_differ_without_colour():
+    figure, _ = build(two_series(), TWO, 20)
+    looks = {(line.get_linestyle(), line.get_marker(), line.get_markerfacecolor() == "white") for line in figure.axes[0].lines}
+    assert len(looks) == 4
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "batch size 16",
+        "batch size 64",
+        "training",
+        "test",
+        "mean ± sd of 3 seeds",
+        " ",
+    ]
+
+
+def test_few_epochs_have_markers_and_whole_ticks():
+    figure, _ = build(spec(), {"adam": [cell("adam")]}, 4)
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1", "2", "3", "4"]
+    assert all(line.get_marker() not in ("", "None") for line in figure.axes[0].lines)
+    long, _ = build(spec(), {"adam": [cell("adam")]}, 100)
+    assert [label.get_text() for label in long.axes[0].get_xticklabels()] == ["1", "20", "40", "60", "80", "100"]
+
+
+def test_runs_that_stop_early_leave_the_mean_to_the_others():
+    _, drawn = build(spec(splits=["test"]), {"adam": [cell("adam", 2)]}, [2, 3])
+    assert drawn.values[0]["n"] == [2, 2, 1]
+    assert drawn.values[0]["sd"][2] is None
+    assert drawn.values[0]["mean"][2] is not None
+
+
+def test_a_loss_that_is_not_finite_breaks_the_line():
+    adam = cell("adam", 2)
+    table = history(adam, 3)
+    table.loc[(table.run == adam.runs[0]) & (table.epoch == 2), "loss"] = np.inf
+    with style():
+        figure, drawn = build_figure(spec(), Results(lambda _: [adam], table), scale="full")
+    assert drawn.values[0]["mean"][1] is None
+    assert np.isnan(figure.axes[0].lines[0].get_ydata()[1])
+    json.dumps(drawn.values, allow_nan=False)
+
+
+def test_gap_is_training_less_test():
+    adam = cell("adam", 1)
+    table = pd.DataFrame({"run": adam.runs[0], "epoch": [1, 1], "split": ["train", "test"], "loss": 1.0, "accuracy": [0.75, 0.5]})
+    with style():
+        figure, drawn = build_figure(spec(metric="gap", splits=["test"]), Results(lambda _: [adam], table), scale="full")
+    assert drawn.values[0]["mean"] == [0.25]
+    assert figure.axes[0].get_ylabel() == "Training − test accuracy"
+
+
+def test_selected_epoch_of_each_run_is_marked():
+    adam = cell("adam", 3)
+    figure, drawn = build(spec(selected=True), {"adam": [adam]}, 20, finals=final(adam, 7))
+    stars = [line for line in figure.axes[0].lines if line.get_marker() == "*"]
+    assert [float(star.get_xdata()[0]) for star in stars] == [7, 7, 7]
+    assert [epoch for epoch, _ in drawn.values[1]["selected"]] == [7, 7, 7]
+    assert "selected epoch" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_reference_numbers_are_printed_as_the_report_prints_them_and_apart():
+    item = spec(metric="accuracy", reference=[{"value": "0.480"}, {"value": "0.4801"}, {"value": 0.05, "label": "chance"}])
+    figure, _ = build(item, {"adam": [cell("adam")]})
+    printed = {text.get_text(): box for text, box in boxes(figure).items()}
+    assert {"0.480", "0.4801", "0.05", "report", "chance"} <= set(printed)
+    assert not printed["0.480"].overlaps(printed["0.4801"])
+    axes = figure.axes[0].get_window_extent()
+    assert all(printed[number].x0 >= axes.x1 for number in ("0.480", "0.4801", "0.05"))
+
+
+def test_limits_are_kept():
+    figure, _ = build(spec(x_limits=[1, 10], y_limits=[0, 5]), {"adam": [cell("adam")]})
+    assert figure.axes[0].get_ylim() == (0, 5)
+    assert figure.axes[0].get_xticks()[-1] <= 10
+
+
+def test_cells_of_a_grid_are_series_named_by_their_settings():
+    _, drawn = build(spec(splits=["test"]), {"adam": GRID})
+    assert len(drawn.values) == 6
+    assert drawn.values[0]["label"] == "batch size 64, lr 0.01"
+    assert len(drawn.runs) == 18
+
+
+# ---- samples ----
+
+
+def write_images(path, captions, size=32, count=None):
+    images = np.random.default_rng(0).integers(0, 256, (count or len(captions), size, size, 3), dtype=np.uint8)
+    np.savez(path, images=images, captions=np.array(captions))
+    return images
+
+
+def samples(**changes):
+    return {
+        "id": "figure_01",
+        "kind": "samples",
+        "caption": "One image.",
+        "images": {"dataset": "cifar100", "captions": ["coarse", "fine"]},
+    } | changes
+
+
+def test_every_pixel_of_a_sample_is_a_square_of_one_colour(tmp_path):
+    images = write_images(tmp_path / "one.npz", ["coarse: fish\nfine: shark"])
+    draw_figure(samples(), slug="report", resolve=lambda _: [], scale="full", images=tmp_path / "one.npz", out_stem=tmp_path / "figure_01")
+    pixels = np.asarray(Image.open(tmp_path / "figure_01.png").convert("RGB"))
+    zoom = 12
+    left, top = (700 - 32 * zoom) // 2, round(0.06 * DPI)
+    shown = pixels[top : top + 32 * zoom, left : left + 32 * zoom]
+    assert (shown == images[0].repeat(zoom, 0).repeat(zoom, 1)).all()
+    assert "coarse: fish / fine: shark" in json.loads((tmp_path / "figure_01.json").read_text())["alt"]
+
+
+@pytest.mark.parametrize("scale", ["full", "demo"])
+@pytest.mark.parametrize(("size", "count", "columns"), [(32, 1, 1), (32, 10, 5), (96, 7, 3), (224, 9, 8)])
+def test_samples_and_captions_do_not_overlap(tmp_path, size, count, columns, scale):
+    write_images(tmp_path / "many.npz", ["large omnivores and herbivores", *["fish"] * (count - 1)], size)
+    with style():
+        figure, drawn = build_figure(samples(columns=columns), Results(lambda _: [], images=tmp_path / "many.npz"), scale=scale)
+    assert_sound(figure)
+    areas = [axes.get_window_extent() for axes in figure.axes] + list(boxes(figure).values())
+    areas = [box.padded(-1) for box in areas]
+    assert len(figure.axes) == count == len(drawn.values)
+    assert not any(one.overlaps(other) for index, one in enumerate(areas) for other in areas[:index])
+
+
+def test_missing_or_broken_images_are_errors(tmp_path):
+    def message(path):
+        with pytest.raises(RepriseError) as error:
+            draw_figure(samples(), slug="report", resolve=lambda _: [], scale="full", images=path, out_stem=tmp_path / "figure_01")
+        return str(error.value)
+
+    assert "sample images: not found; make it first" in message(None)
+    assert "none.npz: not found; make it first" in message(tmp_path / "none.npz")
+    (tmp_path / "text.npz").write_text("no archive")
+    assert "text.npz: not a readable file of sample images" in message(tmp_path / "text.npz")
+    write_images(tmp_path / "two.npz", ["one"], count=2)
+    assert "two.npz: 1 captions and uint8 images (2, 32, 32, 3)" in message(tmp_path / "two.npz")
+    assert message(None).startswith("report, figure figure_01: ")
+
+
+# ---- errors ----
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"kind": "curve"}, "no kind of figure is called 'curve'; did you mean curves?"),
+        ({"metric": "acuracy"}, "metric 'acuracy' is not known; did you mean accuracy?"),
+        ({"splits": ["tests"]}, "split 'tests' cannot be drawn for loss; did you mean test?"),
+        ({"metric": "gap", "splits": ["train"]}, "split 'train' cannot be drawn for gap"),
+        ({"splits": ["validation"]}, "adam has no history of split 'validation'; valid: test, train"),
+        ({"series": [{"runs": "adam", "color": "bleu"}]}, "colour 'bleu' is unknown"),
+        ({"reference": [{"value": 0.5, "label": label} for label in "abcd"]}, "4 labels of reference lines are more than the 3 that"),
+    ],
+)
+def test_what_cannot_be_drawn_is_named_with_the_nearest(tmp_path, changes, words):
+    with pytest.raises(RepriseError) as error:
+        write(tmp_path, spec(**changes))
+    assert str(error.value).startswith(f"report, figure figure_02: {words}")
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_scale_is_an_error(tmp_path):
+    with pytest.raises(RepriseError, match="scale 'demos' is not known; did you mean demo"):
+        write(tmp_path, scale="demos")
+
+
+def test_too_many_series_are_an_error():
+    many = [cell("cnn", 1, lr=number) for number in range(9)]
+    with pytest.raises(RepriseError, match="9 series are more than the 8 that can be told apart; draw fewer"):
+        build(spec(), {"adam": many})
+
+
+def test_missing_runs_are_named(tmp_path):
+    adam = cell("adam")
+    table = history(adam)
+    words = (
+        rf"report, figure figure_02: run {adam.runs[1]} of adam has no history \(2 of its 3 runs are missing\); train and evaluate it first"
+    )
+    with pytest.raises(RepriseError, match=words):
+        write(tmp_path, history=table[table.run == adam.runs[0]])
+    with pytest.raises(RepriseError, match=f"run {adam.runs[0]} of adam has no final"):
+        write(tmp_path, spec(selected=True))
+
+
+# ---- schema, text, imports ----
+
+
+def test_every_kind_has_its_closed_options():
+    fragments = schema("figures.schema.json")
+    assert set(fragments) == set(KINDS)
+    items = {"curves": two_series(reference=[{"value": "0.480"}, {"value": 0.05, "label": "chance"}]), "samples": samples(columns=3)}
+    for kind, fragment in fragments.items():
+        check = jsonschema.Draft202012Validator(fragment)
+        assert not list(check.iter_errors(items[kind]))
+        assert list(check.iter_errors({**items[kind], "metrc": 1}))
+        assert list(check.iter_errors({key: value for key, value in items[kind].items() if key != "caption"}))
+
+
+def test_wrapped_lines_fit_and_lose_no_word():
+    text = f"{LONG} {'y' * 90} end"
+    lines = wrap(text, 1.5, 7).split("\n")
+    assert all(text_width(line, 7) <= 1.5 for line in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert wrap("one\ntwo", 3, 7) == "one\ntwo"
+
+
+def test_publishing_never_imports_torch():
+    modules = [path.stem for path in (Path(__file__).parents[2] / "src/reprise/publishing").glob("*.py") if path.stem != "__init__"]
+    names = ["reprise.publishing", *(f"reprise.publishing.{name}" for name in modules), "reprise.publishing.figures"]
+    code = f"import sys, {', '.join(names)}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,186 @@
+import math
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from reprise.errors import RepriseError
+from reprise.publishing.measures import METRICS, Measure, Reading, Tables, read
+
+HISTORY = pd.DataFrame(
+    [
+        ("a", 1, "train", 2.0, 0.30), ("a", 2, "train", 1.5, 0.50), ("a", 3, "train", 0.5, 0.90),
+        ("a", 1, "test", 2.1, 0.28), ("a", 2, "test", 1.7, 0.48), ("a", 3, "test", 2.6, 0.44),
+        ("b", 1, "train", 2.0, 0.30), ("b", 1, "validation", math.inf, 0.20), ("b", 2, "train", 2.0, 0.30),
+        ("b", 2, "validation", 1.9, 0.25),
+        ("nan", 1, "train", math.nan, 0.05), ("nan", 1, "test", math.nan, math.nan),
+    ],
+    columns=["run", "epoch", "split", "loss", "accuracy"],
+)  # fmt: skip
+FINAL = pd.DataFrame(
+    [
+        ("a", "accuracy", 0.48), ("a", "loss", 1.7), ("a", "gap", 0.02), ("a", "selected_epoch", 2), ("a", "test_images", 100),
+        ("a", "f1_macro", 0.4), ("a", "parameters", 1234), ("b", "accuracy", 0.2), ("b", "selected_epoch", 2),
+        ("b", "validation_images", 50), ("b", "test_images", 100),
+        ("empty", "accuracy", 0.3),
+    ],
+    columns=["run", "metric", "value"],
+)  # fmt: skip
+# label 0: two of four right, label 1: three of four, label 2: none of two
+PREDICTIONS = pd.DataFrame(
+    {
+        "run": "a",
+        "image": [9, 8, 7, 6, 5, 4, 3, 2, 1, 0],
+        "label": [0, 0, 0, 0, 1, 1, 1, 1, 2, 2],
+        "predicted": [0, 0, 1, 1, 1, 1, 1, 0, 0, 0],
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return Tables(HISTORY, FINAL, PREDICTIONS, {"a": ["apple", "bear", "cup"]})
+
+
+def value(tables, run="a", **spec):
+    reading = read(Measure.parse({"runs": "x", **spec}, "here"), tables, run)
+    return None if reading is None else reading.value
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"metric": "accuracy"}, 0.48),
+        ({"metric": "f1_macro"}, 0.4),
+        ({"metric": "best_epoch"}, 2),
+        ({"metric": "parameters"}, 1234),
+        ({"metric": "gap"}, 0.02),
+        ({"metric": "epochs"}, 3),
+        ({"metric": "min_loss_epoch"}, 2),
+        ({"metric": "min_loss_epoch", "split": "train"}, 3),
+        ({"metric": "accuracy", "at": "best"}, 0.48),
+        ({"metric": "accuracy", "at": "last"}, 0.44),
+        ({"metric": "accuracy", "split": "train"}, 0.50),
+        ({"metric": "accuracy", "split": "train", "at": "selected"}, 0.50),
+        ({"metric": "accuracy", "at": {"epoch": 1}}, 0.28),
+        ({"metric": "loss", "at": "best"}, 1.7),
+        ({"metric": "loss", "at": "last"}, 2.6),
+        ({"metric": "gap", "at": "last"}, 0.46),
+        ({"metric": "gap", "at": {"epoch": 1}}, 0.02),
+        ({"metric": "chance"}, 0.4),
+        ({"metric": "class_accuracy", "classes": ["bear"]}, 0.75),
+        ({"metric": "class_accuracy", "classes": ["apple", 1]}, 0.625),
+        ({"metric": "class_rank", "classes": ["apple"]}, 2),
+        ({"metric": "class_variance"}, 7 / 72),
+        ({"metric": "class_deviation"}, math.sqrt(7 / 72)),
+    ],
+)
+def test_values(tables, spec, expected):
+    assert value(tables, **spec) == pytest.approx(expected)
+
+
+def test_binomial_variance_of_accuracies_and_gaps_only(tables):
+    def variance(run="a", **spec):
+        return read(Measure.parse({"runs": "x", **spec}, "here"), tables, run).binomial
+
+    assert variance(metric="accuracy") == pytest.approx(0.48 * 0.52 / 100)
+    assert variance(metric="gap") == pytest.approx(0.48 * 0.52 / 100)
+    assert variance(metric="gap", at="last") == pytest.approx(0.44 * 0.56 / 100)
+    assert variance(run="b", metric="accuracy", split="validation") == pytest.approx(0.25 * 0.75 / 50)
+    assert variance(metric="class_accuracy", classes=["apple", "bear"]) == pytest.approx((0.25 / 4 + 0.1875 / 4) / 4)
+    for spec in ({"metric": "loss"}, {"metric": "best_epoch"}, {"metric": "accuracy", "split": "train"}, {"metric": "chance"}):
+        assert variance(**spec) == 0
+
+
+def test_what_was_not_trained_is_none(tables):
+    for spec in (
+        {"metric": "accuracy"},
+        {"metric": "loss", "at": "last"},
+        {"metric": "chance"},
+        {"metric": "epochs"},
+        {"metric": "class_deviation"},
+    ):
+        assert value(tables, run="unknown", **spec) is None
+    assert value(tables, metric="accuracy", at={"epoch": 4}) is None
+    assert value(tables, run="b", metric="chance") is None
+
+
+def test_non_finite_epochs_are_passed_over_by_best_and_kept_elsewhere(tables):
+    assert value(tables, run="b", metric="loss", split="validation", at="best") == 1.9
+    assert value(tables, run="b", metric="min_loss_epoch", split="validation") == 2
+    assert value(tables, run="b", metric="loss", split="validation", at={"epoch": 1}) == math.inf
+    assert math.isnan(value(tables, run="nan", metric="loss", at="best"))
+    assert math.isnan(value(tables, run="nan", metric="min_loss_epoch"))
+
+
+def test_hits_and_chance_follow_the_images(tables):
+    hits = tables.hits("a")
+    assert list(hits.index) == list(range(10))
+    assert hits[9] == 1.0
+    assert hits[0] == 0.0
+    assert hits.sum() == 5
+    assert tables.chance("a") == (0.4, 10)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"metric": "acuracy"}, "here: no metric 'acuracy'; did you mean accuracy?"),
+        ({"metric": "best_epoch", "split": "test"}, "metric 'best_epoch' takes no 'split'"),
+        ({"metric": "accuracy", "att": "best"}, "did you mean at?"),
+        ({"metric": "gap", "split": "train"}, "a gap is the training accuracy less"),
+        ({"metric": "gap", "at": "best"}, "a gap has no best epoch"),
+        ({"metric": "class_accuracy"}, "needs 'classes'"),
+        ({"metric": "class_rank", "classes": ["apple", "bear"]}, "a rank is that of one class"),
+    ],
+)
+def test_mistakes_in_a_measure(spec, message):
+    with pytest.raises(RepriseError) as error:
+        Measure.parse({"runs": "x", **spec}, "here")
+    assert str(error.value).startswith("here: ")
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("run", "spec", "message"),
+    [
+        ("a", {"metric": "loss", "split": "validation"}, "run a: its history has no split 'validation', only test, train"),
+        ("a", {"metric": "class_accuracy", "classes": ["aple"]}, "run a: no class 'aple'; did you mean apple?"),
+        ("a", {"metric": "class_accuracy", "classes": [7]}, "run a: no test image has label 7"),
+        ("empty", {"metric": "accuracy"}, "run empty: its final metrics lack test_images"),
+    ],
+)
+def test_mistakes_that_only_the_tables_show(tables, run, spec, message):
+    with pytest.raises(RepriseError, match=message):
+        value(tables, run=run, **spec)
+
+
+def test_a_table_without_its_columns():
+    with pytest.raises(RepriseError, match="table final: no column metric, value; make the result tables again"):
+        Tables(HISTORY, FINAL[["run"]], PREDICTIONS)
+
+
+def test_empty_tables_measure_nothing():
+    empty = Tables(HISTORY[:0], FINAL[:0], PREDICTIONS[:0])
+    assert [value(empty, metric=metric) for metric in ("accuracy", "epochs", "chance", "best_epoch")] == [None] * 4
+
+
+def test_every_metric_has_a_default_or_no_noise():
+    assert all(metric.deviation >= 0 for metric in METRICS.values())
+    assert {name for name, metric in METRICS.items() if metric.deviation == 0} == {"chance", "parameters", "test_images"}
+    assert Reading(1.0).binomial == 0.0
+
+
+def test_the_page_for_readers_gives_every_default():
+    page = (Path(__file__).parents[2] / "docs" / "verdicts.md").read_text(encoding="utf-8")
+    stated = {}
+    for line in page.splitlines():
+        if line.startswith("| `") and line.count("|") == 4:
+            names, _, default = line.strip("| ").split(" | ")
+            stated |= dict.fromkeys(re.findall(r"`(\w+)`", names), default)
+    defaults = {
+        name: "none" if not metric.deviation else f"{metric.deviation * 100:g} %" if metric.relative else f"{metric.deviation:g}"
+        for name, metric in METRICS.items()
+    }
+    assert stated == defaults

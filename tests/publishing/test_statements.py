@@ -1,0 +1,378 @@
+import csv
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reprise.errors import RepriseError
+from reprise.publishing.measures import Tables
+from reprise.publishing.statements import COLUMNS, judge_statements, parse, write_statements
+from reprise.spec.check import schema, validate
+
+IMAGES, CLASSES = 2000, 20
+ACCURACY = {
+    "low": 0.40,
+    "close": 0.41,
+    "high": 0.50,
+    "lost": 1 / CLASSES,
+    "search/trial=0": 0.50,
+    "search/trial=1": 0.42,
+    "search/trial=2": 0.40,
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    name: str
+    runs: tuple[str, ...]
+
+
+CELLS = {name: Cell(name, tuple(f"{name}-{seed}" for seed in range(3))) for name in [*ACCURACY, "absent"]}
+
+
+def resolve(selector):
+    found = [cell for name, cell in CELLS.items() if name == selector or name.startswith(selector + "/")]
+    if not found:
+        raise RepriseError(f"selector '{selector}': no experiment {selector}")
+    return found
+
+
+def make_tables():
+    """Three seeds of every cell but `absent`; overfits from epoch 2 of 4 on; three seeds differ by ± 0.5 points."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(IMAGES) % CLASSES
+    history, final, predictions = [], [], []
+    for name, mean in ACCURACY.items():
+        for seed, run in enumerate(CELLS[name].runs):
+            right = np.zeros(IMAGES, dtype=bool)
+            right[rng.choice(IMAGES, round((mean + (seed - 1) * 0.005) * IMAGES), replace=False)] = True
+            if name == "lost":
+                right = labels == seed
+            accuracy = right.mean()
+            wrong = (labels + 1) % CLASSES
+            predicted = np.full(IMAGES, seed) if name == "lost" else np.where(right, labels, wrong)
+            predictions.append(pd.DataFrame({"run": run, "image": np.arange(IMAGES), "label": labels, "predicted": predicted}))
+            values = {"accuracy": accuracy, "selected_epoch": 2 + (seed == 2), "test_images": IMAGES, "gap": 0.1, "parameters": 1000}
+            final += [(run, metric, value) for metric, value in values.items()]
+            for epoch, train, test in ((1, 2.0, 2.1), (2, 1.5, 1.8), (3, 1.0, 2.0), (4, 0.5, 2.5)):
+                history.append((run, epoch, "train", train + 0.01 * seed, 0.2 * epoch))
+                history.append((run, epoch, "test", test + 0.01 * seed, accuracy - 0.01 * abs(epoch - 2)))
+    return Tables(
+        pd.DataFrame(history, columns=["run", "epoch", "split", "loss", "accuracy"]),
+        pd.DataFrame(final, columns=["run", "metric", "value"]),
+        pd.concat(predictions, ignore_index=True),
+    )
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return make_tables()
+
+
+def accuracy(runs, **more):
+    return {"metric": "accuracy", "runs": runs, **more}
+
+
+def claim(*holds, **measures):
+    return {"id": "c", "kind": "claim", "text": "a claim", "holds": list(holds), "measures": measures}
+
+
+def measured_number(reported, **more):
+    return {"id": "n", "kind": "number", "text": "a number", "reported": reported, **more}
+
+
+def judged(tables, *statements):
+    return [outcome.judgement.verdict for outcome in judge_statements(statements, "report", resolve, tables)]
+
+
+PAIR = {
+    "low": accuracy("low"),
+    "high": accuracy("high"),
+    "close": accuracy("close"),
+    "lost": accuracy("lost"),
+    "absent": accuracy("absent"),
+}
+SEARCH = {"search": accuracy("search")}
+
+
+@pytest.mark.parametrize(
+    ("relation", "verdict"),
+    [
+        ("high > low", "reproduced"),
+        ("low < high", "reproduced"),
+        ("low > high", "contradicted"),
+        ("high < low", "contradicted"),
+        ("close > low", "differs"),
+        ("close < low", "differs"),
+        ("high > absent", "not run"),
+        ("high - low > 0.05", "reproduced"),
+        ("high - low > 0.1", "differs"),
+        ("high - low > 0.15", "contradicted"),
+        ("2 * (high - low) / 4 > 0.02", "reproduced"),
+        ("-low > -high", "reproduced"),
+        ("high > 0.45", "reproduced"),
+        ("low within 0.06 of close", "reproduced"),
+        ("low within 0.01 of close", "differs"),
+        ("low within 0.05 of high", "contradicted"),
+        ("low within 0.05 of absent", "not run"),
+        ("lost at chance", "reproduced"),
+        ("low at chance", "contradicted"),
+        ("absent at chance", "not run"),
+    ],
+)
+def test_relations(tables, relation, verdict):
+    names = {name: measure for name, measure in PAIR.items() if name in relation}
+    assert judged(tables, claim(relation, **names)) == [verdict]
+
+
+@pytest.mark.parametrize(
+    ("relation", "runs", "verdict"),
+    [
+        ('argmax(a) = "search/trial=0"', "search", "reproduced"),
+        ("argmax(a) = 'search/trial=1'", "search", "contradicted"),
+        ('argmin(a) = "search/trial=2"', "search", "differs"),
+        ('argmin(a) = "search/trial=0"', "search", "contradicted"),
+    ],
+)
+def test_the_best_of_several_cells(tables, relation, runs, verdict):
+    assert judged(tables, claim(relation, a=accuracy(runs))) == [verdict]
+
+
+def test_a_best_with_a_missing_cell_is_not_run(tables, monkeypatch):
+    monkeypatch.setitem(CELLS, "search/trial=3", Cell("search/trial=3", ("nowhere",)))
+    outcome = judge_statements([claim('argmax(a) = "search/trial=0"', **{"a": accuracy("search")})], "r", resolve, tables)[0]
+    assert outcome.judgement.verdict == "not run"
+    assert "search/trial=3" in outcome.judgement.reason
+
+
+def test_conjunctions(tables):
+    assert judged(tables, claim("high > low", "high > close", **{k: PAIR[k] for k in ("low", "high", "close")})) == ["reproduced"]
+    assert judged(tables, claim("high > low", "close > low", **{k: PAIR[k] for k in ("low", "high", "close")})) == ["differs"]
+    assert judged(tables, claim("high > low", "low > close", "close > high", **{k: PAIR[k] for k in ("low", "high", "close")})) == [
+        "contradicted"
+    ]
+    assert judged(tables, claim("high > low", "absent > low", **{k: PAIR[k] for k in ("low", "high", "absent")})) == ["not run"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "verdict"),
+    [
+        ({"reported": "0.500", "measure": accuracy("high")}, "reproduced"),
+        ({"reported": "0.55", "measure": accuracy("high")}, "differs"),
+        ({"reported": "0.56", "about": 0.05, "measure": accuracy("high")}, "reproduced"),
+        ({"reported": "0.40", "measure": accuracy("absent")}, "not run"),
+        ({"reported": "2", "measure": {"metric": "best_epoch", "runs": "high"}}, "reproduced"),
+        ({"reported": "9", "measure": {"metric": "best_epoch", "runs": "high"}}, "differs"),
+        ({"reported": "0.05", "measure": {"metric": "chance", "runs": "high"}}, "reproduced"),
+        ({"reported": "0.01", "measure": {"metric": "chance", "runs": "high"}}, "differs"),
+        ({"reported": "1", "value": "p / 1e3", "measures": {"p": {"metric": "parameters", "runs": "high"}}}, "reproduced"),
+        ({"reported": "10.0", "value": "100 * (h - l)", "measures": {"h": accuracy("high"), "l": accuracy("low")}}, "reproduced"),
+        ({"reported": "20.0", "value": "100 * (h - l)", "measures": {"h": accuracy("high"), "l": accuracy("low")}}, "differs"),
+        ({"reported": "0.50", "measure": accuracy("search", cells="max")}, "reproduced"),
+        ({"reported": "0.40", "measure": accuracy("search", cells="min")}, "reproduced"),
+        ({"reported": "0.44", "measure": accuracy("search", cells="mean")}, "reproduced"),
+        ({"reported": "0.50", "measure": accuracy("search", cells="mean")}, "differs"),
+        ({"reported": "0.48", "measure": accuracy("high", at={"epoch": 9})}, "not run"),
+    ],
+)
+def test_numbers(tables, spec, verdict):
+    assert judged(tables, measured_number(**spec)) == [verdict]
+
+
+def test_a_curve_that_turns_upward(tables):
+    loss = {"metric": "loss", "runs": "high"}
+    measures = {"first": {**loss, "at": {"epoch": 1}}, "lowest": {**loss, "at": "best"}, "last": {**loss, "at": "last"}}
+    assert judged(tables, claim("last - lowest > 0.3", "first > lowest", **measures)) == ["reproduced"]
+    assert judged(tables, claim("last < lowest", last=measures["last"], lowest=measures["lowest"])) == ["contradicted"]
+
+
+def test_some_seeds_missing_means_fewer_seeds(tables, monkeypatch):
+    monkeypatch.setitem(CELLS, "high", Cell("high", ("high-0", "high-1", "not trained")))
+    outcome = judge_statements([measured_number("0.50", measure=accuracy("high"))], "r", resolve, tables)[0]
+    assert (outcome.n, outcome.judgement.verdict, outcome.judgement.measured) == (2, "reproduced", "0.497")
+
+
+def test_a_diverged_seed_is_a_difference_not_an_error(tables):
+    final = tables.final.copy()
+    final.loc[(final["run"] == "high-1") & (final["metric"] == "gap"), "value"] = np.nan
+    broken = Tables(tables.history, final, tables.predictions)
+    gap = {"metric": "gap", "runs": "high"}
+    assert judged(broken, measured_number("0.1", measure=gap), claim("g > 0", g=gap)) == ["differs", "differs"]
+
+
+def test_seeds_are_pooled_over_every_configuration_that_the_statements_name(tables, monkeypatch):
+    def width(*runs):
+        statements = [{**measured_number("2.5", measure={"metric": "loss", "at": "last", "runs": name}), "id": name} for name in runs]
+        return judge_statements(statements, "r", resolve, tables)[0].judgement.noise
+
+    assert width("high", "low", "close", "search/trial=1") < width("high")
+    monkeypatch.setitem(CELLS, "again", Cell("again", CELLS["high"].runs))
+    assert width("high", "again") == width("high")  # the same runs under another name count once
+
+
+def test_predictions_of_the_same_images_sharpen_a_claim():
+    """A network that is right wherever another is, and on 30 of 2000 images more, is better, though two binomials could not tell."""
+    labels = np.arange(IMAGES) % CLASSES
+    base = labels.copy()
+    base[:1000] = (labels[:1000] + 1) % CLASSES
+    better = base.copy()
+    better[:30] = labels[:30]
+    frames = [
+        pd.DataFrame({"run": f"{name}-{seed}", "image": range(IMAGES), "label": labels, "predicted": predicted})
+        for name, predicted in (("low", base), ("high", better))
+        for seed in range(3)
+    ]
+    final = [
+        (f"{name}-{seed}", m, v)
+        for name, a in (("low", 0.5), ("high", 0.515))
+        for seed in range(3)
+        for m, v in (("accuracy", a), ("test_images", IMAGES))
+    ]
+    history = pd.DataFrame(columns=["run", "epoch", "split", "loss", "accuracy"])
+    paired = Tables(history, pd.DataFrame(final, columns=["run", "metric", "value"]), pd.concat(frames))
+    unpaired = Tables(history, paired.final, paired.predictions[:0])
+    statement = claim("high > low", high=accuracy("high"), low=accuracy("low"))
+    assert judged(paired, statement) == ["reproduced"]
+    assert judged(unpaired, statement) == ["differs"]
+
+
+# ---- mistakes ----
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        (claim("high > lwo", high=PAIR["high"], low=PAIR["low"]), "report: statement c: 'high > lwo': no measure 'lwo'; did you mean low?"),
+        (claim("high >= low", high=PAIR["high"], low=PAIR["low"]), "'high >= low': expected a measure or a number, found '='"),
+        (claim("high low", high=PAIR["high"], low=PAIR["low"]), "expected '>', '<', 'within' or 'at chance', found 'low'"),
+        (claim("high > low > 0", high=PAIR["high"], low=PAIR["low"]), "unexpected '>'; write further relations as further entries"),
+        (claim("high >", high=PAIR["high"]), "expected a measure or a number, found 'the end'"),
+        (claim("", high=PAIR["high"]), "expected a measure or a number, found 'the end'"),
+        (claim("(high > 1", high=PAIR["high"]), "expected ')', found '>'"),
+        (claim("high * low > 1", high=PAIR["high"], low=PAIR["low"]), "multiplied and divided by numbers"),
+        (claim("1 / high > 1", high=PAIR["high"]), "multiplied and divided by numbers"),
+        (claim("high / 0 > 1", high=PAIR["high"]), "by numbers other than 0"),
+        (claim("2 > 1", high=PAIR["high"]), "it names no measure"),
+        (claim("high within low of 1", high=PAIR["high"], low=PAIR["low"]), "expected the margin after 'within', found 'low'"),
+        (claim("high within 0.1 low", high=PAIR["high"], low=PAIR["low"]), "expected 'of', found 'low'"),
+        (claim("high at last", high=PAIR["high"]), "expected 'chance', found 'last'"),
+        (claim("2 * high at chance", high=PAIR["high"]), "takes one measure alone"),
+        (claim("high at chance", high={"metric": "loss", "runs": "high"}), "only an accuracy can be at chance"),
+        (claim("__import__ > 1", high=PAIR["high"]), "no measure '__import__'"),
+        (claim("high > 0", high=PAIR["high"], low=PAIR["low"]), "measure 'low' is never used"),
+        (claim("of > 0", of=PAIR["high"]), "measure 'of' has the name of a relation"),
+        (claim("a > 0", a=accuracy("hihg")), "report: statement c: selector 'hihg': no experiment hihg"),
+        (claim("a > 0", a=accuracy("search")), "measure 'a': search names 3 configurations; add cells: mean, max or min"),
+        (claim('argmax(a) = "search/trial=9"', a=accuracy("search")), "report: statement c: selector 'search/trial=9'"),
+        (claim('argmax(a) = "high"', a=accuracy("search")), "'argmax(a) = \"high\"': high is none of search"),
+        (claim('argmax(a) = "high"', a=accuracy("high")), "high leaves no other to compare"),
+        (claim("argmax(a) = high", a=accuracy("search")), "expected the selector of a cell in quotes, found 'high'"),
+        (claim('argmax(a + 1) = "high"', a=accuracy("search")), "expected ')', found '+'"),
+        (measured_number("1", value="a +", measures={"a": accuracy("high")}), "report: statement n: 'a +': expected a measure"),
+        (measured_number("1", value="a b", measures={"a": accuracy("high")}), "unexpected 'b'"),
+        (measured_number("1", value="3", measures={"a": accuracy("high")}), "it names no measure"),
+        (
+            measured_number("1", measure=accuracy("high", spilt="test")),
+            "measure 'measure': metric 'accuracy' takes no 'spilt'; did you mean split?",
+        ),
+    ],
+)
+def test_mistakes_name_the_statement_and_the_remedy(statement, message):
+    with pytest.raises(RepriseError) as error:
+        parse([statement], "report", resolve)
+    assert message in str(error.value)
+    assert str(error.value).startswith("report: statement ")
+    assert "\n" not in str(error.value)
+
+
+def test_a_mistake_that_only_the_tables_show_names_the_statement(tables):
+    with pytest.raises(RepriseError, match="report: statement n: run high-0: its history has no split 'validation'"):
+        judged(tables, measured_number("1", measure=accuracy("high", split="validation")))
+
+
+# ---- output ----
+
+STATEMENTS = [
+    {"id": "top", "kind": "number", "text": "a | b", "source": "Part 1", "reported": "0.500", "measure": accuracy("high")},
+    {"id": "missing", "kind": "number", "reported": "0.1", "measure": accuracy("absent")},
+    claim("high > low", "low within 0.06 of close", **{name: PAIR[name] for name in ("high", "low", "close")}),
+]
+
+
+@pytest.mark.parametrize("scale", ["full", "quick", "demo"])
+def test_csv_and_page(tables, tmp_path, scale):
+    write_statements(STATEMENTS, "report", resolve, tables, scale, tmp_path / "a.csv", tmp_path / "a.md")
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        rows = list(reader)
+    assert (
+        tuple(reader.fieldnames) == COLUMNS == ("report", "id", "kind", "text", "reported", "measured", "spread", "n", "scale", "verdict")
+    )
+    assert rows[0] == {
+        "report": "report", "id": "top", "kind": "number", "text": "a | b", "reported": "0.500", "measured": "0.5000", "spread": "0.0050",
+        "n": "3", "scale": scale, "verdict": "reproduced",
+    }  # fmt: skip
+    assert [rows[1][key] for key in ("measured", "spread", "n", "verdict")] == ["", "", "0", "not run"]
+    assert rows[2]["reported"] == "high > low; low within 0.06 of close"
+    assert rows[2]["measured"] == "0.5000 > 0.4000; 0.4000 and 0.4100 differ by 0.0100"
+    assert (rows[2]["kind"], rows[2]["n"], rows[2]["verdict"]) == ("claim", "3", "reproduced")
+    assert all(0 < float(noise) < 0.05 for noise in rows[2]["spread"].split("; "))
+    page = (tmp_path / "a.md").read_text(encoding="utf-8")
+    assert "2 reproduced, 0 differs, 0 contradicted, 1 not run, of 3 statements." in page
+    assert "a \\| b (Part 1)" in page
+    assert "0.500 lies inside" in page
+    assert "absent has no accuracy to measure" in page
+    assert ("made from synthetic data: a demonstration, not a reproduction" in page) == (scale == "demo")
+    assert ("fewer epochs or seeds than the report" in page) == (scale == "quick")
+    assert {line.count("|") - line.count("\\|") for line in page.splitlines() if line.startswith("|")} == {8}
+
+
+def test_a_report_without_statements(tables, tmp_path):
+    assert write_statements([], "report", resolve, tables, "full", tmp_path / "a.csv", tmp_path / "a.md") == []
+    assert (tmp_path / "a.csv").read_text(encoding="utf-8") == ",".join(COLUMNS) + "\n"
+
+
+def test_nothing_is_written_on_a_mistake(tables, tmp_path):
+    with pytest.raises(RepriseError, match="scale 'ful' is not known; did you mean full"):
+        write_statements(STATEMENTS, "report", resolve, tables, "ful", tmp_path / "a.csv", tmp_path / "a.md")
+    with pytest.raises(RepriseError, match="no measure 'x'"):
+        write_statements([claim("x > 1", a=accuracy("high"))], "report", resolve, tables, "full", tmp_path / "a.csv", tmp_path / "a.md")
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- schema ----
+
+
+@pytest.mark.parametrize(
+    "statement", [*STATEMENTS, measured_number("2.5", value="a / 1e6", measures={"a": accuracy("x", cells="max")}, about=0.1)]
+)
+def test_the_schema_takes_valid_statements(statement):
+    validate(statement, schema("statements.schema.json")[statement["kind"]], "report.yaml")
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        (measured_number(0.48, measure=accuracy("a")), "reported"),
+        (measured_number("0,48", measure=accuracy("a")), "reported"),
+        (measured_number("0.48"), "measure"),
+        (measured_number("0.48", measure=accuracy("a"), value="a", measures={"a": accuracy("a")}), "valid under each of"),
+        (measured_number("0.48", measures={"a": accuracy("a")}), "value"),
+        (measured_number("0.48", measure=accuracy("a"), abuot=0.1), "abuot: unknown key; did you mean about?"),
+        (measured_number("0.48", measure=accuracy("a", spilt="test")), "measure.spilt: unknown key; did you mean split?"),
+        (measured_number("0.48", measure=accuracy("a", at={"epoch": 0})), "measure.at"),
+        (measured_number("0.48", measure=accuracy("a", at="lats")), "measure.at"),
+        (measured_number("0.48", measure=accuracy("a", split="tset")), "measure.split: 'tset' is not valid; did you mean test?"),
+        (measured_number("0.48", measure=accuracy("a", cells="median")), "measure.cells"),
+        (measured_number("0.48", measure={"metric": "accuracy"}), "measure: key runs is missing"),
+        (claim(a=accuracy("a")), "holds"),
+        (claim("a > 1"), "measures"),
+        (claim("A > 1", A=accuracy("a")), "measures"),
+    ],
+)
+def test_the_schema_rejects_mistakes(statement, message):
+    with pytest.raises(RepriseError) as error:
+        validate(statement, schema("statements.schema.json")[statement["kind"]], "report.yaml")
+    assert str(error.value).startswith("report.yaml: ")
+    assert message in str(error.value)

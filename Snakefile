@@ -1,0 +1,63 @@
+"""reprise: rebuild five image-classification reports, every figure, table, number and claim, from raw data.
+
+snakemake --cores 8 --resources gpu=1 results/figures/all      # every figure
+snakemake --cores 8 --resources gpu=1 cifar100_superclass      # one report: figures, tables, verdicts
+snakemake --cores 2 --config scale=demo                        # everything on synthetic data, in minutes
+"""
+
+from snakemake.utils import min_version, validate
+
+min_version("9.25")
+
+
+configfile: "config.yaml"
+
+
+validate(config, "workflow/schemas/config.schema.yaml")
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/publishing.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        programme.all_targets(),
+    localrule: True
+
+
+rule all_figures:
+    input:
+        programme.targets("figures"),
+    output:
+        touch(f"{root}/figures/all"),
+    localrule: True
+
+
+rule all_tables:
+    input:
+        programme.targets("tables"),
+    output:
+        touch(f"{root}/tables/all"),
+    localrule: True
+
+
+rule all_statements:
+    input:
+        programme.targets("statements"),
+    output:
+        touch(f"{root}/statements/all"),
+    localrule: True
+
+
+for slug in programme.reports:
+
+    rule:
+        name:
+            slug
+        input:
+            programme.all_targets([slug]),
+        localrule: True

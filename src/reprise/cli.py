@@ -1,0 +1,363 @@
+"""python -m reprise <verb> …: the one door to the library, for the workflow and for anyone without Snakemake.
+
+Rooms are imported inside the verbs: `check`, `runs` and the publishing verbs start without torch.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reprise import __version__
+from reprise.errors import RepriseError
+from reprise.files import read_json, write_json
+from reprise.spec.check import nearest
+from reprise.spec.layout import Layout
+from reprise.spec.report import SCALES, Report
+from reprise.spec.run import Run
+
+REPORTS = Path("workflow/reports")
+
+
+# ---- what several verbs need ----
+
+
+def open_report(args: argparse.Namespace) -> Report:
+    """The report named by slug or by path."""
+    path = Path(args.report)
+    if path.suffix != ".yaml":
+        path = args.reports / f"{args.report}.yaml"
+    if not path.is_file():
+        slugs = [file.stem for file in sorted(args.reports.glob("*.yaml"))]
+        raise RepriseError(f"no report {args.report} in {args.reports}{nearest(args.report, slugs)}")
+    return Report(path, args.scale, args.skip)
+
+
+def layout(args: argparse.Namespace) -> Layout:
+    return Layout(args.results, args.scale, args.data)
+
+
+def chosen_runs(args: argparse.Namespace, report: Report) -> dict[str, Run]:
+    """The runs of `--runs` or `--only`, or all that the report asks for."""
+    if args.runs:
+        every = report.runs([cell for name in report.experiments for cell in report.all_cells(name)])
+        for identifier in args.runs:
+            if identifier not in every:
+                hint = f"list them with: python -m reprise runs {report.slug} --scale {report.scale}"
+                raise RepriseError(f"{report.path}: no run {identifier} at scale {report.scale}; {hint}")
+        return {identifier: every[identifier] for identifier in args.runs}
+    if args.only:
+        return report.runs([cell for selector in args.only for cell in report.cells(selector)])
+    return report.runs()
+
+
+def dataset_dirs(runs: Iterable[Run], where: Layout) -> dict[str, Path]:
+    return {name: where.dataset(name) for name in {run.spec["dataset"]["name"] for run in runs}}
+
+
+def active_runs(report: Report, item: Mapping[str, Any]) -> list[str]:
+    return [run for cell in report.needed(item) if report.active(cell) for run in cell.runs]
+
+
+# ---- verbs ----
+
+
+def check(args: argparse.Namespace) -> None:
+    from reprise.publishing.statements import parse
+
+    for path in args.files:
+        for scale in SCALES:
+            report = Report(path, scale)
+            parse(report.statements, report.slug, report.cells)
+            counts = f"{len(report.figures)} figures, {len(report.tables)} tables, {len(report.statements)} statements"
+            print(f"{path}: {scale}: {len(report.runs())} runs, {counts}")
+
+
+def list_runs(args: argparse.Namespace) -> None:
+    report = open_report(args)
+    where = layout(args)
+    for name in report.experiments:
+        for cell in report.all_cells(name):
+            for run in cell.members:
+                state = "trained" if where.trained(run.hash).is_file() else "skipped" if not report.active(cell) else "-"
+                training = run.spec["training"]
+                print(f"{run.hash}  {state:8}  {training['epochs']:4} epochs  seed {run.spec['seeds']['init']}  {cell.name}")
+
+
+def stamp_file(name: str, file: Path) -> None:
+    """The workflow's sign that an archive or a weights file is there and verified."""
+    write_json(file.parent / f"{name}.json", {"name": name, "file": file.name, "bytes": file.stat().st_size})
+    print(f"{file}: {name}, verified")
+
+
+def data_fetch(args: argparse.Namespace) -> None:
+    from reprise.data.catalog import dataset_facts
+    from reprise.data.fetch import fetch_dataset
+
+    where = layout(args)
+    demo = args.scale == "demo"
+    destination = where.archives / dataset_facts(args.name).file_name
+    stamp_file(args.name, fetch_dataset(args.name, destination, [str(where.synthetic)] if demo else args.mirror, synthetic=demo))
+
+
+def data_fetch_weights(args: argparse.Namespace) -> None:
+    from reprise.data.catalog import weights_facts
+    from reprise.data.fetch import fetch_weights
+
+    destination = layout(args).weights / weights_facts(args.name).file_name
+    stamp_file(args.name, fetch_weights(args.name, destination, args.mirror))
+
+
+def data_decode(args: argparse.Namespace) -> None:
+    from reprise.data.decode import decode
+
+    where = layout(args)
+    archive = where.archives / read_json(where.archives / f"{args.name}.json")["file"]
+    decode(args.name, archive, where.dataset(args.name))
+
+
+def data_statistics(args: argparse.Namespace) -> None:
+    from reprise.data.statistics import write_statistics
+
+    folder = layout(args).dataset(args.name)
+    write_statistics(folder)
+    values = read_json(folder / "statistics.json")
+    for key in ("mean", "std"):
+        print(f"{args.name} {key}: {' '.join(f'{value:.8f}' for value in values[key])}")
+
+
+def data_synthesize(args: argparse.Namespace) -> None:
+    from reprise.data.synthetic import write_synthetic
+
+    images = {"train": args.train, "test": args.test}
+    file = write_synthetic(args.name, Layout(args.results, "demo").synthetic, images)
+    write_json(file.parent / f"{args.name}.json", {"name": args.name, "file": file.name, "images_per_class": images})
+    print(f"{file}: synthetic stand-in, {args.train} training and {args.test} test images per class")
+
+
+def data_add(args: argparse.Namespace) -> None:
+    from reprise.data.catalog import name_of
+    from reprise.data.fetch import add_archive
+
+    where = layout(args)
+    file = add_archive(args.archive, where.data_dir)
+    stamp_file(name_of(file.name), file)
+
+
+def train(args: argparse.Namespace) -> None:
+    from reprise.training.engine import train as train_runs
+
+    report, where = open_report(args), layout(args)
+    runs = chosen_runs(args, report)
+
+    def finished(run: Run) -> None:
+        write_json(where.trained(run.hash), read_json(where.runs / run.hash / "run.json"))
+
+    train_runs(
+        list(runs.values()),
+        dataset_dirs=dataset_dirs(runs.values(), where),
+        cache=where.runs,
+        weights_dir=where.weights,
+        device=args.device,
+        threads=args.threads,
+        on_finished=finished,
+    )
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    import pandas as pd
+
+    from reprise.evaluation import evaluate as evaluate_runs
+
+    report, where = open_report(args), layout(args)
+    runs = chosen_runs(args, report)
+    evaluate_runs(list(runs.values()), dataset_dirs(runs.values(), where), where.runs, where.weights, device=args.device)
+    for identifier in runs:
+        final = pd.read_parquet(where.runs / identifier / "final.parquet")
+        write_json(where.evaluated(identifier), {"run": identifier, "final": dict(zip(final["metric"], final["value"], strict=True))})
+
+
+def class_names(run: Run) -> Sequence[str]:
+    """Names of the labels 0, 1, … that a run learns."""
+    from reprise.data.catalog import dataset_facts
+
+    dataset = run.spec["dataset"]
+    return dataset.get("classes") or dataset_facts(dataset["name"]).classes[dataset["labels"]]
+
+
+def layers(args: argparse.Namespace) -> None:
+    from reprise.data.catalog import dataset_facts
+    from reprise.models.layers import layer_table
+
+    report = open_report(args)
+    tables = {}
+    for name, (title, run) in report.networks(report.item("tables", args.item)["networks"]).items():
+        image_shape = dataset_facts(run.spec["dataset"]["name"]).image_shape
+        tables[name] = {"title": title, **layer_table(run.spec["model"], len(class_names(run)), image_shape)}
+    write_json(layout(args).intermediate(report.slug, args.item, ".layers.json"), tables)
+
+
+def samples(args: argparse.Namespace) -> None:
+    from reprise.data.decode import load
+    from reprise.data.samples import write_samples
+
+    report, where = open_report(args), layout(args)
+    selection = report.item("figures", args.item)["images"]
+    write_samples(load(where.dataset(selection["dataset"])), selection, where.intermediate(report.slug, args.item, ".samples.npz"))
+
+
+def figure(args: argparse.Namespace) -> None:
+    from reprise.publishing.figures import draw_figure
+    from reprise.publishing.results import read_meta, read_tables
+
+    report, where = open_report(args), layout(args)
+    item = report.item("figures", args.item)
+    runs = active_runs(report, item)
+    tables = read_tables(where.runs, runs, ["history", "final"])
+    draw_figure(
+        item,
+        slug=report.slug,
+        resolve=report.cells,
+        scale=report.scale,
+        out_stem=where.figure(report.slug, args.item),
+        history=tables.history,
+        final=tables.final,
+        images=where.intermediate(report.slug, args.item, ".samples.npz"),
+        notes=report.notes(item),
+        meta=read_meta(where.runs, runs),
+    )
+
+
+def table(args: argparse.Namespace) -> None:
+    from reprise.publishing.results import read_tables
+    from reprise.publishing.tables import write_table
+
+    report, where = open_report(args), layout(args)
+    item = report.item("tables", args.item)
+    tables = read_tables(where.runs, active_runs(report, item), ["history", "final"])
+    layer_tables = where.intermediate(report.slug, args.item, ".layers.json")
+    write_table(
+        item,
+        slug=report.slug,
+        resolve=report.cells,
+        scale=report.scale,
+        out_stem=where.table(report.slug, args.item),
+        history=tables.history,
+        final=tables.final,
+        layers=read_json(layer_tables) if item["kind"] == "layers" else None,
+    )
+
+
+def statements(args: argparse.Namespace) -> None:
+    from reprise.publishing.results import read_tables
+    from reprise.publishing.statements import write_statements
+
+    report, where = open_report(args), layout(args)
+    runs = report.runs([cell for item in report.statements for cell in report.needed(item) if report.active(cell)])
+    tables = read_tables(where.runs, runs, class_names={identifier: class_names(run) for identifier, run in runs.items()})
+    path = where.statements(report.slug)
+    write_statements(report.statements, report.slug, report.cells, tables, report.scale, path, path.with_suffix(".md"))
+
+
+def export(args: argparse.Namespace) -> None:
+    from reprise.training.exchange import export_runs
+
+    where = layout(args)
+    runs = args.runs
+    if len(runs) == 1 and (args.reports / f"{runs[0]}.yaml").is_file():
+        report = Report(args.reports / f"{runs[0]}.yaml", args.scale, args.skip)
+        runs = [run for run in report.runs() if where.trained(run).is_file()]
+    count = export_runs(where.runs, runs, args.out)
+    print(f"{args.out}: {count} runs")
+
+
+def import_(args: argparse.Namespace) -> None:
+    from reprise.training.exchange import import_runs
+
+    where = layout(args)
+    for run in import_runs(args.folder, where.runs):
+        write_json(where.trained(run), read_json(where.runs / run / "run.json"))
+        print(f"{where.runs / run}: imported")
+
+
+# ---- the command line ----
+
+
+def parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--scale", choices=SCALES, default="full", help="full is what the reports did (default)")
+    common.add_argument("--results", type=Path, default=Path("results"), help="folder of everything that is made (default: results)")
+    common.add_argument("--data", type=Path, help="folder of archives and arrays (default: data in the results folder)")
+    common.add_argument("--reports", type=Path, default=REPORTS, help=f"folder of report files (default: {REPORTS})")
+    common.add_argument("--skip", nargs="*", default=[], metavar="EXPERIMENT", help="experiments of the report to leave out")
+
+    top = argparse.ArgumentParser(prog="reprise", description="Rebuild published image-classification reports from raw data.")
+    top.add_argument("--version", action="version", version=f"reprise {__version__}")
+    verbs = top.add_subparsers(title="verbs", required=True, metavar="VERB")
+
+    def verb(function: Callable[[argparse.Namespace], None], name: str, text: str, group: Any = verbs) -> argparse.ArgumentParser:
+        made = group.add_parser(name, help=text, description=text, parents=[common])
+        made.set_defaults(verb=function)
+        return made
+
+    verb(check, "check", "check report files at every scale").add_argument("files", nargs="+", type=Path, metavar="FILE")
+    verb(list_runs, "runs", "list a report's runs").add_argument("report")
+
+    data = verbs.add_parser("data", help="fetch, verify and decode data sets").add_subparsers(required=True, metavar="VERB")
+    mirror = {"nargs": "+", "default": [], "metavar": "PLACE", "help": "folders or URLs that hold the files, tried first"}
+    made = verb(data_fetch, "fetch", "fetch and verify an archive", data)
+    made.add_argument("name")
+    made.add_argument("--mirror", **mirror)
+    made = verb(data_fetch_weights, "fetch-weights", "fetch and verify pretrained weights", data)
+    made.add_argument("name", metavar="ARCHITECTURE")
+    made.add_argument("--mirror", **mirror)
+    verb(data_decode, "decode", "turn a fetched archive into arrays", data).add_argument("name")
+    verb(data_statistics, "statistics", "channel means and standard deviations", data).add_argument("name")
+    verb(data_add, "add", "take an archive that is already here", data).add_argument("archive", type=Path)
+    made = verb(data_synthesize, "synthesize", "draw the demo's stand-in for a data set", data)
+    made.add_argument("name")
+    made.add_argument("--train", type=int, default=10, help="training images per class")
+    made.add_argument("--test", type=int, default=3, help="test images per class")
+
+    for function, name, text in (
+        (train, "train", "train runs that are not yet trained"),
+        (evaluate, "evaluate", "test the selected weights"),
+    ):
+        made = verb(function, name, text)
+        made.add_argument("report")
+        made.add_argument("--runs", nargs="+", default=[], metavar="HASH", help="these runs alone")
+        made.add_argument("--only", nargs="+", default=[], metavar="SELECTOR", help="experiments or cells alone")
+        made.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, …")
+        made.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
+
+    for function, name, text in (
+        (layers, "layers", "describe the networks of a table, layer by layer"),
+        (samples, "samples", "write the sample images of a figure"),
+        (figure, "figure", "draw a figure"),
+        (table, "table", "write a table"),
+    ):
+        made = verb(function, name, text)
+        made.add_argument("report")
+        made.add_argument("item", metavar="ID")
+    verb(statements, "statements", "judge a report's numbers and claims").add_argument("report")
+
+    made = verb(export, "export", "copy finished runs, to take them to another machine")
+    made.add_argument("runs", nargs="+", metavar="RUN", help="hashes, or a report's slug for all its finished runs")
+    made.add_argument("out", type=Path)
+    verb(import_, "import", "verify runs made elsewhere and add them to the cache").add_argument("folder", type=Path)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one verb; a `RepriseError` is one line on standard error and exit status 1."""
+    args = parser().parse_args(arguments)
+    try:
+        args.verb(args)
+    except RepriseError as error:
+        print(f"reprise: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:  # the reader of our output (head, less) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,101 @@
+# From archives to arrays and statistics. Downloads are local rules: compute nodes often have no network.
+
+
+rule synthesize:
+    """The demo's stand-in for a data set, in the official archive format."""
+    output:
+        f"{data}/synthetic/{{dataset}}.json",
+    log:
+        f"{root}/logs/synthesize_{{dataset}}.log",
+    benchmark:
+        f"{root}/benchmarks/synthesize_{{dataset}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        options=programme.options,
+        images=f"--train {config['synthetic']['train']} --test {config['synthetic']['test']}",
+    shell:
+        "python -m reprise data synthesize {wildcards.dataset} {params.images} {params.options} 2>&1 | tee -i {log}"
+
+
+rule fetch:
+    """An archive from a mirror or its official address, verified."""
+    input:
+        programme.archive_inputs,
+    output:
+        f"{data}/archives/{{dataset}}.json",
+    log:
+        f"{root}/logs/fetch_{{dataset}}.log",
+    benchmark:
+        f"{root}/benchmarks/fetch_{{dataset}}.tsv"
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        options=programme.options,
+        mirrors=programme.mirrors,
+    shell:
+        "python -m reprise data fetch {wildcards.dataset} {params.mirrors} {params.options} 2>&1 | tee -i {log}"
+
+
+rule fetch_weights:
+    """Pretrained weights, verified."""
+    output:
+        f"{data}/weights/{{arch}}.json",
+    log:
+        f"{root}/logs/fetch_weights_{{arch}}.log",
+    benchmark:
+        f"{root}/benchmarks/fetch_weights_{{arch}}.tsv"
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        options=programme.options,
+        mirrors=programme.mirrors,
+    shell:
+        "python -m reprise data fetch-weights {wildcards.arch} {params.mirrors} {params.options} 2>&1 | tee -i {log}"
+
+
+rule decode:
+    """Memory-mapped arrays of images and labels; dataset.json is written last."""
+    input:
+        f"{data}/archives/{{dataset}}.json",
+    output:
+        f"{data}/{{dataset}}/dataset.json",
+    log:
+        f"{root}/logs/decode_{{dataset}}.log",
+    benchmark:
+        f"{root}/benchmarks/decode_{{dataset}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        options=programme.options,
+    shell:
+        "python -m reprise data decode {wildcards.dataset} {params.options} 2>&1 | tee -i {log}"
+
+
+rule statistics:
+    """Mean and standard deviation of each channel over the training images."""
+    input:
+        f"{data}/{{dataset}}/dataset.json",
+    output:
+        f"{data}/{{dataset}}/statistics.json",
+    log:
+        f"{root}/logs/statistics_{{dataset}}.log",
+    benchmark:
+        f"{root}/benchmarks/statistics_{{dataset}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        options=programme.options,
+    shell:
+        "python -m reprise data statistics {wildcards.dataset} {params.options} 2>&1 | tee -i {log}"

@@ -1,0 +1,151 @@
+# Figures, tables and statements, from results and small intermediate files. Nothing here imports torch but `layers`.
+
+
+rule layers:
+    """Layer tables of architectures, from the modules themselves."""
+    output:
+        f"{root}/intermediate/{{slug}}/{{item}}.layers.json",
+    log:
+        f"{root}/logs/layers_{{slug}}_{{item}}.log",
+    benchmark:
+        f"{root}/benchmarks/layers_{{slug}}_{{item}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        options=programme.options,
+        content=lambda wildcards: programme.layers_params(
+            wildcards.slug, wildcards.item
+        ),
+    shell:
+        "python -m reprise layers {wildcards.slug} {wildcards.item} {params.options} 2>&1 | tee -i {log}"
+
+
+rule samples:
+    """Sample images with their labels, from the arrays."""
+    input:
+        lambda wildcards: programme.samples_inputs(wildcards.slug, wildcards.item),
+    output:
+        f"{root}/intermediate/{{slug}}/{{item}}.samples.npz",
+    log:
+        f"{root}/logs/samples_{{slug}}_{{item}}.log",
+    benchmark:
+        f"{root}/benchmarks/samples_{{slug}}_{{item}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        options=programme.options,
+        content=lambda wildcards: programme.item_params(
+            "figures", wildcards.slug, wildcards.item
+        ),
+    shell:
+        "python -m reprise samples {wildcards.slug} {wildcards.item} {params.options} 2>&1 | tee -i {log}"
+
+
+rule figure:
+    input:
+        lambda wildcards: programme.item_inputs(
+            "figures", wildcards.slug, wildcards.item
+        ),
+    output:
+        png=report(
+            f"{root}/figures/{{slug}}/{{item}}.png",
+            caption="../captions/figure.rst",
+            category="{slug}",
+            subcategory="Figures",
+            labels={"figure": "{item}"},
+        ),
+        svg=f"{root}/figures/{{slug}}/{{item}}.svg",
+        json=f"{root}/figures/{{slug}}/{{item}}.json",
+    log:
+        f"{root}/logs/figure_{{slug}}_{{item}}.log",
+    benchmark:
+        f"{root}/benchmarks/figure_{{slug}}_{{item}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        options=programme.options,
+        content=lambda wildcards: programme.item_params(
+            "figures", wildcards.slug, wildcards.item
+        ),
+        caption=lambda wildcards: programme.caption(
+            "figures", wildcards.slug, wildcards.item
+        ),
+        code=programme.publishing_code,
+    shell:
+        "python -m reprise figure {wildcards.slug} {wildcards.item} {params.options} 2>&1 | tee -i {log}"
+
+
+rule table:
+    input:
+        lambda wildcards: programme.item_inputs(
+            "tables", wildcards.slug, wildcards.item
+        ),
+    output:
+        csv=report(
+            f"{root}/tables/{{slug}}/{{item}}.csv",
+            caption="../captions/table.rst",
+            category="{slug}",
+            subcategory="Tables",
+            labels={"table": "{item}"},
+        ),
+        md=f"{root}/tables/{{slug}}/{{item}}.md",
+        tex=f"{root}/tables/{{slug}}/{{item}}.tex",
+    log:
+        f"{root}/logs/table_{{slug}}_{{item}}.log",
+    benchmark:
+        f"{root}/benchmarks/table_{{slug}}_{{item}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        options=programme.options,
+        content=lambda wildcards: programme.item_params(
+            "tables", wildcards.slug, wildcards.item
+        ),
+        caption=lambda wildcards: programme.caption(
+            "tables", wildcards.slug, wildcards.item
+        ),
+        code=programme.publishing_code,
+    shell:
+        "python -m reprise table {wildcards.slug} {wildcards.item} {params.options} 2>&1 | tee -i {log}"
+
+
+rule statements:
+    input:
+        lambda wildcards: programme.statement_inputs(wildcards.slug),
+    output:
+        csv=report(
+            f"{root}/statements/{{slug}}.csv",
+            caption="../captions/statements.rst",
+            category="{slug}",
+            subcategory="Statements",
+            labels={"statements": "numbers and claims"},
+        ),
+        md=f"{root}/statements/{{slug}}.md",
+    log:
+        f"{root}/logs/statements_{{slug}}.log",
+    benchmark:
+        f"{root}/benchmarks/statements_{{slug}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        options=programme.options,
+        skip=lambda wildcards: programme.skip_arguments(wildcards.slug),
+        content=lambda wildcards: programme.statement_params(wildcards.slug),
+        code=programme.publishing_code,
+    shell:
+        "python -m reprise statements {wildcards.slug} {params.options} {params.skip} 2>&1 | tee -i {log}"

@@ -61,6 +61,17 @@ def active_runs(report: Report, item: Mapping[str, Any]) -> list[str]:
     return [run for cell in report.needed(item) if report.active(cell) for run in cell.runs]
 
 
+def stamp_run(run: str, where: Layout) -> None:
+    """The workflow's signs that a run is trained, and evaluated: small copies of what it found."""
+    folder = where.runs / run
+    write_json(where.trained(run), read_json(folder / "run.json"))
+    if (folder / "final.parquet").is_file():
+        import pandas as pd
+
+        final = pd.read_parquet(folder / "final.parquet")
+        write_json(where.evaluated(run), {"run": run, "final": dict(zip(final["metric"], final["value"], strict=True))})
+
+
 # ---- verbs ----
 
 
@@ -148,35 +159,34 @@ def data_add(args: argparse.Namespace) -> None:
 
 def train(args: argparse.Namespace) -> None:
     from reprise.training.engine import train as train_runs
+    from reprise.training.session import Interrupted
 
     report, where = open_report(args), layout(args)
     runs = chosen_runs(args, report)
 
-    def finished(run: Run) -> None:
-        write_json(where.trained(run.hash), read_json(where.runs / run.hash / "run.json"))
-
-    train_runs(
-        list(runs.values()),
-        dataset_dirs=dataset_dirs(runs.values(), where),
-        cache=where.runs,
-        weights_dir=where.weights,
-        device=args.device,
-        threads=args.threads,
-        on_finished=finished,
-    )
+    try:
+        train_runs(
+            list(runs.values()),
+            dataset_dirs=dataset_dirs(runs.values(), where),
+            cache=where.runs,
+            weights_dir=where.weights,
+            device=args.device,
+            threads=args.threads,
+            on_finished=lambda run: stamp_run(run.hash, where),
+        )
+    except Interrupted as stop:
+        print(f"reprise: {stop}", file=sys.stderr)
+        sys.exit(stop.status)
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    import pandas as pd
-
     from reprise.evaluation import evaluate as evaluate_runs
 
     report, where = open_report(args), layout(args)
     runs = chosen_runs(args, report)
-    evaluate_runs(list(runs.values()), dataset_dirs(runs.values(), where), where.runs, where.weights, device=args.device)
+    evaluate_runs(list(runs.values()), dataset_dirs(runs.values(), where), where.runs, where.weights, args.device, args.threads)
     for identifier in runs:
-        final = pd.read_parquet(where.runs / identifier / "final.parquet")
-        write_json(where.evaluated(identifier), {"run": identifier, "final": dict(zip(final["metric"], final["value"], strict=True))})
+        stamp_run(identifier, where)
 
 
 def class_names(run: Run) -> Sequence[str]:
@@ -262,7 +272,7 @@ def statements(args: argparse.Namespace) -> None:
 
 
 def export(args: argparse.Namespace) -> None:
-    from reprise.training.exchange import export_runs
+    from reprise.evaluation.exchange import export_runs
 
     where = layout(args)
     runs = args.runs
@@ -274,12 +284,12 @@ def export(args: argparse.Namespace) -> None:
 
 
 def import_(args: argparse.Namespace) -> None:
-    from reprise.training.exchange import import_runs
+    from reprise.evaluation.exchange import import_runs
 
     where = layout(args)
-    for run in import_runs(args.folder, where.runs):
-        write_json(where.trained(run), read_json(where.runs / run / "run.json"))
-        print(f"{where.runs / run}: imported")
+    for run, state in import_runs(args.folder, where.runs).items():
+        stamp_run(run, where)
+        print(f"{where.runs / run}: {state}")
 
 
 # ---- the command line ----

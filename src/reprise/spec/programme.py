@@ -58,7 +58,7 @@ class Programme:
             skip.setdefault(slug, []).append(experiment)
         self.options = shlex.join(
             [
-                *("--scale", config["scale"], "--results", str(config["results"]), "--reports", str(folder)),
+                *("--scale", config["scale"], "--results", str(config["results"]), "--reports", os.path.relpath(folder)),
                 *(["--data", str(config["data"])] if config.get("data") else []),
             ]
         )
@@ -201,7 +201,7 @@ class Programme:
 
 
 def use_this_python(source: Path) -> None:
-    """Let jobs run this Python and the code in `source`, whether or not an environment is active; `--sdm conda` puts its own Python first."""
+    """Let jobs run this Python and the code in `source`, also where no environment is active; `--sdm conda` puts its own Python first."""
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     os.environ["PYTHONPATH"] = str(source)
 

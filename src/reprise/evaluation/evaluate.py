@@ -1,0 +1,63 @@
+"""Weights of the selected epoch → predictions on the official test set → metrics."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from reprise import models
+from reprise.errors import RepriseError
+from reprise.evaluation.metrics import classification_metrics, training_metrics
+from reprise.progress import progress
+from reprise.spec.run import Run
+from reprise.training.inference import predict
+from reprise.training.parts import Datasets, RunData
+from reprise.training.results import FINAL, HISTORY, PREDICTIONS, WEIGHTS, finished, read_table, read_weights, write_table
+from reprise.training.session import choose_device, reproducible
+
+
+def evaluate(
+    runs: Sequence[Run],
+    dataset_dirs: Mapping[str, Path],
+    cache: Path,
+    weights_dir: Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+) -> None:
+    """Write `predictions.parquet` and `final.parquet` of each trained run that lacks them.
+
+    `predictions` (run, image, label, predicted): `image` is the place in the stored test set, labels count the run's own classes.
+    `final` (run, metric, value): accuracy, precision_macro, recall_macro, f1_macro, loss and test_images on the test set; selected_epoch,
+    train_loss, train_accuracy (running means of that epoch), gap (training − test accuracy), parameters, train_images, validation_images.
+    Parameters as in `reprise.training.engine.train`. A run without result or weights is a `RepriseError`.
+    """
+    chosen = choose_device(device)
+    datasets = Datasets(dataset_dirs, chosen)
+    pending = [run for run in runs if not all((Path(cache) / run.hash / name).is_file() for name in (PREDICTIONS, FINAL))]
+    with reproducible(chosen, threads):
+        for run in progress(pending, description="evaluating", unit="run"):
+            folder = Path(cache) / run.hash
+            document = finished(folder)
+            if document is None:
+                raise RepriseError(f"run {run.hash}: no result in {cache}; train it first")
+            _evaluate_run(run, document["meta"], datasets.of(run), folder, weights_dir, chosen)
+
+
+def _evaluate_run(run: Run, meta: Mapping[str, Any], data: RunData, folder: Path, weights_dir: Path | None, device: torch.device) -> None:
+    model = models.build(run.spec["model"], len(data.classes), data.image_shape, weights_dir)
+    try:
+        model.load_state_dict(read_weights(folder / WEIGHTS))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:160]
+        raise RepriseError(f"{folder / WEIGHTS}: does not fit the run's network ({reason}); delete the folder and train again") from None
+    predicted, loss = predict(model.to(device), data.test, data.preprocess, data.evaluation_batch)
+    labels, guesses = data.test.truth.cpu().numpy(), predicted.cpu().numpy()
+    metrics = classification_metrics(labels, guesses)
+    metrics |= {
+        "loss": loss,
+        **training_metrics(read_table(folder / HISTORY, ("epoch", "split", "loss", "accuracy")), meta, metrics["accuracy"]),
+    }
+    write_table(folder / PREDICTIONS, pd.DataFrame({"run": run.hash, "image": data.test_images, "label": labels, "predicted": guesses}))
+    write_table(folder / FINAL, pd.DataFrame({"run": run.hash, "metric": list(metrics), "value": list(metrics.values())}))

@@ -1,0 +1,1 @@
+"""The engine: trains lists of runs and saves their results."""

@@ -1,0 +1,103 @@
+"""Checkpoints: everything that changes while a run trains, as it stood after a finished epoch."""
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reprise.errors import RepriseError
+from reprise.files import atomic
+from reprise.spec.run import Run
+from reprise.training.selection import Row
+
+
+@dataclass
+class State:
+    """All that changes while a run trains. Random generators are not part of it: they are seeded anew every epoch."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    started: str
+    """UTC, ISO 8601."""
+    history: list[Row] = field(default_factory=list)
+    learning_rates: list[float] = field(default_factory=list)
+    """By epoch, so their number is the number of finished epochs."""
+    selected: dict[str, Tensor] = field(default_factory=dict)
+    """Weights of the epoch that would be selected now."""
+    seconds: float = 0.0
+
+    @property
+    def epoch(self) -> int:
+        """Finished epochs."""
+        return len(self.learning_rates)
+
+    def keep_weights(self) -> None:
+        """Make the present weights the selected ones."""
+        self.selected = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+
+    def snapshot(self) -> dict[str, Any]:
+        """A copy that later steps leave alone (`selected` is replaced, never changed)."""
+        changing = {name: getattr(self, name).state_dict() for name in ("model", "optimizer", "schedule")}
+        plain = {name: getattr(self, name) for name in ("started", "history", "learning_rates", "seconds")}
+        return {**copy.deepcopy({**changing, **plain}), "selected": self.selected}
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        for name in ("model", "optimizer", "schedule"):
+            getattr(self, name).load_state_dict(snapshot[name])
+        for name in ("started", "history", "learning_rates", "seconds", "selected"):
+            setattr(self, name, snapshot[name])
+
+
+class Checkpoint:
+    """`checkpoint.pt` of one run on one kind of device."""
+
+    def __init__(self, path: Path, run: Run, device: torch.device, seconds: float) -> None:
+        self._path, self._device, self._seconds = path, device, seconds
+        self._identity = {"run": run.hash, "device": device.type}
+        self._spec = run.spec
+        self._latest: dict[str, Any] | None = None
+        self._written_at = time.monotonic()
+
+    def load_into(self, fresh: Callable[[], State], say: Callable[[str], None]) -> State:
+        """The state where the run was left, or a fresh one where there is no checkpoint or it cannot be used (a line says why)."""
+        state = fresh()
+        if not self._path.exists():
+            return state
+        try:
+            found = torch.load(self._path, map_location=self._device, weights_only=True)
+            identity = {key: found[key] for key in self._identity}
+            if identity == self._identity:
+                state.restore(found["state"])
+                return state
+            reason = f"it is of {identity}"
+        except Exception as error:  # whatever a damaged file makes of the reader: nothing of it is used
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
+        say(f"{self._path}: checkpoint ignored, the run starts again ({reason})")
+        return fresh()
+
+    def epoch_ended(self, state: State) -> None:
+        """Note the state; write it if the last one written is older than the interval."""
+        self._latest = state.snapshot()
+        if time.monotonic() - self._written_at >= self._seconds:
+            self.write()
+
+    def write(self) -> None:
+        """Write the state after the last finished epoch, if one has finished since the last time."""
+        if self._latest is None:
+            return
+        with atomic(self._path) as partial:
+            try:
+                torch.save({**self._identity, "spec": self._spec, "state": self._latest}, partial)
+            except RuntimeError as error:  # what torch makes of a full disk
+                raise RepriseError(f"{self._path}: cannot be written ({' '.join(str(error).split())[:100]}); is the disk full?") from None
+        self._latest = None
+        self._written_at = time.monotonic()
+
+    def remove(self) -> None:
+        self._path.unlink(missing_ok=True)

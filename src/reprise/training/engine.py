@@ -1,0 +1,307 @@
+"""The engine: trains a list of runs in one process, on data that stays on the device.
+
+Each run's meaning is that of its `Run.spec`. A batch is gathered by index, brought to [0, 1], augmented sample by sample, normalised, and
+makes one step of the optimiser. The order of the images, the augmentation and the dropout of an epoch follow from the run's seeds and the
+epoch's number alone, so a run resumed after any epoch gives the same numbers, bit for bit, as one that was never stopped.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from reprise import __version__, models
+from reprise.data.augment import build_augmentation
+from reprise.errors import RepriseError
+from reprise.spec.run import ENGINE, Run
+from reprise.training.checkpoint import Checkpoint, State
+from reprise.training.inference import compute_features, evaluate
+from reprise.training.optim import build_optimizer, build_schedule, step_schedule
+from reprise.training.parts import Datasets, Part, RunData
+from reprise.training.reporting import Reporter
+from reprise.training.results import WEIGHTS, finished, publish, read_weights
+from reprise.training.seeds import derive
+from reprise.training.selection import Row, selected_epoch, stops_early
+from reprise.training.session import Interrupt, Interrupted, choose_device, device_name, interruptible, only_process, reproducible
+
+CHECKPOINT_SECONDS = 30.0
+FINITE_EVERY = 100
+"""Steps between two looks at the loss: each look waits for the device."""
+
+OnStep = Callable[[int, int, Tensor], None]
+"""Called after each step with epoch (from 1), step (from 0) and the batch's loss, which is still on the device."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run of the list: `meta` as in its `run.json`; `trained` is false where the result was there already."""
+
+    run: Run
+    trained: bool
+    meta: Mapping[str, Any]
+
+
+def train(
+    runs: Sequence[Run],
+    *,
+    dataset_dirs: Mapping[str, Path],
+    cache: Path,
+    weights_dir: Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    on_step: OnStep | None = None,
+    on_finished: Callable[[Run], None] | None = None,
+) -> list[Outcome]:
+    """Train each run whose result is not yet in `cache`, and save each result as its run ends.
+
+    Parameters
+    ----------
+    dataset_dirs: data set name → folder of its arrays.
+    cache: folder of run folders; `<cache>/<run>/` gets `history.parquet`, `weights.safetensors` and, last, `run.json`.
+    weights_dir: folder of pretrained weights.
+    device: `auto` (CUDA where there is one), `cpu`, `cuda`, `cuda:1` ….
+    threads: CPU threads; None leaves torch's number.
+    checkpoint_seconds: work of one run that a killed process loses at most, to the nearest epoch.
+    on_step: sees every loss.
+    on_finished: called with each run whose result is there, new or old, once it is there.
+
+    A run that fails leaves no result and stops no other; when all are through, a `RepriseError` names those that failed. Runs that start
+    from another run of the list come after it. SIGINT and SIGTERM end the work with `Interrupted`, and the next call goes on.
+    """
+    chosen = choose_device(device)
+    datasets = Datasets(dataset_dirs, chosen)
+    ordered = parents_first(runs)
+    outcomes: list[Outcome] = []
+    failures: dict[str, str] = {}
+    with reproducible(chosen, threads), interruptible() as interrupt, Reporter(ordered) as reporter:
+        session = Session(Path(cache), weights_dir, chosen, checkpoint_seconds, interrupt, reporter, on_step)
+        for run in ordered:
+            interrupt.check()
+            reporter.start(run)
+            try:
+                outcomes.append(_train_unless_finished(run, datasets, session))
+                if on_finished:
+                    on_finished(run)
+            except torch.OutOfMemoryError:
+                failures[run.hash] = "the device's memory is too small; lower training.batch_size or use another device"
+            except RepriseError as error:
+                failures[run.hash] = str(error)
+            if run.hash in failures:
+                reporter.say(f"run {run.hash}: {failures[run.hash]}")
+            reporter.done()
+    if failures:
+        first = next(iter(failures))
+        others = f"; {len(failures)} of {len(ordered)} runs failed: {', '.join(failures)}" if len(failures) > 1 else ""
+        raise RepriseError(f"run {first}: {failures[first]}{others}")
+    return outcomes
+
+
+def parents_first(runs: Sequence[Run]) -> list[Run]:
+    """Each run once, in the given order, but after the run whose weights it starts from."""
+    by_hash = {run.hash: run for run in runs}
+    ordered: dict[str, Run] = {}
+
+    def place(run: Run) -> None:
+        if run.parent in by_hash:
+            place(by_hash[run.parent])
+        ordered.setdefault(run.hash, run)
+
+    for run in by_hash.values():
+        place(run)
+    return list(ordered.values())
+
+
+@dataclass(frozen=True)
+class Session:
+    """What all runs of one list share."""
+
+    cache: Path
+    weights_dir: Path | None
+    device: torch.device
+    checkpoint_seconds: float
+    interrupt: Interrupt
+    reporter: Reporter
+    on_step: OnStep | None
+
+
+def _train_unless_finished(run: Run, datasets: Datasets, session: Session) -> Outcome:
+    folder = session.cache / run.hash
+    with only_process(folder, session.interrupt, session.reporter.say):
+        document = finished(folder)
+        if document is not None:
+            return Outcome(run, trained=False, meta=document["meta"])
+        return Outcome(run, trained=True, meta=_train_run(run, datasets.of(run), folder, session))
+
+
+def _train_run(run: Run, data: RunData, folder: Path, session: Session) -> dict[str, Any]:
+    """Train one run from its checkpoint, if there is one, to its end; write its results and return their `meta`."""
+    training = run.spec["training"]
+    checkpoint = Checkpoint(folder / "checkpoint.pt", run, session.device, session.checkpoint_seconds)
+    state = checkpoint.load_into(lambda: _fresh_state(run, data, session), session.reporter.say)
+    session.reporter.resumed(state.epoch)
+    feed = _feed(run, data, state.model)
+    try:
+        while state.epoch < training["epochs"] and not stops_early(state.history, training.get("early_stop")):
+            before = state.seconds
+            rows = _train_epoch(run, data, state, feed, session)
+            checkpoint.epoch_ended(state)
+            session.reporter.epoch(rows, state.seconds - before)
+    except Interrupted:
+        checkpoint.write()
+        raise
+    meta = _meta(run, data, state, session.device)
+    publish(folder, run, state.history, state.selected, meta)
+    checkpoint.remove()
+    return meta
+
+
+def _fresh_state(run: Run, data: RunData, session: Session) -> State:
+    """The state before the first epoch. Weights are drawn on the CPU, so that they are the same on every device."""
+    torch.manual_seed(derive(run.spec["seeds"]["init"], "init"))
+    model = models.build(run.spec["model"], len(data.classes), data.image_shape, session.weights_dir)
+    if run.parent:
+        _load_initial_weights(model, run, session.cache)
+    model.to(session.device)
+    optimizer = build_optimizer(run.spec["optimizer"], [item for item in model.parameters() if item.requires_grad])
+    schedule = build_schedule(run.spec.get("schedule", {}), optimizer, run.spec["training"]["epochs"])
+    return State(model, optimizer, schedule, started=_now())
+
+
+def _load_initial_weights(model: nn.Module, run: Run, cache: Path) -> None:
+    """The parent run's selected weights, except those whose names start with a prefix in `drop`."""
+    folder, dropped = cache / run.parent, tuple(run.spec["initial_weights"].get("drop", ()))
+    if finished(folder) is None:
+        raise RepriseError(f"initial weights: run {run.parent} has no result in {cache}; train it first")
+    theirs = {name: value for name, value in read_weights(folder / WEIGHTS).items() if not name.startswith(dropped)}
+    ours = {name: value for name, value in model.state_dict().items() if not name.startswith(dropped)}
+    for name in [*ours, *theirs]:
+        here, there = (tuple(weights[name].shape) if name in weights else "absent" for weights in (ours, theirs))
+        if here != there:
+            remedy = "make the networks agree or name it in initial_weights.drop"
+            raise RepriseError(f"initial weights: {name} is {there} in run {run.parent} and {here} in this run; {remedy}")
+    model.load_state_dict(theirs, strict=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Feed:
+    """What is trained and what goes into it: the whole network and images or, where the rest is frozen, its head and features."""
+
+    network: nn.Module
+    train: Part
+    validation: Part
+    prepare: Callable[[Tensor], Tensor]
+    """Inputs as they lie on the device → what the network takes, in evaluation."""
+    prepare_training: Callable[[Tensor, Generator], Tensor]
+    """The same with augmentation."""
+
+
+def _feed(run: Run, data: RunData, model: nn.Module) -> Feed:
+    """Features of a frozen part are computed once where no augmentation changes the images."""
+    augmentation = build_augmentation(run.spec.get("augmentation", []))
+    frozen = getattr(model, "frozen_features", None)
+    preprocess = data.preprocess
+    if frozen is None or augmentation:
+        return Feed(
+            network=model,
+            train=data.train,
+            validation=data.validation,
+            prepare=preprocess,
+            prepare_training=lambda images, generator: preprocess.normalise(augmentation(preprocess.pixels(images), generator)),
+        )
+    train, validation = (compute_features(frozen, part, preprocess, data.evaluation_batch) for part in (data.train, data.validation))
+    return Feed(model.head, train, validation, prepare=lambda features: features, prepare_training=lambda features, generator: features)
+
+
+def _train_epoch(run: Run, data: RunData, state: State, feed: Feed, session: Session) -> list[Row]:
+    """One pass over the training part and one evaluation of the validating part; the new rows of the history."""
+    began = time.monotonic()
+    epoch, rate = state.epoch + 1, state.optimizer.param_groups[0]["lr"]
+    loss, accuracy = _train_batches(run, epoch, state, feed, session)
+    validation_loss, validation_accuracy = evaluate(feed.network, feed.validation, feed.prepare, data.evaluation_batch)
+    for value in (loss, validation_loss):
+        _check_finite(value, epoch, rate)
+    rows = [
+        {"epoch": epoch, "split": "train", "loss": loss, "accuracy": accuracy},
+        {"epoch": epoch, "split": data.validation_split, "loss": validation_loss, "accuracy": validation_accuracy},
+    ]
+    state.history += rows
+    state.learning_rates.append(rate)
+    step_schedule(state.schedule, validation_loss)
+    if selected_epoch(state.history, run.spec["training"]["select"]) == epoch:
+        state.keep_weights()
+    state.seconds += time.monotonic() - began
+    return rows
+
+
+def _train_batches(run: Run, epoch: int, state: State, feed: Feed, session: Session) -> tuple[float, float]:
+    """Mean loss and accuracy over the epoch's batches, as each batch saw the network (what Keras reports as training loss)."""
+    seeds, training = run.spec["seeds"], run.spec["training"]
+    batch_size, count = training["batch_size"], len(feed.train)
+    order = torch.randperm(count, generator=Generator().manual_seed(derive(seeds["order"], "order", epoch)))
+    if training.get("drop_last"):
+        order = order[: count - count % batch_size]
+    if not len(order):
+        raise RepriseError(
+            f"training.batch_size {batch_size} is more than the {count} training images; lower it or unset training.drop_last"
+        )
+    generator = Generator(session.device).manual_seed(derive(seeds["augmentation"], "augmentation", epoch))
+    torch.manual_seed(derive(seeds["augmentation"], "dropout", epoch))
+    state.model.train()
+    loss_sum = torch.zeros((), dtype=torch.float64, device=session.device)
+    correct = torch.zeros((), dtype=torch.int64, device=session.device)
+    for step, places in enumerate(order.to(session.device).split(batch_size)):
+        session.interrupt.check()
+        inputs, labels = feed.train.batch(places)
+        logits = feed.network(feed.prepare_training(inputs, generator))
+        loss = F.cross_entropy(logits, labels)
+        state.optimizer.zero_grad()
+        loss.backward()
+        state.optimizer.step()
+        loss_sum += loss.detach() * len(labels)
+        correct += (logits.argmax(1) == labels).sum()
+        if step % FINITE_EVERY == FINITE_EVERY - 1:
+            _check_finite(loss_sum.item(), epoch, state.optimizer.param_groups[0]["lr"])
+        if session.on_step:
+            session.on_step(epoch, step, loss.detach())
+    return loss_sum.item() / len(order), correct.item() / len(order)
+
+
+def _check_finite(loss: float, epoch: int, rate: float) -> None:
+    if not math.isfinite(loss):
+        raise RepriseError(f"the loss became {loss} in epoch {epoch}; lower optimizer.lr (now {rate:g})")
+
+
+def _meta(run: Run, data: RunData, state: State, device: torch.device) -> dict[str, Any]:
+    training = run.spec["training"]
+    return {
+        "engine": ENGINE,
+        "reprise": __version__,
+        "torch": torch.__version__,
+        "device": device_name(device),
+        "dtype": "float32",
+        "threads": torch.get_num_threads(),
+        "started": state.started,
+        "finished": _now(),
+        "seconds": round(state.seconds, 3),
+        "seconds_per_epoch": round(state.seconds / state.epoch, 3),
+        "epochs": state.epoch,
+        "selected_epoch": selected_epoch(state.history, training["select"]),
+        "stopped": "finished" if state.epoch == training["epochs"] else "early stop",
+        "parameters": models.parameter_count(state.model),
+        "train_images": len(data.train),
+        "validation_images": len(data.validation),
+        "learning_rates": state.learning_rates,
+        "source": data.source,
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

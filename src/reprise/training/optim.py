@@ -1,0 +1,73 @@
+"""Optimisers and learning rate schedules by the names and parameters of report files."""
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch.optim import lr_scheduler
+
+from reprise.errors import RepriseError
+from reprise.spec.check import nearest
+
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+}
+
+SCHEDULES: dict[str, tuple[type[lr_scheduler.LRScheduler], dict[str, str]]] = {
+    "step": (lr_scheduler.StepLR, {"step": "step_size", "gamma": "gamma"}),
+    "exponential": (lr_scheduler.ExponentialLR, {"gamma": "gamma"}),
+    "cosine": (lr_scheduler.CosineAnnealingLR, {"epochs": "T_max", "min_lr": "eta_min"}),
+    "plateau": (lr_scheduler.ReduceLROnPlateau, {"factor": "factor", "patience": "patience", "min_lr": "min_lr"}),
+}
+"""Name → torch's schedule, and its parameters by the names of report files. A cosine without `epochs` lasts as long as the run."""
+
+
+def build_optimizer(settings: Mapping[str, Any], parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    """The torch optimiser of that `name`, with torch's own parameter names and defaults.
+
+    Raises `RepriseError` for an unknown name, an unknown parameter or a value that torch refuses.
+    """
+    name, values = settings["name"], {key: value for key, value in settings.items() if key != "name"}
+    if name not in OPTIMIZERS:
+        raise RepriseError(f"optimizer: no optimiser {name}{nearest(name, OPTIMIZERS)}")
+    valid = [key for key in inspect.signature(OPTIMIZERS[name]).parameters if key != "params"]
+    return _build(f"optimizer: {name}", OPTIMIZERS[name], parameters, values, valid)
+
+
+def build_schedule(settings: Mapping[str, Any], optimizer: torch.optim.Optimizer, epochs: int) -> lr_scheduler.LRScheduler:
+    """The schedule of that `name`, moved once an epoch by `step_schedule`; empty settings keep the learning rate constant.
+
+    Raises `RepriseError` for an unknown name, an unknown parameter or a value that torch refuses.
+    """
+    if not settings:
+        return lr_scheduler.ConstantLR(optimizer, factor=1.0)
+    name, values = settings["name"], {key: value for key, value in settings.items() if key != "name"}
+    if name not in SCHEDULES:
+        raise RepriseError(f"schedule: no schedule {name}{nearest(name, SCHEDULES)}")
+    schedule, names = SCHEDULES[name]
+    if name == "cosine":
+        values.setdefault("epochs", epochs)
+    return _build(f"schedule: {name}", schedule, optimizer, values, names)
+
+
+def step_schedule(schedule: lr_scheduler.LRScheduler, validation_loss: float) -> None:
+    """End an epoch: a plateau looks at the validation loss, the others count."""
+    if isinstance(schedule, lr_scheduler.ReduceLROnPlateau):
+        schedule.step(validation_loss)
+    else:
+        schedule.step()
+
+
+def _build(where: str, kind: Any, first: Any, values: Mapping[str, Any], valid: Iterable[str] | Mapping[str, str]) -> Any:
+    names = valid if isinstance(valid, Mapping) else {key: key for key in valid}
+    for key in values:
+        if key not in names:
+            raise RepriseError(f"{where} has no parameter {key}{nearest(key, names)}")
+    try:
+        return kind(first, **{names[key]: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    except (TypeError, ValueError) as error:
+        raise RepriseError(f"{where} cannot be made: {error}; see torch's documentation of {kind.__name__}") from None

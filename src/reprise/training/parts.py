@@ -1,0 +1,157 @@
+"""The images and labels of runs, on their device."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reprise.data.augment import Preprocess, build_preprocess
+from reprise.data.decode import Dataset, load
+from reprise.data.splits import subset, train_validation
+from reprise.data.statistics import channel_statistics
+from reprise.errors import RepriseError
+from reprise.spec.run import Run, canonical
+
+EVALUATION_PIXELS = 2**20
+"""Pixels in a batch that is only evaluated: 1024 images of 32 × 32."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some of the resident images, or of the features computed from them."""
+
+    inputs: Tensor
+    """uint8 images (M, 3, H, W) or float features (M, …)."""
+    labels: Tensor
+    """int64 (M,)."""
+    indices: Tensor
+    """int64 (N,): the rows of `inputs` and `labels` that belong to the part, in its order."""
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def batch(self, places: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """Inputs and labels at `places` of the part."""
+        rows = self.indices[places]
+        return self.inputs[rows], self.labels[rows]
+
+    @cached_property
+    def truth(self) -> Tensor:
+        """The part's own labels (N,)."""
+        return self.labels[self.indices]
+
+
+@dataclass(frozen=True, eq=False)
+class RunData:
+    """What one run trains, validates and is tested on."""
+
+    train: Part
+    validation: Part
+    test: Part
+    validation_split: str
+    """`validation`, or `test` where the test set validates."""
+    test_images: np.ndarray
+    """Place of each test image in the stored test set."""
+    preprocess: Preprocess
+    image_shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    source: str
+
+    @property
+    def evaluation_batch(self) -> int:
+        """Images in a batch that is only evaluated; the same in training and evaluation, so that both see the same numbers."""
+        return max(64, EVALUATION_PIXELS // (self.image_shape[1] * self.image_shape[2]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Resident:
+    """One selection of labels and classes of a data set, loaded once."""
+
+    dataset: Dataset
+    train_rows: np.ndarray
+    train: Part
+    test_rows: np.ndarray
+    test: Part
+    classes: tuple[str, ...]
+
+
+class Datasets:
+    """Data sets by run; each selection of images and labels is loaded once and stays on the device."""
+
+    def __init__(self, dataset_dirs: Mapping[str, Path], device: torch.device) -> None:
+        self._dirs = dataset_dirs
+        self._device = device
+        self._residents: dict[str, _Resident] = {}
+        self._statistics: dict[str, tuple[Any, Any]] = {}
+
+    def of(self, run: Run) -> RunData:
+        """The data of `run`.
+
+        Raises `RepriseError` where the folder is unknown or holds data of another source (real, synthetic) than the run names.
+        """
+        wanted, validation = run.spec["dataset"], run.spec["split"]["validation"]
+        resident = self._resident(wanted)
+        rows, held_out = train_validation(resident.train_rows, validation, run.spec["seeds"]["split"])
+        selection = canonical([wanted, validation, run.spec["seeds"]["split"]])
+        preprocess = build_preprocess(run.spec.get("preprocess", {}), self._statistics_of(selection, resident, rows), self._device)
+        return RunData(
+            train=self._choose(resident, rows),
+            validation=self._choose(resident, held_out) if len(held_out) else resident.test,
+            test=resident.test,
+            validation_split="validation" if len(held_out) else "test",
+            test_images=resident.test_rows,
+            preprocess=preprocess,
+            image_shape=preprocess.shape(*resident.train.inputs.shape[2:]),
+            classes=resident.classes,
+            source=resident.dataset.source,
+        )
+
+    def _resident(self, wanted: Mapping[str, Any]) -> _Resident:
+        key = canonical(wanted)
+        if key not in self._residents:
+            if wanted["name"] not in self._dirs:
+                raise RepriseError(f"data set {wanted['name']}: its folder is not given; known: {', '.join(self._dirs) or 'none'}")
+            folder = self._dirs[wanted["name"]]
+            dataset = load(folder)
+            if dataset.source != wanted["source"]:
+                raise RepriseError(
+                    f"{folder}: holds {dataset.source} images, the run is for {wanted['source']} ones; give that data set's folder"
+                )
+            choice = (wanted["labels"], wanted.get("classes"), wanted.get("per_class"))
+            train_rows, train_labels, classes = subset(dataset, *choice, "train")
+            test_rows, test_labels, _ = subset(dataset, *choice, "test")
+            self._residents[key] = _Resident(
+                dataset=dataset,
+                train_rows=train_rows,
+                train=self._upload(dataset.splits["train"].images, train_rows, train_labels),
+                test_rows=test_rows,
+                test=self._upload(dataset.splits["test"].images, test_rows, test_labels),
+                classes=tuple(classes),
+            )
+        return self._residents[key]
+
+    def _upload(self, images: np.ndarray, rows: np.ndarray, labels: np.ndarray) -> Part:
+        return Part(
+            inputs=torch.from_numpy(np.ascontiguousarray(images[rows])).to(self._device),
+            labels=torch.from_numpy(labels.astype(np.int64)).to(self._device),
+            indices=torch.arange(len(rows), device=self._device),
+        )
+
+    def _choose(self, resident: _Resident, rows: np.ndarray) -> Part:
+        """The resident training images that stand at `rows` of the stored set."""
+        place = np.full(len(resident.dataset.splits["train"].images), -1, dtype=np.int64)
+        place[resident.train_rows] = np.arange(len(resident.train_rows))
+        return Part(resident.train.inputs, resident.train.labels, torch.from_numpy(place[rows]).to(self._device))
+
+    def _statistics_of(self, selection: str, resident: _Resident, rows: np.ndarray) -> Callable[[], tuple[Any, Any]]:
+        def statistics() -> tuple[Any, Any]:
+            if selection not in self._statistics:
+                self._statistics[selection] = channel_statistics(resident.dataset.splits["train"].images[rows])
+            return self._statistics[selection]
+
+        return statistics

@@ -1,0 +1,128 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from sklearn.metrics import f1_score, precision_score, recall_score
+from torch import nn
+
+from reprise.data.decode import load
+from reprise.errors import RepriseError
+from reprise.evaluation import evaluate
+from reprise.evaluation.metrics import classification_metrics
+from reprise.training.engine import train
+from tiny import everything, tiny_run, write_dataset
+
+
+@pytest.fixture(scope="module")
+def dirs(tmp_path_factory):
+    return {"cifar10": write_dataset(tmp_path_factory.mktemp("data"))}
+
+
+@pytest.fixture
+def evaluated(dirs, tmp_path):
+    """Train and evaluate a run: predictions, final metrics by name, history and folder."""
+
+    def evaluated(run):
+        train([run], dataset_dirs=dirs, cache=tmp_path, device="cpu")
+        evaluate([run], dirs, tmp_path, device="cpu")
+        folder = tmp_path / run.hash
+        predictions, final, history = (pd.read_parquet(folder / f"{name}.parquet") for name in ("predictions", "final", "history"))
+        assert list(final.columns) == ["run", "metric", "value"]
+        assert set(final["run"]) == set(predictions["run"]) == {run.hash}
+        return predictions, dict(zip(final["metric"], final["value"], strict=True)), history, folder
+
+    return evaluated
+
+
+def test_predictions_are_those_of_the_selected_weights(evaluated, dirs):
+    predictions, final, _, folder = evaluated(tiny_run())
+    images, labels = load(dirs["cifar10"]).splits["test"].images, load(dirs["cifar10"]).splits["test"].labels[:, 1]
+    weights = load_file(folder / "weights.safetensors")
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(100, 4))
+    for layer, name in ((plain[0], "0_conv"), (plain[4], "3_dense")):
+        layer.load_state_dict({kind: weights[f"{name}.{kind}"] for kind in ("weight", "bias")})
+    with torch.no_grad():
+        logits = plain(torch.tensor(np.array(images)) / 255)
+    assert list(predictions.columns) == ["run", "image", "label", "predicted"]
+    assert predictions["image"].tolist() == list(range(60))
+    assert predictions["label"].tolist() == labels.tolist()
+    assert predictions["predicted"].tolist() == logits.argmax(1).tolist()
+    assert final["loss"] == pytest.approx(nn.functional.cross_entropy(logits, torch.tensor(labels).long()).item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("run", [tiny_run(training__epochs=8), everything(split__validation="test")], ids=["tiny", "everything"])
+def test_accuracy_is_the_validation_accuracy_where_the_test_set_validates(evaluated, run):
+    _, final, history, folder = evaluated(run)
+    epoch = json.loads((folder / "run.json").read_text())["meta"]["selected_epoch"]
+    row = history[(history["split"] == "test") & (history["epoch"] == epoch)].iloc[0]
+    assert final["accuracy"] == row["accuracy"]
+    assert final["loss"] == row["loss"]
+
+
+def test_metrics(evaluated):
+    predictions, final, history, folder = evaluated(everything(training__epochs=2))
+    document = json.loads((folder / "run.json").read_text())
+    truth, guess = predictions["label"], predictions["predicted"]
+    epoch = final["selected_epoch"]
+    fitted = history[(history["split"] == "train") & (history["epoch"] == epoch)].iloc[0]
+    assert final == pytest.approx(
+        {
+            "accuracy": (truth == guess).mean(),
+            "precision_macro": precision_score(truth, guess, average="macro", zero_division=0),
+            "recall_macro": recall_score(truth, guess, average="macro"),
+            "f1_macro": f1_score(truth, guess, average="macro"),
+            "test_images": 60,
+            "loss": final["loss"],
+            "selected_epoch": epoch,
+            "train_loss": fitted["loss"],
+            "train_accuracy": fitted["accuracy"],
+            "gap": fitted["accuracy"] - (truth == guess).mean(),
+            "parameters": 964,
+            "train_images": document["meta"]["train_images"],
+            "validation_images": document["meta"]["validation_images"],
+        }
+    )
+
+
+def test_metrics_by_hand():
+    """Two classes of three are predicted; class 2 never, so its precision counts as 0."""
+    found = classification_metrics(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 1]))
+    assert found == pytest.approx(
+        {"accuracy": 0.5, "precision_macro": (1 + 1 / 3 + 0) / 3, "recall_macro": 0.5, "f1_macro": (2 / 3 + 1 / 2) / 3, "test_images": 4}
+    )
+
+
+def test_test_images_of_a_subset_keep_their_place(evaluated, dirs):
+    predictions, final, _, _ = evaluated(tiny_run(dataset__classes=["green", "red"], dataset__per_class=4))
+    labels = load(dirs["cifar10"]).splits["test"].labels[:, 1]
+    assert final["test_images"] == 8
+    assert [{3: 0, 0: 1}[label] for label in labels[predictions["image"]]] == predictions["label"].tolist()
+
+
+def test_an_evaluation_that_is_there_is_kept(evaluated, dirs, tmp_path):
+    run = tiny_run()
+    *_, folder = evaluated(run)
+    before = (folder / "final.parquet").stat().st_mtime_ns
+    evaluate([run], dirs, tmp_path, device="cpu")
+    assert (folder / "final.parquet").stat().st_mtime_ns == before
+    (folder / "predictions.parquet").unlink()
+    evaluate([run], dirs, tmp_path, device="cpu")
+    assert (folder / "predictions.parquet").exists()
+
+
+def test_mistakes(dirs, tmp_path):
+    run = tiny_run(training__epochs=1)
+    with pytest.raises(RepriseError, match=f"run {run.hash}: no result in .*; train it first"):
+        evaluate([run], dirs, tmp_path, device="cpu")
+    train([run], dataset_dirs=dirs, cache=tmp_path, device="cpu")
+    path = tmp_path / run.hash / "weights.safetensors"
+    save_file({"other": torch.zeros(1)}, path)
+    with pytest.raises(RepriseError, match=r"weights.safetensors: does not fit the run's network"):
+        evaluate([run], dirs, tmp_path, device="cpu")
+    path.unlink()
+    with pytest.raises(RepriseError, match=r"weights.safetensors: not found; the run's weights were not kept"):
+        evaluate([run], dirs, tmp_path, device="cpu")
+    assert not (tmp_path / run.hash / "final.parquet").exists()

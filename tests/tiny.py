@@ -1,0 +1,74 @@
+"""A tiny data set in the decoded form and tiny runs on it, for tests of training and evaluation."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+
+from reprise.files import write_json
+from reprise.spec.run import ENGINE, Run, prune
+
+CLASSES = {"coarse": ["warm", "cold"], "fine": ["red", "orange", "blue", "green"]}
+COLOURS = np.array([[170, 90, 90], [160, 120, 80], [80, 90, 170], [90, 150, 100]])
+
+
+def write_dataset(folder: Path, train: int = 150, test: int = 60, source: str = "synthetic", size: int = 12) -> Path:
+    """Noisy patches of four colours: learned within epochs, but never wholly."""
+    rng = np.random.default_rng(7)
+    facts = {"name": "cifar10", "source": source, "label_kinds": list(CLASSES), "classes": CLASSES, "image_shape": [3, size, size]}
+    facts["splits"] = {}
+    for split, count in {"train": train, "test": test}.items():
+        fine = rng.integers(4, size=count)
+        noise = rng.normal(0, 70, (count, 3, size, size)) + rng.normal(0, 40, (count, 3, 1, 1))
+        images = (COLOURS[fine][:, :, None, None] + noise).clip(0, 255).astype(np.uint8)
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / f"{split}_images.npy", images)
+        np.save(folder / f"{split}_labels.npy", np.stack([fine // 2, fine], axis=1).astype(np.uint8))
+        (folder / f"{split}_names.txt").write_text("".join(f"{index}.png\n" for index in range(count)))
+        facts["splits"][split] = {"images": count, "digest": "0" * 64}
+    write_json(folder / "dataset.json", facts)
+    return folder
+
+
+SPEC = {
+    "engine": ENGINE,
+    "dataset": {"name": "cifar10", "labels": "fine", "source": "synthetic"},
+    "split": {"validation": "test"},
+    "model": {
+        "name": "sequential",
+        "layers": [{"conv": 4, "activation": "relu"}, {"pool": "max"}, {"flatten": True}, {"dense": "classes"}],
+    },
+    "optimizer": {"name": "adam", "lr": 0.003},
+    "training": {"epochs": 3, "batch_size": 32, "select": "best_accuracy"},
+    "seeds": {"split": 0, "init": 0, "order": 0, "augmentation": 0},
+}
+
+
+def tiny_run(**changes) -> Run:
+    """A run of three epochs; `training__epochs=5` replaces one setting, `schedule={…}` a whole part."""
+    spec = copy.deepcopy(SPEC)
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        node = spec
+        for key in parents:
+            node = node.setdefault(key, {})
+        node[last] = value
+    return Run(prune(spec))
+
+
+def everything(**changes) -> Run:
+    """A run with all that has state or chance: augmentation, dropout, batch norm, schedule, momentum, a part held out."""
+    layers = [
+        {"conv": 4, "activation": "relu"}, {"batch_norm": True}, {"pool": "max"}, {"dropout": 0.25},
+        {"flatten": True}, {"dense": 8, "activation": "relu"}, {"dropout": 0.5}, {"dense": "classes"},
+    ]  # fmt: skip
+    settings = {
+        "split__validation": 0.2,
+        "model__layers": layers,
+        "augmentation": [{"flip": 0.5}, {"crop": 2}, {"rotation": 10}, {"jitter": {"brightness": 0.2, "hue": 0.1}}, {"erasing": 0.5}],
+        "preprocess": {"normalize": "train"},
+        "optimizer": {"name": "sgd", "lr": 0.02, "momentum": 0.9, "weight_decay": 0.001},
+        "schedule": {"name": "step", "step": 2, "gamma": 0.5},
+        "training__epochs": 5,
+    }
+    return tiny_run(**{**settings, **changes})

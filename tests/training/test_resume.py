@@ -1,0 +1,231 @@
+"""A run that is stopped at any moment and resumed equals one that never stopped, bit for bit."""
+
+import fcntl
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from reprise.errors import RepriseError
+from reprise.training import checkpoint as checkpoints
+from reprise.training.engine import train
+from tiny import everything, tiny_run, write_dataset
+
+RUN = everything(training__epochs=8)
+
+TRAIN = """
+import sys, time
+from pathlib import Path
+from tiny import everything
+from reprise.training.engine import train
+from reprise.training.session import Interrupted
+
+def slowly(epoch, step, loss):
+    print(epoch, step, flush=True)
+    time.sleep(0.02)
+
+try:
+    train([everything(training__epochs=8)], dataset_dirs={"cifar10": Path(sys.argv[1])}, cache=Path(sys.argv[2]), device="cpu", threads=1,
+          checkpoint_seconds=float(sys.argv[3]), on_step=slowly)
+except Interrupted as stop:
+    print(stop, file=sys.stderr)
+    sys.exit(stop.status)
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_dataset(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(data, tmp_path_factory):
+    cache = tmp_path_factory.mktemp("whole")
+    train([RUN], dataset_dirs={"cifar10": data}, cache=cache, device="cpu")
+    return cache / RUN.hash
+
+
+def resume(data, cache, **options):
+    """Epochs that were trained now."""
+    epochs = set()
+    train([RUN], dataset_dirs={"cifar10": data}, cache=cache, device="cpu", on_step=lambda epoch, step, loss: epochs.add(epoch), **options)
+    return sorted(epochs)
+
+
+def assert_same(folder, expected):
+    one, other = (pd.read_parquet(path / "history.parquet") for path in (folder, expected))
+    pd.testing.assert_frame_equal(one, other, check_exact=True)
+    one, other = (load_file(path / "weights.safetensors") for path in (folder, expected))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert not (folder / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "interval", "status"),
+    [(signal.SIGINT, 1e9, 130), (signal.SIGTERM, 1e9, 143), (signal.SIGKILL, 0, -9)],
+    ids=["int", "term", "kill"],
+)
+def test_stopped_by_a_signal(data, uninterrupted, tmp_path, number, interval, status):
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-c", TRAIN, str(data), str(tmp_path), str(interval)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": paths}
+    ) as process:
+        for line in process.stdout:
+            if line.split() == ["4", "2"]:  # in the middle of epoch 4
+                process.send_signal(number)
+                break
+        process.stdout.read()
+        errors = process.stderr.read()
+    assert process.returncode == status
+    folder = tmp_path / RUN.hash
+    assert (folder / "checkpoint.pt").exists()
+    assert not (folder / "run.json").exists()
+    if number != signal.SIGKILL:
+        assert f"stopped by {number.name}; finished epochs are kept, run the same command again to go on" in errors
+        assert "Traceback" not in errors
+    assert resume(data, tmp_path) == [4, 5, 6, 7, 8]
+    assert_same(folder, uninterrupted)
+
+
+@pytest.fixture
+def stopped(data, tmp_path):
+    """A cache with a run that stopped after three epochs."""
+
+    class Stop(Exception):
+        pass
+
+    def stop(epoch, step, loss):
+        if epoch == 4:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train([RUN], dataset_dirs={"cifar10": data}, cache=tmp_path, device="cpu", checkpoint_seconds=0, on_step=stop)
+    assert (tmp_path / RUN.hash / "checkpoint.pt").exists()
+    return tmp_path
+
+
+def test_resumed_in_place(data, stopped, uninterrupted):
+    assert resume(data, stopped) == [4, 5, 6, 7, 8]
+    assert_same(stopped / RUN.hash, uninterrupted)
+
+
+def garbage(path):
+    path.write_bytes(b"not a checkpoint")
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-500])
+
+
+def change(**items):
+    def damage(path):
+        torch.save({**torch.load(path, weights_only=True), **items}, path)
+
+    return damage
+
+
+def other_shape(path):
+    found = torch.load(path, weights_only=True)
+    found["state"]["model"]["0_conv.weight"] = torch.zeros(1)
+    torch.save(found, path)
+
+
+class Code:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return (os.mkdir, (str(self.folder),))
+
+
+def code(path):
+    torch.save(Code(path.with_name("made by code")), path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [garbage, truncate, change(run="0" * 12), change(device="cuda"), change(state={}), other_shape, code],
+    ids=["garbage", "truncated", "another run", "another device", "empty", "another shape", "code"],
+)
+def test_an_unusable_checkpoint_is_ignored_with_a_warning(data, stopped, uninterrupted, capsys, damage):
+    path = stopped / RUN.hash / "checkpoint.pt"
+    damage(path)
+    assert resume(data, stopped) == [1, 2, 3, 4, 5, 6, 7, 8]
+    lines = [line for line in capsys.readouterr().err.splitlines() if "ignored" in line]
+    assert len(lines) == 1
+    assert re.match(rf"reprise: {re.escape(str(path))}: checkpoint ignored, the run starts again \(.+\)$", lines[0])
+    assert_same(stopped / RUN.hash, uninterrupted)
+    assert not path.with_name("made by code").exists()
+
+
+def test_interval_between_checkpoints(data, tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(checkpoints.Checkpoint, "write", lambda self: written.append(self))
+    resume(data, tmp_path, checkpoint_seconds=1e9)
+    assert not written
+
+
+def test_a_second_process_waits_for_the_first(data, uninterrupted, tmp_path, capsys):
+    folder = tmp_path / RUN.hash
+    folder.mkdir()
+    lock = (folder / ".lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+
+    def finish():
+        shutil.copytree(uninterrupted, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".lock"))
+        lock.close()
+
+    other = threading.Timer(0.5, finish)
+    other.start()
+    assert resume(data, tmp_path) == []
+    other.join()
+    assert f"run {RUN.hash}: another process trains it; waiting for its result" in capsys.readouterr().err
+
+
+def test_interrupted_while_waiting(data, tmp_path):
+    folder = tmp_path / RUN.hash
+    folder.mkdir()
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        other = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM))
+        other.start()
+        with pytest.raises(Exception, match="stopped by SIGTERM"):
+            resume(data, tmp_path)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize(("interval", "file"), [(0, "checkpoint.pt"), (1e9, "weights.safetensors")])
+def test_a_full_disk_is_one_line(data, tmp_path, interval, file):
+    """A limit on the size of files stands in for the full disk."""
+    run = tiny_run(model__layers=[{"flatten": True}, {"dense": 16}, {"dense": "classes"}])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8000, before[1]))
+    try:
+        with pytest.raises(RepriseError, match=rf"^run {run.hash}: .*{file}: cannot be written \(.+\); is the disk full\?$"):
+            train([run], dataset_dirs={"cifar10": data}, cache=tmp_path, device="cpu", checkpoint_seconds=interval)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (tmp_path / run.hash / file).exists()
+    assert not (tmp_path / run.hash / "run.json").exists()
+    assert not list((tmp_path / run.hash).glob("*.partial*"))
+
+
+def test_no_checkpoint_is_left_of_a_short_run(data, tmp_path):
+    run = tiny_run(training__epochs=1)
+    train([run], dataset_dirs={"cifar10": data}, cache=tmp_path, device="cpu", checkpoint_seconds=0)
+    assert not (tmp_path / run.hash / "checkpoint.pt").exists()

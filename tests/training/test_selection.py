@@ -1,0 +1,44 @@
+import pytest
+
+from reprise.errors import RepriseError
+from reprise.training.selection import selected_epoch, stops_early
+
+
+def history(accuracies, losses=None):
+    rows = []
+    for epoch, accuracy in enumerate(accuracies, 1):
+        loss = (losses or [1 - value for value in accuracies])[epoch - 1]
+        rows += [{"epoch": epoch, "split": "train", "loss": 1 / epoch, "accuracy": epoch / 100}]
+        rows += [{"epoch": epoch, "split": "validation", "loss": loss, "accuracy": accuracy}]
+    return rows
+
+
+def test_selected_epoch_is_the_first_best():
+    rows = history([0.1, 0.5, 0.3, 0.5], losses=[0.9, 0.8, 0.2, 0.2])
+    assert selected_epoch(rows, "best_accuracy") == 2
+    assert selected_epoch(rows, "best_loss") == 3
+    assert selected_epoch(rows, "last") == 4
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "rule", "stops"),
+    [
+        ([0.1, 0.3, 0.2], {"monitor": "accuracy", "patience": 2}, False),
+        ([0.1, 0.3, 0.2, 0.3], {"monitor": "accuracy", "patience": 2}, True),  # as good is not better
+        ([0.1, 0.3, 0.2, 0.31], {"monitor": "accuracy", "patience": 2}, False),
+        ([0.1, 0.3, 0.2, 0.1], {"monitor": "accuracy", "patience": 2, "min_epochs": 5}, False),
+        ([0.1, 0.3, 0.2, 0.1, 0.2], {"monitor": "accuracy", "patience": 2, "min_epochs": 5}, True),
+        ([0.3, 0.2, 0.1], {"monitor": "loss", "patience": 2}, True),
+        ([0.3, 0.2, 0.1], None, False),
+        ([], {"monitor": "loss", "patience": 2}, False),
+    ],
+)
+def test_early_stop(accuracies, rule, stops):
+    assert stops_early(history(accuracies), rule) is stops
+
+
+def test_mistakes():
+    with pytest.raises(RepriseError, match="no rule best_acuracy; did you mean best_accuracy"):
+        selected_epoch(history([0.1]), "best_acuracy")
+    with pytest.raises(RepriseError, match="no quantity acuracy; did you mean accuracy"):
+        stops_early(history([0.1]), {"monitor": "acuracy", "patience": 1})

@@ -1,0 +1,111 @@
+"""A small project in a folder of its own, with a report of four runs, and Snakemake on it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+NET = {"name": "sequential", "layers": [{"conv": 4, "activation": "relu"}, {"pool": "max"}, {"flatten": True}, {"dense": "classes"}]}
+REPORT = {
+    "slug": "mini",
+    "title": "Mini",
+    "models": {"net": NET},
+    "defaults": {
+        "dataset": {"name": "cifar10", "labels": "label"},
+        "split": {"validation": "test"},
+        "model": "net",
+        "optimizer": {"name": "adam", "lr": 0.001},
+        "training": {"epochs": 2, "batch_size": 32, "select": "best_accuracy"},
+        "seeds": [0],
+    },
+    "experiments": {
+        "base": {},
+        "rates": {"grid": {"lr": {"path": "optimizer.lr", "values": [0.01, 0.02]}}},
+        "tuned": {"set": {"initial_weights": {"from": "base", "drop": ["3_dense"]}}},
+    },
+    "figures": [
+        {
+            "id": "curves",
+            "kind": "curves",
+            "caption": "Accuracy.",
+            "metric": "accuracy",
+            "splits": ["train", "test"],
+            "series": [{"runs": "base", "label": "base"}, {"runs": "rates/lr=0.01", "label": "0.01"}],
+        },
+        {"id": "image", "kind": "samples", "caption": "An image.", "images": {"dataset": "cifar10", "captions": ["label"]}},
+    ],
+    "tables": [{"id": "networks", "kind": "layers", "caption": "The network.", "networks": ["net"]}],
+    "statements": [
+        {"id": "accuracy", "kind": "number", "text": "Accuracy", "reported": "0.5", "measure": {"metric": "accuracy", "runs": "base"}},
+        {
+            "id": "tuning_helps",
+            "kind": "claim",
+            "text": "Starting from trained weights helps",
+            "measures": {"tuned": {"metric": "accuracy", "runs": "tuned"}, "base": {"metric": "accuracy", "runs": "base"}},
+            "holds": ["tuned > base"],
+        },
+    ],
+}
+Project = Path
+
+
+def run(project: Project, command: list[str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(project / "src")}
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=240)
+
+
+def snakemake(project: Project, *arguments: str, scale: str = "demo") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--config", f"scale={scale}", "threads=1"]
+    return run(project, command)
+
+
+def make(project: Project, *arguments: str) -> None:
+    done = snakemake(project, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def planned(project: Project, *arguments: str) -> dict[str, int]:
+    """Rule → number of jobs that a dry run lists."""
+    done = snakemake(project, "-n", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    if "Nothing to be done" in done.stdout + done.stderr:
+        return {}
+    table = re.search(r"^job +count\n[- ]+\n(.*?)^total", done.stdout, re.MULTILINE | re.DOTALL)
+    assert table, done.stdout + done.stderr
+    return {line.split()[0]: int(line.split()[1]) for line in table[1].splitlines() if line.strip()}
+
+
+def edit(project: Project, change: Callable[[dict], None]) -> None:
+    path = project / "workflow/reports/mini.yaml"
+    report = yaml.safe_load(path.read_text())
+    change(report)
+    path.write_text(yaml.safe_dump(report, sort_keys=False))
+
+
+def trainings(project: Project) -> dict[str, str]:
+    """Run → when its training ended."""
+    return {
+        path.parent.name: json.loads(path.read_text())["meta"]["finished"] + str(path.stat().st_mtime_ns)
+        for path in (project / "results/demo/runs").glob("*/run.json")
+    }
+
+
+def new_project(folder: Path) -> Project:
+    for name in ("Snakefile", "config.yaml", "src", "envs"):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy2(source, folder / name)
+    shutil.copytree(ROOT / "workflow", folder / "workflow")
+    for file in (folder / "workflow/reports").glob("*.yaml"):
+        file.unlink()
+    (folder / "workflow/reports/mini.yaml").write_text(yaml.safe_dump(REPORT, sort_keys=False))
+    return folder

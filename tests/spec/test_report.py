@@ -120,6 +120,16 @@ def test_readings_the_first_is_judged(tmp_path):
     assert report.cells("long@as_written")[0].members[0].spec["training"]["epochs"] == 60
 
 
+def test_a_reading_gives_an_axis_value_another_meaning(tmp_path):
+    grid = {"augmentation": {"path": "augmentation", "values": {"none": [], "basic": [{"flip": 0.5}]}}}
+    readings = {"as_run": {}, "as_written": {"augmentation=basic": [{"flip": 0.5}, {"rotation": 10}]}}
+    report = load(tmp_path, experiments={"cnn": {"grid": grid, "readings": readings}})
+    assert specs(report, "cnn/augmentation=basic")[0]["augmentation"] == [{"flip": 0.5}]
+    assert specs(report, "cnn/augmentation=basic@as_written")[0]["augmentation"] == [{"flip": 0.5}, {"rotation": 10}]
+    with pytest.raises(RepriseError, match=r"readings\.b\.augmentation=basc: no such value.*did you mean augmentation=basic\?"):
+        load(tmp_path, experiments={"cnn": {"grid": grid, "readings": {"a": {}, "b": {"augmentation=basc": []}}}})
+
+
 def test_runs_start_from_the_weights_of_the_same_seed(tmp_path):
     experiments = {
         "pretrain": {},

@@ -20,9 +20,18 @@ def test_selected_epoch_is_the_first_best():
     assert selected_epoch(rows, "last") == 4
 
 
+def test_window_selects_the_last_epoch_that_is_the_best_of_four():
+    assert selected_epoch(history([0.1, 0.5, 0.3, 0.2, 0.25]), "window") == 2
+    assert selected_epoch(history([0.1, 0.5, 0.3, 0.2, 0.25, 0.4]), "window") == 6  # 0.5 has left the window
+
+
 @pytest.mark.parametrize(
     ("accuracies", "rule", "stops"),
     [
+        ([0.5, 0.4, 0.3, 0.2], {"monitor": "accuracy", "patience": 4, "rule": "window"}, True),
+        ([0.4, 0.5, 0.3, 0.2], {"monitor": "accuracy", "patience": 4, "rule": "window"}, False),
+        ([0.6, 0.5, 0.3, 0.2, 0.4], {"monitor": "accuracy", "patience": 4, "rule": "window"}, True),  # of these four, not of all
+        ([0.5, 0.4, 0.3, 0.2], {"monitor": "accuracy", "patience": 4, "rule": "window", "min_epochs": 5}, False),
         ([0.1, 0.3, 0.2], {"monitor": "accuracy", "patience": 2}, False),
         ([0.1, 0.3, 0.2, 0.3], {"monitor": "accuracy", "patience": 2}, True),  # as good is not better
         ([0.1, 0.3, 0.2, 0.31], {"monitor": "accuracy", "patience": 2}, False),

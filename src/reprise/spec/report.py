@@ -254,9 +254,11 @@ class Report:
 
         cells: list[Cell] = []
         for reading, meaning in readings.items():
+            at = f"{where}.readings.{reading}"
             read = copy.deepcopy(settings)
-            self._apply(read, meaning, f"{where}.readings.{reading}")
-            for combination, values in self._combinations(experiment, where, rule.get("trials")):
+            self._apply(read, {path: value for path, value in meaning.items() if "=" not in path}, at)
+            own_values = {key: value for key, value in meaning.items() if "=" in key}
+            for combination, values in self._combinations(self._with_values(experiment, own_values, at), where, rule.get("trials")):
                 cell = copy.deepcopy(read)
                 self._apply(cell, values, where)
                 network = cell["model"]
@@ -269,6 +271,19 @@ class Report:
                     self._network_runs.setdefault(network, members[0])
         self._cells[name] = cells
         return cells
+
+    def _with_values(self, experiment: Mapping[str, Any], values: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+        """The experiment with the axis values that a reading puts in the place of its own (`axis=value` → value)."""
+        kind = next((kind for kind in ("grid", "pointwise") if kind in experiment), None)
+        axes = copy.deepcopy(experiment.get(kind, {}))
+        for key, value in values.items():
+            axis, _, name = key.partition("=")
+            known = axes.get(axis, {}).get("values", {})
+            if not isinstance(known, Mapping) or name not in known:
+                places = [f"{axis}={name}" for axis, rule in axes.items() if isinstance(rule["values"], Mapping) for name in rule["values"]]
+                self._fail(f"{where}.{key}", f"no such value of a grid or pointwise axis with named values{nearest(key, places)}")
+            known[name] = value
+        return {**experiment, kind: axes} if values and kind else experiment
 
     def _combinations(
         self, experiment: Mapping[str, Any], where: str, most_trials: int | None

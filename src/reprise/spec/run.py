@@ -52,7 +52,7 @@ class Run:
     - `dataset`: `name`; `labels`, the column of labels that is learned; `source`, `real` or `synthetic`; `classes`, the names
       kept (absent: all); `per_class`, the number of training and test images kept of every class (absent: all).
     - `split`: `validation`, either `test` (the test set is used to validate) or the fraction of the training
-      images held out for it (stratified: no; drawn with seed `split`).
+      images held out for it (stratified: no; drawn with seed `split`); `augmented`: these are augmented like the training images.
     - `preprocess`: `normalize`, one of `none` (pixels in [0, 1]), `train` (mean and deviation of the run's own training part), `half`
       (to [-1, 1]), `imagenet`; `resize`, pixels of the shorter side; `crop`, pixels of the central crop after it.
     - `augmentation`: a list of one-key mappings, applied to training images in this order.
@@ -61,8 +61,8 @@ class Run:
       of parameters that stay as initialised.
     - `optimizer`: `name` and the parameters of the torch optimiser of that name.
     - `schedule`: `name` and parameters; absent: constant.
-    - `training`: `epochs`, `batch_size`, `select` (`best_accuracy`, `best_loss` or `last` on the validation part), `drop_last`,
-      `early_stop` (`monitor` `accuracy` or `loss`, `patience`, `min_epochs`).
+    - `training`: `epochs`, `batch_size`, `select` (`best_accuracy`, `best_loss`, `last` or `window` on the validation part), `drop_last`,
+      `early_stop` (`monitor` `accuracy` or `loss`, `patience`, `min_epochs`, `rule`).
     - `seeds`: `split`, `init`, `order`, `augmentation`.
     """
 

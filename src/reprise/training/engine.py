@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -225,7 +226,11 @@ def _train_epoch(run: Run, data: RunData, state: State, feed: Feed, session: Ses
     began = time.monotonic()
     epoch, rate = state.epoch + 1, state.optimizer.param_groups[0]["lr"]
     loss, accuracy = _train_batches(run, epoch, state, feed, session)
-    validation_loss, validation_accuracy = evaluate(feed.network, feed.validation, feed.prepare, data.evaluation_batch)
+    prepare = feed.prepare
+    if run.spec["split"].get("augmented"):
+        generator = Generator(session.device).manual_seed(derive(run.spec["seeds"]["augmentation"], "validation", epoch))
+        prepare = partial(feed.prepare_training, generator=generator)
+    validation_loss, validation_accuracy = evaluate(feed.network, feed.validation, prepare, data.evaluation_batch)
     for value in (loss, validation_loss):
         _check_finite(value, epoch, rate)
     rows = [

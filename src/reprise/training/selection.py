@@ -20,12 +20,27 @@ def _first_best(history: Sequence[Row], quantity: str) -> int:
     return values.index(min(values) if quantity == "loss" else max(values)) + 1
 
 
+WINDOW = 4
+"""Epochs that the rules named `window` look back on (report 2's code)."""
+
+
+def _last_peak(accuracies: Sequence[float]) -> int:
+    """The last epoch whose accuracy was the best of the `WINDOW` epochs up to it."""
+    peaks = [epoch for epoch in range(1, len(accuracies) + 1) if accuracies[epoch - 1] == max(accuracies[max(0, epoch - WINDOW) : epoch])]
+    return peaks[-1]
+
+
 def selected_epoch(history: Sequence[Row], select: str) -> int:
-    """The epoch whose weights are kept: `last`, or the first that attains the `best_accuracy` or `best_loss` (Keras' `save_best_only`)."""
+    """The epoch whose weights are kept.
+
+    `last`; the first that attains the `best_accuracy` or `best_loss` (Keras' `save_best_only`); or `window`, the last one whose accuracy was
+    the best of the four epochs up to it (report 2's code saves the weights then).
+    """
     rules = {
         "best_accuracy": lambda: _first_best(history, "accuracy"),
         "best_loss": lambda: _first_best(history, "loss"),
         "last": lambda: len(monitored(history, "loss")),
+        "window": lambda: _last_peak(monitored(history, "accuracy")),
     }
     if select not in rules:
         raise RepriseError(f"training.select: no rule {select}{nearest(select, rules)}")
@@ -33,10 +48,16 @@ def selected_epoch(history: Sequence[Row], select: str) -> int:
 
 
 def stops_early(history: Sequence[Row], rule: Mapping[str, Any] | None) -> bool:
-    """Whether the last `patience` epochs brought no new best of `monitor`; never before `min_epochs` epochs, never without a rule."""
+    """Whether the last `patience` epochs brought no new best of `monitor`; never before `min_epochs` epochs, never without a rule.
+
+    With `rule: window` (report 2's code): whether the best of the last `patience` values is the oldest of them.
+    """
     epochs = len(monitored(history, "loss"))
     if not rule or epochs < max(rule.get("min_epochs", 1), 1):
         return False
     if rule["monitor"] not in ("accuracy", "loss"):
         raise RepriseError(f"training.early_stop.monitor: no quantity {rule['monitor']}{nearest(rule['monitor'], ('accuracy', 'loss'))}")
+    if rule.get("rule") == "window":
+        window = monitored(history, rule["monitor"])[-rule["patience"] :]
+        return window[0] == (min(window) if rule["monitor"] == "loss" else max(window))
     return epochs - _first_best(history, rule["monitor"]) >= rule["patience"]

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -73,28 +74,39 @@ class Programme:
                 raise RepriseError(f"no report {slug} in {folder}{nearest(slug, present)}")
             self.reports[slug] = Report(present[slug], config["scale"], skip.get(slug, []))
         self.shards = self._shards(whole_reports=config.get("shard", "experiment") == "report")
-        self._shard_of = {run: shard for shard in self.shards.values() for run in shard.runs}
 
     def _shards(self, whole_reports: bool) -> dict[str, Shard]:
-        """One shard per experiment or per report, each run in the first that holds it.
+        """Each run in one shard: runs of an experiment that the same figures, tables and statements need are trained together.
 
-        Runs that start from another run's weights always stand apart, after those.
+        So asking for one figure trains what it draws. With `whole_reports`, a report is one shard, but for runs that start from the
+        weights of others.
         """
         shards: dict[str, Shard] = {}
         placed: set[str] = set()
         for slug, report in self.reports.items():
-            groups: dict[str, dict[str, Run]] = {}
+            groups: dict[tuple[str, ...], dict[str, Run]] = {}
+            demand = self._demand(report)
             for identifier, run in report.runs().items():
-                if identifier in placed:
-                    continue
-                placed.add(identifier)
-                experiment = report.cell_of(identifier).experiment
-                name = slug if whole_reports and not run.parent else f"{slug}_{experiment}"
-                groups.setdefault(name, {})[identifier] = run
-            for name, runs in groups.items():
-                key = "".join(letter if letter.isalnum() else "_" for letter in name)
-                shards[key] = Shard(key, slug, runs)
+                if identifier not in placed:
+                    placed.add(identifier)
+                    key = (report.cell_of(identifier).experiment, *demand.get(identifier, ()))
+                    groups.setdefault(() if whole_reports and not run.parent else key, {})[identifier] = run
+            for key, runs in groups.items():
+                name = "_".join(re.sub(r"\W", "_", part) for part in (slug, *key[:1]))
+                number = sum(other == name or other.startswith(f"{name}__") for other in shards)
+                name = f"{name}__{number + 1}" if number else name
+                shards[name] = Shard(name, slug, runs)
         return shards
+
+    @staticmethod
+    def _demand(report: Report) -> dict[str, tuple[str, ...]]:
+        """Run → ids of the figures, tables and statements that need it."""
+        demand: dict[str, tuple[str, ...]] = {}
+        for item in [*report.figures, *report.tables, *report.statements]:
+            for cell in report.needed(item):
+                for run in cell.runs:
+                    demand[run] = (*demand.get(run, ()), item["id"])
+        return demand
 
     # ---- targets ----
 

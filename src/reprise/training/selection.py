@@ -33,8 +33,8 @@ def _last_peak(accuracies: Sequence[float]) -> int:
 def selected_epoch(history: Sequence[Row], select: str) -> int:
     """The epoch whose weights are kept.
 
-    `last`; the first that attains the `best_accuracy` or `best_loss` (Keras' `save_best_only`); or `window`, the last one whose accuracy was
-    the best of the four epochs up to it (report 2's code saves the weights then).
+    `last`; the first that attains the `best_accuracy` or `best_loss` (Keras' `save_best_only`); or `window`, the last one whose accuracy
+    was the best of the four epochs up to it (report 2's code saves the weights then).
     """
     rules = {
         "best_accuracy": lambda: _first_best(history, "accuracy"),

@@ -1,0 +1,84 @@
+"""Jobs, targets and inputs that the workflow asks for."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from test_report import BASE
+
+from reprise.errors import RepriseError
+from reprise.spec.programme import Programme
+
+CONFIG = {"scale": "full", "results": "results", "data": "", "reports": [], "skip": [], "mirror": []}
+CURVES = {"kind": "curves", "caption": "Loss.", "metric": "loss", "splits": ["train"]}
+EXPERIMENTS = {
+    "base": {},
+    "rates": {"grid": {"lr": {"path": "optimizer.lr", "values": [0.1, 0.2, 0.3]}}},
+    "tuned": {"set": {"initial_weights": {"from": "base"}, "optimizer.lr": 1}},
+}
+FIGURES = [
+    {**CURVES, "id": "one", "series": [{"runs": "base"}, {"runs": "rates/lr=0.1"}]},
+    {**CURVES, "id": "two", "series": [{"runs": "rates/lr=0.2"}, {"runs": "tuned"}]},
+]
+
+
+def programme(folder: Path, **config) -> Programme:
+    document = copy.deepcopy(BASE) | {"experiments": EXPERIMENTS, "figures": FIGURES}
+    (folder / "mini.yaml").write_text(yaml.safe_dump(document))
+    return Programme(CONFIG | config, folder)
+
+
+def test_runs_that_are_needed_together_are_trained_together(tmp_path):
+    made = programme(tmp_path)
+    report = made.reports["mini"]
+    expected = {
+        "mini_base": report.cells("base")[0].runs,
+        "mini_rates": report.cells("rates/lr=0.1")[0].runs,
+        "mini_rates__2": report.cells("rates/lr=0.2")[0].runs,
+        "mini_rates__3": report.cells("rates/lr=0.3")[0].runs,
+        "mini_tuned": report.cells("tuned")[0].runs,
+    }
+    assert {name: tuple(shard.runs) for name, shard in made.shards.items()} == expected
+    assert made.shards["mini_tuned"].parents == sorted(expected["mini_base"])
+    assert [str(made.layout.trained(run)) for run in sorted(expected["mini_base"])] == made.shard_inputs("mini_tuned")[1:]
+
+
+def test_a_report_can_be_one_shard_but_for_what_starts_from_its_weights(tmp_path):
+    made = programme(tmp_path, shard="report")
+    assert sorted(len(shard.runs) for shard in made.shards.values()) == [3, 12]
+    assert made.shards["mini_tuned"].parents
+
+
+def test_every_run_is_in_one_shard(tmp_path):
+    for shard in ("experiment", "report"):
+        made = programme(tmp_path, shard=shard)
+        runs = [run for each in made.shards.values() for run in each.runs]
+        assert sorted(runs) == sorted(made.reports["mini"].runs())
+
+
+def test_targets_follow_the_scale_and_what_is_skipped(tmp_path):
+    made = programme(tmp_path, scale="quick", skip=["mini/base"])
+    assert made.targets("figures") == []
+    assert made.targets("statements") == ["results/quick/statements/mini.csv", "results/quick/statements/mini.md"]
+    assert programme(tmp_path).targets("figures")[0] == "results/figures/mini/one.png"
+    assert programme(tmp_path, skip=["mini/tuned"]).targets("figures", ["mini"])[-1] == "results/figures/mini/one.json"
+
+
+def test_a_figure_needs_the_runs_that_it_draws(tmp_path):
+    made = programme(tmp_path)
+    runs = {Path(stamp).stem for stamp in made.item_inputs("figures", "mini", "one")}
+    assert runs == {run for name in ("base", "rates/lr=0.1") for run in made.reports["mini"].cells(name)[0].runs}
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"reports": ["minni"]}, "no report minni .*did you mean mini?"),
+        ({"skip": ["mini"]}, "'mini' is not report/experiment"),
+        ({"skip": ["mini/bse"]}, "no experiment bse; did you mean base?"),
+    ],
+)
+def test_mistakes(tmp_path, config, message):
+    with pytest.raises(RepriseError, match=message):
+        programme(tmp_path, **config)

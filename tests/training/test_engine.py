@@ -229,8 +229,6 @@ def test_several_failures_are_all_named(go):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"dataset__source": "real"}, "holds synthetic images, the run is for real ones"),
-        ({"dataset__name": "cifar100"}, "data set cifar100: its folder is not given; known: cifar10"),
         ({"training__batch_size": 151, "training__drop_last": True}, "training.batch_size 151 is more than the 150 training images"),
         ({"optimizer__name": "adma"}, "no optimiser adma; did you mean adam?"),
         ({"schedule": {"name": "stp"}}, "no schedule stp; did you mean step?"),
@@ -246,6 +244,20 @@ def test_mistakes_are_one_line(go, changes, message):
         go(run)
     assert str(error.value).startswith(f"run {run.hash}: ")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dataset__source": "real"}, "holds synthetic images, the run is for real ones"),
+        ({"dataset__name": "cifar100"}, "data set cifar100: its folder is not given; known: cifar10"),
+    ],
+)
+def test_data_that_is_not_there_stops_all_before_any_run(go, tmp_path, changes, message):
+    with pytest.raises(RepriseError, match=re.escape(message)) as error:
+        go(tiny_run(), tiny_run(**changes))
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / tiny_run().hash / "run.json").exists()
 
 
 def test_unknown_device():

@@ -36,13 +36,18 @@ def evaluate(
     chosen = choose_device(device)
     datasets = Datasets(dataset_dirs, chosen)
     pending = [run for run in runs if not all((Path(cache) / run.hash / name).is_file() for name in (PREDICTIONS, FINAL))]
+    datasets.check(pending)
+    meta = {run.hash: _meta(run, Path(cache)) for run in pending}
     with reproducible(chosen, threads):
         for run in progress(pending, description="evaluating", unit="run"):
-            folder = Path(cache) / run.hash
-            document = finished(folder)
-            if document is None:
-                raise RepriseError(f"run {run.hash}: no result in {cache}; train it first")
-            _evaluate_run(run, document["meta"], datasets.of(run), folder, weights_dir, chosen)
+            _evaluate_run(run, meta[run.hash], datasets.of(run), Path(cache) / run.hash, weights_dir, chosen)
+
+
+def _meta(run: Run, cache: Path) -> Mapping[str, Any]:
+    document = finished(cache / run.hash)
+    if document is None:
+        raise RepriseError(f"run {run.hash}: no result in {cache}; train it first")
+    return document["meta"]
 
 
 def _evaluate_run(run: Run, meta: Mapping[str, Any], data: RunData, folder: Path, weights_dir: Path | None, device: torch.device) -> None:

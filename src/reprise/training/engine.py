@@ -80,6 +80,7 @@ def train(
     chosen = choose_device(device)
     datasets = Datasets(dataset_dirs, chosen)
     ordered = parents_first(runs)
+    datasets.check(ordered)
     outcomes: list[Outcome] = []
     failures: dict[str, str] = {}
     with reproducible(chosen, threads), interruptible() as interrupt, Reporter(ordered) as reporter:

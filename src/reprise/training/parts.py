@@ -1,6 +1,6 @@
 """The images and labels of runs, on their device."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -86,8 +86,14 @@ class Datasets:
     def __init__(self, dataset_dirs: Mapping[str, Path], device: torch.device) -> None:
         self._dirs = dataset_dirs
         self._device = device
+        self._opened: dict[str, Dataset] = {}
         self._residents: dict[str, _Resident] = {}
         self._statistics: dict[str, tuple[Any, Any]] = {}
+
+    def check(self, runs: Iterable[Run]) -> None:
+        """Raise the `RepriseError` of `of` for data that is missing or of another source, before any work is done."""
+        for run in runs:
+            self._open(run.spec["dataset"])
 
     def of(self, run: Run) -> RunData:
         """The data of `run`.
@@ -114,14 +120,7 @@ class Datasets:
     def _resident(self, wanted: Mapping[str, Any]) -> _Resident:
         key = canonical(wanted)
         if key not in self._residents:
-            if wanted["name"] not in self._dirs:
-                raise RepriseError(f"data set {wanted['name']}: its folder is not given; known: {', '.join(self._dirs) or 'none'}")
-            folder = self._dirs[wanted["name"]]
-            dataset = load(folder)
-            if dataset.source != wanted["source"]:
-                raise RepriseError(
-                    f"{folder}: holds {dataset.source} images, the run is for {wanted['source']} ones; give that data set's folder"
-                )
+            dataset = self._open(wanted)
             choice = (wanted["labels"], wanted.get("classes"), wanted.get("per_class"))
             train_rows, train_labels, classes = subset(dataset, *choice, "train")
             test_rows, test_labels, _ = subset(dataset, *choice, "test")
@@ -134,6 +133,20 @@ class Datasets:
                 classes=tuple(classes),
             )
         return self._residents[key]
+
+    def _open(self, wanted: Mapping[str, Any]) -> Dataset:
+        name = wanted["name"]
+        if name not in self._dirs:
+            raise RepriseError(f"data set {name}: its folder is not given; known: {', '.join(self._dirs) or 'none'}")
+        folder = self._dirs[name]
+        if name not in self._opened:
+            self._opened[name] = load(folder)
+        dataset = self._opened[name]
+        if dataset.source != wanted["source"]:
+            raise RepriseError(
+                f"{folder}: holds {dataset.source} images, the run is for {wanted['source']} ones; give that data set's folder"
+            )
+        return dataset
 
     def _upload(self, images: np.ndarray, rows: np.ndarray, labels: np.ndarray) -> Part:
         return Part(

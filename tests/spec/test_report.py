@@ -189,6 +189,19 @@ def test_scales_shrink_epochs_seeds_and_trials(tmp_path):
     assert shrink_epochs(3, {"factor": 0.1, "min": 5}) == 3
 
 
+def test_a_scale_may_keep_some_cells_of_a_grid_only(tmp_path):
+    axes = {"lr": {"path": "optimizer.lr", "values": [0.1, 0.2]}, "batch": {"path": "training.batch_size", "values": [32, 64]}}
+    experiments = {"cnn": {"grid": axes, "readings": {"as_run": {}, "as_written": {"training.select": "last"}}}}
+    scales = {"demo": {"experiments": {"cnn": {"only": ["lr=0.1", "lr=0.2,batch=64"]}}}}
+    report = load(tmp_path, "demo", experiments=experiments, scales=scales)
+    names = ["cnn/lr=0.1,batch=32", "cnn/lr=0.1,batch=64", "cnn/lr=0.2,batch=64"]
+    assert [cell.name for cell in report.cells("cnn@as_run")] == [f"{name}@as_run" for name in names]
+    assert len(report.cells("cnn@as_written")) == 3
+    assert len(load(tmp_path, experiments=experiments, scales=scales).cells("cnn")) == 4
+    with pytest.raises(RepriseError, match="batch is never 16"):
+        load(tmp_path, "demo", experiments=experiments, scales={"demo": {"experiments": {"cnn": {"only": ["batch=16"]}}}})
+
+
 def test_identity_ignores_key_order_and_spelling_of_numbers(tmp_path):
     path = write(tmp_path)
     hashes = Report(path).cells("base")[0].runs

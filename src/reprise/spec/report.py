@@ -34,8 +34,7 @@ class Cell:
     @property
     def name(self) -> str:
         """The selector of this cell."""
-        axes = ",".join(f"{axis}={text(value)}" for axis, value in self.settings.items())
-        return self.experiment + (f"/{axes}" if axes else "") + (f"@{self.reading}" if self.reading else "")
+        return _selector(self.experiment, ",".join(f"{axis}={text(value)}" for axis, value in self.settings.items()), self.reading)
 
     @property
     def runs(self) -> tuple[str, ...]:
@@ -270,6 +269,14 @@ class Report:
                 if isinstance(network, str):
                     self._network_runs.setdefault(network, members[0])
         self._cells[name] = cells
+        if "only" in rule:
+            kept = {
+                cell.name
+                for conditions in rule["only"]
+                for reading in readings
+                for cell in self.cells(_selector(name, conditions, reading))
+            }
+            self._cells[name] = [cell for cell in cells if cell.name in kept]
         return cells
 
     def _with_values(self, experiment: Mapping[str, Any], values: Mapping[str, Any], where: str) -> Mapping[str, Any]:
@@ -427,6 +434,10 @@ def selectors(item: Any) -> list[str]:
     if isinstance(item, list):
         return [selector for entry in item for selector in selectors(entry)]
     return []
+
+
+def _selector(experiment: str, conditions: str, reading: str | None) -> str:
+    return experiment + (f"/{conditions}" if conditions else "") + (f"@{reading}" if reading else "")
 
 
 def _normal(value: str) -> str:

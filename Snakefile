@@ -5,15 +5,12 @@ snakemake --cores 8 --resources gpu=1 cifar100_superclass      # one report: fig
 snakemake --cores 2 --config scale=demo                        # everything on synthetic data, in minutes
 """
 
-from snakemake.utils import min_version, validate
+from snakemake.utils import min_version
 
 min_version("9.25")
 
 
 configfile: "config.yaml"
-
-
-validate(config, "workflow/schemas/config.schema.yaml")
 
 
 report: "workflow/captions/workflow.rst"

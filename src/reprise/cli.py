@@ -1,17 +1,19 @@
 """python -m reprise <verb> …: the one door to the library, for the workflow and for anyone without Snakemake.
 
-Rooms are imported inside the verbs: `check`, `runs` and the publishing verbs start without torch.
+Rooms are imported inside the verbs: `runs` and the publishing verbs start without torch.
 """
 
 import argparse
+import contextlib
 import os
+import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from reprise import __version__
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, file_error
 from reprise.files import read_json, write_json
 from reprise.spec.check import nearest
 from reprise.spec.layout import Layout
@@ -42,46 +44,78 @@ def layout(args: argparse.Namespace) -> Layout:
 def chosen_runs(args: argparse.Namespace, report: Report) -> dict[str, Run]:
     """The runs of `--runs` or `--only`, or all that the report asks for."""
     if args.runs:
-        every = report.runs([cell for name in report.experiments for cell in report.all_cells(name)])
-        for identifier in args.runs:
+        cells = [cell for name in report.experiments for cell in report.all_cells(name)]
+        every, active = report.runs(cells), report.runs([cell for cell in cells if report.active(cell)])
+        # a path is that of a file in the run's folder
+        wanted = [Path(given).parent.name if Path(given).suffix else given for given in args.runs]
+        for identifier in wanted:
             if identifier not in every:
                 hint = f"list them with: python -m reprise runs {report.slug} --scale {report.scale}"
                 raise RepriseError(f"{report.path}: no run {identifier} at scale {report.scale}; {hint}")
-        return {identifier: every[identifier] for identifier in args.runs}
-    if args.only:
-        return report.runs([cell for selector in args.only for cell in report.cells(selector)])
-    return report.runs()
+            if identifier not in active:
+                raise skipped(report, f"run {identifier} of {report.cell_of(identifier).name}")
+        return {identifier: every[identifier] for identifier in wanted}
+    chosen: dict[str, Run] = {}
+    for selector in args.only:
+        runs = report.runs([cell for cell in report.cells(selector) if report.active(cell)])
+        if not runs:
+            raise skipped(report, f"selector {selector!r}")
+        chosen |= runs
+    return chosen if args.only else report.runs()
+
+
+def skipped(report: Report, what: str) -> RepriseError:
+    return RepriseError(f"{report.path}: {what} is skipped at scale {report.scale}; leave out --skip or use another scale")
 
 
 def dataset_dirs(runs: Iterable[Run], where: Layout) -> dict[str, Path]:
     return {name: where.dataset(name) for name in {run.spec["dataset"]["name"] for run in runs}}
 
 
-def active_runs(report: Report, item: Mapping[str, Any]) -> list[str]:
-    return [run for cell in report.needed(item) if report.active(cell) for run in cell.runs]
+def runs_of(report: Report, item: Mapping[str, Any]) -> list[str]:
+    """The runs that a figure or table draws; a skipped one is a `RepriseError`."""
+    cells = report.needed(item)
+    for cell in cells:
+        if not report.active(cell):
+            raise skipped(report, f"{item['id']} needs {cell.name}, which")
+    return [run for cell in cells for run in cell.runs]
 
 
-def stamp_run(run: str, where: Layout) -> None:
-    """The workflow's signs that a run is trained, and evaluated: small copies of what it found."""
-    folder = where.runs / run
-    write_json(where.trained(run), read_json(folder / "run.json"))
-    if (folder / "final.parquet").is_file():
-        import pandas as pd
+def item_of_kind(report: Report, section: str, identifier: str, kind: str) -> Mapping[str, Any]:
+    item = report.item(section, identifier)
+    if item["kind"] != kind:
+        found = [entry["id"] for entry in report.document[section] if entry["kind"] == kind]
+        raise RepriseError(f"{report.path}: {identifier} is of kind {item['kind']}, not {kind}; valid: {', '.join(found) or 'none'}")
+    return item
 
-        final = pd.read_parquet(folder / "final.parquet")
-        write_json(where.evaluated(run), {"run": run, "final": dict(zip(final["metric"], final["value"], strict=True))})
+
+def has_results(run: str, where: Layout) -> bool:
+    return (where.runs / run / "run.json").is_file()
+
+
+def stamp_trained(run: str, where: Layout) -> None:
+    """The workflow's sign that a run is trained: a copy of its record."""
+    write_json(where.trained(run), read_json(where.runs / run / "run.json"))
+
+
+def stamp_evaluated(run: str, where: Layout) -> None:
+    """The workflow's sign that a run is evaluated: its final metrics."""
+    from reprise.training.results import FINAL, read_table
+
+    final = read_table(where.runs / run / FINAL, ("metric", "value"))
+    write_json(where.evaluated(run), {"run": run, "final": dict(zip(final["metric"], final["value"], strict=True))})
 
 
 # ---- verbs ----
 
 
 def check(args: argparse.Namespace) -> None:
-    from reprise.publishing.statements import parse
+    from reprise.checking import check_report
 
     for path in args.files:
         for scale in SCALES:
             report = Report(path, scale)
-            parse(report.statements, report.slug, report.cells)
+            check_report(report)
             counts = f"{len(report.figures)} figures, {len(report.tables)} tables, {len(report.statements)} statements"
             print(f"{path}: {scale}: {len(report.runs())} runs, {counts}")
 
@@ -92,7 +126,7 @@ def list_runs(args: argparse.Namespace) -> None:
     for name in report.experiments:
         for cell in report.all_cells(name):
             for run in cell.members:
-                state = "trained" if where.trained(run.hash).is_file() else "skipped" if not report.active(cell) else "-"
+                state = "trained" if has_results(run.hash, where) else "skipped" if not report.active(cell) else "-"
                 training = run.spec["training"]
                 print(f"{run.hash}  {state:8}  {training['epochs']:4} epochs  seed {run.spec['seeds']['init']}  {cell.name}")
 
@@ -153,6 +187,8 @@ def data_add(args: argparse.Namespace) -> None:
     from reprise.data.fetch import add_archive
 
     where = layout(args)
+    if args.scale == "demo":
+        raise RepriseError("data add: scale demo draws its own data; leave out --scale demo")
     file = add_archive(args.archive, where.data_dir)
     stamp_file(name_of(file.name), file)
 
@@ -172,11 +208,10 @@ def train(args: argparse.Namespace) -> None:
             weights_dir=where.weights,
             device=args.device,
             threads=args.threads,
-            on_finished=lambda run: stamp_run(run.hash, where),
+            on_finished=lambda run: stamp_trained(run.hash, where),
         )
     except Interrupted as stop:
-        print(f"reprise: {stop}", file=sys.stderr)
-        sys.exit(stop.status)
+        end(str(stop), stop.status)
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -186,7 +221,7 @@ def evaluate(args: argparse.Namespace) -> None:
     runs = chosen_runs(args, report)
     evaluate_runs(list(runs.values()), dataset_dirs(runs.values(), where), where.runs, where.weights, args.device, args.threads)
     for identifier in runs:
-        stamp_run(identifier, where)
+        stamp_evaluated(identifier, where)
 
 
 def class_names(run: Run) -> Sequence[str]:
@@ -203,7 +238,7 @@ def layers(args: argparse.Namespace) -> None:
 
     report = open_report(args)
     tables = {}
-    for name, (title, run) in report.networks(report.item("tables", args.item)["networks"]).items():
+    for name, (title, run) in report.networks(item_of_kind(report, "tables", args.item, "layers")["networks"]).items():
         image_shape = dataset_facts(run.spec["dataset"]["name"]).image_shape
         tables[name] = {"title": title, **layer_table(run.spec["model"], len(class_names(run)), image_shape)}
     write_json(layout(args).intermediate(report.slug, args.item, ".layers.json"), tables)
@@ -214,7 +249,7 @@ def samples(args: argparse.Namespace) -> None:
     from reprise.data.samples import write_samples
 
     report, where = open_report(args), layout(args)
-    selection = report.item("figures", args.item)["images"]
+    selection = item_of_kind(report, "figures", args.item, "samples")["images"]
     write_samples(load(where.dataset(selection["dataset"])), selection, where.intermediate(report.slug, args.item, ".samples.npz"))
 
 
@@ -224,7 +259,7 @@ def figure(args: argparse.Namespace) -> None:
 
     report, where = open_report(args), layout(args)
     item = report.item("figures", args.item)
-    runs = active_runs(report, item)
+    runs = runs_of(report, item)
     tables = read_tables(where.runs, runs, ["history", "final"])
     draw_figure(
         item,
@@ -246,7 +281,7 @@ def table(args: argparse.Namespace) -> None:
 
     report, where = open_report(args), layout(args)
     item = report.item("tables", args.item)
-    tables = read_tables(where.runs, active_runs(report, item), ["history", "final"])
+    tables = read_tables(where.runs, runs_of(report, item), ["history", "final"])
     layer_tables = where.intermediate(report.slug, args.item, ".layers.json")
     write_table(
         item,
@@ -278,7 +313,9 @@ def export(args: argparse.Namespace) -> None:
     runs = args.runs
     if len(runs) == 1 and (args.reports / f"{runs[0]}.yaml").is_file():
         report = Report(args.reports / f"{runs[0]}.yaml", args.scale, args.skip)
-        runs = [run for run in report.runs() if where.trained(run).is_file()]
+        runs = [run for run in report.runs() if has_results(run, where)]
+        if not runs:
+            raise RepriseError(f"{where.runs}: no finished run of {report.slug} at scale {report.scale}; train it first")
     count = export_runs(where.runs, runs, args.out)
     print(f"{args.out}: {count} runs")
 
@@ -287,12 +324,32 @@ def import_(args: argparse.Namespace) -> None:
     from reprise.evaluation.exchange import import_runs
 
     where = layout(args)
-    for run, state in import_runs(args.folder, where.runs).items():
-        stamp_run(run, where)
+    states = import_runs(args.folder, where.runs, "synthetic" if args.scale == "demo" else "real")
+    for run in states:
+        stamp_trained(run, where)
+        if (where.runs / run / "final.parquet").is_file():
+            stamp_evaluated(run, where)
+    for run, state in states.items():
         print(f"{where.runs / run}: {state}")
 
 
 # ---- the command line ----
+
+
+class Parser(argparse.ArgumentParser):
+    """An option that takes several values swallows an argument that follows it; the error says so."""
+
+    def error(self, message: str) -> NoReturn:
+        if "arguments are required" in message:
+            message += "; put arguments before options that take several values"
+        super().error(message)
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
 
 
 def parser() -> argparse.ArgumentParser:
@@ -301,9 +358,9 @@ def parser() -> argparse.ArgumentParser:
     common.add_argument("--results", type=Path, default=Path("results"), help="folder of everything that is made (default: results)")
     common.add_argument("--data", type=Path, help="folder of archives and arrays (default: data in the results folder)")
     common.add_argument("--reports", type=Path, default=REPORTS, help=f"folder of report files (default: {REPORTS})")
-    common.add_argument("--skip", nargs="*", default=[], metavar="EXPERIMENT", help="experiments of the report to leave out")
+    common.add_argument("--skip", nargs="+", default=[], metavar="EXPERIMENT", help="experiments of the report to leave out")
 
-    top = argparse.ArgumentParser(prog="reprise", description="Rebuild published image-classification reports from raw data.")
+    top = Parser(prog="reprise", description="Rebuild published image-classification reports from raw data.")
     top.add_argument("--version", action="version", version=f"reprise {__version__}")
     verbs = top.add_subparsers(title="verbs", required=True, metavar="VERB")
 
@@ -316,7 +373,12 @@ def parser() -> argparse.ArgumentParser:
     verb(list_runs, "runs", "list a report's runs").add_argument("report")
 
     data = verbs.add_parser("data", help="fetch, verify and decode data sets").add_subparsers(required=True, metavar="VERB")
-    mirror = {"nargs": "+", "default": [], "metavar": "PLACE", "help": "folders or URLs that hold the files, tried first"}
+    mirror = {
+        "nargs": "+",
+        "default": shlex.split(os.environ.get("REPRISE_MIRROR", "")),
+        "metavar": "PLACE",
+        "help": "folders or URLs that hold the files, tried first",
+    }
     made = verb(data_fetch, "fetch", "fetch and verify an archive", data)
     made.add_argument("name")
     made.add_argument("--mirror", **mirror)
@@ -337,10 +399,11 @@ def parser() -> argparse.ArgumentParser:
     ):
         made = verb(function, name, text)
         made.add_argument("report")
-        made.add_argument("--runs", nargs="+", default=[], metavar="HASH", help="these runs alone")
-        made.add_argument("--only", nargs="+", default=[], metavar="SELECTOR", help="experiments or cells alone")
-        made.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, …")
-        made.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
+        alone = made.add_mutually_exclusive_group()
+        alone.add_argument("--runs", nargs="+", default=[], metavar="RUN", help="these runs alone: hashes, or files in their folders")
+        alone.add_argument("--only", nargs="+", default=[], metavar="SELECTOR", help="experiments or cells alone")
+        made.add_argument("--device", default=os.environ.get("REPRISE_DEVICE", "auto"), help="auto (default), cpu, cuda, cuda:1, …")
+        made.add_argument("--threads", type=positive, help="CPU threads (default: torch's)")
 
     for function, name, text in (
         (layers, "layers", "describe the networks of a table, layer by layer"),
@@ -360,14 +423,63 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+class _Log:
+    """Standard error that cannot fail: what cannot be written any more goes nowhere."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._try(self._stream.write, text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def _try(self, action: Callable[..., Any], *arguments: str) -> None:
+        try:
+            action(*arguments)
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), self._stream.fileno())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def outlasting_its_log() -> Iterator[None]:
+    """The work goes on when standard error is closed, a broken pipe or on a full disk."""
+    stream = sys.stderr
+    with Path(os.devnull).open("w") as nowhere:
+        sys.stderr = _Log(stream or nowhere)
+        try:
+            yield
+        finally:
+            sys.stderr = stream
+
+
+def end(message: str, status: int) -> NoReturn:
+    """One line on standard error, and the exit status."""
+    print(f"reprise: {message}", file=sys.stderr, flush=True)
+    sys.exit(status)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one verb; a `RepriseError` is one line on standard error and exit status 1."""
-    args = parser().parse_args(arguments)
-    try:
-        args.verb(args)
-    except RepriseError as error:
-        print(f"reprise: {error}", file=sys.stderr)
-        sys.exit(1)
-    except BrokenPipeError:  # the reader of our output (head, less) has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    """Run one verb; a `RepriseError` or what the system refuses is one line on standard error and exit status 1."""
+    with outlasting_its_log():
+        try:
+            args = parser().parse_args(arguments)
+            args.verb(args)
+            print(end="", flush=True)  # here a broken pipe can still be met
+        except RepriseError as error:
+            end(str(error), 1)
+        except KeyboardInterrupt:
+            end("stopped by SIGINT; run the same command again", 130)
+        except BrokenPipeError as error:  # the reader of our output (head, less) has gone
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if args.verb in (check, list_runs):
+                sys.exit(0)
+            end(file_error(error, "standard output"), 1)
+        except OSError as error:
+            end(file_error(error), 1)

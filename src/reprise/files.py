@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, file_error
 
 
 @contextlib.contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well, it is flushed and renamed to `path`.
 
-    On any error the temporary file is removed and `path` keeps what it had. A full disk is a `RepriseError`.
+    On any error the temporary file is removed and `path` keeps what it had. What the system refuses is a `RepriseError`.
     """
     path = Path(path)
     partial: Path | None = None
@@ -35,7 +35,9 @@ def atomic(path: Path | str) -> Iterator[Path]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise RepriseError(f"{path}: no space left on the disk; free some and run the same command again") from error
-        raise
+        if error.filename and Path(error.filename).name.startswith(f".{path.name}."):  # a name that means nothing to the user
+            error.filename = str(path)
+        raise RepriseError(file_error(error, path)) from error
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)

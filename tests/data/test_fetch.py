@@ -365,8 +365,16 @@ def test_add_by_name_and_by_content(official, weights, tmp_path, monkeypatch):
 
 
 def test_add_refuses_other_files(official, drawn, tmp_path):
-    with pytest.raises(RepriseError, match=rf"md5 is \w+, expected {official.facts.md5}"):
-        add_archive(drawn["cifar100"], tmp_path / "data")
+    mine = drawn["cifar100"]
+    with pytest.raises(
+        RepriseError, match=f"^{mine}: not the official {mine.name}: 300 of 200 training images, .*its 100 test images.*; get the official"
+    ):
+        add_archive(mine, tmp_path / "data")
+    damaged = tmp_path / mine.name
+    damaged.write_bytes(mine.read_bytes()[:-100])
+    with pytest.raises(RepriseError, match=rf"md5 is \w+, expected {official.facts.md5}.*nor a repacked one") as error:
+        add_archive(damaged, tmp_path / "data")
+    assert "delete" not in str(error.value)
     other = tmp_path / "other.zip"
     other.write_bytes(b"PK")
     with pytest.raises(RepriseError, match=r"other.zip: none of cifar-10-python.tar.gz, cifar-100-python.tar.gz, vgg16-397923af.pth"):

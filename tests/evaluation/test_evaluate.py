@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -113,14 +114,44 @@ def test_an_evaluation_that_is_there_is_kept(evaluated, dirs, tmp_path):
     assert (folder / "predictions.parquet").exists()
 
 
+@pytest.mark.parametrize("name", ["predictions.parquet", "final.parquet"])
+def test_a_damaged_evaluation_is_made_again(evaluated, dirs, tmp_path, name):
+    *_, folder = evaluated(tiny_run())
+    expected = pd.read_parquet(folder / name)
+    (folder / name).write_bytes((folder / name).read_bytes()[:-100])
+    evaluate([tiny_run()], dirs, tmp_path, device="cpu")
+    pd.testing.assert_frame_equal(pd.read_parquet(folder / name), expected)
+
+
+def test_nothing_to_do_prints_nothing(evaluated, dirs, tmp_path, capsys):
+    evaluated(tiny_run())
+    capsys.readouterr()
+    evaluate([tiny_run()], dirs, tmp_path, device="cpu")
+    assert capsys.readouterr().err == ""
+
+
+def test_other_images_than_those_of_the_training(dirs, tmp_path):
+    run = tiny_run(training__epochs=1)
+    train([run], dataset_dirs=dirs, cache=tmp_path / "runs", device="cpu")
+    shutil.copytree(dirs["cifar10"], tmp_path / "data")
+    facts = json.loads((tmp_path / "data/dataset.json").read_text())
+    facts["splits"]["test"]["digest"] = "1" * 64
+    (tmp_path / "data/dataset.json").write_text(json.dumps(facts))
+    with pytest.raises(RepriseError, match=f"run {run.hash} was trained on other images than those in .*data; train it again"):
+        evaluate([run], {"cifar10": tmp_path / "data"}, tmp_path / "runs", device="cpu")
+
+
 def test_mistakes(dirs, tmp_path):
     run = tiny_run(training__epochs=1)
     with pytest.raises(RepriseError, match=f"run {run.hash}: no result in .*; train it first"):
         evaluate([run], dirs, tmp_path, device="cpu")
     train([run], dataset_dirs=dirs, cache=tmp_path, device="cpu")
     path = tmp_path / run.hash / "weights.safetensors"
-    save_file({"other": torch.zeros(1)}, path)
+    save_file({"other": torch.zeros(1)}, path, {"run": run.hash})
     with pytest.raises(RepriseError, match=r"weights.safetensors: does not fit the run's network"):
+        evaluate([run], dirs, tmp_path, device="cpu")
+    save_file({"other": torch.zeros(1)}, path, {"run": "0" * 12})
+    with pytest.raises(RepriseError, match=rf"weights.safetensors: is of run 000000000000, its folder is {run.hash}"):
         evaluate([run], dirs, tmp_path, device="cpu")
     path.unlink()
     with pytest.raises(RepriseError, match=r"weights.safetensors: not found; the run's weights were not kept"):

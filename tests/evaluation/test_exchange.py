@@ -32,7 +32,7 @@ def exported(cache, tmp_path):
 
 def test_there_and_back(cache, exported, tmp_path):
     hashes = sorted(run.hash for run in RUNS)
-    assert import_runs(exported, tmp_path / "new") == dict.fromkeys(hashes, "imported")
+    assert import_runs(exported, tmp_path / "new", "synthetic") == dict.fromkeys(hashes, "imported")
     for name in hashes:
         assert sorted(path.name for path in (tmp_path / "new" / name).iterdir()) == FILES
         for file in FILES:
@@ -40,13 +40,13 @@ def test_there_and_back(cache, exported, tmp_path):
 
 
 def test_an_existing_run_is_kept(exported, tmp_path):
-    import_runs(exported, tmp_path / "new")
+    import_runs(exported, tmp_path / "new", "synthetic")
     name = RUNS[0].hash
     mine = tmp_path / "new" / name / "run.json"
     edit_meta(seconds=1)(mine.parent)
     before = mine.read_text()
     expected = {run.hash: "kept" if run.hash == name else "identical" for run in RUNS}
-    assert import_runs(exported, tmp_path / "new") == expected
+    assert import_runs(exported, tmp_path / "new", "synthetic") == expected
     assert mine.read_text() == before
 
 
@@ -54,7 +54,7 @@ def test_without_evaluation_and_weights(exported, tmp_path):
     folder = exported / RUNS[0].hash
     for file in ("final.parquet", "predictions.parquet", "weights.safetensors"):
         (folder / file).unlink()
-    assert import_runs(exported, tmp_path / "new")[RUNS[0].hash] == "imported"
+    assert import_runs(exported, tmp_path / "new", "synthetic")[RUNS[0].hash] == "imported"
     assert sorted(path.name for path in (tmp_path / "new" / RUNS[0].hash).iterdir()) == ["history.parquet", "run.json"]
 
 
@@ -91,7 +91,7 @@ def other_prediction(table):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda folder: (folder / "run.json").unlink(), "run.json: not found"),
+        (lambda folder: (folder / "run.json").unlink(), "holds no exported run (no run.json)"),
         (lambda folder: (folder / "run.json").write_text("{"), "run.json: not valid JSON"),
         (lambda folder: (folder / "run.json").write_text("[]"), "run.json: is no run"),
         (edit_json(lambda document: document.update(run="0" * 12)), "run.json: is of run 000000000000, its folder is"),
@@ -117,6 +117,8 @@ def other_prediction(table):
         (edit_table("final.parquet", put("value", 0.99)), "final.parquet: accuracy is 0.99"),
         (edit_table("final.parquet", lambda table: table[table["metric"] != "gap"]), "final.parquet: gap is None"),
         (lambda folder: (folder / "weights.safetensors").write_bytes(b"no"), "weights.safetensors: not safetensors"),
+        (lambda folder: shutil.copy(folder.with_name(RUNS[1].hash) / "weights.safetensors", folder),
+         f"weights.safetensors: is of run {RUNS[1].hash}, its folder is {RUNS[0].hash}"),
         (lambda folder: folder.rename(folder.with_name("0" * 12)), "its folder is 000000000000"),
         (lambda folder: folder.rename(folder.with_name("mine")), "its folder is mine"),
     ],
@@ -124,10 +126,24 @@ def other_prediction(table):
 def test_a_run_that_is_not_what_it_says_stops_the_import(exported, tmp_path, damage, message):
     damage(exported / RUNS[0].hash)
     with pytest.raises(RepriseError, match=re.escape(message)) as error:
-        import_runs(exported, tmp_path / "new")
+        import_runs(exported, tmp_path / "new", "synthetic")
     assert str(exported) in str(error.value)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "new").exists(), "nothing is imported, of no run"
+
+
+def test_runs_of_the_other_source_are_refused(exported, tmp_path):
+    with pytest.raises(RepriseError, match="is of synthetic images, this scale is for real ones; import it with --scale demo"):
+        import_runs(exported, tmp_path / "new", "real")
+    assert not (tmp_path / "new").exists()
+
+
+def test_another_device_may_predict_a_few_images_differently(exported, tmp_path):
+    """One image of 60 in the history of the run whose test set validates; its best epoch stays the best."""
+    folder = exported / RUNS[0].hash
+    history = pd.read_parquet(folder / "history.parquet")
+    edit_table("history.parquet", put("accuracy", history["accuracy"][5] + 1 / 60, 5))(folder)
+    assert import_runs(exported, tmp_path / "new", "synthetic")[RUNS[0].hash] == "imported"
 
 
 def test_a_link_is_refused(exported, tmp_path):
@@ -135,7 +151,7 @@ def test_a_link_is_refused(exported, tmp_path):
     path.rename(tmp_path / "elsewhere")
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(RepriseError, match=r"weights.safetensors: is a link"):
-        import_runs(exported, tmp_path / "new")
+        import_runs(exported, tmp_path / "new", "synthetic")
 
 
 def test_a_run_cut_short_is_refused(exported, tmp_path):
@@ -146,12 +162,12 @@ def test_a_run_cut_short_is_refused(exported, tmp_path):
     edit_table("history.parquet", lambda table: table[table["epoch"] <= 2])(folder)
     edit_meta(epochs=2, selected_epoch=2)(folder)
     with pytest.raises(RepriseError, match="ends after 2 of 3 epochs without a rule that stops it there"):
-        import_runs(exported, tmp_path / "new")
+        import_runs(exported, tmp_path / "new", "synthetic")
 
 
 def test_empty_folders_and_missing_runs(cache, tmp_path):
-    with pytest.raises(RepriseError, match="holds no runs; give the folder that export wrote"):
-        import_runs(tmp_path, tmp_path / "new")
+    with pytest.raises(RepriseError, match="holds no exported run; give the folder that export wrote"):
+        import_runs(tmp_path, tmp_path / "new", "synthetic")
     with pytest.raises(RepriseError, match=r"run 000000000000: no result in .*; train it first"):
         export_runs(cache, [RUNS[0].hash, "0" * 12], tmp_path / "out")
     assert not (tmp_path / "out").exists()

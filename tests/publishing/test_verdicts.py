@@ -78,6 +78,15 @@ def test_an_unstable_configuration_stays_out_of_the_pool_and_is_judged_by_its_ow
     assert (variance, freedom, unstable) == (pytest.approx(0.16 / 3), 2, True)
 
 
+def test_a_collapsed_configuration_stays_out_where_most_others_do_not_scatter_at_all():
+    pool = Pool.of([*[[0.5, 0.5, 0.5]] * 5, [0.499, 0.5, 0.501], [0.1, 0.5, 0.5]], default=0.005)
+    assert pool.freedom == 12
+    assert pool.variance == pytest.approx(1e-6 / 6)
+    assert pool.spread([0.1, 0.5, 0.5])[2]
+    assert not pool.spread([0.499, 0.5, 0.501])[2]
+    assert Pool.of([[0.5, 0.5]] * 3, default=0.005) == Pool(0.0, 3.0)
+
+
 def test_ordinary_scatter_is_hardly_ever_called_unstable():
     rng = np.random.default_rng(0)
     unstable = [Pool.of(rng.normal(0.5, 0.004, (12, 3)), 0.005).freedom < 24 for _ in range(400)]

@@ -67,7 +67,7 @@ def test_targets_follow_the_scale_and_what_is_skipped(tmp_path):
 
 def test_a_figure_needs_the_runs_that_it_draws(tmp_path):
     made = programme(tmp_path)
-    runs = {Path(stamp).stem for stamp in made.item_inputs("figures", "mini", "one")}
+    runs = {Path(stamp).parent.name for stamp in made.item_inputs("figures", "mini", "one")}
     assert runs == {run for name in ("base", "rates/lr=0.1") for run in made.reports["mini"].cells(name)[0].runs}
 
 

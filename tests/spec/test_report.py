@@ -120,6 +120,23 @@ def test_readings_the_first_is_judged(tmp_path):
     assert report.cells("long@as_written")[0].members[0].spec["training"]["epochs"] == 60
 
 
+def test_named_values_are_selected_by_their_names(tmp_path):
+    rates = {"path": "optimizer.lr", "values": {"1.0": 1, "007": 7, 0.5: 0.5}}
+    report = load(tmp_path, experiments={"cnn": {"grid": {"rate": rates}}})
+    for name, rate in (("1.0", 1), ("1", 1), ("007", 7), ("0.5", 0.5)):
+        assert specs(report, f"cnn/rate={name}")[0]["optimizer"]["lr"] == rate
+
+
+def test_meanings_of_axis_values_are_not_inherited(tmp_path):
+    grid = {"width": {"path": "model.width", "values": {"one": 1, "two": 2}}}
+    readings = {"a": {}, "b": {"width=one": 3, "training.epochs": 7}}
+    report = load(
+        tmp_path, experiments={"cnn": {"grid": grid, "readings": readings}, "longer": {"base": "cnn", "set": {"optimizer.lr": 1}}}
+    )
+    assert specs(report, "cnn/width=one@b")[0]["model"]["width"] == 3
+    assert specs(report, "longer@b")[0]["training"]["epochs"] == 7
+
+
 def test_a_reading_gives_an_axis_value_another_meaning(tmp_path):
     grid = {"augmentation": {"path": "augmentation", "values": {"none": [], "basic": [{"flip": 0.5}]}}}
     readings = {"as_run": {}, "as_written": {"augmentation=basic": [{"flip": 0.5}, {"rotation": 10}]}}
@@ -240,6 +257,10 @@ def test_changing_one_learning_rate_changes_that_run_alone(tmp_path):
         ({"experiments": {"a": {"set": {"optimizer.name": "adm"}}}}, "optimizer.name: 'adm' is not valid; did you mean adam?"),
         ({"experiments": {"a": {"set": {"optimizer.lr": "fast"}}}}, "optimizer.lr: 'fast' is not of type 'number'"),
         ({"slug": "other"}, "call the file other.yaml"),
+        (
+            {"experiments": {"a": {"random": {"trials": 1, "space": {"trial": {"path": "optimizer.lr", "values": [1]}}}}}},
+            "experiments.a.random.space: 'trial' does not match",
+        ),
         ({"scales": {"quick": {"experiments": {"bas": {}}}}}, "scales.quick.experiments: no experiment bas; did you mean base?"),
         (
             {"experiments": {"a": {"random": {"trials": 5, "space": {"x": {"path": "optimizer.lr", "values": [1, 2]}}}}}},
@@ -296,6 +317,9 @@ def test_yaml_errors(tmp_path):
         read_yaml(path)
     path.write_text("a: 1e-3\nb: 1.5E4\nc: 2e5")
     assert read_yaml(path) == {"a": 0.001, "b": 15000.0, "c": 200000.0}
+    path.write_text("a: 1\nlr: .nan\n")
+    with pytest.raises(RepriseError, match=r"x\.yaml, line 2: \.nan is no number"):
+        read_yaml(path)
     with pytest.raises(RepriseError, match="cannot be read"):
         read_yaml(tmp_path / "absent.yaml")
 

@@ -5,14 +5,14 @@ import re
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from reprise import models
 from reprise.errors import RepriseError
 from reprise.models.pretrained import TransferNetwork
 from reprise.progress import progress
 from reprise.spec.run import ENGINE, digest
-from reprise.training import engine, parts, reporting
+from reprise.training import engine, parts, reporting, results
 from reprise.training.engine import parents_first, train
 from reprise.training.seeds import derive
 from reprise.training.session import choose_device
@@ -210,6 +210,103 @@ def test_a_damaged_result_is_made_again(go, damage):
     assert not (folder / "final.parquet").exists()
 
 
+def truncated(path):
+    path.write_bytes(path.read_bytes()[:-50])
+
+
+def of_another_run(path):
+    save_file(load_file(path), path, {"run": "0" * 12})
+
+
+@pytest.mark.parametrize(
+    ("damage", "file", "reason"),
+    [
+        (truncated, "history.parquet", "not a table"),
+        (truncated, "weights.safetensors", "not safetensors"),
+        (of_another_run, "weights.safetensors", "is of run 000000000000"),
+        (lambda path: path.unlink(), "weights.safetensors", "not found"),
+    ],
+)
+def test_a_result_that_cannot_be_read_is_made_again(go, capsys, damage, file, reason):
+    run = tiny_run()
+    _, folder = go(run)
+    expected = history(folder)
+    damage(folder / file)
+    capsys.readouterr()
+    (outcome,), _ = go(run)
+    assert outcome.trained
+    pd.testing.assert_frame_equal(history(folder), expected)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "starts again" in line]
+    assert len(lines) == 1
+    assert re.match(rf"reprise: run {run.hash} starts again \(.*{file}: {reason}", lines[0])
+
+
+def test_a_result_that_may_not_be_read_is_not_made_again(go, monkeypatch):
+    run = tiny_run(training__epochs=1)
+    _, folder = go(run)
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(results.pq, "read_metadata", refuse)
+    with pytest.raises(PermissionError, match=r"Permission denied: .*history.parquet"):
+        go(run)
+    assert (folder / "run.json").exists()
+
+
+def redraw(folder):
+    facts = json.loads((folder / "dataset.json").read_text())
+    facts["splits"]["train"]["digest"] = "1" * 64
+    (folder / "dataset.json").write_text(json.dumps(facts))
+
+
+def test_runs_on_images_that_were_drawn_anew_are_trained_again(tmp_path, capsys):
+    run, folder = tiny_run(training__epochs=1), write_dataset(tmp_path / "data")
+    arguments = {"dataset_dirs": {"cifar10": folder}, "cache": tmp_path / "runs", "device": "cpu"}
+    (outcome,) = train([run], **arguments)
+    assert outcome.meta["data"] == {"train": "0" * 64, "test": "0" * 64}
+    redraw(folder)
+    capsys.readouterr()
+    (outcome,) = train([run], **arguments)
+    assert outcome.trained
+    assert outcome.meta["data"]["train"] == "1" * 64
+    assert f"run {run.hash} starts again (run {run.hash} was trained on other images than" in capsys.readouterr().err
+    (outcome,) = train([run], **arguments)
+    assert not outcome.trained
+
+
+def test_results_that_do_not_say_their_images_and_results_without_data_stay(tmp_path):
+    run, folder = tiny_run(training__epochs=1), write_dataset(tmp_path / "data")
+    train([run], dataset_dirs={"cifar10": folder}, cache=tmp_path / "runs", device="cpu")
+    for gone in (tmp_path / "nowhere", folder):
+        (outcome,) = train([run], dataset_dirs={"cifar10": gone}, cache=tmp_path / "runs", device="cpu")
+        assert not outcome.trained
+    path = tmp_path / "runs" / run.hash / "run.json"
+    document = json.loads(path.read_text())
+    del document["meta"]["data"]
+    path.write_text(json.dumps(document))
+    redraw(folder)
+    (outcome,) = train([run], dataset_dirs={"cifar10": folder}, cache=tmp_path / "runs", device="cpu")
+    assert not outcome.trained
+
+
+def test_pretrained_weights_that_are_missing_stop_all_before_any_run(go, tmp_path):
+    model = {"name": "torchvision", "arch": "vgg16", "weights": "imagenet"}
+    with pytest.raises(RepriseError, match=r"vgg16-397923af.pth: not found; run python -m reprise data fetch-weights vgg16"):
+        go(tiny_run(), tiny_run(model=model), weights_dir=tmp_path)
+    assert not (tmp_path / tiny_run().hash).exists()
+
+
+def test_what_torch_cannot_train_fails_alone(go, tmp_path, capsys):
+    """Batch normalisation of a last batch of one image."""
+    layers = [{"flatten": True}, {"dense": 4}, {"batch_norm": True}, {"dense": "classes"}]
+    bad, good = tiny_run(model__layers=layers, training__batch_size=149), tiny_run()
+    with pytest.raises(RepriseError, match=rf"^run {bad.hash}: .*[Ee]xpected more than 1 value per channel when training") as error:
+        go(bad, good)
+    assert "\n" not in str(error.value)
+    assert (tmp_path / good.hash / "run.json").exists()
+
+
 def test_a_diverging_run_fails_alone(go, tmp_path, capsys):
     good, bad = tiny_run(), tiny_run(optimizer={"name": "sgd", "lr": 1e30})
     with pytest.raises(RepriseError, match=rf"run {bad.hash}: the loss became (nan|inf) in epoch 1; lower optimizer.lr \(now 1e\+30\)$"):
@@ -274,6 +371,23 @@ def test_the_log_has_plain_lines(go, capsys):
     number = r"\d+\.\d+"
     values = f"train loss {number} accuracy {number} validation loss {number} accuracy {number}"
     assert re.fullmatch(rf"run {run.hash} \(1/1\) epoch 1/5 {values} {number} s", line)
+
+
+def test_the_log_sums_up_each_run_and_says_how_much_is_left(go, capsys):
+    runs = [tiny_run(seeds__init=seed) for seed in range(4)]
+    go(*runs[:2])
+    capsys.readouterr()
+    outcomes, folder = go(*runs)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "reprise: 2 of 4 runs were there already"
+    done = [line for line in lines if " done: " in line]
+    best = outcomes[3].meta["selected_epoch"]
+    accuracy = history(folder).query(f"split == 'test' and epoch == {best}")["accuracy"].iloc[0]
+    assert re.fullmatch(rf"run {runs[2].hash} \(3/4\) done: accuracy 0\.\d+ at epoch \d, 3 epochs, \d+ s; about \d+ s left", done[0])
+    assert re.fullmatch(rf"run {runs[3].hash} \(4/4\) done: accuracy {accuracy:.3f} at epoch {best}, 3 epochs, \d+ s", done[1])
+    assert len(done) == 2
+    go(*runs)
+    assert capsys.readouterr().err == "reprise: 4 of 4 runs were there already\n"
 
 
 class Terminal(io.StringIO):

@@ -103,7 +103,7 @@ def test_stopped_by_a_signal(data, uninterrupted, tmp_path, number, interval, st
 def stopped(data, tmp_path):
     """A cache with a run that stopped after three epochs."""
 
-    class Stop(Exception):
+    class Stop(BaseException):
         pass
 
     def stop(epoch, step, loss):
@@ -114,6 +114,18 @@ def stopped(data, tmp_path):
         train([RUN], dataset_dirs={"cifar10": data}, cache=tmp_path, device="cpu", checkpoint_seconds=0, on_step=stop)
     assert (tmp_path / RUN.hash / "checkpoint.pt").exists()
     return tmp_path
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError], ids=["second signal", "torch"])
+def test_whatever_ends_a_run_the_finished_epochs_are_kept(data, uninterrupted, tmp_path, error):
+    def fail(epoch, step, loss):
+        if epoch == 4:
+            raise error
+
+    with pytest.raises((KeyboardInterrupt, RepriseError)):
+        train([RUN], dataset_dirs={"cifar10": data}, cache=tmp_path, device="cpu", checkpoint_seconds=1e9, on_step=fail)
+    assert resume(data, tmp_path) == [4, 5, 6, 7, 8]
+    assert_same(tmp_path / RUN.hash, uninterrupted)
 
 
 def test_resumed_in_place(data, stopped, uninterrupted):
@@ -158,8 +170,8 @@ def code(path):
 
 @pytest.mark.parametrize(
     "damage",
-    [garbage, truncate, change(run="0" * 12), change(device="cuda"), change(state={}), other_shape, code],
-    ids=["garbage", "truncated", "another run", "another device", "empty", "another shape", "code"],
+    [garbage, truncate, change(run="0" * 12), change(device="cuda"), change(data={}), change(state={}), other_shape, code],
+    ids=["garbage", "truncated", "another run", "another device", "other images", "empty", "another shape", "code"],
 )
 def test_an_unusable_checkpoint_is_ignored_with_a_warning(data, stopped, uninterrupted, capsys, damage):
     path = stopped / RUN.hash / "checkpoint.pt"

@@ -28,6 +28,8 @@ def test_window_selects_the_last_epoch_that_is_the_best_of_four():
 @pytest.mark.parametrize(
     ("accuracies", "rule", "stops"),
     [
+        ([0.5], {"monitor": "accuracy", "patience": 4, "rule": "window"}, False),  # not yet four
+        ([0.5, 0.4, 0.3], {"monitor": "accuracy", "patience": 4, "rule": "window"}, False),
         ([0.5, 0.4, 0.3, 0.2], {"monitor": "accuracy", "patience": 4, "rule": "window"}, True),
         ([0.4, 0.5, 0.3, 0.2], {"monitor": "accuracy", "patience": 4, "rule": "window"}, False),
         ([0.6, 0.5, 0.3, 0.2, 0.4], {"monitor": "accuracy", "patience": 4, "rule": "window"}, True),  # of these four, not of all

@@ -137,7 +137,9 @@ def test_results_made_elsewhere_join(project: Project, tmp_path: Path):
     [
         (["--config", "reports=[minni]"], "no report minni in .*workflow/reports; did you mean mini?"),
         (["--config", "skip=[mini/tund]"], "skip .configuration.: no experiment tund; did you mean tuned?"),
-        (["--config", "scale=demmo"], "demmo"),
+        (["--config", "scale=demmo"], "config.yaml or --config: scale: 'demmo' is not valid; did you mean demo?"),
+        (["--config", "thread=1"], "config.yaml or --config: thread: unknown key; did you mean threads?"),
+        (["--config", "device=gpu"], "config.yaml or --config: device: 'gpu' does not match"),
     ],
 )
 def test_configuration_errors(project: Project, change: list[str], message: str):

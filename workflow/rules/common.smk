@@ -1,11 +1,12 @@
 from pathlib import Path
 
 from reprise.errors import RepriseError
-from reprise.spec.programme import Programme, use_this_python
+from reprise.spec.programme import Programme, complete, job_environment
 
 basedir = Path(workflow.basedir)
-use_this_python(basedir / "src")
 try:
+    complete(config, basedir / "workflow" / "schemas" / "config.schema.yaml")
+    job_environment(config, basedir / "src")
     programme = Programme(config, basedir / "workflow" / "reports")
 except RepriseError as error:
     raise WorkflowError(str(error)) from None
@@ -16,6 +17,6 @@ data = str(programme.layout.data_dir)
 
 wildcard_constraints:
     slug="|".join(programme.reports),
-    item="[A-Za-z0-9_.+-]+",
+    item="|".join(programme.item_ids),
     dataset="[a-z0-9]+",
     arch="[a-z0-9_]+",

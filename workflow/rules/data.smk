@@ -18,7 +18,7 @@ rule synthesize:
         options=programme.options,
         images=f"--train {config['synthetic']['train']} --test {config['synthetic']['test']}",
     shell:
-        "python -m reprise data synthesize {wildcards.dataset} {params.images} {params.options} 2>&1 | tee -i {log}"
+        "python -m reprise data synthesize {wildcards.dataset} {params.images} {params.options} 2>&1 | tee -i {log:q}"
 
 
 rule fetch:
@@ -36,9 +36,8 @@ rule fetch:
         "../../envs/environment.yaml"
     params:
         options=programme.options,
-        mirrors=programme.mirrors,
     shell:
-        "python -m reprise data fetch {wildcards.dataset} {params.mirrors} {params.options} 2>&1 | tee -i {log}"
+        "python -m reprise data fetch {wildcards.dataset} {params.options} 2>&1 | tee -i {log:q}"
 
 
 rule fetch_weights:
@@ -54,9 +53,8 @@ rule fetch_weights:
         "../../envs/environment.yaml"
     params:
         options=programme.options,
-        mirrors=programme.mirrors,
     shell:
-        "python -m reprise data fetch-weights {wildcards.arch} {params.mirrors} {params.options} 2>&1 | tee -i {log}"
+        "python -m reprise data fetch-weights {wildcards.arch} {params.options} 2>&1 | tee -i {log:q}"
 
 
 rule decode:
@@ -77,7 +75,7 @@ rule decode:
     params:
         options=programme.options,
     shell:
-        "python -m reprise data decode {wildcards.dataset} {params.options} 2>&1 | tee -i {log}"
+        "python -m reprise data decode {wildcards.dataset} {params.options} 2>&1 | tee -i {log:q}"
 
 
 rule statistics:
@@ -98,4 +96,4 @@ rule statistics:
     params:
         options=programme.options,
     shell:
-        "python -m reprise data statistics {wildcards.dataset} {params.options} 2>&1 | tee -i {log}"
+        "python -m reprise data statistics {wildcards.dataset} {params.options} 2>&1 | tee -i {log:q}"

@@ -20,7 +20,7 @@ rule layers:
             wildcards.slug, wildcards.item
         ),
     shell:
-        "python -m reprise layers {wildcards.slug} {wildcards.item} {params.options} 2>&1 | tee -i {log}"
+        "python -m reprise layers {wildcards.slug} {wildcards.item} {params.options} 2>&1 | tee -i {log:q}"
 
 
 rule samples:
@@ -44,7 +44,7 @@ rule samples:
             "figures", wildcards.slug, wildcards.item
         ),
     shell:
-        "python -m reprise samples {wildcards.slug} {wildcards.item} {params.options} 2>&1 | tee -i {log}"
+        "python -m reprise samples {wildcards.slug} {wildcards.item} {params.options} 2>&1 | tee -i {log:q}"
 
 
 rule figure:
@@ -81,7 +81,7 @@ rule figure:
         ),
         code=programme.publishing_code,
     shell:
-        "python -m reprise figure {wildcards.slug} {wildcards.item} {params.options} 2>&1 | tee -i {log}"
+        "python -m reprise figure {wildcards.slug} {wildcards.item} {params.options} 2>&1 | tee -i {log:q}"
 
 
 rule table:
@@ -118,7 +118,7 @@ rule table:
         ),
         code=programme.publishing_code,
     shell:
-        "python -m reprise table {wildcards.slug} {wildcards.item} {params.options} 2>&1 | tee -i {log}"
+        "python -m reprise table {wildcards.slug} {wildcards.item} {params.options} 2>&1 | tee -i {log:q}"
 
 
 rule statements:
@@ -148,4 +148,4 @@ rule statements:
         content=lambda wildcards: programme.statement_params(wildcards.slug),
         code=programme.publishing_code,
     shell:
-        "python -m reprise statements {wildcards.slug} {params.options} {params.skip} 2>&1 | tee -i {log}"
+        "python -m reprise statements {wildcards.slug} {params.options} {params.skip} 2>&1 | tee -i {log:q}"

@@ -1,5 +1,6 @@
 # Runs are trained and evaluated in shards: one job, one process, one device, many runs. What a job has finished lies in
-# {root}/runs under each run's hash and survives a failed job; the outputs here are stamps that say a run is there.
+# {root}/runs under each run's hash and survives a failed job; the outputs here are stamps in those folders, and say
+# that a run is there.
 
 for shard in programme.shards.values():
 
@@ -9,7 +10,7 @@ for shard in programme.shards.values():
         input:
             programme.shard_inputs(shard.name),
         output:
-            [f"{root}/trained/{run}.json" for run in shard.runs],
+            [str(programme.layout.trained(run)) for run in shard.runs],
         log:
             f"{root}/logs/train_{shard.name}.log",
         benchmark:
@@ -18,24 +19,22 @@ for shard in programme.shards.values():
             "../../envs/environment.yaml"
         threads: config["threads"]
         resources:
-            gpu=1,
+            gpu=programme.gpu,
             mem_mb=8000,
             runtime="12h",
         params:
             options=programme.options,
-            runs=" ".join(shard.runs),
             slug=shard.slug,
-            device=config["device"],
         shell:
-            "python -m reprise train {params.slug} --runs {params.runs} --device {params.device} --threads {threads} {params.options} 2>&1 | tee -i {log}"
+            "python -m reprise train {params.slug} --runs {output} --threads {threads} {params.options} 2>&1 | tee -i {log:q}"
 
     rule:
         name:
             f"evaluate_{shard.name}"
         input:
-            [f"{root}/trained/{run}.json" for run in shard.runs],
+            [str(programme.layout.trained(run)) for run in shard.runs],
         output:
-            [f"{root}/evaluated/{run}.json" for run in shard.runs],
+            [str(programme.layout.evaluated(run)) for run in shard.runs],
         log:
             f"{root}/logs/evaluate_{shard.name}.log",
         benchmark:
@@ -44,13 +43,11 @@ for shard in programme.shards.values():
             "../../envs/environment.yaml"
         threads: config["threads"]
         resources:
-            gpu=1,
+            gpu=programme.gpu,
             mem_mb=8000,
             runtime="1h",
         params:
             options=programme.options,
-            runs=" ".join(shard.runs),
             slug=shard.slug,
-            device=config["device"],
         shell:
-            "python -m reprise evaluate {params.slug} --runs {params.runs} --device {params.device} --threads {threads} {params.options} 2>&1 | tee -i {log}"
+            "python -m reprise evaluate {params.slug} --runs {output} --threads {threads} {params.options} 2>&1 | tee -i {log:q}"

@@ -82,7 +82,9 @@ def add_archive(path: Path, data_dir: Path) -> Path:
         try:
             verify(facts, path)
         except RepriseError as error:
-            reasons.append(error)
+            difference = _difference(facts, path)
+            why = f"not the official {facts.file_name}: {difference}" if difference else _reason(error, path)
+            reasons.append(f"{path}: {why}")
             continue
         destination = data_dir / ("archives" if isinstance(facts, DatasetFacts) else "weights") / facts.file_name
         if not (destination.exists() and destination.samefile(path)):
@@ -90,8 +92,27 @@ def add_archive(path: Path, data_dir: Path) -> Path:
                 shutil.copyfile(path, partial)
         return destination
     if len(reasons) == 1:
-        raise reasons[0]
-    raise RepriseError(f"{path}: none of {', '.join(facts.file_name for facts in known)}; check the file")
+        raise RepriseError(f"{reasons[0]}; get the official file{f' from {candidates[0].urls[0]}' if candidates[0].urls else ''}")
+    raise RepriseError(f"{path}: none of {', '.join(facts.file_name for facts in known)}; get an official file")
+
+
+def _difference(facts: Facts, archive: Path) -> str | None:
+    """In which images a sound archive differs from the official one; None where it is no such archive."""
+    if isinstance(facts, WeightsFacts):
+        return None
+    try:
+        splits = read_archive(facts, archive)
+    except RepriseError:
+        return None
+    names = {"train": "training"}
+    found = []
+    for name, raw in splits.items():
+        expected, images = facts.splits[name], f"{names.get(name, name)} images"
+        if len(raw.images) != expected.images:
+            found.append(f"{len(raw.images):,} of {expected.images:,} {images}")
+        elif raw.digest() != expected.digest:
+            found.append(f"the content of its {len(raw.images):,} {images} differs")
+    return ", ".join(found)
 
 
 # Verification -------------------------------------------------------------------------------------------------------------------
@@ -135,7 +156,7 @@ def _hash(file: Path, algorithm: str) -> str:
 
 def _reason(error: Exception, file: Path) -> str:
     """The gist of an error about `file`, to stand inside another."""
-    return str(error).removeprefix(f"{file}: ").removesuffix(f"; {GET_AGAIN}")
+    return str(error).removeprefix(f"{file}: ").partition(f"; {GET_AGAIN}")[0]
 
 
 # Sources ------------------------------------------------------------------------------------------------------------------------

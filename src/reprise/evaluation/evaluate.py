@@ -14,7 +14,7 @@ from reprise.progress import progress
 from reprise.spec.run import Run
 from reprise.training.inference import predict
 from reprise.training.parts import Datasets, RunData
-from reprise.training.results import FINAL, HISTORY, PREDICTIONS, WEIGHTS, finished, read_table, read_weights, write_table
+from reprise.training.results import FINAL, HISTORY, PREDICTIONS, RUN, WEIGHTS, evaluated, read_run, read_table, read_weights, write_table
 from reprise.training.session import choose_device, reproducible
 
 
@@ -26,7 +26,7 @@ def evaluate(
     device: str = "auto",
     threads: int | None = None,
 ) -> None:
-    """Write `predictions.parquet` and `final.parquet` of each trained run that lacks them.
+    """Write `predictions.parquet` and `final.parquet` of each trained run that lacks them, or whose files cannot be read.
 
     `predictions` (run, image, label, predicted): `image` is the place in the stored test set, labels count the run's own classes.
     `final` (run, metric, value): accuracy, precision_macro, recall_macro, f1_macro, loss and test_images on the test set; selected_epoch,
@@ -35,19 +35,22 @@ def evaluate(
     """
     chosen = choose_device(device)
     datasets = Datasets(dataset_dirs, chosen)
-    pending = [run for run in runs if not all((Path(cache) / run.hash / name).is_file() for name in (PREDICTIONS, FINAL))]
+    pending = [run for run in runs if not evaluated(Path(cache) / run.hash)]
+    if not pending:
+        return
     datasets.check(pending)
-    meta = {run.hash: _meta(run, Path(cache)) for run in pending}
+    meta = {run.hash: _meta(run, Path(cache), datasets) for run in pending}
     with reproducible(chosen, threads):
         for run in progress(pending, description="evaluating", unit="run"):
             _evaluate_run(run, meta[run.hash], datasets.of(run), Path(cache) / run.hash, weights_dir, chosen)
 
 
-def _meta(run: Run, cache: Path) -> Mapping[str, Any]:
-    document = finished(cache / run.hash)
-    if document is None:
+def _meta(run: Run, cache: Path, datasets: Datasets) -> Mapping[str, Any]:
+    if not (cache / run.hash / RUN).exists():
         raise RepriseError(f"run {run.hash}: no result in {cache}; train it first")
-    return document["meta"]
+    meta = read_run(cache / run.hash)["meta"]
+    datasets.check_trained_on(run, meta)
+    return meta
 
 
 def _evaluate_run(run: Run, meta: Mapping[str, Any], data: RunData, folder: Path, weights_dir: Path | None, device: torch.device) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, file_error
 from reprise.files import read_json
 from reprise.publishing.measures import COLUMNS, Tables
 
@@ -39,5 +39,8 @@ def _read(folder: Path, runs: Iterable[str], name: str) -> pd.DataFrame:
         try:
             frames.append(pd.read_parquet(path, columns=list(COLUMNS[name])))
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise RepriseError(f"{path}: damaged ({error}); delete the folder {path.parent} and train the run again") from None
+            if isinstance(error, OSError) and error.errno:  # the system refuses; the file may well be good
+                raise RepriseError(file_error(error, path)) from None
+            reason = " ".join(str(error).split())
+            raise RepriseError(f"{path}: damaged ({reason}); delete the folder {path.parent} and train the run again") from None
     return pd.concat(frames[1:], ignore_index=True) if len(frames) > 1 else frames[0]

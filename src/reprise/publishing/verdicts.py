@@ -46,7 +46,8 @@ class Pool:
         variances, freedoms = (np.array(column) for column in zip(*parts, strict=True))
         limit = math.inf
         if len(parts) > 2:
-            typical = float(np.median(variances * freedoms / stats.chi2.ppf(0.5, freedoms)))
+            likely = variances * freedoms / stats.chi2.ppf(0.5, freedoms)
+            typical = float(np.median(likely) or np.quantile(likely[likely > 0], 0.5, method="lower")) if likely.any() else 0.0
             smallest = freedoms.min()
             if typical > 0:
                 limit = typical * float(stats.f.ppf(UNSTABLE, smallest, freedoms.sum() - smallest))

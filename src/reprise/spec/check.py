@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cache
@@ -33,6 +34,14 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Hashable, 
     return loader.construct_mapping(node, deep=True)
 
 
+def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
+    value = float(yaml.SafeLoader.construct_yaml_float(loader, node))
+    if not math.isfinite(value):
+        raise yaml.constructor.ConstructorError(None, None, f"{node.value} is no number to compute with", node.start_mark)
+    return value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _number)
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z"), list("-+.0123456789"))
 
@@ -85,7 +94,8 @@ def describe(error: jsonschema.ValidationError) -> str:
     if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
         valid = _properties(error.schema)
         key = next(key for key in error.instance if key not in valid)
-        return f"{key_path([*path, key])}: unknown key{nearest(key, valid)}"
+        owner = f" for {error.schema['title']}" if "title" in error.schema else ""
+        return f"{key_path([*path, key])}: unknown key{owner}{nearest(key, valid)}"
     where = key_path(path) or "top level"
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in error.instance)

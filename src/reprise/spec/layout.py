@@ -48,12 +48,12 @@ class Layout:
         return self.root / "runs"
 
     def trained(self, run: str) -> Path:
-        """The stamp that a run is trained: a copy of its run.json."""
-        return self.root / "trained" / f"{run}.json"
+        """The stamp that a run is trained: a copy of its run.json. It lies in the run's folder and goes with it."""
+        return self.runs / run / "trained.json"
 
     def evaluated(self, run: str) -> Path:
         """The stamp that a run is evaluated: its final metrics."""
-        return self.root / "evaluated" / f"{run}.json"
+        return self.runs / run / "evaluated.json"
 
     def intermediate(self, slug: str, item: str, suffix: str) -> Path:
         """What a figure or table needs from a room with torch: layer tables, sample images."""

@@ -1,6 +1,7 @@
 """The whole programme of work: what the workflow makes, from what, in which jobs. Plain data for the rules, no Snakemake here."""
 
 import hashlib
+import itertools
 import os
 import re
 import shlex
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reprise.errors import RepriseError
-from reprise.spec.check import nearest
+from reprise.spec.check import nearest, read_yaml, validate
 from reprise.spec.layout import Layout
 from reprise.spec.report import Report
 from reprise.spec.run import Run, canonical
@@ -50,9 +51,9 @@ class Programme:
         self.layout = Layout(Path(config["results"]), config["scale"], Path(config["data"]) if config.get("data") else None)
         folder = Path(reports_dir)
         present = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-        wanted = config.get("reports") or list(present)
+        wanted = as_list(config.get("reports")) or list(present)
         skip: dict[str, list[str]] = {}
-        for entry in config.get("skip") or []:
+        for entry in as_list(config.get("skip")):
             slug, slash, experiment = entry.partition("/")
             if slug not in present or not slash:
                 raise RepriseError(f"skip: {entry!r} is not report/experiment{nearest(slug, present)}")
@@ -64,9 +65,8 @@ class Programme:
             ]
         )
         """Arguments that every verb of the command line is given."""
-        mirrors = config.get("mirror") or []
-        mirrors = [mirrors] if isinstance(mirrors, str) else mirrors
-        self.mirrors = shlex.join(["--mirror", *mirrors]) if mirrors else ""
+        self.gpu = 0 if config.get("device") == "cpu" else 1
+        """GPUs that a training job asks for."""
         self._skip = skip
         self.reports: dict[str, Report] = {}
         for slug in wanted:
@@ -93,9 +93,9 @@ class Programme:
                     groups.setdefault(() if whole_reports and not run.parent else key, {})[identifier] = run
             for key, runs in groups.items():
                 name = "_".join(re.sub(r"\W", "_", part) for part in (slug, *key[:1]))
-                number = sum(other == name or other.startswith(f"{name}__") for other in shards)
-                name = f"{name}__{number + 1}" if number else name
-                shards[name] = Shard(name, slug, runs)
+                numbered = (name if number == 1 else f"{name}__{number}" for number in itertools.count(1))
+                free = next(candidate for candidate in numbered if candidate not in shards)
+                shards[free] = Shard(free, slug, runs)
         return shards
 
     @staticmethod
@@ -109,6 +109,12 @@ class Programme:
         return demand
 
     # ---- targets ----
+
+    @property
+    def item_ids(self) -> list[str]:
+        """Every figure and table, as patterns: a file that no report has is then a file that no rule makes."""
+        ids = {item["id"] for report in self.reports.values() for item in [*report.figures, *report.tables]}
+        return sorted(map(re.escape, ids)) or ["(?!)"]
 
     def items(self, section: str, slug: str) -> list[dict[str, Any]]:
         """Figures or tables that can be made: those that need no skipped experiment."""
@@ -212,8 +218,27 @@ class Programme:
         return digest.hexdigest()[:12]
 
 
-def use_this_python(source: Path) -> None:
-    """Let jobs run this Python and the code in `source`, also where no environment is active; `--sdm conda` puts its own Python first."""
+def complete(config: dict[str, Any], schema_file: Path) -> None:
+    """Check the workflow's configuration against its schema and fill in the defaults."""
+    rules = read_yaml(schema_file)
+    validate(config, rules, "config.yaml or --config")
+    for key, rule in rules["properties"].items():
+        config.setdefault(key, rule["default"])
+
+
+def as_list(value: str | Sequence[str] | None) -> list[str]:
+    """A setting that may be one name or several."""
+    return [value] if isinstance(value, str) and value else list(value or [])
+
+
+def job_environment(config: Mapping[str, Any], source: Path) -> None:
+    """Set the environment of the jobs.
+
+    They run this Python and the code in `source`, also where no environment is active (`--sdm conda` puts its own Python first). Device and
+    mirrors go with them as variables, because they do not change results: as parameters of the rules they would make everything again.
+    """
+    os.environ["REPRISE_DEVICE"] = config.get("device", "auto")
+    os.environ["REPRISE_MIRROR"] = shlex.join(as_list(config.get("mirror")))
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     os.environ["PYTHONPATH"] = str(source)
 

@@ -19,6 +19,11 @@ from reprise.spec.run import ENGINE, Run, canonical, prune
 
 SCALES = ("full", "quick", "demo")
 FRAGMENTS = {"figures": "figures.schema.json", "tables": "tables.schema.json", "statements": "statements.schema.json"}
+RULES = (
+    *("all", "all_figures", "all_tables", "all_statements", "synthesize", "fetch", "fetch_weights", "decode", "statistics"),
+    *("layers", "samples", "figure", "table", "statements"),
+)
+"""Names that a report cannot have, because a report's slug is a target of its own."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ class Report:
         self.slug: str = document["slug"]
         if self.slug != self.path.stem:
             self._fail("slug", f"{self.slug} is not the file's name; call the file {self.slug}.yaml or change the slug")
+        if self.slug in RULES:
+            self._fail("slug", f"{self.slug} is a rule of the workflow; choose another name")
         self._check_publications()
         self._shrink = document.get("scales", {}).get(scale, {})
         for name in self._shrink.get("experiments", {}):
@@ -85,8 +92,7 @@ class Report:
         self._network_runs: dict[str, Run] = {}
         for name in document["experiments"]:
             self._expand(name, ())
-        for item, selector, where in self._references():
-            del item
+        for selector, where in self._references():
             try:
                 self.cells(selector)
             except RepriseError as error:
@@ -136,11 +142,10 @@ class Report:
                 axis, equals, value = condition.partition("=")
                 if axis not in axes or not equals:
                     raise RepriseError(f"selector {selector!r}: {name} has no axis {axis}{nearest(axis, axes)}")
-                wanted = _normal(value)
                 values = dict.fromkeys(text(cell.settings[axis]) for cell in found if axis in cell.settings)
-                found = [cell for cell in found if axis in cell.settings and text(cell.settings[axis]) == wanted]
+                found = [cell for cell in found if axis in cell.settings and _normal(text(cell.settings[axis])) == _normal(value)]
                 if not found:
-                    raise RepriseError(f"selector {selector!r}: {axis} is never {value}{nearest(wanted, values)}")
+                    raise RepriseError(f"selector {selector!r}: {axis} is never {value}{nearest(_normal(value), values)}")
         if not found:
             raise RepriseError(f"selector {selector!r} names nothing in {name}; leave out the part after the slash")
         return found
@@ -216,11 +221,11 @@ class Report:
                     self._fail(f"{section}[{index}].id", f"{item['id']} stands twice; ids are file names, make them differ")
                 seen.add(item["id"])
 
-    def _references(self) -> Iterator[tuple[Mapping[str, Any], str, str]]:
+    def _references(self) -> Iterator[tuple[str, str]]:
         for section in FRAGMENTS:
             for index, item in enumerate(self.document.get(section, [])):
                 for selector in selectors(item):
-                    yield item, selector, f"{section}[{index}] ({item['id']})"
+                    yield selector, f"{section}[{index}] ({item['id']})"
 
     # ---- expansion ----
 
@@ -246,6 +251,8 @@ class Report:
         for link in chain:
             self._apply(settings, link.get("set", {}), f"{where}.set")
         readings = next((link["readings"] for link in reversed(chain) if "readings" in link), {None: {}})
+        if "readings" not in experiment:  # axes are not inherited, so neither are other meanings of their values
+            readings = {name: {path: value for path, value in meaning.items() if "=" not in path} for name, meaning in readings.items()}
         own = self._shrink.get("experiments", {}).get(name, {})
         rule = {**self._shrink, **own}
         seeds = next((link["seeds"] for link in reversed(chain) if "seeds" in link), self.document["defaults"]["seeds"])
@@ -299,7 +306,9 @@ class Report:
 
         def options(axes: Mapping[str, Any], axis: str) -> dict[str, Any]:
             values = axes[axis]["values"]
-            return values if isinstance(values, Mapping) else {text(value): value for value in values}
+            return (
+                {text(name): values[name] for name in values} if isinstance(values, Mapping) else {text(value): value for value in values}
+            )
 
         def cell(axes: Mapping[str, Any], choice: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
             plain = {axis: key if isinstance(axes[axis]["values"], Mapping) else options(axes, axis)[key] for axis, key in choice.items()}

@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,11 +55,11 @@ class State:
 
 
 class Checkpoint:
-    """`checkpoint.pt` of one run on one kind of device."""
+    """`checkpoint.pt` of one run on one kind of device and on the data set with these digests (by split)."""
 
-    def __init__(self, path: Path, run: Run, device: torch.device, seconds: float) -> None:
+    def __init__(self, path: Path, run: Run, digests: Mapping[str, str], device: torch.device, seconds: float) -> None:
         self._path, self._device, self._seconds = path, device, seconds
-        self._identity = {"run": run.hash, "device": device.type}
+        self._identity = {"run": run.hash, "device": device.type, "data": dict(digests)}
         self._spec = run.spec
         self._latest: dict[str, Any] | None = None
         self._written_at = time.monotonic()
@@ -71,6 +71,7 @@ class Checkpoint:
             return state
         try:
             found = torch.load(self._path, map_location=self._device, weights_only=True)
+            found.setdefault("data", self._identity["data"])  # checkpoints of older versions do not say
             identity = {key: found[key] for key in self._identity}
             if identity == self._identity:
                 state.restore(found["state"])

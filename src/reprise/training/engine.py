@@ -5,6 +5,7 @@ makes one step of the optimiser. The order of the images, the augmentation and t
 epoch's number alone, so a run resumed after any epoch gives the same numbers, bit for bit, as one that was never stopped.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,16 +21,17 @@ from torch import Generator, Tensor, nn
 
 from reprise import __version__, models
 from reprise.data.augment import build_augmentation
-from reprise.errors import RepriseError
+from reprise.data.catalog import weights_facts
+from reprise.errors import RepriseError, file_error
 from reprise.spec.run import ENGINE, Run
 from reprise.training.checkpoint import Checkpoint, State
 from reprise.training.inference import compute_features, evaluate
 from reprise.training.optim import build_optimizer, build_schedule, step_schedule
 from reprise.training.parts import Datasets, Part, RunData
 from reprise.training.reporting import Reporter
-from reprise.training.results import WEIGHTS, finished, publish, read_weights
+from reprise.training.results import RUN, WEIGHTS, publish, read_run, read_weights
 from reprise.training.seeds import derive
-from reprise.training.selection import Row, selected_epoch, stops_early
+from reprise.training.selection import Row, monitored, selected_epoch, stops_early
 from reprise.training.session import Interrupt, Interrupted, choose_device, device_name, interruptible, only_process, reproducible
 
 CHECKPOINT_SECONDS = 30.0
@@ -80,10 +82,12 @@ def train(
     chosen = choose_device(device)
     datasets = Datasets(dataset_dirs, chosen)
     ordered = parents_first(runs)
-    datasets.check(ordered)
+    pending = [run for run in ordered if _unfinished(run, datasets, Path(cache))]
+    datasets.check(pending)
+    _check_pretrained(pending, weights_dir)
     outcomes: list[Outcome] = []
     failures: dict[str, str] = {}
-    with reproducible(chosen, threads), interruptible() as interrupt, Reporter(ordered) as reporter:
+    with reproducible(chosen, threads), interruptible() as interrupt, Reporter(ordered, pending) as reporter:
         session = Session(Path(cache), weights_dir, chosen, checkpoint_seconds, interrupt, reporter, on_step)
         for run in ordered:
             interrupt.check()
@@ -96,6 +100,12 @@ def train(
                 failures[run.hash] = "the device's memory is too small; lower training.batch_size or use another device"
             except RepriseError as error:
                 failures[run.hash] = str(error)
+            except Interrupted:
+                raise
+            except OSError as error:
+                failures[run.hash] = file_error(error)
+            except Exception as error:  # whatever torch makes of a run that it cannot train
+                failures[run.hash] = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no reason given'])[0]}"
             if run.hash in failures:
                 reporter.say(f"run {run.hash}: {failures[run.hash]}")
             reporter.done()
@@ -137,16 +147,37 @@ class Session:
 def _train_unless_finished(run: Run, datasets: Datasets, session: Session) -> Outcome:
     folder = session.cache / run.hash
     with only_process(folder, session.interrupt, session.reporter.say):
-        document = finished(folder)
-        if document is not None:
-            return Outcome(run, trained=False, meta=document["meta"])
+        reason = _unfinished(run, datasets, session.cache)
+        if reason is None:
+            return Outcome(run, trained=False, meta=read_run(folder)["meta"])
+        if (folder / RUN).exists():
+            session.reporter.say(f"run {run.hash} starts again ({reason})")
         return Outcome(run, trained=True, meta=_train_run(run, datasets.of(run), folder, session))
+
+
+def _unfinished(run: Run, datasets: Datasets, cache: Path) -> str | None:
+    """Why the run must be trained; None where its result is there, whole, and of the images at hand."""
+    try:
+        datasets.check_trained_on(run, read_run(cache / run.hash)["meta"])
+    except RepriseError as error:
+        return str(error)
+    return None
+
+
+def _check_pretrained(runs: Sequence[Run], weights_dir: Path | None) -> None:
+    """Raise a `RepriseError` for pretrained weights that are missing, before any work is done."""
+    for run in runs:
+        if run.spec["model"].get("weights") == "imagenet":
+            arch = run.spec["model"]["arch"]
+            path = Path(weights_dir or "") / weights_facts(arch).file_name
+            if not path.is_file():
+                raise RepriseError(f"{path}: not found; run python -m reprise data fetch-weights {arch} (or set mirror)")
 
 
 def _train_run(run: Run, data: RunData, folder: Path, session: Session) -> dict[str, Any]:
     """Train one run from its checkpoint, if there is one, to its end; write its results and return their `meta`."""
     training = run.spec["training"]
-    checkpoint = Checkpoint(folder / "checkpoint.pt", run, session.device, session.checkpoint_seconds)
+    checkpoint = Checkpoint(folder / "checkpoint.pt", run, data.digests, session.device, session.checkpoint_seconds)
     state = checkpoint.load_into(lambda: _fresh_state(run, data, session), session.reporter.say)
     session.reporter.resumed(state.epoch)
     feed = _feed(run, data, state.model)
@@ -156,12 +187,15 @@ def _train_run(run: Run, data: RunData, folder: Path, session: Session) -> dict[
             rows = _train_epoch(run, data, state, feed, session)
             checkpoint.epoch_ended(state)
             session.reporter.epoch(rows, state.seconds - before)
-    except Interrupted:
-        checkpoint.write()
+        meta = _meta(run, data, state, session.device)
+        publish(folder, run, state.history, state.selected, meta)
+    except BaseException:
+        with contextlib.suppress(RepriseError):  # what stopped the run says more
+            checkpoint.write()
         raise
-    meta = _meta(run, data, state, session.device)
-    publish(folder, run, state.history, state.selected, meta)
     checkpoint.remove()
+    accuracy = monitored(state.history, "accuracy")[meta["selected_epoch"] - 1]
+    session.reporter.trained(accuracy, meta["selected_epoch"], meta["epochs"], meta["seconds"])
     return meta
 
 
@@ -180,8 +214,9 @@ def _fresh_state(run: Run, data: RunData, session: Session) -> State:
 def _load_initial_weights(model: nn.Module, run: Run, cache: Path) -> None:
     """The parent run's selected weights, except those whose names start with a prefix in `drop`."""
     folder, dropped = cache / run.parent, tuple(run.spec["initial_weights"].get("drop", ()))
-    if finished(folder) is None:
+    if not (folder / RUN).exists():
         raise RepriseError(f"initial weights: run {run.parent} has no result in {cache}; train it first")
+    read_run(folder)
     theirs = {name: value for name, value in read_weights(folder / WEIGHTS).items() if not name.startswith(dropped)}
     ours = {name: value for name, value in model.state_dict().items() if not name.startswith(dropped)}
     for name in [*ours, *theirs]:
@@ -306,6 +341,7 @@ def _meta(run: Run, data: RunData, state: State, device: torch.device) -> dict[s
         "validation_images": len(data.validation),
         "learning_rates": state.learning_rates,
         "source": data.source,
+        "data": dict(data.digests),
     }
 
 

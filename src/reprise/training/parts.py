@@ -61,6 +61,8 @@ class RunData:
     image_shape: tuple[int, int, int]
     classes: tuple[str, ...]
     source: str
+    digests: Mapping[str, str]
+    """Content digest of each split of the whole data set."""
 
     @property
     def evaluation_batch(self) -> int:
@@ -80,6 +82,10 @@ class _Resident:
     classes: tuple[str, ...]
 
 
+def _digests(dataset: Dataset) -> dict[str, str]:
+    return {name: split.digest for name, split in dataset.splits.items()}
+
+
 class Datasets:
     """Data sets by run; each selection of images and labels is loaded once and stays on the device."""
 
@@ -94,6 +100,12 @@ class Datasets:
         """Raise the `RepriseError` of `of` for data that is missing or of another source, before any work is done."""
         for run in runs:
             self._open(run.spec["dataset"])
+
+    def check_trained_on(self, run: Run, meta: Mapping[str, Any]) -> None:
+        """Raise a `RepriseError` where the run's data set is there with other images than those that its `meta` says it was trained on."""
+        folder = self._dirs.get(run.spec["dataset"]["name"])
+        if "data" in meta and folder and (folder / "dataset.json").exists() and meta["data"] != _digests(self._open(run.spec["dataset"])):
+            raise RepriseError(f"run {run.hash} was trained on other images than those in {folder}; train it again")
 
     def of(self, run: Run) -> RunData:
         """The data of `run`.
@@ -115,6 +127,7 @@ class Datasets:
             image_shape=preprocess.shape(*resident.train.inputs.shape[2:]),
             classes=resident.classes,
             source=resident.dataset.source,
+            digests=_digests(resident.dataset),
         )
 
     def _resident(self, wanted: Mapping[str, Any]) -> _Resident:

@@ -16,18 +16,25 @@ LINE_EVERY_S = 5.0
 
 
 class Reporter:
-    """Used in a `with`; one `start` … `done` per run, one `epoch` per finished epoch."""
+    """Used in a `with`; one `start` … `done` per run, one `epoch` per finished epoch, `trained` when a run's results are there.
 
-    def __init__(self, runs: Sequence[Run]) -> None:
+    Of `runs` only those in `pending` are thought to need training.
+    """
+
+    def __init__(self, runs: Sequence[Run], pending: Sequence[Run]) -> None:
         self._count = len(runs)
+        self._pending = set(pending)
         self._number = 0
         self._epochs = self._left = 0
         self._name = ""
         self._last_line = -LINE_EVERY_S
-        total = sum(run.spec["training"]["epochs"] for run in runs)
-        self._bar = progress(description="training", total=total, unit="epoch") if sys.stderr.isatty() else None
+        self._total_left = sum(run.spec["training"]["epochs"] for run in pending)
+        self._trained, self._seconds = 0, 0.0
+        self._bar = progress(description="training", total=self._total_left, unit="epoch") if sys.stderr.isatty() else None
 
     def __enter__(self) -> "Reporter":
+        if there := self._count - len(self._pending):
+            self.say(f"{there} of {self._count} runs were there already")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -41,7 +48,8 @@ class Reporter:
 
     def start(self, run: Run) -> None:
         self._number += 1
-        self._epochs = self._left = run.spec["training"]["epochs"]
+        self._epochs = run.spec["training"]["epochs"]
+        self._left = self._epochs if run in self._pending else 0
         self._name = f"run {run.hash} ({self._number}/{self._count})"
 
     def resumed(self, epoch: int) -> None:
@@ -51,6 +59,9 @@ class Reporter:
     def epoch(self, rows: Sequence[Row], seconds: float) -> None:
         """The rows of the history that a finished epoch has brought."""
         self._left -= 1
+        self._total_left -= 1
+        self._trained += 1
+        self._seconds += seconds
         losses = " ".join(f"{row['split']} loss {row['loss']:.4f} accuracy {row['accuracy']:.4f}" for row in rows)
         line = f"{self._name} epoch {rows[0]['epoch']}/{self._epochs} {losses} {seconds:.1f} s"
         if self._bar is not None:
@@ -61,12 +72,27 @@ class Reporter:
             self._last_line = time.monotonic()
             print(line, file=sys.stderr, flush=True)
 
+    def trained(self, accuracy: float, selected: int, epochs: int, seconds: float) -> None:
+        """The run has ended well: accuracy on the validating part at the selected epoch, number of epochs, time that they took."""
+        self._shrink(self._left)
+        if self._bar is None:
+            line = f"{self._name} done: accuracy {accuracy:.3f} at epoch {selected}, {epochs} epochs, {seconds:.0f} s"
+            left = self._total_left * self._seconds / max(self._trained, 1)
+            print(f"{line}; about {_duration(left)} left" if self._total_left else line, file=sys.stderr, flush=True)
+
     def done(self) -> None:
-        """The run is over, perhaps before its last epoch, or was there already."""
+        """The run is over, perhaps before its last epoch."""
         self._shrink(self._left)
 
     def _shrink(self, epochs: int) -> None:
         self._left -= epochs
+        self._total_left -= epochs
         if self._bar is not None:
             self._bar.total -= epochs
             self._bar.refresh()
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

@@ -1,31 +1,58 @@
 """The files of a finished run: `history.parquet`, `weights.safetensors` and, last, `run.json`."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from safetensors import SafetensorError
+import pyarrow.parquet as pq
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from reprise.errors import RepriseError
-from reprise.files import atomic, write_json
+from reprise.files import atomic, read_json, write_json
 from reprise.spec.run import Run, digest
 from reprise.training.selection import Row
 
 RUN, HISTORY, WEIGHTS, PREDICTIONS, FINAL = "run.json", "history.parquet", "weights.safetensors", "predictions.parquet", "final.parquet"
 
 
-def finished(folder: Path) -> dict[str, Any] | None:
-    """The contents of `run.json` (`run`, `spec`, `meta`) where it is there and names the folder's own run, else None."""
+def read_run(folder: Path) -> dict[str, Any]:
+    """The contents of `run.json` (`run`, `spec`, `meta`) of a finished run.
+
+    A `RepriseError` says what is missing or damaged: `run.json`, which must name the folder's own run, the history or the weights (of these
+    only the headers are read). An evaluated run, such as an imported one, may lack its weights.
+    """
+    document = read_json(folder / RUN)
     try:
-        document = json.loads((folder / RUN).read_text(encoding="utf-8"))
         valid = document["run"] == folder.name == digest(document["spec"]) and isinstance(document["meta"], dict)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
+        valid = False
+    if not valid:
+        raise RepriseError(f"{folder / RUN}: is not that of run {folder.name}; delete the run's folder and train it again")
+    check_table(folder / HISTORY)
+    if (folder / WEIGHTS).exists() or not evaluated(folder):
+        check_weights(folder / WEIGHTS)
+    return document
+
+
+def finished(folder: Path) -> dict[str, Any] | None:
+    """What `read_run` gives, or None where the run is not finished."""
+    try:
+        return read_run(folder)
+    except RepriseError:
         return None
-    return document if valid else None
+
+
+def evaluated(folder: Path) -> bool:
+    """Whether predictions and final metrics are there and can be read."""
+    try:
+        for name in (PREDICTIONS, FINAL):
+            check_table(folder / name)
+    except RepriseError:
+        return False
+    return True
 
 
 def publish(folder: Path, run: Run, history: Sequence[Row], weights: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
@@ -51,17 +78,47 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """A Parquet table with these columns; a missing or damaged one is a `RepriseError`."""
     try:
         return pd.read_parquet(path, columns=list(columns))
-    except FileNotFoundError:
-        raise RepriseError(f"{path}: not found; train and evaluate the run first") from None
     except (OSError, ValueError) as error:
-        raise RepriseError(f"{path}: not a table of {', '.join(columns)} ({' '.join(str(error).split())[:120]})") from None
+        raise _unreadable_table(path, error, f"a table of {', '.join(columns)}") from None
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Weights by parameter name; a missing or damaged file is a `RepriseError`."""
+def check_table(path: Path) -> None:
+    """Raise the `RepriseError` of a Parquet table that is missing or cut short; only its end is read."""
     try:
-        return load_file(path)
+        pq.read_metadata(path)
+    except (OSError, ValueError) as error:
+        raise _unreadable_table(path, error, "a table") from None
+
+
+def _unreadable_table(path: Path, error: Exception, expected: str) -> RepriseError:
+    if isinstance(error, FileNotFoundError):
+        return RepriseError(f"{path}: not found; train and evaluate the run first")
+    _raise_refusal(error, path)
+    return RepriseError(f"{path}: not {expected} ({' '.join(str(error).split())[:120]}); delete the run's folder and train it again")
+
+
+def _raise_refusal(error: Exception, path: Path) -> None:
+    """Raise what the system refuses (a permission, the disk) as it is: it says nothing of the file, which may be good."""
+    if isinstance(error, OSError) and error.errno:
+        error.filename = error.filename or str(path)
+        raise error
+
+
+def check_weights(path: Path) -> None:
+    """Raise the `RepriseError` of a weights file that is missing, cut short or of another run than its folder; only its header is read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            run = (file.metadata() or {}).get("run")
     except FileNotFoundError:
         raise RepriseError(f"{path}: not found; the run's weights were not kept, delete its folder and train it again") from None
     except (SafetensorError, OSError, ValueError) as error:
+        _raise_refusal(error, path)
         raise RepriseError(f"{path}: not safetensors ({error}); delete the run's folder and train it again") from None
+    if run != path.parent.name:
+        raise RepriseError(f"{path}: is of run {run}, its folder is {path.parent.name}; delete the run's folder and train it again")
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Weights by parameter name; what `check_weights` refuses is a `RepriseError`."""
+    check_weights(path)
+    return load_file(path)

@@ -59,5 +59,5 @@ def stops_early(history: Sequence[Row], rule: Mapping[str, Any] | None) -> bool:
         raise RepriseError(f"training.early_stop.monitor: no quantity {rule['monitor']}{nearest(rule['monitor'], ('accuracy', 'loss'))}")
     if rule.get("rule") == "window":
         window = monitored(history, rule["monitor"])[-rule["patience"] :]
-        return window[0] == (min(window) if rule["monitor"] == "loss" else max(window))
+        return len(window) == rule["patience"] and window[0] == (min(window) if rule["monitor"] == "loss" else max(window))
     return epochs - _first_best(history, rule["monitor"]) >= rule["patience"]

@@ -1,0 +1,122 @@
+"""What is wrong with a report file beyond its schema: everything that would otherwise show after hours of training, in seconds.
+
+No file is read but the report's: networks are built without memory for their weights, and results are pretended.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import torch
+from torch import nn
+
+from reprise import models
+from reprise.data.augment import build_augmentation, build_preprocess
+from reprise.data.catalog import dataset_facts, weights_facts
+from reprise.errors import RepriseError
+from reprise.publishing.checking import check_publications, naming
+from reprise.spec.check import nearest
+from reprise.spec.report import Report
+from reprise.spec.run import Run, canonical
+from reprise.training.optim import build_optimizer, build_schedule
+
+
+def check_report(report: Report) -> None:
+    """Check every run of the report at its scale, then its figures, tables and statements.
+
+    Classes, network, initial weights, optimiser, schedule, preprocessing and augmentation of a run must exist and fit together. A mistake
+    is a `RepriseError` that names the file, and the experiment, figure, table or statement.
+    """
+    cells = [cell for name in report.experiments for cell in report.all_cells(name)]
+    runs = report.runs(cells)
+    classes: dict[str, Sequence[str]] = {}
+    for cell in cells:
+        with naming(report, f"experiments: {cell.name}"):
+            run = cell.members[0]  # the others differ in their seeds alone
+            classes |= dict.fromkeys(cell.runs, class_names(run))
+            check_run(run)
+            if run.parent:
+                check_initial_weights(run, runs[run.parent])
+    for spec in report.figures:
+        if "images" in spec:
+            with naming(report, f"figure {spec['id']}"):
+                check_images(spec["images"])
+    check_publications(report, classes)
+
+
+def class_names(run: Run) -> Sequence[str]:
+    """Names of the labels 0, 1, … that a run learns."""
+    wanted = run.spec["dataset"]
+    facts, kind = dataset_facts(wanted["name"]), wanted["labels"]
+    known = _classes(facts.classes, kind, f"dataset.labels: {facts.name}")
+    for name in wanted.get("classes", ()):
+        if name not in known:
+            raise RepriseError(f"dataset.classes: no {kind} label of {facts.name} is called {name!r}{nearest(name, known)}")
+    return wanted.get("classes", known)
+
+
+def check_run(run: Run) -> None:
+    """Make all that the run needs before its first epoch, but for images and weights."""
+    spec = run.spec
+    if spec["model"].get("weights") == "imagenet":
+        weights_facts(spec["model"]["arch"])
+    trained = [item for item in network(run).parameters() if item.requires_grad]
+    build_schedule(spec.get("schedule", {}), build_optimizer(spec["optimizer"], trained), spec["training"]["epochs"])
+
+
+def network(run: Run) -> nn.Module:
+    """The run's network, whose weights have shapes and no values."""
+    parts = [run.spec.get("preprocess", {}), run.spec.get("augmentation", [])]
+    shape = _image_shape(run.spec["dataset"]["name"], canonical(parts))
+    return _network(canonical(run.spec["model"]), len(class_names(run)), shape)
+
+
+@cache
+def _image_shape(dataset: str, settings: str) -> tuple[int, int, int]:
+    """Shape of the dataset's images after the canonical `settings`, preprocessing and augmentation, which are tried on two images."""
+    facts = dataset_facts(dataset)
+    preprocess, augmentation = json.loads(settings)
+    prepare = build_preprocess(preprocess, lambda: (facts.mean, facts.std), torch.device("cpu"))
+    images = prepare.pixels(torch.zeros(2, *facts.image_shape, dtype=torch.uint8))
+    augmented = build_augmentation(augmentation)(images, torch.Generator())
+    return tuple(prepare.normalise(augmented).shape[1:])
+
+
+@cache
+def _network(model: str, classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
+    spec = json.loads(model)
+    with torch.device("meta"):
+        return models.build({**spec, "weights": "random"} if "weights" in spec else spec, classes, image_shape)
+
+
+def check_initial_weights(run: Run, parent: Run) -> None:
+    """Whether the parent's weights fit the run's network, but for those that `drop` names."""
+    ours, theirs = ({name: tuple(value.shape) for name, value in network(each).state_dict().items()} for each in (run, parent))
+    names = list(dict.fromkeys([*ours, *theirs]))
+    dropped = tuple(run.spec["initial_weights"].get("drop", ()))
+    for prefix in dropped:
+        if not any(name.startswith(prefix) for name in names):
+            layers = dict.fromkeys(name.rpartition(".")[0] for name in names)
+            raise RepriseError(f"initial_weights.drop: no parameter starts with {prefix!r}{nearest(prefix, layers)}")
+    for name in names:
+        here, there = (shapes.get(name, "absent") for shapes in (ours, theirs))
+        if here != there and not name.startswith(dropped):
+            raise RepriseError(f"initial_weights: {name} is {there} in the run it starts from and {here} here; name it in drop")
+
+
+def check_images(selection: Mapping[str, Any]) -> None:
+    """Whether the data set, the kinds of label and the classes that a figure of sample images names exist."""
+    facts = dataset_facts(selection["dataset"])
+    for kind in (*selection["captions"], *([selection["by"]] if "by" in selection else [])):
+        _classes(facts.classes, kind, f"images: {facts.name}")
+    for kind, name in selection.get("where", {}).items():
+        known = _classes(facts.classes, kind, f"images.where: {facts.name}")
+        if name not in known:
+            raise RepriseError(f"images.where.{kind}: {facts.name} has no class {name!r}{nearest(name, known)}")
+
+
+def _classes(known: Mapping[str, Sequence[str]], kind: str, where: str) -> Sequence[str]:
+    if kind not in known:
+        raise RepriseError(f"{where} has no labels of kind {kind!r}{nearest(kind, known)}")
+    return known[kind]

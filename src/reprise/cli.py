@@ -224,6 +224,26 @@ def evaluate(args: argparse.Namespace) -> None:
         stamp_evaluated(identifier, where)
 
 
+def submission(args: argparse.Namespace) -> None:
+    from reprise.evaluation.submission import best_run, write_submission
+
+    report, where = open_report(args), layout(args)
+    runs = chosen_runs(args, report)
+    run = best_run(list(runs.values()), where.runs)
+    write_submission(
+        run,
+        args.archive,
+        args.out,
+        dataset_dirs=dataset_dirs([run], where),
+        cache=where.runs,
+        images=args.images,
+        device=args.device,
+        threads=args.threads,
+    )
+    chosen = f"{report.cell_of(run.hash).name}, seed {run.spec['seeds']['init']}"
+    print(f"{args.out}: {args.images:,} labels by run {run.hash} ({chosen}), the best of {len(runs)} on the validation images")
+
+
 def class_names(run: Run) -> Sequence[str]:
     """Names of the labels 0, 1, … that a run learns."""
     from reprise.data.catalog import dataset_facts
@@ -292,6 +312,7 @@ def table(args: argparse.Namespace) -> None:
         history=tables.history,
         final=tables.final,
         layers=read_json(layer_tables) if item["kind"] == "layers" else None,
+        notes=report.notes(item),
     )
 
 
@@ -369,6 +390,10 @@ def parser() -> argparse.ArgumentParser:
         made.set_defaults(verb=function)
         return made
 
+    def on_device(made: argparse.ArgumentParser) -> None:
+        made.add_argument("--device", default=os.environ.get("REPRISE_DEVICE", "auto"), help="auto (default), cpu, cuda, cuda:1, …")
+        made.add_argument("--threads", type=positive, help="CPU threads (default: torch's)")
+
     verb(check, "check", "check report files at every scale").add_argument("files", nargs="+", type=Path, metavar="FILE")
     verb(list_runs, "runs", "list a report's runs").add_argument("report")
 
@@ -402,8 +427,17 @@ def parser() -> argparse.ArgumentParser:
         alone = made.add_mutually_exclusive_group()
         alone.add_argument("--runs", nargs="+", default=[], metavar="RUN", help="these runs alone: hashes, or files in their folders")
         alone.add_argument("--only", nargs="+", default=[], metavar="SELECTOR", help="experiments or cells alone")
-        made.add_argument("--device", default=os.environ.get("REPRISE_DEVICE", "auto"), help="auto (default), cpu, cuda, cuda:1, …")
-        made.add_argument("--threads", type=positive, help="CPU threads (default: torch's)")
+        on_device(made)
+
+    made = verb(submission, "submission", "label Kaggle's CIFAR-10 test images for its challenge")
+    made.add_argument("report")
+    which = made.add_mutually_exclusive_group(required=True)
+    which.add_argument("--run", nargs=1, default=[], dest="runs", metavar="HASH", help="the run that labels")
+    which.add_argument("--only", nargs=1, default=[], metavar="SELECTOR", help="the best of these runs on the validation images")
+    made.add_argument("archive", type=Path, metavar="ARCHIVE", help="folder, .zip, .tar, .tar.gz or .7z of 1.png, 2.png, …")
+    made.add_argument("out", type=Path, metavar="OUT.csv")
+    made.add_argument("--images", type=int, default=300_000, help="images in the archive (default: 300000, as Kaggle has them)")
+    on_device(made)
 
     for function, name, text in (
         (layers, "layers", "describe the networks of a table, layer by layer"),

@@ -107,8 +107,8 @@ def test_a_bad_file_is_replaced_only_by_a_good_one(official, destination):
 def test_unknown_names_offer_the_nearest(tmp_path):
     with pytest.raises(RepriseError, match="unknown data set 'cifar1O'; did you mean cifar10"):
         fetch_dataset("cifar1O", tmp_path / "x")
-    with pytest.raises(RepriseError, match="unknown pretrained weights 'vgg61'; did you mean vgg16"):
-        fetch_weights("vgg61", tmp_path / "x")
+    with pytest.raises(RepriseError, match="unknown pretrained weights 'restnet18'; did you mean resnet18"):
+        fetch_weights("restnet18", tmp_path / "x")
 
 
 def test_a_mirror_of_another_scheme(official, destination):

@@ -6,14 +6,18 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torchvision import models
 
+from reprise.data.augment import build_preprocess
+from reprise.data.catalog import WEIGHTS
 from reprise.errors import RepriseError
-from reprise.models import build, parameter_count, pretrained
+from reprise.models import build, parameter_count
 
 IMAGE = (3, 32, 32)
 ARCH = "mobilenet_v3_small"  # small, and with batch normalisation and dropout
+REPORT_2 = ["mobilenet_v3_small", "efficientnet_v2_s", "resnet18"]
 
 
 def network(classes: int = 10, image_shape: tuple[int, int, int] = IMAGE, weights_dir: Path | None = None, **options: Any) -> nn.Module:
@@ -39,10 +43,47 @@ def test_vgg16_features_with_a_dense_head():
     assert model(torch.zeros(2, *IMAGE)).shape == (2, 100)
 
 
-@pytest.mark.parametrize(("arch", "millions"), [("mobilenet_v3_small", 2.5), ("efficientnet_v2_s", 21.5), ("resnet18", 11.7)])
-def test_parameter_counts_of_report_2(arch, millions):
-    """The report prints those of the nets with ImageNet's 1000 classes."""
-    assert round(parameter_count(network(1000, arch=arch)) / 1e6, 1) == millions
+@pytest.mark.parametrize(
+    ("arch", "printed", "whole", "features"),
+    [
+        ("mobilenet_v3_small", 2.5, 2_542_856, 1024),
+        ("efficientnet_v2_s", 21.5, 21_458_488, 1280),
+        ("resnet18", 11.7, 11_689_512, 512),
+    ],
+)
+def test_parameter_counts_of_report_2(arch, printed, whole, features):
+    """The report prints those of the nets with ImageNet's 1000 classes; the last layer has `features` inputs."""
+    assert parameter_count(network(1000, arch=arch)) == parameter_count(models.get_model(arch, weights=None)) == whole
+    assert round(whole / 1e6, 1) == printed
+    ten = network(10, arch=arch, trainable="head", frozen_mode="train")
+    assert parameter_count(ten) == whole - 990 * (features + 1)
+    assert parameter_count(ten, trainable_only=True) == 10 * (features + 1)
+    assert parameter_count(network(10, arch=arch), trainable_only=True) == whole - 990 * (features + 1)
+
+
+def real_looking_images() -> torch.Tensor:
+    """uint8 (6, 3, 32, 32): smooth areas, edges and texture, with black and white."""
+    torch.manual_seed(0)
+    smooth = nn.functional.interpolate(torch.rand(6, 3, 5, 5), size=32, mode="bicubic")
+    edges = (nn.functional.interpolate(torch.rand(6, 1, 8, 8), size=32) - 0.5) * 0.6
+    return ((smooth + edges + 0.08 * torch.randn(6, 3, 32, 32)) * 255).clamp(0, 255).to(torch.uint8)
+
+
+@pytest.mark.parametrize(("arch", "resize", "crop"), [(REPORT_2[0], 256, 224), (REPORT_2[1], 384, 384), (REPORT_2[2], 256, 224)])
+def test_own_preprocessing_is_torchvisions(arch, resize, crop):
+    """A batch in float against one image at a time, which torchvision rounds to whole grey levels once, and Pillow after each direction."""
+    transforms = models.get_model_weights(arch).IMAGENET1K_V1.transforms()
+    images = real_looking_images()
+    settings = {"normalize": "imagenet", "resize": resize, "crop": crop}
+    ours = build_preprocess(settings, lambda: pytest.fail("statistics are not asked for"), torch.device("cpu"))(images)
+    grey_levels = 255 * torch.tensor(transforms.std).view(3, 1, 1)
+    for given, most in ((list(images), 0.501), ([Image.fromarray(image.permute(1, 2, 0).numpy()) for image in images], 1.001)):
+        reference = torch.stack([transforms(image) for image in given])
+        assert ours.shape == reference.shape == (6, 3, crop, crop)
+        difference = (ours - reference).abs() * grey_levels
+        assert difference.max() < most
+        assert difference.mean() < 0.3
+    assert (ours * grey_levels).std() > 30, "images without contrast prove nothing"
 
 
 @pytest.mark.parametrize("arch", ["mobilenet_v3_small", "resnet18"])
@@ -81,6 +122,35 @@ def test_a_frozen_backbone_neither_learns_nor_changes(part):
     assert torch.equal(model.frozen_features(images), features)
 
 
+@pytest.mark.parametrize("arch", REPORT_2)
+def test_a_frozen_backbone_in_training_mode(arch):
+    """Report 2's code: its parameters stay, its running statistics drift, dropout and stochastic depth act."""
+    torch.manual_seed(0)
+    model = network(arch=arch, trainable="head", frozen_mode="train")
+    model(torch.rand(8, *IMAGE))  # away from the initial running statistics
+    assert model.frozen_features is None
+    assert all(module.training for module in model.modules())
+    parameters = {name: item.clone() for name, item in model.named_parameters()}
+    statistics = {name: item.clone() for name, item in model.named_buffers()}
+    images = torch.rand(8, *IMAGE) * 3
+    optimizer = torch.optim.SGD([item for item in model.parameters() if item.requires_grad], lr=0.1)
+    model(images).square().sum().backward()
+    optimizer.step()
+    changed = {name for name, item in model.named_parameters() if not torch.equal(item, parameters[name])}
+    assert changed == {"head.0_dense.weight", "head.0_dense.bias"}
+    assert all(item.grad is None for item in model.backbone.parameters())
+    assert all(not torch.equal(item, statistics[name]) for name, item in model.named_buffers())
+    assert set(statistics) <= set(model.state_dict())
+    before = model.eval()(images)
+    assert not any(module.training for module in model.modules())
+    assert torch.equal(model(images), before)
+    model.train()
+    if arch != "resnet18":  # it has neither dropout nor stochastic depth
+        assert not torch.equal(model(images), model(images))
+    model.load_state_dict({**model.state_dict(), **statistics})
+    assert not torch.allclose(model.eval()(images), before), "evaluation uses the running statistics"
+
+
 def test_an_unfrozen_backbone_trains_in_training_mode():
     model = network()
     assert all(module.training for module in model.modules())
@@ -91,14 +161,19 @@ def test_an_unfrozen_backbone_trains_in_training_mode():
 def test_imagenet_weights_are_read_from_their_file(tmp_path: Path):
     torch.manual_seed(5)
     saved = models.get_model(ARCH, weights=None)
-    torch.save(saved.state_dict(), tmp_path / pretrained.WEIGHT_FILES[ARCH])
+    torch.save(saved.state_dict(), tmp_path / WEIGHTS[ARCH].file_name)
     model = network(weights="imagenet", weights_dir=tmp_path, part="features")
     assert all(torch.equal(item, saved.features.state_dict()[name]) for name, item in model.backbone.state_dict().items())
 
 
-def test_the_weight_files_are_torchvisions():
-    for arch, name in pretrained.WEIGHT_FILES.items():
-        assert models.get_model_weights(arch).IMAGENET1K_V1.url.endswith(f"/{name}")
+@pytest.mark.parametrize("arch", REPORT_2)
+def test_weights_of_another_architecture_do_not_fit(tmp_path: Path, arch):
+    other = REPORT_2[REPORT_2.index(arch) - 1]
+    torch.save(models.get_model(other, weights=None).state_dict(), tmp_path / WEIGHTS[arch].file_name)
+    expected = rf"{WEIGHTS[arch].file_name}: not the ImageNet weights of {arch} \(Error\(s\) in loading state_dict .*Missing key"
+    with pytest.raises(RepriseError, match=expected) as error:
+        network(arch=arch, weights="imagenet", weights_dir=tmp_path)
+    assert f"; delete it and run python -m reprise data fetch-weights {arch}" in str(error.value)
 
 
 def test_a_missing_weight_file(tmp_path: Path):
@@ -123,7 +198,7 @@ def test_a_missing_weight_file(tmp_path: Path):
     ],
 )
 def test_a_weight_file_that_does_not_fit(tmp_path: Path, content, reason):
-    path = tmp_path / pretrained.WEIGHT_FILES[ARCH]
+    path = tmp_path / WEIGHTS[ARCH].file_name
     if content in ("text", "empty"):
         path.write_text("<html>not found</html>" if content == "text" else "")
     else:
@@ -144,6 +219,8 @@ def test_a_weight_file_that_does_not_fit(tmp_path: Path, content, reason):
         ({"arch": "inception_v3"}, r"arch 'inception_v3' is not known"),
         ({"weights": "imagnet"}, r"weights 'imagnet' is not known; did you mean imagenet\?"),
         ({"part": "feature"}, r"part 'feature' is not known; did you mean features\?"),
+        ({"frozen_mode": "eval", "trainable": "head"}, r"frozen_mode 'eval' is not known; valid: inference, train"),
+        ({"frozen_mode": "train"}, r"frozen_mode: train is for a frozen backbone; set trainable: head or leave frozen_mode out"),
         ({"trainable": "heads"}, r"trainable 'heads' is not known; did you mean head\?"),
         ({"arch": "resnet34", "weights": "imagenet"}, r"no ImageNet weights are listed for resnet34; valid: vgg16, .*or weights: random"),
         ({"arch": "resnet18", "part": "features"}, r"resnet18 has no part of its own named features; leave part out"),

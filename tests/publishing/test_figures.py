@@ -178,7 +178,7 @@ def test_user_settings_of_matplotlib_do_not_matter(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("scale", "words"), [("demo", "DEMO – synthetic data"), ("quick", "QUICK – fewer epochs or seeds than the report")]
+    ("scale", "words"), [("demo", "DEMO – synthetic data"), ("quick", "QUICK – fewer epochs, seeds or images than the report")]
 )
 def test_small_scales_say_so_above_the_axes(scale, words):
     figure, _ = build(spec(), {"adam": [cell("adam")]}, scale=scale)
@@ -320,6 +320,141 @@ def test_cells_of_a_grid_are_series_named_by_their_settings():
     assert len(drawn.runs) == 18
 
 
+# ---- panels ----
+
+
+def panelled(panels, **changes):
+    series = [{"runs": f"lr={lr}", "label": f"learning rate {lr}"} for lr in (0.01, 0.001, 0.0001)]
+    return spec(series=series, panels=panels) | changes
+
+
+RATES = {f"lr={lr}": [one for one in GRID if one.settings["lr"] == lr] for lr in (0.01, 0.001, 0.0001)}
+READ = {
+    reading: [Cell("vit", {}, reading, (Run({"reading": reading, "seed": seed}),)) for seed in range(1)]
+    for reading in ("as_run", "as_written")
+}
+
+
+def titles(figure):
+    return [axes.get_title() for axes in figure.axes]
+
+
+def legend(figure):
+    assert len(figure.legends) == 1
+    return [text.get_text() for text in figure.legends[0].get_texts() if text.get_text().strip()]
+
+
+def test_a_panel_for_each_value_of_an_axis():
+    figure, drawn = build(panelled("batch_size", width="wide"), RATES, 20)
+    assert titles(figure) == ["batch size 64", "batch size 128"]
+    assert [len(axes.lines) for axes in figure.axes] == [6, 6]
+    rates = ["learning rate 0.01", "learning rate 0.001", "learning rate 0.0001"]
+    assert legend(figure) == [*rates, "training", "test", "mean ± sd of 3 seeds"]
+    assert [(line["panel"], line["label"], line["split"]) for line in drawn.values[:4]] == [
+        ("batch size 64", "learning rate 0.01", "train"),
+        ("batch size 64", "learning rate 0.01", "test"),
+        ("batch size 128", "learning rate 0.01", "train"),
+        ("batch size 128", "learning rate 0.01", "test"),
+    ]
+    left, right = ([line.get_color() for line in axes.lines] for axes in figure.axes)
+    assert left == right  # a series has one colour in all panels
+    assert len(set(left)) == 3
+    assert "2 line plots of test cross-entropy loss" in drawn.description
+    assert "batch size 128, learning rate 0.001, test (n = 3)" in drawn.description
+
+
+def test_a_panel_for_each_split():
+    figure, drawn = build(panelled("split", series=[{"runs": "lr=0.01"}], width="wide"), RATES, 20)
+    assert titles(figure) == ["training", "test"]
+    assert [line["split"] for line in drawn.values] == ["train", "train", "test", "test"]
+    assert legend(figure) == ["batch size 64", "batch size 128", "mean ± sd of 3 seeds"]
+    assert {line.get_linestyle() for axes in figure.axes for line in axes.lines} == {"-"}
+
+
+def test_a_panel_for_each_reading():
+    series = [{"runs": reading, "label": "one"} for reading in READ]
+    figure, drawn = build(panelled("reading", series=series, splits=["test"]), READ, 20)
+    assert titles(figure) == ["as run", "as written"]
+    assert legend(figure) == ["one, test"]
+    assert len(drawn.runs) == 2
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_panels_have_common_axes_and_labels_outside_only(width):
+    item = panelled("batch_size", width=width, metric="accuracy", reference=[{"value": "0.63"}])
+    figure, _ = build(item, RATES, 20)
+    assert len({axes.get_ylim() for axes in figure.axes}) == len({axes.get_xlim() for axes in figure.axes}) == 1
+    assert [axes.get_ylabel() for axes in figure.axes] == (["Accuracy", ""] if width == "wide" else ["Accuracy", "Accuracy"])
+    assert [axes.get_xlabel() for axes in figure.axes] == (["Epoch", "Epoch"] if width == "wide" else ["", "Epoch"])
+    printed = [text for text in boxes(figure) if text.get_text() == "0.63"]
+    assert [text.axes for text in printed] == (figure.axes[1:] if width == "wide" else figure.axes)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scale", ["full", "demo"])
+@pytest.mark.parametrize(
+    ("item", "cells", "epochs"),
+    [
+        (panelled("batch_size", metric="accuracy", reference=[{"value": "0.63"}, {"value": "0.65"}]), RATES, 4),
+        (panelled("batch_size"), RATES, [33, 60, 100]),
+        (panelled("split", series=[{"runs": "grid"}]), {"grid": GRID}, 40),
+        (panelled("lr", series=[{"runs": "grid"}], y_label=LONG), {"grid": GRID}, [5, 9, 9]),
+    ],
+    ids=["references", "different lengths", "split", "three panels"],
+)
+def test_no_panel_overlaps_another(item, cells, epochs, scale, width):
+    figure, _ = build({**item, "width": width}, cells, epochs, scale)
+    assert_sound(figure)
+    areas = [axes.get_tightbbox().padded(-1) for axes in figure.axes]
+    assert not any(one.overlaps(other) for index, one in enumerate(areas) for other in areas[:index])
+
+
+def test_panels_that_are_not_full_leave_no_empty_axes():
+    many = [cell("cnn", 1, lr=number) for number in range(5)]
+    figure, _ = build(panelled("lr", series=[{"runs": "grid", "label": "cnn"}], width="wide"), {"grid": many}, 20)
+    assert titles(figure) == [f"lr {number}" for number in range(5)]
+    assert [axes.get_xlabel() for axes in figure.axes] == ["", "", "Epoch", "Epoch", "Epoch"]
+    assert_sound(figure)
+
+
+@pytest.mark.parametrize(
+    ("item", "cells", "words"),
+    [
+        (panelled("batch_sise"), RATES, "panels: cnn/batch_size=64,lr=0.01 has no batch_sise; did you mean batch_size?"),
+        (panelled("reading"), RATES, "has no reading; valid: split, batch_size, lr"),
+        (panelled("seed", series=[{"runs": "as_run"}]), READ, "panels: vit@as_run has no seed; valid: split, reading"),
+        (
+            panelled("batch_size", series=[{"runs": "lr=0.01"}, {"runs": "lr=0.001"}]),
+            RATES,
+            "two series are called '' in panel batch size 64",
+        ),
+        (
+            spec(series=[{"runs": "lr=0.01", "label": "a"}] * 2),
+            RATES,
+            "two series are called 'a, batch size 64'; give each a label of its own",
+        ),
+    ],
+)
+def test_mistakes_with_panels(item, cells, words):
+    with pytest.raises(RepriseError) as error:
+        build(item, cells)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_line_is_faint_from_where_its_first_seed_has_stopped():
+    figure, _ = build(spec(splits=["test"]), {"adam": [cell("adam", 3)]}, [5, 9, 12])
+    whole, rest = figure.axes[0].lines
+    assert (list(whole.get_xdata()), whole.get_alpha()) == ([1, 2, 3, 4, 5], 1)
+    assert list(rest.get_xdata()) == [5, 6, 7, 8, 9, 10, 11, 12]
+    assert rest.get_alpha() < 1
+    assert rest.get_color() == whole.get_color()
+    assert "some seeds stopped" in legend(figure)
+    together, _ = build(spec(splits=["test"]), {"adam": [cell("adam", 3)]}, 12)
+    assert len(together.axes[0].lines) == 1
+    assert "some seeds stopped" not in legend(together)
+
+
 # ---- samples ----
 
 
@@ -428,7 +563,10 @@ def test_missing_runs_are_named(tmp_path):
 def test_every_kind_has_its_closed_options():
     fragments = schema("figures.schema.json")
     assert set(fragments) == set(KINDS)
-    items = {"curves": two_series(reference=[{"value": "0.480"}, {"value": 0.05, "label": "chance"}]), "samples": samples(columns=3)}
+    items = {
+        "curves": two_series(panels="split", reference=[{"value": "0.480"}, {"value": 0.05, "label": "chance"}]),
+        "samples": samples(columns=3),
+    }
     for kind, fragment in fragments.items():
         check = jsonschema.Draft202012Validator(fragment)
         assert not list(check.iter_errors(items[kind]))

@@ -1,12 +1,13 @@
 import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from reprise.errors import RepriseError
-from reprise.publishing.measures import METRICS, Measure, Reading, Tables, read
+from reprise.publishing.measures import METRICS, PATHS, Measure, Reading, Tables, best_run, read
 
 HISTORY = pd.DataFrame(
     [
@@ -68,6 +69,10 @@ def value(tables, run="a", **spec):
         ({"metric": "loss", "at": "last"}, 2.6),
         ({"metric": "gap", "at": "last"}, 0.46),
         ({"metric": "gap", "at": {"epoch": 1}}, 0.02),
+        ({"metric": "loss", "at": "change"}, 0.65),
+        ({"metric": "accuracy", "split": "train", "at": "change"}, 0.3),
+        ({"metric": "loss", "at": "rise"}, 0.9),
+        ({"metric": "loss", "split": "train", "at": "rise"}, 0.0),
         ({"metric": "chance"}, 0.4),
         ({"metric": "class_accuracy", "classes": ["bear"]}, 0.75),
         ({"metric": "class_accuracy", "classes": ["apple", 1]}, 0.625),
@@ -104,6 +109,40 @@ def test_what_was_not_trained_is_none(tables):
         assert value(tables, run="unknown", **spec) is None
     assert value(tables, metric="accuracy", at={"epoch": 4}) is None
     assert value(tables, run="b", metric="chance") is None
+    assert value(tables, run="nan", metric="loss", at="change") is None  # one epoch
+
+
+@dataclass(frozen=True)
+class Cell:
+    name: str
+    runs: tuple[str, ...]
+
+
+def scored(**accuracies):
+    """Runs whose selected epoch, the second of three, has the given validation accuracy; the last epoch is better and does not count."""
+    rows, final = [], []
+    for run, accuracy in accuracies.items():
+        split = "test" if run.startswith("t") else "validation"
+        rows += [(run, epoch, split, 1.0, value) for epoch, value in enumerate((0.1, accuracy, 0.99), 1)]
+        rows += [(run, epoch, "train", 1.0, 1.0) for epoch in (1, 2, 3)]
+        final.append((run, "selected_epoch", 2))
+    history = pd.DataFrame(rows, columns=["run", "epoch", "split", "loss", "accuracy"])
+    return Tables(history, pd.DataFrame(final, columns=["run", "metric", "value"]), PREDICTIONS[:0])
+
+
+def test_the_best_run_is_that_of_the_largest_validation_accuracy_at_its_selected_epoch():
+    cells = [Cell("one", ("a", "b")), Cell("two", ("c", "d"))]
+    assert best_run(cells, scored(a=0.5, b=0.6, c=0.7, d=0.4)) == (cells[1], "c")
+    assert best_run(cells, scored(a=0.5, b=0.8, c=0.7, d=0.4)) == (cells[0], "b")
+    assert best_run(cells, scored(a=0.5, b=0.7, c=0.7, d=0.4)) == (cells[0], "b")  # the first of equals
+    assert best_run(cells, scored(a=math.nan, b=0.3, c=0.2, d=0.1)) == (cells[0], "b")
+    assert best_run([Cell("test", ("t1", "t2"))], scored(t1=0.5, t2=0.6))[1] == "t2"  # the test set validates
+
+
+def test_there_is_no_best_run_until_every_configuration_has_one():
+    cells = [Cell("one", ("a", "b")), Cell("two", ("c", "d"))]
+    assert best_run(cells, scored(a=0.5, b=0.6)) is None
+    assert best_run(cells, scored(a=0.5, c=0.6)) == (cells[1], "c")  # fewer seeds
 
 
 def test_non_finite_epochs_are_passed_over_by_best_and_kept_elsewhere(tables):
@@ -112,6 +151,9 @@ def test_non_finite_epochs_are_passed_over_by_best_and_kept_elsewhere(tables):
     assert value(tables, run="b", metric="loss", split="validation", at={"epoch": 1}) == math.inf
     assert math.isnan(value(tables, run="nan", metric="loss", at="best"))
     assert math.isnan(value(tables, run="nan", metric="min_loss_epoch"))
+    assert not math.isfinite(value(tables, run="b", metric="loss", split="validation", at="change"))
+    assert value(tables, run="b", metric="loss", split="validation", at="rise") == 0
+    assert math.isnan(value(tables, run="nan", metric="loss", at="rise"))
 
 
 def test_hits_and_chance_follow_the_images(tables):
@@ -130,7 +172,10 @@ def test_hits_and_chance_follow_the_images(tables):
         ({"metric": "best_epoch", "split": "test"}, "metric 'best_epoch' takes no 'split'"),
         ({"metric": "accuracy", "att": "best"}, "did you mean at?"),
         ({"metric": "gap", "split": "train"}, "a gap is the training accuracy less"),
-        ({"metric": "gap", "at": "best"}, "a gap has no best epoch"),
+        ({"metric": "gap", "at": "best"}, "a gap cannot be read at best"),
+        ({"metric": "gap", "at": "change"}, "a gap cannot be read at change"),
+        ({"metric": "accuracy", "at": "rise"}, "only a loss can be read at rise"),
+        ({"metric": "accuracy", "pick": "best", "cells": "max"}, "'pick' takes one run, so there are no cells to give their max"),
         ({"metric": "class_accuracy"}, "needs 'classes'"),
         ({"metric": "class_rank", "classes": ["apple", "bear"]}, "a rank is that of one class"),
     ],
@@ -184,3 +229,6 @@ def test_the_page_for_readers_gives_every_default():
         for name, metric in METRICS.items()
     }
     assert stated == defaults
+    assert {f"{metric.deviation:.0%}" for metric in PATHS.values() if metric.relative} == {"25%"}
+    assert "their default s is 25 %" in page
+    assert all(f"`at: {name}`" in page for name in PATHS)

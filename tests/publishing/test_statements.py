@@ -119,6 +119,9 @@ SEARCH = {"search": accuracy("search")}
         ("lost at chance", "reproduced"),
         ("low at chance", "contradicted"),
         ("absent at chance", "not run"),
+        ("spread(high) > spread(low)", "differs"),
+        ("spread(absent) > spread(low)", "not run"),
+        ("spread(low) < spread(absent)", "not run"),
     ],
 )
 def test_relations(tables, relation, verdict):
@@ -144,6 +147,96 @@ def test_a_best_with_a_missing_cell_is_not_run(tables, monkeypatch):
     outcome = judge_statements([claim('argmax(a) = "search/trial=0"', **{"a": accuracy("search")})], "r", resolve, tables)[0]
     assert outcome.judgement.verdict == "not run"
     assert "search/trial=3" in outcome.judgement.reason
+
+
+@pytest.fixture
+def shaken(tables):
+    """The tables with one seed of `high` collapsed in the last epoch."""
+    history = tables.history.copy()
+    history.loc[(history["run"] == "high-2") & (history["split"] == "test") & (history["epoch"] == 4), ["loss", "accuracy"]] = (9.0, 0.05)
+    return Tables(history, tables.final, tables.predictions)
+
+
+@pytest.mark.parametrize("metric", ["loss", "accuracy"])
+def test_a_configuration_whose_seeds_differ(shaken, metric):
+    shaky, steady = ({"metric": metric, "at": "last", "runs": runs} for runs in ("high", "search"))
+    verdicts = [judged(shaken, claim(relation, a=shaky, b=steady))[0] for relation in ("spread(a) > spread(b)", "spread(b) < spread(a)")]
+    assert verdicts == ["reproduced", "reproduced"]
+    assert judged(shaken, claim("spread(a) < spread(b)", a=shaky, b=steady)) == ["contradicted"]
+    assert judge_statements([claim("spread(a) > spread(b)", a=shaky, b=steady)], "r", resolve, shaken)[0].n == 3
+
+
+def test_a_configuration_on_both_sides_of_a_spread_counts_on_the_first(shaken, monkeypatch):
+    monkeypatch.setitem(CELLS, "all/high", Cell("all/high", CELLS["high"].runs))
+    monkeypatch.setitem(CELLS, "all/low", Cell("all/low", CELLS["low"].runs))
+    a, b = ({"metric": "loss", "at": "last", "runs": runs} for runs in ("all/high", "all"))
+    outcome = judge_statements([claim("spread(a) > spread(b)", a=a, b=b)], "r", resolve, shaken)[0]
+    assert outcome.judgement.verdict == "reproduced"
+    assert "(2 and 2 degrees of freedom)" in outcome.judgement.reason
+
+
+# ---- the best model ----
+
+
+def with_validation(tables):
+    """Validation accuracies that prefer the second seed of `search/trial=1`, whatever the test images say."""
+    rows = [
+        (run, epoch, "validation", 1.0, 0.6 + 0.2 * (run == "search/trial=1-1"))
+        for run in tables.history["run"].unique()
+        for epoch in (1, 2, 3, 4)
+    ]
+    history = tables.history[tables.history["split"] == "train"]
+    return Tables(pd.concat([history, pd.DataFrame(rows, columns=history.columns)]), tables.final, tables.predictions)
+
+
+@pytest.fixture(scope="module")
+def validated(tables):
+    return with_validation(tables)
+
+
+BEST = accuracy("search", pick="best")
+
+
+@pytest.mark.parametrize(("reported", "verdict"), [("0.420", "reproduced"), ("0.50", "differs"), ("0.36", "differs")])
+def test_the_number_of_the_best_model_is_that_of_the_picked_run(validated, reported, verdict):
+    outcome = judge_statements([measured_number(reported, measure=BEST)], "r", resolve, validated)[0]
+    assert (outcome.judgement.verdict, outcome.n, outcome.spread) == (verdict, 1, "")
+    assert float(outcome.judgement.measured) == pytest.approx(0.42)
+    assert "picked: run search/trial=1-1 of search/trial=1" in outcome.judgement.reason
+
+
+@pytest.mark.parametrize(
+    ("relation", "verdict"), [("high > best", "reproduced"), ("best > high", "contradicted"), ("best > close", "differs")]
+)
+def test_claims_of_the_best_model(validated, relation, verdict):
+    measures = {"high": accuracy("high"), "close": accuracy("close"), "best": BEST}
+    assert judged(validated, claim(relation, **{name: measure for name, measure in measures.items() if name in relation})) == [verdict]
+
+
+def test_the_noise_of_the_best_model_is_binomial_with_the_stated_default(validated):
+    beside = {**measured_number("0.5", measure=accuracy("high")), "id": "beside"}  # three seeds, which would give t = 4.3
+    outcome = judge_statements([claim("best > 0.1", best=BEST), beside], "r", resolve, validated)[0]
+    assert outcome.judgement.noise == pytest.approx(1.959964 * (0.005**2 + 0.42 * 0.58 / IMAGES) ** 0.5, rel=1e-4)
+
+
+def test_the_best_model_is_not_run_until_all_are(validated, monkeypatch):
+    monkeypatch.setitem(CELLS, "search/trial=3", Cell("search/trial=3", ("nowhere",)))
+    outcome = judge_statements([measured_number("0.42", measure=BEST)], "r", resolve, validated)[0]
+    assert outcome.judgement.verdict == "not run"
+    assert "not every configuration of search is trained" in outcome.judgement.reason
+
+
+def test_what_the_best_model_is_picked_from_does_not_enter_the_pool(validated):
+    def width(*more):
+        loss = {"metric": "loss", "split": "train", "at": "last"}
+        statements = [
+            measured_number("0.5", measure={**loss, "runs": "high"}),
+            *({**measured_number("1", measure=item), "id": "m"} for item in more),
+        ]
+        return judge_statements(statements, "r", resolve, validated)[0].judgement.noise
+
+    assert width(BEST) == width()
+    assert width({**BEST, "pick": None, "cells": "max"}) < width()
 
 
 def test_conjunctions(tables):
@@ -262,8 +355,19 @@ def test_predictions_of_the_same_images_sharpen_a_claim():
         (claim("__import__ > 1", high=PAIR["high"]), "no measure '__import__'"),
         (claim("high > 0", high=PAIR["high"], low=PAIR["low"]), "measure 'low' is never used"),
         (claim("of > 0", of=PAIR["high"]), "measure 'of' has the name of a relation"),
+        (claim("spread > 0", spread=PAIR["high"]), "measure 'spread' has the name of a relation"),
+        (claim("spread(high) > 0.1", high=PAIR["high"]), "expected 'spread', found '0.1'"),
+        (claim("spread(high) within 0.1 of spread(high)", high=PAIR["high"]), "expected '>' or '<', found 'within'"),
+        (claim("spread high > spread(high)", high=PAIR["high"]), "expected '(', found 'high'"),
+        (claim("spread(2) > spread(high)", high=PAIR["high"]), "takes one measure alone"),
+        (
+            claim("spread(a) > spread(b)", a=accuracy("high"), b=accuracy("low", at="last")),
+            "only measures of the same metric, split and epoch",
+        ),
+        (claim("spread(a) > spread(b)", a=accuracy("high"), b=BEST), "leave 'cells' and 'pick' out of measure 'b'"),
+        (claim('argmax(a) = "search/trial=0"', a=accuracy("search", cells="max")), "leave 'cells' and 'pick' out of measure 'a'"),
         (claim("a > 0", a=accuracy("hihg")), "report: statement c: selector 'hihg': no experiment hihg"),
-        (claim("a > 0", a=accuracy("search")), "measure 'a': search names 3 configurations; add cells: mean, max or min"),
+        (claim("a > 0", a=accuracy("search")), "measure 'a': search names 3 configurations; add cells: mean, max or min, or pick: best"),
         (claim('argmax(a) = "search/trial=9"', a=accuracy("search")), "report: statement c: selector 'search/trial=9'"),
         (claim('argmax(a) = "high"', a=accuracy("search")), "'argmax(a) = \"high\"': high is none of search"),
         (claim('argmax(a) = "high"', a=accuracy("high")), "high leaves no other to compare"),
@@ -324,7 +428,7 @@ def test_csv_and_page(tables, tmp_path, scale):
     assert "0.500 lies inside" in page
     assert "absent has no accuracy to measure" in page
     assert ("made from synthetic data: a demonstration, not a reproduction" in page) == (scale == "demo")
-    assert ("fewer epochs or seeds than the report" in page) == (scale == "quick")
+    assert ("fewer epochs, seeds or images than the report" in page) == (scale == "quick")
     assert {line.count("|") - line.count("\\|") for line in page.splitlines() if line.startswith("|")} == {8}
 
 
@@ -345,7 +449,18 @@ def test_nothing_is_written_on_a_mistake(tables, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "statement", [*STATEMENTS, measured_number("2.5", value="a / 1e6", measures={"a": accuracy("x", cells="max")}, about=0.1)]
+    "statement",
+    [
+        *STATEMENTS,
+        measured_number("2.5", value="a / 1e6", measures={"a": accuracy("x", cells="max")}, about=0.1),
+        measured_number("0.42", measure=BEST),
+        claim(
+            "spread(a) > spread(b)",
+            "a > b",
+            a={"metric": "loss", "runs": "x", "at": "change"},
+            b={"metric": "loss", "runs": "y", "at": "rise"},
+        ),
+    ],
 )
 def test_the_schema_takes_valid_statements(statement):
     validate(statement, schema("statements.schema.json")[statement["kind"]], "report.yaml")
@@ -365,6 +480,8 @@ def test_the_schema_takes_valid_statements(statement):
         (measured_number("0.48", measure=accuracy("a", at="lats")), "measure.at"),
         (measured_number("0.48", measure=accuracy("a", split="tset")), "measure.split: 'tset' is not valid; did you mean test?"),
         (measured_number("0.48", measure=accuracy("a", cells="median")), "measure.cells"),
+        (measured_number("0.48", measure=accuracy("a", pick="bets")), "measure.pick"),
+        (measured_number("0.48", measure=accuracy("a", pik="best")), "measure.pik: unknown key; did you mean pick?"),
         (measured_number("0.48", measure={"metric": "accuracy"}), "measure: key runs is missing"),
         (claim(a=accuracy("a")), "holds"),
         (claim("a > 1"), "measures"),

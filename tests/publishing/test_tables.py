@@ -2,6 +2,7 @@
 
 import csv
 import re
+from dataclasses import replace
 
 import jsonschema
 import pandas as pd
@@ -183,10 +184,107 @@ def test_equal_trials_share_a_rank(tmp_path):
     assert [(row["rank"], row["winner"]) for row in data] == [("1", "True"), ("1", "True"), ("3", "False")]
 
 
+# ---- metrics ----
+
+
+def metrics_spec(*rows, **changes):
+    return {"id": "table_04", "kind": "metrics", "caption": "Test accuracies.", "rows": list(rows)} | changes
+
+
+def row(label="Best", reported="0.52", **measure):
+    return {"label": label, "reported": reported, "measure": {"metric": "accuracy", "runs": "cnn"} | measure}
+
+
+def curves(cell, validation):
+    """One epoch of each run, which is selected, with these validation accuracies."""
+    rows = [(run, 1, "validation", 1.0, accuracy) for run, accuracy in zip(cell.runs, validation, strict=True)]
+    return pd.DataFrame(rows, columns=["run", "epoch", "split", "loss", "accuracy"])
+
+
+def metrics_table(folder, *rows, scale="full", **more):
+    """Two configurations of three seeds; validation prefers the second seed of the second, which is not the best on the test images."""
+    found = [cell("cnn", batch_size=64, lr=0.001), cell("cnn", batch_size=128, lr=0.001)]
+    table = pd.concat([final(found[0], [0.59, 0.60, 0.61], [1] * 3), final(found[1], [0.49, 0.50, 0.51], [1] * 3)])
+    history = pd.concat([curves(found[0], [0.5, 0.5, 0.5]), curves(found[1], [0.5, 0.7, 0.6])])
+    cells = {"cnn": found, "cnn/batch_size=64": found[:1]}
+    stem = folder / "tables" / "table_04"
+    write_table(
+        metrics_spec(*rows), slug="report", resolve=cells.__getitem__, scale=scale, out_stem=stem, history=history, final=table, **more
+    )
+    return {suffix: (stem.parent / f"table_04.{suffix}").read_text(encoding="utf-8") for suffix in ("csv", "md", "tex")}, found
+
+
+@pytest.mark.parametrize(
+    ("reported", "verdict"), [("0.50", "reproduced"), ("0.5100", "reproduced"), ("0.5200", "differs"), ("0.60", "differs")]
+)
+def test_the_best_model_stands_beside_what_the_report_says(tmp_path, reported, verdict):
+    files, found = metrics_table(tmp_path, row(pick="best", reported=reported))
+    (line,) = rows(files["csv"])
+    assert (line["configuration"], line["run"]) == (found[1].name, found[1].runs[1])
+    assert (line["n"], line["sd"], line["reported"], line["verdict"]) == ("1", "", reported, verdict)
+    assert float(line["value"]) == 0.5
+    shown = "0.500" if reported == "0.50" or reported == "0.60" else "0.50000"
+    assert f"| Best | batch size 128, lr 0.001, seed 1 | {reported} | {shown} | {verdict} |" in files["md"]
+    assert "with the best validation accuracy" in files["md"]
+
+
+def test_means_over_seeds_are_judged_by_the_scatter_of_the_table(tmp_path):
+    one = row("Small batches", "0.62", runs="cnn/batch_size=64")
+    files, _ = metrics_table(tmp_path, one, {**one, "label": "about", "about": 0.05}, row("Both", "0.55", cells="mean"))
+    lines = {line["label"]: line for line in rows(files["csv"])}
+    assert [lines[label]["verdict"] for label in ("Small batches", "about", "Both")] == ["reproduced", "reproduced", "reproduced"]
+    assert float(lines["Small batches"]["sd"]) == pytest.approx(0.01)
+    assert "| Small batches | batch size 64, lr 0.001 | 0.62 | 0.600 ± 0.010 | reproduced |" in files["md"]
+    assert "| about | batch size 64, lr 0.001 | about 0.62 | 0.600 ± 0.010 | reproduced |" in files["md"]
+    assert "| Both | mean of 2 configurations | 0.55 |" in files["md"]
+    assert "± is the standard deviation over the seeds." in files["md"]
+    assert "validation" not in files["md"]
+
+
+def test_seeds_are_pooled_over_the_configurations_of_the_table(tmp_path):
+    one, both = row("Small batches", "0.65", runs="cnn/batch_size=64"), row("Both", "0.55", cells="mean")
+    alone, _ = metrics_table(tmp_path / "a", one)
+    assert rows(alone["csv"])[0]["verdict"] == "reproduced"  # 4.30 · .01 · √(4/3) + .005 = .0547
+    beside, _ = metrics_table(tmp_path / "b", one, both)
+    assert rows(beside["csv"])[0]["verdict"] == "differs"  # 2.78 · .01 · √(4/3) + .005 = .0371
+
+
+def test_a_row_without_a_reported_number_has_no_verdict(tmp_path):
+    measured = {"label": "Images", "measure": {"metric": "test_images", "runs": "cnn/batch_size=64"}}
+    files, _ = metrics_table(tmp_path, measured)
+    assert (rows(files["csv"])[0]["verdict"], rows(files["csv"])[0]["reported"]) == ("", "")
+    assert "| Images | batch size 64, lr 0.001 |  | 10000 |  |" in files["md"]
+
+
+def test_a_reading_is_named(tmp_path):
+    read = replace(cell("vit"), reading="as_written")
+    table = final(read, [0.5] * 3, [1] * 3)
+    files = write(tmp_path, metrics_spec(row()), [read], final=table)
+    assert "| Best | vit, as written | 0.52 |" in files["md"]
+
+
 # ---- formats ----
 
 
-@pytest.mark.parametrize(("scale", "mark"), [("demo", "DEMO – synthetic data"), ("quick", "QUICK – fewer epochs or seeds than the report")])
+def test_notes_stand_on_the_face_of_every_format(tmp_path):
+    files, _ = metrics_table(tmp_path, row(pick="best"), scale="demo", notes=["vgg_16 has random weights", "So has vgg_19."])
+    assert files["md"].startswith("**DEMO – synthetic data**\n\n**vgg_16 has random weights**\n\n**So has vgg_19.**\n\nTest accuracies.")
+    assert r"\caption{\textbf{DEMO -- synthetic data.} \textbf{vgg\_16 has random weights.} \textbf{So has vgg\_19.} Test" in files["tex"]
+    assert rows(files["csv"])[0]["notes"] == "vgg_16 has random weights; So has vgg_19."
+    plain, _ = metrics_table(tmp_path, row(pick="best"))
+    assert "notes" not in rows(plain["csv"])[0]
+
+
+def test_long_cells_are_broken_in_latex(tmp_path):
+    files, _ = metrics_table(tmp_path, row("x" * 41, runs="cnn/batch_size=64"))
+    assert r"\begin{tabular}{p{0.36\linewidth}lrrl}" in files["tex"]
+    short, _ = metrics_table(tmp_path, row("x" * 40, runs="cnn/batch_size=64"))
+    assert r"\begin{tabular}{llrrl}" in short["tex"]
+
+
+@pytest.mark.parametrize(
+    ("scale", "mark"), [("demo", "DEMO – synthetic data"), ("quick", "QUICK – fewer epochs, seeds or images than the report")]
+)
 def test_small_scales_say_so_in_every_format(tmp_path, scale, mark):
     for files in (
         settings_table(tmp_path, scale),
@@ -257,6 +355,12 @@ def test_errors_name_report_and_table_and_the_nearest(tmp_path):
     wrong = trials_spec(reported={"conv2": 32})
     assert "the search has no axis conv2; did you mean conv1?" in message(tmp_path, wrong, [cell("search", conv1=32)], final=table)
     assert "scale 'demos' is not known; did you mean demo?" in message(tmp_path, layers_spec(), scale="demos")
+    wrong = metrics_spec(row(metric="acuracy"))
+    assert "row 'Best': no metric 'acuracy'; did you mean accuracy?" in message(tmp_path, wrong, [adam], final=table)
+    wrong = metrics_spec(row())
+    assert "row 'Best': cnn names 2 configurations; add cells: mean, max or min, or pick: best" in message(
+        tmp_path, wrong, [adam, adam], final=table
+    )
 
 
 def test_missing_runs_are_named(tmp_path):
@@ -264,15 +368,35 @@ def test_missing_runs_are_named(tmp_path):
     table = final(adam, [0.5] * 3, [1] * 3)
     words = f"report, table table_02: run {adam.runs[2]} of adam has no accuracy; train and evaluate it first"
     assert message(tmp_path, settings_spec(), [adam], final=table[table.run != adam.runs[2]]) == words
+    words = "report, table table_04: row 'Best': adam has no accuracy to measure: not trained, or not that far."
+    assert message(tmp_path, metrics_spec(row()), [adam], final=table[:0]) == words
+    words = "row 'Best': not every configuration of cnn is trained and evaluated, so the best of them is not known."
+    assert words in message(tmp_path, metrics_spec(row(pick="best")), [adam], final=table)
 
 
 def test_every_kind_has_its_closed_options():
     fragments = schema("tables.schema.json")
     assert set(fragments) == set(KINDS)
-    items = {"layers": layers_spec(), "settings": settings_spec(), "trials": trials_spec(split="test", at="best")}
+    items = {
+        "layers": layers_spec(),
+        "settings": settings_spec(),
+        "trials": trials_spec(split="test", at="best"),
+        "metrics": metrics_spec(
+            {**row(pick="best"), "about": 0.01}, {"label": "x", "measure": {"metric": "loss", "runs": "a", "at": "rise"}}
+        ),
+    }
     for kind, fragment in fragments.items():
         check = jsonschema.Draft202012Validator(fragment)
         assert not list(check.iter_errors(items[kind]))
         assert list(check.iter_errors({**items[kind], "captin": 1}))
     both = settings_spec(rows=[{"label": "x", "setting": "a", "metric": "accuracy"}])
     assert list(jsonschema.Draft202012Validator(fragments["settings"]).iter_errors(both))
+    check = jsonschema.Draft202012Validator(fragments["metrics"])
+    for wrong in (
+        {**row(), "abuot": 0.1},
+        row(pik="best"),
+        {**row(), "reported": 0.5},
+        {"label": "x"},
+        {"label": "x", "measure": {}, "about": 1},
+    ):
+        assert list(check.iter_errors(metrics_spec(wrong)))

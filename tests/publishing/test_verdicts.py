@@ -1,8 +1,10 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from reprise.publishing.verdicts import (
     Estimate,
@@ -15,6 +17,7 @@ from reprise.publishing.verdicts import (
     judge_chance,
     judge_number,
     judge_order,
+    judge_spread,
     judge_within,
     number,
 )
@@ -266,7 +269,54 @@ def test_best_in_each_direction():
     assert judge_best(cells(a=0.50, b=0.60, c=0.50), ["a", "b"]).verdict == "reproduced"
     assert judge_best(cells(a=0.50, b=0.60, c=0.60), ["a"], largest=False).verdict == "reproduced"
     assert judge_best(cells(a=0.60, b=0.50, c=0.60), ["a"], largest=False).verdict == "contradicted"
-    assert judge_best(cells(a=0.50, b=0.60), ["a"]).measured == "best is b (0.6000), a has 0.5000"
+    assert judge_best(cells(a=0.50, b=0.60), ["a"]).measured == "largest is b (0.6000), a has 0.5000"
+    assert judge_best(cells(a=0.50, b=0.60), ["b"], largest=False).measured == "smallest is a (0.5000), b has 0.6000"
+
+
+STEADY = [[p - 0.01, p, p + 0.01] for p in (0.3, 0.4, 0.5, 0.6, 0.7)]
+
+
+def test_spread_in_each_direction():
+    edge = math.sqrt(stats.f.ppf(0.975, 2, 10))  # deviations of 0.01 · edge and more are too many for chance
+    for factor, verdict in ((1.01 * edge, "reproduced"), (0.99 * edge, "differs"), (1, "differs")):
+        wide = [[0.5 - 0.01 * factor, 0.5, 0.5 + 0.01 * factor]]
+        assert judge_spread(wide, STEADY).verdict == verdict
+        assert judge_spread(STEADY, wide).verdict == verdict.replace("reproduced", "contradicted")
+    judgement = judge_spread([[0.2, 0.5, 0.8]], STEADY)
+    assert judgement.measured == "spread 0.3000 > 0.0100"
+    assert "30.00, lies outside 0.16 to 2.34" in judgement.reason
+    assert "which proves nothing" in judge_spread(STEADY[:1], STEADY).reason
+
+
+def test_spread_in_proportion_to_the_value():
+    small, large = [[0.09, 0.10, 0.11]], [[9.0, 10.0, 11.0]]
+    assert judge_spread(large, small).verdict == "reproduced"
+    judgement = judge_spread(large, small, relative=True)
+    assert (judgement.verdict, judgement.measured.replace("<", ">").replace("=", ">")) == ("differs", "spread 10.0 % > 10.0 %")
+
+
+def test_spread_needs_two_seeds_and_finite_values():
+    assert judge_spread([[0.5]], STEADY).verdict == "not run"
+    assert judge_spread(STEADY, [[0.5], []]).verdict == "not run"
+    assert judge_spread([[0.5], [0.4, 0.5]], STEADY).verdict == "reproduced"  # one configuration of two seeds is enough
+    assert judge_spread([[0.5, math.nan]], STEADY).verdict == "differs"
+    assert judge_spread([[0.5, 0.5]], [[0.4, 0.4]]).verdict == "differs"  # nothing scatters
+    assert judge_spread([[0.5, 0.6]], [[0.4, 0.4]]).verdict == "reproduced"
+
+
+def test_equal_spreads_are_told_apart_in_one_case_of_twenty():
+    rng = np.random.default_rng(7)
+    verdicts = [judge_spread(rng.normal(0.5, 0.02, (1, 3)), rng.normal(0.5, 0.02, (5, 3))).verdict for _ in range(1000)]
+    for verdict in ("reproduced", "contradicted"):
+        assert 0.0102 < verdicts.count(verdict) / 1000 < 0.0398  # 2.5 %: ± 3 standard errors
+
+
+def test_a_picked_run_says_which_and_that_its_scatter_is_a_default():
+    a, b = (replace(Estimate.of([value], Pool.of([], 0.005)), picked=f"run {value}") for value in (0.7, 0.5))
+    assert "picked: run 0.7; one training shows no scatter, so a stated default stands for it" in judge_number("0.700", a).reason
+    difference = combine([(1, a), (-1, b)])
+    assert "picked: run 0.7 and run 0.5;" in judge_order(a, b, difference).reason
+    assert difference.noise() == pytest.approx(Z * 0.005 * math.sqrt(2))
 
 
 def test_more_rivals_need_a_larger_lead_to_contradict():

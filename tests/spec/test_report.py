@@ -73,6 +73,16 @@ def test_grid_is_every_combination(tmp_path):
     assert len(report.cells("cnn/lr=0.01")) == 4
 
 
+def test_an_axis_may_change_several_settings(tmp_path):
+    values = {"small": {"model.width": 0.5, "preprocess.resize": 24}, "large": {"model.width": 2}}
+    report = load(tmp_path, experiments={"size": {"grid": {"network": {"values": values}}}})
+    assert [cell.name for cell in report.cells("size")] == ["size/network=small", "size/network=large"]
+    (spec, *_) = specs(report, "size/network=small")
+    assert (spec["model"]["width"], spec["preprocess"]["resize"]) == (0.5, 24)
+    with pytest.raises(RepriseError, match=r"experiments\.size\.grid\.network\.values"):
+        load(tmp_path, experiments={"size": {"grid": {"network": {"values": [1, 2]}}}})
+
+
 def test_pointwise_changes_one_value_at_a_time(tmp_path):
     axes = {
         "lr": {"path": "optimizer.lr", "values": [0.01]},

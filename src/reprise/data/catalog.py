@@ -142,18 +142,24 @@ DATASETS: Mapping[str, DatasetFacts] = {
     )
 }
 
+
+def _torchvision(name: str, digits: str, megabytes: int) -> WeightsFacts:
+    """torchvision's IMAGENET1K_V1 weights of the architecture `name`; the file has about `megabytes`, twice as many are too many."""
+    file_name = f"{name}-{digits}.pth"
+    return WeightsFacts(name, file_name, (f"https://download.pytorch.org/models/{file_name}",), digits, 2 * megabytes * 10**6)
+
+
 WEIGHTS: Mapping[str, WeightsFacts] = {
     facts.name: facts
     for facts in (
-        WeightsFacts(
-            name="vgg16",
-            file_name="vgg16-397923af.pth",
-            urls=("https://download.pytorch.org/models/vgg16-397923af.pth",),
-            sha256_prefix="397923af",
-            max_bytes=600 * 2**20,
-        ),
+        _torchvision("vgg16", "397923af", 553),
+        _torchvision("vgg19", "dcbb9e9d", 575),
+        _torchvision("resnet18", "f37072fd", 47),
+        _torchvision("mobilenet_v3_small", "047dcff4", 10),
+        _torchvision("efficientnet_v2_s", "dd5fe13b", 86),
     )
 }
+"""Architecture → its weights."""
 
 
 def dataset_facts(name: str) -> DatasetFacts:

@@ -13,10 +13,10 @@ from typing import Any
 from torch import nn
 
 from reprise.errors import RepriseError
-from reprise.models import pretrained, sequential
+from reprise.models import pretrained, sequential, vit
 from reprise.models.options import check_options, choice
 
-FAMILIES: dict[str, Callable[..., nn.Module]] = {"sequential": sequential.build, "torchvision": pretrained.build}
+FAMILIES: dict[str, Callable[..., nn.Module]] = {"sequential": sequential.build, "torchvision": pretrained.build, "vit": vit.build}
 
 
 def build(spec: Mapping[str, Any], classes: int, image_shape: tuple[int, int, int], weights_dir: Path | None = None) -> nn.Module:

@@ -4,8 +4,10 @@
      head: [{flatten: true}, {dense: classes}], init: keras}
 
 - `part: features` keeps the convolutions only (Keras' `include_top=False`); without it, only the last linear layer goes.
-- `weights`: `imagenet` (a file of `WEIGHT_FILES`) or `random`.
-- `trainable`: `all`, or `head`: the rest is frozen and runs in inference mode, batch normalisation and dropout included, as in Keras.
+- `weights`: `imagenet` (torchvision's IMAGENET1K_V1, a file of the catalog) or `random`.
+- `trainable`: `all`, or `head`: the rest is frozen. It then runs in inference mode, batch normalisation and dropout included, as in Keras,
+  or with `frozen_mode: train` in training mode, as in report 2's code: while the head trains, batch normalisation uses the batch's
+  statistics and its running ones drift, dropout and stochastic depth act; evaluation uses the running statistics.
 - `head`: layers of the family `sequential`, initialised as `init` says; absent: one dense layer (after a flattening one for `features`).
 """
 
@@ -18,42 +20,37 @@ import torch
 from torch import nn
 from torchvision import models
 
+from reprise.data.catalog import WEIGHTS
 from reprise.errors import RepriseError
 from reprise.models import sequential
 from reprise.models.options import choice
-
-WEIGHT_FILES = {
-    "vgg16": "vgg16-397923af.pth",
-    "vgg19": "vgg19-dcbb9e9d.pth",
-    "resnet18": "resnet18-f37072fd.pth",
-    "mobilenet_v3_small": "mobilenet_v3_small-047dcff4.pth",
-    "efficientnet_v2_s": "efficientnet_v2_s-dd5fe13b.pth",
-}
-"""torchvision's IMAGENET1K_V1 weights; the digits are the first of the file's SHA-256."""
 
 AUXILIARY = {"googlenet", "inception_v3"}
 """Architectures that give more than logits while they train."""
 
 
 class TransferNetwork(nn.Module):
-    """`backbone`, then `head`: (N, C, H, W) → logits (N, classes)."""
+    """`backbone`, then `head`: (N, C, H, W) → logits (N, classes).
 
-    def __init__(self, backbone: nn.Module, head: nn.Module, frozen: bool) -> None:
+    The parameters of a `frozen` backbone do not train. A `fixed` one stays in inference mode too.
+    """
+
+    def __init__(self, backbone: nn.Module, head: nn.Module, *, frozen: bool, fixed: bool) -> None:
         super().__init__()
         self.backbone = backbone.requires_grad_(not frozen)
         self.head = head
-        self.frozen = frozen
+        self.fixed = fixed
         self.train()
 
     @property
     def frozen_features(self) -> nn.Module | None:
-        """The frozen part: its output for a given image never changes, so it can be computed once and kept. None where all trains."""
-        return self.backbone if self.frozen else None
+        """The fixed part: its output for a given image never changes, so it can be computed once and kept. None where it can change."""
+        return self.backbone if self.fixed else None
 
     def train(self, mode: bool = True) -> "TransferNetwork":
-        """Set training mode; a frozen backbone stays in inference mode."""
+        """Set training mode; a fixed backbone stays in inference mode."""
         super().train(mode)
-        if self.frozen:
+        if self.fixed:
             self.backbone.eval()
         return self
 
@@ -62,12 +59,12 @@ class TransferNetwork(nn.Module):
 
 
 def _load_imagenet(net: nn.Module, arch: str, folder: Path | None) -> None:
-    if arch not in WEIGHT_FILES:
-        raise RepriseError(f"no ImageNet weights are listed for {arch}; valid: {', '.join(WEIGHT_FILES)}, or weights: random")
+    if arch not in WEIGHTS:
+        raise RepriseError(f"no ImageNet weights are listed for {arch}; valid: {', '.join(WEIGHTS)}, or weights: random")
     remedy = f"run python -m reprise data fetch-weights {arch} (or set mirror)"
     if folder is None:
         raise RepriseError(f"no folder for the ImageNet weights of {arch} is given; {remedy}")
-    path = Path(folder) / WEIGHT_FILES[arch]
+    path = Path(folder) / WEIGHTS[arch].file_name
     if not path.is_file():
         raise RepriseError(f"{path}: the ImageNet weights of {arch} are missing; {remedy}")
     try:
@@ -109,6 +106,7 @@ def build(
     weights: str,
     part: str = "whole",
     trainable: str = "all",
+    frozen_mode: str = "inference",
     head: Sequence[Mapping[str, Any]] | None = None,
     init: str = "torch",
 ) -> TransferNetwork:
@@ -116,7 +114,10 @@ def build(
     choice("arch", arch, [name for name in models.list_models(module=models) if name not in AUXILIARY])
     choice("weights", weights, ("imagenet", "random"))
     choice("part", part, ("whole", "features"))
-    choice("trainable", trainable, ("head", "all"))
+    frozen = choice("trainable", trainable, ("head", "all")) == "head"
+    fixed = frozen and choice("frozen_mode", frozen_mode, ("inference", "train")) == "inference"
+    if frozen_mode == "train" and not frozen:
+        raise RepriseError("frozen_mode: train is for a frozen backbone; set trainable: head or leave frozen_mode out")
     net = models.get_model(arch, weights=None)
     if weights == "imagenet":
         _load_imagenet(net, arch, weights_dir)
@@ -128,4 +129,4 @@ def build(
         layers = sequential.network(head, classes, shape, init)
     except RepriseError as error:
         raise RepriseError(f"head: {error}") from None
-    return TransferNetwork(backbone, layers, frozen=trainable == "head")
+    return TransferNetwork(backbone, layers, frozen=frozen, fixed=fixed)

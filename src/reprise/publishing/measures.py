@@ -70,14 +70,18 @@ METRICS: Mapping[str, Metric] = {
 }
 """Metrics that a statement can name; `docs/verdicts.md` explains each."""
 
+PATHS = {"change": Metric(0.25, relative=True), "rise": Metric(0.25, relative=True)}
+"""Places `at` that sum up a whole curve instead of reading it at an epoch."""
+
 
 @dataclass(frozen=True)
 class Measure:
     """One metric of the runs that a selector names.
 
-    `at` is `best` (largest accuracy, smallest loss), `last`, `selected` (the epoch whose weights are kept) or an epoch from 1.
-    With neither `split` nor `at` the value is the test result of the selected weights. `cells` says how a selector that names
-    several configurations gives one value: their `mean`, or the configuration whose mean over seeds is the `max` or `min`.
+    `at` is `best` (largest accuracy, smallest loss), `last`, `selected` (the epoch whose weights are kept), an epoch from 1, `change` (the
+    mean absolute change from one epoch to the next) or `rise` (of a loss: the last less the smallest). With neither `split` nor `at` the
+    value is the test result of the selected weights. `cells` says how a selector that names several configurations gives one value:
+    their `mean`, or the configuration whose mean over seeds is the `max` or `min`; `pick: best` takes one run of them all, see `best_run`.
     """
 
     metric: str
@@ -86,6 +90,7 @@ class Measure:
     at: str | int | None = None
     cells: str | None = None
     classes: tuple[str | int, ...] = ()
+    pick: str | None = None
 
     @classmethod
     def parse(cls, spec: Mapping[str, Any], where: str) -> Measure:
@@ -96,20 +101,30 @@ class Measure:
         metric = spec["metric"]
         if metric not in METRICS:
             raise RepriseError(f"{where}: no metric '{metric}'{nearest(metric, METRICS)}")
-        known = {"metric", "runs", "cells"} | METRICS[metric].options
+        known = {"metric", "runs", "cells", "pick"} | METRICS[metric].options
         for key in spec:
             if key not in known:
                 raise RepriseError(f"{where}: metric '{metric}' takes no '{key}'{nearest(key, sorted(known))}")
         at, split, classes = spec.get("at"), spec.get("split"), tuple(spec.get("classes", ()))
         if metric == "gap" and split == "train":
             raise RepriseError(f"{where}: a gap is the training accuracy less that of 'test' or 'validation'; write one of them as 'split'")
-        if metric == "gap" and at == "best":
-            raise RepriseError(f"{where}: a gap has no best epoch; read it at last, selected or {{epoch: N}}")
+        if metric == "gap" and at in ("best", *PATHS):
+            raise RepriseError(f"{where}: a gap cannot be read at {at}; write last, selected or {{epoch: N}}")
+        if metric != "loss" and at == "rise":
+            raise RepriseError(f"{where}: only a loss can be read at rise; of an accuracy, compare best and last")
         if "classes" in METRICS[metric].options and not classes:
             raise RepriseError(f"{where}: metric '{metric}' needs 'classes', the names of the classes it reads")
         if metric == "class_rank" and len(classes) != 1:
             raise RepriseError(f"{where}: a rank is that of one class; name one under 'classes'")
-        return cls(metric, spec["runs"], split, at["epoch"] if isinstance(at, Mapping) else at, spec.get("cells"), classes)
+        cells, pick = spec.get("cells"), spec.get("pick")
+        if cells and pick:
+            raise RepriseError(f"{where}: 'pick' takes one run, so there are no cells to give their {cells}; leave 'cells' out")
+        return cls(metric, spec["runs"], split, at["epoch"] if isinstance(at, Mapping) else at, cells, classes, pick)
+
+    @property
+    def noise(self) -> Metric:
+        """What the verdict rule has to know about the value."""
+        return PATHS.get(str(self.at), METRICS[self.metric])
 
     @property
     def kind(self) -> tuple[str, str | None, str | int | None]:
@@ -170,6 +185,14 @@ class Tables:
             known = ", ".join(sorted(frame["split"].unique()))
             raise RepriseError(f"run {run}: its history has no split '{split}', only {known}; name one of those")
         return part.set_index("epoch")[column]
+
+    def validated(self, run: str) -> float | None:
+        """Accuracy at the selected epoch on the split that validates, None where the run has no result."""
+        frame, epoch = self._history.get(run), self.metric(run, "selected_epoch")
+        if frame is None or epoch is None:
+            return None
+        found = frame.loc[(frame["split"] != "train") & (frame["epoch"] == epoch), "accuracy"]
+        return None if found.empty else float(found.iloc[0])
 
     def predicted(self, run: str) -> pd.DataFrame | None:
         """The predictions of a run (columns image, label, predicted; in the order of the images), None where there are none."""
@@ -237,6 +260,21 @@ def read(measure: Measure, tables: Tables, run: str) -> Reading | None:
     return Reading(value)
 
 
+def best_run(cells: Sequence[Cell], tables: Tables) -> tuple[Cell, str] | None:
+    """Among all seeds of `cells` the run with the largest validation accuracy at its selected epoch, and its cell; of equals the first.
+
+    None where a cell has no evaluated run: the best of some is not the best of all.
+    """
+    scores: dict[tuple[int, str], float] = {}
+    for place, cell in enumerate(cells):
+        found = {(place, run): score for run in cell.runs if (score := tables.validated(run)) is not None and math.isfinite(score)}
+        if not found:
+            return None
+        scores |= found
+    place, run = max(scores, key=scores.__getitem__)
+    return cells[place], run
+
+
 def _binomial(p: float, images: float) -> float:
     """Variance of an accuracy `p` that is measured on so many images."""
     return p * (1 - p) / images if 0 <= p <= 1 else math.nan
@@ -257,6 +295,10 @@ def _read_curve(measure: Measure, tables: Tables, run: str) -> Reading | None:
             if finite.empty:
                 return Reading(math.nan)
             epoch = finite.idxmin() if column == "loss" else finite.idxmax()
+        case "change":
+            return Reading(float(curve.diff().iloc[1:].abs().mean(skipna=False))) if len(curve) > 1 else None
+        case "rise":
+            return Reading(float(curve.iloc[-1] - finite.min()))
         case "last":
             epoch = curve.index[-1]
         case "selected":

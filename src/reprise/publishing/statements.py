@@ -6,8 +6,8 @@ import csv
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pandas as pd
 
 from reprise.errors import RepriseError
 from reprise.files import atomic
-from reprise.publishing.measures import METRICS, Cell, Measure, Reading, Tables, read
+from reprise.publishing.measures import Cell, Measure, Reading, Tables, best_run, read
 from reprise.publishing.verdicts import (
     VERDICTS,
     Estimate,
@@ -28,6 +28,7 @@ from reprise.publishing.verdicts import (
     judge_chance,
     judge_number,
     judge_order,
+    judge_spread,
     judge_within,
     number,
 )
@@ -36,10 +37,12 @@ from reprise.spec.check import nearest
 COLUMNS = ("report", "id", "kind", "text", "reported", "measured", "spread", "n", "scale", "verdict")
 BANNERS = {
     "demo": "made from synthetic data: a demonstration, not a reproduction",
-    "quick": "fewer epochs or seeds than the report",
+    "quick": "fewer epochs, seeds or images than the report",
     "full": "",
 }
-RESERVED = ("within", "of", "at", "chance", "argmax", "argmin")
+RESERVED = ("within", "of", "at", "chance", "argmax", "argmin", "spread")
+BY_CELL = ("argmax", "argmin", "spread")
+"""Relations that compare configurations one by one."""
 
 Resolve = Callable[[str], Sequence[Cell]]
 
@@ -65,9 +68,10 @@ class Linear:
 
 @dataclass(frozen=True)
 class Relation:
-    """A parsed relation; `kind` is `>`, `<`, `within`, `chance`, `argmax` or `argmin`.
+    """A parsed relation; `kind` is `>`, `<`, `within`, `chance`, `argmax`, `argmin` or `spread`.
 
-    `left` and `right` are its sides, `margin` that of `within`, `selector` the cells that argmax or argmin should name.
+    `left` and `right` are its sides (of `spread`, `left` is the one said to scatter more), `margin` that of `within`, `selector` the
+    cells that argmax or argmin should name.
     """
 
     text: str
@@ -130,6 +134,13 @@ class _Parser:
                 raise self.fail(f"expected the selector of a cell in quotes, found {value!r}")
             self.position += 1
             relation = Relation(self.text, best, measure, selector=value[1:-1])
+        elif self.token == ("name", "spread"):
+            left = self.spread()
+            sign = self.take("<", ">")
+            if sign is None:
+                raise self.fail(f"expected '>' or '<', found {self.token[1]!r}")
+            right = self.spread()
+            relation = Relation(self.text, "spread", *((left, right) if sign == ">" else (right, left)))
         else:
             left = self.sum()
             if self.take("at"):
@@ -150,9 +161,17 @@ class _Parser:
         self.end()
         if not relation.names:
             raise self.fail("it names no measure; a relation compares measured values")
-        if relation.kind in ("chance", "argmax", "argmin") and relation.left != Linear({relation.names[0]: 1.0}):
+        alone = [relation.left, relation.right] if relation.kind == "spread" else [relation.left]
+        if relation.kind in ("chance", *BY_CELL) and any(list(side.terms.values()) != [1.0] or side.constant for side in alone):
             raise self.fail("this relation takes one measure alone, without arithmetic")
         return relation
+
+    def spread(self) -> Linear:
+        self.expect("spread")
+        self.expect("(")
+        measure = self.factor()
+        self.expect(")")
+        return measure
 
     def value(self) -> Linear:
         """The expression that gives a number statement's value."""
@@ -250,14 +269,16 @@ def _parse(spec: Mapping[str, Any], where: str, resolve: Resolve) -> Statement:
     else:
         relations = tuple(_Parser(text, list(measures), where).relation() for text in spec["holds"])
         used = {name for relation in relations for name in relation.names}
-        summed = [name for relation in relations if relation.kind not in ("argmax", "argmin") for name in relation.names]
+        summed = [name for relation in relations if relation.kind not in BY_CELL for name in relation.names]
     for name, measure in measures.items():
         if name not in used:
             raise RepriseError(f"{where}: measure '{name}' is never used; use it or leave it out")
         cells = _cells(measure.runs, resolve, where)
-        if name in summed and len(cells) > 1 and measure.cells is None:
-            raise RepriseError(f"{where}: measure '{name}': {measure.runs} names {len(cells)} configurations; add cells: mean, max or min")
+        if name in summed:
+            check_one_value(measure, cells, f"{where}: measure '{name}'")
     for relation in relations:
+        if relation.kind in BY_CELL:
+            _check_by_cell(relation, measures, where)
         if relation.kind in ("argmax", "argmin"):
             _check_best(relation, measures[relation.names[0]], resolve, where)
         elif relation.kind == "chance" and measures[relation.names[0]].metric != "accuracy":
@@ -276,11 +297,27 @@ def _parse(spec: Mapping[str, Any], where: str, resolve: Resolve) -> Statement:
     )
 
 
+def check_one_value(measure: Measure, cells: Sequence[Cell], where: str) -> None:
+    """A measure of several configurations has to say how they give one value, else a `RepriseError` that starts with `where`."""
+    if len(cells) > 1 and not (measure.cells or measure.pick):
+        remedy = "add cells: mean, max or min, or pick: best"
+        raise RepriseError(f"{where}: {measure.runs} names {len(cells)} configurations; {remedy}")
+
+
 def _cells(selector: str, resolve: Resolve, where: str) -> Sequence[Cell]:
     try:
         return resolve(selector)
     except RepriseError as error:
         raise RepriseError(f"{where}: {error}") from None
+
+
+def _check_by_cell(relation: Relation, measures: Mapping[str, Measure], where: str) -> None:
+    used = {name: measures[name] for name in relation.names}
+    for name, measure in used.items():
+        if measure.cells or measure.pick:
+            raise RepriseError(f"{where}: {relation.text!r} compares configurations; leave 'cells' and 'pick' out of measure '{name}'")
+    if len({measure.kind for measure in used.values()}) > 1:
+        raise RepriseError(f"{where}: {relation.text!r}: only measures of the same metric, split and epoch can be compared")
 
 
 def _check_best(relation: Relation, measure: Measure, resolve: Resolve, where: str) -> None:
@@ -292,17 +329,20 @@ def _check_best(relation: Relation, measure: Measure, resolve: Resolve, where: s
         raise RepriseError(f"{where}: {relation.text!r}: {relation.selector} leaves no other to compare; name more runs in the measure")
 
 
-class _NotRun(Exception):
+class NotRun(Exception):
     """A measure has no value; the message says which and why."""
 
 
-class _Judge:
-    """Measures and judges the statements of one report."""
+class Judge:
+    """Takes measures and judges statements; the scatter of seeds is pooled over all configurations that `measures` name.
 
-    def __init__(self, statements: Sequence[Statement], resolve: Resolve, tables: Tables) -> None:
+    Runs that `pick: best` chooses from do not enter the pool: many of them are there only to be passed over.
+    """
+
+    def __init__(self, measures: Iterable[Measure], resolve: Resolve, tables: Tables) -> None:
         self.resolve = resolve
         self.tables = tables
-        selectors = dict.fromkeys(measure.runs for statement in statements for measure in statement.measures.values())
+        selectors = dict.fromkeys(measure.runs for measure in measures if not measure.pick)
         self.cells = {tuple(cell.runs): cell for selector in selectors for cell in resolve(selector)}  # shared runs count once
         self.pools: dict[Any, Pool] = {}
         self.estimates: dict[Any, Estimate] = {}
@@ -316,7 +356,7 @@ class _Judge:
     def _number(self, statement: Statement) -> Outcome:
         try:
             estimate = self._combined(statement.value, statement.measures)
-        except _NotRun as missing:
+        except NotRun as missing:
             return Outcome(statement, Judgement("not run", str(missing)), statement.reported, "", 0)
         judgement = judge_number(statement.reported, estimate, statement.about)
         spread = number(estimate.scatter, decimals(statement.reported) + 1) if math.isfinite(estimate.scatter) else ""
@@ -327,7 +367,7 @@ class _Judge:
         for relation in statement.relations:
             try:
                 judgement, n = self._relation(relation, statement.measures)
-            except _NotRun as missing:
+            except NotRun as missing:
                 judgement, n = Judgement("not run", str(missing)), 0
             parts.append((relation.text, judgement))
             seeds.append(n)
@@ -340,13 +380,15 @@ class _Judge:
             estimates = {cell.name: self._estimate(measure, cell) for cell in self.resolve(measure.runs)}
             named = [cell.name for cell in self.resolve(relation.selector) if cell.name in estimates]
             return judge_best(estimates, named, relation.kind == "argmax"), min(estimate.n for estimate in estimates.values())
+        if relation.kind == "spread":
+            return self._spread(*(measures[side] for part in (relation.left, relation.right) for side in part.terms))
         if relation.kind == "chance":
             measure = measures[relation.names[0]]
-            accuracy = self._measured(measure)
+            accuracy = self.measured(measure)
             chances = [self.tables.chance(run) for cell in self.resolve(measure.runs) for run in cell.runs]
             known = [chance for chance in chances if chance is not None]
             if not known:
-                raise _NotRun(f"{measure.runs} has no predictions, so its chance level is unknown.")
+                raise NotRun(f"{measure.runs} has no predictions, so its chance level is unknown.")
             return judge_chance(accuracy, *known[0]), accuracy.n
         left, right = (self._combined(side, measures) for side in (relation.left, relation.right))
         difference = self._combined(relation.left.plus(relation.right, -1.0), measures)
@@ -354,11 +396,22 @@ class _Judge:
             return judge_within(left, right, difference, relation.margin), difference.n
         return judge_order(left, right, difference, relation.kind == ">"), difference.n
 
-    def _combined(self, value: Linear, measures: Mapping[str, Measure]) -> Estimate:
-        return combine([(factor, self._measured(measures[name])) for name, factor in value.terms.items()], value.constant)
+    def _spread(self, wider: Measure, steadier: Measure) -> tuple[Judgement, int]:
+        """A configuration that both sides name counts on the first alone."""
+        first = self.resolve(wider.runs)
+        counted = {tuple(cell.runs) for cell in first}
+        others = [cell for cell in self.resolve(steadier.runs) if tuple(cell.runs) not in counted]
+        sides = [[self._values(measure, cell) for cell in cells] for measure, cells in ((wider, first), (steadier, others))]
+        seeds = [len(values) for side in sides for values in side]
+        return judge_spread(*sides, wider.noise.relative), min(seeds, default=0)
 
-    def _measured(self, measure: Measure) -> Estimate:
-        """The estimate of a measure over the cells that it names."""
+    def _combined(self, value: Linear, measures: Mapping[str, Measure]) -> Estimate:
+        return combine([(factor, self.measured(measures[name])) for name, factor in value.terms.items()], value.constant)
+
+    def measured(self, measure: Measure) -> Estimate:
+        """The estimate of a measure over the cells that it names; `NotRun` where one of them has no result."""
+        if measure.pick:
+            return self._picked(measure)
         estimates = [self._estimate(measure, cell) for cell in self.resolve(measure.runs)]
         if len(estimates) == 1:
             return estimates[0]
@@ -367,21 +420,39 @@ class _Judge:
         choose = max if measure.cells == "max" else min
         return choose(estimates, key=lambda estimate: estimate.value)
 
+    def picked(self, measure: Measure) -> tuple[Cell, str]:
+        """The run that `pick: best` takes, and its cell."""
+        found = best_run(self.resolve(measure.runs), self.tables)
+        if found is None:
+            raise NotRun(f"not every configuration of {measure.runs} is trained and evaluated, so the best of them is not known.")
+        return found
+
+    def _picked(self, measure: Measure) -> Estimate:
+        cell, run = self.picked(measure)
+        reading = read(measure, self.tables, run)
+        if reading is None:
+            raise NotRun(f"run {run} of {cell.name} has no {measure.metric} to measure.")
+        alone = Pool.of([], measure.noise.deviation, measure.noise.relative)
+        estimate = Estimate.of([reading.value], alone, reading.binomial, self._hits(measure, [run]))
+        return replace(estimate, picked=f"run {run} of {cell.name}")
+
     def _estimate(self, measure: Measure, cell: Cell) -> Estimate:
         key = (measure.kind, measure.classes, cell.name)
         if key not in self.estimates:
             readings = self._readings(measure, cell)
             if not readings:
-                raise _NotRun(f"{cell.name} has no {measure.metric} to measure: not trained, or not that far.")
+                raise NotRun(f"{cell.name} has no {measure.metric} to measure: not trained, or not that far.")
             binomial = sum(reading.binomial for reading in readings.values()) / len(readings)
-            pool = self._pool(measure)
-            hits = self._hits(list(readings)) if measure.kind == ("accuracy", None, None) else None
-            self.estimates[key] = Estimate.of([reading.value for reading in readings.values()], pool, binomial, hits)
+            values = [reading.value for reading in readings.values()]
+            self.estimates[key] = Estimate.of(values, self._pool(measure), binomial, self._hits(measure, list(readings)))
         return self.estimates[key]
 
     def _readings(self, measure: Measure, cell: Cell) -> dict[str, Reading]:
         readings = {run: read(measure, self.tables, run) for run in cell.runs}
         return {run: reading for run, reading in readings.items() if reading is not None}
+
+    def _values(self, measure: Measure, cell: Cell) -> list[float]:
+        return [reading.value for reading in self._readings(measure, cell).values()]
 
     def _pool(self, measure: Measure) -> Pool:
         """The scatter of measures of this kind over the seeds of every configuration that the statements name."""
@@ -390,15 +461,16 @@ class _Judge:
             samples = []
             for cell in self.cells.values():
                 try:
-                    samples.append([reading.value for reading in self._readings(measure, cell).values()])
+                    samples.append(self._values(measure, cell))
                 except RepriseError:  # a split or class that this configuration does not have
                     continue
-            metric = METRICS[measure.metric]
-            self.pools[key] = Pool.of(samples, metric.deviation, metric.relative)
+            self.pools[key] = Pool.of(samples, measure.noise.deviation, measure.noise.relative)
         return self.pools[key]
 
-    def _hits(self, runs: Sequence[str]) -> pd.Series | None:
-        """By test image, the share of `runs` that classify it correctly; None unless all predictions cover the same images."""
+    def _hits(self, measure: Measure, runs: Sequence[str]) -> pd.Series | None:
+        """By test image, the share of `runs` that are right; None unless the measure is test accuracy and all saw the same images."""
+        if measure.kind != ("accuracy", None, None):
+            return None
         hits = [series for run in runs if (series := self.tables.hits(run)) is not None]
         if len(hits) < len(runs) or any(not series.index.equals(hits[0].index) for series in hits):
             return None
@@ -408,7 +480,7 @@ class _Judge:
 def judge_statements(statements: Sequence[Mapping[str, Any]], slug: str, resolve: Resolve, tables: Tables) -> list[Outcome]:
     """Measure and judge the statements of a report file; runs without results give *not run*, never an error."""
     parsed = parse(statements, slug, resolve)
-    judge = _Judge(parsed, resolve, tables)
+    judge = Judge([measure for statement in parsed for measure in statement.measures.values()], resolve, tables)
     return [judge.outcome(statement) for statement in parsed]
 
 

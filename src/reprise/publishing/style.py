@@ -38,6 +38,7 @@ RC = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine sets the same text
     "font.size": 8,
     "axes.labelsize": 8,
+    "axes.titlesize": 8,
     "xtick.labelsize": SMALL,
     "ytick.labelsize": SMALL,
     "legend.fontsize": SMALL,

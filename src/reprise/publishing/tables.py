@@ -1,4 +1,7 @@
-"""Tables: architectures layer by layer, the settings of a model, the trials of a search; as CSV, Markdown and LaTeX."""
+"""Tables: architectures layer by layer, the settings of a model, measured beside reported values, the trials of a search.
+
+Each as CSV, Markdown and LaTeX.
+"""
 
 import math
 import re
@@ -14,6 +17,8 @@ from reprise.errors import RepriseError
 from reprise.files import atomic
 from reprise.publishing import MARKS
 from reprise.publishing.measures import COLUMNS, Measure, Tables, read
+from reprise.publishing.statements import Judge, NotRun, check_one_value
+from reprise.publishing.verdicts import decimals, judge_number, number
 from reprise.spec.check import nearest
 from reprise.spec.report import Cell, text
 
@@ -32,6 +37,8 @@ LATEX = str.maketrans(
     }
 )
 """What LaTeX reads as a command, and signs that not every font has."""
+LONG = 40
+"""Characters of a cell that does not fit on one line of a table."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,7 @@ def write_table(
     history: pd.DataFrame | None = None,
     final: pd.DataFrame | None = None,
     layers: Mapping[str, Mapping[str, Any]] | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
     """Write `<out_stem>.csv`, `.md` and `.tex`: all three or none.
 
@@ -83,6 +91,7 @@ def write_table(
     scale: `full`, or `quick` or `demo`, which each file says.
     history, final: tidy results (run, epoch, split, loss, accuracy) and (run, metric, value).
     layers: name of a network → its layer table (`title` if it has one, `rows`, `parameters`).
+    notes: sentences above the table, e.g. that weights are random instead of pretrained.
 
     Raises `RepriseError` naming report and table for an unknown kind, metric, setting or network, and for missing runs.
     """
@@ -97,10 +106,12 @@ def write_table(
     except RepriseError as error:
         raise RepriseError(f"{slug}, table {spec['id']}: {error}") from None
     caption, label = " ".join(spec["caption"].split()), f"tab:{slug}:{spec['id']}"
+    data = table.data.assign(scale=scale, **({"notes": "; ".join(notes)} if notes else {}))
+    said = [part for part in (MARKS[scale], *notes) if part]
     contents = {
-        "csv": table.data.assign(scale=scale).to_csv(index=False, lineterminator="\n"),
-        "md": _markdown(table, caption, MARKS[scale]),
-        "tex": _latex(table, caption, MARKS[scale], label),
+        "csv": data.to_csv(index=False, lineterminator="\n"),
+        "md": _markdown(table, caption, said),
+        "tex": _latex(table, caption, said, label),
     }
     folder, stem = out_stem.parent, out_stem.name
     with atomic(folder / f"{stem}.csv") as csv, atomic(folder / f"{stem}.md") as md, atomic(folder / f"{stem}.tex") as tex:
@@ -188,7 +199,75 @@ def _trials(spec: Mapping[str, Any], sources: Sources) -> Table:
     return Table(pd.DataFrame(data), {"": pd.DataFrame(lines, columns=titles)}, _about_seeds(max(len(row["values"]) for row in rows)))
 
 
-KINDS: dict[str, Callable[[Mapping[str, Any], Sources], Table]] = {"layers": _layers, "settings": _settings, "trials": _trials}
+@dataclass(frozen=True)
+class Row:
+    """A row of a table of metrics: a measure and what the report says of it."""
+
+    label: str
+    measure: Measure
+    reported: str
+    about: float
+
+
+def parse_rows(spec: Mapping[str, Any], resolve: Resolve) -> list[Row]:
+    """The checked rows of a table of metrics; a mistake is a `RepriseError` that names the row."""
+    rows = []
+    for row in spec["rows"]:
+        where = f"row {row['label']!r}"
+        measure = Measure.parse(row["measure"], where)
+        check_one_value(measure, resolve(measure.runs), where)
+        rows.append(Row(row["label"], measure, row.get("reported", ""), float(row.get("about", 0.0))))
+    return rows
+
+
+def _metrics(spec: Mapping[str, Any], sources: Sources) -> Table:
+    """Measures, one per row, beside what the report says, with the verdict on it. Seeds are pooled over the configurations of the table."""
+    rows = parse_rows(spec, sources.resolve)
+    judge = Judge([row.measure for row in rows], sources.resolve, sources.tables)
+    data, lines, picks = [], [], False
+    for row in rows:
+        cells, run = sources.resolve(row.measure.runs), None
+        try:
+            estimate = judge.measured(row.measure)
+            if row.measure.pick:
+                cell, run = judge.picked(row.measure)
+                cells, picks = [cell], True
+        except NotRun as missing:
+            raise RepriseError(f"row {row.label!r}: {missing}") from None
+        verdict = judge_number(row.reported, estimate, row.about).verdict if row.reported else ""
+        scatters = row.measure.noise.deviation > 0
+        sd = estimate.scatter if scatters and math.isfinite(estimate.scatter) else None
+        digits = decimals(row.reported) + 1 if row.reported else None if scatters else 0
+        measured = number(estimate.value, digits) + ("" if sd is None else f" ± {number(sd, digits)}")
+        names = " ".join(cell.name for cell in cells)
+        data.append((row.label, names, run, estimate.value, sd, estimate.n, row.reported, verdict))
+        reported = f"about {row.reported}" if row.about else row.reported
+        lines.append((row.label, _configuration(row.measure, cells, run), reported, measured, verdict))
+    columns = ["label", "configuration", "run", "value", "sd", "n", "reported", "verdict"]
+    shown = pd.DataFrame(lines, columns=["", "Configuration", "Report", "Measured", "Verdict"])
+    notes = ["± is the standard deviation over the seeds."] if any(sd is not None for *_, sd, _, _, _ in data) else []
+    if picks:
+        notes.append("A configuration with a seed is the run, of all that were trained for it, with the best validation accuracy.")
+    return Table(pd.DataFrame(data, columns=columns), {"": shown}, notes)
+
+
+def _configuration(measure: Measure, cells: Sequence[Cell], run: str | None) -> str:
+    """The configuration that a row measures, and the seed where one run was picked, in words."""
+    if len(cells) > 1:
+        return f"{measure.cells} of {len(cells)} configurations"
+    cell = cells[0]
+    settings = [f"{axis.replace('_', ' ')} {_value(value)}" for axis, value in cell.settings.items()] or [cell.experiment.replace("_", " ")]
+    reading = [cell.reading.replace("_", " ")] if cell.reading else []
+    seed = [f"seed {cell.specs[run]['seeds']['init']}"] if run else []
+    return ", ".join([*settings, *reading, *seed])
+
+
+KINDS: dict[str, Callable[[Mapping[str, Any], Sources], Table]] = {
+    "layers": _layers,
+    "settings": _settings,
+    "trials": _trials,
+    "metrics": _metrics,
+}
 
 
 # ---- values ----
@@ -251,9 +330,8 @@ def _about_seeds(n: int) -> list[str]:
 # ---- formats ----
 
 
-def _markdown(table: Table, caption: str, mark: str) -> str:
-    blocks = [f"**{mark}**"] if mark else []
-    blocks.append(caption)
+def _markdown(table: Table, caption: str, said: Sequence[str]) -> str:
+    blocks = [*(f"**{sentence}**" for sentence in said), caption]
     for title, frame in table.shown.items():
         if title:
             blocks.append(f"**{title}**")
@@ -263,28 +341,34 @@ def _markdown(table: Table, caption: str, mark: str) -> str:
     return "\n\n".join([*blocks, *table.notes]) + "\n"
 
 
-def _latex(table: Table, caption: str, mark: str, label: str) -> str:
+def _latex(table: Table, caption: str, said: Sequence[str], label: str) -> str:
     """One `table` environment per part, with booktabs' rules."""
     parts = []
-    for number, (title, frame) in enumerate(table.shown.items(), 1):
+    bold = "".join(rf"\textbf{{{sentence.rstrip('.').translate(LATEX)}.}} " for sentence in said)
+    for place, (title, frame) in enumerate(table.shown.items(), 1):
         sentences = [part.rstrip(".") + "." for part in (caption, title, *table.notes) if part]
-        said = " ".join(sentence.translate(LATEX) for sentence in sentences)
+        text = " ".join(sentence.translate(LATEX) for sentence in sentences)
         escaped = frame.map(lambda cell: str(cell).translate(LATEX)).rename(columns=lambda name: str(name).translate(LATEX))
         parts.append(
             escaped.to_latex(
                 index=False,
                 escape=False,
-                caption=(rf"\textbf{{{mark.translate(LATEX)}.}} " if mark else "") + said,
-                label=label + (f":{number}" if len(table.shown) > 1 else ""),
+                caption=bold + text,
+                label=label + (f":{place}" if len(table.shown) > 1 else ""),
                 position="htbp",
-                column_format="".join("r" if right else "l" for right in _numeric(frame)),
+                column_format="".join(_column(frame.iloc[:, index], right) for index, right in enumerate(_numeric(frame))),
             )
         )
     return "% Needs \\usepackage{booktabs}\n" + "\n".join(parts)
 
 
+def _column(cells: pd.Series, right: bool) -> str:
+    """LaTeX's format of a column; long texts are broken into lines."""
+    return "r" if right else r"p{0.36\linewidth}" if cells.map(lambda cell: len(str(cell))).max() > LONG else "l"
+
+
 def _numeric(frame: pd.DataFrame) -> list[bool]:
     """Whether each column holds only numbers, which stand right."""
-    number = re.compile(r"-?[\d.,]+( ± [\d.,]+)?")
+    pattern = re.compile(r"-?[\d.,]+( ± [\d.,]+)?")
     columns = [[str(cell) for cell in frame.iloc[:, index] if str(cell)] for index in range(frame.shape[1])]
-    return [bool(cells) and all(number.fullmatch(cell) for cell in cells) for cells in columns]
+    return [bool(cells) and all(pattern.fullmatch(cell) for cell in cells) for cells in columns]

@@ -80,7 +80,8 @@ class Estimate:
 
     `draw` is the variance of one further training, `error` that of the mean over seeds, `binomial` that of the test images;
     `hits` holds, by test image, what each contributes to the value (the share of seeds that classify it correctly), where known.
-    `scatter` is the standard deviation over the configuration's own `n` seeds (not a number for n = 1).
+    `scatter` is the standard deviation over the configuration's own `n` seeds (not a number for n = 1). `picked` names the run where
+    one was picked among many.
     """
 
     value: float
@@ -92,6 +93,7 @@ class Estimate:
     scatter: float = math.nan
     unstable: bool = False
     hits: pd.Series | None = None
+    picked: str = ""
 
     @classmethod
     def of(cls, values: Sequence[float], pool: Pool, binomial: float = 0.0, hits: pd.Series | None = None) -> Estimate:
@@ -138,6 +140,7 @@ def combine(terms: Sequence[tuple[float, Estimate]], constant: float = 0.0) -> E
         scatter=math.hypot(*(factor * estimate.scatter for factor, estimate in terms)) if terms else math.nan,
         unstable=any(estimate.unstable for _, estimate in terms),
         hits=paired,
+        picked=" and ".join(dict.fromkeys(estimate.picked for _, estimate in terms if estimate.picked)),
     )
 
 
@@ -253,26 +256,62 @@ def judge_best(cells: Mapping[str, Estimate], named: Sequence[str], largest: boo
     """
     if any(not math.isfinite(estimate.value) for estimate in cells.values()):
         return _not_finite()
-    sign = 1.0 if largest else -1.0
+    sign, best, better = (1.0, "largest", "larger") if largest else (-1.0, "smallest", "smaller")
     ranked = sorted(cells, key=lambda name: -sign * cells[name].value)
     claimed = next(name for name in ranked if name in named)
     leads = {name: combine([(sign, cells[claimed]), (-sign, cells[name])]) for name in ranked if name not in named}
-    measured = f"best is {ranked[0]} ({number(cells[ranked[0]].value)})"
+    measured = f"{best} is {ranked[0]} ({number(cells[ranked[0]].value)})"
     if ranked[0] != claimed:
         measured += f", {claimed} has {number(cells[claimed].value)}"
     corrected = 1 - (1 - LEVEL) / len(leads)
     rival, behind = max(leads.items(), key=lambda item: -item[1].value - item[1].noise(corrected))
     if -behind.value > behind.noise(corrected):
         noise = behind.noise(corrected)
-        reason = f"{rival} is ahead of {claimed} by {number(-behind.value)}, more than the noise of {number(noise)}{_why(behind)}."
+        reason = f"{rival} is {better} than {claimed} by {number(-behind.value)}, more than the noise of {number(noise)}{_why(behind)}."
         return Judgement("contradicted", reason, measured, noise)
     rival, lead = min(leads.items(), key=lambda item: item[1].value - item[1].noise())
     noise = lead.noise()
     if lead.value > noise:
-        reason = f"{claimed} leads all others, {rival} by {number(lead.value)}, more than the noise of {number(noise)}{_why(lead)}."
+        beyond = f"by {number(lead.value)}, more than the noise of {number(noise)}{_why(lead)}"
+        reason = f"{claimed} is {better} than all others, than {rival} {beyond}."
         return Judgement("reproduced", reason, measured, noise)
     reason = f"{claimed} and {rival} differ by {number(abs(lead.value))}, which the noise of {number(noise)} leaves open{_why(lead)}."
     return Judgement("differs", reason, measured, noise)
+
+
+def judge_spread(wider: Sequence[Sequence[float]], steadier: Sequence[Sequence[float]], relative: bool = False) -> Judgement:
+    """Whether the seeds of the configurations `wider` scatter more than those of `steadier`, by the F test on their pooled variances.
+
+    Each configuration is given by its values over seeds. Reproduced where the ratio of variances is beyond the upper end of the
+    interval that equal scatter would give, contradicted where it is below the lower end.
+    """
+    if not all(math.isfinite(value) for values in [*wider, *steadier] for value in values):
+        return _not_finite()
+    (a, of_a), (b, of_b) = (_pooled([part for values in side if (part := _variance(values, relative))]) for side in (wider, steadier))
+    if not of_a or not of_b:
+        return Judgement("not run", "a spread over seeds needs a configuration with two trained seeds on each side.")
+    left, right = (f"{100 * math.sqrt(part):.1f} %" if relative else number(math.sqrt(part)) for part in (a, b))
+    measured = f"spread {left} {'>' if a > b else '<' if a < b else '='} {right}"
+    low, high = (float(stats.f.ppf((1 + side * LEVEL) / 2, of_a, of_b)) for side in (-1, 1))
+    verdict: Verdict = "differs"
+    if a > high * b:
+        verdict = "reproduced"
+    elif a < low * b:
+        verdict = "contradicted"
+    ratio = number(math.sqrt(a / b), 2) if b else "without bound"
+    where = "inside" if verdict == "differs" else "outside"
+    bounds = f"{number(math.sqrt(low), 2)} to {number(math.sqrt(high), 2)}"
+    proves = ", which proves nothing" if verdict == "differs" else ""
+    reason = (
+        f"the ratio of the two, {ratio}, lies {where} {bounds}, where equal scatter would put it ({of_a} and {of_b} degrees of freedom)"
+    )
+    return Judgement(verdict, f"{reason}{proves}.", measured)
+
+
+def _pooled(parts: Sequence[tuple[float, int]]) -> tuple[float, int]:
+    """Variance pooled from (variance, degrees of freedom), and its own degrees of freedom."""
+    freedom = sum(own for _, own in parts)
+    return (sum(variance * own for variance, own in parts) / freedom if parts else math.nan), freedom
 
 
 def judge_all(parts: Sequence[tuple[str, Judgement]]) -> Judgement:
@@ -294,6 +333,8 @@ def _not_finite() -> Judgement:
 
 def _why(estimate: Estimate) -> str:
     """What the noise rests on, where a reader would wonder."""
+    if estimate.picked:
+        return f" (picked: {estimate.picked}; one training shows no scatter, so a stated default stands for it)"
     if estimate.unstable:
         return " (these seeds scatter more than the report's others, so only their own scatter counts)"
     if math.isinf(estimate.freedom) and estimate.draw > 0:

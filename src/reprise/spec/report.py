@@ -312,7 +312,11 @@ class Report:
 
         def cell(axes: Mapping[str, Any], choice: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
             plain = {axis: key if isinstance(axes[axis]["values"], Mapping) else options(axes, axis)[key] for axis, key in choice.items()}
-            return plain, {axes[axis]["path"]: options(axes, axis)[key] for axis, key in choice.items()}
+            changes: dict[str, Any] = {}
+            for axis, key in choice.items():
+                value, path = options(axes, axis)[key], axes[axis].get("path")
+                changes |= {path: value} if path else value
+            return plain, changes
 
         if "grid" in experiment:
             axes = experiment["grid"]

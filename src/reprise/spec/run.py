@@ -18,7 +18,7 @@ def prune(value: Any) -> Any:
         kept = {key: prune(item) for key, item in value.items()}
         return {key: item for key, item in kept.items() if item is not None and item != {} and item != []}
     if isinstance(value, list | tuple):
-        return [prune(item) for item in value]
+        return [item for item in map(prune, value) if item != {}]  # such as {jitter: {}}, which changes nothing
     return value
 
 

@@ -301,7 +301,7 @@ def _train_batches(run: Run, epoch: int, state: State, feed: Feed, session: Sess
     for step, places in enumerate(order.to(session.device).split(batch_size)):
         session.interrupt.check()
         inputs, labels = feed.train.batch(places)
-        logits = feed.network(feed.prepare_training(inputs, generator))
+        logits = _logits(feed.network, feed.prepare_training(inputs, generator))
         loss = F.cross_entropy(logits, labels)
         state.optimizer.zero_grad()
         loss.backward()
@@ -313,6 +313,14 @@ def _train_batches(run: Run, epoch: int, state: State, feed: Feed, session: Sess
         if session.on_step:
             session.on_step(epoch, step, loss.detach())
     return loss_sum.item() / len(order), correct.item() / len(order)
+
+
+def _logits(network: nn.Module, inputs: Tensor) -> Tensor:
+    try:
+        return network(inputs)
+    except ValueError as error:  # batch normalisation cannot train on one value per channel, as the last batch may have
+        reason = f"a batch of {len(inputs)} does not fit the network ({' '.join(str(error).split())})"
+        raise RepriseError(f"{reason}; set training.drop_last or another training.batch_size") from None
 
 
 def _check_finite(loss: float, epoch: int, rate: float) -> None:

@@ -18,7 +18,9 @@ from reprise.errors import RepriseError
 from reprise.spec.run import Run, canonical
 
 EVALUATION_PIXELS = 2**20
-"""Pixels in a batch that is only evaluated: 1024 images of 32 × 32."""
+"""Pixels in a batch that is only evaluated: 1024 images of 32 × 32, 20 of 224 × 224."""
+EVALUATION_IMAGES = 16
+"""Images that such a batch has at least; with fewer a GPU waits for the next kernel most of the time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +69,7 @@ class RunData:
     @property
     def evaluation_batch(self) -> int:
         """Images in a batch that is only evaluated; the same in training and evaluation, so that both see the same numbers."""
-        return max(64, EVALUATION_PIXELS // (self.image_shape[1] * self.image_shape[2]))
+        return max(EVALUATION_IMAGES, EVALUATION_PIXELS // (self.image_shape[1] * self.image_shape[2]))
 
 
 @dataclass(frozen=True, eq=False)

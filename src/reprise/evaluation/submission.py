@@ -1,0 +1,221 @@
+"""Kaggle's CIFAR-10 test images → the file `id,label` that its challenge takes (report 2, section 3).
+
+The archive holds 1.png … 300000.png, of which 10,000 are the official test images. It is read image by image: memory holds one batch and
+two bytes per image however many there are, and of a .zip the directory at its end (some hundred bytes per file).
+"""
+
+import errno
+import io
+import os
+import re
+import struct
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import nn
+
+from reprise import models
+from reprise.data.catalog import DATASETS
+from reprise.errors import RepriseError
+from reprise.files import atomic
+from reprise.progress import progress
+from reprise.spec.run import Run
+from reprise.training.parts import Datasets, RunData
+from reprise.training.results import HISTORY, WEIGHTS, finished, read_table, read_weights
+from reprise.training.session import choose_device, reproducible
+
+MAX_BYTES = 2**20
+"""No PNG of a small image has as many; a member that claims more is not read."""
+
+
+def best_run(runs: Sequence[Run], cache: Path) -> Run:
+    """The run whose selected epoch has the highest validation accuracy, the first of equals; all must be trained, else a `RepriseError`."""
+
+    def accuracy(run: Run) -> float:
+        folder = Path(cache) / run.hash
+        document = finished(folder)
+        if document is None:
+            raise RepriseError(f"run {run.hash}: no result in {cache}; train it first, or name a trained run with --run")
+        history = read_table(folder / HISTORY, ("epoch", "split", "accuracy"))
+        row = history[(history["split"] != "train") & (history["epoch"] == document["meta"]["selected_epoch"])].iloc[0]
+        return float(row["accuracy"])
+
+    return runs[0] if len(runs) == 1 else max(runs, key=accuracy)
+
+
+def write_submission(
+    run: Run,
+    archive: Path,
+    out: Path,
+    *,
+    dataset_dirs: Mapping[str, Path],
+    cache: Path,
+    images: int,
+    device: str = "auto",
+    threads: int | None = None,
+) -> None:
+    """Write `id,label` for the images 1.png … `images`.png in `archive`, in order of id, with the class names as labels.
+
+    `archive` is a folder, .zip, .tar, .tar.gz or .7z; folders inside it do not matter, nor do files that are not PNG or are hidden.
+    Images must have the size of the run's data set; those that are not RGB are converted. Other parameters as in
+    `reprise.training.engine.train`. A run of other classes, an image that is missing, there twice or damaged, and an archive that cannot
+    be read are each a `RepriseError`, and nothing is written.
+    """
+    if images < 1:
+        raise RepriseError(f"--images {images}: the archive must hold at least one image")
+    chosen = choose_device(device)
+    with reproducible(chosen, threads):
+        data = Datasets(dataset_dirs, chosen).of(run)
+        if set(data.classes) != set(DATASETS["cifar10"].classes["label"]):
+            raise RepriseError(f"run {run.hash}: does not learn the ten classes of cifar10; name another run")
+        network = _trained_network(run, data, Path(cache) / run.hash).to(chosen).eval()
+        labels = np.zeros(images, np.uint8)
+        size = tuple(data.test.inputs.shape[2:])
+        found = progress(_images(Path(archive), images, size), description="predicting", total=images, unit="image")
+        with found, torch.no_grad():
+            stream = iter(found)
+            while batch := list(islice(stream, data.evaluation_batch)):
+                numbers, pixels = zip(*batch, strict=True)
+                logits = network(data.preprocess(torch.from_numpy(np.stack(pixels)).to(chosen)))
+                labels[np.array(numbers) - 1] = logits.argmax(1).cpu().numpy()
+    with atomic(out) as partial, partial.open("w", encoding="ascii") as file:
+        file.write("id,label\n")
+        file.writelines(f"{number},{data.classes[label]}\n" for number, label in enumerate(labels, 1))
+
+
+def _trained_network(run: Run, data: RunData, folder: Path) -> nn.Module:
+    """The run's network with its selected weights. Pretrained ones are not needed: the run's own take their place."""
+    spec = run.spec["model"]
+    network = models.build({**spec, "weights": "random"} if "weights" in spec else spec, len(data.classes), data.image_shape)
+    try:
+        network.load_state_dict(read_weights(folder / WEIGHTS))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:160]
+        raise RepriseError(f"{folder / WEIGHTS}: does not fit the run's network ({reason}); delete the folder and train again") from None
+    return network
+
+
+# ---- images ----
+
+
+def _images(archive: Path, count: int, size: tuple[int, int]) -> Iterator[tuple[int, np.ndarray]]:
+    """Number and pixels, uint8 (3, *size), of the images 1 … `count`, in the order in which they are stored."""
+    seen = np.zeros(count, bool)
+    for name, content in _pngs(archive):
+        where = f"{archive}: {name}"
+        stem = name.rpartition("/")[2].rpartition(".")[0]
+        if not re.fullmatch("[1-9][0-9]{0,8}", stem) or int(stem) > count:
+            raise RepriseError(f"{where}: not one of 1.png to {count}.png; remove it, or say with --images how many there are")
+        number = int(stem)
+        if seen[number - 1]:
+            raise RepriseError(f"{where}: the second image {number}; remove one of them")
+        seen[number - 1] = True
+        yield number, _pixels(content, where, size)
+    missing = np.flatnonzero(~seen) + 1
+    if len(missing):
+        remedy = "get the archive again, or say with --images how many there are"
+        raise RepriseError(f"{archive}: lacks {len(missing):,} of {count:,} images, the first is {missing[0]}.png; {remedy}")
+
+
+def _pixels(content: bytes, where: str, size: tuple[int, int]) -> np.ndarray:
+    height, width = size
+    if len(content) > MAX_BYTES:
+        raise RepriseError(f"{where}: more than {MAX_BYTES:,} bytes, so no image of {width} × {height} pixels; remove it")
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+            if image.size == (width, height):
+                return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+            found = image.size
+    except UnidentifiedImageError:
+        raise RepriseError(f"{where}: not a PNG image; get the archive again") from None
+    except (OSError, SyntaxError, ValueError, struct.error, zlib.error, Image.DecompressionBombError) as error:  # as Pillow has it
+        raise RepriseError(f"{where}: a damaged PNG ({' '.join(str(error).split())}); get the archive again") from None
+    raise RepriseError(f"{where}: {found[0]} × {found[1]} pixels, the network is for {width} × {height}; give Kaggle's own images")
+
+
+# ---- archives ----
+
+
+def _pngs(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and content (cut off after `MAX_BYTES` + 1) of each PNG file; at most one is in memory."""
+    kinds = (suffix for suffix in READERS if archive.name.lower().endswith(suffix))
+    read = _folder if archive.is_dir() else READERS.get(next(kinds, ""))
+    if read is None:
+        raise RepriseError(f"{archive}: neither a folder nor {', '.join(READERS)}; give one of these")
+    try:
+        yield from read(archive)
+    except FileNotFoundError as error:
+        raise RepriseError(f"{error.filename}: no such file or folder; check the path") from None
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise RepriseError(f"{archive}: damaged or cut short ({error}); get it again") from None
+    except OSError as error:
+        raise RepriseError(f"{archive}: cannot be read ({error.strerror or error}); check the path and its permissions") from None
+
+
+def _is_png(name: str) -> bool:
+    """Not so for the files that macOS adds, such as `__MACOSX/test/._1.png`."""
+    name = name.rpartition("/")[2]
+    return name.lower().endswith(".png") and not name.startswith(".")
+
+
+def _folder(folder: Path) -> Iterator[tuple[str, bytes]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                for name, content in _folder(Path(entry.path)):
+                    yield f"{entry.name}/{name}", content
+            elif _is_png(entry.name):
+                with io.FileIO(entry.path) as file:  # pathlib would intern each name
+                    yield entry.name, file.read(MAX_BYTES + 1)
+
+
+def _zip(archive: Path) -> Iterator[tuple[str, bytes]]:
+    with zipfile.ZipFile(archive) as unpacked:
+        for member in unpacked.infolist():
+            if not member.is_dir() and _is_png(member.filename):
+                with unpacked.open(member) as file:
+                    yield member.filename, file.read(MAX_BYTES + 1)
+
+
+def _tar(archive: Path) -> Iterator[tuple[str, bytes]]:
+    with tarfile.open(archive, "r|*") as unpacked:
+        while (member := unpacked.next()) is not None:
+            unpacked.members.clear()  # tarfile keeps every member that it has passed
+            if member.isfile() and _is_png(member.name):
+                yield member.name, unpacked.extractfile(member).read(MAX_BYTES + 1)
+
+
+def _seven_zip(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """By way of a temporary folder: a .7z is one compressed stream, which py7zr can only unpack as a whole."""
+    by_hand = f"unpack it (7z x {archive.name}) and give the folder"
+    archive.stat()  # a missing file is reported as such, whether py7zr is there or not
+    try:
+        import py7zr
+    except ImportError:
+        raise RepriseError(f"{archive}: reading a .7z needs py7zr; pip install py7zr, or {by_hand}") from None
+    with tempfile.TemporaryDirectory(prefix="reprise-") as folder:
+        try:
+            with py7zr.SevenZipFile(archive) as unpacked:
+                unpacked.extractall(folder)
+        except Exception as error:  # a damaged file can make anything of py7zr and the libraries below it
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise RepriseError(f"{archive}: no space left to unpack it in {folder}; set TMPDIR to a larger disk") from None
+            raise RepriseError(f"{archive}: py7zr cannot unpack it ({type(error).__name__}: {error}); get it again, or {by_hand}") from None
+        yield from _folder(Path(folder))
+
+
+READERS: Mapping[str, Callable[[Path], Iterator[tuple[str, bytes]]]] = {
+    ".zip": _zip,
+    ".tar": _tar,
+    ".tar.gz": _tar,
+    ".tgz": _tar,
+    ".7z": _seven_zip,
+}

@@ -1,0 +1,81 @@
+"""Family `vit`: the Vision Transformer of report 2, as its code has it (after Dosovitskiy et al. 2021).
+
+    {name: vit, patch: 4, dim: 30, layers: 1, heads: 6, feed_forward: 2048, dropout: 0.1}
+
+- `patch`: pixels on the side of a square patch; the image must divide into whole ones.
+- `dim`: width of the tokens; `heads` must divide it.
+- `layers`: encoder layers, one as run and six as written; each is initialised on its own.
+- `feed_forward`: hidden units of an encoder layer's dense part; `width` multiplies them alone.
+- `dropout`: in the encoder layers, as in `torch.nn.TransformerEncoderLayer`, whose other defaults hold too: ReLU, normalisation after
+  each residual sum.
+"""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from reprise.errors import RepriseError
+from reprise.models.options import number, whole
+
+
+class VisionTransformer(nn.Module):
+    """Patches → tokens → encoder → the class token's logits: (N, C, H, W) → (N, classes)."""
+
+    frozen_features: nn.Module | None = None
+    """Every part trains; see `reprise.models.pretrained.TransferNetwork`."""
+
+    def __init__(
+        self,
+        classes: int,
+        image_shape: tuple[int, int, int],
+        patch: int,
+        dim: int,
+        layers: int,
+        heads: int,
+        feed_forward: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        channels, height, width = image_shape
+        values, patches = channels * patch**2, (height // patch) * (width // patch)
+        self.patch = patch
+        self.embedding = nn.Sequential(nn.LayerNorm(values), nn.Linear(values, dim), nn.LayerNorm(dim))
+        self.class_token = nn.Parameter(torch.randn(1, 1, dim))
+        self.positions = nn.Parameter(torch.randn(1, 1 + patches, dim))
+        # ReLU as a module, not as the default's function: the same values, and layer tables see it
+        encoder = [
+            nn.TransformerEncoderLayer(dim, heads, feed_forward, dropout, activation=nn.ReLU(), batch_first=True) for _ in range(layers)
+        ]
+        self.encoder = nn.Sequential(*encoder)
+        self.head = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, classes))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        patches = F.unfold(images, self.patch, stride=self.patch).mT  # (N, patches, C · patch²), row by row
+        tokens = torch.cat([self.class_token.expand(len(images), -1, -1), self.embedding(patches)], 1)
+        return self.head(self.encoder(tokens + self.positions)[:, 0])
+
+
+def build(
+    classes: int,
+    image_shape: tuple[int, int, int],
+    weights_dir: Path | None,
+    *,
+    patch: int,
+    dim: int,
+    layers: int,
+    heads: int,
+    feed_forward: int = 2048,
+    dropout: float = 0.1,
+    width: float = 1,
+) -> VisionTransformer:
+    """A network for images of `image_shape` (C, H, W); this family reads no weight files."""
+    patch, dim, heads = whole("patch", patch), whole("dim", dim), whole("heads", heads)
+    if any(length % patch for length in image_shape[1:]):
+        size = "×".join(str(length) for length in image_shape[1:])
+        raise RepriseError(f"images of {size} pixels do not divide into patches of {patch}; change patch or set preprocess: resize")
+    if dim % heads:
+        raise RepriseError(f"dim {dim} does not divide by {heads} heads; change one of them")
+    hidden = max(1, round(whole("feed_forward", feed_forward) * number("width", width)))
+    return VisionTransformer(classes, image_shape, patch, dim, whole("layers", layers), heads, hidden, number("dropout", dropout, 1))

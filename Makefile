@@ -11,7 +11,7 @@ export OMP_WAIT_POLICY ?= passive
 $(VENV)/.ready: pyproject.toml envs/constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[workflow,dev]"
+	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[workflow,dev,kaggle]"
 	touch $@
 
 # All figures, tables and verdicts on synthetic data, under results/demo/; no network.
@@ -30,7 +30,7 @@ lint: $(VENV)/.ready
 
 # The Keras reports' defaults against Keras itself (installs tensorflow-cpu).
 keras: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[workflow,dev,keras]"
+	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[workflow,dev,kaggle,keras]"
 	$(BIN)/python -m pytest -m keras
 
 clean:

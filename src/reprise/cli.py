@@ -219,7 +219,7 @@ def evaluate(args: argparse.Namespace) -> None:
 
     report, where = open_report(args), layout(args)
     runs = chosen_runs(args, report)
-    evaluate_runs(list(runs.values()), dataset_dirs(runs.values(), where), where.runs, where.weights, args.device, args.threads)
+    evaluate_runs(list(runs.values()), dataset_dirs(runs.values(), where), where.runs, args.device, args.threads)
     for identifier in runs:
         stamp_evaluated(identifier, where)
 

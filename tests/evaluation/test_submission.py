@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from reprise import cli
 from reprise.data.catalog import DATASETS
@@ -299,7 +300,9 @@ def test_pretrained_weights_are_not_needed_again(submit, dirs, cache, files, tmp
         for weights in ("random", "imagenet")
     )
     train([random], dataset_dirs=dirs, cache=tmp_path / "cache", device="cpu")
-    (tmp_path / "cache" / random.hash).rename(tmp_path / "cache" / pretrained.hash)
+    folder = (tmp_path / "cache" / random.hash).rename(tmp_path / "cache" / pretrained.hash)
+    weights = load_file(folder / "weights.safetensors")
+    save_file(weights, folder / "weights.safetensors", metadata={"run": pretrained.hash})
     archive = pack(".tar", tmp_path, files)
     out = tmp_path / "out.csv"
     write_submission(pretrained, archive, out, dataset_dirs=dirs, cache=tmp_path / "cache", images=COUNT, device="cpu")

@@ -87,7 +87,7 @@ def test_it_is_repeatable_and_follows_its_seed(validation):
 def test_it_survives_a_resumed_run(validation, tmp_path):
     """With all else that has state or chance, so that one stream out of step would show."""
 
-    class Stop(Exception):
+    class Stop(BaseException):
         pass
 
     def stop(epoch, step, loss):

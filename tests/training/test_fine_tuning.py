@@ -63,7 +63,7 @@ def test_the_test_set_is_evaluated_with_the_saved_statistics(dirs, tmp_path):
 
 
 def test_a_resumed_run_equals_one_that_never_stopped(dirs, trained, tmp_path):
-    class Stop(Exception):
+    class Stop(BaseException):
         pass
 
     def stop(epoch, step, loss):

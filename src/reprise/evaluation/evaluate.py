@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch import nn
 
 from reprise import models
 from reprise.errors import RepriseError
@@ -22,7 +23,6 @@ def evaluate(
     runs: Sequence[Run],
     dataset_dirs: Mapping[str, Path],
     cache: Path,
-    weights_dir: Path | None = None,
     device: str = "auto",
     threads: int | None = None,
 ) -> None:
@@ -42,7 +42,7 @@ def evaluate(
     meta = {run.hash: _meta(run, Path(cache), datasets) for run in pending}
     with reproducible(chosen, threads):
         for run in progress(pending, description="evaluating", unit="run"):
-            _evaluate_run(run, meta[run.hash], datasets.of(run), Path(cache) / run.hash, weights_dir, chosen)
+            _evaluate_run(run, meta[run.hash], datasets.of(run), Path(cache) / run.hash, chosen)
 
 
 def _meta(run: Run, cache: Path, datasets: Datasets) -> Mapping[str, Any]:
@@ -53,13 +53,20 @@ def _meta(run: Run, cache: Path, datasets: Datasets) -> Mapping[str, Any]:
     return meta
 
 
-def _evaluate_run(run: Run, meta: Mapping[str, Any], data: RunData, folder: Path, weights_dir: Path | None, device: torch.device) -> None:
-    model = models.build(run.spec["model"], len(data.classes), data.image_shape, weights_dir)
+def trained_network(run: Run, data: RunData, folder: Path) -> nn.Module:
+    """The run's network with its selected weights. Pretrained ones are not needed: the run's own take their place."""
+    spec = run.spec["model"]
+    network = models.build({**spec, "weights": "random"} if "weights" in spec else spec, len(data.classes), data.image_shape)
     try:
-        model.load_state_dict(read_weights(folder / WEIGHTS))
+        network.load_state_dict(read_weights(folder / WEIGHTS))
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:160]
         raise RepriseError(f"{folder / WEIGHTS}: does not fit the run's network ({reason}); delete the folder and train again") from None
+    return network
+
+
+def _evaluate_run(run: Run, meta: Mapping[str, Any], data: RunData, folder: Path, device: torch.device) -> None:
+    model = trained_network(run, data, folder)
     predicted, loss = predict(model.to(device), data.test, data.preprocess, data.evaluation_batch)
     labels, guesses = data.test.truth.cpu().numpy(), predicted.cpu().numpy()
     metrics = classification_metrics(labels, guesses)

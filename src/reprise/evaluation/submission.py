@@ -20,16 +20,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
-from torch import nn
 
-from reprise import models
 from reprise.data.catalog import DATASETS
 from reprise.errors import RepriseError
+from reprise.evaluation.evaluate import trained_network
 from reprise.files import atomic
 from reprise.progress import progress
 from reprise.spec.run import Run
-from reprise.training.parts import Datasets, RunData
-from reprise.training.results import HISTORY, WEIGHTS, finished, read_table, read_weights
+from reprise.training.parts import Datasets
+from reprise.training.results import HISTORY, finished, read_table
 from reprise.training.session import choose_device, reproducible
 
 MAX_BYTES = 2**20
@@ -76,7 +75,7 @@ def write_submission(
         data = Datasets(dataset_dirs, chosen).of(run)
         if set(data.classes) != set(DATASETS["cifar10"].classes["label"]):
             raise RepriseError(f"run {run.hash}: does not learn the ten classes of cifar10; name another run")
-        network = _trained_network(run, data, Path(cache) / run.hash).to(chosen).eval()
+        network = trained_network(run, data, Path(cache) / run.hash).to(chosen).eval()
         labels = np.zeros(images, np.uint8)
         size = tuple(data.test.inputs.shape[2:])
         found = progress(_images(Path(archive), images, size), description="predicting", total=images, unit="image")
@@ -89,18 +88,6 @@ def write_submission(
     with atomic(out) as partial, partial.open("w", encoding="ascii") as file:
         file.write("id,label\n")
         file.writelines(f"{number},{data.classes[label]}\n" for number, label in enumerate(labels, 1))
-
-
-def _trained_network(run: Run, data: RunData, folder: Path) -> nn.Module:
-    """The run's network with its selected weights. Pretrained ones are not needed: the run's own take their place."""
-    spec = run.spec["model"]
-    network = models.build({**spec, "weights": "random"} if "weights" in spec else spec, len(data.classes), data.image_shape)
-    try:
-        network.load_state_dict(read_weights(folder / WEIGHTS))
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:160]
-        raise RepriseError(f"{folder / WEIGHTS}: does not fit the run's network ({reason}); delete the folder and train again") from None
-    return network
 
 
 # ---- images ----

@@ -174,12 +174,14 @@ def data_statistics(args: argparse.Namespace) -> None:
 
 
 def data_synthesize(args: argparse.Namespace) -> None:
+    from reprise.data.catalog import dataset_facts
     from reprise.data.synthetic import write_synthetic
 
-    images = {"train": args.train, "test": args.test}
-    file = write_synthetic(args.name, Layout(args.results, "demo").synthetic, images)
-    write_json(file.parent / f"{args.name}.json", {"name": args.name, "file": file.name, "images_per_class": images})
-    print(f"{file}: synthetic stand-in, {args.train} training and {args.test} test images per class")
+    classes = max(len(names) for names in dataset_facts(args.name).classes.values())
+    per_class = {"train": max(1, args.train // classes), "test": max(1, args.test // classes)}
+    file = write_synthetic(args.name, Layout(args.results, "demo").synthetic, per_class)
+    write_json(file.parent / f"{args.name}.json", {"name": args.name, "file": file.name, "images_per_class": per_class})
+    print(f"{file}: synthetic stand-in, {per_class['train']} training and {per_class['test']} test images of each of {classes} classes")
 
 
 def data_add(args: argparse.Namespace) -> None:
@@ -415,8 +417,8 @@ def parser() -> argparse.ArgumentParser:
     verb(data_add, "add", "take an archive that is already here", data).add_argument("archive", type=Path)
     made = verb(data_synthesize, "synthesize", "draw the demo's stand-in for a data set", data)
     made.add_argument("name")
-    made.add_argument("--train", type=int, default=10, help="training images per class")
-    made.add_argument("--test", type=int, default=3, help="test images per class")
+    made.add_argument("--train", type=int, default=1000, help="training images in all, as many of each class")
+    made.add_argument("--test", type=int, default=300, help="test images in all")
 
     for function, name, text in (
         (train, "train", "train runs that are not yet trained"),

@@ -105,6 +105,8 @@ def new_project(folder: Path) -> Project:
         else:
             shutil.copy2(source, folder / name)
     shutil.copytree(ROOT / "workflow", folder / "workflow")
+    config = (ROOT / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(config.replace("{train: 1000, test: 300}", "{train: 100, test: 30}"))
     for file in (folder / "workflow/reports").glob("*.yaml"):
         file.unlink()
     (folder / "workflow/reports/mini.yaml").write_text(yaml.safe_dump(REPORT, sort_keys=False))

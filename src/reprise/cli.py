@@ -326,7 +326,8 @@ def statements(args: argparse.Namespace) -> None:
     runs = report.runs([cell for item in report.statements for cell in report.needed(item) if report.active(cell)])
     tables = read_tables(where.runs, runs, class_names={identifier: class_names(run) for identifier, run in runs.items()})
     path = where.statements(report.slug)
-    write_statements(report.statements, report.slug, report.cells, tables, report.scale, path, path.with_suffix(".md"))
+    pages = (path, path.with_suffix(".md"))
+    write_statements(report.statements, report.slug, report.cells, tables, report.scale, *pages, about=report.about)
 
 
 def export(args: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from reprise.errors import RepriseError
+from reprise.publishing.measures import COLUMNS as TABLE_COLUMNS
 from reprise.publishing.measures import Tables
 from reprise.publishing.statements import COLUMNS, judge_statements, parse, write_statements
 from reprise.spec.check import schema, validate
@@ -493,3 +494,12 @@ def test_the_schema_rejects_mistakes(statement, message):
         validate(statement, schema("statements.schema.json")[statement["kind"]], "report.yaml")
     assert str(error.value).startswith("report.yaml: ")
     assert message in str(error.value)
+
+
+def test_the_page_shows_what_the_report_is_and_how_it_is_read(tmp_path):
+    about = {"title": "A title", "framework": "Keras", "summary": "What it does.", "assumptions": ["Padding is | same."]}
+    empty = Tables(*(pd.DataFrame(columns=list(columns)) for columns in TABLE_COLUMNS.values()))
+    write_statements([], "slug", lambda selector: [], empty, "full", tmp_path / "a.csv", tmp_path / "a.md", about=about)
+    page = (tmp_path / "a.md").read_text()
+    for text in ("*A title* (Keras)", "What it does.", "## Assumptions", "- Padding is | same."):
+        assert text in page

@@ -495,10 +495,12 @@ def write_statements(
     scale: str,
     csv_path: Path | str,
     md_path: Path | str,
+    about: Mapping[str, Any] | None = None,
 ) -> list[Outcome]:
     """Judge the statements of a report and write them as CSV (columns `COLUMNS`) and as a Markdown page with the reasons.
 
-    `resolve` gives the configurations that a selector names. Raises `RepriseError` for a statement that cannot be understood.
+    `resolve` gives the configurations that a selector names; `about` has the report's title, authors, framework, summary and assumptions,
+    which the page shows. Raises `RepriseError` for a statement that cannot be understood.
     """
     if scale not in BANNERS:
         raise RepriseError(f"scale {scale!r} is not known{nearest(scale, BANNERS)}")
@@ -511,15 +513,20 @@ def write_statements(
             row = (statement.text, outcome.reported, judgement.measured, outcome.spread, outcome.n, scale, judgement.verdict)
             writer.writerow((slug, statement.id, statement.kind, *row))
     with atomic(md_path) as partial:
-        partial.write_text(_page(outcomes, slug, scale), encoding="utf-8")
+        partial.write_text(_page(outcomes, slug, scale, about or {}), encoding="utf-8")
     return outcomes
 
 
-def _page(outcomes: Sequence[Outcome], slug: str, scale: str) -> str:
+def _page(outcomes: Sequence[Outcome], slug: str, scale: str, about: Mapping[str, Any]) -> str:
     counts = Counter(outcome.judgement.verdict for outcome in outcomes)
     lines = [f"# {slug}: numbers and claims", ""]
     if BANNERS[scale]:
         lines += [f"> **Scale {scale}: {BANNERS[scale]}.**", ""]
+    if "title" in about:
+        made = [str(about[key]) for key in ("authors", "framework") if key in about]
+        lines += [f"*{about['title']}*" + (f" ({', '.join(made)})" if made else ""), ""]
+    if "summary" in about:
+        lines += [" ".join(about["summary"].split()), ""]
     lines += [", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS) + f", of {len(outcomes)} statements.", ""]
     for kind, title in (("number", "Numbers"), ("claim", "Claims")):
         chosen = [outcome for outcome in outcomes if outcome.statement.kind == kind]
@@ -528,6 +535,9 @@ def _page(outcomes: Sequence[Outcome], slug: str, scale: str) -> str:
         heads = ("Statement", "Reported" if kind == "number" else "Relation", "Measured")
         heads += ("Deviation over seeds" if kind == "number" else "Noise (95 %)", "Seeds", "Verdict", "Reason")
         lines += [f"## {title}", "", _row(heads), "|" + "---|" * len(heads), *map(_line, chosen), ""]
+    if about.get("assumptions"):
+        lines += ["## Assumptions", "", "What the report leaves open, and how it is read here:", ""]
+        lines += [f"- {' '.join(assumption.split())}" for assumption in about["assumptions"]] + [""]
     return "\n".join(lines)
 
 

@@ -191,7 +191,7 @@ class Programme:
     def statement_params(self, slug: str) -> str:
         report = self.reports[slug]
         cells = {cell.name: [report.active(cell), *cell.runs] for item in report.statements for cell in report.needed(item)}
-        return canonical({"statements": report.statements, "cells": cells, "scale": report.scale})
+        return canonical({"statements": report.statements, "about": report.about, "cells": cells, "scale": report.scale})
 
     def layers_params(self, slug: str, identifier: str) -> str:
         """Canonical JSON of the networks that a layer table describes."""

@@ -113,6 +113,11 @@ class Report:
         return self.document.get("statements", [])
 
     @property
+    def about(self) -> dict[str, Any]:
+        """Title, authors, framework, summary and assumptions, as far as the file gives them."""
+        return {key: self.document[key] for key in ("title", "authors", "framework", "summary", "assumptions") if key in self.document}
+
+    @property
     def experiments(self) -> list[str]:
         return list(self.document["experiments"])
 

@@ -1,7 +1,6 @@
 """Read YAML strictly and check it against a schema, with errors that name file, key path and nearest valid key."""
 
 import difflib
-import json
 import math
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -63,8 +62,25 @@ def read_yaml(path: Path | str) -> Any:
 @cache
 def schema(name: str) -> dict[str, Any]:
     """A schema that ships in this package, e.g. `report.schema.yaml`."""
-    text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-    return json.loads(text) if name.endswith(".json") else yaml.safe_load(text)
+    return yaml.safe_load(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))
+
+
+@cache
+def kinds(section: str) -> dict[str, dict[str, Any]]:
+    """Kind → schema of the `figures`, `tables` or `statements` of that kind, with the keys that all kinds of the section share."""
+    document = schema("publications.schema.yaml")
+    common = document[section]["common"]
+    return {
+        kind: {
+            "type": "object",
+            "additionalProperties": False,
+            **own,
+            "required": [*common["required"], *own["required"]],
+            "properties": {**common["properties"], "kind": {"const": kind}, **own["properties"]},
+            "$defs": document["$defs"],
+        }
+        for kind, own in document[section]["kinds"].items()
+    }
 
 
 def nearest(word: Any, valid: Iterable[Any]) -> str:

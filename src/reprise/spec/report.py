@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from reprise.errors import RepriseError
-from reprise.spec.check import nearest, read_yaml, schema, validate
+from reprise.spec.check import kinds, nearest, read_yaml, schema, validate
 from reprise.spec.run import ENGINE, Run, canonical, prune
 
 SCALES = ("full", "quick", "demo")
-FRAGMENTS = {"figures": "figures.schema.json", "tables": "tables.schema.json", "statements": "statements.schema.json"}
+SECTIONS = ("figures", "tables", "statements")
 RULES = (
     *("all", "all_figures", "all_tables", "all_statements", "synthesize", "fetch", "fetch_weights", "decode", "statistics"),
     *("layers", "samples", "figure", "table", "statements"),
@@ -177,7 +177,7 @@ class Report:
         """Hash → run of `cells`, or of all that the report asks for: experiments in their first reading, and what is drawn or measured."""
         if cells is None:
             first = [cell for name in self._cells for cell in self.cells(name)]
-            drawn = [cell for section in FRAGMENTS for item in self.document.get(section, []) for cell in self.needed(item)]
+            drawn = [cell for section in SECTIONS for item in self.document.get(section, []) for cell in self.needed(item)]
             cells = [cell for cell in [*first, *drawn] if self.active(cell)]
         return {run.hash: run for cell in cells for run in cell.members}
 
@@ -212,22 +212,21 @@ class Report:
             self._fail(where, f"no experiment {experiment}{nearest(experiment, self.document['experiments'])}")
 
     def _check_publications(self) -> None:
-        """Figures, tables and statements against the fragment of their kind; ids are unique."""
-        for section, file in FRAGMENTS.items():
-            items = self.document.get(section, [])
-            kinds = schema(file) if items else {}
+        """Figures, tables and statements against the schema of their kind; ids are unique."""
+        for section in SECTIONS:
+            valid = kinds(section)
             seen: set[str] = set()
-            for index, item in enumerate(items):
+            for index, item in enumerate(self.document.get(section, [])):
                 kind = item.get("kind")
-                if kind not in kinds:
-                    self._fail(f"{section}[{index}].kind", f"{kind!r} is not a kind of {section[:-1]}{nearest(kind, kinds)}")
-                validate(item, kinds[kind], str(self.path), (section, index))
+                if kind not in valid:
+                    self._fail(f"{section}[{index}].kind", f"{kind!r} is not a kind of {section[:-1]}{nearest(kind, valid)}")
+                validate(item, valid[kind], str(self.path), (section, index))
                 if item["id"] in seen:
                     self._fail(f"{section}[{index}].id", f"{item['id']} stands twice; ids are file names, make them differ")
                 seen.add(item["id"])
 
     def _references(self) -> Iterator[tuple[str, str]]:
-        for section in FRAGMENTS:
+        for section in SECTIONS:
             for index, item in enumerate(self.document.get(section, [])):
                 for selector in selectors(item):
                     yield selector, f"{section}[{index}] ({item['id']})"

@@ -285,7 +285,7 @@ def test_changing_one_learning_rate_changes_that_run_alone(tmp_path):
                     }
                 }
             },
-            "grid, pointwise and random exclude each other",
+            "grid, pointwise, random and asha exclude each other",
         ),
         ({"defaults": {"dataset": {}}}, "key"),
     ],

@@ -120,7 +120,7 @@ def describe(error: jsonschema.ValidationError) -> str:
     if error.validator == "enum":
         return f"{where}: {error.instance!r} is not valid{nearest(error.instance, error.validator_value)}"
     if error.validator == "not":
-        return f"{where}: grid, pointwise and random exclude each other; keep one"
+        return f"{where}: grid, pointwise, random and asha exclude each other; keep one"
     if error.validator in ("anyOf", "oneOf") and error.context:
         deepest = max(error.context, key=lambda inner: len(inner.absolute_path))
         if len(deepest.absolute_path) > len(path):

@@ -69,6 +69,8 @@ def schema(name: str) -> dict[str, Any]:
 def kinds(section: str) -> dict[str, dict[str, Any]]:
     """Kind → schema of the `figures`, `tables` or `statements` of that kind, with the keys that all kinds of the section share."""
     document = schema("publications.schema.yaml")
+    settings = schema("report.schema.yaml")["$defs"]
+    shared = {name: settings[name] for name in ("preprocess", "augmentation", "probability", "range")}
     common = document[section]["common"]
     return {
         kind: {
@@ -77,7 +79,7 @@ def kinds(section: str) -> dict[str, dict[str, Any]]:
             **own,
             "required": [*common["required"], *own["required"]],
             "properties": {**common["properties"], "kind": {"const": kind}, **own["properties"]},
-            "$defs": document["$defs"],
+            "$defs": {**document["$defs"], **shared},
         }
         for kind, own in document[section]["kinds"].items()
     }

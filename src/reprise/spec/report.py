@@ -1,8 +1,8 @@
 """Report files: `workflow/reports/<slug>.yaml` → experiments, cells and runs.
 
 An experiment is a base run and what is varied in it: nothing, a grid, one value at a time (pointwise), a random search, or one with
-successive halving (asha). Each combination is a *cell*; each cell has one run per seed. A *selector* names cells: `experiment`, `experiment/axis=value,…`,
-each with `@reading` after it where an experiment has readings.
+successive halving (asha). Each combination is a *cell*; each cell has one run per seed. A *selector* names cells: `experiment`,
+`experiment/axis=value,…`, each with `@reading` after it where an experiment has readings.
 """
 
 import copy
@@ -131,6 +131,13 @@ class Report:
             raise RepriseError(f"{self.path}: {section} has no {identifier}{nearest(identifier, items)}")
         return items[identifier]
 
+    def item_with_layers(self, identifier: str) -> dict[str, Any]:
+        """The table of layers or the diagram of that id; a `RepriseError` names what there is."""
+        items = {entry["id"]: entry for entry in [*self.tables, *self.figures] if network_names(entry)}
+        if identifier not in items:
+            raise RepriseError(f"{self.path}: no table of layers or diagram {identifier}{nearest(identifier, items)}")
+        return items[identifier]
+
     def cells(self, selector: str) -> list[Cell]:
         """The cells that `selector` names, in the report file's order; at least one."""
         body, _, reading = selector.partition("@")
@@ -222,10 +229,12 @@ class Report:
             self._fail(where, f"no experiment {experiment}{nearest(experiment, self.document['experiments'])}")
 
     def _check_publications(self) -> None:
-        """Figures, tables and statements against the schema of their kind; ids are unique."""
+        """Figures, tables and statements against the schema of their kind; ids are unique (figures and tables share a folder of steps)."""
+        seen: set[str] = set()
         for section in SECTIONS:
             valid = kinds(section)
-            seen: set[str] = set()
+            if section == "statements":
+                seen = set()
             for index, item in enumerate(self.document.get(section, [])):
                 kind = item.get("kind")
                 if kind not in valid:
@@ -490,13 +499,18 @@ def shrink_epochs(epochs: int, rule: Mapping[str, Any]) -> int:
     return min(shrunk, rule.get("max", shrunk), epochs)
 
 
+def network_names(item: Mapping[str, Any]) -> list[str]:
+    """Names of the models whose layers a table or figure shows."""
+    return [*item.get("networks", []), *([item["network"]] if "network" in item else [])]
+
+
 def selectors(item: Any) -> list[str]:
-    """Every selector that a figure, table or statement holds: the values of its keys `runs`."""
+    """Every selector that a figure, table or statement draws on: the values of its keys `runs` and `after`."""
     if isinstance(item, Mapping):
         found = []
         for key, value in item.items():
-            if key == "runs":
-                found.extend([value] if isinstance(value, str) else value)
+            if key in ("runs", "after") and isinstance(value, str):
+                found.append(value)
             else:
                 found.extend(selectors(value))
         return found

@@ -94,6 +94,7 @@ rule decode:
         f"{root}/benchmarks/decode_{{dataset}}.tsv"
     conda:
         "../../envs/environment.yaml"
+    threads: 3
     resources:
         mem_mb=4000,
         runtime=30,

@@ -136,13 +136,14 @@ def training_table(training: dict[str, Any]) -> str:
 
 
 def markdown(found: dict[str, Any]) -> str:
-    machine = found["machine"]
+    machine, arguments, versions = found["machine"], found["arguments"], found["versions"]
+    cores = f"{machine['cores_used']} of {machine['cores']} cores"
+    load = f"load {machine['load_before']:.1f} before and {machine['load_after']:.1f} after"
+    packages = ", ".join(f"{name.capitalize() if name == 'python' else name} {number}" for name, number in versions.items())
     parts = [
-        f"{found['date']}; {machine['processor']}, {machine['cores_used']} of {machine['cores']} cores, {machine['memory_gib']:.0f} GiB, "
-        f"load {machine['load_before']:.1f} before and {machine['load_after']:.1f} after; Python {found['versions']['python']}, "
-        + ", ".join(f"{name} {number}" for name, number in found["versions"].items() if name != "python")
-        + f". Medians of {found['arguments']['rounds']} rounds, least and most in brackets; {found['arguments']['workers']} workers in the other "
-        "two's loaders. Ratios are taken round by round. Command: `" + found["command"] + "`."
+        f"{found['date']}; {machine['processor']}, {cores}, {machine['memory_gib']:.0f} GiB, {load}; {packages}. "
+        f"Medians of {arguments['rounds']} rounds, least and most in brackets; ratios are taken round by round; the other two's loaders have "
+        f"{arguments['workers']} workers. Command: `{found['command']}`."
     ]
     if "training" in found:
         parts.append(training_table(found["training"]))

@@ -5,6 +5,7 @@ transforms, a shuffling DataLoader whose workers persist, `loss.item()` once a s
 those of the run; all three use one thread in the process that trains, and the loader's workers have one each.
 """
 
+import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -168,6 +169,8 @@ def time_plain(run: Run, folder: Path, clock: Clock, workers: int, scratch: Path
 def time_lightning(run: Run, folder: Path, clock: Clock, workers: int, scratch: Path) -> None:
     """The same loop as a LightningModule, without the logger, the bar and the checkpoints that a user would have besides."""
     import lightning
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 
     class Module(lightning.LightningModule):
         def __init__(self, model: nn.Module, settings: Mapping[str, Any]) -> None:

@@ -142,8 +142,8 @@ def markdown(found: dict[str, Any]) -> str:
     packages = ", ".join(f"{name.capitalize() if name == 'python' else name} {number}" for name, number in versions.items())
     parts = [
         f"{found['date']}; {machine['processor']}, {cores}, {machine['memory_gib']:.0f} GiB, {load}; {packages}. "
-        f"Medians of {arguments['rounds']} rounds, least and most in brackets; ratios are taken round by round; the other two's loaders have "
-        f"{arguments['workers']} workers. Command: `{found['command']}`."
+        f"Medians of {arguments['rounds']} rounds, least and most in brackets; ratios are taken round by round; the loaders of the plain "
+        f"loop and of Lightning have {arguments['workers']} workers. Command: `{found['command']}`."
     ]
     if "training" in found:
         parts.append(training_table(found["training"]))

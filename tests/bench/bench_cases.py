@@ -23,6 +23,9 @@ REPORT_1 = [{"flip": 0.5}, {"jitter": JITTER}, {"rotation": 10}]
 """The three transforms of report 1's figure 6, with the strengths of its tuned CNN."""
 
 
+ALL_LAYERS = {"model.trainable": "all", "model.frozen_mode": None}
+
+
 @dataclass(frozen=True)
 class Case:
     """A cell of a report and what is changed in its run."""
@@ -60,10 +63,14 @@ CASES = {
         cpu=False,
     ),
     "resnet18_224": Case(
-        "Report 2: ResNet18 at 224, as written", "cifar10_architectures", "pretrained/network=resnet18@as_written", cpu=False
+        "Report 2: ResNet18 at 224, as written", "cifar10_architectures", "pretrained/network=resnet18@as_written", ALL_LAYERS, cpu=False
     ),
     "mobilenet": Case(
-        "Report 2: MobileNetV3-S at 224, as written", "cifar10_architectures", "pretrained/network=mobilenet_v3_small@as_written", cpu=False
+        "Report 2: MobileNetV3-S at 224, as written",
+        "cifar10_architectures",
+        "pretrained/network=mobilenet_v3_small@as_written",
+        ALL_LAYERS,
+        cpu=False,
     ),
     "efficientnet": Case(
         "Report 2: EfficientNetV2-S at 384, as written",

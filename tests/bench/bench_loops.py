@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -35,12 +34,24 @@ class Enough(BaseException):
     """Enough steps were timed. Not an `Exception`, so that nobody takes it for an error."""
 
 
+def processor_time() -> float:
+    """Seconds of user and system time of this process and its living children."""
+    import psutil
+
+    own = psutil.Process()
+    times = [process.cpu_times() for process in [own, *own.children(recursive=True)]]
+    return sum(each.user + each.system for each in times)
+
+
 @dataclass
 class Clock:
     """Counts steps; times those after `warm_up`, with the processor time of this process and its children."""
 
     warm_up: int
     steps: int
+    processor_time: Callable[[], float] = processor_time
+    synchronize: Callable[[], None] = lambda: None
+    """Waits until a device has done what it was given."""
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     count: int = 0
@@ -49,28 +60,24 @@ class Clock:
         """Call after every step; raises `Enough` after the last one."""
         self.count += 1
         if self.count == self.warm_up:
-            self._began, self._cpu = time.perf_counter(), processor_time()
+            self.synchronize()
+            self._began, self._cpu = time.perf_counter(), self.processor_time()
         if self.count == self.warm_up + self.steps:
-            self.seconds, self.cpu_seconds = time.perf_counter() - self._began, processor_time() - self._cpu
+            self.synchronize()
+            self.seconds, self.cpu_seconds = time.perf_counter() - self._began, self.processor_time() - self._cpu
             raise Enough
 
 
-def processor_time() -> float:
-    """Seconds of user and system time of this process and its living children."""
-    own = psutil.Process()
-    times = [process.cpu_times() for process in [own, *own.children(recursive=True)]]
-    return sum(each.user + each.system for each in times)
-
-
-def time_engine(run: Run, folder: Path, clock: Clock, workers: int, scratch: Path) -> None:
+def time_engine(run: Run, folder: Path, clock: Clock, workers: int, scratch: Path, device: str = "cpu", **options: Any) -> None:
     """`reprise.training.engine.train`, stopped from within."""
     train(
         [run],
         dataset_dirs={run.spec["dataset"]["name"]: folder},
         cache=scratch,
-        device="cpu",
+        device=device,
         threads=1,
         on_step=lambda epoch, step, loss: clock.step(),
+        **options,
     )
 
 
@@ -209,7 +216,7 @@ def time_lightning(run: Run, folder: Path, clock: Clock, workers: int, scratch: 
         trainer.fit(Module(network(run, dataset), run.spec["optimizer"]), loader(run, dataset, workers))
 
 
-CONTESTANTS: dict[str, Callable[[Run, Path, Clock, int, Path], None]] = {
+CONTESTANTS: dict[str, Callable[..., None]] = {
     "engine": time_engine,
     "plain loop": time_plain,
     "Lightning": time_lightning,
@@ -224,10 +231,10 @@ def lightning_is_there() -> bool:
     return True
 
 
-def measure(contestant: str, run: Run, folder: Path, clock: Clock, workers: int, scratch: Path) -> Clock:
+def measure(contestant: str, run: Run, folder: Path, clock: Clock, workers: int, scratch: Path, **options: Any) -> Clock:
     """The clock after `contestant` has trained until it had enough."""
     try:
-        CONTESTANTS[contestant](run, folder, clock, workers, scratch)
+        CONTESTANTS[contestant](run, folder, clock, workers, scratch, **options)
     except Enough:
         return clock
     raise AssertionError(f"{contestant} ended before {clock.warm_up + clock.steps} steps")

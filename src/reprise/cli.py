@@ -32,14 +32,15 @@ REPORTS = Path("workflow/reports")
 # ---- what several verbs need ----
 
 
-def open_report(args: argparse.Namespace) -> Report:
-    """The report named by slug or by path."""
-    path = Path(args.report)
+def open_report(args: argparse.Namespace, name: str | None = None) -> Report:
+    """The report named by slug or by path: `name`, or the verb's own argument."""
+    name = name or args.report
+    path = Path(name)
     if path.suffix != ".yaml":
-        path = args.reports / f"{args.report}.yaml"
+        path = args.reports / f"{name}.yaml"
     if not path.is_file():
         slugs = [file.stem for file in sorted(args.reports.glob("*.yaml"))]
-        raise RepriseError(f"no report {args.report} in {args.reports}{nearest(args.report, slugs)}")
+        raise RepriseError(f"no report {name} in {args.reports}{nearest(name, slugs)}")
     return Report(path, args.scale, args.skip, args.stand_in)
 
 
@@ -135,6 +136,20 @@ def list_runs(args: argparse.Namespace) -> None:
                 state = "trained" if has_results(run.hash, where) else "skipped" if not report.active(cell) else "-"
                 training = run.spec["training"]
                 print(f"{run.hash}  {state:8}  {training['epochs']:4} epochs  seed {run.spec['seeds']['init']}  {cell.name}")
+
+
+def plan(args: argparse.Namespace) -> None:
+    from reprise import planning
+
+    where = layout(args)
+    names = args.report or [file.stem for file in sorted(args.reports.glob("*.yaml"))]
+    reports = [open_report(args, name) for name in names]
+    calibration = planning.Calibration(where.results / "calibration.json", args.device, args.threads)
+    if args.compare:
+        for report in reports:
+            print(planning.describe_comparison(report, planning.compare(report, where, calibration), calibration.machine))
+    else:
+        print(planning.describe(planning.plan(reports, where, calibration), calibration.machine))
 
 
 def stamp_file(name: str, file: Path) -> None:
@@ -486,6 +501,11 @@ def parser() -> argparse.ArgumentParser:
 
     verb(check, "check", "check report files at every scale").add_argument("files", nargs="+", type=Path, metavar="FILE")
     verb(list_runs, "runs", "list a report's runs").add_argument("report")
+
+    made = verb(plan, "plan", "runs, epochs, images, time and disk of reports, before anything starts")
+    made.add_argument("report", nargs="*", help="reports to plan (default: all)")
+    made.add_argument("--compare", action="store_true", help="the time of finished runs beside what the plan says of them")
+    on_device(made)
 
     data = verbs.add_parser("data", help="fetch, verify and decode data sets").add_subparsers(required=True, metavar="VERB")
     mirror = {

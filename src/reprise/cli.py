@@ -233,6 +233,18 @@ def data_add(args: argparse.Namespace) -> None:
     stamp_file(name_of(file.name), file)
 
 
+def training_options(args: argparse.Namespace, where: Layout) -> dict[str, Any]:
+    """What `reprise.training.engine.train` is told wherever runs are trained."""
+    return {
+        "weights_dir": where.weights,
+        "device": args.device,
+        "precision": args.precision,
+        "cuda_graphs": args.cuda_graphs == "on",
+        "threads": args.threads,
+        "on_finished": lambda run: stamp_trained(run.hash, where),
+    }
+
+
 def train(args: argparse.Namespace) -> None:
     from reprise.training.engine import train as train_runs
     from reprise.training.session import Interrupted
@@ -249,10 +261,7 @@ def train(args: argparse.Namespace) -> None:
             list(runs.values()),
             dataset_dirs=dataset_dirs(runs.values(), where),
             cache=where.runs,
-            weights_dir=where.weights,
-            device=args.device,
-            threads=args.threads,
-            on_finished=lambda run: stamp_trained(run.hash, where),
+            **training_options(args, where),
             judge=judge,
         )
     except Interrupted as stop:
@@ -296,10 +305,7 @@ def study_work(args: argparse.Namespace) -> None:
             cache=where.runs,
             journal=where.root / "studies" / f"{runs[0].hash}.journal",
             dataset_dirs=dataset_dirs(runs, where),
-            weights_dir=where.weights,
-            device=args.device,
-            threads=args.threads,
-            on_finished=lambda run: stamp_trained(run.hash, where),
+            **training_options(args, where),
         )
     except Interrupted as stop:
         end(str(stop), stop.status)
@@ -499,6 +505,21 @@ def parser() -> argparse.ArgumentParser:
         made.add_argument("--device", default=os.environ.get("REPRISE_DEVICE", "auto"), help="auto (default), cpu, cuda, cuda:1, …")
         made.add_argument("--threads", type=positive, help="CPU threads (default: torch's)")
 
+    def trains(made: argparse.ArgumentParser) -> None:
+        on_device(made)
+        made.add_argument(
+            "--precision",
+            choices=("auto", "float32", "bfloat16"),
+            default=os.environ.get("REPRISE_PRECISION", "auto"),
+            help="of matrix products and convolutions; auto (default): bfloat16 for large networks on CUDA",
+        )
+        made.add_argument(
+            "--cuda-graphs",
+            choices=("on", "off"),
+            default=os.environ.get("REPRISE_CUDA_GRAPHS", "on"),
+            help="whether training steps on CUDA are recorded once and replayed (default: on)",
+        )
+
     verb(check, "check", "check report files at every scale").add_argument("files", nargs="+", type=Path, metavar="FILE")
     verb(list_runs, "runs", "list a report's runs").add_argument("report")
 
@@ -538,7 +559,7 @@ def parser() -> argparse.ArgumentParser:
         alone = made.add_mutually_exclusive_group()
         alone.add_argument("--runs", nargs="+", default=[], metavar="RUN", help="these runs alone: hashes, or files in their folders")
         alone.add_argument("--only", nargs="+", default=[], metavar="SELECTOR", help="experiments or cells alone")
-        on_device(made)
+        (trains if function is train else on_device)(made)
 
     study = verbs.add_parser("study", help="searches with ASHA: the leaderboard, several workers").add_subparsers(
         required=True, metavar="VERB"
@@ -550,7 +571,7 @@ def parser() -> argparse.ArgumentParser:
     made = verb(study_work, "work", "train trials as one of several workers (which cannot be repeated)", study)
     for name in ("report", "study"):
         made.add_argument(name)
-    on_device(made)
+    trains(made)
 
     made = verb(submission, "submission", "label Kaggle's CIFAR-10 test images for its challenge")
     made.add_argument("report")

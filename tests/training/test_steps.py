@@ -1,5 +1,7 @@
 """The step of training: precision, recording, and that it never looks at a value on the host (what a CUDA graph demands)."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 import torch
@@ -7,7 +9,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from reprise import models
+from reprise import cli, models
 from reprise.data.augment import OPERATIONS, Preprocess, build_augmentation
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate
@@ -19,6 +21,7 @@ from reprise.training.results import read_weights
 from reprise.training.steps import Feed, RecordedStep, Step, choose_precision
 from tiny import everything, tiny_run, write_dataset
 
+REPORTS = Path(__file__).parents[2] / "workflow/reports"
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
@@ -294,3 +297,17 @@ def test_optimisers_never_look(pretended, name):
         with OnDevice():
             optimizer.step()
     assert optimizer.param_groups[0]["lr"].is_cuda
+
+
+@pytest.mark.parametrize(("option", "environment"), [("bfloat16", None), (None, "bfloat16")])
+def test_precision_on_the_command_line(tmp_path, monkeypatch, option, environment):
+    """The option goes before the environment, which is how a whole workflow is told."""
+    if environment:
+        monkeypatch.setenv("REPRISE_PRECISION", environment)
+    monkeypatch.setattr("reprise.training.engine.train", lambda runs, **options: seen.append(options))
+    seen = []
+    cli.main(
+        ["train", "cifar100_superclass", "--only", "adam", "--reports", str(REPORTS), "--results", str(tmp_path), "--device", "cpu"]
+        + (["--precision", option, "--cuda-graphs", "off"] if option else [])
+    )
+    assert [(each["precision"], each["cuda_graphs"]) for each in seen] == [("bfloat16", option is None)]

@@ -1,16 +1,20 @@
 """make bench: the engine against what a user would write, and what surrounds it, on the CPU.
 
 Rounds take turns: in each, every network is trained for the same number of steps by the engine, by a plain PyTorch loop and by Lightning,
-one after the other, so that other work on the machine meets all of them. Written are `bench.md` and `bench.json`.
+one after the other, and by two engines side by side, so that other work on the machine meets all of them. Written are `bench.md` and
+`bench.json`.
 """
 
 import argparse
+import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -38,9 +42,13 @@ def cpu_cases() -> list[str]:
 # ---- training ----
 
 
+TWO_JOBS = "engine, two jobs"
+"""As `snakemake --cores 2` trains them: two processes side by side, one run each."""
+
+
 def time_training(names: Sequence[str], folders: dict[str, Path], args: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     contestants = [name for name in CONTESTANTS if name != "Lightning" or lightning_is_there()]
-    results = {name: {contestant: [] for contestant in contestants} for name in names}
+    results = {name: {contestant: [] for contestant in [*contestants, TWO_JOBS]} for name in names}
 
     def once(contestant: str, name: str, steps: int) -> Clock:
         run = run_of(name)
@@ -55,12 +63,9 @@ def time_training(names: Sequence[str], folders: dict[str, Path], args: argparse
         for name in names:
             order = contestants[turn % len(contestants) :] + contestants[: turn % len(contestants)]
             for contestant in order:
-                clock = once(contestant, name, steps[name])
-                images = clock.steps * run_of(name).spec["training"]["batch_size"]
-                results[name][contestant].append(
-                    {"images_per_s": images / clock.seconds, "cpu_us_per_image": 1e6 * clock.cpu_seconds / images}
-                )
-            shown = ", ".join(f"{contestant} {results[name][contestant][-1]['images_per_s']:,.0f}" for contestant in contestants)
+                results[name][contestant].append(rates(once(contestant, name, steps[name]), name))
+            results[name][TWO_JOBS].append(two_jobs(name, 2 * steps[name], folders, args))
+            shown = ", ".join(f"{contestant} {values[-1]['images_per_s']:,.0f}" for contestant, values in results[name].items())
             print(f"round {turn + 1}/{args.rounds} {name} ({steps[name]} steps): {shown} images/s", file=sys.stderr, flush=True)
     return {
         name: {
@@ -70,14 +75,37 @@ def time_training(names: Sequence[str], folders: dict[str, Path], args: argparse
             "steps": steps[name],
             "rounds": results[name],
             "ratio": {other: ratios(results[name], other) for other in contestants if other != "engine"},
+            "two_jobs_ratio": ratios(results[name], "plain loop", TWO_JOBS)["images_per_s"],
         }
         for name in names
     }
 
 
-def ratios(rounds: dict[str, list[dict[str, float]]], other: str) -> dict[str, list[float]]:
+def rates(clock: Clock, name: str) -> dict[str, float]:
+    images = clock.steps * run_of(name).spec["training"]["batch_size"]
+    return {"images_per_s": images / clock.seconds, "cpu_us_per_image": 1e6 * clock.cpu_seconds / images}
+
+
+def alone(contestant: str, name: str, steps: int, folders: dict[str, Path], args: argparse.Namespace) -> list[str]:
+    """The command that trains in a process of its own and prints its `rates` as JSON."""
+    data = folders[run_of(name).spec["dataset"]["name"]]
+    script = [sys.executable, str(Path(__file__)), "--cores", str(args.cores), "--workers", str(args.workers)]
+    return [*script, "--alone", contestant, name, str(steps), str(data)]
+
+
+def two_jobs(name: str, steps: int, folders: dict[str, Path], args: argparse.Namespace) -> dict[str, float]:
+    """Both jobs' images per second together, and processor time per image."""
+    command = alone("engine", name, steps, folders, args)
+    with ExitStack() as stack:
+        jobs = [stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)) for _ in range(2)]
+        found = [json.loads(job.communicate()[0]) for job in jobs]
+    rate, cpu = ([each[key] for each in found] for key in ("images_per_s", "cpu_us_per_image"))
+    return {"images_per_s": sum(rate), "cpu_us_per_image": statistics.mean(cpu)}
+
+
+def ratios(rounds: dict[str, list[dict[str, float]]], other: str, engine: str = "engine") -> dict[str, list[float]]:
     """The engine's advantage over `other`, round by round: images per second, and processor time per image."""
-    pairs = list(zip(rounds["engine"], rounds[other], strict=True))
+    pairs = list(zip(rounds[engine], rounds[other], strict=True))
     return {
         "images_per_s": [ours["images_per_s"] / theirs["images_per_s"] for ours, theirs in pairs],
         "cpu": [theirs["cpu_us_per_image"] / ours["cpu_us_per_image"] for ours, theirs in pairs],
@@ -86,10 +114,8 @@ def ratios(rounds: dict[str, list[dict[str, float]]], other: str) -> dict[str, l
 
 def peak_memories(folders: dict[str, Path], args: argparse.Namespace) -> dict[str, int]:
     """Bytes, by contestant, for report 1's LeNet."""
-    data = folders[run_of("lenet").spec["dataset"]["name"]]
     contestants = [name for name in CONTESTANTS if name != "Lightning" or lightning_is_there()]
-    script = [sys.executable, str(Path(__file__)), "--cores", str(args.cores), "--workers", str(args.workers)]
-    return {name: bench_system.peak_memory([*script, "--alone", name, str(data)]) for name in contestants}
+    return {name: bench_system.peak_memory(alone(name, "lenet", 10, folders, args)) for name in contestants}
 
 
 # ---- the report ----
@@ -105,34 +131,26 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def training_table(training: dict[str, Any]) -> str:
+    shown = ("engine", TWO_JOBS, "plain loop", "Lightning")
     rows = []
     for case in training.values():
-        rates = [
-            spread([each["images_per_s"] for each in case["rounds"].get(name, [])]) if name in case["rounds"] else "–"
-            for name in CONTESTANTS
-        ]
-        plain = case["ratio"]["plain loop"]
-        met = "yes" if statistics.median(plain["images_per_s"]) >= case["goal"] else "no"
-        other = spread(case["ratio"]["Lightning"]["images_per_s"], ".2f") if "Lightning" in case["ratio"] else "–"
+        speeds = [[each["images_per_s"] for each in case["rounds"].get(name, [])] for name in shown]
+        one, two = case["ratio"]["plain loop"]["images_per_s"], case["two_jobs_ratio"]
+        reached = [name for name, values in (("one job", one), ("two jobs", two)) if statistics.median(values) >= case["goal"]]
+        lightning = case["ratio"].get("Lightning", {}).get("images_per_s")
         rows.append(
             [
                 f"{case['title']}; batch {case['batch_size']}",
-                *rates,
-                spread(plain["images_per_s"], ".2f"),
-                f"{case['goal']:g}: {met}",
-                other,
-                spread(plain["cpu"], ".2f"),
+                *(spread(values) if values else "–" for values in speeds),
+                spread(one, ".2f"),
+                spread(two, ".2f"),
+                f"{case['goal']:g}: {reached[0] if reached else 'no'}",
+                spread(lightning, ".2f") if lightning else "–",
+                spread(case["ratio"]["plain loop"]["cpu"], ".2f"),
             ]
         )
-    head = [
-        "network",
-        *(f"{name}, images/s" for name in CONTESTANTS),
-        "÷ plain loop",
-        "goal",
-        "÷ Lightning",
-        "processor time, plain ÷ engine",
-    ]
-    return table(head, rows)
+    columns = ("one job ÷ plain loop", "two jobs ÷ plain loop", "goal", "one job ÷ Lightning", "processor time, plain loop ÷ engine")
+    return table(["network", *(f"{name}, images/s" for name in shown), *columns], rows)
 
 
 def markdown(found: dict[str, Any]) -> str:
@@ -187,9 +205,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--cores", type=int, default=2, help="that everything together may use (default: 2)")
     parser.add_argument("--workers", type=int, default=2, help="of the loaders of the plain loop and Lightning (default: 2)")
     parser.add_argument("--quick", action="store_true", help="a smoke test: seconds, and numbers that say nothing")
-    parser.add_argument(
-        "--alone", nargs=2, metavar=("CONTESTANT", "DATA"), help=argparse.SUPPRESS
-    )  # in a process of its own, for its memory
+    parser.add_argument("--alone", nargs=4, metavar=("CONTESTANT", "CASE", "STEPS", "DATA"), help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
     args.images, args.least_steps, args.archive = 50_000, 5, 20_000
     if args.quick:
@@ -201,16 +217,36 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
-    """Measure, write the two files and return what the JSON file holds."""
+    """Measure, write the two files and return what the JSON file holds; with `--alone`, only what the one contestant reaches."""
     args = parse(arguments)
+    with on_cores(args.cores):
+        return measure_alone(args) if args.alone else measure_all(args, arguments)
+
+
+@contextmanager
+def on_cores(count: int) -> Iterator[None]:
+    """One thread of torch, and with its children no more cores than `count`, where the system can say so."""
+    threads, pins = torch.get_num_threads(), hasattr(os, "sched_setaffinity")
+    before = os.sched_getaffinity(0) if pins else set()
     torch.set_num_threads(1)
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.cores])
-    if args.alone:
-        contestant, data = args.alone
-        with tempfile.TemporaryDirectory() as cache:
-            measure(contestant, run_of("lenet"), Path(data), Clock(WARM_UP, 10), args.workers, Path(cache))
-        return {}
+    if pins:
+        os.sched_setaffinity(0, sorted(before)[:count])
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        if pins:
+            os.sched_setaffinity(0, before)
+
+
+def measure_alone(args: argparse.Namespace) -> dict[str, float]:
+    """What one contestant reaches in this process."""
+    contestant, name, steps, data = args.alone
+    with tempfile.TemporaryDirectory() as cache:
+        return rates(measure(contestant, run_of(name), Path(data), Clock(WARM_UP, int(steps)), args.workers, Path(cache)), name)
+
+
+def measure_all(args: argparse.Namespace, arguments: Sequence[str] | None) -> dict[str, Any]:
     load_before = os.getloadavg()[0]
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="reprise-bench-") as name:
@@ -249,4 +285,5 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(markdown(main()))
+    result = main()
+    print(json.dumps(result) if "--alone" in sys.argv else markdown(result))

@@ -25,11 +25,18 @@ SLICE_S = 0.05
 """Seconds between two looks at a process's memory."""
 
 
+def environment_of_jobs() -> dict[str, str]:
+    """This project's code before any other, and one thread."""
+    path = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+
+
 def run(command: Sequence[str], folder: Path = ROOT) -> float:
     """Seconds that a command takes; one that fails raises a `RuntimeError` with the end of what it printed."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
     began = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment_of_jobs(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     seconds = time.perf_counter() - began
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout[-2000:]}")
@@ -122,8 +129,7 @@ def demo(scratch: Path) -> float:
 
 def peak_memory(command: Sequence[str]) -> int:
     """Bytes that a command and its children held at most at one time, shared pages counted once."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
-    child = psutil.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    child = psutil.Popen(command, env=environment_of_jobs(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     peak = 0
     while child.poll() is None:
         peak = max(peak, sum(map(_held, [child, *_children(child)])))

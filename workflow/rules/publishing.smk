@@ -1,4 +1,4 @@
-# Figures, tables and statements, from results and small intermediate files. Nothing here imports torch but `layers`.
+# Figures, tables and statements, from results and small intermediate files. Only `layers`, and `samples` that show transforms, import torch.
 
 
 rule layers:

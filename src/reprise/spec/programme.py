@@ -13,7 +13,7 @@ from typing import Any
 
 from reprise.errors import RepriseError
 from reprise.spec.check import nearest, read_yaml, validate
-from reprise.spec.layout import Layout
+from reprise.spec.layout import STAND_INS, Layout
 from reprise.spec.report import Report, network_names
 from reprise.spec.run import Run, canonical
 
@@ -22,8 +22,6 @@ SUFFIXES = {"figures": (".png", ".svg", ".json"), "tables": (".csv", ".md", ".te
 
 INTERMEDIATES = {"figures": {"samples": ".samples.npz", "diagram": ".layers.json"}, "tables": {"layers": ".layers.json"}}
 """Kinds of figure and table that need a file from a room with torch or from the images."""
-STAND_INS = {"cinic10": "cifar10"}
-"""Data set → the one whose images can stand in for its own."""
 
 
 @dataclass(frozen=True)

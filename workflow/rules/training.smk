@@ -23,7 +23,7 @@ for shard in programme.shards.values():
             mem_mb=8000,
             runtime="12h",
         params:
-            options=programme.options,
+            options=programme.report_options(shard.slug),
             slug=shard.slug,
         shell:
             "python -m reprise train {params.slug} --runs {output} --threads {threads} {params.options} 2>&1 | tee -i {log:q}"
@@ -47,7 +47,7 @@ for shard in programme.shards.values():
             mem_mb=8000,
             runtime="1h",
         params:
-            options=programme.options,
+            options=programme.report_options(shard.slug),
             slug=shard.slug,
         shell:
             "python -m reprise evaluate {params.slug} --runs {output} --threads {threads} {params.options} 2>&1 | tee -i {log:q}"

@@ -15,6 +15,8 @@ for shard in programme.shards.values():
             f"{root}/logs/train_{shard.name}.log",
         benchmark:
             f"{root}/benchmarks/train_{shard.name}.tsv"
+        group:
+            shard.name
         conda:
             "../../envs/environment.yaml"
         threads: config["threads"]
@@ -39,6 +41,8 @@ for shard in programme.shards.values():
             f"{root}/logs/evaluate_{shard.name}.log",
         benchmark:
             f"{root}/benchmarks/evaluate_{shard.name}.tsv"
+        group:
+            shard.name
         conda:
             "../../envs/environment.yaml"
         threads: config["threads"]

@@ -53,7 +53,7 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["import", "/nowhere"], "holds no exported run"),
         (["export", "cifar100_superclass", "out"], "no finished run of cifar100_superclass at scale full; train it first"),
         (["data", "add", "/nowhere.tar.gz", "--scale", "demo"], "scale demo draws its own data"),
-        (["layers", "cifar100_superclass", "random_search"], "random_search is of kind trials, not layers; valid: architectures"),
+        (["layers", "cifar100_superclass", "random_search"], "no table of layers or diagram random_search; valid: architectures"),
         (["samples", "cifar100_superclass", "figure_02"], "figure_02 is of kind curves, not samples; valid: "),
         (
             ["train", "cifar100_superclass", "--only", "adam", "--skip", "adam"],

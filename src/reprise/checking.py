@@ -114,6 +114,18 @@ def check_images(selection: Mapping[str, Any]) -> None:
         known = _classes(facts.classes, kind, f"images.where: {facts.name}")
         if name not in known:
             raise RepriseError(f"images.where.{kind}: {facts.name} has no class {name!r}{nearest(name, known)}")
+    split = selection.get("split", "train")
+    if split not in facts.splits:
+        raise RepriseError(f"images.split: {facts.name} has no split {split!r}{nearest(split, facts.splits)}")
+    if "classes" in selection:
+        if "by" not in selection:
+            raise RepriseError("images.classes: of which kind of label? name it in images.by")
+        known = _classes(facts.classes, selection["by"], f"images.by: {facts.name}")
+        for name in selection["classes"]:
+            if name not in known:
+                raise RepriseError(f"images.classes: {facts.name} has no class {name!r}{nearest(name, known)}")
+    for transform in selection.get("transforms", ()):
+        _image_shape(facts.name, canonical([transform.get("preprocess", {}), transform.get("augmentation") or []]))
 
 
 def _classes(known: Mapping[str, Sequence[str]], kind: str, where: str) -> Sequence[str]:

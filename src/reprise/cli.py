@@ -3,6 +3,8 @@
 Rooms are imported inside the verbs: `runs` and the publishing verbs start without torch.
 """
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import os
@@ -10,15 +12,19 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from reprise import __version__
 from reprise.errors import RepriseError, file_error
 from reprise.files import read_json, write_json
 from reprise.spec.check import nearest
-from reprise.spec.layout import Layout
-from reprise.spec.report import SCALES, Report
+from reprise.spec.layout import STAND_IN, Layout
+from reprise.spec.programme import datasets
+from reprise.spec.report import SCALES, Report, network_names
 from reprise.spec.run import Run
+
+if TYPE_CHECKING:
+    from reprise.publishing.measures import Tables
 
 REPORTS = Path("workflow/reports")
 
@@ -34,7 +40,7 @@ def open_report(args: argparse.Namespace) -> Report:
     if not path.is_file():
         slugs = [file.stem for file in sorted(args.reports.glob("*.yaml"))]
         raise RepriseError(f"no report {args.report} in {args.reports}{nearest(args.report, slugs)}")
-    return Report(path, args.scale, args.skip)
+    return Report(path, args.scale, args.skip, args.stand_in)
 
 
 def layout(args: argparse.Namespace) -> Layout:
@@ -69,7 +75,7 @@ def skipped(report: Report, what: str) -> RepriseError:
 
 
 def dataset_dirs(runs: Iterable[Run], where: Layout) -> dict[str, Path]:
-    return {name: where.dataset(name) for name in {run.spec["dataset"]["name"] for run in runs}}
+    return {name: where.dataset(name, source) for name, source in datasets(runs)}
 
 
 def runs_of(report: Report, item: Mapping[str, Any]) -> list[str]:
@@ -155,12 +161,28 @@ def data_fetch_weights(args: argparse.Namespace) -> None:
     stamp_file(args.name, fetch_weights(args.name, destination, args.mirror))
 
 
+def data_stand_in(args: argparse.Namespace) -> None:
+    from reprise.data.decode import load
+    from reprise.data.stand_in import write_stand_in
+    from reprise.spec.programme import STAND_INS
+
+    where = layout(args)
+    if args.name not in STAND_INS:
+        raise RepriseError(f"data stand-in: nothing stands in for {args.name}{nearest(args.name, STAND_INS)}")
+    folder = where.archives / f"{args.name}{STAND_IN}"
+    file = write_stand_in(args.name, load(where.dataset(STAND_INS[args.name])), folder)
+    write_json(
+        folder.with_suffix(".json"), {"name": args.name, "file": str(file.relative_to(where.archives)), "bytes": file.stat().st_size}
+    )
+    print(f"{file}: a stand-in for {args.name}, made from {STAND_INS[args.name]}")
+
+
 def data_decode(args: argparse.Namespace) -> None:
     from reprise.data.decode import decode
 
     where = layout(args)
     archive = where.archives / read_json(where.archives / f"{args.name}.json")["file"]
-    decode(args.name, archive, where.dataset(args.name))
+    decode(args.name.removesuffix(STAND_IN), archive, where.dataset(args.name))
 
 
 def data_statistics(args: argparse.Namespace) -> None:
@@ -251,7 +273,7 @@ def class_names(run: Run) -> Sequence[str]:
     from reprise.data.catalog import dataset_facts
 
     dataset = run.spec["dataset"]
-    return dataset.get("classes") or dataset_facts(dataset["name"]).classes[dataset["labels"]]
+    return dataset.get("classes") or dataset_facts(dataset["name"]).classes.get(dataset["labels"], ())
 
 
 def layers(args: argparse.Namespace) -> None:
@@ -260,7 +282,7 @@ def layers(args: argparse.Namespace) -> None:
 
     report = open_report(args)
     tables = {}
-    for name, (title, run) in report.networks(item_of_kind(report, "tables", args.item, "layers")["networks"]).items():
+    for name, (title, run) in report.networks(network_names(report.item_with_layers(args.item))).items():
         image_shape = dataset_facts(run.spec["dataset"]["name"]).image_shape
         tables[name] = {"title": title, **layer_table(run.spec["model"], len(class_names(run)), image_shape)}
     write_json(layout(args).intermediate(report.slug, args.item, ".layers.json"), tables)
@@ -272,62 +294,73 @@ def samples(args: argparse.Namespace) -> None:
 
     report, where = open_report(args), layout(args)
     selection = item_of_kind(report, "figures", args.item, "samples")["images"]
-    write_samples(load(where.dataset(selection["dataset"])), selection, where.intermediate(report.slug, args.item, ".samples.npz"))
+    folder = where.dataset(selection["dataset"], report.source(selection["dataset"]))
+    write_samples(load(folder), selection, where.intermediate(report.slug, args.item, ".samples.npz"))
+
+
+def results_of(report: Report, where: Layout, runs: Iterable[str]) -> Tables:
+    """The tidy tables of these runs, with the names of their classes."""
+    from reprise.publishing.results import read_tables
+
+    cells = [cell for name in report.experiments for cell in report.all_cells(name)]
+    wanted = set(runs)
+    names = {identifier: class_names(run) for identifier, run in report.runs(cells).items() if identifier in wanted}
+    return read_tables(where.runs, names, class_names=names)
+
+
+def layer_tables(report: Report, where: Layout, item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The layer tables that an item shows, from its intermediate file."""
+    return read_json(where.intermediate(report.slug, item["id"], ".layers.json")) if network_names(item) else {}
 
 
 def figure(args: argparse.Namespace) -> None:
     from reprise.publishing.figures import draw_figure
-    from reprise.publishing.results import read_meta, read_tables
+    from reprise.publishing.results import read_meta
 
     report, where = open_report(args), layout(args)
     item = report.item("figures", args.item)
     runs = runs_of(report, item)
-    tables = read_tables(where.runs, runs, ["history", "final"])
     draw_figure(
         item,
         slug=report.slug,
         resolve=report.cells,
         scale=report.scale,
         out_stem=where.figure(report.slug, args.item),
-        history=tables.history,
-        final=tables.final,
+        tables=results_of(report, where, runs),
         images=where.intermediate(report.slug, args.item, ".samples.npz"),
+        layers=layer_tables(report, where, item),
         notes=report.notes(item),
         meta=read_meta(where.runs, runs),
     )
 
 
 def table(args: argparse.Namespace) -> None:
-    from reprise.publishing.results import read_tables
     from reprise.publishing.tables import write_table
 
     report, where = open_report(args), layout(args)
     item = report.item("tables", args.item)
-    tables = read_tables(where.runs, runs_of(report, item), ["history", "final"])
-    layer_tables = where.intermediate(report.slug, args.item, ".layers.json")
     write_table(
         item,
         slug=report.slug,
         resolve=report.cells,
         scale=report.scale,
         out_stem=where.table(report.slug, args.item),
-        history=tables.history,
-        final=tables.final,
-        layers=read_json(layer_tables) if item["kind"] == "layers" else None,
+        tables=results_of(report, where, runs_of(report, item)),
+        layers=layer_tables(report, where, item),
+        experiment=report.document["experiments"].get(item.get("experiment")),
         notes=report.notes(item),
     )
 
 
 def statements(args: argparse.Namespace) -> None:
-    from reprise.publishing.results import read_tables
     from reprise.publishing.statements import write_statements
 
     report, where = open_report(args), layout(args)
     runs = report.runs([cell for item in report.statements for cell in report.needed(item) if report.active(cell)])
-    tables = read_tables(where.runs, runs, class_names={identifier: class_names(run) for identifier, run in runs.items()})
     path = where.statements(report.slug)
     pages = (path, path.with_suffix(".md"))
-    write_statements(report.statements, report.slug, report.cells, tables, report.scale, *pages, about=report.about)
+    about = {**report.about, "notes": report.notes(*report.statements)}
+    write_statements(report.statements, report.slug, report.cells, results_of(report, where, runs), report.scale, *pages, about=about)
 
 
 def export(args: argparse.Namespace) -> None:
@@ -336,7 +369,7 @@ def export(args: argparse.Namespace) -> None:
     where = layout(args)
     runs = args.runs
     if len(runs) == 1 and (args.reports / f"{runs[0]}.yaml").is_file():
-        report = Report(args.reports / f"{runs[0]}.yaml", args.scale, args.skip)
+        report = Report(args.reports / f"{runs[0]}.yaml", args.scale, args.skip, args.stand_in)
         runs = [run for run in report.runs() if has_results(run, where)]
         if not runs:
             raise RepriseError(f"{where.runs}: no finished run of {report.slug} at scale {report.scale}; train it first")
@@ -383,6 +416,9 @@ def parser() -> argparse.ArgumentParser:
     common.add_argument("--data", type=Path, help="folder of archives and arrays (default: data in the results folder)")
     common.add_argument("--reports", type=Path, default=REPORTS, help=f"folder of report files (default: {REPORTS})")
     common.add_argument("--skip", nargs="+", default=[], metavar="EXPERIMENT", help="experiments of the report to leave out")
+    common.add_argument(
+        "--stand-in", nargs="+", default=[], metavar="DATASET", help="use a stand-in made from other real images (see data stand-in)"
+    )
 
     top = Parser(prog="reprise", description="Rebuild published image-classification reports from raw data.")
     top.add_argument("--version", action="version", version=f"reprise {__version__}")
@@ -416,6 +452,7 @@ def parser() -> argparse.ArgumentParser:
     verb(data_decode, "decode", "turn a fetched archive into arrays", data).add_argument("name")
     verb(data_statistics, "statistics", "channel means and standard deviations", data).add_argument("name")
     verb(data_add, "add", "take an archive that is already here", data).add_argument("archive", type=Path)
+    verb(data_stand_in, "stand-in", "make a stand-in for a data set from another's real images", data).add_argument("name")
     made = verb(data_synthesize, "synthesize", "draw the demo's stand-in for a data set", data)
     made.add_argument("name")
     made.add_argument("--train", type=int, default=1000, help="training images in all, as many of each class")

@@ -9,7 +9,7 @@ from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as TF
 
-from reprise.data.augment import Crop, Erasing, Flip, Jitter, ResizedCrop, Rotation, build_augmentation, build_preprocess
+from reprise.data.augment import Brightness, Crop, Erasing, Flip, Jitter, ResizedCrop, Rotation, Zoom, build_augmentation, build_preprocess
 from reprise.errors import RepriseError
 
 COUNT = 64
@@ -60,6 +60,27 @@ def test_resized_crop(images):
     torch.testing.assert_close(batch, expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("most", [0.5, 0.95])
+def test_zoom(images, most):
+    def reference(image, share):
+        return TF.affine(image, 0.0, [0, 0], 1 / (1 - share), [0.0, 0.0], InterpolationMode.BILINEAR)
+
+    batch, expected = one_by_one(Zoom(most), images, reference)
+    torch.testing.assert_close(batch, expected, atol=1e-5, rtol=0)
+
+
+def test_zoom_by_half_follows_the_matrix_of_keras():
+    """Keras' RandomZoom reads output pixel x at zx·x + (W − 1)/2·(1 − zx); rows are as wide as high here."""
+    ramp = torch.arange(4.0).expand(1, 3, 4, 4) / 10
+    zoomed = Zoom(0.5).apply(ramp, {"share": torch.tensor([0.5])})
+    torch.testing.assert_close(zoomed, torch.tensor([0.75, 1.25, 1.75, 2.25]).expand(1, 3, 4, 4) / 10)
+    torch.testing.assert_close(Zoom(0.5).apply(ramp.mT, {"share": torch.tensor([0.5])}), zoomed.mT)
+
+
+def test_no_zoom_changes_no_pixel(images):
+    assert torch.equal(Zoom(0.5).apply(images, {"share": torch.zeros(COUNT)}), images)
+
+
 @pytest.mark.parametrize("degrees", [10, 180])
 def test_rotation(images, degrees):
     def reference(image, angle):
@@ -84,6 +105,17 @@ def test_jitter(images, names):
 
     batch, expected = one_by_one(operation, images, reference)
     torch.testing.assert_close(batch, expected, atol=1e-5, rtol=0)
+
+
+def test_brightness(images):
+    batch, expected = one_by_one(Brightness(0.5), images, lambda image, value: (image.double() + value).clamp(0, 1).float())
+    torch.testing.assert_close(batch, expected, atol=1e-6, rtol=0)
+
+
+def test_brightness_adds_and_stays_within_the_range():
+    pixels = torch.tensor([0.0, 0.2, 0.7, 1.0]).view(1, 1, 1, 4).expand(2, 3, 1, 4)
+    changed = Brightness(0.5).apply(pixels, {"value": torch.tensor([0.4, -0.4])})
+    torch.testing.assert_close(changed[:, 0, 0], torch.tensor([[0.4, 0.6, 1.0, 1.0], [0.0, 0.0, 0.3, 0.6]]))
 
 
 def test_jitter_without_settings_does_nothing(images):
@@ -166,6 +198,17 @@ def test_rotation_angles():
     assert_same_distribution(ours, drawn_by_torchvision(lambda: [transforms.RandomRotation.get_params([-30.0, 30.0])])[0])
 
 
+@pytest.mark.parametrize(
+    ("operation", "name", "low", "high"),
+    [(Zoom(0.5), "share", 0.0, 0.5), (Brightness(0.2), "value", -0.2, 0.2)],
+    ids=["zoom", "brightness"],
+)
+def test_zoom_and_brightness_are_uniform(operation, name, low, high):
+    drawn = operation.draw(MANY, generator())
+    assert list(drawn) == [name]
+    assert_same_distribution(drawn[name], torch.linspace(low, high, 5000))
+
+
 def test_jitter_factors_and_order():
     jitter = Jitter(brightness=0.4, contrast=1.5, saturation=0.2, hue=0.1)
     ours = jitter.draw(MANY, generator())
@@ -182,7 +225,9 @@ def test_samples_are_changed_independently():
     image = torch.rand(1, 3, 32, 32, generator=generator()).expand(32, -1, -1, -1)
     steps = [
         {"resized_crop": {}},
+        {"zoom": 0.5},
         {"rotation": 10},
+        {"brightness": 0.2},
         {"jitter": {"brightness": 0.2, "hue": 0.1}},
         {"erasing": 0.5},
         {"flip": 0.5},
@@ -238,6 +283,28 @@ def test_preprocess_as_torchvision():
     )
     torch.testing.assert_close(preprocess(images), torch.stack([chain(image) for image in images]), atol=1e-6, rtol=0)
     assert preprocess.shape(40, 50) == (3, 24, 24)
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.5, 2.0])
+def test_sharpening_comes_after_resize_and_crop(factor):
+    images = torch.randint(256, (3, 3, 40, 50), dtype=torch.uint8, generator=generator())
+    preprocess = build_preprocess({"normalize": "half", "resize": 32, "crop": 24, "sharpen": factor}, fail, CPU)
+    chain = transforms.Compose(
+        [
+            transforms.ConvertImageDtype(torch.float32),
+            transforms.Resize(32, antialias=True),
+            transforms.CenterCrop(24),
+            transforms.RandomAdjustSharpness(factor, p=1.0),
+        ]
+    )
+    expected = torch.stack([chain(image) for image in images])
+    torch.testing.assert_close(preprocess.pixels(images), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(preprocess(images), 2 * expected - 1, atol=2e-6, rtol=0)
+
+
+def test_without_sharpening_pixels_are_as_they_were():
+    images = torch.randint(256, (3, 3, 8, 8), dtype=torch.uint8, generator=generator())
+    assert torch.equal(build_preprocess({}, fail, CPU).pixels(images), images / 255)
 
 
 def fail():

@@ -16,8 +16,9 @@ from PIL import Image
 
 from reprise.errors import RepriseError
 from reprise.publishing.figures import KINDS, Results, build_figure, draw_figure
+from reprise.publishing.measures import Tables
 from reprise.publishing.style import DPI, WIDTHS, style, text_width, wrap
-from reprise.spec.check import schema
+from reprise.spec.check import kinds
 from reprise.spec.report import Cell
 from reprise.spec.run import Run
 
@@ -63,13 +64,13 @@ def build(spec, cells, epochs=20, scale="full", notes=(), finals=None):
     unique = {one.name + str(one.settings): one for found in cells.values() for one in found}
     table = pd.concat([history(one, epochs, 0.3 + 0.05 * index) for index, one in enumerate(unique.values())])
     with style():
-        return build_figure(spec, Results(cells.__getitem__, table, finals), scale=scale, notes=notes)
+        return build_figure(spec, Results(cells.__getitem__, Tables.of(history=table, final=finals)), scale=scale, notes=notes)
 
 
 def write(folder, spec=None, scale="full", notes=(), seeds=3, **more):
     adam = cell("adam", seeds)
     stem = folder / "figures" / "figure_02"
-    options = {"resolve": lambda selector: [adam], "history": history(adam), "scale": scale, "notes": notes} | more
+    options = {"resolve": lambda selector: [adam], "tables": Tables.of(history=history(adam)), "scale": scale, "notes": notes} | more
     draw_figure(spec or globals()["spec"](), slug="report", out_stem=stem, **options)
     return {suffix: (stem.parent / f"figure_02.{suffix}").read_bytes() for suffix in ("png", "svg", "json")}
 
@@ -136,7 +137,7 @@ def test_png_and_svg_carry_alt_text_and_provenance(tmp_path):
 def test_json_holds_the_numbers_drawn(tmp_path):
     adam = cell("adam")
     table = history(adam, 4)
-    lines = json.loads(write(tmp_path, history=table)["json"])["values"]
+    lines = json.loads(write(tmp_path, tables=Tables.of(history=table))["json"])["values"]
     assert [(line["split"], line["epoch"], line["n"]) for line in lines] == [(s, [1, 2, 3, 4], [3] * 4) for s in ("train", "test")]
     losses = table[(table.split == "test") & (table.epoch == 2)].loss
     assert lines[1]["mean"][1] == pytest.approx(losses.mean())
@@ -273,7 +274,7 @@ def test_a_loss_that_is_not_finite_breaks_the_line():
     table = history(adam, 3)
     table.loc[(table.run == adam.runs[0]) & (table.epoch == 2), "loss"] = np.inf
     with style():
-        figure, drawn = build_figure(spec(), Results(lambda _: [adam], table), scale="full")
+        figure, drawn = build_figure(spec(), Results(lambda _: [adam], Tables.of(history=table)), scale="full")
     assert drawn.values[0]["mean"][1] is None
     assert np.isnan(figure.axes[0].lines[0].get_ydata()[1])
     json.dumps(drawn.values, allow_nan=False)
@@ -283,7 +284,7 @@ def test_gap_is_training_less_test():
     adam = cell("adam", 1)
     table = pd.DataFrame({"run": adam.runs[0], "epoch": [1, 1], "split": ["train", "test"], "loss": 1.0, "accuracy": [0.75, 0.5]})
     with style():
-        figure, drawn = build_figure(spec(metric="gap", splits=["test"]), Results(lambda _: [adam], table), scale="full")
+        figure, drawn = build_figure(spec(metric="gap", splits=["test"]), Results(lambda _: [adam], Tables.of(history=table)), scale="full")
     assert drawn.values[0]["mean"] == [0.25]
     assert figure.axes[0].get_ylabel() == "Training − test accuracy"
 
@@ -552,7 +553,7 @@ def test_missing_runs_are_named(tmp_path):
         rf"report, figure figure_02: run {adam.runs[1]} of adam has no history \(2 of its 3 runs are missing\); train and evaluate it first"
     )
     with pytest.raises(RepriseError, match=words):
-        write(tmp_path, history=table[table.run == adam.runs[0]])
+        write(tmp_path, tables=Tables.of(history=table[table.run == adam.runs[0]]))
     with pytest.raises(RepriseError, match=f"run {adam.runs[0]} of adam has no final"):
         write(tmp_path, spec(selected=True))
 
@@ -561,7 +562,7 @@ def test_missing_runs_are_named(tmp_path):
 
 
 def test_every_kind_has_its_closed_options():
-    fragments = schema("figures.schema.json")
+    fragments = kinds("figures")
     assert set(fragments) == set(KINDS)
     items = {
         "curves": two_series(panels="split", reference=[{"value": "0.480"}, {"value": 0.05, "label": "chance"}]),

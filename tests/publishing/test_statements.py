@@ -9,7 +9,7 @@ from reprise.errors import RepriseError
 from reprise.publishing.measures import COLUMNS as TABLE_COLUMNS
 from reprise.publishing.measures import Tables
 from reprise.publishing.statements import COLUMNS, judge_statements, parse, write_statements
-from reprise.spec.check import schema, validate
+from reprise.spec.check import kinds, validate
 
 IMAGES, CLASSES = 2000, 20
 ACCURACY = {
@@ -464,7 +464,7 @@ def test_nothing_is_written_on_a_mistake(tables, tmp_path):
     ],
 )
 def test_the_schema_takes_valid_statements(statement):
-    validate(statement, schema("statements.schema.json")[statement["kind"]], "report.yaml")
+    validate(statement, kinds("statements")[statement["kind"]], "report.yaml")
 
 
 @pytest.mark.parametrize(
@@ -491,7 +491,7 @@ def test_the_schema_takes_valid_statements(statement):
 )
 def test_the_schema_rejects_mistakes(statement, message):
     with pytest.raises(RepriseError) as error:
-        validate(statement, schema("statements.schema.json")[statement["kind"]], "report.yaml")
+        validate(statement, kinds("statements")[statement["kind"]], "report.yaml")
     assert str(error.value).startswith("report.yaml: ")
     assert message in str(error.value)
 

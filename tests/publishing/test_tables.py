@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from reprise.errors import RepriseError
+from reprise.publishing.measures import Tables
 from reprise.publishing.tables import KINDS, mean_and_sd, setting, write_table
-from reprise.spec.check import schema
+from reprise.spec.check import kinds
 from reprise.spec.report import Cell
 from reprise.spec.run import Run
 
@@ -66,6 +67,8 @@ def trials_spec(**changes):
 
 def write(folder, spec, cells=(), scale="full", **more):
     stem = folder / "tables" / spec["id"]
+    if frames := {name: more.pop(name) for name in ("history", "final") if name in more}:
+        more["tables"] = Tables.of(**frames)
     write_table(spec, slug="report", resolve=lambda selector: list(cells), scale=scale, out_stem=stem, **more)
     return {suffix: (stem.parent / f"{spec['id']}.{suffix}").read_text(encoding="utf-8") for suffix in ("csv", "md", "tex")}
 
@@ -209,7 +212,13 @@ def metrics_table(folder, *rows, scale="full", **more):
     cells = {"cnn": found, "cnn/batch_size=64": found[:1]}
     stem = folder / "tables" / "table_04"
     write_table(
-        metrics_spec(*rows), slug="report", resolve=cells.__getitem__, scale=scale, out_stem=stem, history=history, final=table, **more
+        metrics_spec(*rows),
+        slug="report",
+        resolve=cells.__getitem__,
+        scale=scale,
+        out_stem=stem,
+        tables=Tables.of(history=history, final=table),
+        **more,
     )
     return {suffix: (stem.parent / f"table_04.{suffix}").read_text(encoding="utf-8") for suffix in ("csv", "md", "tex")}, found
 
@@ -375,7 +384,7 @@ def test_missing_runs_are_named(tmp_path):
 
 
 def test_every_kind_has_its_closed_options():
-    fragments = schema("tables.schema.json")
+    fragments = kinds("tables")
     assert set(fragments) == set(KINDS)
     items = {
         "layers": layers_spec(),

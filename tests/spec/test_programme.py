@@ -40,14 +40,14 @@ def test_runs_that_are_needed_together_are_trained_together(tmp_path):
         "mini_tuned": report.cells("tuned")[0].runs,
     }
     assert {name: tuple(shard.runs) for name, shard in made.shards.items()} == expected
-    assert made.shards["mini_tuned"].parents == sorted(expected["mini_base"])
+    assert made.shards["mini_tuned"].follows == sorted(expected["mini_base"])
     assert [str(made.layout.trained(run)) for run in sorted(expected["mini_base"])] == made.shard_inputs("mini_tuned")[1:]
 
 
 def test_a_report_can_be_one_shard_but_for_what_starts_from_its_weights(tmp_path):
     made = programme(tmp_path, shard="report")
     assert sorted(len(shard.runs) for shard in made.shards.values()) == [3, 12]
-    assert made.shards["mini_tuned"].parents
+    assert made.shards["mini_tuned"].follows
 
 
 def test_every_run_is_in_one_shard(tmp_path):

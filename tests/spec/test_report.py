@@ -1,6 +1,7 @@
 """Report files: expansion into cells and runs, identity of runs, errors."""
 
 import copy
+import itertools
 from pathlib import Path
 
 import pytest
@@ -285,7 +286,7 @@ def test_changing_one_learning_rate_changes_that_run_alone(tmp_path):
                     }
                 }
             },
-            "grid, pointwise and random exclude each other",
+            "grid, pointwise, random and asha exclude each other",
         ),
         ({"defaults": {"dataset": {}}}, "key"),
     ],
@@ -340,3 +341,52 @@ def test_report_files_of_the_project_load_at_every_scale():
     for file in files:
         for scale in ("full", "quick", "demo"):
             assert Report(file, scale).runs()
+
+
+# ---- studies ----
+
+
+def study(tmp_path, scale="full", **asha) -> Report:
+    space = {
+        "lr": {"path": "optimizer.lr", "log_uniform": [1e-4, 1e-2]},
+        "decay": {"path": "optimizer.weight_decay", "uniform": [0.001, 0.01]},
+        "seed": {"path": "seed", "values": [7, 42, 77]},
+        "augment": {"values": {"on": {"augmentation": [{"flip": 0.5}]}, "off": {}}},
+    }
+    rule = {"trials": 30, "min_resource": 1, "reduction_factor": 2, "space": space} | asha
+    return load(tmp_path, scale, experiments={"study": {"seeds": [0], "asha": rule}}, scales={"quick": {"trials": 4}})
+
+
+def test_a_study_draws_its_trials_up_front_within_their_ranges(tmp_path):
+    cells = study(tmp_path).cells("study")
+    assert [cell.settings["trial"] for cell in cells] == list(range(30))
+    specs = [cell.members[0].spec for cell in cells]
+    rates, decays = ([spec["optimizer"][key] for spec in specs] for key in ("lr", "weight_decay"))
+    assert all(1e-4 <= rate <= 1e-2 for rate in rates)
+    assert all(0.001 <= decay <= 0.01 for decay in decays)
+    assert 5 < sum(rate < 1e-3 for rate in rates) < 25  # half of a log-uniform draw lies below the middle power of ten
+    assert len(set(rates)) == 30
+    assert {spec["seeds"]["init"] for spec in specs} == {7, 42, 77}
+    assert {"augmentation" in spec for spec in specs} == {True, False}
+    assert cells[3].settings["lr"] == specs[3]["optimizer"]["lr"]
+
+
+def test_a_trial_knows_the_one_before_it_and_a_shorter_study_has_the_same_first_trials(tmp_path):
+    whole = [cell.members[0] for cell in study(tmp_path).cells("study")]
+    assert whole[0].spec["study"] == {"trial": 0, "min_resource": 1, "reduction_factor": 2}
+    assert whole[0].follows == []
+    assert all(run.follows == [before.hash] for before, run in itertools.pairwise(whole))
+    assert [cell.runs[0] for cell in study(tmp_path, "quick").cells("study")] == [run.hash for run in whole[:4]]
+    other = [cell.members[0] for cell in study(tmp_path, seed=1).cells("study")]
+    assert not {run.hash for run in whole} & {run.hash for run in other}
+
+
+def test_a_trial_has_one_seed_and_a_range_two_ends(tmp_path):
+    with pytest.raises(RepriseError, match=r"experiments.study.seeds: a trial of a study is one run"):
+        load(tmp_path, experiments={"study": {"seeds": [0, 1], "asha": ASHA}})
+    backwards = {**ASHA, "space": {"lr": {"path": "optimizer.lr", "uniform": [2, 1]}}}
+    with pytest.raises(RepriseError, match=r"asha.space.lr.uniform: 2 is not below 1"):
+        load(tmp_path, experiments={"study": {"seeds": [0], "asha": backwards}})
+
+
+ASHA = {"trials": 2, "min_resource": 1, "reduction_factor": 2, "space": {"lr": {"path": "optimizer.lr", "values": [0.1, 0.2]}}}

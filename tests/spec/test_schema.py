@@ -106,7 +106,7 @@ def test_families(tmp_path, model, message):
 
 def test_the_test_set_is_never_augmented(tmp_path):
     message = refused(tmp_path, "defaults.split", {"validation": "test", "augmented": True})
-    assert message == ".augmented: unknown key for a test set that validates; valid: validation"
+    assert message == ".augmented: unknown key for a split that the data set gives; valid: validation"
 
 
 def test_augmentation_ranges_are_positive(tmp_path):

@@ -18,5 +18,5 @@ data = str(programme.layout.data_dir)
 wildcard_constraints:
     slug="|".join(programme.reports),
     item="|".join(programme.item_ids),
-    dataset="[a-z0-9]+",
+    dataset="[a-z0-9]+(-stand-in)?",
     arch="[a-z0-9_]+",

@@ -32,6 +32,8 @@ rule fetch:
         f"{root}/logs/fetch_{{dataset}}.log",
     benchmark:
         f"{root}/benchmarks/fetch_{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset="[a-z0-9]+",
     localrule: True
     conda:
         "../../envs/environment.yaml"
@@ -39,6 +41,29 @@ rule fetch:
         options=programme.options,
     shell:
         "python -m reprise data fetch {wildcards.dataset} {params.options} 2>&1 | tee -i {log:q}"
+
+
+rule stand_in:
+    """A stand-in for a data set, made from the real images of another."""
+    input:
+        programme.stand_in_inputs,
+    output:
+        f"{data}/archives/{{dataset}}-stand-in.json",
+    log:
+        f"{root}/logs/stand_in_{{dataset}}.log",
+    benchmark:
+        f"{root}/benchmarks/stand_in_{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset="[a-z0-9]+",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        options=programme.options,
+    shell:
+        "python -m reprise data stand-in {wildcards.dataset} {params.options} 2>&1 | tee -i {log:q}"
 
 
 rule fetch_weights:

@@ -2,7 +2,8 @@
 
 Every operation is split in two: `draw` makes the random parameters of each sample from a generator, `apply` uses them. So a test can
 hand the same parameters to `torchvision.transforms.functional`, one image at a time, and find the same pixels. The distributions are
-those of the torchvision transforms named in each class. Images are float (N, 3, H, W) in [0, 1] and keep shape, type and range.
+those of the torchvision transforms and Keras layers named in each class. Images are float (N, 3, H, W) in [0, 1] and keep shape, type
+and range.
 
 Nothing here waits for the device, so a batch costs a few kernels and no synchronisation.
 """
@@ -143,11 +144,38 @@ def _stretch(images: Tensor, start: Tensor, length: Tensor, dim: int) -> Tensor:
     size = images.shape[dim]
     centres = (torch.arange(size, device=images.device) + 0.5) * (length[:, None] / size) - 0.5
     centres = torch.minimum(centres.clamp(min=0), length[:, None] - 1.0)
-    below = centres.floor()
-    weights = (centres - below).view((-1, 1, size, 1) if dim == 2 else (-1, 1, 1, size))
-    lower = start[:, None] + below.long()
-    upper = torch.minimum(lower + 1, (start + length - 1)[:, None])
+    return _between(images, centres, start[:, None], (start + length - 1)[:, None], dim)
+
+
+def _between(images: Tensor, places: Tensor, first: Tensor | int, last: Tensor | int, dim: int) -> Tensor:
+    """Rows (`dim` 2) or columns (`dim` 3) at fractional `places` (N, M), counted from `first`, between the two nearest up to `last`."""
+    below = places.floor()
+    weights = (places - below).view((-1, 1, places.shape[1], 1) if dim == 2 else (-1, 1, 1, places.shape[1]))
+    lower = first + below.long()
+    upper = (lower + 1).clamp(max=last)
     return torch.lerp(_take(images, lower, dim), _take(images, upper, dim), weights)
+
+
+@dataclass(frozen=True)
+class Zoom:
+    """Zoom in about the centre by a share z uniform in [0, `most`], alike on both axes, bilinearly (Keras' `RandomZoom((-most, 0))`).
+
+    The central (1 − z) of height and width fills the image: output pixel x takes its value at c + (1 − z)·(x − c), where c is the middle
+    (W − 1) / 2, and the same for rows. Unlike a `ResizedCrop`, the box may end within a pixel, and pixels beside it are interpolated with.
+    """
+
+    most: float
+
+    def draw(self, shape: torch.Size, generator: Generator) -> Parameters:
+        return {"share": _uniform((shape[0],), 0, self.most, generator)}
+
+    def apply(self, images: Tensor, parameters: Parameters) -> Tensor:
+        kept = 1 - parameters["share"][:, None]
+        for dim in (2, 3):
+            last = images.shape[dim] - 1
+            places = last / 2 + kept * (torch.arange(last + 1, device=images.device) - last / 2)
+            images = _between(images, places.clamp(0, last), 0, last, dim)
+        return images
 
 
 @dataclass(frozen=True)
@@ -171,6 +199,22 @@ class Rotation:
         centres = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).view(1, -1, 2)
         grid = centres.expand(len(images), -1, -1).bmm(torch.stack([to_x, to_y], 2)).view(-1, height, width, 2)
         return F.grid_sample(images, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+
+
+@dataclass(frozen=True)
+class Brightness:
+    """Add a value uniform in ±`delta` to all pixels and clamp them to [0, 1] (Keras' `RandomBrightness` with value range [0, 1]).
+
+    The brightness of `Jitter` is another: it multiplies.
+    """
+
+    delta: float
+
+    def draw(self, shape: torch.Size, generator: Generator) -> Parameters:
+        return {"value": _uniform((shape[0],), -self.delta, self.delta, generator)}
+
+    def apply(self, images: Tensor, parameters: Parameters) -> Tensor:
+        return (images + _per_sample(parameters["value"])).clamp(0, 1)
 
 
 BLENDS = ("brightness", "contrast", "saturation")
@@ -301,7 +345,9 @@ OPERATIONS: dict[str, Callable[[Any], Operation]] = {
     "vertical_flip": lambda p: Flip(p, dim=-2),
     "crop": lambda padding: Crop(padding),
     "resized_crop": lambda value: ResizedCrop(**_settings(value, "scale", "ratio")),
+    "zoom": lambda most: Zoom(most),
     "rotation": lambda degrees: Rotation(degrees),
+    "brightness": lambda delta: Brightness(delta),
     "jitter": lambda value: Jitter(**_settings(value)),
     "erasing": lambda value: Erasing(**_settings(value, "scale", "ratio")) if isinstance(value, Mapping) else Erasing(value),
 }
@@ -332,10 +378,11 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 @dataclass(frozen=True, eq=False)
 class Preprocess:
-    """What every image goes through, in training and evaluation: uint8 → [0, 1] → resized and cropped (→ augmented) → normalised.
+    """What every image goes through, in training and evaluation: uint8 → [0, 1] → resized, cropped, sharpened (→ augmented) → normalised.
 
     `resize` is the length in pixels of the shorter side (bilinear, antialiased), `crop` of the central square cut out then, as
-    `Resize` and `CenterCrop` of torchvision; both come before augmentation, as in torchvision's recipes.
+    `Resize` and `CenterCrop` of torchvision; both come before augmentation, as in torchvision's recipes. `sharpen` is the factor of its
+    `adjust_sharpness`: 0 blurs, 1 changes nothing, 2 doubles the sharpness.
     """
 
     mean: Tensor | None = None
@@ -343,14 +390,17 @@ class Preprocess:
     """Both (3, 1, 1) and on the images' device, or None."""
     resize: int | None = None
     crop: int | None = None
+    sharpen: float | None = None
 
     def pixels(self, images: Tensor) -> Tensor:
-        """uint8 (N, 3, H, W) → float32 in [0, 1], resized and cropped."""
+        """uint8 (N, 3, H, W) → float32 in [0, 1], resized, cropped and sharpened."""
         images = images.float().div_(255)
         if self.resize:
             images = TF.resize(images, self.resize, antialias=True)
         if self.crop:
             images = TF.center_crop(images, self.crop)
+        if self.sharpen is not None:
+            images = TF.adjust_sharpness(images, self.sharpen)
         return images
 
     def normalise(self, images: Tensor) -> Tensor:
@@ -382,7 +432,7 @@ def build_preprocess(settings: Mapping[str, Any], statistics: Callable[[], tuple
     if kind != "none" and kind not in kinds:
         raise RepriseError(f"preprocess: no normalisation {kind}{nearest(kind, ['none', *kinds])}")
     mean, std = (None, None) if kind == "none" else (_channels(values, device) for values in kinds[kind]())
-    return Preprocess(mean, std, settings.get("resize"), settings.get("crop"))
+    return Preprocess(mean, std, settings.get("resize"), settings.get("crop"), settings.get("sharpen"))
 
 
 def _channels(values: Any, device: torch.device) -> Tensor:

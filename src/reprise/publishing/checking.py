@@ -33,7 +33,7 @@ def check_publications(report: Report, class_names: Mapping[str, Sequence[str]])
         if spec["kind"] in INTERMEDIATES or key in _drawn:
             continue
         with naming(report, f"figure {spec['id']}"), style():
-            build_figure(spec, Results(report.cells, results.history, results.final), scale=report.scale)
+            build_figure(spec, Results(report.cells, results), scale=report.scale)
         _drawn.add(key)
     for spec in report.tables:
         with naming(report, f"table {spec['id']}"):

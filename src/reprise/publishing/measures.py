@@ -94,7 +94,7 @@ class Measure:
 
     @classmethod
     def parse(cls, spec: Mapping[str, Any], where: str) -> Measure:
-        """A measure that fits `statements.schema.json`, checked for what its metric allows.
+        """A measure that fits `publications.schema.yaml`, checked for what its metric allows.
 
         A mistake is a `RepriseError` that starts with `where`.
         """
@@ -120,6 +120,12 @@ class Measure:
         if cells and pick:
             raise RepriseError(f"{where}: 'pick' takes one run, so there are no cells to give their {cells}; leave 'cells' out")
         return cls(metric, spec["runs"], split, at["epoch"] if isinstance(at, Mapping) else at, cells, classes, pick)
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any], runs: str) -> Measure:
+        """What the keys `metric`, `split` and `at` of a figure, table or row measure in `runs`."""
+        keys = {key: spec[key] for key in ("metric", "split", "at") if key in spec}
+        return cls.parse({**keys, "runs": runs}, f"metric {spec['metric']}")
 
     @property
     def noise(self) -> Metric:
@@ -157,6 +163,12 @@ class Tables:
             missing = [column for column in columns if column not in getattr(self, name).columns]
             if missing:
                 raise RepriseError(f"table {name}: no column {', '.join(missing)}; make the result tables again")
+
+    @classmethod
+    def of(cls, **frames: pd.DataFrame | None) -> Tables:
+        """The given tables; those not given have no rows."""
+        empty = {name: pd.DataFrame(columns=list(columns)) for name, columns in COLUMNS.items()}
+        return cls(**{name: empty[name] if frames.get(name) is None else frames[name] for name in COLUMNS})
 
     @cached_property
     def _final(self) -> dict[tuple[str, str], float]:
@@ -258,6 +270,17 @@ def read(measure: Measure, tables: Tables, run: str) -> Reading | None:
     if measure.metric == "gap" and accuracy is not None:
         return Reading(value, _binomial(accuracy, tables.images(run, "test")))
     return Reading(value)
+
+
+def cell_values(measure: Measure, tables: Tables, cell: Cell) -> list[float]:
+    """One value per run of the cell; a run without one is a `RepriseError`."""
+    found = []
+    for run in cell.runs:
+        reading = read(measure, tables, run)
+        if reading is None:
+            raise RepriseError(f"run {run} of {cell.name} has no {measure.metric}; train and evaluate it first")
+        found.append(reading.value)
+    return found
 
 
 def best_run(cells: Sequence[Cell], tables: Tables) -> tuple[Cell, str] | None:

@@ -247,7 +247,7 @@ class Outcome:
 
 
 def parse(statements: Sequence[Mapping[str, Any]], slug: str, resolve: Resolve) -> list[Statement]:
-    """Check statements that fit `statements.schema.json`: metrics, relations and selectors.
+    """Check statements that fit `publications.schema.yaml`: metrics, relations and selectors.
 
     A mistake is a `RepriseError` that names the statement, the relation and the nearest valid name.
     """

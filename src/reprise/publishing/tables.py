@@ -16,7 +16,7 @@ import pandas as pd
 from reprise.errors import RepriseError
 from reprise.files import atomic
 from reprise.publishing import MARKS
-from reprise.publishing.measures import COLUMNS, Measure, Tables, read
+from reprise.publishing.measures import Measure, Tables, cell_values
 from reprise.publishing.statements import Judge, NotRun, check_one_value
 from reprise.publishing.verdicts import decimals, judge_number, number
 from reprise.spec.check import nearest
@@ -49,16 +49,6 @@ class Sources:
     tables: Tables
     layers: Mapping[str, Mapping[str, Any]]
 
-    def values(self, measure: Measure, cell: Cell) -> list[float]:
-        """One value per run of the cell; a run without one is a `RepriseError`."""
-        found = []
-        for run in cell.runs:
-            reading = read(measure, self.tables, run)
-            if reading is None:
-                raise RepriseError(f"run {run} of {cell.name} has no {measure.metric}; train and evaluate it first")
-            found.append(reading.value)
-        return found
-
 
 @dataclass(frozen=True)
 class Table:
@@ -76,8 +66,7 @@ def write_table(
     resolve: Resolve,
     scale: str,
     out_stem: Path,
-    history: pd.DataFrame | None = None,
-    final: pd.DataFrame | None = None,
+    tables: Tables | None = None,
     layers: Mapping[str, Mapping[str, Any]] | None = None,
     notes: Sequence[str] = (),
 ) -> None:
@@ -85,11 +74,11 @@ def write_table(
 
     Parameters
     ----------
-    spec: a table of a report file (`reprise/spec/tables.schema.json`).
+    spec: a table of a report file (`reprise/spec/publications.schema.yaml`).
     slug: the report.
     resolve: selector → cells, e.g. `Report.cells`.
     scale: `full`, or `quick` or `demo`, which each file says.
-    history, final: tidy results (run, epoch, split, loss, accuracy) and (run, metric, value).
+    tables: tidy results of the runs.
     layers: name of a network → its layer table (`title` if it has one, `rows`, `parameters`).
     notes: sentences above the table, e.g. that weights are random instead of pretrained.
 
@@ -100,9 +89,7 @@ def write_table(
             raise RepriseError(f"no kind of table is called {spec['kind']!r}{nearest(spec['kind'], KINDS)}")
         if scale not in MARKS:
             raise RepriseError(f"scale {scale!r} is not known{nearest(scale, MARKS)}")
-        empty = {name: pd.DataFrame(columns=list(columns)) for name, columns in COLUMNS.items()}
-        results = Tables(empty["history"] if history is None else history, empty["final"] if final is None else final, empty["predictions"])
-        table = KINDS[spec["kind"]](spec, Sources(resolve, results, layers or {}))
+        table = KINDS[spec["kind"]](spec, Sources(resolve, tables or Tables.of(), layers or {}))
     except RepriseError as error:
         raise RepriseError(f"{slug}, table {spec['id']}: {error}") from None
     caption, label = " ".join(spec["caption"].split()), f"tab:{slug}:{spec['id']}"
@@ -155,7 +142,7 @@ def _settings(spec: Mapping[str, Any], sources: Sources) -> Table:
             value = "; ".join(dict.fromkeys(", ".join(setting(one, row["setting"])) for one in cell.specs.values()))
             rows.append((row["label"], value, None, None, reported))
         else:
-            values = sources.values(_measure(row, spec["runs"]), cell)
+            values = cell_values(Measure.of(row, spec["runs"]), sources.tables, cell)
             value = mean_and_sd(values)
             rows.append((row["label"], fmean(values), _sd(values), len(values), reported))
         lines.append((row["label"], value, reported))
@@ -168,7 +155,7 @@ def _settings(spec: Mapping[str, Any], sources: Sources) -> Table:
 
 def _trials(spec: Mapping[str, Any], sources: Sources) -> Table:
     """A search's trials, the best first; the best and the report's winner are marked."""
-    measure, epoch = _measure(spec, spec["runs"]), Measure("best_epoch", spec["runs"])
+    measure, epoch = Measure.of(spec, spec["runs"]), Measure("best_epoch", spec["runs"])
     cells = sources.resolve(spec["runs"])
     axes = list(dict.fromkeys(axis for cell in cells for axis in cell.settings))
     reported = spec.get("reported")
@@ -177,7 +164,7 @@ def _trials(spec: Mapping[str, Any], sources: Sources) -> Table:
             raise RepriseError(f"reported: the search has no axis {axis}{nearest(axis, axes)}")
     rows = []
     for cell in cells:
-        values, epochs = sources.values(measure, cell), sources.values(epoch, cell)
+        values, epochs = cell_values(measure, sources.tables, cell), cell_values(epoch, sources.tables, cell)
         same = reported is not None and all(text(cell.settings.get(axis)) == text(value) for axis, value in reported.items())
         rows.append({**cell.settings, "values": values, "mean": fmean(values), "epochs": epochs, "report": same})
     sign = 1 if "loss" in measure.metric else -1
@@ -304,11 +291,6 @@ def _paths(node: Any, path: str = "") -> list[str]:
 def _value(value: Any) -> str:
     """A setting as readers write it."""
     return "" if value is None else f"{value:g}" if isinstance(value, float) else text(value)
-
-
-def _measure(row: Mapping[str, Any], runs: str) -> Measure:
-    keys = {key: row[key] for key in ("metric", "split", "at") if key in row}
-    return Measure.parse({**keys, "runs": runs}, f"metric {row['metric']}")
 
 
 def _sd(values: Sequence[float]) -> float | None:

@@ -1,7 +1,6 @@
 """Read YAML strictly and check it against a schema, with errors that name file, key path and nearest valid key."""
 
 import difflib
-import json
 import math
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -63,8 +62,27 @@ def read_yaml(path: Path | str) -> Any:
 @cache
 def schema(name: str) -> dict[str, Any]:
     """A schema that ships in this package, e.g. `report.schema.yaml`."""
-    text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-    return json.loads(text) if name.endswith(".json") else yaml.safe_load(text)
+    return yaml.safe_load(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))
+
+
+@cache
+def kinds(section: str) -> dict[str, dict[str, Any]]:
+    """Kind → schema of the `figures`, `tables` or `statements` of that kind, with the keys that all kinds of the section share."""
+    document = schema("publications.schema.yaml")
+    settings = schema("report.schema.yaml")["$defs"]
+    shared = {name: settings[name] for name in ("preprocess", "augmentation", "probability", "range")}
+    common = document[section]["common"]
+    return {
+        kind: {
+            "type": "object",
+            "additionalProperties": False,
+            **own,
+            "required": [*common["required"], *own["required"]],
+            "properties": {**common["properties"], "kind": {"const": kind}, **own["properties"]},
+            "$defs": {**document["$defs"], **shared},
+        }
+        for kind, own in document[section]["kinds"].items()
+    }
 
 
 def nearest(word: Any, valid: Iterable[Any]) -> str:
@@ -104,7 +122,7 @@ def describe(error: jsonschema.ValidationError) -> str:
     if error.validator == "enum":
         return f"{where}: {error.instance!r} is not valid{nearest(error.instance, error.validator_value)}"
     if error.validator == "not":
-        return f"{where}: grid, pointwise and random exclude each other; keep one"
+        return f"{where}: grid, pointwise, random and asha exclude each other; keep one"
     if error.validator in ("anyOf", "oneOf") and error.context:
         deepest = max(error.context, key=lambda inner: len(inner.absolute_path))
         if len(deepest.absolute_path) > len(path):

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+STAND_IN = "-stand-in"
+"""What the name of a data set's folder and stamps ends in where other images stand in for its own."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -24,9 +27,9 @@ class Layout:
             return self.root / "data"
         return self.data or self.results / "data"
 
-    def dataset(self, name: str) -> Path:
-        """Folder of the decoded arrays."""
-        return self.data_dir / name
+    def dataset(self, name: str, source: str = "real") -> Path:
+        """Folder of the decoded arrays; a stand-in lies beside the real data set."""
+        return self.data_dir / (f"{name}{STAND_IN}" if source == "stand-in" else name)
 
     @property
     def archives(self) -> Path:

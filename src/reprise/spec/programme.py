@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,16 @@ from typing import Any
 from reprise.errors import RepriseError
 from reprise.spec.check import nearest, read_yaml, validate
 from reprise.spec.layout import Layout
-from reprise.spec.report import Report
+from reprise.spec.report import Report, network_names
 from reprise.spec.run import Run, canonical
 
 SUFFIXES = {"figures": (".png", ".svg", ".json"), "tables": (".csv", ".md", ".tex")}
+
+
+INTERMEDIATES = {"figures": {"samples": ".samples.npz", "diagram": ".layers.json"}, "tables": {"layers": ".layers.json"}}
+"""Kinds of figure and table that need a file from a room with torch or from the images."""
+STAND_INS = {"cinic10": "cifar10"}
+"""Data set → the one whose images can stand in for its own."""
 
 
 @dataclass(frozen=True)
@@ -29,19 +35,25 @@ class Shard:
     runs: Mapping[str, Run]
 
     @property
-    def parents(self) -> list[str]:
-        """Runs of other shards whose weights these start from."""
-        return sorted({run.parent for run in self.runs.values() if run.parent and run.parent not in self.runs})
+    def follows(self) -> list[str]:
+        """Runs of other shards that must be finished before these."""
+        return sorted({run for each in self.runs.values() for run in each.follows if run not in self.runs})
 
     @property
-    def datasets(self) -> list[str]:
-        return sorted({run.spec["dataset"]["name"] for run in self.runs.values()})
+    def datasets(self) -> list[tuple[str, str]]:
+        """Name and source of each data set."""
+        return datasets(self.runs.values())
 
     @property
     def weights(self) -> list[str]:
         """Architectures whose pretrained weights are needed."""
         models = [run.spec["model"] for run in self.runs.values()]
         return sorted({model["arch"] for model in models if model.get("weights") == "imagenet"})
+
+
+def datasets(runs: Iterable[Run]) -> list[tuple[str, str]]:
+    """Name and source of each data set that the runs train on."""
+    return sorted({(run.spec["dataset"]["name"], run.spec["dataset"]["source"]) for run in runs})
 
 
 class Programme:
@@ -58,10 +70,12 @@ class Programme:
             if slug not in present or not slash:
                 raise RepriseError(f"skip: {entry!r} is not report/experiment{nearest(slug, present)}")
             skip.setdefault(slug, []).append(experiment)
+        stand_in = as_list(config.get("stand_in"))
         self.options = shlex.join(
             [
                 *("--scale", config["scale"], "--results", str(config["results"]), "--reports", os.path.relpath(folder)),
                 *(["--data", str(config["data"])] if config.get("data") else []),
+                *(["--stand-in", *stand_in] if stand_in else []),
             ]
         )
         """Arguments that every verb of the command line is given."""
@@ -72,14 +86,14 @@ class Programme:
         for slug in wanted:
             if slug not in present:
                 raise RepriseError(f"no report {slug} in {folder}{nearest(slug, present)}")
-            self.reports[slug] = Report(present[slug], config["scale"], skip.get(slug, []))
+            self.reports[slug] = Report(present[slug], config["scale"], skip.get(slug, []), stand_in)
         self.shards = self._shards(whole_reports=config.get("shard", "experiment") == "report")
 
     def _shards(self, whole_reports: bool) -> dict[str, Shard]:
         """Each run in one shard: runs of an experiment that the same figures, tables and statements need are trained together.
 
-        So asking for one figure trains what it draws. With `whole_reports`, a report is one shard, but for runs that start from the
-        weights of others.
+        So asking for one figure trains what it draws; a study is one shard, because its trials wait for each other. With `whole_reports`,
+        a report is one shard, but for runs that start from the weights of others.
         """
         shards: dict[str, Shard] = {}
         placed: set[str] = set()
@@ -89,7 +103,7 @@ class Programme:
             for identifier, run in report.runs().items():
                 if identifier not in placed:
                     placed.add(identifier)
-                    key = (report.cell_of(identifier).experiment, *demand.get(identifier, ()))
+                    key = (report.cell_of(identifier).experiment, *(() if "study" in run.spec else demand.get(identifier, ())))
                     groups.setdefault(() if whole_reports and not run.parent else key, {})[identifier] = run
             for key, runs in groups.items():
                 name = "_".join(re.sub(r"\W", "_", part) for part in (slug, *key[:1]))
@@ -138,11 +152,10 @@ class Programme:
         """Everything of the reports: what is published, every run of their experiments, and the data sets' statistics."""
         published = [target for section in ("figures", "tables", "statements") for target in self.targets(section, slugs)]
         runs = {identifier: run for slug in slugs or self.reports for identifier, run in self.reports[slug].runs().items()}
-        datasets = sorted({run.spec["dataset"]["name"] for run in runs.values()})
         return [
             *published,
             *(str(self.layout.evaluated(run)) for run in runs),
-            *(str(self.layout.dataset(name) / "statistics.json") for name in datasets),
+            *(str(self.layout.dataset(*dataset) / "statistics.json") for dataset in datasets(runs.values())),
         ]
 
     # ---- inputs and parameters of the rules ----
@@ -151,12 +164,18 @@ class Programme:
         """The demo fetches from archives that the project draws first."""
         return [str(self.layout.synthetic / f"{wildcards.dataset}.json")] if self.layout.scale == "demo" else []
 
+    def stand_in_inputs(self, wildcards: Any) -> list[str]:
+        """The data set whose images stand in for those of another."""
+        if wildcards.dataset not in STAND_INS:
+            raise RepriseError(f"stand_in: nothing stands in for {wildcards.dataset}{nearest(wildcards.dataset, STAND_INS)}")
+        return [str(self.layout.dataset(STAND_INS[wildcards.dataset]) / "dataset.json")]
+
     def shard_inputs(self, name: str) -> list[str]:
         shard = self.shards[name]
         return [
-            *(str(self.layout.dataset(dataset) / "dataset.json") for dataset in shard.datasets),
+            *(str(self.layout.dataset(*dataset) / "dataset.json") for dataset in shard.datasets),
             *(str(self.layout.weights / f"{arch}.json") for arch in shard.weights),
-            *(str(self.layout.trained(parent)) for parent in shard.parents),
+            *(str(self.layout.trained(run)) for run in shard.follows),
         ]
 
     def _stamps(self, slug: str, item: Mapping[str, Any]) -> list[str]:
@@ -170,8 +189,8 @@ class Programme:
             raise RepriseError(f"no report {slug} in this configuration{nearest(slug, self.reports)}")
         item = self.reports[slug].item(section, identifier)
         found = self._stamps(slug, item)
-        if item["kind"] in INTERMEDIATES:
-            found.append(str(self.layout.intermediate(slug, identifier, INTERMEDIATES[item["kind"]])))
+        if item["kind"] in INTERMEDIATES[section]:
+            found.append(str(self.layout.intermediate(slug, identifier, INTERMEDIATES[section][item["kind"]])))
         return found
 
     def statement_inputs(self, slug: str) -> list[str]:
@@ -194,14 +213,15 @@ class Programme:
         return canonical({"statements": report.statements, "about": report.about, "cells": cells, "scale": report.scale})
 
     def layers_params(self, slug: str, identifier: str) -> str:
-        """Canonical JSON of the networks that a layer table describes."""
+        """Canonical JSON of the networks that a layer table or a diagram describes."""
         report = self.reports[slug]
-        networks = report.networks(report.item("tables", identifier)["networks"])
+        networks = report.networks(network_names(report.item_with_layers(identifier)))
         return canonical({name: [title, run.spec["model"], run.spec["dataset"]] for name, (title, run) in networks.items()})
 
     def samples_inputs(self, slug: str, identifier: str) -> list[str]:
-        item = self.reports[slug].item("figures", identifier)
-        return [str(self.layout.dataset(item["images"]["dataset"]) / "dataset.json")]
+        report = self.reports[slug]
+        name = report.item("figures", identifier)["images"]["dataset"]
+        return [str(self.layout.dataset(name, report.source(name)) / "dataset.json")]
 
     def caption(self, section: str, slug: str, identifier: str) -> str:
         """Caption for the workflow's HTML report."""
@@ -241,7 +261,3 @@ def job_environment(config: Mapping[str, Any], source: Path) -> None:
     os.environ["REPRISE_MIRROR"] = shlex.join(as_list(config.get("mirror")))
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     os.environ["PYTHONPATH"] = str(source)
-
-
-INTERMEDIATES = {"layers": ".layers.json", "samples": ".samples.npz"}
-"""Kinds of figure and table that need a file from a room with torch or from the images."""

@@ -1,12 +1,13 @@
 """Report files: `workflow/reports/<slug>.yaml` → experiments, cells and runs.
 
-An experiment is a base run and what is varied in it: nothing, a grid, one value at a time (pointwise) or a random search. Each
-combination is a *cell*; each cell has one run per seed. A *selector* names cells: `experiment`, `experiment/axis=value,…`,
-each with `@reading` after it where an experiment has readings.
+An experiment is a base run and what is varied in it: nothing, a grid, one value at a time (pointwise), a random search, or one with
+successive halving (asha). Each combination is a *cell*; each cell has one run per seed. A *selector* names cells: `experiment`,
+`experiment/axis=value,…`, each with `@reading` after it where an experiment has readings.
 """
 
 import copy
 import itertools
+import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from reprise.errors import RepriseError
-from reprise.spec.check import nearest, read_yaml, schema, validate
+from reprise.spec.check import kinds, nearest, read_yaml, schema, validate
 from reprise.spec.run import ENGINE, Run, canonical, prune
 
 SCALES = ("full", "quick", "demo")
-FRAGMENTS = {"figures": "figures.schema.json", "tables": "tables.schema.json", "statements": "statements.schema.json"}
+SECTIONS = ("figures", "tables", "statements")
 RULES = (
     *("all", "all_figures", "all_tables", "all_statements", "synthesize", "fetch", "fetch_weights", "decode", "statistics"),
-    *("layers", "samples", "figure", "table", "statements"),
+    *("stand_in", "layers", "samples", "figure", "table", "statements"),
 )
 """Names that a report cannot have, because a report's slug is a target of its own."""
 
@@ -63,12 +64,14 @@ class Report:
     path: the report file; its stem is the slug.
     scale: `full`, `quick` or `demo`.
     skip: experiments left out by the user; what needs them is *not run*.
+    stand_in: data sets in whose place a stand-in made from other real images is used; figures, tables and statements say so.
 
     Raises `RepriseError` for anything that does not fit, naming file, key path and nearest valid key.
     """
 
-    def __init__(self, path: Path | str, scale: str = "full", skip: Sequence[str] = ()) -> None:
+    def __init__(self, path: Path | str, scale: str = "full", skip: Sequence[str] = (), stand_in: Sequence[str] = ()) -> None:
         self.path = Path(path)
+        self.stand_in = frozenset(stand_in)
         if scale not in SCALES:
             raise RepriseError(f"scale {scale!r} is not known{nearest(scale, SCALES)}")
         self.scale = scale
@@ -128,6 +131,13 @@ class Report:
             raise RepriseError(f"{self.path}: {section} has no {identifier}{nearest(identifier, items)}")
         return items[identifier]
 
+    def item_with_layers(self, identifier: str) -> dict[str, Any]:
+        """The table of layers or the diagram of that id; a `RepriseError` names what there is."""
+        items = {entry["id"]: entry for entry in [*self.tables, *self.figures] if network_names(entry)}
+        if identifier not in items:
+            raise RepriseError(f"{self.path}: no table of layers or diagram {identifier}{nearest(identifier, items)}")
+        return items[identifier]
+
     def cells(self, selector: str) -> list[Cell]:
         """The cells that `selector` names, in the report file's order; at least one."""
         body, _, reading = selector.partition("@")
@@ -177,7 +187,7 @@ class Report:
         """Hash → run of `cells`, or of all that the report asks for: experiments in their first reading, and what is drawn or measured."""
         if cells is None:
             first = [cell for name in self._cells for cell in self.cells(name)]
-            drawn = [cell for section in FRAGMENTS for item in self.document.get(section, []) for cell in self.needed(item)]
+            drawn = [cell for section in SECTIONS for item in self.document.get(section, []) for cell in self.needed(item)]
             cells = [cell for cell in [*first, *drawn] if self.active(cell)]
         return {run.hash: run for cell in cells for run in cell.members}
 
@@ -188,11 +198,18 @@ class Report:
                 raise RepriseError(f"{self.path}: no experiment trains a model {name}{nearest(name, self._network_runs)}")
         return {name: (self.document["models"][name].get("title", name), self._network_runs[name]) for name in names}
 
-    def notes(self, item: Mapping[str, Any]) -> list[str]:
-        """What a figure has to say on its face about the runs it draws."""
-        models = [run.spec["model"] for cell in self.needed(item) for run in cell.members]
-        random_weights = sorted({model["arch"] for model in models if model.get("weights") == "random"})
-        return [f"{arch} with random instead of pretrained weights" for arch in random_weights]
+    def source(self, dataset: str) -> str:
+        """Where the images of a data set come from: `real`, `synthetic` (the demo's) or `stand-in`."""
+        return "synthetic" if self.scale == "demo" else "stand-in" if dataset in self.stand_in else "real"
+
+    def notes(self, *items: Mapping[str, Any]) -> list[str]:
+        """What a figure or table has to say on its face about the runs it draws and the images it shows."""
+        specs = [run.spec for item in items for cell in self.needed(item) for run in cell.members]
+        shown = [item["images"]["dataset"] for item in items if "images" in item]
+        standing_in = sorted({name for name in [*shown, *(spec["dataset"]["name"] for spec in specs)] if self.source(name) == "stand-in"})
+        random_weights = sorted({spec["model"]["arch"] for spec in specs if spec["model"].get("weights") == "random"})
+        weights = f"{', '.join(random_weights)} with random instead of pretrained weights"
+        return [*(f"a stand-in for {name}, made from other images" for name in standing_in), *([weights] if random_weights else [])]
 
     def cell_of(self, run: str) -> Cell:
         """The first cell that holds the run of that hash."""
@@ -212,22 +229,23 @@ class Report:
             self._fail(where, f"no experiment {experiment}{nearest(experiment, self.document['experiments'])}")
 
     def _check_publications(self) -> None:
-        """Figures, tables and statements against the fragment of their kind; ids are unique."""
-        for section, file in FRAGMENTS.items():
-            items = self.document.get(section, [])
-            kinds = schema(file) if items else {}
-            seen: set[str] = set()
-            for index, item in enumerate(items):
+        """Figures, tables and statements against the schema of their kind; ids are unique (figures and tables share a folder of steps)."""
+        seen: set[str] = set()
+        for section in SECTIONS:
+            valid = kinds(section)
+            if section == "statements":
+                seen = set()
+            for index, item in enumerate(self.document.get(section, [])):
                 kind = item.get("kind")
-                if kind not in kinds:
-                    self._fail(f"{section}[{index}].kind", f"{kind!r} is not a kind of {section[:-1]}{nearest(kind, kinds)}")
-                validate(item, kinds[kind], str(self.path), (section, index))
+                if kind not in valid:
+                    self._fail(f"{section}[{index}].kind", f"{kind!r} is not a kind of {section[:-1]}{nearest(kind, valid)}")
+                validate(item, valid[kind], str(self.path), (section, index))
                 if item["id"] in seen:
                     self._fail(f"{section}[{index}].id", f"{item['id']} stands twice; ids are file names, make them differ")
                 seen.add(item["id"])
 
     def _references(self) -> Iterator[tuple[str, str]]:
-        for section in FRAGMENTS:
+        for section in SECTIONS:
             for index, item in enumerate(self.document.get(section, [])):
                 for selector in selectors(item):
                     yield selector, f"{section}[{index}] ({item['id']})"
@@ -269,6 +287,9 @@ class Report:
             read = copy.deepcopy(settings)
             self._apply(read, {path: value for path, value in meaning.items() if "=" not in path}, at)
             own_values = {key: value for key, value in meaning.items() if "=" in key}
+            study, before = experiment.get("asha"), None
+            if study and len(seeds) > 1:
+                self._fail(f"{where}.seeds", "a trial of a study is one run; give the experiment one seed, or make the seed an axis")
             for combination, values in self._combinations(self._with_values(experiment, own_values, at), where, rule.get("trials")):
                 cell = copy.deepcopy(read)
                 self._apply(cell, values, where)
@@ -276,7 +297,9 @@ class Report:
                 for changes in (self._shrink.get("set", {}), own.get("set", {})):
                     self._apply(cell, changes, f"scales.{self.scale}")
                 cell["training"]["epochs"] = shrink_epochs(cell["training"]["epochs"], rule.get("epochs", {}))
-                members = self._members(cell, seeds, where, (*via, name))
+                trial = _trial(study, combination["trial"], before) if study else None
+                members = self._members(cell, seeds, where, (*via, name), trial)
+                before = members[-1].hash
                 cells.append(Cell(name, combination, reading, members))
                 if isinstance(network, str):
                     self._network_runs.setdefault(network, members[0])
@@ -338,7 +361,37 @@ class Report:
                 settings, values = cell(axes, choice)
                 found.append(({"trial": index, **settings}, values))
             return found
+        if "asha" in experiment:
+            return self._sample(experiment["asha"], where)[:most_trials]
         return [({}, {})]
+
+    def _sample(self, search: Mapping[str, Any], where: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """(axis → value, path → value) of each trial: independent draws, so that a shorter search has the first trials of a longer one."""
+        generator = random.Random(search.get("seed", 0))
+        trials = []
+        for index in range(search["trials"]):
+            settings: dict[str, Any] = {"trial": index}
+            changes: dict[str, Any] = {}
+            for axis, rule in search["space"].items():
+                place = generator.random()
+                if "values" in rule:
+                    named = isinstance(rule["values"], Mapping)
+                    key = list(rule["values"])[int(place * len(rule["values"]))]
+                    settings[axis], value = (text(key), rule["values"][key]) if named else (key, key)
+                else:
+                    value = settings[axis] = self._drawn(rule, place, f"{where}.asha.space.{axis}")
+                changes |= {rule["path"]: value} if "path" in rule else value
+            trials.append((settings, changes))
+        return trials
+
+    def _drawn(self, rule: Mapping[str, Any], place: float, where: str) -> float:
+        """The value at `place`, a share from 0 to 1, of a range; four significant digits, so that it is what readers see."""
+        name = "uniform" if "uniform" in rule else "log_uniform"
+        low, high = rule[name]
+        if low >= high:
+            self._fail(f"{where}.{name}", f"{low} is not below {high}; give the smallest and the largest value")
+        value = low + place * (high - low) if name == "uniform" else math.exp(math.log(low) + place * math.log(high / low))
+        return float(f"{value:.4g}")
 
     def _draw(self, search: Mapping[str, Any], space: Mapping[str, list[str]], where: str) -> list[dict[str, str]]:
         """The combinations of `include`, then independent uniform draws without repetition."""
@@ -398,7 +451,9 @@ class Report:
             self._fail(where, f"no model {name}{nearest(name, models)}")
         return models[name]
 
-    def _members(self, settings: dict[str, Any], seeds: Sequence[int], where: str, via: tuple[str, ...]) -> tuple[Run, ...]:
+    def _members(
+        self, settings: dict[str, Any], seeds: Sequence[int], where: str, via: tuple[str, ...], trial: Mapping[str, Any] | None
+    ) -> tuple[Run, ...]:
         if isinstance(settings["model"], str):
             settings["model"] = self._model(settings["model"], f"{where}: model")
         settings = prune(settings)
@@ -408,17 +463,17 @@ class Report:
         except RecursionError:  # a YAML alias that contains itself
             self._fail(where, "settings contain themselves; write them out")
         settings["model"].pop("title", None)
-        settings["dataset"]["source"] = "synthetic" if self.scale == "demo" else "real"
+        settings["dataset"]["source"] = self.source(settings["dataset"]["name"])
         source = settings.pop("initial_weights", None)
         runs = []
-        for seed in seeds:
+        for seed in [settings.pop("seed")] if "seed" in settings else seeds:
             spec = copy.deepcopy(settings)
             if source:
                 parent = self._parent(source["from"], seed, where, via)
                 spec["initial_weights"] = {"run": parent.hash, "drop": source.get("drop")}
             fixed = self.document["defaults"].get("fixed_seeds", {})
             spec["seeds"] = {use: fixed.get(use, seed) for use in ("split", "init", "order", "augmentation")}
-            runs.append(Run(prune({"engine": ENGINE, **spec})))
+            runs.append(Run(prune({"engine": ENGINE, **spec, "study": trial})))
         return tuple(runs)
 
     def _parent(self, selector: str, seed: int, where: str, via: tuple[str, ...]) -> Run:
@@ -433,19 +488,29 @@ class Report:
         return matching[0] if matching else members[0]
 
 
+def _trial(study: Mapping[str, Any], number: int, before: str | None) -> dict[str, Any]:
+    """`Run.spec["study"]` of a trial that comes after the run `before`."""
+    return {"trial": number, "after": before, "min_resource": study["min_resource"], "reduction_factor": study["reduction_factor"]}
+
+
 def shrink_epochs(epochs: int, rule: Mapping[str, Any]) -> int:
     """Epochs at a smaller scale: times `factor`, at least `min`, at most `max`, and never more than the report's."""
     shrunk = max(round(epochs * rule.get("factor", 1)), rule.get("min", 1))
     return min(shrunk, rule.get("max", shrunk), epochs)
 
 
+def network_names(item: Mapping[str, Any]) -> list[str]:
+    """Names of the models whose layers a table or figure shows."""
+    return [*item.get("networks", []), *([item["network"]] if "network" in item else [])]
+
+
 def selectors(item: Any) -> list[str]:
-    """Every selector that a figure, table or statement holds: the values of its keys `runs`."""
+    """Every selector that a figure, table or statement draws on: the values of its keys `runs` and `after`."""
     if isinstance(item, Mapping):
         found = []
         for key, value in item.items():
-            if key == "runs":
-                found.extend([value] if isinstance(value, str) else value)
+            if key in ("runs", "after") and isinstance(value, str):
+                found.append(value)
             else:
                 found.extend(selectors(value))
         return found

@@ -49,20 +49,25 @@ class Run:
     `spec` holds, after `prune` (an absent key means none, off, or zero as said here):
 
     - `engine`: `ENGINE`.
-    - `dataset`: `name`; `labels`, the column of labels that is learned; `source`, `real` or `synthetic`; `classes`, the names
+    - `dataset`: `name`; `labels`, the column of labels that is learned; `source`, `real`, `synthetic` or `stand-in`; `classes`, the names
       kept (absent: all); `per_class`, the number of training and test images kept of every class (absent: all).
-    - `split`: `validation`, either `test` (the test set is used to validate) or the fraction of the training
-      images held out for it (stratified: no; drawn with seed `split`); `augmented`: these are augmented like the training images.
+    - `split`: `validation`, either `test` (the test set is used to validate), `official` (the data set's own validation part) or the
+      fraction of the training images held out for it (stratified: no; drawn with seed `split`); `augmented`: these are augmented like
+      the training images.
     - `preprocess`: `normalize`, one of `none` (pixels in [0, 1]), `train` (mean and deviation of the run's own training part), `half`
-      (to [-1, 1]), `imagenet`; `resize`, pixels of the shorter side; `crop`, pixels of the central crop after it.
+      (to [-1, 1]), `imagenet`; `resize`, pixels of the shorter side; `crop`, pixels of the central crop after it; `sharpen`, a factor.
     - `augmentation`: a list of one-key mappings, applied to training images in this order.
     - `model`: `name`, the family, and that family's parameters.
     - `initial_weights`: `run`, the hash of the run whose selected weights are loaded first; `drop`, prefixes of the names
       of parameters that stay as initialised.
     - `optimizer`: `name` and the parameters of the torch optimiser of that name.
     - `schedule`: `name` and parameters; absent: constant.
+    - `regularization`: `elastic_net` (`alpha`, `lambda`) on the weights of the output layer.
     - `training`: `epochs`, `batch_size`, `select` (`best_accuracy`, `best_loss`, `last` or `window` on the validation part), `drop_last`,
-      `early_stop` (`monitor` `accuracy` or `loss`, `patience`, `min_epochs`, `rule`).
+      `keep_originals` (an epoch has every image twice, as it is and augmented), `early_stop` (`monitor` `accuracy` or `loss`,
+      `patience`, `min_epochs`, `rule`).
+    - `study`: the run is a trial of a search with asynchronous successive halving: `trial`, counted from 0; `after`, the hash of the
+      trial before it, so that the identity of a trial covers all that its stopping depends on; `min_resource`, `reduction_factor`.
     - `seeds`: `split`, `init`, `order`, `augmentation`.
     """
 
@@ -76,6 +81,11 @@ class Run:
     def parent(self) -> str | None:
         """Hash of the run whose weights this one starts from."""
         return self.spec.get("initial_weights", {}).get("run")
+
+    @property
+    def follows(self) -> list[str]:
+        """Hashes of the runs that must be finished before this one: its parent, and the trial before it."""
+        return [run for run in (self.parent, self.spec.get("study", {}).get("after")) if run]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Run) and self.hash == other.hash

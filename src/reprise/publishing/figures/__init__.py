@@ -1,7 +1,7 @@
 """Figures: a kind looked up by name draws one, and PNG, SVG and JSON are written together.
 
 A new kind is one module here with a function `draw` (see `page.Kind`), its name in `KINDS`, and its options in
-`reprise/spec/figures.schema.json`.
+`reprise/spec/publications.schema.yaml`.
 """
 
 import io
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-import pandas as pd
 from matplotlib.figure import Figure
 
 from reprise.errors import RepriseError
@@ -19,6 +18,7 @@ from reprise.files import atomic
 from reprise.publishing import MARKS
 from reprise.publishing.figures import curves, samples
 from reprise.publishing.figures.page import Drawn, Kind, Page, Resolve, Results
+from reprise.publishing.measures import Tables
 from reprise.publishing.provenance import provenance
 from reprise.publishing.style import DPI, WIDTHS, strip, style
 from reprise.spec.check import nearest
@@ -51,9 +51,9 @@ def draw_figure(
     resolve: Resolve,
     scale: str,
     out_stem: Path,
-    history: pd.DataFrame | None = None,
-    final: pd.DataFrame | None = None,
+    tables: Tables | None = None,
     images: Path | None = None,
+    layers: Mapping[str, Mapping[str, Any]] | None = None,
     notes: Sequence[str] = (),
     meta: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
@@ -61,11 +61,11 @@ def draw_figure(
 
     Parameters
     ----------
-    spec: a figure of a report file (`reprise/spec/figures.schema.json`).
+    spec: a figure of a report file (`reprise/spec/publications.schema.yaml`).
     slug: the report.
     resolve: selector → cells, e.g. `Report.cells`.
     scale: `full`, or `quick` or `demo`, which the figure says on its face.
-    history, final, images: see `Results`.
+    tables, images, layers: see `Results`.
     notes: sentences printed above the picture, e.g. that weights are random instead of pretrained.
     meta: run hash → `meta` of its run.json.
 
@@ -73,7 +73,7 @@ def draw_figure(
     """
     try:
         with style():
-            figure, drawn = build_figure(spec, Results(resolve, history, final, images), scale=scale, notes=notes)
+            figure, drawn = build_figure(spec, Results(resolve, tables or Tables.of(), images, layers or {}), scale=scale, notes=notes)
             record = provenance(spec, slug=slug, scale=scale, notes=notes, runs=drawn.runs, meta=meta or {})
             alt = " ".join(
                 part for part in (MARKS[scale] and f"{MARKS[scale]}.", spec["caption"].strip(), drawn.description, *notes) if part

@@ -1,4 +1,4 @@
-"""What a kind of figure is given and gives back. A kind is a module with a function `draw`, and its options in `figures.schema.json`."""
+"""What a kind of figure is given and gives back. A kind is a module with a function `draw`, and its options in `publications.schema.yaml`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reprise.errors import RepriseError
+from reprise.publishing.measures import Measure, Tables, cell_values
 from reprise.publishing.style import DPI, MARGIN, SMALL, Strip, wrap
 from reprise.spec.report import Cell
 
@@ -23,20 +24,20 @@ class Results:
     """What figures are drawn from.
 
     resolve: selector → cells.
-    history: (run, epoch from 1, split, loss, accuracy), a row per run, epoch and split.
-    final: (run, metric, value), a row per run and metric.
+    tables: tidy results of the runs; `predictions` and class names only for kinds that show classes.
     images: the `.npz` of sample images that the data room wrote for this figure.
+    layers: name of a network → its layer table (`title`, `rows`, `parameters`; see `reprise.models.layers`).
     """
 
     resolve: Resolve
-    history: pd.DataFrame | None = None
-    final: pd.DataFrame | None = None
+    tables: Tables = field(default_factory=Tables.of)
     images: Path | None = None
+    layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def rows(self, table: str, cell: Cell) -> pd.DataFrame:
-        """The rows of `history` or `final` that belong to the cell's runs; a run without rows is a `RepriseError`."""
-        frame = getattr(self, table)
-        known = set() if frame is None else set(frame["run"])
+        """The rows of `history`, `final` or `predictions` that belong to the cell's runs; a run without rows is a `RepriseError`."""
+        frame = getattr(self.tables, table)
+        known = set(frame["run"])
         missing = [run for run in cell.runs if run not in known]
         if missing:
             raise RepriseError(
@@ -44,6 +45,10 @@ class Results:
                 "train and evaluate it first"
             )
         return frame[frame["run"].isin(cell.runs)]
+
+    def values(self, spec: Mapping[str, Any], cell: Cell) -> list[float]:
+        """What the keys `metric`, `split` and `at` of a figure measure in the cell, one value per run."""
+        return cell_values(Measure.of(spec, cell.name), self.tables, cell)
 
 
 @dataclass

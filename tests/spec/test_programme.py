@@ -47,7 +47,7 @@ def test_runs_that_are_needed_together_are_trained_together(tmp_path):
 def test_a_report_can_be_one_shard_but_for_what_starts_from_its_weights(tmp_path):
     made = programme(tmp_path, shard="report")
     assert sorted(len(shard.runs) for shard in made.shards.values()) == [3, 12]
-    assert made.shards["mini_tuned"].follows
+    assert made.shards["mini__2"].follows
 
 
 def test_every_run_is_in_one_shard(tmp_path):

@@ -22,8 +22,6 @@ for shard in programme.shards.values():
         threads: config["threads"]
         resources:
             gpu=programme.gpu,
-            mem_mb=8000,
-            runtime="12h",
         params:
             options=programme.options,
             slug=shard.slug,
@@ -48,8 +46,7 @@ for shard in programme.shards.values():
         threads: config["threads"]
         resources:
             gpu=programme.gpu,
-            mem_mb=8000,
-            runtime="1h",
+            runtime=60,
         params:
             options=programme.options,
             slug=shard.slug,

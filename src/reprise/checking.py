@@ -19,7 +19,9 @@ from reprise.publishing.checking import check_publications, naming
 from reprise.spec.check import nearest
 from reprise.spec.report import Report
 from reprise.spec.run import Run, canonical
+from reprise.training.engine import training_augmentation
 from reprise.training.optim import build_optimizer, build_schedule
+from reprise.training.regularization import build_penalty
 
 
 def check_report(report: Report) -> None:
@@ -63,6 +65,8 @@ def check_run(run: Run) -> None:
         weights_facts(spec["model"]["arch"])
     trained = [item for item in network(run).parameters() if item.requires_grad]
     build_schedule(spec.get("schedule", {}), build_optimizer(spec["optimizer"], trained), spec["training"]["epochs"])
+    training_augmentation(spec)
+    build_penalty(spec.get("regularization", {}), network(run))
 
 
 def network(run: Run) -> nn.Module:

@@ -150,7 +150,8 @@ def data_fetch(args: argparse.Namespace) -> None:
     where = layout(args)
     demo = args.scale == "demo"
     destination = where.archives / dataset_facts(args.name).file_name
-    stamp_file(args.name, fetch_dataset(args.name, destination, [str(where.synthetic)] if demo else args.mirror, synthetic=demo))
+    accept = "synthetic" if demo else "real"
+    stamp_file(args.name, fetch_dataset(args.name, destination, [str(where.synthetic)] if demo else args.mirror, accept=accept))
 
 
 def data_fetch_weights(args: argparse.Namespace) -> None:
@@ -223,12 +224,63 @@ def train(args: argparse.Namespace) -> None:
 
     report, where = open_report(args), layout(args)
     runs = chosen_runs(args, report)
+    judge = None
+    if any("study" in run.spec for run in runs.values()):
+        from reprise.search.asha import AshaJudge
 
+        judge = AshaJudge(where.runs)
     try:
         train_runs(
             list(runs.values()),
             dataset_dirs=dataset_dirs(runs.values(), where),
             cache=where.runs,
+            weights_dir=where.weights,
+            device=args.device,
+            threads=args.threads,
+            on_finished=lambda run: stamp_trained(run.hash, where),
+            judge=judge,
+        )
+    except Interrupted as stop:
+        end(str(stop), stop.status)
+
+
+def trials(report: Report, selector: str) -> tuple[list[Run], dict[str, Mapping[str, Any]]]:
+    """The trials of a study, and run → its settings; a selector of something else is a `RepriseError`."""
+    cells = report.cells(selector)
+    runs = [run for cell in cells for run in cell.members]
+    if not all("study" in run.spec for run in runs):
+        studies = [name for name in report.experiments if "study" in report.cells(name)[0].members[0].spec]
+        raise RepriseError(f"{report.path}: {selector} is no study (no asha){nearest(selector, studies)}")
+    if not all(report.active(cell) for cell in cells):
+        raise skipped(report, f"study {selector}")
+    return runs, {run: cell.settings for cell in cells for run in cell.runs}
+
+
+def study_show(args: argparse.Namespace) -> None:
+    from reprise.search.asha import check_study
+    from reprise.search.study import leaderboard, read_study, write_study
+
+    report, where = open_report(args), layout(args)
+    runs, settings = trials(report, args.study)
+    found = read_study(runs, where.runs, settings)
+    print(leaderboard(found))
+    if args.csv:
+        write_study(found, args.csv)
+    check_study(runs, where.runs)
+
+
+def study_work(args: argparse.Namespace) -> None:
+    from reprise.search.workers import work
+    from reprise.training.session import Interrupted
+
+    report, where = open_report(args), layout(args)
+    runs, _ = trials(report, args.study)
+    try:
+        work(
+            runs,
+            cache=where.runs,
+            journal=where.root / "studies" / f"{runs[0].hash}.journal",
+            dataset_dirs=dataset_dirs(runs, where),
             weights_dir=where.weights,
             device=args.device,
             threads=args.threads,
@@ -468,6 +520,18 @@ def parser() -> argparse.ArgumentParser:
         alone.add_argument("--runs", nargs="+", default=[], metavar="RUN", help="these runs alone: hashes, or files in their folders")
         alone.add_argument("--only", nargs="+", default=[], metavar="SELECTOR", help="experiments or cells alone")
         on_device(made)
+
+    study = verbs.add_parser("study", help="searches with ASHA: the leaderboard, several workers").add_subparsers(
+        required=True, metavar="VERB"
+    )
+    made = verb(study_show, "show", "a study's trials, the best first, and the epochs saved", study)
+    made.add_argument("--csv", type=Path, metavar="FILE", help="write the table there too")
+    for name in ("report", "study"):
+        made.add_argument(name)
+    made = verb(study_work, "work", "train trials as one of several workers (which cannot be repeated)", study)
+    for name in ("report", "study"):
+        made.add_argument(name)
+    on_device(made)
 
     made = verb(submission, "submission", "label Kaggle's CIFAR-10 test images for its challenge")
     made.add_argument("report")

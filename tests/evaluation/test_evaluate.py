@@ -14,6 +14,7 @@ from reprise.errors import RepriseError
 from reprise.evaluation import evaluate
 from reprise.evaluation.metrics import classification_metrics
 from reprise.training.engine import train
+from reprise.training.parts import Datasets
 from tiny import everything, tiny_run, write_dataset
 
 
@@ -84,8 +85,41 @@ def test_metrics(evaluated):
             "parameters": 964,
             "train_images": document["meta"]["train_images"],
             "validation_images": document["meta"]["validation_images"],
+            "parameters.0_conv": 4 * 27 + 4,
+            "parameters.1_batch_norm": 8,
+            "parameters.5_dense": 100 * 8 + 8,
+            "parameters.7_dense": 8 * 4 + 4,
+            **{f"channel_mean.{name}": document["meta"]["channel_mean"][place] for place, name in enumerate(("red", "green", "blue"))},
+            **{f"channel_std.{name}": document["meta"]["channel_std"][place] for place, name in enumerate(("red", "green", "blue"))},
         }
     )
+
+
+def test_channel_statistics_are_those_of_the_training_part(evaluated, dirs):
+    run = everything(training__epochs=1)
+    _, final, _, _ = evaluated(run)
+    part = Datasets(dirs, torch.device("cpu")).of(run).train
+    pixels = part.inputs[part.indices].double() / 255
+    for place, name in enumerate(("red", "green", "blue")):
+        assert final[f"channel_mean.{name}"] == pytest.approx(pixels[:, place].mean().item(), abs=1e-7)
+        assert final[f"channel_std.{name}"] == pytest.approx(pixels[:, place].std(correction=0).item(), abs=1e-7)
+
+
+def test_without_own_statistics_there_are_none(evaluated):
+    _, final, _, _ = evaluated(tiny_run(preprocess={"normalize": "half"}, training__epochs=1))
+    assert not [name for name in final if name.startswith("channel")]
+
+
+def test_a_result_of_an_older_version_has_no_statistics(evaluated, dirs, tmp_path):
+    run = everything(training__epochs=1)
+    _, expected, _, folder = evaluated(run)
+    document = json.loads((folder / "run.json").read_text())
+    del document["meta"]["channel_mean"], document["meta"]["channel_std"]
+    (folder / "run.json").write_text(json.dumps(document))
+    (folder / "final.parquet").unlink()
+    evaluate([run], dirs, tmp_path, device="cpu")
+    final = pd.read_parquet(folder / "final.parquet").set_index("metric")["value"].to_dict()
+    assert final == {name: value for name, value in expected.items() if not name.startswith("channel")}
 
 
 def test_metrics_by_hand():

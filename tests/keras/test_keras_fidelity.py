@@ -9,9 +9,6 @@ steps differ by a few hundredths; nothing else differs.
 import importlib.util
 import json
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,16 +35,6 @@ EXACT_ADAM = {
     "betas": (keras_oracle.EXACT["beta_1"], keras_oracle.EXACT["beta_2"]),
     "eps": keras_oracle.EXACT["epsilon"],
 }
-
-
-@pytest.fixture(scope="module")
-def keras_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of what Keras did, in a process of its own (see `keras_oracle`)."""
-    folder = tmp_path_factory.mktemp("keras")
-    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run([sys.executable, keras_oracle.__file__, folder], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return folder
 
 
 def network(name: str) -> nn.Module:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from reprise.models import build, parameter_count
+from reprise.models import build, layer_parameters, parameter_count
 from reprise.models.layers import describe, layer_table
 
 IMAGE = (3, 32, 32)
@@ -73,10 +73,24 @@ def test_rows_add_up(arch):
     assert not any(row["kind"] == "identity" for row in rows)
 
 
-def test_an_activation_after_a_residual_sum_has_a_row_of_its_own():
+@pytest.mark.parametrize(
+    ("arch", "sums", "activation"),
+    [("resnet18", 8, "relu"), ("resnet50", 16, "relu"), ("mobilenet_v3_small", 6, None)],  # blocks that keep size and channels, or project
+)
+def test_residual_sums_have_rows(arch, sums, activation):
+    model = build({"name": "torchvision", "arch": arch, "weights": "random"}, 10, (3, 64, 64))
+    rows = [row for row in describe(model, (3, 64, 64)) if row["kind"] == "add"]
+    assert [(row["layer"], row["activation"], row["parameters"]) for row in rows] == [("add", activation, 0)] * sums
+    assert rows[0]["output_shape"] == {"resnet18": [64, 16, 16], "resnet50": [256, 16, 16], "mobilenet_v3_small": [24, 8, 8]}[arch]
+
+
+def test_rows_of_residual_blocks():
     model = build({"name": "torchvision", "arch": "resnet18", "weights": "random"}, 10, (3, 64, 64))
-    block = [(row["kind"], row["activation"]) for row in describe(model, (3, 64, 64))[3:8]]
-    assert block == [("conv", None), ("batch_norm", "relu"), ("conv", None), ("batch_norm", None), ("activation", "relu")]
+    rows = [(row["layer"], row["activation"]) for row in describe(model, (3, 64, 64))[3:20]]
+    same = [("conv 3×3, 64, same", None), ("batch norm", "relu"), ("conv 3×3, 64, same", None), ("batch norm", None), ("add", "relu")]
+    shortcut = [("conv 1×1, 128, stride 2, valid", None), ("batch norm", None)]
+    narrower = [("conv 3×3, 128, stride 2, padding 1", None), ("batch norm", "relu"), ("conv 3×3, 128, same", None), ("batch norm", None)]
+    assert rows == [*same, *same, *narrower, *shortcut, ("add", "relu")]
 
 
 def test_attention_shared_layers_and_own_parameters():
@@ -122,3 +136,26 @@ def test_table_of_a_sequential_network_is_plain_json():
     assert json.loads(json.dumps(table["rows"])) == table["rows"]
     assert table["rows"] == describe(build(SPEC, 5, IMAGE), IMAGE)
     assert table["parameters"] == parameter_count(build(SPEC, 5, IMAGE))
+
+
+def test_parameters_by_layer():
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.token = nn.Parameter(torch.zeros(3))
+            self.body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.BatchNorm2d(4))
+            self.twin = self.body[0]
+
+    assert layer_parameters(Net()) == {"token": 3, "body.0": 4 * 27 + 4, "body.2": 8}
+    model = build(SPEC, 5, IMAGE)
+    assert layer_parameters(model)["12_dense"] == 4 * 16 + 16
+    assert sum(layer_parameters(model).values()) == parameter_count(model)
+
+
+def test_layer_f6_of_report_1_has_10164_parameters():
+    """LeNet-5 for CIFAR-100: three 5×5 convolutions (6, 16, 120) with pooling between them, then F6, 120 → 84."""
+    layers = [
+        *({"conv": 6, "kernel": 5}, {"pool": "avg"}, {"conv": 16, "kernel": 5}, {"pool": "avg"}, {"conv": 120, "kernel": 5}),
+        *({"flatten": True}, {"dense": 84}, {"dense": "classes"}),
+    ]
+    assert layer_parameters(build({"name": "sequential", "layers": layers}, 100, IMAGE))["6_dense"] == 10_164

@@ -195,6 +195,20 @@ def test_width_scales_hidden_layers_alone():
     assert retrained.get_submodule("1_dense").out_features == 100
 
 
+def test_batch_norm_false_is_left_out_and_keeps_its_place():
+    def layers(switch):
+        return [{"conv": 8}, {"batch_norm": switch, "eps": 1e-3}, {"activation": "relu"}, {"flatten": True}, {"dense": "classes"}]
+
+    without, normed = network(layers(False)), network(layers(True))
+    assert list(dict(normed.named_children())) == ["0_conv", "1_batch_norm", "2_relu", "3_flatten", "4_dense"]
+    assert list(dict(without.named_children())) == ["0_conv", "2_relu", "3_flatten", "4_dense"]
+    images = torch.rand(2, *IMAGE)
+    normed.get_submodule("1_batch_norm").eps = 0  # in evaluation with fresh statistics, batch normalisation then changes nothing
+    assert torch.equal(without.eval()(images), normed.eval()(images))
+    with pytest.raises(RepriseError, match=r"layer 0 \(batch_norm\): unknown option mometum; did you mean momentum\?"):
+        network([{"batch_norm": False, "mometum": 0.1}, *FLAT])
+
+
 FLAT: list[dict[str, Any]] = [{"flatten": True}, {"dense": "classes"}]
 
 
@@ -235,7 +249,8 @@ FLAT: list[dict[str, Any]] = [{"flatten": True}, {"dense": "classes"}]
         ([{"pool": "max", "padding": 2}], r"layer 0 \(pool\): padding 2 is more than half the size 2; lower it"),
         ([{"dropout": 25}], r"layer 0 \(dropout\): dropout must be a number from 0 to 1, not 25"),
         ([{"batch_norm": True, "momentum": float("nan")}], r"momentum must be a number from 0 to 1, not nan"),
-        ([{"batch_norm": False}], r"layer 0 \(batch_norm\): batch_norm takes only true, not False; leave the layer out"),
+        ([{"batch_norm": "no"}], r"layer 0 \(batch_norm\): batch_norm 'no' is not known; valid: True, False"),
+        ([{"flatten": False}], r"layer 0 \(flatten\): flatten takes only true, not False; leave the layer out"),
         ([], r"layers must be a list of at least one layer, not \[\]"),
     ],
 )
@@ -249,7 +264,7 @@ def test_a_layer_that_does_not_fit(layers, message):
     ("spec", "message"),
     [
         ({"name": "sequental", "layers": BASIC}, r"model: family 'sequental' is not known; did you mean sequential\?"),
-        ({"layers": BASIC}, r"model: family None is not known; valid: sequential, torchvision"),
+        ({"layers": BASIC}, r"model: family None is not known; valid: residual, resnet, sequential, torchvision, vit"),
         ({"name": "sequential", "layer": BASIC}, r"model sequential: unknown option layer; did you mean layers\?"),
         ({"name": "sequential"}, r"model sequential: option layers is missing; add it"),
         ({"name": "sequential", "layers": BASIC, "init": "glorot"}, r"init 'glorot' is not known; valid: torch, keras, xavier"),

@@ -61,6 +61,10 @@ def rates(settings, losses):
         ({"name": "cosine"}, [1] * 4, [1, 0.853553, 0.5, 0.146447]),
         ({"name": "cosine", "epochs": 2, "min_lr": 0.2}, [1] * 3, [1, 0.6, 0.2]),
         ({"name": "plateau", "factor": 0.1, "patience": 1, "min_lr": 0.05}, [3, 2, 2, 2, 2, 2, 2], [1, 1, 1, 1, 0.1, 0.1, 0.05]),
+        # 10 → 9.5 is better by a twentieth, and by .5
+        ({"name": "plateau", "patience": 0, "threshold": 0.1}, [10, 9.5, 9], [1, 1, 0.1]),
+        ({"name": "plateau", "patience": 0, "threshold": 0.1, "threshold_mode": "abs"}, [10, 9.5, 9], [1, 1, 1]),
+        ({"name": "plateau", "patience": 0, "threshold": 0.6, "threshold_mode": "abs"}, [10, 9.5, 9.5], [1, 1, 0.1]),
     ],
 )
 def test_schedules(settings, losses, expected):
@@ -74,6 +78,7 @@ def test_schedules(settings, losses, expected):
         ({"name": "step", "gama": 0.5}, "schedule: step has no parameter gama; did you mean gamma?"),
         ({"name": "step"}, "schedule: step cannot be made"),
         ({"name": "plateau", "factor": 2.0}, "schedule: plateau cannot be made: Factor should be < 1.0"),
+        ({"name": "plateau", "threshold_mode": "absolute"}, "schedule: plateau cannot be made: threshold mode absolute is unknown"),
     ],
 )
 def test_schedule_mistakes(settings, message):

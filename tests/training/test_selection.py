@@ -1,7 +1,9 @@
+import math
+
 import pytest
 
 from reprise.errors import RepriseError
-from reprise.training.selection import selected_epoch, stops_early
+from reprise.training.selection import diverged, selected_epoch, stops_early
 
 
 def history(accuracies, losses=None):
@@ -23,6 +25,28 @@ def test_selected_epoch_is_the_first_best():
 def test_window_selects_the_last_epoch_that_is_the_best_of_four():
     assert selected_epoch(history([0.1, 0.5, 0.3, 0.2, 0.25]), "window") == 2
     assert selected_epoch(history([0.1, 0.5, 0.3, 0.2, 0.25, 0.4]), "window") == 6  # 0.5 has left the window
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "losses", "expected"),
+    [
+        ([0.3, 0.2, 0.9], [0.5, 0.4, math.nan], {"best_accuracy": 1, "best_loss": 2, "window": 1, "last": 3}),
+        ([0.3, 0.3], [0.5, math.inf], {"best_accuracy": 1, "best_loss": 1, "window": 1, "last": 2}),
+        ([0.1], [math.nan], {"best_accuracy": 1, "best_loss": 1, "window": 1, "last": 1}),
+    ],
+)
+def test_an_epoch_that_diverged_is_selected_only_if_there_is_no_other(accuracies, losses, expected):
+    assert {rule: selected_epoch(history(accuracies, losses), rule) for rule in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("losses", "train_loss", "expected"), [([0.5, 0.4], 0.3, False), ([0.5, math.nan], 0.3, True), ([0.5, 0.4], math.inf, True)]
+)
+def test_diverged_is_about_the_last_epoch_on_both_parts(losses, train_loss, expected):
+    rows = history([0.1, 0.2], losses)
+    rows[-2]["loss"] = train_loss
+    assert diverged(rows) is expected
+    assert not diverged([])
 
 
 @pytest.mark.parametrize(

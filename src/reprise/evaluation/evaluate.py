@@ -30,7 +30,9 @@ def evaluate(
 
     `predictions` (run, image, label, predicted): `image` is the place in the stored test set, labels count the run's own classes.
     `final` (run, metric, value): accuracy, precision_macro, recall_macro, f1_macro, loss and test_images on the test set; selected_epoch,
-    train_loss, train_accuracy (running means of that epoch), gap (training − test accuracy), parameters, train_images, validation_images.
+    train_loss, train_accuracy (running means of that epoch), gap (training − test accuracy), parameters, parameters.<layer> (of each layer
+    that has some, see `reprise.models.layer_parameters`), train_images, validation_images and, where the images are normalised with the
+    training part's own statistics, channel_mean.<colour> and channel_std.<colour>. The losses of a run that diverged at once are NaN.
     Parameters as in `reprise.training.engine.train`. A run without result or weights is a `RepriseError`.
     """
     chosen = choose_device(device)
@@ -73,6 +75,7 @@ def _evaluate_run(run: Run, meta: Mapping[str, Any], data: RunData, folder: Path
     metrics |= {
         "loss": loss,
         **training_metrics(read_table(folder / HISTORY, ("epoch", "split", "loss", "accuracy")), meta, metrics["accuracy"]),
+        **{f"parameters.{layer}": float(count) for layer, count in models.layer_parameters(model).items()},
     }
     write_table(folder / PREDICTIONS, pd.DataFrame({"run": run.hash, "image": data.test_images, "label": labels, "predicted": guesses}))
     write_table(folder / FINAL, pd.DataFrame({"run": run.hash, "metric": list(metrics), "value": list(metrics.values())}))

@@ -14,7 +14,7 @@ from reprise.evaluation.metrics import classification_metrics, training_metrics
 from reprise.files import atomic, read_json
 from reprise.spec.run import digest
 from reprise.training.results import FINAL, HISTORY, PREDICTIONS, RUN, WEIGHTS, finished, read_table, read_weights
-from reprise.training.selection import selected_epoch, stops_early
+from reprise.training.selection import diverged, selected_epoch, stops_early
 
 FILES = (HISTORY, WEIGHTS, PREDICTIONS, FINAL, RUN)
 """What is exchanged, where it is there; `run.json` is copied last."""
@@ -116,14 +116,17 @@ def _history(path: Path, spec: Mapping[str, Any], meta: Mapping[str, Any]) -> pd
     expected = ((epoch, split) for epoch in range(1, epochs + 1) for split in ("train", validating))
     if len(table) != 2 * epochs or list(zip(table["epoch"], table["split"], strict=True)) != list(expected):
         _refuse(path, f"is not {epochs} epochs of train and {validating}, as {RUN} says")
-    numbers = table[["loss", "accuracy"]]
-    if not all(math.isfinite(value) for value in numbers.to_numpy().ravel()) or not numbers["accuracy"].between(0, 1).all():
-        _refuse(path, "has values that are not finite, or accuracies outside 0 to 1")
     rows = table.to_dict("records")
+    lost = "study" in spec and diverged(rows)  # the last epoch of a trial that diverged
+    if not all(math.isfinite(loss) for loss in table["loss"][: -2 if lost else None]) or not table["accuracy"].between(0, 1).all():
+        _refuse(path, "has values that are not finite, or accuracies outside 0 to 1")
+    if lost != (meta["stopped"] == "diverged"):
+        _refuse(path, f"has losses that do not fit {RUN}, which says that the run stopped: {meta['stopped']}")
     selected = selected_epoch(rows, training["select"])
     if selected != meta["selected_epoch"]:
         _refuse(path, f"epoch {selected} is the one that {training['select']} selects, {RUN} says {meta['selected_epoch']}")
-    if epochs != training["epochs"] and not stops_early(rows, training.get("early_stop")):
+    judged = "study" in spec and meta["stopped"] not in ("finished", "early stop")  # by trials that may not be here
+    if epochs != training["epochs"] and not judged and not stops_early(rows, training.get("early_stop")):
         _refuse(path, f"ends after {epochs} of {training['epochs']} epochs without a rule that stops it there")
     if meta["source"] != spec["dataset"]["source"]:
         _refuse(path.parent / RUN, f"is for {spec['dataset']['source']} images and was trained on {meta['source']} ones")
@@ -143,7 +146,8 @@ def _evaluation(folder: Path, spec: Mapping[str, Any], meta: Mapping[str, Any], 
     computed = classification_metrics(predictions["label"].to_numpy(), predictions["predicted"].to_numpy())
     computed |= training_metrics(history, meta, computed["accuracy"])
     for name, value in computed.items():
-        if not abs(stored.get(name, math.nan) - value) <= TOLERANCE:
+        found = stored.get(name, math.inf)
+        if not (abs(found - value) <= TOLERANCE or (math.isnan(found) and math.isnan(value))):
             _refuse(folder / FINAL, f"{name} is {stored.get(name)}, the predictions and the history give {value}")
     if spec["split"]["validation"] == "test":
         validated = history[(history["split"] == "test") & (history["epoch"] == meta["selected_epoch"])]["accuracy"].iloc[0]

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
+COLOURS = ("red", "green", "blue")
+
 
 def classification_metrics(labels: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     """Accuracy and the unweighted means over classes of precision, recall and F1 (0 where a class is never predicted)."""
@@ -17,7 +19,10 @@ def classification_metrics(labels: np.ndarray, predicted: np.ndarray) -> dict[st
 
 
 def training_metrics(history: pd.DataFrame, meta: Mapping[str, Any], test_accuracy: float) -> dict[str, float]:
-    """What the selected epoch was, how well it fitted the training images, the generalisation gap, and the sizes of the parts."""
+    """What the selected epoch was, how well it fitted the training images, the generalisation gap, sizes, and the images' statistics.
+
+    Results of older versions have no statistics.
+    """
     epoch = meta["selected_epoch"]
     row = history[(history["split"] == "train") & (history["epoch"] == epoch)].iloc[0]
     values = {
@@ -29,4 +34,7 @@ def training_metrics(history: pd.DataFrame, meta: Mapping[str, Any], test_accura
         "train_images": meta["train_images"],
         "validation_images": meta["validation_images"],
     }
+    for statistic in ("channel_mean", "channel_std"):
+        if statistic in meta:
+            values |= {f"{statistic}.{colour}": value for colour, value in zip(COLOURS, meta[statistic], strict=True)}
     return {name: float(value) for name, value in values.items()}

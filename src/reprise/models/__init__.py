@@ -13,10 +13,16 @@ from typing import Any
 from torch import nn
 
 from reprise.errors import RepriseError
-from reprise.models import pretrained, sequential, vit
+from reprise.models import pretrained, residual, resnet, sequential, vit
 from reprise.models.options import check_options, choice
 
-FAMILIES: dict[str, Callable[..., nn.Module]] = {"sequential": sequential.build, "torchvision": pretrained.build, "vit": vit.build}
+FAMILIES: dict[str, Callable[..., nn.Module]] = {
+    "residual": residual.build,
+    "resnet": resnet.build,
+    "sequential": sequential.build,
+    "torchvision": pretrained.build,
+    "vit": vit.build,
+}
 
 
 def build(spec: Mapping[str, Any], classes: int, image_shape: tuple[int, int, int], weights_dir: Path | None = None) -> nn.Module:
@@ -35,6 +41,15 @@ def build(spec: Mapping[str, Any], classes: int, image_shape: tuple[int, int, in
         return FAMILIES[family](classes, image_shape, weights_dir, **options)
     except RepriseError as error:
         raise RepriseError(f"model {family}: {error}") from None
+
+
+def layer_parameters(model: nn.Module) -> dict[str, int]:
+    """Name of each module that owns parameters → their number; those of the network itself stand under their own names."""
+    counts: dict[str, int] = {}
+    for name, item in model.named_parameters():
+        owner = name.rpartition(".")[0] or name
+        counts[owner] = counts.get(owner, 0) + item.numel()
+    return counts
 
 
 def parameter_count(model: nn.Module, trainable_only: bool = False) -> int:

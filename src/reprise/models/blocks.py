@@ -1,8 +1,12 @@
-"""Building blocks that several families share."""
+"""Building blocks and initial values that several families share."""
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from reprise.models.options import choice
 
 
 class SameConv2d(nn.Conv2d):
@@ -28,3 +32,25 @@ def same_conv2d(in_channels: int, out_channels: int, kernel: int, stride: int = 
     if kernel % 2 == 1 and stride == 1:
         return nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2)
     return SameConv2d(in_channels, out_channels, kernel, stride)
+
+
+def _glorot_uniform(module: nn.Module) -> None:
+    """Weights uniform within ±√(6 / (fan in + fan out)), biases zero (Glorot and Bengio 2010); fans as in Keras."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+INITIALISATIONS: dict[str, Callable[[nn.Module], None] | None] = {
+    "torch": None,
+    "keras": _glorot_uniform,  # Keras' default is Xavier's; report 3 and 4 mean the one, report 5 the other
+    "xavier": _glorot_uniform,
+}
+
+
+def initialise(network: nn.Module, init: str) -> None:
+    """Draw the initial weights of `network` as `init` says; `torch` leaves those that it was made with."""
+    rule = INITIALISATIONS[choice("init", init, INITIALISATIONS)]
+    if rule is not None:
+        network.apply(rule)

@@ -17,42 +17,52 @@ def describe(model: nn.Module, image_shape: tuple[int, int, int]) -> list[Row]:
 
     A row has `layer` (text, e.g. `conv 3×3, 32, same`), `kind` (as in the family `sequential`, else the module's class), `activation`
     (applied to the layer's output, or None), `output_shape` (without the batch) and `parameters`. An activation that directly follows a
-    convolution, batch normalisation or dense layer is part of that row. The rows' parameters add up to the network's: those that a
-    compound module owns itself (a class token, say) get a row of kind `parameter`, and a layer that runs twice counts once.
+    convolution, batch normalisation, dense layer or sum is part of that row. A residual sum has a row of kind `add` where it is made in
+    place, as in torchvision's and timm's residual networks and the family `residual`. The rows' parameters add up to the network's: those
+    that a compound module owns itself (a class token, say) get a row of kind `parameter`, and a layer that runs twice counts once.
     """
     rows: list[Row] = []
     counted: set[int] = set()
-    previous: tuple[torch.Tensor | None, int] = None, 0  # the last output and its version, which counts changes in place
+    outputs: dict[int, tuple[torch.Tensor, int]] = {}  # by id, with the version as the layer left it, which counts changes in place
+    previous: torch.Tensor | None = None
 
     def add(layer: str, kind: str, activation: str | None, shape: torch.Size, parameters: int) -> None:
         rows.append({"layer": layer, "kind": kind, "activation": activation, "output_shape": list(shape), "parameters": parameters})
 
-    def follows(module: nn.Module, value: torch.Tensor) -> bool:
-        """Whether `value`, which has passed through `module`, is the last output and no residual sum was added to it before."""
-        return value is previous[0] and value._version - previous[1] == bool(getattr(module, "inplace", False))
+    def passed(value: torch.Tensor) -> None:
+        nonlocal previous
+        outputs[id(value)] = value, value._version
+        previous = value
 
-    def before(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+    def before_layer(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if inputs and id(inputs[0]) in outputs and inputs[0]._version != outputs[id(inputs[0])][1]:
+            add("add", "add", None, inputs[0].shape[1:], 0)
+            passed(inputs[0])
+
+    def before_compound(module: nn.Module, inputs: tuple[Any, ...]) -> None:
         if id(module) not in counted:
             counted.add(id(module))
             for name, item in module.named_parameters(recurse=False):
                 add(name, "parameter", None, item.shape, item.numel())
 
     def after(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        nonlocal previous
         kind, text = _text(module)
         output = output[0] if isinstance(output, tuple) else output
-        if kind == "activation" and rows and rows[-1]["kind"] in ("conv", "batch_norm", "dense") and follows(module, inputs[0]):
+        if kind == "activation" and rows and rows[-1]["kind"] in ("conv", "batch_norm", "dense", "add") and inputs[0] is previous:
             rows[-1]["activation"] = text
         elif kind != "identity":
             parameters = 0 if id(module) in counted else parameter_count(module)
             add(text, kind, text if kind == "activation" else None, output.shape[1:], parameters)
         counted.add(id(module))
-        previous = output, output._version
+        passed(output)
 
     modes = {module: module.training for module in model.modules()}
-    handles = [
-        module.register_forward_hook(after) if _is_layer(module) else module.register_forward_pre_hook(before) for module in model.modules()
-    ]
+    handles = []
+    for module in model.modules():
+        if _is_layer(module):
+            handles += [module.register_forward_pre_hook(before_layer), module.register_forward_hook(after)]
+        else:
+            handles.append(module.register_forward_pre_hook(before_compound))
     device = next(model.parameters()).device
     try:
         with torch.no_grad():

@@ -2,7 +2,8 @@
 
     {name: sequential, init: keras, layers: [{conv: 32, padding: same, activation: relu}, {pool: max}, {flatten: true}, {dense: classes}]}
 
-Layers count from 0, and parameters are named by place and kind (`0_conv.weight`). Each layer is a mapping with one kind and its options:
+Layers count from 0, and parameters are named by place and kind (`0_conv.weight`). Each layer is a mapping with one kind and its options;
+`batch_norm: false` keeps its place and does nothing.
 
 | Kind | Options (default) |
 |---|---|
@@ -28,7 +29,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from reprise.errors import RepriseError
-from reprise.models.blocks import same_conv2d
+from reprise.models.blocks import initialise, same_conv2d
 from reprise.models.options import check_options, choice, number, switch, whole
 from reprise.spec.check import nearest
 
@@ -123,7 +124,8 @@ def _pool(net: _Net, shape: Shape, value: Any, *, size: int = 2, stride: int | N
 
 
 def _batch_norm(net: _Net, shape: Shape, value: Any, *, eps: float = 1e-5, momentum: float = 0.1) -> _Layer:
-    switch("batch_norm", value)
+    if not choice("batch_norm", value, (True, False)):  # a search may switch it (report 5); the layers after it keep their places
+        return {}, shape
     norm = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
     return {"batch_norm": norm(shape[0], number("eps", eps), number("momentum", momentum, 1))}, shape
 
@@ -179,23 +181,8 @@ def _kind(layer: Any) -> str:
     return kinds[0]
 
 
-def _glorot_uniform(module: nn.Module) -> None:
-    """Weights uniform within ±√(6 / (fan in + fan out)), biases zero (Glorot and Bengio 2010); fans as in Keras."""
-    if isinstance(module, nn.Conv2d | nn.Linear):
-        nn.init.xavier_uniform_(module.weight)
-        nn.init.zeros_(module.bias)
-
-
-INITIALISATIONS: dict[str, Callable[[nn.Module], None] | None] = {
-    "torch": None,
-    "keras": _glorot_uniform,  # Keras' default is Xavier's; report 3 and 4 mean the one, report 5 the other
-    "xavier": _glorot_uniform,
-}
-
-
 def network(layers: Sequence[Mapping[str, Any]], classes: int, input_shape: Shape, init: str = "torch", width: float = 1) -> Network:
     """`layers` on inputs of `input_shape`, ending in (N, classes); a layer that does not fit is a `RepriseError` with its index."""
-    initialise = INITIALISATIONS[choice("init", init, INITIALISATIONS)]
     net = _Net(classes, number("width", width))
     if not isinstance(layers, Sequence) or isinstance(layers, str) or not layers:
         raise RepriseError(f"layers must be a list of at least one layer, not {layers!r}")
@@ -215,8 +202,7 @@ def network(layers: Sequence[Mapping[str, Any]], classes: int, input_shape: Shap
     if shape != (classes,):
         raise RepriseError(f"{where}: its output of {_text(shape)} is not {classes} classes wide; end with {{dense: classes}}")
     made = Network(modules)
-    if initialise is not None:
-        made.apply(initialise)
+    initialise(made, init)
     return made
 
 

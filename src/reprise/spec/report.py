@@ -5,6 +5,7 @@ successive halving (asha). Each combination is a *cell*; each cell has one run p
 `experiment/axis=value,…`, each with `@reading` after it where an experiment has readings.
 """
 
+import contextlib
 import copy
 import itertools
 import math
@@ -56,6 +57,10 @@ def text(value: Any) -> str:
     return value if isinstance(value, str) else canonical(value)
 
 
+class Undrawn(RepriseError):
+    """A selector names a value that a search could have drawn and, at this scale, did not."""
+
+
 class Report:
     """One report at one scale, expanded into runs.
 
@@ -98,6 +103,8 @@ class Report:
         for selector, where in self._references():
             try:
                 self.cells(selector)
+            except Undrawn:
+                continue
             except RepriseError as error:
                 self._fail(where, str(error))
 
@@ -159,11 +166,19 @@ class Report:
                     raise RepriseError(f"selector {selector!r}: {name} has no axis {axis}{nearest(axis, axes)}")
                 values = dict.fromkeys(text(cell.settings[axis]) for cell in found if axis in cell.settings)
                 found = [cell for cell in found if axis in cell.settings and _normal(text(cell.settings[axis])) == _normal(value)]
+                if not found and _normal(value) in self._space(name, axis):
+                    raise Undrawn(f"no trial of {name} at scale {self.scale} has {axis} {value}")
                 if not found:
                     raise RepriseError(f"selector {selector!r}: {axis} is never {value}{nearest(_normal(value), values)}")
         if not found:
             raise RepriseError(f"selector {selector!r} names nothing in {name}; leave out the part after the slash")
         return found
+
+    def _space(self, experiment: str, axis: str) -> list[str]:
+        """The values that a search can draw for an axis, as selectors write them."""
+        rule = self.document["experiments"][experiment] or {}
+        search = rule.get("random") or rule.get("asha") or {}
+        return [_normal(text(value)) for value in search.get("space", {}).get(axis, {}).get("values", ())]
 
     def all_cells(self, experiment: str) -> list[Cell]:
         """Every cell of an experiment, in all its readings."""
@@ -179,8 +194,11 @@ class Report:
         return all(self.active(other) for others in self._cells.values() for other in others if parents & set(other.runs))
 
     def needed(self, item: Mapping[str, Any]) -> list[Cell]:
-        """The cells that a figure, table or statement draws on."""
-        found = {cell.name: cell for selector in selectors(item) for cell in self.cells(selector)}
+        """The cells that a figure, table or statement draws on, as far as this scale has them."""
+        found: dict[str, Cell] = {}
+        for selector in selectors(item):
+            with contextlib.suppress(Undrawn):
+                found |= {cell.name: cell for cell in self.cells(selector)}
         return list(found.values())
 
     def runs(self, cells: Iterator[Cell] | Sequence[Cell] | None = None) -> dict[str, Run]:

@@ -8,19 +8,19 @@ epoch's number alone, so a run resumed after any epoch gives the same numbers, b
 import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from reprise import __version__, models
-from reprise.data.augment import build_augmentation
+from reprise.data.augment import Augmentation, build_augmentation
 from reprise.data.catalog import weights_facts
 from reprise.errors import RepriseError, file_error
 from reprise.spec.run import ENGINE, Run
@@ -28,10 +28,11 @@ from reprise.training.checkpoint import Checkpoint, State
 from reprise.training.inference import compute_features, evaluate
 from reprise.training.optim import build_optimizer, build_schedule, step_schedule
 from reprise.training.parts import Datasets, Part, RunData
+from reprise.training.regularization import Penalty, build_penalty
 from reprise.training.reporting import Reporter
 from reprise.training.results import RUN, WEIGHTS, publish, read_run, read_weights
 from reprise.training.seeds import derive
-from reprise.training.selection import Row, monitored, selected_epoch, stops_early
+from reprise.training.selection import Row, diverged, monitored, selected_epoch, stops_early
 from reprise.training.session import Interrupt, Interrupted, choose_device, device_name, interruptible, only_process, reproducible
 
 CHECKPOINT_SECONDS = 30.0
@@ -39,7 +40,17 @@ FINITE_EVERY = 100
 """Steps between two looks at the loss: each look waits for the device."""
 
 OnStep = Callable[[int, int, Tensor], None]
-"""Called after each step with epoch (from 1), step (from 0) and the batch's loss, which is still on the device."""
+"""Called after each step with epoch (from 1), step (from 0) and the batch's cross-entropy, which is still on the device."""
+
+
+class Judge(Protocol):
+    """Ends trials of a study before their last epoch (see `reprise.search`)."""
+
+    in_order: bool
+    """Whether a trial is judged by the trials before it alone, which can be repeated; `meta` of the run keeps it as `judged_in_order`."""
+
+    def stop(self, run: Run, history: Sequence[Row]) -> str | None:
+        """Why `run`, with the `history` of its finished epochs, ends though epochs are left; None: it goes on."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,7 @@ def train(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     on_step: OnStep | None = None,
     on_finished: Callable[[Run], None] | None = None,
+    judge: Judge | None = None,
 ) -> list[Outcome]:
     """Train each run whose result is not yet in `cache`, and save each result as its run ends.
 
@@ -75,9 +87,11 @@ def train(
     checkpoint_seconds: work of one run that a killed process loses at most, to the nearest epoch.
     on_step: sees every loss.
     on_finished: called with each run whose result is there, new or old, once it is there.
+    judge: asked before every epoch but the first of the runs that are trials of a study; these need one.
 
-    A run that fails leaves no result and stops no other; when all are through, a `RepriseError` names those that failed. Runs that start
-    from another run of the list come after it. SIGINT and SIGTERM end the work with `Interrupted`, and the next call goes on.
+    A run that fails leaves no result and stops no other but those that follow it; when all are through, a `RepriseError` names those that
+    failed. Runs that follow another run of the list (`Run.follows`) come after it. SIGINT and SIGTERM end the work with `Interrupted`, and
+    the next call goes on.
     """
     chosen = choose_device(device)
     datasets = Datasets(dataset_dirs, chosen)
@@ -85,15 +99,16 @@ def train(
     pending = [run for run in ordered if _unfinished(run, datasets, Path(cache))]
     datasets.check(pending)
     _check_pretrained(pending, weights_dir)
+    _check_judged(pending, judge)
     outcomes: list[Outcome] = []
     failures: dict[str, str] = {}
     with reproducible(chosen, threads), interruptible() as interrupt, Reporter(ordered, pending) as reporter:
-        session = Session(Path(cache), weights_dir, chosen, checkpoint_seconds, interrupt, reporter, on_step)
+        session = Session(Path(cache), weights_dir, chosen, checkpoint_seconds, interrupt, reporter, on_step, judge)
         for run in ordered:
             interrupt.check()
             reporter.start(run)
             try:
-                outcomes.append(_train_unless_finished(run, datasets, session))
+                outcomes.append(_train_unless_finished(run, datasets, session, failures))
                 if on_finished:
                     on_finished(run)
             except torch.OutOfMemoryError:
@@ -117,14 +132,16 @@ def train(
 
 
 def parents_first(runs: Sequence[Run]) -> list[Run]:
-    """Each run once, in the given order, but after the run whose weights it starts from."""
+    """Each run once, in the given order, but after those that it follows."""
     by_hash = {run.hash: run for run in runs}
     ordered: dict[str, Run] = {}
 
     def place(run: Run) -> None:
-        if run.parent in by_hash:
-            place(by_hash[run.parent])
-        ordered.setdefault(run.hash, run)
+        if run.hash not in ordered:
+            for name in run.follows:
+                if name in by_hash:
+                    place(by_hash[name])
+            ordered[run.hash] = run
 
     for run in by_hash.values():
         place(run)
@@ -142,14 +159,18 @@ class Session:
     interrupt: Interrupt
     reporter: Reporter
     on_step: OnStep | None
+    judge: Judge | None
 
 
-def _train_unless_finished(run: Run, datasets: Datasets, session: Session) -> Outcome:
+def _train_unless_finished(run: Run, datasets: Datasets, session: Session, failures: Collection[str]) -> Outcome:
     folder = session.cache / run.hash
     with only_process(folder, session.interrupt, session.reporter.say):
         reason = _unfinished(run, datasets, session.cache)
         if reason is None:
             return Outcome(run, trained=False, meta=read_run(folder)["meta"])
+        for name in run.follows:
+            if name in failures:
+                raise RepriseError(f"not trained, since it follows run {name}, which failed")
         if (folder / RUN).exists():
             session.reporter.say(f"run {run.hash} starts again ({reason})")
         return Outcome(run, trained=True, meta=_train_run(run, datasets.of(run), folder, session))
@@ -174,20 +195,28 @@ def _check_pretrained(runs: Sequence[Run], weights_dir: Path | None) -> None:
                 raise RepriseError(f"{path}: not found; run python -m reprise data fetch-weights {arch} (or set mirror)")
 
 
+def _check_judged(runs: Sequence[Run], judge: Judge | None) -> None:
+    """Raise a `RepriseError` for a trial without a judge: it would go on where its study ends it."""
+    for run in runs:
+        if "study" in run.spec and judge is None:
+            raise RepriseError(f"run {run.hash} is a trial of a study and no judge is given; train it with python -m reprise train")
+
+
 def _train_run(run: Run, data: RunData, folder: Path, session: Session) -> dict[str, Any]:
     """Train one run from its checkpoint, if there is one, to its end; write its results and return their `meta`."""
-    training = run.spec["training"]
     checkpoint = Checkpoint(folder / "checkpoint.pt", run, data.digests, session.device, session.checkpoint_seconds)
     state = checkpoint.load_into(lambda: _fresh_state(run, data, session), session.reporter.say)
     session.reporter.resumed(state.epoch)
     feed = _feed(run, data, state.model)
     try:
-        while state.epoch < training["epochs"] and not stops_early(state.history, training.get("early_stop")):
+        while (stopped := _stops(run, state.history, session.judge)) is None:
             before = state.seconds
             rows = _train_epoch(run, data, state, feed, session)
             checkpoint.epoch_ended(state)
             session.reporter.epoch(rows, state.seconds - before)
-        meta = _meta(run, data, state, session.device)
+        meta = _meta(run, data, state, session.device, stopped)
+        if session.judge and "study" in run.spec:
+            meta["judged_in_order"] = session.judge.in_order
         publish(folder, run, state.history, state.selected, meta)
     except BaseException:
         with contextlib.suppress(RepriseError):  # what stopped the run says more
@@ -197,6 +226,18 @@ def _train_run(run: Run, data: RunData, folder: Path, session: Session) -> dict[
     accuracy = monitored(state.history, "accuracy")[meta["selected_epoch"] - 1]
     session.reporter.trained(accuracy, meta["selected_epoch"], meta["epochs"], meta["seconds"])
     return meta
+
+
+def _stops(run: Run, history: Sequence[Row], judge: Judge | None) -> str | None:
+    """Why the run ends after the epochs of its history; None: it goes on. A resumed run asks with its whole history."""
+    training = run.spec["training"]
+    if diverged(history):
+        return "diverged"
+    if len(monitored(history, "loss")) >= training["epochs"]:
+        return "finished"
+    if stops_early(history, training.get("early_stop")):
+        return "early stop"
+    return judge.stop(run, history) if judge and history and "study" in run.spec else None
 
 
 def _fresh_state(run: Run, data: RunData, session: Session) -> State:
@@ -236,25 +277,46 @@ class Feed:
     validation: Part
     prepare: Callable[[Tensor], Tensor]
     """Inputs as they lie on the device → what the network takes, in evaluation."""
-    prepare_training: Callable[[Tensor, Generator], Tensor]
-    """The same with augmentation."""
+    prepare_training: Callable[[Tensor, Generator, Tensor | None], Tensor]
+    """The same with augmentation: of all, or of those for which a bool tensor (N,) holds."""
+    penalty: Penalty | None
+
+
+def training_augmentation(spec: Mapping[str, Any]) -> Augmentation:
+    """What a run's training images go through. A `RepriseError` for `keep_originals` where that is nothing."""
+    augmentation = build_augmentation(spec.get("augmentation", []))
+    if spec["training"].get("keep_originals") and not augmentation:
+        raise RepriseError("training.keep_originals adds augmented images to the original ones; give an augmentation or leave it out")
+    return augmentation
 
 
 def _feed(run: Run, data: RunData, model: nn.Module) -> Feed:
     """Features of a frozen part are computed once where no augmentation changes the images."""
-    augmentation = build_augmentation(run.spec.get("augmentation", []))
+    augmentation = training_augmentation(run.spec)
+    penalty = build_penalty(run.spec.get("regularization", {}), model)
     frozen = getattr(model, "frozen_features", None)
     preprocess = data.preprocess
+
+    def augment(images: Tensor, generator: Generator, chosen: Tensor | None = None) -> Tensor:
+        pixels = preprocess.pixels(images)
+        changed = augmentation(pixels, generator)
+        if chosen is not None:
+            changed = torch.where(chosen.view(-1, 1, 1, 1), changed, pixels)
+        return preprocess.normalise(changed)
+
     if frozen is None or augmentation:
         return Feed(
-            network=model,
-            train=data.train,
-            validation=data.validation,
-            prepare=preprocess,
-            prepare_training=lambda images, generator: preprocess.normalise(augmentation(preprocess.pixels(images), generator)),
+            network=model, train=data.train, validation=data.validation, prepare=preprocess, prepare_training=augment, penalty=penalty
         )
     train, validation = (compute_features(frozen, part, preprocess, data.evaluation_batch) for part in (data.train, data.validation))
-    return Feed(model.head, train, validation, prepare=lambda features: features, prepare_training=lambda features, generator: features)
+    return Feed(
+        network=model.head,
+        train=train,
+        validation=validation,
+        prepare=lambda features: features,
+        prepare_training=lambda features, generator, chosen=None: features,
+        penalty=penalty,
+    )
 
 
 def _train_epoch(run: Run, data: RunData, state: State, feed: Feed, session: Session) -> list[Row]:
@@ -267,8 +329,7 @@ def _train_epoch(run: Run, data: RunData, state: State, feed: Feed, session: Ses
         generator = Generator(session.device).manual_seed(derive(run.spec["seeds"]["augmentation"], "validation", epoch))
         prepare = partial(feed.prepare_training, generator=generator)
     validation_loss, validation_accuracy = evaluate(feed.network, feed.validation, prepare, data.evaluation_batch)
-    for value in (loss, validation_loss):
-        _check_finite(value, epoch, rate)
+    loss, validation_loss = (_finite(value, run, epoch, rate) for value in (loss, validation_loss))
     rows = [
         {"epoch": epoch, "split": "train", "loss": loss, "accuracy": accuracy},
         {"epoch": epoch, "split": data.validation_split, "loss": validation_loss, "accuracy": validation_accuracy},
@@ -283,9 +344,14 @@ def _train_epoch(run: Run, data: RunData, state: State, feed: Feed, session: Ses
 
 
 def _train_batches(run: Run, epoch: int, state: State, feed: Feed, session: Session) -> tuple[float, float]:
-    """Mean loss and accuracy over the epoch's batches, as each batch saw the network (what Keras reports as training loss)."""
+    """Mean cross-entropy and accuracy over the epoch's batches, as each batch saw the network (what Keras reports as training loss).
+
+    With `keep_originals` every image stands in the epoch twice, once as it is and once augmented. A penalty on the weights is not part of
+    the mean.
+    """
     seeds, training = run.spec["seeds"], run.spec["training"]
-    batch_size, count = training["batch_size"], len(feed.train)
+    batch_size, images = training["batch_size"], len(feed.train)
+    count = 2 * images if training.get("keep_originals") else images
     order = torch.randperm(count, generator=Generator().manual_seed(derive(seeds["order"], "order", epoch)))
     if training.get("drop_last"):
         order = order[: count - count % batch_size]
@@ -300,16 +366,19 @@ def _train_batches(run: Run, epoch: int, state: State, feed: Feed, session: Sess
     correct = torch.zeros((), dtype=torch.int64, device=session.device)
     for step, places in enumerate(order.to(session.device).split(batch_size)):
         session.interrupt.check()
+        augmented = None
+        if count > images:
+            places, augmented = places % images, places >= images
         inputs, labels = feed.train.batch(places)
-        logits = _logits(feed.network, feed.prepare_training(inputs, generator))
+        logits = _logits(feed.network, feed.prepare_training(inputs, generator, augmented))
         loss = F.cross_entropy(logits, labels)
         state.optimizer.zero_grad()
-        loss.backward()
+        (loss if feed.penalty is None else loss + feed.penalty()).backward()
         state.optimizer.step()
         loss_sum += loss.detach() * len(labels)
         correct += (logits.argmax(1) == labels).sum()
         if step % FINITE_EVERY == FINITE_EVERY - 1:
-            _check_finite(loss_sum.item(), epoch, state.optimizer.param_groups[0]["lr"])
+            _finite(loss_sum.item(), run, epoch, state.optimizer.param_groups[0]["lr"])
         if session.on_step:
             session.on_step(epoch, step, loss.detach())
     return loss_sum.item() / len(order), correct.item() / len(order)
@@ -323,14 +392,17 @@ def _logits(network: nn.Module, inputs: Tensor) -> Tensor:
         raise RepriseError(f"{reason}; set training.drop_last or another training.batch_size") from None
 
 
-def _check_finite(loss: float, epoch: int, rate: float) -> None:
-    if not math.isfinite(loss):
-        raise RepriseError(f"the loss became {loss} in epoch {epoch}; lower optimizer.lr (now {rate:g})")
+def _finite(loss: float, run: Run, epoch: int, rate: float) -> float:
+    """`loss`; one that is not finite ends the run with a `RepriseError`, but in a study it is a result, NaN."""
+    if math.isfinite(loss):
+        return loss
+    if "study" in run.spec:
+        return math.nan
+    raise RepriseError(f"the loss became {loss} in epoch {epoch}; lower optimizer.lr (now {rate:g})")
 
 
-def _meta(run: Run, data: RunData, state: State, device: torch.device) -> dict[str, Any]:
-    training = run.spec["training"]
-    return {
+def _meta(run: Run, data: RunData, state: State, device: torch.device, stopped: str) -> dict[str, Any]:
+    meta = {
         "engine": ENGINE,
         "reprise": __version__,
         "torch": torch.__version__,
@@ -342,8 +414,8 @@ def _meta(run: Run, data: RunData, state: State, device: torch.device) -> dict[s
         "seconds": round(state.seconds, 3),
         "seconds_per_epoch": round(state.seconds / state.epoch, 3),
         "epochs": state.epoch,
-        "selected_epoch": selected_epoch(state.history, training["select"]),
-        "stopped": "finished" if state.epoch == training["epochs"] else "early stop",
+        "selected_epoch": selected_epoch(state.history, run.spec["training"]["select"]),
+        "stopped": stopped,
         "parameters": models.parameter_count(state.model),
         "train_images": len(data.train),
         "validation_images": len(data.validation),
@@ -351,6 +423,9 @@ def _meta(run: Run, data: RunData, state: State, device: torch.device) -> dict[s
         "source": data.source,
         "data": dict(data.digests),
     }
+    if run.spec.get("preprocess", {}).get("normalize") == "train":
+        meta |= {"channel_mean": data.preprocess.mean.flatten().tolist(), "channel_std": data.preprocess.std.flatten().tolist()}
+    return meta
 
 
 def _now() -> str:

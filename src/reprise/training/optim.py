@@ -21,9 +21,17 @@ SCHEDULES: dict[str, tuple[type[lr_scheduler.LRScheduler], dict[str, str]]] = {
     "step": (lr_scheduler.StepLR, {"step": "step_size", "gamma": "gamma"}),
     "exponential": (lr_scheduler.ExponentialLR, {"gamma": "gamma"}),
     "cosine": (lr_scheduler.CosineAnnealingLR, {"epochs": "T_max", "min_lr": "eta_min"}),
-    "plateau": (lr_scheduler.ReduceLROnPlateau, {"factor": "factor", "patience": "patience", "min_lr": "min_lr"}),
+    "plateau": (
+        lr_scheduler.ReduceLROnPlateau,
+        {name: name for name in ("factor", "patience", "threshold", "threshold_mode", "min_lr")},
+    ),
 }
-"""Name → torch's schedule, and its parameters by the names of report files. A cosine without `epochs` lasts as long as the run."""
+"""Name → torch's schedule, and its parameters by the names of report files. A cosine without `epochs` lasts as long as the run.
+
+A plateau is torch's: the rate falls after more than `patience` epochs without a loss that is below the best by `threshold` (1e-4), a share
+of the best (`threshold_mode: rel`, the default) or a difference (`abs`). Keras' ReduceLROnPlateau with patience p and min_delta d has
+patience p − 1, threshold d and threshold_mode abs here.
+"""
 
 
 def build_optimizer(settings: Mapping[str, Any], parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:

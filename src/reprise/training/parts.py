@@ -12,7 +12,7 @@ from torch import Tensor
 
 from reprise.data.augment import Preprocess, build_preprocess
 from reprise.data.decode import Dataset, load
-from reprise.data.splits import subset, train_validation
+from reprise.data.splits import check_split, subset, train_validation
 from reprise.data.statistics import channel_statistics
 from reprise.errors import RepriseError
 from reprise.spec.run import Run, canonical
@@ -56,7 +56,7 @@ class RunData:
     validation: Part
     test: Part
     validation_split: str
-    """`validation`, or `test` where the test set validates."""
+    """`validation`, held out or the data set's own, or `test` where the test set validates."""
     test_images: np.ndarray
     """Place of each test image in the stored test set."""
     preprocess: Preprocess
@@ -74,13 +74,10 @@ class RunData:
 
 @dataclass(frozen=True, eq=False)
 class _Resident:
-    """One selection of labels and classes of a data set, loaded once."""
+    """One selection of labels and classes of one split, loaded once."""
 
-    dataset: Dataset
-    train_rows: np.ndarray
-    train: Part
-    test_rows: np.ndarray
-    test: Part
+    rows: np.ndarray
+    part: Part
     classes: tuple[str, ...]
 
 
@@ -101,7 +98,9 @@ class Datasets:
     def check(self, runs: Iterable[Run]) -> None:
         """Raise the `RepriseError` of `of` for data that is missing or of another source, before any work is done."""
         for run in runs:
-            self._open(run.spec["dataset"])
+            dataset = self._open(run.spec["dataset"])
+            if run.spec["split"]["validation"] == "official":
+                check_split(dataset, "validation")
 
     def check_trained_on(self, run: Run, meta: Mapping[str, Any]) -> None:
         """Raise a `RepriseError` where the run's data set is there with other images than those that its `meta` says it was trained on."""
@@ -112,41 +111,37 @@ class Datasets:
     def of(self, run: Run) -> RunData:
         """The data of `run`.
 
-        Raises `RepriseError` where the folder is unknown or holds data of another source (real, synthetic) than the run names.
+        Raises `RepriseError` where the folder is unknown, holds data of another source (real, synthetic, stand-in) than the run names, or
+        lacks the validation images that it names.
         """
         wanted, validation = run.spec["dataset"], run.spec["split"]["validation"]
-        resident = self._resident(wanted)
-        rows, held_out = train_validation(resident.train_rows, validation, run.spec["seeds"]["split"])
+        dataset, train, test = self._open(wanted), self._resident(wanted, "train"), self._resident(wanted, "test")
+        rows, held_out = train_validation(train.rows, validation, run.spec["seeds"]["split"])
+        if validation == "official":
+            validating = self._resident(wanted, "validation").part
+        else:
+            validating = test.part if validation == "test" else self._choose(train, held_out)
         selection = canonical([wanted, validation, run.spec["seeds"]["split"]])
-        preprocess = build_preprocess(run.spec.get("preprocess", {}), self._statistics_of(selection, resident, rows), self._device)
+        preprocess = build_preprocess(run.spec.get("preprocess", {}), self._statistics_of(selection, dataset, rows), self._device)
         return RunData(
-            train=self._choose(resident, rows),
-            validation=self._choose(resident, held_out) if len(held_out) else resident.test,
-            test=resident.test,
-            validation_split="validation" if len(held_out) else "test",
-            test_images=resident.test_rows,
+            train=self._choose(train, rows),
+            validation=validating,
+            test=test.part,
+            validation_split="test" if validation == "test" else "validation",
+            test_images=test.rows,
             preprocess=preprocess,
-            image_shape=preprocess.shape(*resident.train.inputs.shape[2:]),
-            classes=resident.classes,
-            source=resident.dataset.source,
-            digests=_digests(resident.dataset),
+            image_shape=preprocess.shape(*train.part.inputs.shape[2:]),
+            classes=train.classes,
+            source=dataset.source,
+            digests=_digests(dataset),
         )
 
-    def _resident(self, wanted: Mapping[str, Any]) -> _Resident:
-        key = canonical(wanted)
+    def _resident(self, wanted: Mapping[str, Any], split: str) -> _Resident:
+        key = canonical([wanted, split])
         if key not in self._residents:
             dataset = self._open(wanted)
-            choice = (wanted["labels"], wanted.get("classes"), wanted.get("per_class"))
-            train_rows, train_labels, classes = subset(dataset, *choice, "train")
-            test_rows, test_labels, _ = subset(dataset, *choice, "test")
-            self._residents[key] = _Resident(
-                dataset=dataset,
-                train_rows=train_rows,
-                train=self._upload(dataset.splits["train"].images, train_rows, train_labels),
-                test_rows=test_rows,
-                test=self._upload(dataset.splits["test"].images, test_rows, test_labels),
-                classes=tuple(classes),
-            )
+            rows, labels, classes = subset(dataset, wanted["labels"], wanted.get("classes"), wanted.get("per_class"), split)
+            self._residents[key] = _Resident(rows, self._upload(dataset.splits[split].images, rows, labels), classes)
         return self._residents[key]
 
     def _open(self, wanted: Mapping[str, Any]) -> Dataset:
@@ -170,16 +165,14 @@ class Datasets:
             indices=torch.arange(len(rows), device=self._device),
         )
 
-    def _choose(self, resident: _Resident, rows: np.ndarray) -> Part:
-        """The resident training images that stand at `rows` of the stored set."""
-        place = np.full(len(resident.dataset.splits["train"].images), -1, dtype=np.int64)
-        place[resident.train_rows] = np.arange(len(resident.train_rows))
-        return Part(resident.train.inputs, resident.train.labels, torch.from_numpy(place[rows]).to(self._device))
+    def _choose(self, train: _Resident, rows: np.ndarray) -> Part:
+        """The resident training images that stand at `rows` of the stored set, which ascend as all that are resident do."""
+        return Part(train.part.inputs, train.part.labels, torch.from_numpy(np.searchsorted(train.rows, rows)).to(self._device))
 
-    def _statistics_of(self, selection: str, resident: _Resident, rows: np.ndarray) -> Callable[[], tuple[Any, Any]]:
+    def _statistics_of(self, selection: str, dataset: Dataset, rows: np.ndarray) -> Callable[[], tuple[Any, Any]]:
         def statistics() -> tuple[Any, Any]:
             if selection not in self._statistics:
-                self._statistics[selection] = channel_statistics(resident.dataset.splits["train"].images[rows])
+                self._statistics[selection] = channel_statistics(dataset.splits["train"].images[rows])
             return self._statistics[selection]
 
         return statistics

@@ -1,5 +1,6 @@
 """Which epoch a run keeps and when it stops: functions of its history alone, so a resumed or imported run gives the same answer."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,18 +16,30 @@ def monitored(history: Sequence[Row], quantity: str) -> list[float]:
     return [row[quantity] for row in history if row["split"] != "train"]
 
 
+def diverged(history: Sequence[Row]) -> bool:
+    """Whether the last epoch's loss, on either part, is not finite."""
+    return any(not math.isfinite(row["loss"]) for row in history[-2:])
+
+
+def _usable(history: Sequence[Row]) -> list[int]:
+    """The epochs whose validation loss is finite; all of them where none is."""
+    losses = monitored(history, "loss")
+    return [epoch for epoch, loss in enumerate(losses, 1) if math.isfinite(loss)] or list(range(1, len(losses) + 1))
+
+
 def _first_best(history: Sequence[Row], quantity: str) -> int:
-    values = monitored(history, quantity)
-    return values.index(min(values) if quantity == "loss" else max(values)) + 1
+    values, best = monitored(history, quantity), min if quantity == "loss" else max
+    return best(_usable(history), key=lambda epoch: values[epoch - 1])
 
 
 WINDOW = 4
 """Epochs that the rules named `window` look back on (report 2's code)."""
 
 
-def _last_peak(accuracies: Sequence[float]) -> int:
+def _last_peak(history: Sequence[Row]) -> int:
     """The last epoch whose accuracy was the best of the `WINDOW` epochs up to it."""
-    peaks = [epoch for epoch in range(1, len(accuracies) + 1) if accuracies[epoch - 1] == max(accuracies[max(0, epoch - WINDOW) : epoch])]
+    accuracies, usable = monitored(history, "accuracy"), _usable(history)
+    peaks = [epoch for epoch in usable if accuracies[epoch - 1] == max(accuracies[max(0, epoch - WINDOW) : epoch])]
     return peaks[-1]
 
 
@@ -34,13 +47,14 @@ def selected_epoch(history: Sequence[Row], select: str) -> int:
     """The epoch whose weights are kept.
 
     `last`; the first that attains the `best_accuracy` or `best_loss` (Keras' `save_best_only`); or `window`, the last one whose accuracy
-    was the best of the four epochs up to it (report 2's code saves the weights then).
+    was the best of the four epochs up to it (report 2's code saves the weights then). An epoch whose validation loss is not finite, as the
+    last one of a run that diverged, is never the best while there is another.
     """
     rules = {
         "best_accuracy": lambda: _first_best(history, "accuracy"),
         "best_loss": lambda: _first_best(history, "loss"),
         "last": lambda: len(monitored(history, "loss")),
-        "window": lambda: _last_peak(monitored(history, "accuracy")),
+        "window": lambda: _last_peak(history),
     }
     if select not in rules:
         raise RepriseError(f"training.select: no rule {select}{nearest(select, rules)}")

@@ -1,0 +1,56 @@
+"""Family `resnet`: ResNet-18 and ResNet-34 for small images (report 5; He et al. 2016), built by timm.
+
+    {name: resnet, depth: 34, dropout: 0.3}
+
+- `depth`: 18 (2, 2, 2 and 2 blocks) or 34 (3, 4, 6 and 3), in stages of 64, 128, 256 and 512 channels; each block has two 3×3 convolutions.
+- `dropout`: rate before the dense layer.
+- `init`: `torch` is torchvision's (convolutions normal with variance 2 / fan out, He et al. 2015); `xavier` as in the family `sequential`.
+- `width` multiplies the channels.
+
+The stem is the usual one for images of 32×32 pixels: one 3×3 convolution with stride 1 to 64 channels, and no pooling. With ImageNet's
+stem (7×7, stride 2, then max pooling) such images would enter the first stage at 8×8 and leave the last at 1×1.
+"""
+
+from pathlib import Path
+
+from torch import nn
+
+from reprise.models.blocks import initialise
+from reprise.models.options import choice, number, whole
+
+BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+CHANNELS = (64, 128, 256, 512)
+
+
+def build(
+    classes: int,
+    image_shape: tuple[int, int, int],
+    weights_dir: Path | None,
+    *,
+    depth: int,
+    dropout: float = 0,
+    init: str = "torch",
+    width: float = 1,
+) -> nn.Module:
+    """A network for images of `image_shape` (C, H, W); this family reads no weight files."""
+    from timm.models.resnet import BasicBlock, ResNet  # takes 0.6 s, which the other families need not pay
+
+    blocks = BLOCKS[choice("depth", whole("depth", depth), BLOCKS)]
+    width = number("width", width)
+    stem = 2 * max(1, round(CHANNELS[0] * width / 2))
+    network = ResNet(
+        BasicBlock,
+        blocks,
+        num_classes=classes,
+        in_chans=image_shape[0],
+        channels=tuple(max(1, round(channels * width)) for channels in CHANNELS),
+        stem_type="deep",  # the one whose width timm lets us choose; its convolutions are replaced below
+        stem_width=stem // 2,
+        drop_rate=number("dropout", dropout, 1),
+        zero_init_last=False,
+    )
+    network.conv1 = nn.Conv2d(image_shape[0], stem, 3, padding=1, bias=False)
+    nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")  # as timm and torchvision do
+    network.maxpool = nn.Identity()
+    initialise(network, init)
+    return network

@@ -1,0 +1,1 @@
+"""Searches: which trials of a study go on and which end early, and how a study stands."""

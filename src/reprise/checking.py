@@ -63,6 +63,9 @@ def check_run(run: Run) -> None:
     spec = run.spec
     if spec["model"].get("weights") == "imagenet":
         weights_facts(spec["model"]["arch"])
+    facts = dataset_facts(spec["dataset"]["name"])
+    if spec["split"]["validation"] == "official" and "validation" not in facts.splits:
+        raise RepriseError(f"split.validation: official: {facts.name} has no validation part of its own; use a fraction or test")
     trained = [item for item in network(run).parameters() if item.requires_grad]
     build_schedule(spec.get("schedule", {}), build_optimizer(spec["optimizer"], trained), spec["training"]["epochs"])
     training_augmentation(spec)

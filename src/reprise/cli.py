@@ -433,7 +433,7 @@ def import_(args: argparse.Namespace) -> None:
     from reprise.evaluation.exchange import import_runs
 
     where = layout(args)
-    states = import_runs(args.folder, where.runs, "synthetic" if args.scale == "demo" else "real")
+    states = import_runs(args.folder, where.runs, synthetic=args.scale == "demo")
     for run in states:
         stamp_trained(run, where)
         if (where.runs / run / "final.parquet").is_file():

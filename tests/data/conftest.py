@@ -30,9 +30,13 @@ class Official:
 
 def adopt(monkeypatch: pytest.MonkeyPatch, name: str, archive: Path) -> Official:
     """Put the content of `archive` into the catalog as data set `name`, without any official address."""
-    splits = {split: SplitFacts(len(raw.images), raw.digest()) for split, raw in read_archive(DATASETS[name], archive).items()}
+    facts = DATASETS[name]
+    found = read_archive(facts, archive)
+    known = facts.splits["train"].digest is not None
+    splits = {split: SplitFacts(len(raw.images), raw.digest() if known else None) for split, raw in found.items()}
+    members = {member: md5 for raw in found.values() for member, md5 in raw.member_md5.items()}
     md5 = hashlib.md5(archive.read_bytes()).hexdigest()
-    facts = dataclasses.replace(DATASETS[name], splits=splits, md5=md5, urls=(), max_bytes=16 * 2**20)
+    facts = dataclasses.replace(facts, splits=splits, md5=md5, member_md5=members, urls=(), max_bytes=16 * 2**20)
     monkeypatch.setitem(catalog.DATASETS, name, facts)
     return Official(facts, archive)
 
@@ -41,7 +45,19 @@ def adopt(monkeypatch: pytest.MonkeyPatch, name: str, archive: Path) -> Official
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Name of a data set → a stand-in archive with its sidecar; not to be written to."""
     folder = tmp_path_factory.mktemp("drawn")
-    return {name: write_synthetic(name, folder, {"train": 3, "test": 1}) for name in ("cifar10", "cifar100")}
+    return {name: write_synthetic(name, folder, {"train": 3, "test": 1}) for name in DATASETS}
+
+
+@pytest.fixture
+def adopted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Official]:
+    """Draws the data set of a name as its official archive of this test, without a sidecar."""
+
+    def adopted(name: str, train: int = 3, test: int = 2) -> Official:
+        archive = write_synthetic(name, tmp_path / "official", {"train": train, "test": test}, seed=7)
+        fetch.sidecar_of(archive).unlink()
+        return adopt(monkeypatch, name, archive)
+
+    return adopted
 
 
 @pytest.fixture

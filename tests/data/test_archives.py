@@ -1,17 +1,28 @@
+import contextlib
 import dataclasses
+import errno
 import gzip
 import io
 import os
 import pickle
 import pickletools
+import signal
+import subprocess
+import sys
 import tarfile
+import tempfile
+import time
+import tracemalloc
 from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torchvision
+from PIL import Image
 
-from reprise.data.archives import RawSplit, content_digest, read_archive, read_members, safe_unpickle
+from reprise.data import archives
+from reprise.data.archives import RawSplit, Spool, content_digest, decode_png, read_archive, read_members, safe_unpickle
 from reprise.data.catalog import DATASETS
 from reprise.data.synthetic import write_archive
 from reprise.errors import RepriseError
@@ -38,7 +49,7 @@ def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
 
 
 def read(path: Path, limit: int = 2**20) -> dict[str, bytes]:
-    return read_members(path, {"a/x"}, limit, lambda file, where: file.read())
+    return read_members(path, {"a/x": lambda file, where: file.read()}, limit)
 
 
 def test_members_are_read_and_others_ignored(tmp_path):
@@ -248,3 +259,233 @@ def test_an_archive_that_is_written_reads_back(tmp_path, drawn):
         splits = read_archive(DATASETS[name], archive)
         write_archive(tmp_path / "again.tar.gz", DATASETS[name], splits)
         assert (tmp_path / "again.tar.gz").read_bytes() == archive.read_bytes()
+
+
+# STL-10
+
+STL = DATASETS["stl10"]
+PICTURES = np.random.default_rng(0).integers(0, 256, (3, 27648), dtype=np.uint8)
+
+
+def stl(path: Path, **changes: bytes | None) -> Path:
+    """A small STL-10 archive, whose members are changed or, with None, left out."""
+    members = {"test_X": PICTURES[:2].tobytes(), "test_y": bytes([1, 10]), "train_X": PICTURES.tobytes(), "train_y": bytes([2, 3, 4])}
+    return pack(path, *((f"stl10_binary/{name}.bin", content) for name, content in {**members, **changes}.items() if content is not None))
+
+
+def test_stl10_is_read_as_torchvision_reads_it(drawn, tmp_path, monkeypatch):
+    with tarfile.open(drawn["stl10"]) as tar:
+        tar.extractall(tmp_path, filter="data")
+    monkeypatch.setattr(torchvision.datasets.STL10, "_check_integrity", lambda self: True)
+    ours = read_archive(STL, drawn["stl10"])
+    for split, raw in ours.items():
+        theirs = torchvision.datasets.STL10(tmp_path, split)
+        np.testing.assert_array_equal(raw.images[:].reshape(-1, 3, 96, 96), theirs.data)
+        np.testing.assert_array_equal(raw.labels[:, 0], theirs.labels)
+        assert tuple(theirs.classes) == STL.classes["label"]
+    assert torchvision.datasets.STL10(tmp_path, "unlabeled").data.shape == (20, 3, 96, 96)
+    folds = [torchvision.datasets.STL10(tmp_path, "train", folds=fold).labels for fold in range(10)]
+    np.testing.assert_array_equal(np.sort(np.concatenate(folds)), np.sort(ours["train"].labels[:, 0]))
+
+
+def test_an_stl10_image_stands_column_by_column(tmp_path):
+    train = read_archive(STL, stl(tmp_path / "a.tar.gz"))["train"]
+    stored = PICTURES[1].reshape(3, 96, 96)  # channel, column, row
+    assert train.images[1:2].reshape(3, 96, 96)[2, 5, 90] == stored[2, 90, 5]
+    assert train.labels.tolist() == [[1], [2], [3]]
+    assert list(train.names) == ["train_X.bin:0", "train_X.bin:1", "train_X.bin:2"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train_y": bytes([2, 3, 0])}, "stl10_binary/train_y.bin: not labels from 1 to 10"),
+        ({"train_y": bytes([2, 3, 11])}, "stl10_binary/train_y.bin: not labels from 1 to 10"),
+        ({"train_y": bytes([2, 3])}, "3 images in stl10_binary/train_X.bin, 2 labels in stl10_binary/train_y.bin"),
+        ({"test_X": PICTURES.tobytes()[:-1]}, "stl10_binary/test_X.bin: not whole images of 27648 bytes"),
+        ({"test_X": None, "train_y": None}, "lacks stl10_binary/test_X.bin, stl10_binary/train_y.bin"),
+    ],
+)
+def test_a_wrong_stl10_is_refused(tmp_path, changes, message):
+    with pytest.raises(RepriseError, match=f"a.tar.gz: {message}; delete it"):
+        read_archive(STL, stl(tmp_path / "a.tar.gz", **changes))
+
+
+def test_memory_does_not_grow_with_the_archive(tmp_path):
+    """The unlabelled images are skipped, and the others are in memory by blocks of 7 MB."""
+    images = bytes(1500 * 27648)
+    archive = stl(tmp_path / "a.tar.gz", unlabeled_X=bytes(2**26), train_X=images, train_y=bytes([1]) * 1500)
+    del images
+    tracemalloc.start()
+    try:
+        train = read_archive(STL, archive, tmp_path)["train"]
+        train.digest()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(train.images) == 1500
+    assert peak < 30e6
+    assert list(tmp_path.iterdir()) == [archive]
+
+
+# CINIC-10
+
+CINIC = DATASETS["cinic10"]
+
+
+def png(mode: str = "RGB", size: tuple[int, int] = (32, 32), seed: int = 0) -> bytes:
+    packed = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size[::-1], 3), dtype=np.uint8)
+    Image.fromarray(pixels).convert(mode).save(packed, "PNG")
+    return packed.getvalue()
+
+
+TREE = {
+    "train/airplane/n1.png": png(),
+    "train/truck/n2.png": png("L", seed=1),
+    "train/cat/cifar10-train-7.png": png("P", seed=2),
+    "valid/dog/n3.PNG": png("RGBA", seed=3),
+    "test/bird/n1.png": png("LA", seed=4),
+    "test/airplane/n1.png": png("1", seed=5),
+}
+OTHERS = {
+    "README": b"text",
+    "imagenet-contributors.csv": b"a,b",
+    "train/list.png": b"-",
+    "train/airplane/._n1.png": b"-",
+    "a/b/train/cat/1.png": b"-",
+}
+
+
+@pytest.mark.parametrize("prefix", ["", "./", "CINIC-10/"])
+def test_cinic10_is_read_as_an_image_folder_is(tmp_path, prefix):
+    archive = pack(tmp_path / "a.tar.gz", *((prefix + name, content) for name, content in {**OTHERS, **TREE}.items()))
+    ours = read_archive(CINIC, archive)
+    with tarfile.open(archive) as tar:
+        members = [member for member in tar if member.name.removeprefix(prefix) in TREE]
+        tar.extractall(tmp_path, members, filter="data")
+    assert list(ours) == ["train", "validation", "test"]
+    for split, folder in {"train": "train", "validation": "valid", "test": "test"}.items():
+        theirs = torchvision.datasets.ImageFolder(tmp_path / prefix / folder, allow_empty=True)
+        raw, there = ours[split], {}
+        for (image, label), (path, _) in zip(theirs, theirs.imgs, strict=True):
+            there[theirs.classes[label], Path(path).name] = np.asarray(image).transpose(2, 0, 1).tobytes()
+        classes = [CINIC.classes["label"][label] for label in raw.labels[:, 0]]
+        assert {place: image.tobytes() for place, image in zip(zip(classes, raw.names, strict=True), raw.images[:], strict=True)} == there
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train/cat/n4.png": png()[:-300]}, "train/cat/n4.png: a damaged PNG .image file is truncated.*"),
+        ({"train/cat/n4.png": png()[:200] + bytes(9) + png()[209:]}, "train/cat/n4.png: a damaged PNG .broken data stream.*"),
+        ({"train/cat/n4.png": b""}, "train/cat/n4.png: not a PNG image"),
+        ({"train/cat/n4.png": b"GIF89a"}, "train/cat/n4.png: not a PNG image"),
+        ({"valid/cat/n4.png": png(size=(32, 31))}, "valid/cat/n4.png: 32 × 31 pixels, not 32 × 32"),
+        ({"valid/cat/n4.png": png(size=(300, 300))}, "valid/cat/n4.png: 300 × 300 pixels, not 32 × 32"),
+        ({"valid/cat/n4.png": bytes(2**20 + 1)}, "valid/cat/n4.png: 1,048,577 bytes are far too many for a small image"),
+        ({"test/dogs/n4.png": png()}, "test/dogs/n4.png: cinic10 has no class 'dogs'; did you mean dog[?]"),
+        ({"other/test/dog/n4.png": png()}, "other/test/dog/n4.png: belongs to a second tree of images"),
+        ({"test/dog/a\nb.png": png()}, r"'test/dog/a\\nb.png': a name holds a control character"),
+        ({"valid/dog/n3.PNG": None}, "lacks valid/<class>/<name>.png"),
+        (dict.fromkeys(TREE), "lacks train/<class>/<name>.png, valid/<class>/<name>.png, test/<class>/<name>.png"),
+    ],
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_wrong_cinic10_is_refused(tmp_path, changes, message, workers):
+    archive = pack(tmp_path / "a.tar.gz", *(item for item in {**TREE, **changes}.items() if item[1] is not None))
+    with pytest.raises(RepriseError, match=f"a.tar.gz: {message}; delete it and fetch it again$") as caught:
+        read_archive(CINIC, archive, workers=workers)
+    assert "\n" not in str(caught.value)
+
+
+def test_processes_decode_as_one_does(tmp_path, monkeypatch):
+    """Splits mixed, and more batches than may wait."""
+    monkeypatch.setattr(archives, "ROWS", 4)
+    names = [f"{folder}/{label}/{i}.png" for i in range(20) for label in ("cat", "dog") for folder in ("train", "valid", "test")]
+    archive = pack(tmp_path / "a.tar.gz", *((name, png(seed=seed)) for seed, name in enumerate(names)))
+    one, two = (read_archive(CINIC, archive, tmp_path, workers) for workers in (1, 2))
+    for split, raw in one.items():
+        assert len(raw.images) == 40
+        np.testing.assert_array_equal(raw.images[:], two[split].images[:])
+        np.testing.assert_array_equal(raw.labels, two[split].labels)
+        assert raw.names == two[split].names
+        assert raw.digest() == two[split].digest()
+
+
+def test_a_worker_that_is_killed_is_one_line(tmp_path, monkeypatch):
+    archive = pack(tmp_path / "a.tar.gz", *TREE.items())
+    monkeypatch.setattr(archives, "_decode_pngs", die)
+    with pytest.raises(RepriseError, match=r"a.tar.gz: a process that decoded images was killed, perhaps for lack of memory; run it again"):
+        read_archive(CINIC, archive, workers=2)
+
+
+def die(*arguments: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+ORPHANS = """
+import os, signal, sys
+from reprise.data.archives import Spool, _PngDecoder
+decoder = _PngDecoder((3, 32, 32), 2)
+content = bytes.fromhex(sys.argv[1])
+for _ in range(4):
+    decoder.add(Spool(None, 3072), [("here", content)])
+print(*decoder._pool._processes, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_workers_end_when_their_parent_is_killed():
+    """They hold its output: a pipeline would wait for them for ever, as `communicate` does here until they are gone."""
+    with subprocess.Popen([sys.executable, "-c", ORPHANS, png().hex()], stdout=subprocess.PIPE, text=True) as parent:
+        output, _ = parent.communicate(timeout=30)
+    assert parent.returncode == -signal.SIGKILL
+    workers = [int(pid) for pid in output.split()]
+    assert workers
+    deadline = time.monotonic() + 10
+    while any(map(alive, workers)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended but is not yet collected does not."""
+    with contextlib.suppress(OSError):
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    return False
+
+
+def test_a_png_alone():
+    assert decode_png(png("L"), (3, 32, 32), "here").shape == (3, 32, 32)
+    with pytest.raises(RepriseError, match=r"^here: 32 × 32 pixels, not 16 × 32"):
+        decode_png(png(), (3, 32, 16), "here")
+
+
+# Images on disk
+
+
+def test_a_spool_gives_back_what_it_was_given(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (50, 12), dtype=np.uint8)
+    spool = Spool(tmp_path / "new", 12)
+    spool.append(images[:20])
+    np.testing.assert_array_equal(spool[5:7], images[5:7])
+    spool.append(images[20:].reshape(30, 3, 4).transpose(0, 2, 1).transpose(0, 2, 1))
+    order = np.random.default_rng(1).permutation(50)
+    np.testing.assert_array_equal(spool[order], images[order])
+    assert len(spool) == 50
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_disk_without_space_is_one_line(tmp_path, monkeypatch):
+    class Full(io.BytesIO):
+        def write(self, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir: Full())
+    with pytest.raises(RepriseError, match=f"^{tmp_path}: no space left on the disk; free some"):
+        read_archive(STL, stl(tmp_path / "a.tar.gz"), tmp_path)
+    monkeypatch.undo()
+    (tmp_path / "file").touch()
+    with pytest.raises(RepriseError, match=r"file: File exists; check the path"):
+        Spool(tmp_path / "file", 12)

@@ -1,6 +1,9 @@
 import errno
+import gzip
+import io
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,20 +29,27 @@ def folder(drawn, tmp_path):
     return tmp_path / "cifar100"
 
 
-@pytest.mark.parametrize(("name", "kinds"), [("cifar10", ("label",)), ("cifar100", ("coarse", "fine"))])
+@pytest.mark.parametrize(
+    ("name", "kinds"), [("cifar10", ("label",)), ("cifar100", ("coarse", "fine")), ("stl10", ("label",)), ("cinic10", ("label",))]
+)
 def test_a_stand_in_from_end_to_end(tmp_path, name, kinds):
     archive = write_synthetic(name, tmp_path / "synthetic", {"train": 4, "test": 2})
-    fetched = fetch_dataset(name, tmp_path / "archives" / archive.name, [str(archive.parent)], synthetic=True)
+    fetched = fetch_dataset(name, tmp_path / "archives" / archive.name, [str(archive.parent)], accept="synthetic")
     decode(name, fetched, tmp_path / name)
     write_statistics(tmp_path / name)
 
     dataset = load(tmp_path / name)
     classes = len(DATASETS[name].classes[kinds[-1]])
-    assert (dataset.name, dataset.source, dataset.label_kinds, dataset.image_shape) == (name, "synthetic", kinds, (3, 32, 32))
-    assert sorted(path.name for path in (tmp_path / name).iterdir()) == sorted([*FILES, "statistics.json"])
-    for split, each in (("train", 4), ("test", 2)):
+    shape = (3, 96, 96) if name == "stl10" else (3, 32, 32)
+    counts = {"train": 4, "test": 2} | ({"validation": 2} if name == "cinic10" else {})
+    assert (dataset.name, dataset.source, dataset.label_kinds, dataset.image_shape) == (name, "synthetic", kinds, shape)
+    files = [f"{split}_{part}" for split in counts for part in ("images.npy", "labels.npy", "names.txt")]
+    assert {path.name for path in (tmp_path / name).iterdir()} == {*files, "dataset.json", "statistics.json"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted({"archives", "synthetic", name})
+    assert dataset.splits.keys() == counts.keys()
+    for split, each in counts.items():
         part = dataset.splits[split]
-        assert part.images.shape == (classes * each, 3, 32, 32)
+        assert part.images.shape == (classes * each, *shape)
         assert isinstance(part.images, np.memmap)
         assert part.labels.shape == (classes * each, len(kinds))
         assert (np.bincount(part.labels[:, -1]) == each).all()
@@ -57,10 +67,12 @@ def test_coarse_and_fine_labels_agree_with_the_names(folder):
         assert dataset.classes["fine"][fine] in CIFAR100_SUPERCLASSES[dataset.classes["coarse"][coarse]]
 
 
-def test_images_labels_and_names_stay_together(folder, drawn):
-    raw = read_archive(DATASETS["cifar100"], drawn["cifar100"])["test"]
-    there = {name: (image.tobytes(), tuple(label)) for name, image, label in zip(raw.names, raw.images, raw.labels, strict=True)}
-    split = load(folder).splits["test"]
+@pytest.mark.parametrize("name", DATASETS)
+def test_images_labels_and_names_stay_together(name, drawn, tmp_path):
+    decode(name, drawn[name], tmp_path / name)
+    raw = read_archive(DATASETS[name], drawn[name])["test"]
+    there = {name: (image.tobytes(), tuple(label)) for name, image, label in zip(raw.names, raw.images[:], raw.labels, strict=True)}
+    split = load(tmp_path / name).splits["test"]
     here = {name: (image.tobytes(), tuple(label)) for name, image, label in zip(split.names(), split.images, split.labels, strict=True)}
     assert here == there
 
@@ -79,7 +91,7 @@ def test_the_order_in_the_archive_does_not_matter(drawn, tmp_path):
             mixed[split] = RawSplit(raw.images[order], raw.labels[order], [raw.names[i] for i in order])
         archive = tmp_path / f"{number}.tar.gz"
         write_archive(archive, facts, mixed)
-        write_json(sidecar_of(archive), {"digests": {split: raw.digest() for split, raw in mixed.items()}})
+        write_json(sidecar_of(archive), {"source": "synthetic", "digests": {split: raw.digest() for split, raw in mixed.items()}})
         decode("cifar100", archive, tmp_path / str(number))
     assert (tmp_path / "0.tar.gz").read_bytes() != (tmp_path / "1.tar.gz").read_bytes()
     for name in FILES:
@@ -102,14 +114,48 @@ def test_the_source_comes_from_the_content(official, drawn, tmp_path):
     assert not (tmp_path / "unknown").exists()
 
 
+def test_images_are_written_as_numpy_writes_them(folder):
+    for split in ("train", "test"):
+        written = (folder / f"{split}_images.npy").read_bytes()
+        packed = io.BytesIO()
+        np.save(packed, np.load(io.BytesIO(written)))
+        assert packed.getvalue() == written
+
+
+@pytest.mark.parametrize("name", ["stl10", "cinic10"])
+def test_real_is_what_the_catalog_knows_best(adopted, tmp_path, name):
+    """STL-10 by its members, however they are packed; CINIC-10 by its archive."""
+    official = adopted(name)
+    decode(name, official.archive, tmp_path / "real")
+    assert load(tmp_path / "real").source == "real"
+    repacked = tmp_path / "repacked.tar.gz"
+    repacked.write_bytes(gzip.compress(gzip.decompress(official.bytes), compresslevel=9))
+    if name == "stl10":
+        decode(name, repacked, tmp_path / "again")
+        assert (tmp_path / "again" / "train_images.npy").read_bytes() == (tmp_path / "real" / "train_images.npy").read_bytes()
+        return
+    with pytest.raises(RepriseError, match=r"repacked.tar.gz: not cinic10: MD5 of CINIC-10.tar.gz is \w{32}, expected \w{32}; delete it"):
+        decode(name, repacked, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.parametrize("says", [{"source": "real"}, {}, {"source": "synthetic", "digests": {}}, []])
+def test_a_sidecar_makes_nothing_real(drawn, tmp_path, says):
+    archive = Path(shutil.copy(drawn["cinic10"], tmp_path))
+    true = json.loads(sidecar_of(drawn["cinic10"]).read_text())
+    write_json(sidecar_of(archive), {"digests": true["digests"], **says} if isinstance(says, dict) else says)
+    with pytest.raises(RepriseError, match=r"neither cinic10 nor what CINIC-10.tar.gz.source.json says; make the stand-in again"):
+        decode("cinic10", archive, tmp_path / "cinic10")
+
+
 def test_a_full_disk_leaves_no_data_set(folder, drawn, monkeypatch):
     """Also where a whole one stood before: without dataset.json nobody takes the rest for it."""
 
-    def save(file, array):
+    def write(file, header):
         file.write(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module.np, "save", save)
+    monkeypatch.setattr(module.np.lib.format, "write_array_header_1_0", write)
     with pytest.raises(RepriseError, match=r"train_images.npy: no space left on the disk"):
         decode("cifar100", drawn["cifar100"], folder)
     assert sorted(path.name for path in folder.iterdir()) == FILES[1:]
@@ -168,11 +214,8 @@ def test_a_foreign_dataset_json(folder, content):
 
 
 def test_names_of_files():
-    assert [name_of(name) for name in ("cifar-10-python.tar.gz", "cifar-100-python.tar.gz", "vgg16-397923af.pth")] == [
-        "cifar10",
-        "cifar100",
-        "vgg16",
-    ]
+    names = ("cifar-10-python.tar.gz", "cifar-100-python.tar.gz", "stl10_binary.tar.gz", "CINIC-10.tar.gz", "vgg16-397923af.pth")
+    assert [name_of(name) for name in names] == ["cifar10", "cifar100", "stl10", "cinic10", "vgg16"]
     with pytest.raises(RepriseError, match=r"x.zip: not the file of a known data set"):
         name_of("x.zip")
 

@@ -3,8 +3,10 @@ import dataclasses
 import errno
 import gzip
 import hashlib
+import io
 import json
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,85 @@ def test_other_content_is_refused_and_removed(official, destination, drawn):
     assert read_archive(official.facts, drawn["cifar100"])["train"].digest() in message
     assert official.facts.splits["train"].digest in message
     assert names(destination.parent) == []
+
+
+@pytest.mark.parametrize("name", ["stl10", "cinic10"])
+def test_the_official_archive_passes(adopted, tmp_path, name):
+    official = adopted(name)
+    target = tmp_path / "data" / official.archive.name
+    assert fetch_dataset(name, target, [str(official.archive.parent)]) == target
+    assert target.read_bytes() == official.bytes
+
+
+FOUR = ("train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin")
+
+
+def repack(official, path: Path, change=lambda name, content: content) -> Path:
+    """The members of an archive in another order, without those that `change` makes None."""
+    with tarfile.open(official.archive) as tar:
+        members = [(member.name, change(member.name, tar.extractfile(member).read())) for member in tar]
+    path.parent.mkdir()
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in reversed(members):
+            if content is not None:
+                info = tarfile.TarInfo(f"./{name}")
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+    return path
+
+
+def test_a_repacked_stl10_passes_by_its_four_members(adopted, tmp_path):
+    official = adopted("stl10")
+    target = tmp_path / "data" / official.archive.name
+    four = repack(official, tmp_path / "four" / official.archive.name, lambda name, content: content if name[13:] in FOUR else None)
+    fetch_dataset("stl10", target, [str(four)])
+    assert target.read_bytes() == four.read_bytes() != official.bytes
+    target.unlink()
+    assert add_archive(four, tmp_path / "mine").read_bytes() == four.read_bytes()
+
+    def relabelled(name, content):
+        return content[::-1] if name.endswith("test_y.bin") else content
+
+    other = repack(official, tmp_path / "other" / official.archive.name, relabelled)
+    found = hashlib.md5(relabelled("test_y.bin", member(official.archive, "stl10_binary/test_y.bin"))).hexdigest()
+    expected = official.facts.member_md5["stl10_binary/test_y.bin"]
+    message = rf"nor a repacked one \(not stl10: MD5 of stl10_binary/test_y.bin is {found}, expected {expected}\)"
+    with pytest.raises(RepriseError, match=message):
+        fetch_dataset("stl10", target, [str(other)])
+    assert names(target.parent) == []
+
+
+def member(archive: Path, name: str) -> bytes:
+    with tarfile.open(archive) as tar:
+        return tar.extractfile(name).read()
+
+
+def test_cinic10_is_known_by_its_archive_alone(adopted, tmp_path):
+    official = adopted("cinic10")
+    target = tmp_path / "data" / official.archive.name
+    other = repack(official, tmp_path / "other" / official.archive.name)
+    found = hashlib.md5(other.read_bytes()).hexdigest()
+    with pytest.raises(RepriseError, match=rf"not the official file: md5 is {found}, expected {official.facts.md5}\)"):
+        fetch_dataset("cinic10", target, [str(other)])
+    assert names(target.parent) == []
+
+
+def test_add_says_how_many_images_an_archive_lacks(adopted, tmp_path):
+    cinic = adopted("cinic10")
+    few = repack(cinic, tmp_path / "few" / cinic.archive.name, lambda name, content: None if "valid/cat" in name else content)
+    with pytest.raises(
+        RepriseError, match=r"CINIC-10.tar.gz: not the official CINIC-10.tar.gz: 18 of 20 validation images; get the official"
+    ):
+        add_archive(few, tmp_path / "data")
+    stl = adopted("stl10")
+
+    def shorter(name, content):
+        return content[: len(content) // 2] if "/train_" in name else content
+
+    few = repack(stl, tmp_path / "half" / stl.archive.name, shorter)
+    with pytest.raises(RepriseError, match=r"not the official stl10_binary.tar.gz: 15 of 30 training images; get the official"):
+        add_archive(few, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
 
 
 def test_part_of_the_images_is_refused(official, destination, tmp_path):
@@ -377,7 +458,8 @@ def test_add_refuses_other_files(official, drawn, tmp_path):
     assert "delete" not in str(error.value)
     other = tmp_path / "other.zip"
     other.write_bytes(b"PK")
-    with pytest.raises(RepriseError, match=r"other.zip: none of cifar-10-python.tar.gz, cifar-100-python.tar.gz, vgg16-397923af.pth"):
+    known = "cifar-10-python.tar.gz, cifar-100-python.tar.gz, stl10_binary.tar.gz, CINIC-10.tar.gz, vgg16-397923af.pth"
+    with pytest.raises(RepriseError, match=f"other.zip: none of {known}"):
         add_archive(other, tmp_path / "data")
     with pytest.raises(RepriseError, match="no such file"):
         add_archive(tmp_path / "absent.tar.gz", tmp_path / "data")
@@ -387,18 +469,20 @@ def test_add_refuses_other_files(official, drawn, tmp_path):
 # Synthetic stand-ins
 
 
-def test_a_stand_in_comes_with_its_sidecar(drawn, tmp_path):
-    target = tmp_path / "data" / drawn["cifar10"].name
-    fetch_dataset("cifar10", target, [str(drawn["cifar10"].parent)], synthetic=True)
-    assert target.read_bytes() == drawn["cifar10"].read_bytes()
+@pytest.mark.parametrize("name", catalog.DATASETS)
+def test_a_stand_in_comes_with_its_sidecar(drawn, tmp_path, name):
+    target = tmp_path / "data" / drawn[name].name
+    fetch_dataset(name, target, [str(drawn[name].parent)], accept="synthetic")
+    assert target.read_bytes() == drawn[name].read_bytes()
     assert json.loads(sidecar_of(target).read_text())["source"] == "synthetic"
+    assert names(target.parent) == [target.name, sidecar_of(target).name]
 
 
 def test_a_redrawn_stand_in_replaces_the_old_one(drawn, tmp_path):
     target = tmp_path / "data" / drawn["cifar10"].name
-    fetch_dataset("cifar10", target, [str(drawn["cifar10"])], synthetic=True)
+    fetch_dataset("cifar10", target, [str(drawn["cifar10"])], accept="synthetic")
     newer = write_synthetic("cifar10", tmp_path / "newer", {"train": 1, "test": 1}, seed=1)
-    fetch_dataset("cifar10", target, [str(newer)], synthetic=True)
+    fetch_dataset("cifar10", target, [str(newer)], accept="synthetic")
     assert target.read_bytes() == newer.read_bytes()
     assert sidecar_of(target).read_text() == sidecar_of(newer).read_text()
 
@@ -406,11 +490,14 @@ def test_a_redrawn_stand_in_replaces_the_old_one(drawn, tmp_path):
 def test_stand_ins_and_real_archives_do_not_pass_for_each_other(official, destination, drawn, tmp_path):
     fails("neither the official file", destination=destination, mirrors=[str(drawn["cifar100"])])
     fails(
-        "the real cifar100 where a synthetic stand-in is expected", destination=destination, mirrors=[str(official.archive)], synthetic=True
+        "the real cifar100 where a synthetic one is expected", destination=destination, mirrors=[str(official.archive)], accept="synthetic"
+    )
+    fails(
+        "a synthetic archive where a stand-in one is expected", destination=destination, mirrors=[str(drawn["cifar100"])], accept="stand-in"
     )
     bare = Path(shutil.copy(drawn["cifar100"], tmp_path))
-    fails("content digest", destination=destination, mirrors=[str(bare)], synthetic=True)
+    fails("content digest", destination=destination, mirrors=[str(bare)], accept="synthetic")
     sidecar_of(bare).write_text(json.dumps({"digests": {"train": "0", "test": "0"}}))
-    fails("draw the stand-in again", destination=destination, mirrors=[str(bare)], synthetic=True)
-    fails("none is given", "draw a stand-in", destination=destination, mirrors=["https://host/data"], synthetic=True)
+    fails("make the stand-in again", destination=destination, mirrors=[str(bare)], accept="synthetic")
+    fails("none is given", "make the synthetic archive first", destination=destination, mirrors=["https://host/data"], accept="synthetic")
     assert names(destination.parent) == []

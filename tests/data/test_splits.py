@@ -49,11 +49,24 @@ def test_per_class_counts_by_the_learned_label_and_takes_the_first(dataset):
         ({"labels": "fine", "classes": []}, r"classes \(none\)"),
         ({"labels": "fine", "per_class": 0}, "0 images per class"),
         ({"labels": "fine", "split": "tests"}, "no split 'tests'; did you mean test"),
+        (
+            {"labels": "fine", "split": "validation"},
+            r"cifar100: has no validation images of its own .*; hold out a fraction of its training images, or let the test set validate",
+        ),
     ],
 )
 def test_wrong_choices(dataset, arguments, message):
     with pytest.raises(RepriseError, match=message):
         subset(dataset, **arguments)
+
+
+def test_validation_images_of_the_data_sets_own(drawn, tmp_path):
+    decode("cinic10", drawn["cinic10"], tmp_path)
+    own = load(tmp_path)
+    stored = own.splits["validation"].labels[:, 0]
+    part = subset(own, "label", ["dog", "cat"], split="validation")
+    assert [own.classes["label"][stored[i]] for i in part.indices] == [part.classes[label] for label in part.labels]
+    assert sorted(part.labels) == [0, 1]
 
 
 def test_a_class_without_images(dataset, tmp_path):
@@ -92,8 +105,9 @@ def test_every_place_is_drawn_equally_often():
     assert np.abs(counts - 600).max() < 5 * np.sqrt(2000 * 0.3 * 0.7)
 
 
-def test_the_test_set_validates():
-    train, validation = train_validation(np.arange(7), "test", seed=0)
+@pytest.mark.parametrize("validation", ["test", "official"])
+def test_images_that_are_not_training_images_validate(validation):
+    train, validation = train_validation(np.arange(7), validation, seed=0)
     np.testing.assert_array_equal(train, np.arange(7))
     assert len(validation) == 0
 

@@ -1,8 +1,11 @@
+import io
 import json
+import tarfile
 import time
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
 from reprise.data.archives import read_archive, sidecar_of
@@ -26,10 +29,34 @@ def test_the_sidecar_holds_the_digests(drawn):
         assert sidecar == {"name": name, "source": "synthetic", "digests": digests}
 
 
-def test_two_thousand_images_are_drawn_in_seconds(tmp_path):
+@pytest.mark.parametrize(("name", "per_class"), [("cifar100", (18, 2)), ("stl10", (100, 30)), ("cinic10", (100, 30))])
+def test_a_demo_is_drawn_in_seconds(tmp_path, name, per_class):
     start = time.process_time()
-    write_synthetic("cifar100", tmp_path, {"train": 18, "test": 2})
+    write_synthetic(name, tmp_path, dict(zip(("train", "test"), per_class, strict=True)))
     assert time.process_time() - start < 5
+
+
+def test_members_of_the_official_archives(drawn):
+    with tarfile.open(drawn["stl10"]) as tar:
+        sizes = {member.name.removeprefix("stl10_binary/"): member.size for member in tar}
+    assert sizes.pop("class_names.txt") == len("\n".join(DATASETS["stl10"].classes["label"])) + 1
+    assert sizes.pop("fold_indices.txt") > 0
+    assert sizes == {
+        "unlabeled_X.bin": 20 * 27648,
+        "train_X.bin": 30 * 27648,
+        "train_y.bin": 30,
+        "test_X.bin": 10 * 27648,
+        "test_y.bin": 10,
+    }
+
+    with tarfile.open(drawn["cinic10"]) as tar:
+        images = {member.name: Image.open(io.BytesIO(tar.extractfile(member).read())) for member in tar if member.name.endswith(".png")}
+        assert {"README.md", "imagenet-contributors.csv", "synsets-to-cifar-10-classes.txt"} == set(tar.getnames()) - set(images)
+    folders = [tuple(name.split("/")[:2]) for name in images]
+    for folder, count in {"train": 3, "valid": 1, "test": 1}.items():
+        assert [folders.count((folder, label)) for label in DATASETS["cinic10"].classes["label"]] == 10 * [count]
+    assert {image.size for image in images.values()} == {(32, 32)}
+    assert sorted(image.mode for image in images.values()) == 3 * ["L"] + 47 * ["RGB"]
 
 
 def test_at_least_one_image(tmp_path):
@@ -38,12 +65,14 @@ def test_at_least_one_image(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+@pytest.mark.parametrize("name", DATASETS)
 def test_classes_can_be_learned_but_not_trivially(name, tmp_path):
     """A linear model on coarse pixels beats chance several times over and stays far from perfect on new pictures."""
     archive = write_synthetic(name, tmp_path, {"train": 10 if name == "cifar100" else 100, "test": 4 if name == "cifar100" else 40})
     splits = read_archive(DATASETS[name], archive)
-    pixels = {s: raw.images.reshape(-1, 3, 8, 4, 8, 4).mean(axis=(3, 5)).reshape(len(raw.images), -1) / 255 for s, raw in splits.items()}
+    side = DATASETS[name].image_shape[-1] // 8
+    blocks = {split: raw.images[:].reshape(-1, 3, 8, side, 8, side) for split, raw in splits.items()}
+    pixels = {split: each.mean(axis=(3, 5)).reshape(len(each), -1) / 255 for split, each in blocks.items()}
     model = LogisticRegression(max_iter=200).fit(pixels["train"], splits["train"].labels[:, 0])
     accuracy = model.score(pixels["test"], splits["test"].labels[:, 0])
     classes = len(DATASETS[name].classes[DATASETS[name].label_kinds[0]])

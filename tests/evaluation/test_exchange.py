@@ -32,7 +32,7 @@ def exported(cache, tmp_path):
 
 def test_there_and_back(cache, exported, tmp_path):
     hashes = sorted(run.hash for run in RUNS)
-    assert import_runs(exported, tmp_path / "new", "synthetic") == dict.fromkeys(hashes, "imported")
+    assert import_runs(exported, tmp_path / "new", synthetic=True) == dict.fromkeys(hashes, "imported")
     for name in hashes:
         assert sorted(path.name for path in (tmp_path / "new" / name).iterdir()) == FILES
         for file in FILES:
@@ -40,13 +40,13 @@ def test_there_and_back(cache, exported, tmp_path):
 
 
 def test_an_existing_run_is_kept(exported, tmp_path):
-    import_runs(exported, tmp_path / "new", "synthetic")
+    import_runs(exported, tmp_path / "new", synthetic=True)
     name = RUNS[0].hash
     mine = tmp_path / "new" / name / "run.json"
     edit_meta(seconds=1)(mine.parent)
     before = mine.read_text()
     expected = {run.hash: "kept" if run.hash == name else "identical" for run in RUNS}
-    assert import_runs(exported, tmp_path / "new", "synthetic") == expected
+    assert import_runs(exported, tmp_path / "new", synthetic=True) == expected
     assert mine.read_text() == before
 
 
@@ -54,7 +54,7 @@ def test_without_evaluation_and_weights(exported, tmp_path):
     folder = exported / RUNS[0].hash
     for file in ("final.parquet", "predictions.parquet", "weights.safetensors"):
         (folder / file).unlink()
-    assert import_runs(exported, tmp_path / "new", "synthetic")[RUNS[0].hash] == "imported"
+    assert import_runs(exported, tmp_path / "new", synthetic=True)[RUNS[0].hash] == "imported"
     assert sorted(path.name for path in (tmp_path / "new" / RUNS[0].hash).iterdir()) == ["history.parquet", "run.json"]
 
 
@@ -126,7 +126,7 @@ def other_prediction(table):
 def test_a_run_that_is_not_what_it_says_stops_the_import(exported, tmp_path, damage, message):
     damage(exported / RUNS[0].hash)
     with pytest.raises(RepriseError, match=re.escape(message)) as error:
-        import_runs(exported, tmp_path / "new", "synthetic")
+        import_runs(exported, tmp_path / "new", synthetic=True)
     assert str(exported) in str(error.value)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "new").exists(), "nothing is imported, of no run"
@@ -134,7 +134,7 @@ def test_a_run_that_is_not_what_it_says_stops_the_import(exported, tmp_path, dam
 
 def test_runs_of_the_other_source_are_refused(exported, tmp_path):
     with pytest.raises(RepriseError, match="is of synthetic images, this scale is for real ones; import it with --scale demo"):
-        import_runs(exported, tmp_path / "new", "real")
+        import_runs(exported, tmp_path / "new", synthetic=False)
     assert not (tmp_path / "new").exists()
 
 
@@ -143,7 +143,7 @@ def test_another_device_may_predict_a_few_images_differently(exported, tmp_path)
     folder = exported / RUNS[0].hash
     history = pd.read_parquet(folder / "history.parquet")
     edit_table("history.parquet", put("accuracy", history["accuracy"][5] + 1 / 60, 5))(folder)
-    assert import_runs(exported, tmp_path / "new", "synthetic")[RUNS[0].hash] == "imported"
+    assert import_runs(exported, tmp_path / "new", synthetic=True)[RUNS[0].hash] == "imported"
 
 
 def test_a_link_is_refused(exported, tmp_path):
@@ -151,7 +151,7 @@ def test_a_link_is_refused(exported, tmp_path):
     path.rename(tmp_path / "elsewhere")
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(RepriseError, match=r"weights.safetensors: is a link"):
-        import_runs(exported, tmp_path / "new", "synthetic")
+        import_runs(exported, tmp_path / "new", synthetic=True)
 
 
 def test_a_run_cut_short_is_refused(exported, tmp_path):
@@ -162,12 +162,12 @@ def test_a_run_cut_short_is_refused(exported, tmp_path):
     edit_table("history.parquet", lambda table: table[table["epoch"] <= 2])(folder)
     edit_meta(epochs=2, selected_epoch=2)(folder)
     with pytest.raises(RepriseError, match="ends after 2 of 3 epochs without a rule that stops it there"):
-        import_runs(exported, tmp_path / "new", "synthetic")
+        import_runs(exported, tmp_path / "new", synthetic=True)
 
 
 def test_empty_folders_and_missing_runs(cache, tmp_path):
     with pytest.raises(RepriseError, match="holds no exported run; give the folder that export wrote"):
-        import_runs(tmp_path, tmp_path / "new", "synthetic")
+        import_runs(tmp_path, tmp_path / "new", synthetic=True)
     with pytest.raises(RepriseError, match=r"run 000000000000: no result in .*; train it first"):
         export_runs(cache, [RUNS[0].hash, "0" * 12], tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -97,6 +97,7 @@ rule decode:
         "arrays"
     conda:
         "../../envs/environment.yaml"
+    threads: 3
     resources:
         mem_mb=4000,
         runtime=30,

@@ -1,36 +1,113 @@
-"""Read an archive without trusting it: no extraction to disk, no links, bounded size, pickles through an allow-list."""
+"""Read an archive without trusting it: no extraction to disk, no links, bounded size, pickles through an allow-list.
 
+Each layout of the catalog has its reader. What is small stays in memory, as CIFAR's batches do; larger sets go image by image into files
+without a name, so that memory does not grow with the archive.
+"""
+
+import contextlib
+import errno
 import gzip
 import hashlib
 import io
+import math
+import os
 import pickle
 import re
+import signal
+import struct
 import tarfile
+import tempfile
+import threading
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing import parent_process
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, Self
 
 import numpy as np
+from PIL import Image, UnidentifiedImageError
+from tqdm.utils import CallbackIOWrapper
 
-from reprise.data.catalog import DatasetFacts
-from reprise.errors import RepriseError
+from reprise.data.catalog import CifarLayout, DatasetFacts, PngLayout, StlLayout
+from reprise.errors import RepriseError, file_error
 from reprise.files import read_json
+from reprise.progress import progress
+from reprise.spec.check import nearest
 
-Source = Literal["real", "synthetic"]
+Source = Literal["real", "synthetic", "stand-in"]
+"""Where images come from: the data set itself; drawn by `synthetic`; real images of another data set, see `stand_in`."""
+
+Reader = Callable[[BinaryIO, str], Any]
+"""Makes something of an open member; the text names it in errors."""
 
 GET_AGAIN = "delete it and fetch it again"
-BLOCK = 1 << 20
+BLOCK = 1 << 14
+"""Bytes that tarfile asks for at a time; it copies what is left of them at every read, so that more is slower."""
+ROWS = 256
+"""Images that are in memory at a time."""
+LARGE = 1 << 24
+"""Bytes of an archive from which on reading takes long enough for a progress bar, and decoding for processes of its own."""
+
+
+class Spool:
+    """Images uint8 (N, size) in a file without a name, in `folder` (default: the system's): memory holds only those that are asked for.
+
+    The file goes with the object, and with the process however that ends.
+    """
+
+    def __init__(self, folder: Path | None, size: int) -> None:
+        self._folder, self._size, self._count = folder, size, 0
+        with self._writing():
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 – closed when the object goes
+
+    def append(self, images: np.ndarray) -> None:
+        """Add `images` uint8 (n, size)."""
+        with self._writing():
+            self._file.seek(0, os.SEEK_END)
+            self._file.write(np.ascontiguousarray(images).data)
+            self._file.flush()
+        self._count += len(images)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, places: slice | np.ndarray) -> np.ndarray:
+        chosen = np.arange(self._count)[places]
+        images = np.empty((len(chosen), self._size), np.uint8)
+        for image, place in zip(images, chosen, strict=True):
+            self._file.seek(int(place) * self._size)
+            self._file.readinto(image)
+        return images
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            where = self._folder or tempfile.gettempdir()
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise RepriseError(f"{where}: no space left on the disk; free some and run the same command again") from error
+            raise RepriseError(file_error(error, where)) from error
 
 
 @dataclass(frozen=True)
 class RawSplit:
-    """One split as the archive holds it: `images` uint8 (N, C·H·W), `labels` uint8 (N, K), `names` the N file names."""
+    """One split as the archive holds it: `images` uint8 (N, C·H·W), `labels` uint8 (N, K), `names` the N file names.
 
-    images: np.ndarray
+    An image is its planes of red, green and blue, each row by row. `member_md5` holds the MD5 of the members that were read, where the
+    catalog knows the data set by these.
+    """
+
+    images: np.ndarray | Spool
     labels: np.ndarray
     names: Sequence[str]
+    member_md5: Mapping[str, str] = field(default_factory=dict)
 
     def digest(self) -> str:
         """The content digest of the split."""
@@ -38,7 +115,14 @@ class RawSplit:
 
     def hashes(self) -> list[bytes]:
         """SHA-256 of each image's labels and pixels: `bytes([labels…])`, then the planes of red, green and blue, row by row."""
-        return [hashlib.sha256(row.tobytes() + image.tobytes()).digest() for row, image in zip(self.labels, self.images, strict=True)]
+        images = (image for block in self.blocks() for image in block)
+        return [hashlib.sha256(row.tobytes() + image.tobytes()).digest() for row, image in zip(self.labels, images, strict=True)]
+
+    def blocks(self, order: np.ndarray | None = None) -> Iterator[np.ndarray]:
+        """The images in `order` (default: as they stand), as many at a time as memory should hold."""
+        places = np.arange(len(self.images)) if order is None else order
+        for start in range(0, len(places), ROWS):
+            yield self.images[places[start : start + ROWS]]
 
 
 def content_digest(hashes: Sequence[bytes]) -> str:
@@ -46,69 +130,98 @@ def content_digest(hashes: Sequence[bytes]) -> str:
     return hashlib.sha256(b"".join(sorted(hashes))).hexdigest()
 
 
+def file_hash(file: Path, algorithm: str) -> str:
+    """Hex digest of a file by hashlib's `algorithm`; one that cannot be read is a `RepriseError`."""
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+    except OSError as error:
+        raise RepriseError(f"{file}: cannot be read ({error.strerror}); check the path and its permissions") from None
+
+
 def sidecar_of(archive: Path) -> Path:
-    """The file beside a synthetic archive that holds its content digests."""
-    return archive.with_name(archive.name + ".synthetic.json")
+    """The file beside an archive that the project made itself: it says what the archive is, and its content digests."""
+    return archive.with_name(archive.name + ".source.json")
 
 
-def identify(facts: DatasetFacts, archive: Path, digests: Mapping[str, str], sidecar: Path | None) -> Source:
-    """`real` when the content digests (split → digest) are those of the catalog, `synthetic` when they are the sidecar's, else an error."""
-    expected = {split: each.digest for split, each in facts.splits.items()}
-    if digests == expected:
+def identify(
+    facts: DatasetFacts, archive: Path, digests: Mapping[str, str], member_md5: Mapping[str, str], sidecar: Path | None = None
+) -> Source:
+    """`real` when the content is the catalog's, what the sidecar says when the content digests are the sidecar's, else a `RepriseError`.
+
+    What decides that it is real is the best that the catalog knows: the MD5 of the members that were read, the content digests (split →
+    digest), or else the MD5 of the archive.
+    """
+    expected = {split: each.digest for split, each in facts.splits.items() if each.digest}
+    what, found = "content digest", digests
+    if facts.member_md5:
+        what, found, expected = "MD5", member_md5, facts.member_md5
+    elif not expected:
+        what, found, expected = "MD5", {facts.file_name: file_hash(archive, "md5")}, {facts.file_name: facts.md5}
+    if found == expected:
         return "real"
     if sidecar is not None and sidecar.exists():
-        if digests == read_json(sidecar).get("digests"):
-            return "synthetic"
-        raise RepriseError(f"{archive}: its content is neither {facts.name} nor what {sidecar.name} says; draw the stand-in again")
-    split = next(split for split in expected if digests[split] != expected[split])
-    raise RepriseError(
-        f"{archive}: not {facts.name}: content digest of {split} is {digests[split]}, expected {expected[split]}; {GET_AGAIN}"
-    )
+        says = read_json(sidecar)
+        if isinstance(says, dict) and digests == says.get("digests") and says.get("source") in ("synthetic", "stand-in"):
+            return says["source"]
+        raise RepriseError(f"{archive}: its content is neither {facts.name} nor what {sidecar.name} says; make the stand-in again")
+    name = next(name for name in expected if found.get(name) != expected[name])
+    raise RepriseError(f"{archive}: not {facts.name}: {what} of {name} is {found.get(name)}, expected {expected[name]}; {GET_AGAIN}")
 
 
-def read_archive(facts: DatasetFacts, archive: Path) -> dict[str, RawSplit]:
+def read_archive(facts: DatasetFacts, archive: Path, scratch: Path | None = None, workers: int | None = None) -> dict[str, RawSplit]:
     """All splits of `archive`, checked for form (types, shapes, ranges, class names) but not yet for content.
 
+    Images that are too many for memory lie in nameless files in `scratch` (default: the system's temporary folder). `workers` processes
+    decode the PNG files of a large archive (default: as many as help, up to the number of CPUs); 1 needs none besides this one.
     Whatever is wrong with the file, a `RepriseError` names it: unsafe or missing members, damage, forbidden pickles, wrong shapes.
     """
-    layout = facts.layout
-    wanted = {layout.meta, *(member for members in layout.splits.values() for member in members)}
-    members = read_members(archive, wanted, facts.max_bytes, lambda file, where: _mapping(safe_unpickle(file, where), where))
-
-    for kind, key in layout.class_keys.items():
-        found = _texts(members[layout.meta].get(key), f"{archive}: {layout.meta}: {key}")
-        if tuple(found) != facts.classes[kind]:
-            raise RepriseError(f"{archive}: {layout.meta}: {key} are not the classes of {facts.name}; {GET_AGAIN}")
-    splits = {}
-    for split, names in layout.splits.items():
-        parts = [_part(facts, members.pop(member), f"{archive}: {member}") for member in names]
-        splits[split] = RawSplit(
-            np.concatenate([part.images for part in parts]) if len(parts) > 1 else parts[0].images,
-            np.concatenate([part.labels for part in parts]),
-            [name for part in parts for name in part.names],
-        )
-    return splits
+    match facts.layout:
+        case CifarLayout() as layout:
+            return _read_cifar(facts, layout, archive)
+        case StlLayout() as layout:
+            return _read_stl(facts, layout, archive, scratch)
+        case PngLayout() as layout:
+            return _read_pngs(facts, layout, archive, scratch, workers)
 
 
-def read_members(archive: Path, wanted: Collection[str], max_bytes: int, read: Callable[[BinaryIO, str], Any]) -> dict[str, Any]:
-    """`read(file, where)` of each wanted member of a tar.gz, in one pass; every member is checked, wanted or not.
-
-    Absolute paths, `..`, links, devices, duplicates, more than `max_bytes` unpacked, damage and missing members are each a `RepriseError`.
-    """
+def read_members(archive: Path, readers: Mapping[str, Reader], max_bytes: int) -> dict[str, Any]:
+    """What each member's reader makes of it, in one pass over a tar.gz. Errors as in `scan`; a member that is missing is one too."""
     found: dict[str, Any] = {}
+
+    def visit(name: str, file: BinaryIO, size: int) -> None:
+        if name in readers:
+            found[name] = readers[name](file, f"{archive}: {name}")
+
+    scan(archive, max_bytes, visit)
+    if missing := sorted(set(readers) - set(found)):
+        raise RepriseError(f"{archive}: lacks {', '.join(missing)}; {GET_AGAIN}")
+    return found
+
+
+def scan(archive: Path, max_bytes: int, visit: Callable[[str, BinaryIO, int], None]) -> None:
+    """Call `visit(name, file, size)` for each file of a tar.gz, in one pass. What `visit` does not read is skipped.
+
+    Absolute paths, `..`, links, devices, duplicates, more than `max_bytes` unpacked and damage are each a `RepriseError`.
+    """
     seen: set[str] = set()
     try:
-        with gzip.open(archive) as unpacked:
-            stream = _Bounded(unpacked, archive, max_bytes)
-            with tarfile.open(fileobj=stream, mode="r|", bufsize=BLOCK) as tar:
-                for member in tar:
-                    name = _safe_name(member, archive)
-                    if name in seen:
-                        raise RepriseError(f"{archive}: holds {name} twice; {GET_AGAIN}")
-                    seen.add(name)
-                    if name in wanted and member.isfile():
-                        found[name] = read(tar.extractfile(member), f"{archive}: {name}")
-            while stream.read(BLOCK):  # to the end, where gzip checks length and CRC
+        with contextlib.ExitStack() as stack:
+            packed: BinaryIO = stack.enter_context(archive.open("rb"))
+            if (size := archive.stat().st_size) > LARGE:
+                bar = stack.enter_context(progress(description=archive.name, total=size, unit="B"))
+                packed = CallbackIOWrapper(bar.update, packed, "read")
+            stream = _Bounded(stack.enter_context(gzip.GzipFile(fileobj=packed)), archive, max_bytes)
+            tar = stack.enter_context(tarfile.open(fileobj=stream, mode="r|", bufsize=BLOCK))
+            while (member := tar.next()) is not None:
+                tar.members.clear()  # tarfile keeps every member that it has passed
+                name = _safe_name(member, archive)
+                if name in seen:
+                    raise RepriseError(f"{archive}: holds {name} twice; {GET_AGAIN}")
+                seen.add(name)
+                if member.isfile():
+                    visit(name, tar.extractfile(member), member.size)
+            while stream.read(1 << 20):  # to the end, where gzip checks length and CRC
                 pass
     except FileNotFoundError:
         raise RepriseError(f"{archive}: not found; fetch it first") from None
@@ -116,9 +229,6 @@ def read_members(archive: Path, wanted: Collection[str], max_bytes: int, read: C
         raise RepriseError(f"{archive}: damaged or cut short ({error}); {GET_AGAIN}") from None
     except OSError as error:
         raise RepriseError(f"{archive}: cannot be read ({error.strerror}); check the path and its permissions") from None
-    if missing := sorted(set(wanted) - set(found)):
-        raise RepriseError(f"{archive}: lacks {', '.join(missing)}; {GET_AGAIN}")
-    return found
 
 
 class _Bounded(io.RawIOBase):
@@ -188,7 +298,26 @@ def safe_unpickle(file: BinaryIO, where: str) -> Any:
         raise RepriseError(f"{where}: cannot be unpickled ({type(error).__name__}: {error}); {GET_AGAIN}") from None
 
 
-# Form of the content ------------------------------------------------------------------------------------------------------------
+# CIFAR: pickled batches ---------------------------------------------------------------------------------------------------------
+
+
+def _read_cifar(facts: DatasetFacts, layout: CifarLayout, archive: Path) -> dict[str, RawSplit]:
+    wanted = {layout.meta, *(member for members in layout.splits.values() for member in members)}
+    members = read_members(archive, dict.fromkeys(wanted, lambda file, where: _mapping(safe_unpickle(file, where), where)), facts.max_bytes)
+
+    for kind, key in layout.class_keys.items():
+        found = _texts(members[layout.meta].get(key), f"{archive}: {layout.meta}: {key}")
+        if tuple(found) != facts.classes[kind]:
+            raise RepriseError(f"{archive}: {layout.meta}: {key} are not the classes of {facts.name}; {GET_AGAIN}")
+    splits = {}
+    for split, names in layout.splits.items():
+        parts = [_part(facts, layout, members.pop(member), f"{archive}: {member}") for member in names]
+        splits[split] = RawSplit(
+            np.concatenate([part.images for part in parts]) if len(parts) > 1 else parts[0].images,
+            np.concatenate([part.labels for part in parts]),
+            [name for part in parts for name in part.names],
+        )
+    return splits
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:
@@ -206,13 +335,13 @@ def _texts(value: Any, where: str) -> list[str]:
     return texts
 
 
-def _part(facts: DatasetFacts, member: Mapping[str, Any], where: str) -> RawSplit:
-    size = int(np.prod(facts.image_shape))
+def _part(facts: DatasetFacts, layout: CifarLayout, member: Mapping[str, Any], where: str) -> RawSplit:
+    size = math.prod(facts.image_shape)
     images = member.get("data")
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 2 or images.shape[1] != size:
         raise RepriseError(f"{where}: data is not a uint8 array of shape (N, {size}); {GET_AGAIN}")
     names = _texts(member.get("filenames"), f"{where}: filenames")
-    columns = [_labels(member.get(key), len(facts.classes[kind]), f"{where}: {key}") for kind, key in facts.layout.label_keys.items()]
+    columns = [_labels(member.get(key), len(facts.classes[kind]), f"{where}: {key}") for kind, key in layout.label_keys.items()]
     if lengths := {len(names), *map(len, columns)} - {len(images)}:
         raise RepriseError(f"{where}: {len(images)} images but {min(lengths)} labels or file names; {GET_AGAIN}")
     return RawSplit(np.ascontiguousarray(images), np.stack(columns, axis=1), names)
@@ -222,3 +351,195 @@ def _labels(value: Any, classes: int, where: str) -> np.ndarray:
     if not isinstance(value, list) or not all(type(item) is int and 0 <= item < classes for item in value):
         raise RepriseError(f"{where}: not a list of labels from 0 to {classes - 1}; {GET_AGAIN}")
     return np.array(value, dtype=np.uint8)
+
+
+# STL-10: plain bytes ------------------------------------------------------------------------------------------------------------
+
+
+def member_md5(facts: DatasetFacts, archive: Path) -> dict[str, str]:
+    """MD5 of each member that the catalog knows by it; errors as in `read_members`."""
+
+    def md5(file: BinaryIO, where: str) -> str:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+    return read_members(archive, dict.fromkeys(facts.member_md5, md5), facts.max_bytes)
+
+
+class _Hashed:
+    """Reads a file and hashes what it has read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.md5 = file, hashlib.md5(usedforsecurity=False)
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(size)
+        self.md5.update(data)
+        return data
+
+
+def _read_stl(facts: DatasetFacts, layout: StlLayout, archive: Path, scratch: Path | None) -> dict[str, RawSplit]:
+    classes = len(facts.classes["label"])
+
+    def images(file: BinaryIO, where: str) -> tuple[Spool, str]:
+        hashed = _Hashed(file)
+        return _byte_images(hashed, facts.image_shape, scratch, where), hashed.md5.hexdigest()
+
+    def labels(file: BinaryIO, where: str) -> tuple[np.ndarray, str]:
+        hashed = _Hashed(file)
+        return _byte_labels(hashed, classes, where), hashed.md5.hexdigest()
+
+    readers = {member: read for members in layout.splits.values() for member, read in zip(members, (images, labels), strict=True)}
+    found = read_members(archive, readers, facts.max_bytes)
+    splits = {}
+    for split, members in layout.splits.items():
+        (pictures, pictures_md5), (numbers, numbers_md5) = (found[member] for member in members)
+        if len(pictures) != len(numbers):
+            raise RepriseError(f"{archive}: {len(pictures)} images in {members[0]}, {len(numbers)} labels in {members[1]}; {GET_AGAIN}")
+        names = [f"{PurePosixPath(members[0]).name}:{place}" for place in range(len(numbers))]
+        splits[split] = RawSplit(pictures, numbers[:, None], names, dict(zip(members, (pictures_md5, numbers_md5), strict=True)))
+    return splits
+
+
+def _byte_images(file: _Hashed, shape: tuple[int, int, int], scratch: Path | None, where: str) -> Spool:
+    channels, height, width = shape
+    size = math.prod(shape)
+    spool = Spool(scratch, size)
+    while block := file.read(ROWS * size):
+        if len(block) % size:
+            raise RepriseError(f"{where}: not whole images of {size} bytes; {GET_AGAIN}")
+        columns = np.frombuffer(block, np.uint8).reshape(-1, channels, width, height)
+        spool.append(columns.transpose(0, 1, 3, 2).reshape(len(columns), size))
+    return spool
+
+
+def _byte_labels(file: _Hashed, classes: int, where: str) -> np.ndarray:
+    labels = np.frombuffer(file.read(1 << 20), np.uint8)
+    if len(labels) and not (labels.min() >= 1 and labels.max() <= classes):
+        raise RepriseError(f"{where}: not labels from 1 to {classes}; {GET_AGAIN}")
+    return labels - np.uint8(1)
+
+
+# CINIC-10: PNG files ------------------------------------------------------------------------------------------------------------
+
+PNG_BYTES = 1 << 20
+"""No PNG of a small image has as many."""
+
+
+def decode_png(content: bytes, shape: tuple[int, int, int], where: str) -> np.ndarray:
+    """Pixels uint8 (3, H, W) of a PNG of exactly that `shape`; greyscale becomes RGB. Anything else is a `RepriseError`."""
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+            if (image.height, image.width) == shape[1:]:
+                return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+            found = image.size
+    except UnidentifiedImageError:
+        raise RepriseError(f"{where}: not a PNG image; {GET_AGAIN}") from None
+    except (OSError, SyntaxError, ValueError, struct.error, zlib.error, Image.DecompressionBombError) as error:  # as Pillow has it
+        raise RepriseError(f"{where}: a damaged PNG ({' '.join(str(error).split())}); {GET_AGAIN}") from None
+    raise RepriseError(f"{where}: {found[0]} × {found[1]} pixels, not {shape[2]} × {shape[1]}; {GET_AGAIN}")
+
+
+def _decode_pngs(files: Sequence[tuple[str, bytes]], shape: tuple[int, int, int]) -> np.ndarray:
+    """Images uint8 (n, C·H·W) of files, each with what names it in errors."""
+    return np.stack([decode_png(content, shape, where).reshape(-1) for where, content in files])
+
+
+class _PngDecoder:
+    """Decodes batches of PNG files into spools, each spool's in the order given; with processes of its own where `workers` is above 1.
+
+    Threads do not help: of the 0.15 ms that Pillow takes for a small image it holds Python's lock nearly all the time.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], workers: int) -> None:
+        self._shape, self._most = shape, 2 * workers
+        self._pool = ProcessPoolExecutor(workers, initializer=_end_with_parent) if workers > 1 else None
+        self._running: deque[tuple[Spool, Future[np.ndarray]]] = deque()
+
+    def add(self, spool: Spool, files: Sequence[tuple[str, bytes]]) -> None:
+        if self._pool is None:
+            spool.append(_decode_pngs(files, self._shape))
+            return
+        self._running.append((spool, self._pool.submit(_decode_pngs, files, self._shape)))
+        if len(self._running) > self._most:
+            self._take()
+
+    def finish(self) -> None:
+        """Wait until all is decoded."""
+        while self._running:
+            self._take()
+
+    def _take(self) -> None:
+        spool, future = self._running.popleft()
+        spool.append(future.result())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """In a worker: leave Ctrl-C to the parent, and end when the parent is killed; a pipeline would else wait for this process for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def wait() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _workers(archive: Path) -> int:
+    """Processes that help: this one unpacks about as fast as two decode."""
+    if not archive.exists() or archive.stat().st_size < LARGE:
+        return 1
+    return min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def _read_pngs(facts: DatasetFacts, layout: PngLayout, archive: Path, scratch: Path | None, workers: int | None) -> dict[str, RawSplit]:
+    classes = facts.classes["label"]
+    folders = {folder: split for split, folder in layout.splits.items()}
+    tree = re.compile(rf"([^/]+/)?({'|'.join(map(re.escape, folders))})/([^/]+)/([^/.][^/]*(?i:\.png))", re.DOTALL)
+    tops: set[str | None] = set()
+    spools = {split: Spool(scratch, math.prod(facts.image_shape)) for split in layout.splits}
+    labels: dict[str, list[int]] = {split: [] for split in layout.splits}
+    names: dict[str, list[str]] = {split: [] for split in layout.splits}
+    waiting: dict[str, list[tuple[str, bytes]]] = {split: [] for split in layout.splits}
+
+    def visit(name: str, file: BinaryIO, size: int) -> None:
+        place = tree.fullmatch(name)
+        if place is None:
+            return
+        top, folder, label, file_name = place.groups()
+        if not name.isprintable():
+            raise RepriseError(f"{archive}: {name!r}: a name holds a control character; {GET_AGAIN}")
+        where = f"{archive}: {name}"
+        tops.add(top)
+        if len(tops) > 1:
+            raise RepriseError(f"{where}: belongs to a second tree of images; {GET_AGAIN}")
+        if label not in classes:
+            raise RepriseError(f"{where}: {facts.name} has no class {label!r}{nearest(label, classes)}; {GET_AGAIN}")
+        split = folders[folder]
+        labels[split].append(classes.index(label))
+        names[split].append(file_name)
+        if size > PNG_BYTES:
+            raise RepriseError(f"{where}: {size:,} bytes are far too many for a small image; {GET_AGAIN}")
+        waiting[split].append((where, file.read(size)))
+        if len(waiting[split]) == ROWS:
+            decoder.add(spools[split], waiting[split])
+            waiting[split] = []
+
+    try:
+        with _PngDecoder(facts.image_shape, _workers(archive) if workers is None else workers) as decoder:
+            scan(archive, facts.max_bytes, visit)
+            for split, files in waiting.items():
+                if files:
+                    decoder.add(spools[split], files)
+            decoder.finish()
+    except BrokenProcessPool:
+        raise RepriseError(f"{archive}: a process that decoded images was killed, perhaps for lack of memory; run it again") from None
+    if missing := [f"{folder}/<class>/<name>.png" for folder, split in folders.items() if not labels[split]]:
+        raise RepriseError(f"{archive}: lacks {', '.join(missing)}; {GET_AGAIN}")
+    return {split: RawSplit(spools[split], np.array(labels[split], np.uint8)[:, None], names[split]) for split in layout.splits}

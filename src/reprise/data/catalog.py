@@ -1,12 +1,14 @@
 """What is known of every data set and pretrained weight file before it is fetched.
 
 Sources: A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009 (CIFAR-10, CIFAR-100, and the layout of
-their "python version"); torchvision's model zoo (weights). A new data set is one more entry of `DATASETS`, and one more
-reader in `archives` when its layout is new.
+their "python version"); A. Coates, H. Lee, A. Y. Ng, "An analysis of single-layer networks in unsupervised feature learning", 2011, and
+torchvision.datasets.STL10 (STL-10); L. N. Darlow et al., "CINIC-10 is not ImageNet or CIFAR-10", 2018, and its README (CINIC-10);
+torchvision's model zoo (weights). A new data set is one more entry of `DATASETS`, and one more reader in `archives`, with its writer in
+`synthetic`, when its layout is new.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from reprise.errors import RepriseError
 from reprise.spec.check import nearest
@@ -23,17 +25,32 @@ class CifarLayout:
 
 
 @dataclass(frozen=True)
+class StlLayout:
+    """Where an STL-10 archive keeps what: images as plain bytes, each plane of them column by column, and labels from 1, a byte each."""
+
+    splits: Mapping[str, tuple[str, str]]  # split → member of its images, member of its labels
+
+
+@dataclass(frozen=True)
+class PngLayout:
+    """A tree of PNG files `<folder>/<class>/<name>.png`, at the root of the archive or below one more folder. Other files do not matter."""
+
+    splits: Mapping[str, str]  # split → folder
+
+
+@dataclass(frozen=True)
 class SplitFacts:
     images: int
-    digest: str  # content digest, see archives.content_digest
+    digest: str | None = None  # content digest, see archives.content_digest; None: not known
 
 
 @dataclass(frozen=True)
 class DatasetFacts:
     """A data set: `classes` maps each kind of label, in the order of the label columns, to its class names in label order.
 
-    `mean` and `std` are the published channel statistics of the training images, scaled to [0, 1]. `max_bytes` bounds the archive
-    and what it unpacks to.
+    The official archive is known by its `md5`. A repacked one is as good where its content is known: by the MD5 of each of the members
+    that are read (`member_md5`), or else by the content digests of all splits. `mean` and `std` are the published channel statistics of
+    the training images, scaled to [0, 1]. `max_bytes` bounds the archive and what it unpacks to.
     """
 
     name: str
@@ -41,12 +58,13 @@ class DatasetFacts:
     urls: tuple[str, ...]
     md5: str
     max_bytes: int
-    layout: CifarLayout
+    layout: CifarLayout | StlLayout | PngLayout
     splits: Mapping[str, SplitFacts]
     classes: Mapping[str, tuple[str, ...]]
     image_shape: tuple[int, int, int]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    member_md5: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def label_kinds(self) -> tuple[str, ...]:
@@ -88,6 +106,8 @@ CIFAR100_SUPERCLASSES: Mapping[str, tuple[str, ...]] = {
 }
 """Superclass → its five classes. Labels number both kinds in alphabetical order."""
 
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
 DATASETS: Mapping[str, DatasetFacts] = {
     facts.name: facts
     for facts in (
@@ -110,7 +130,7 @@ DATASETS: Mapping[str, DatasetFacts] = {
                 "train": SplitFacts(50_000, "55a61f79a40ece2ceda9fb5f9f7078f6ea2fc4952489cef56682bcf92cfcc260"),
                 "test": SplitFacts(10_000, "325704b01eb92e1e2a6215ae6a916bb7db7de054af0c496be1c7be2e0fcfbf5f"),
             },
-            classes={"label": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")},
+            classes={"label": CIFAR10_CLASSES},
             image_shape=(3, 32, 32),
             mean=(0.49139968, 0.48215841, 0.44653091),
             std=(0.24703223, 0.24348513, 0.26158784),
@@ -138,6 +158,46 @@ DATASETS: Mapping[str, DatasetFacts] = {
             image_shape=(3, 32, 32),
             mean=(0.50707516, 0.48654887, 0.44091784),
             std=(0.26733429, 0.25643846, 0.27615047),
+        ),
+        DatasetFacts(
+            name="stl10",
+            file_name="stl10_binary.tar.gz",
+            urls=("http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz",),
+            md5="91f7769df0f17e558f3565bffb0c7dfb",
+            max_bytes=4 * 2**30,  # of which 2.8e9 are unlabelled images, which are skipped
+            layout=StlLayout(
+                splits={
+                    "train": ("stl10_binary/train_X.bin", "stl10_binary/train_y.bin"),
+                    "test": ("stl10_binary/test_X.bin", "stl10_binary/test_y.bin"),
+                }
+            ),
+            splits={"train": SplitFacts(5_000), "test": SplitFacts(8_000)},
+            classes={"label": ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")},
+            image_shape=(3, 96, 96),
+            mean=(0.4467, 0.4398, 0.4066),
+            std=(0.2603, 0.2566, 0.2713),
+            member_md5={
+                "stl10_binary/train_X.bin": "918c2871b30a85fa023e0c44e0bee87f",
+                "stl10_binary/train_y.bin": "5a34089d4802c674881badbb80307741",
+                "stl10_binary/test_X.bin": "7f263ba9f9e0b06b93213547f721ac82",
+                "stl10_binary/test_y.bin": "36f9794fa4beb8a2c72628de14fa638e",
+            },
+        ),
+        DatasetFacts(
+            name="cinic10",
+            file_name="CINIC-10.tar.gz",
+            urls=(
+                "https://datashare.ed.ac.uk/bitstream/handle/10283/3192/CINIC-10.tar.gz",
+                "https://datashare.is.ed.ac.uk/bitstream/handle/10283/3192/CINIC-10.tar.gz",
+            ),
+            md5="6ee4d0c996905fe93221de577967a372",
+            max_bytes=2 * 2**30,
+            layout=PngLayout(splits={"train": "train", "validation": "valid", "test": "test"}),
+            splits={"train": SplitFacts(90_000), "validation": SplitFacts(90_000), "test": SplitFacts(90_000)},
+            classes={"label": CIFAR10_CLASSES},
+            image_shape=(3, 32, 32),
+            mean=(0.47889522, 0.47227842, 0.43047404),
+            std=(0.24205776, 0.23828046, 0.25874835),
         ),
     )
 }

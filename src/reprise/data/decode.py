@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reprise.data.archives import Source, content_digest, identify, read_archive, sidecar_of
+from reprise.data.archives import RawSplit, Source, content_digest, identify, read_archive, sidecar_of
 from reprise.data.catalog import dataset_facts
 from reprise.errors import RepriseError
 from reprise.files import atomic, read_json, write_json
@@ -44,25 +44,28 @@ class Dataset:
         return tuple(self.classes)
 
 
-def decode(name: str, archive: Path, out_dir: Path) -> None:
+def decode(name: str, archive: Path, out_dir: Path, workers: int | None = None) -> None:
     """Write the arrays of data set `name` to `out_dir`, and `dataset.json` last, when all the rest is there.
 
     Images stand in ascending order of their content hash, so that every archive of the same content gives the same arrays. Content that
-    is neither the catalog's (`source` is `real`) nor that of the sidecar beside the archive (`synthetic`) is a `RepriseError`.
+    is neither the catalog's (`source` is `real`) nor that of the sidecar beside the archive (`synthetic`, `stand-in`) is a `RepriseError`.
+    What is too large for memory lies in nameless files beside `out_dir` meanwhile; `workers` as in `read_archive`.
     """
     facts = dataset_facts(name)
-    splits = read_archive(facts, archive)
+    splits = read_archive(facts, archive, out_dir.parent, workers)
     hashes = {split: raw.hashes() for split, raw in splits.items()}
     digests = {split: content_digest(each) for split, each in hashes.items()}
-    source = identify(facts, archive, digests, sidecar_of(archive))
+    member_md5 = {member: md5 for raw in splits.values() for member, md5 in raw.member_md5.items()}
+    source = identify(facts, archive, digests, member_md5, sidecar_of(archive))
 
     out_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / "dataset.json").unlink(missing_ok=True)
     for split, raw in splits.items():
         keys = list(zip(hashes[split], raw.names, strict=True))
-        order = sorted(range(len(keys)), key=keys.__getitem__)
-        _write_array(out_dir / f"{split}_images.npy", raw.images.reshape(-1, *facts.image_shape)[order])
-        _write_array(out_dir / f"{split}_labels.npy", raw.labels[order])
+        order = np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
+        _write_images(out_dir / f"{split}_images.npy", raw, order, facts.image_shape)
+        with atomic(out_dir / f"{split}_labels.npy") as partial, partial.open("wb") as file:
+            np.save(file, raw.labels[order])
         with atomic(out_dir / f"{split}_names.txt") as partial:
             partial.write_text("".join(f"{raw.names[i]}\n" for i in order), encoding="utf-8")
     write_json(
@@ -106,9 +109,13 @@ def _load_split(
     return Split(images, labels, facts["digest"], names)
 
 
-def _write_array(path: Path, array: np.ndarray) -> None:
+def _write_images(path: Path, raw: RawSplit, order: np.ndarray, shape: tuple[int, int, int]) -> None:
+    """What `np.save` would write, a block at a time; an array mapped for writing would meet a full disk with a signal, not an error."""
     with atomic(path) as partial, partial.open("wb") as file:
-        np.save(file, array)
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.uint8)), "fortran_order": False, "shape": (len(order), *shape)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in raw.blocks(order):
+            file.write(block.data)
 
 
 def _read_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Bring archives and weights into place: mirrors first, then the official addresses; nothing unverified gets its final name."""
 
 import errno
-import hashlib
 import os
 import re
 import shutil
@@ -14,7 +13,7 @@ from urllib.request import url2pathname
 import requests
 import urllib3
 
-from reprise.data.archives import GET_AGAIN, Source, identify, read_archive, sidecar_of
+from reprise.data.archives import GET_AGAIN, Source, file_hash, identify, member_md5, read_archive, sidecar_of
 from reprise.data.catalog import DATASETS, WEIGHTS, DatasetFacts, WeightsFacts, dataset_facts, weights_facts
 from reprise.errors import RepriseError
 from reprise.files import atomic, read_json, write_json
@@ -33,27 +32,28 @@ Location = Path | str  # a local file, or an http(s) URL
 Check = Callable[[Path, Location], None]  # raises RepriseError when the file, brought from the location, is not what it should be
 
 
-def fetch_dataset(name: str, destination: Path, mirrors: Sequence[str] = (), *, synthetic: bool = False) -> Path:
+def fetch_dataset(name: str, destination: Path, mirrors: Sequence[str] = (), *, accept: Source = "real") -> Path:
     """Bring the archive of data set `name` to the file `destination` and return that path.
 
     A good file that is already there is kept, without a look at the sources: the `mirrors` in order (folders, files, `file:` or http(s)
     URLs; the archive's name is added where one is a folder), then the official addresses. An archive passes when its MD5 is the
-    official one, or when the content digest of every split is the catalog's (a repacked archive).
+    official one, or when its content is what the catalog knows of it (a repacked archive).
 
-    `synthetic` takes only a stand-in that `write_synthetic` drew, from local mirrors, and brings its sidecar along.
+    With `accept` `synthetic` or `stand-in` only an archive passes that `write_synthetic` or `write_stand_in` made. It is taken from local
+    mirrors, and its sidecar is brought along.
 
     Raises `RepriseError` when no source gives a file that passes (naming every source and its reason), or the disk is full.
     """
     facts = dataset_facts(name)
     locations = [_location(mirror, facts.file_name) for mirror in mirrors]
-    if not synthetic:
+    if accept == "real":
         return _fetch_real(facts, destination, locations)
     local = [location for location in locations if isinstance(location, Path)]
 
     def check(file: Path, origin: Location) -> None:
-        _verify_synthetic(facts, file, sidecar_of(Path(origin)))
+        _verify_made(facts, file, sidecar_of(Path(origin)), accept)
 
-    origin = _fetch(facts, destination, local, check, "draw a stand-in into a local mirror first")
+    origin = _fetch(facts, destination, local, check, f"make the {accept} archive first, in a folder that is given as the mirror")
     with atomic(sidecar_of(destination)) as partial:
         shutil.copyfile(sidecar_of(Path(origin)), partial)
     return destination
@@ -77,23 +77,22 @@ def add_archive(path: Path, data_dir: Path) -> Path:
         raise RepriseError(f"{path}: no such file; name an archive that you have")
     known: list[Facts] = [*DATASETS.values(), *WEIGHTS.values()]
     candidates = [facts for facts in known if facts.file_name == path.name] or known
-    reasons = []
     for facts in candidates:
         try:
             verify(facts, path)
         except RepriseError as error:
-            difference = _difference(facts, path)
-            why = f"not the official {facts.file_name}: {difference}" if difference else _reason(error, path)
-            reasons.append(f"{path}: {why}")
+            reason = error
             continue
         destination = data_dir / ("archives" if isinstance(facts, DatasetFacts) else "weights") / facts.file_name
         if not (destination.exists() and destination.samefile(path)):
             with atomic(destination) as partial:
                 shutil.copyfile(path, partial)
         return destination
-    if len(reasons) == 1:
-        raise RepriseError(f"{reasons[0]}; get the official file{f' from {candidates[0].urls[0]}' if candidates[0].urls else ''}")
-    raise RepriseError(f"{path}: none of {', '.join(facts.file_name for facts in known)}; get an official file")
+    if len(candidates) > 1:
+        raise RepriseError(f"{path}: none of {', '.join(facts.file_name for facts in known)}; get an official file")
+    difference = _difference(facts, path)
+    why = f"not the official {facts.file_name}: {difference}" if difference else _reason(reason, path)
+    raise RepriseError(f"{path}: {why}; get the official file{f' from {facts.urls[0]}' if facts.urls else ''}")
 
 
 def _difference(facts: Facts, archive: Path) -> str | None:
@@ -110,7 +109,7 @@ def _difference(facts: Facts, archive: Path) -> str | None:
         expected, images = facts.splits[name], f"{names.get(name, name)} images"
         if len(raw.images) != expected.images:
             found.append(f"{len(raw.images):,} of {expected.images:,} {images}")
-        elif raw.digest() != expected.digest:
+        elif expected.digest and raw.digest() != expected.digest:
             found.append(f"the content of its {len(raw.images):,} {images} differs")
     return ", ".join(found)
 
@@ -121,15 +120,18 @@ def _difference(facts: Facts, archive: Path) -> str | None:
 def verify(facts: Facts, file: Path) -> None:
     """Raise `RepriseError`, with what was expected and what was found, unless `file` is the real thing."""
     if isinstance(facts, WeightsFacts):
-        found = _hash(file, "sha256")
+        found = file_hash(file, "sha256")
         if not found.startswith(facts.sha256_prefix):
             raise RepriseError(f"{file}: SHA-256 is {found}, expected {facts.sha256_prefix}…; {GET_AGAIN}")
         return
-    found = _hash(file, "md5")
+    found = file_hash(file, "md5")
     if found == facts.md5:
         return
+    if not facts.member_md5 and not all(split.digest for split in facts.splits.values()):
+        raise RepriseError(f"{file}: not the official file: md5 is {found}, expected {facts.md5}; {GET_AGAIN}")
     try:
-        _source(facts, file, None)
+        digests, members = ({}, member_md5(facts, file)) if facts.member_md5 else _content(facts, file)
+        identify(facts, file, digests, members)
     except RepriseError as error:
         why = _reason(error, file)
         raise RepriseError(
@@ -137,21 +139,19 @@ def verify(facts: Facts, file: Path) -> None:
         ) from error
 
 
-def _verify_synthetic(facts: DatasetFacts, file: Path, sidecar: Path) -> None:
-    if _source(facts, file, sidecar) != "synthetic":
-        raise RepriseError(f"{file}: the real {facts.name} where a synthetic stand-in is expected; draw one, or use another scale")
+def _verify_made(facts: DatasetFacts, file: Path, sidecar: Path, accept: Source) -> None:
+    """Raise `RepriseError` unless `file` is what its sidecar says, and that is what is accepted."""
+    source = identify(facts, file, *_content(facts, file, file.parent), sidecar)
+    if source != accept:
+        what = f"the real {facts.name}" if source == "real" else f"a {source} archive"
+        raise RepriseError(f"{file}: {what} where a {accept} one is expected; make that one first, or use another scale")
 
 
-def _source(facts: DatasetFacts, file: Path, sidecar: Path | None) -> Source:
-    return identify(facts, file, {name: split.digest() for name, split in read_archive(facts, file).items()}, sidecar)
-
-
-def _hash(file: Path, algorithm: str) -> str:
-    try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
-    except OSError as error:
-        raise RepriseError(f"{file}: cannot be read ({error.strerror}); check the path and its permissions") from None
+def _content(facts: DatasetFacts, file: Path, scratch: Path | None = None) -> tuple[dict[str, str], dict[str, str]]:
+    """Content digest of each split; MD5 of each member, where the catalog knows these."""
+    splits = read_archive(facts, file, scratch)
+    members = {member: md5 for raw in splits.values() for member, md5 in raw.member_md5.items()}
+    return {split: raw.digest() for split, raw in splits.items()}, members
 
 
 def _reason(error: Exception, file: Path) -> str:

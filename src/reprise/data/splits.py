@@ -23,17 +23,17 @@ def subset(
     labels: str,
     classes: Sequence[str] | None = None,
     per_class: int | None = None,
-    split: Literal["train", "test"] = "train",
+    split: Literal["train", "validation", "test"] = "train",
 ) -> Subset:
     """The images of `split` whose label of kind `labels` is one of `classes` (default: all), at most `per_class` of each.
 
     Labels number the classes in the order given. Of each class the first images in stored order are kept; that order is by content
-    hash, so they are an arbitrary but fixed choice. Unknown names and classes without images are a `RepriseError`.
+    hash, so they are an arbitrary but fixed choice. Unknown names, classes without images, and validation images of a data set that has
+    none of its own are a `RepriseError`.
     """
     if labels not in dataset.classes:
         raise RepriseError(f"{dataset.name}: no labels {labels!r}{nearest(labels, dataset.classes)}")
-    if split not in dataset.splits:
-        raise RepriseError(f"{dataset.name}: no split {split!r}{nearest(split, dataset.splits)}")
+    check_split(dataset, split)
     if per_class is not None and per_class < 1:
         raise RepriseError(f"{dataset.name}: {per_class} images per class; keep at least one")
     known = dataset.classes[labels]
@@ -54,14 +54,25 @@ def subset(
     return Subset(indices[order], remapped[order], chosen)
 
 
-def train_validation(indices: np.ndarray, validation: float | Literal["test"], seed: int) -> tuple[np.ndarray, np.ndarray]:
+def check_split(dataset: Dataset, split: str) -> None:
+    """Raise `RepriseError` unless the data set has that split."""
+    if split in dataset.splits:
+        return
+    if split == "validation":
+        remedy = "hold out a fraction of its training images, or let the test set validate (test)"
+        raise RepriseError(f"{dataset.name}: has no validation images of its own (split.validation: official); {remedy}")
+    raise RepriseError(f"{dataset.name}: no split {split!r}{nearest(split, dataset.splits)}")
+
+
+def train_validation(indices: np.ndarray, validation: float | Literal["test", "official"], seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Split `indices` (n,) into a training part and a validation part, both in the order of `indices`.
 
-    `validation` is the fraction held out, drawn without regard to class; with `"test"` everything trains and the second part is empty
-    (the test set validates). A fraction that leaves either part empty is a `RepriseError`.
+    `validation` is the fraction held out, drawn without regard to class; with `"test"` and `"official"` everything trains and the second
+    part is empty (the test set, or the data set's own split `validation`, validates). A fraction that leaves either part empty is a
+    `RepriseError`.
     """
     held_out = np.zeros(len(indices), dtype=bool)
-    if validation != "test":
+    if not isinstance(validation, str):
         count = round(len(indices) * validation)
         if not 0 < count < len(indices):
             raise RepriseError(

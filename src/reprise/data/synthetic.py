@@ -1,4 +1,4 @@
-"""Draw stand-ins for CIFAR-10 and CIFAR-100 in their official archive format, for the demo and the tests.
+"""Draw archives of every data set in its official format, for the demo and the tests.
 
 A picture shows one patterned shape on a background, with clutter and noise. The superclass decides shape, pattern and family of
 colours; the fine class varies hue, orientation and fineness of the pattern. Position, size, light, background and clutter are chance,
@@ -7,42 +7,55 @@ and colours of neighbouring classes overlap, so a small network learns the class
 
 import gzip
 import io
+import itertools
 import math
 import pickle
 import struct
 import tarfile
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 import numpy as np
+from PIL import Image
 
 from reprise.data.archives import RawSplit, sidecar_of
-from reprise.data.catalog import CIFAR100_SUPERCLASSES, DatasetFacts, dataset_facts
+from reprise.data.catalog import CIFAR100_SUPERCLASSES, CifarLayout, DatasetFacts, PngLayout, StlLayout, dataset_facts
 from reprise.errors import RepriseError
 from reprise.files import atomic, write_json
+from reprise.progress import progress
 
 SHAPES, PATTERNS, VARIANTS = 5, 4, 5
 CLUTTER = 2  # blobs in a picture that say nothing about its class
 CHUNK = 500  # pictures drawn at a time
+DRAWN_SIDE = 48  # pixels; larger pictures are drawn with half as many and doubled, which is four times as fast
+GREY_EVERY = 50  # one picture in so many is grey in a data set that has such files
+UNLABELLED = 20  # pictures without labels in a stand-in for STL-10, which has 100,000
+FOLDS = 10  # of STL-10's training images
 
 
 def write_synthetic(name: str, folder: Path, per_class: Mapping[str, int], seed: int = 0) -> Path:
     """Write a stand-in for data set `name` to `folder` under the official archive's name and return that path.
 
-    `per_class` maps `train` and `test` to the number of images of each class (of each fine class of CIFAR-100). Beside the archive
-    comes its sidecar with the content digests, by which `fetch_dataset(synthetic=True)` and `decode` know it for what it is. The same
-    arguments give the same bytes with the same NumPy.
+    `per_class` maps `train` and `test` to the number of images of each class (of each fine class of CIFAR-100); a validation part of the
+    data set's own is as large as the test set. Beside the archive comes its sidecar with the content digests, by which
+    `fetch_dataset(accept="synthetic")` and `decode` know it for what it is. The same arguments give the same bytes with the same NumPy
+    and Pillow.
     """
     facts = dataset_facts(name)
     rng = np.random.default_rng(seed)
-    splits = {split: _draw_split(facts, split, per_class[split], rng) for split in facts.layout.splits}
+    counts = {split: per_class["train" if split == "train" else "test"] for split in facts.splits}
+    splits = {split: _draw_split(facts, split, count, rng) for split, count in counts.items()}
     archive = folder / facts.file_name
     write_archive(archive, facts, splits)
-    write_json(
-        sidecar_of(archive), {"name": name, "source": "synthetic", "digests": {split: raw.digest() for split, raw in splits.items()}}
-    )
+    write_sidecar(archive, facts, splits, source="synthetic")
     return archive
+
+
+def write_sidecar(archive: Path, facts: DatasetFacts, splits: Mapping[str, RawSplit], **about: Any) -> None:
+    """Write beside `archive` what it is (`about`, with its `source`) and what is in it."""
+    digests = {split: raw.digest() for split, raw in splits.items()}
+    write_json(sidecar_of(archive), {"name": facts.name, "digests": digests, **about})
 
 
 def _draw_split(facts: DatasetFacts, split: str, per_class: int, rng: np.random.Generator) -> RawSplit:
@@ -59,7 +72,12 @@ def _draw_split(facts: DatasetFacts, split: str, per_class: int, rng: np.random.
         family, variant = last, rng.integers(VARIANTS, size=len(last))
         labels = last[:, None]
     starts = range(0, len(last), CHUNK)
-    images = np.concatenate([_draw(family[i : i + CHUNK], variant[i : i + CHUNK], facts.image_shape[-1], rng) for i in starts])
+    side = facts.image_shape[-1]
+    scale = 1 if side <= DRAWN_SIDE else 2
+    images = np.concatenate([_draw(family[i : i + CHUNK], variant[i : i + CHUNK], side // scale, rng) for i in starts])
+    images = images.repeat(scale, axis=2).repeat(scale, axis=3)
+    if isinstance(facts.layout, PngLayout):
+        images[::GREY_EVERY] = images[::GREY_EVERY].mean(axis=1, keepdims=True)
     files = [f"{names[label]}_s_{i:06d}.png" for i, label in enumerate(last)]
     return RawSplit(images.reshape(len(last), -1), labels.astype(np.uint8), files)
 
@@ -130,31 +148,76 @@ def _rgb(hue: np.ndarray, saturation: np.ndarray, value: np.ndarray) -> np.ndarr
 
 
 def write_archive(path: Path, facts: DatasetFacts, splits: Mapping[str, RawSplit]) -> None:
-    """Write `splits` to `path` in the official format of the data set."""
-    layout = facts.layout
+    """Write `splits` to `path` in the official format of the data set; what else the official archive holds is there in small."""
     with (
         atomic(path) as partial,
         partial.open("wb") as file,
         gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=1, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w") as tar,
     ):
-        for split, members in layout.splits.items():
-            raw = splits[split]
-            for k, member in enumerate(members):
-                part = slice(k * len(raw.images) // len(members), (k + 1) * len(raw.images) // len(members))
-                columns = {key: raw.labels[part, i].tolist() for i, key in enumerate(layout.label_keys.values())}
-                batch = f"{split}ing batch {k + 1} of {len(members)}"
-                _add(tar, member, {"batch_label": batch, **columns, "data": raw.images[part], "filenames": raw.names[part]})
-        _add(tar, layout.meta, {key: list(facts.classes[kind]) for kind, key in layout.class_keys.items()})
+        match facts.layout:
+            case CifarLayout() as layout:
+                members = _cifar_members(facts, layout, splits)
+            case StlLayout() as layout:
+                members = _stl_members(facts, layout, splits)
+            case PngLayout() as layout:
+                members = _png_members(facts, layout, splits)
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
 
 
-def _add(tar: tarfile.TarFile, member: str, value: dict[str, Any]) -> None:
+def _cifar_members(facts: DatasetFacts, layout: CifarLayout, splits: Mapping[str, RawSplit]) -> Iterator[tuple[str, bytes]]:
+    for split, members in layout.splits.items():
+        raw = splits[split]
+        for k, member in enumerate(members):
+            part = slice(k * len(raw.images) // len(members), (k + 1) * len(raw.images) // len(members))
+            columns = {key: raw.labels[part, i].tolist() for i, key in enumerate(layout.label_keys.values())}
+            batch = f"{split}ing batch {k + 1} of {len(members)}"
+            yield member, _pickled({"batch_label": batch, **columns, "data": raw.images[part], "filenames": raw.names[part]})
+    yield layout.meta, _pickled({key: list(facts.classes[kind]) for kind, key in layout.class_keys.items()})
+
+
+def _stl_members(facts: DatasetFacts, layout: StlLayout, splits: Mapping[str, RawSplit]) -> Iterator[tuple[str, bytes]]:
+    def stored(raw: RawSplit) -> np.ndarray:
+        return np.concatenate(list(raw.blocks())).reshape(-1, *facts.image_shape).transpose(0, 1, 3, 2)
+
+    folder = PurePosixPath(layout.splits["train"][0]).parent
+    count = len(splits["train"].labels)
+    yield f"{folder}/class_names.txt", "".join(f"{name}\n" for name in facts.classes["label"]).encode()
+    yield f"{folder}/fold_indices.txt", "".join(" ".join(map(str, range(k, count, FOLDS))) + "\n" for k in range(FOLDS)).encode()
+    yield f"{folder}/unlabeled_X.bin", stored(splits["train"])[:UNLABELLED].tobytes()
+    for split, (images, labels) in layout.splits.items():
+        yield images, stored(splits[split]).tobytes()
+        yield labels, (splits[split].labels[:, 0] + np.uint8(1)).tobytes()
+
+
+def _png_members(facts: DatasetFacts, layout: PngLayout, splits: Mapping[str, RawSplit]) -> Iterator[tuple[str, bytes]]:
+    yield "README.md", f"Made by reprise in the format of {facts.name}: not the data set itself.\n".encode()
+    yield "imagenet-contributors.csv", b"image_num, cifar_label, synset_id\n"
+    yield "synsets-to-cifar-10-classes.txt", "".join(f"{name}\n" for name in facts.classes["label"]).encode()
+    for split, folder in layout.splits.items():
+        raw = splits[split]
+        order = np.argsort(raw.labels[:, 0], kind="stable")
+        images = itertools.chain.from_iterable(raw.blocks(order))
+        for place, image in zip(progress(order, description=f"writing {folder}", unit="image"), images, strict=True):
+            label = facts.classes["label"][raw.labels[place, 0]]
+            yield f"{folder}/{label}/{raw.names[place]}", _png(image.reshape(facts.image_shape))
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    """A PNG of `pixels` uint8 (3, H, W), greyscale where the channels are equal."""
+    grey = (pixels == pixels[0]).all()
+    packed = io.BytesIO()
+    Image.fromarray(pixels[0] if grey else np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(packed, "PNG", compress_level=1)
+    return packed.getvalue()
+
+
+def _pickled(value: Any) -> bytes:
     pickled = io.BytesIO()
     _Python2Pickler(pickled).dump(value)
-    info = tarfile.TarInfo(member)
-    info.size = pickled.tell()
-    pickled.seek(0)
-    tar.addfile(info, pickled)
+    return pickled.getvalue()
 
 
 class _Python2Pickler(pickle._Pickler):

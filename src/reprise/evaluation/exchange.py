@@ -34,8 +34,8 @@ def export_runs(cache: Path, hashes: Sequence[str], out_dir: Path) -> int:
     return len(hashes)
 
 
-def import_runs(folder: Path, cache: Path, source: str) -> dict[str, str]:
-    """Copy the runs in `folder/<run>/`, all of `source` (`real` or `synthetic`) images, to `cache`.
+def import_runs(folder: Path, cache: Path, *, synthetic: bool) -> dict[str, str]:
+    """Copy the runs in `folder/<run>/` to `cache`: all of synthetic images (those of the demo), or none.
 
     All are verified first: one `RepriseError`, and none is copied.
 
@@ -49,9 +49,11 @@ def import_runs(folder: Path, cache: Path, source: str) -> dict[str, str]:
             raise RepriseError(f"{path}: holds no exported run (no {RUN}); give the folder that export wrote")
         verify(path)
         theirs = read_json(path / RUN)["spec"]["dataset"]["source"]
-        if theirs != source:
+        if (theirs == "synthetic") != synthetic:
             scale = "--scale demo" if theirs == "synthetic" else "--scale full or quick"
-            raise RepriseError(f"{path}: is of {theirs} images, this scale is for {source} ones; import it with {scale}")
+            raise RepriseError(
+                f"{path}: is of {theirs} images, this scale is for {'synthetic' if synthetic else 'real'} ones; import it with {scale}"
+            )
     states = {}
     for path in found:
         mine = finished(Path(cache) / path.name)

@@ -74,9 +74,13 @@ def check_run(run: Run) -> None:
 
 def network(run: Run) -> nn.Module:
     """The run's network, whose weights have shapes and no values."""
+    return _network(canonical(run.spec["model"]), len(class_names(run)), image_shape(run))
+
+
+def image_shape(run: Run) -> tuple[int, int, int]:
+    """(3, H, W) of the images that the run's network is given, after preprocessing and augmentation."""
     parts = [run.spec.get("preprocess", {}), run.spec.get("augmentation", [])]
-    shape = _image_shape(run.spec["dataset"]["name"], canonical(parts))
-    return _network(canonical(run.spec["model"]), len(class_names(run)), shape)
+    return _image_shape(run.spec["dataset"]["name"], canonical(parts))
 
 
 @cache

@@ -329,14 +329,13 @@ def class_names(run: Run) -> Sequence[str]:
 
 
 def layers(args: argparse.Namespace) -> None:
-    from reprise.data.catalog import dataset_facts
+    from reprise.checking import image_shape
     from reprise.models.layers import layer_table
 
     report = open_report(args)
     tables = {}
     for name, (title, run) in report.networks(network_names(report.item_with_layers(args.item))).items():
-        image_shape = dataset_facts(run.spec["dataset"]["name"]).image_shape
-        tables[name] = {"title": title, **layer_table(run.spec["model"], len(class_names(run)), image_shape)}
+        tables[name] = {"title": title, **layer_table(run.spec["model"], len(class_names(run)), image_shape(run))}
     write_json(layout(args).intermediate(report.slug, args.item, ".layers.json"), tables)
 
 

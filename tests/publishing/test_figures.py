@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.collections import PolyCollection
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 from PIL import Image
 
 from reprise.errors import RepriseError
@@ -98,6 +98,14 @@ def assert_sound(figure):
     for legend in figure.legends:
         for axes in figure.axes:
             assert not legend.get_window_extent().overlaps(axes.get_tightbbox())
+
+
+def assert_apart(figure):
+    """No text covers another."""
+    found = [(text, box.padded(-1)) for text, box in boxes(figure).items()]
+    for index, (text, box) in enumerate(found):
+        for other, area in found[:index]:
+            assert not box.overlaps(area), (text, other)
 
 
 def bands(figure):
@@ -456,6 +464,199 @@ def test_a_line_is_faint_from_where_its_first_seed_has_stopped():
     assert "some seeds stopped" not in legend(together)
 
 
+# ---- several metrics ----
+
+
+def metrics(*names, **changes):
+    return two_series(metric=list(names), **changes)
+
+
+def test_each_metric_of_a_list_has_a_panel_with_its_own_axis():
+    figure, drawn = build(metrics("accuracy", "loss", width="wide"), TWO, 20)
+    assert titles(figure) == ["", ""]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["Accuracy", "Cross-entropy loss"]
+    assert [axes.get_xlabel() for axes in figure.axes] == ["Epoch", "Epoch"]
+    assert len({axes.get_xlim() for axes in figure.axes}) == 1
+    assert len({axes.get_ylim() for axes in figure.axes}) == 2
+    assert [(line["panel"], line["label"], line["split"]) for line in drawn.values[:4]] == [
+        ("accuracy", "batch size 16", "train"),
+        ("accuracy", "batch size 16", "test"),
+        ("loss", "batch size 16", "train"),
+        ("loss", "batch size 16", "test"),
+    ]
+    accuracy, loss = drawn.values[1], drawn.values[3]
+    assert loss["mean"] == pytest.approx([3 - 3 * value for value in accuracy["mean"]])  # as the histories are made up
+    assert legend(figure) == ["batch size 16", "batch size 64", "training", "test", "mean ± sd of 3 seeds"]
+    looks = [[(line.get_color(), line.get_linestyle(), line.get_marker()) for line in axes.lines] for axes in figure.axes]
+    assert looks[0] == looks[1]
+    assert drawn.description.startswith(
+        "2 line plots of test accuracy and test cross-entropy loss per epoch. accuracy, batch size 16, training"
+    )
+    assert "loss, batch size 64, test (n = 3): " in drawn.description
+    lowest, highest = min(loss["mean"]), max(accuracy["mean"])
+    assert f"lowest {lowest:.3f}" in drawn.description
+    assert f"highest {highest:.3f}" in drawn.description
+
+
+def test_panels_of_metrics_are_side_by_side_or_one_under_another():
+    wide, _ = build(metrics("accuracy", "loss", "gap", width="wide"), TWO, 20)
+    assert len({round(axes.get_position().y0, 3) for axes in wide.axes}) == 1
+    column, _ = build(metrics("accuracy", "loss", "gap"), TWO, 20)
+    assert len({round(axes.get_position().x0, 3) for axes in column.axes}) == 1
+    assert [axes.get_xlabel() for axes in column.axes] == ["", "", "Epoch"]
+
+
+def test_a_gap_beside_other_metrics_has_no_training_line():
+    figure, drawn = build(metrics("gap", "accuracy"), TWO, 20)
+    assert [(line["panel"], line["split"]) for line in drawn.values[:3]] == [("gap", "test"), ("accuracy", "train"), ("accuracy", "test")]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["Training − test accuracy", "Accuracy"]
+    alone, _ = build(spec(metric=["gap", "accuracy"]), {"adam": [cell("adam")]}, 20)
+    assert legend(alone) == ["training", "test", "mean ± sd of 3 seeds"]
+
+
+def test_a_reference_line_stands_in_the_panel_that_it_names():
+    item = metrics(
+        "accuracy", "loss", reference=[{"value": "0.48", "panel": "accuracy"}, {"value": 1.5, "panel": "loss", "label": "chance"}]
+    )
+    for width in WIDTHS:
+        figure, _ = build({**item, "width": width}, TWO, 20)
+        printed = {text.get_text(): text.axes for text in boxes(figure) if isinstance(text, Annotation)}
+        assert printed == {"0.48": figure.axes[0], "1.5": figure.axes[1]}
+        lines = [[line.get_ydata()[0] for line in axes.lines if list(line.get_xdata()) == [0, 1]] for axes in figure.axes]
+        assert lines == [[0.48], [1.5]]
+    common, _ = build(
+        panelled("batch_size", metric="accuracy", width="wide", reference=[{"value": "0.63", "panel": "batch size 64"}]), RATES, 20
+    )
+    assert [text.axes for text in boxes(common) if text.get_text() == "0.63"] == [common.axes[0]]
+    single, _ = build(two_series(metric="accuracy", reference=[{"value": "0.48", "panel": "accuracy"}]), TWO, 20)
+    assert "0.48" in [text.get_text() for text in boxes(single)]
+
+
+# ---- seams ----
+
+
+FROZEN, THAWED = (Cell(name, {}, None, cell(name, 3).members) for name in ("vgg_frozen", "vgg_thawed"))
+LINKED = {"frozen": [FROZEN], "thawed": [THAWED]}
+
+
+def linked(**changes):
+    return spec(**{"series": [{"runs": "thawed", "after": "frozen"}], "metric": "accuracy"} | changes)
+
+
+def draw_linked(item, epochs=(5, 4), kept=(5, 2), cells=LINKED):
+    """The figure of `item`; `epochs` and kept epoch of the earlier and the later runs."""
+    table = pd.concat([history(FROZEN, epochs[0], 0.2), history(THAWED, epochs[1], 0.5)])
+    finals = pd.concat([final(FROZEN, kept[0]), final(THAWED, kept[1])])
+    with style():
+        return build_figure(item, Results(cells.__getitem__, Tables.of(history=table, final=finals)), scale="full")
+
+
+def test_a_curve_goes_on_from_the_curve_of_the_runs_that_it_starts_from():
+    figure, drawn = draw_linked(linked())
+    earlier = history(FROZEN, 5, 0.2).query("split == 'test'").groupby("epoch").accuracy.mean()
+    later = history(THAWED, 4, 0.5).query("split == 'test'").groupby("epoch").accuracy.mean()
+    test = drawn.values[1]
+    assert test["epoch"] == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert test["mean"] == pytest.approx([*earlier, *later])
+    assert (test["seam"], test["after"], test["runs"]) == (5, list(FROZEN.runs), list(THAWED.runs))
+    assert drawn.runs == sorted([*FROZEN.runs, *THAWED.runs])
+    (axes,) = figure.axes
+    curves = [line for line in axes.lines if len(line.get_xdata()) == 9]
+    assert len(curves) == 2  # one unbroken line per split
+    assert [line.get_xdata()[0] for line in axes.lines if list(line.get_ydata()) == [0, 1]] == [5.5]
+    assert "after epoch 5, vgg frozen → vgg thawed" in drawn.description
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("epochs", [(2, 60), (30, 30), (60, 2)])
+def test_a_seam_is_named_above_its_line(width, epochs):
+    figure, _ = draw_linked(linked(width=width, metric=["accuracy", "loss"], reference=[{"value": "0.5", "panel": "accuracy"}]), epochs)
+    assert_sound(figure)
+    for axes in figure.axes:
+        (name,) = [box for text, box in boxes(figure).items() if text.get_text() == "vgg frozen → vgg thawed" and text.axes is axes]
+        area = axes.get_window_extent()
+        assert area.x0 - 1 <= name.x0 <= axes.transData.transform((epochs[0] + 0.5, 0))[0] <= name.x1 <= area.x1 + 1
+        assert name.y0 >= area.y1
+
+
+def test_cells_of_one_experiment_are_told_apart_by_their_settings():
+    frozen, thawed = (Cell("vgg", {"layers": layers, "lr": 1}, None, one.members) for layers, one in (("frozen", FROZEN), ("all", THAWED)))
+    figure, _ = draw_linked(linked(), cells={"frozen": [frozen], "thawed": [thawed]})
+    assert "layers frozen → layers all" in [text.get_text() for text in boxes(figure)]
+
+
+def test_an_earlier_epoch_that_was_kept_is_marked_where_it_is_not_the_last():
+    def stars(item, kept):
+        figure, drawn = draw_linked(item, kept=kept)
+        marked = [float(line.get_xdata()[0]) for line in figure.axes[0].lines if line.get_marker() == "*"]
+        assert [epoch for epoch, _ in drawn.values[1]["selected"]] == marked
+        assert ("selected epoch" in legend(figure)) == bool(marked)
+        return marked
+
+    assert stars(linked(), (5, 2)) == []
+    assert stars(linked(), (3, 2)) == [3, 3, 3]
+    assert stars(linked(selected=True), (5, 2)) == [5, 5, 5, 7, 7, 7]
+
+
+def test_earlier_runs_of_different_lengths_end_at_the_seam_of_the_longest():
+    figure, drawn = draw_linked(linked(splits=["test"]), ([5, 3, 4], [2, 6, 2]))
+    assert drawn.values[0]["seam"] == 5
+    assert drawn.values[0]["n"] == [3, 3, 3, 2, 1, 3, 3, 1, 1, 1, 1]
+    curves = [line for line in figure.axes[0].lines if list(line.get_ydata()) != [0, 1]]
+    assert [(list(line.get_xdata()), line.get_alpha() == 1) for line in curves] == [
+        ([1, 2, 3], True),
+        ([3, 4, 5, 6], False),
+        ([6, 7], True),
+        ([7, 8, 9, 10, 11], False),
+    ]
+
+
+def test_seams_of_several_series_have_their_colours():
+    cells = {"frozen": [FROZEN], "thawed": [THAWED], "other": [Cell("other", {}, None, FROZEN.members)]}
+    series = [{"runs": "thawed", "after": "frozen", "label": "a"}, {"runs": "thawed", "after": "other", "label": "b"}]
+    figure, _ = draw_linked(linked(series=series), cells=cells)
+    names = {text.get_text(): text.get_color() for text in boxes(figure) if "→" in text.get_text()}
+    curves = [line.get_color() for line in figure.axes[0].lines if len(line.get_xdata()) == 9]
+    assert names == {"vgg frozen → vgg thawed": curves[0], "other → vgg thawed": curves[2]}
+    assert_sound(figure)
+    assert_apart(figure)
+
+
+def test_series_without_a_seam_say_nothing_of_one():
+    _, drawn = draw_linked(linked(series=[{"runs": "thawed"}]))
+    assert set(drawn.values[0]) == {"panel", "label", "split", "runs", "epoch", "mean", "sd", "n", "selected"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"metric": ["accuracy", "los"]}, "metric 'los' is not known; did you mean loss?"),
+        ({"metric": ["accuracy", "gap"], "splits": ["train"]}, "split 'train' cannot be drawn for gap"),
+        ({"metric": ["accuracy", "gap"], "splits": ["tset"]}, "split 'tset' cannot be drawn for accuracy; did you mean test?"),
+        (
+            {"metric": ["accuracy", "loss"], "panels": "split"},
+            "panels: each of accuracy and loss has a panel and a y axis of its own; leave panels out",
+        ),
+        ({"metric": ["accuracy", "loss"], "y_limits": [0, 1]}, "y_limits: each of accuracy and loss has a panel"),
+        (
+            {"metric": ["accuracy", "loss"], "reference": [{"value": "0.5"}]},
+            "reference 0.5: say which metric it is of, with panel: accuracy or panel: loss",
+        ),
+        ({"reference": [{"value": "0.5", "panel": "acuracy"}]}, "reference 0.5: no panel 'acuracy'; did you mean accuracy?"),
+        ({"series": [{"runs": "thawed", "after": "many"}]}, "after: many names 2 cells; name one, e.g. vgg_frozen"),
+        (
+            {"series": [{"runs": "thawed", "after": "single"}]},
+            "after: adam and vgg_thawed have 1 and 3 runs; they are matched by place, so give both the same seeds",
+        ),
+    ],
+)
+def test_mistakes_with_metrics_and_seams(changes, words):
+    with pytest.raises(RepriseError) as error:
+        draw_linked(linked(**changes), cells=LINKED | {"many": [FROZEN, THAWED], "single": [cell("adam", 1)]})
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 # ---- samples ----
 
 
@@ -567,7 +768,16 @@ def test_every_kind_has_its_closed_options():
     items = {
         "curves": two_series(panels="split", reference=[{"value": "0.480"}, {"value": 0.05, "label": "chance"}]),
         "samples": samples(columns=3),
+        "diagram": {"network": "lenet", "mark": ["8_dense"]},
+        "bars": {"runs": "search", "axes": ["lr"], "metric": "accuracy", "split": "test", "at": "best", "y_limits": [0, 1]},
+        "classes": {"models": [{"label": "CNN", "runs": "search", "pick": "best"}], "top": 3, "bottom": 3, "mark": ["road"]},
+        "boxes": {"runs": "grid", "by": "blocks", "metric": "accuracy"},
+        "heatmap": {"runs": "grid", "rows": "blocks", "columns": "kernel", "metric": "accuracy"},
+        "levels": {"runs": "grid", "axes": ["blocks"], "metric": "accuracy"},
+        "cube": {"runs": "grid", "axes": ["alpha", "lambda", "drop"], "metric": "accuracy"},
+        "trials": {"runs": "study", "metric": "loss"},
     }
+    items = {kind: {"id": "figure_01", "kind": kind, "caption": "What it shows.", **item} for kind, item in items.items()}
     for kind, fragment in fragments.items():
         check = jsonschema.Draft202012Validator(fragment)
         assert not list(check.iter_errors(items[kind]))

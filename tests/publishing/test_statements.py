@@ -4,14 +4,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from reprise.errors import RepriseError
+from reprise.publishing import MARKS
 from reprise.publishing.measures import COLUMNS as TABLE_COLUMNS
 from reprise.publishing.measures import Tables
 from reprise.publishing.statements import COLUMNS, judge_statements, parse, write_statements
 from reprise.spec.check import kinds, validate
+from reprise.spec.report import Report
 
 IMAGES, CLASSES = 2000, 20
+Z = 1.959964
 ACCURACY = {
     "low": 0.40,
     "close": 0.41,
@@ -365,13 +369,15 @@ def test_predictions_of_the_same_images_sharpen_a_claim():
             claim("spread(a) > spread(b)", a=accuracy("high"), b=accuracy("low", at="last")),
             "only measures of the same metric, split and epoch",
         ),
-        (claim("spread(a) > spread(b)", a=accuracy("high"), b=BEST), "leave 'cells' and 'pick' out of measure 'b'"),
-        (claim('argmax(a) = "search/trial=0"', a=accuracy("search", cells="max")), "leave 'cells' and 'pick' out of measure 'a'"),
+        (claim("spread(a) > spread(b)", a=accuracy("high"), b=BEST), "leave 'cells', 'effect' and 'pick' out of measure 'b'"),
+        (claim('argmax(a) = "search/trial=0"', a=accuracy("search", cells="max")), "leave 'cells', 'effect' and 'pick' out of measure 'a'"),
         (claim("a > 0", a=accuracy("hihg")), "report: statement c: selector 'hihg': no experiment hihg"),
-        (claim("a > 0", a=accuracy("search")), "measure 'a': search names 3 configurations; add cells: mean, max or min, or pick: best"),
+        (
+            claim("a > 0", a=accuracy("search")),
+            "measure 'a': search names 3 configurations; add cells: mean, max or min, effect: an axis, or pick: best",
+        ),
         (claim('argmax(a) = "search/trial=9"', a=accuracy("search")), "report: statement c: selector 'search/trial=9'"),
         (claim('argmax(a) = "high"', a=accuracy("search")), "'argmax(a) = \"high\"': high is none of search"),
-        (claim('argmax(a) = "high"', a=accuracy("high")), "high leaves no other to compare"),
         (claim("argmax(a) = high", a=accuracy("search")), "expected the selector of a cell in quotes, found 'high'"),
         (claim('argmax(a + 1) = "high"', a=accuracy("search")), "expected ')', found '+'"),
         (measured_number("1", value="a +", measures={"a": accuracy("high")}), "report: statement n: 'a +': expected a measure"),
@@ -394,6 +400,304 @@ def test_mistakes_name_the_statement_and_the_remedy(statement, message):
 def test_a_mistake_that_only_the_tables_show_names_the_statement(tables):
     with pytest.raises(RepriseError, match="report: statement n: run high-0: its history has no split 'validation'"):
         judged(tables, measured_number("1", measure=accuracy("high", split="validation")))
+
+
+# ---- grids, searches and studies of a report file ----
+
+
+DEFAULTS = {
+    "dataset": {"name": "cifar10", "labels": "label"},
+    "split": {"validation": 0.1},
+    "model": {"name": "sequential", "layers": [{"flatten": True}, {"dense": "classes"}]},
+    "optimizer": {"name": "adam", "lr": 1e-3},
+    "training": {"epochs": 8, "batch_size": 64, "select": "best_accuracy"},
+    "seeds": [0],
+}
+OPTIMIZERS = {"sgd": {"name": "sgd", "lr": 0.1, "momentum": 0.9}, "adam": {"name": "adam", "lr": 0.1}}
+SPACE = {
+    "optimizer": {"path": "optimizer", "values": OPTIMIZERS},
+    "lr": {"path": "optimizer.lr", "values": [0.0039, 0.01]},
+    "weight_decay": {"path": "optimizer.weight_decay", "values": [0.001, 0.002]},
+}
+GRID = {
+    "rate": {"path": "optimizer.weight_decay", "values": [0.1, 0.3, 0.5]},
+    "decay": {"path": "optimizer.lr", "values": [0.01, 0.1]},
+}
+
+
+def open_report(folder, **experiment):
+    file = folder / "tiny.yaml"
+    document = {"slug": "tiny", "title": "Tiny", "defaults": DEFAULTS, "experiments": {"cnn": experiment}}
+    file.write_text(yaml.safe_dump(document, sort_keys=False))
+    return Report(file)
+
+
+def results(report, accuracy, epochs=lambda cell: 8):
+    """Results of every run: validation accuracy `accuracy(cell)` at the selected epoch, the first; 100 test images, right as often.
+
+    Of the ten classes, labels 0 to 4 are right twice as often as labels 5 to 9.
+    """
+    history, final, predictions = [], [], []
+    labels = np.repeat(np.arange(10), 10)
+    for cell in report.cells("cnn"):
+        for run in cell.runs:
+            for epoch in range(1, epochs(cell) + 1):
+                right = accuracy(cell) - 0.01 * (epoch > 1)
+                history += [(run, epoch, "train", 1.0, 0.9), (run, epoch, "validation", 1.0, right)]
+            values = {"selected_epoch": 1, "accuracy": accuracy(cell), "test_images": 10000, "validation_images": 10000}
+            values |= {"parameters.1_dense": 30730, "channel_mean.red": 0.4914}
+            final += [(run, name, value) for name, value in values.items()]
+            share = accuracy(cell) * np.where(labels < 5, 4, 2) / 3
+            right = np.tile(np.arange(10), 10) < np.round(10 * share)
+            predictions.append(pd.DataFrame({"run": run, "image": range(100), "label": labels, "predicted": (labels + 1 - right) % 10}))
+    frames = {"history": history, "final": final}
+    return Tables(
+        **{name: pd.DataFrame(rows, columns=list(TABLE_COLUMNS[name])) for name, rows in frames.items()},
+        predictions=pd.concat(predictions),
+        class_names={run: list("abcdefghij") for cell in report.cells("cnn") for run in cell.runs},
+    )
+
+
+def outcome(report, tables, statement):
+    return judge_statements([statement], "tiny", report.cells, tables)[0]
+
+
+def effect(axis, **more):
+    return {"metric": "accuracy", "split": "validation", "at": "best", "runs": "cnn", "effect": axis, **more}
+
+
+RATES, DECAYS = {0.1: 0.60, 0.3: 0.56, 0.5: 0.50}, {0.01: 0.01, 0.1: -0.01}
+
+
+@pytest.fixture(scope="module")
+def regularized(tmp_path_factory):
+    """A grid of three rates, which cost 10 points, by two decays, which cost 2."""
+    report = open_report(tmp_path_factory.mktemp("grid"), grid=GRID)
+    return report, results(report, lambda cell: RATES[cell.settings["rate"]] + DECAYS[cell.settings["decay"]])
+
+
+@pytest.mark.parametrize(
+    ("relation", "verdict"),
+    [
+        ("rate > decay", "reproduced"),
+        ("decay > rate", "contradicted"),
+        ("rate > 0", "reproduced"),
+        ("rate - decay > 0.08", "differs"),
+        ("rate within 0.05 of decay", "contradicted"),
+    ],
+)
+def test_how_much_an_axis_matters(regularized, relation, verdict):
+    measures = {name: effect(name) for name in ("rate", "decay") if name in relation}
+    found = outcome(*regularized, claim(relation, **measures))
+    assert found.judgement.verdict == verdict
+    if relation == "rate > decay":
+        assert found.judgement.measured == "0.1000 > 0.0200"
+
+
+def test_the_noise_of_an_effect(regularized):
+    """Rate: means of two cells each, three levels; decay: means of three, two levels. s = 0.005, one seed; 10,000 validation images."""
+    found = outcome(*regularized, claim("rate > decay", rate=effect("rate"), decay=effect("decay")))
+
+    def variance(*cells):
+        return sum(0.005**2 + p * (1 - p) / 10000 for p in cells)
+
+    tukey = 3.314493 / (2**0.5 * Z)  # quantile of the studentized range of three means, from a printed table
+    rate = tukey**2 * variance(0.61, 0.59, 0.51, 0.49) / 2**2
+    decay = variance(0.61, 0.57, 0.51, 0.59, 0.55, 0.49) / 3**2
+    assert found.judgement.noise == pytest.approx(Z * (rate + decay) ** 0.5, rel=1e-4)
+
+
+def test_a_reported_effect_is_a_number(regularized):
+    assert outcome(*regularized, measured_number("0.100", measure=effect("rate"))).judgement.verdict == "reproduced"
+    assert outcome(*regularized, measured_number("0.15", measure=effect("rate"))).judgement.verdict == "differs"
+
+
+def test_a_diverged_cell_leaves_an_effect_unknown(regularized):
+    report, tables = regularized
+    history = tables.history.copy()
+    history.loc[history["run"] == report.cells("cnn")[0].runs[0], "accuracy"] = np.nan
+    broken = Tables(history, tables.final, tables.predictions)
+    assert outcome(report, broken, claim("rate > 0", rate=effect("rate"))).judgement.verdict == "differs"
+
+
+def test_an_effect_needs_a_grid(tmp_path):
+    search = {"trials": 6, "seed": 1, "space": SPACE}
+    report = open_report(tmp_path, random=search)
+    found = outcome(report, results(report, lambda cell: 0.5), claim("a > 0", a=effect("optimizer")))
+    assert found.judgement.verdict == "not run"
+    assert "no combination of the other axes of cnn was run with every value of optimizer; name a grid" in found.judgement.reason
+    one = open_report(tmp_path, grid={"rate": {"path": "optimizer.lr", "values": [0.1]}})
+    found = outcome(one, results(one, lambda cell: 0.5), claim("a > 0", a=effect("rate")))
+    assert (found.judgement.verdict, found.judgement.reason) == ("not run", "rate has one value in cnn, so its effect is not known.")
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        (claim("a > 0", a=effect("rat")), "measure 'a': effect: cnn has no axis rat; did you mean rate?"),
+        (claim("a at chance", a=effect("rate")), "only an accuracy can be at chance"),
+        (claim('argmax(a) = "cnn/rate=0.1"', a=effect("rate")), "leave 'cells', 'effect' and 'pick' out of measure 'a'"),
+        (
+            measured_number("1", measure={"metric": "setting", "setting": "optimizer.lr", "runs": "cnn"}),
+            "cnn names 6 configurations; add pick: best",
+        ),
+        (
+            measured_number("1", measure={"metric": "setting", "setting": "optimizer.lrr", "runs": "cnn", "pick": "best"}),
+            "measure 'measure': the runs have no setting 'optimizer.lrr'; did you mean optimizer.lr?",
+        ),
+        (
+            claim('argmax(a) = "cnn/rate=0.1"', a={"metric": "setting", "setting": "optimizer.lr", "runs": "cnn"}),
+            "compares results; measure 'a' is a setting",
+        ),
+    ],
+)
+def test_mistakes_in_measures_of_a_grid(regularized, statement, message):
+    with pytest.raises(RepriseError) as error:
+        parse([statement], "tiny", regularized[0].cells)
+    assert str(error.value).startswith("tiny: statement ")
+    assert message in str(error.value)
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    """A study in which the trials with SGD and the small rate win; half of the others are stopped early."""
+    report = open_report(
+        tmp_path_factory.mktemp("study"), asha={"trials": 16, "seed": 3, "min_resource": 1, "reduction_factor": 2, "space": SPACE}
+    )
+    kinds = {(cell.settings["optimizer"], cell.settings["lr"]) for cell in report.cells("cnn")}
+    assert len(kinds) == 4  # else the seed is a bad one for these tests
+
+    def wins(cell):
+        return cell.settings["optimizer"] == "sgd" and cell.settings["lr"] == 0.0039
+
+    stops = {cell.name: 8 if wins(cell) or cell.settings["trial"] % 2 else 2 for cell in report.cells("cnn")}
+    return report, results(report, lambda cell: 0.7 if wins(cell) else 0.6, lambda cell: stops[cell.name]), stops
+
+
+TRIALS = {"metric": "accuracy", "split": "validation", "at": "best", "runs": "cnn"}
+
+
+@pytest.mark.parametrize(
+    ("winner", "verdict"),
+    [
+        ("cnn/optimizer=sgd,lr=0.0039", "reproduced"),
+        ("cnn/optimizer=sgd,lr=3.9e-3", "reproduced"),
+        ("cnn/optimizer=sgd", "reproduced"),
+        ("cnn/optimizer=adam", "contradicted"),
+        ("cnn/lr=0.01", "contradicted"),
+    ],
+)
+def test_which_settings_a_search_prefers(searched, winner, verdict):
+    report, tables, _ = searched
+    found = outcome(report, tables, claim(f'argmax(trials) = "{winner}"', trials=TRIALS))
+    assert found.judgement.verdict == verdict
+    assert found.judgement.measured.startswith("largest is cnn/trial=")
+
+
+def test_equal_winners_leave_it_open(searched):
+    report, tables, _ = searched
+    trial = next(cell for cell in report.cells("cnn/optimizer=sgd,lr=0.0039"))
+    others = [cell for cell in report.cells("cnn/optimizer=sgd,lr=0.0039") if cell is not trial]
+    assert others
+    found = outcome(report, tables, claim(f'argmax(trials) = "cnn/trial={trial.settings["trial"]}"', trials=TRIALS))
+    assert found.judgement.verdict == "differs"
+
+
+def test_a_winner_that_leaves_no_other_to_compare_is_not_run(tables):
+    found = judge_statements([claim('argmax(a) = "high"', a=accuracy("high"))], "r", resolve, tables)[0]
+    assert (found.judgement.verdict, found.judgement.reason) == ("not run", "high is all of high and leaves no other to compare.")
+
+
+def test_what_a_search_did_not_draw_is_not_run(tmp_path):
+    report = open_report(tmp_path, asha={"trials": 2, "seed": 3, "min_resource": 1, "reduction_factor": 2, "space": SPACE})
+    assert {cell.settings["lr"] for cell in report.cells("cnn")} == {0.01}
+    tables = results(report, lambda cell: 0.5)
+    statements = [
+        claim('argmax(trials) = "cnn/lr=0.0039"', trials=TRIALS),
+        claim("drawn > undrawn", drawn=accuracy("cnn", cells="mean"), undrawn=accuracy("cnn/lr=0.0039", cells="mean")),
+        claim('argmax(a) = "cnn/trial=0"', a=accuracy("cnn/lr=0.0039")),
+        claim("spread(a) > spread(b)", a=accuracy("cnn"), b=accuracy("cnn/lr=0.0039")),
+        measured_number("0.5", measure=accuracy("cnn/lr=0.0039", pick="best")),
+        measured_number("0.0039", measure={"metric": "setting", "setting": "optimizer.lr", "runs": "cnn/lr=0.0039", "pick": "best"}),
+    ]
+    for statement in statements:
+        found = outcome(report, tables, statement)
+        assert (found.judgement.verdict, found.judgement.reason) == ("not run", "no trial of cnn at scale full has lr 0.0039.")
+    with pytest.raises(RepriseError, match=r"lr is never 0\.1"):
+        outcome(report, tables, claim('argmax(trials) = "cnn/lr=0.1"', trials=TRIALS))
+
+
+@pytest.mark.parametrize(
+    ("measure", "reported", "about", "verdict"),
+    [
+        ({"metric": "setting", "setting": "optimizer.lr"}, "0.0039", 0, "reproduced"),
+        ({"metric": "setting", "setting": "optimizer.lr"}, "0.005", 0, "differs"),
+        ({"metric": "setting", "setting": "optimizer.lr"}, "0.005", 0.001, "reproduced"),
+        ({"metric": "setting", "setting": "optimizer.momentum"}, "0.9", 0, "reproduced"),
+        ({"metric": "setting", "setting": "schedule.gamma"}, "0.5", 0, None),
+        ({"metric": "class_accuracy", "classes": ["a", "b"]}, "0.90", 0, "reproduced"),
+        ({"metric": "class_accuracy", "classes": ["a"]}, "0.50", 0, "differs"),
+        ({"metric": "class_rank", "classes": ["j"]}, "6", 0, "reproduced"),
+        ({"metric": "class_rank", "classes": ["j"]}, "1", 0, "differs"),
+        ({"metric": "class_deviation"}, "0.20", 0, "reproduced"),
+        ({"metric": "class_variance"}, "0.040", 0, "reproduced"),
+        ({"metric": "class_variance"}, "0.100", 0, "differs"),
+        ({"metric": "parameters", "layer": "1_dense"}, "30730", 0, "reproduced"),
+        ({"metric": "parameters", "layer": "1_dense"}, "30731", 0, "differs"),
+        ({"metric": "channel_mean", "channel": "red"}, "0.491", 0, "reproduced"),
+        ({"metric": "channel_mean", "channel": "red"}, "0.490", 0, "differs"),
+    ],
+)
+def test_what_the_winner_of_a_search_is_like(searched, measure, reported, about, verdict):
+    """Its class accuracies are .9 (labels 0 to 4) and .5 (5 to 9): deviation .2."""
+    report, tables, _ = searched
+    statement = measured_number(reported, measure={**measure, "runs": "cnn", "pick": "best"}, **({"about": about} if about else {}))
+    if verdict is None:
+        with pytest.raises(RepriseError, match=r"the runs have no setting 'schedule\.gamma'"):
+            outcome(report, tables, statement)
+        return
+    found = outcome(report, tables, statement)
+    assert (found.judgement.verdict, found.n) == (verdict, 1)
+    assert "picked: run" in found.judgement.reason or verdict == "reproduced"
+
+
+def test_a_percentage_is_computed(searched):
+    report, tables, _ = searched
+    measures = {"acc": {"metric": "class_accuracy", "classes": ["a"], "runs": "cnn", "pick": "best"}}
+    found = outcome(report, tables, measured_number("90.0", value="100 * acc", measures=measures))
+    assert (found.judgement.verdict, found.judgement.measured) == ("reproduced", "90.00")
+    variance = {"v": {"metric": "class_variance", "runs": "cnn", "pick": "best"}}
+    assert outcome(report, tables, measured_number("400", value="10000 * v", measures=variance)).judgement.measured == "400.0"
+
+
+def test_a_winner_without_the_setting_differs(tmp_path):
+    report = open_report(tmp_path, grid={"optimizer": SPACE["optimizer"]})
+    tables = results(report, lambda cell: 0.7 if cell.settings["optimizer"] == "adam" else 0.6)
+    momentum = {"metric": "setting", "setting": "optimizer.momentum", "runs": "cnn", "pick": "best"}
+    found = outcome(report, tables, measured_number("0.9", measure=momentum))
+    assert found.judgement.verdict == "differs"
+    assert "is absent or not finite" in found.judgement.reason
+    assert "of cnn/optimizer=adam" in found.judgement.reason
+    assert outcome(report, tables, claim("m > 0", m=momentum)).judgement.verdict == "differs"
+    alone = {**momentum, "pick": None, "runs": "cnn/optimizer=sgd"}
+    assert outcome(report, tables, measured_number("0.9", measure=alone)).judgement.verdict == "reproduced"
+    empty = Tables(tables.history[:0], tables.final[:0], tables.predictions[:0])
+    assert outcome(report, empty, measured_number("0.9", measure=alone)).judgement.verdict == "not run"
+
+
+def test_the_share_of_trials_that_a_search_stops(searched):
+    """Its noise is that of 16 values of 0 or 1, each with s = 0.5."""
+    report, tables, stops = searched
+    share = sum(epochs < 8 for epochs in stops.values()) / 16
+    stopped = {"metric": "stopped_early", "runs": "cnn", "cells": "mean"}
+    found = outcome(report, tables, claim("stopped > 0.01", stopped=stopped))
+    assert float(found.judgement.measured.split()[0]) == pytest.approx(share, abs=1e-4)
+    assert found.judgement.noise == pytest.approx(Z * 0.5 / 4, rel=1e-4)
+    assert found.judgement.verdict == ("reproduced" if share - 0.01 > Z / 8 else "differs")
+    assert outcome(report, tables, claim("stopped > 0.9", stopped=stopped)).judgement.verdict == "contradicted"
+    epochs = {"epochs": {"metric": "epochs", "runs": "cnn", "cells": "mean"}}
+    saved = outcome(report, tables, measured_number("0.5", value="1 - epochs / 8", measures=epochs))
+    assert float(saved.judgement.measured) == pytest.approx(1 - sum(stops.values()) / 128, abs=0.01)
 
 
 # ---- output ----
@@ -428,8 +732,8 @@ def test_csv_and_page(tables, tmp_path, scale):
     assert "a \\| b (Part 1)" in page
     assert "0.500 lies inside" in page
     assert "absent has no accuracy to measure" in page
-    assert ("made from synthetic data: a demonstration, not a reproduction" in page) == (scale == "demo")
-    assert ("fewer epochs, seeds or images than the report" in page) == (scale == "quick")
+    assert (f"> **{MARKS['demo']}.** Only verdicts at scale full judge the report." in page) == (scale == "demo")
+    assert (f"> **{MARKS['quick']}.** Only verdicts at scale full judge the report." in page) == (scale == "quick")
     assert {line.count("|") - line.count("\\|") for line in page.splitlines() if line.startswith("|")} == {8}
 
 
@@ -498,8 +802,10 @@ def test_the_schema_rejects_mistakes(statement, message):
 
 def test_the_page_shows_what_the_report_is_and_how_it_is_read(tmp_path):
     about = {"title": "A title", "framework": "Keras", "summary": "What it does.", "assumptions": ["Padding is | same."]}
+    about["notes"] = ["vgg16 with random instead of pretrained weights"]
     empty = Tables(*(pd.DataFrame(columns=list(columns)) for columns in TABLE_COLUMNS.values()))
     write_statements([], "slug", lambda selector: [], empty, "full", tmp_path / "a.csv", tmp_path / "a.md", about=about)
     page = (tmp_path / "a.md").read_text()
     for text in ("*A title* (Keras)", "What it does.", "## Assumptions", "- Padding is | same."):
         assert text in page
+    assert page.startswith("# slug: numbers and claims\n\n> **Vgg16 with random instead of pretrained weights.**\n\n*A title*")

@@ -3,16 +3,20 @@
 import csv
 import re
 from dataclasses import replace
+from statistics import fmean, pstdev, stdev
 
 import jsonschema
 import pandas as pd
 import pytest
+import yaml
 
 from reprise.errors import RepriseError
-from reprise.publishing.measures import Tables
-from reprise.publishing.tables import KINDS, mean_and_sd, setting, write_table
+from reprise.publishing.measures import COLUMNS, METRICS, Tables
+from reprise.publishing.tables import KINDS, write_table
+from reprise.publishing.tables.values import configuration, mean_and_sd, measured, setting, show
+from reprise.publishing.verdicts import Estimate, Pool
 from reprise.spec.check import kinds
-from reprise.spec.report import Cell
+from reprise.spec.report import Cell, Report
 from reprise.spec.run import Run
 
 LAYERS = {
@@ -139,6 +143,33 @@ def test_paths_of_settings():
     assert setting(spec, "model.layers.*.conv") == ["32", "64"]
     assert setting(spec, "model.layers.1.dropout") == ["0.25"]
     assert setting(spec, "flag") == ["true"]
+    assert setting(spec, "model.layers") == ["3 layers"]
+
+
+def test_a_list_of_words_names_each_once():
+    spec = {"layers": [{"activation": word, "conv": size} for word, size in (("tanh", 6), ("sigmoid", 6), ("tanh", 16))]}
+    assert setting(spec, "layers.*.activation") == ["tanh", "sigmoid"]
+    assert setting(spec, "layers.*.conv") == ["6", "6", "16"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ([{"flip": 0.5}, {"rotation": 10}], "flip 0.5, rotation 10"),
+        ([{"jitter": {"brightness": 0.2, "hue": 0.1}}, {"resized_crop": {}}], "jitter (brightness 0.2, hue 0.1), resized crop"),
+        ({"name": "sgd", "lr": 3e-3, "nesterov": True}, "sgd (lr 0.003, nesterov)"),
+        ({"name": "adam", "betas": [0.9, 0.999], "amsgrad": False}, "adam (betas 0.9, 0.999, no amsgrad)"),
+        ({"name": "sequential", "layers": [{"flatten": True}, {"dense": 8}]}, "sequential (2 layers)"),
+        ({"name": "vit", "layers": 6}, "vit (layers 6)"),
+        ({"normalize": "half"}, "normalize half"),
+        ({"name": "resnet"}, "resnet"),
+        (1e-5, "1e-05"),
+        (False, "false"),
+        (None, ""),
+    ],
+)
+def test_settings_in_words(value, shown):
+    assert show(value) == shown
 
 
 # ---- trials ----
@@ -178,6 +209,18 @@ def test_best_values_of_a_split_come_from_the_history(tmp_path):
     files = write(tmp_path, trials_spec(**changes), [one, two], history=history, final=table)
     assert [(row["conv1"], row["loss"]) for row in rows(files["csv"])] == [("16", "0.5"), ("32", "1.0")]
     assert "| Best validation loss |" in files["md"]
+
+
+def test_a_trial_that_diverged_comes_last(tmp_path):
+    found = [cell("search", 1, conv1=size) for size in (16, 32, 64)]
+    table = pd.concat([final(one, [value], [1]) for one, value in zip(found, (float("nan"), 0.5, 0.4), strict=True)])
+    files = write(tmp_path, trials_spec(reported={"conv1": 16}), found, final=table)
+    assert [(row["rank"], row["conv1"], row["winner"]) for row in rows(files["csv"])] == [
+        ("1", "32", "True"),
+        ("2", "64", "False"),
+        ("3", "16", "False"),
+    ]
+    assert "| 3 | 16 | not finite | 1 | the report |" in files["md"]  # and epoch 1 is not 1.0000
 
 
 def test_equal_trials_share_a_rank(tmp_path):
@@ -265,6 +308,13 @@ def test_a_row_without_a_reported_number_has_no_verdict(tmp_path):
     assert "| Images | batch size 64, lr 0.001 |  | 10000 |  |" in files["md"]
 
 
+def test_a_seed_that_is_an_axis_is_named_once():
+    found = cell("search", 1, lr=0.1, seed=7)
+    assert configuration(found, found.runs[0]) == "lr 0.1, seed 7"
+    found = cell("search", 2, lr=0.1)
+    assert configuration(found, found.runs[1]) == "lr 0.1, seed 1"
+
+
 def test_a_reading_is_named(tmp_path):
     read = replace(cell("vit"), reading="as_written")
     table = final(read, [0.5] * 3, [1] * 3)
@@ -272,7 +322,352 @@ def test_a_reading_is_named(tmp_path):
     assert "| Best | vit, as written | 0.52 |" in files["md"]
 
 
+def test_a_setting_and_an_effect_have_rows_too(tmp_path):
+    lr = {"label": "Learning rate", "measure": {"metric": "setting", "setting": "optimizer.lr", "runs": "cnn/batch_size=64"}}
+    effect = {"label": "Batch size", "measure": {"metric": "accuracy", "runs": "cnn", "effect": "batch_size"}, "reported": "0.10"}
+    files, _ = metrics_table(tmp_path, lr, effect)
+    assert "| Learning rate | batch size 64, lr 0.001 |  | 0.001 |  |" in files["md"]
+    assert "| Batch size | effect of batch size over 2 configurations | 0.10 | 0.100 ± 0.014 | reproduced |" in files["md"]
+
+
+def test_exact_values_keep_their_digits():
+    exact = METRICS["chance"]
+    assert [measured(Estimate(value), exact).text for value in (0.05, 10.0)] == ["0.05", "10"]
+    assert measured(Estimate(3251300.0), METRICS["parameters"]).text == "3251300"
+    assert measured(Estimate(float("nan")), METRICS["setting"]).text == "–"
+    assert measured(Estimate.of([0.2, 0.4], Pool(0.01, 2)), METRICS["accuracy"], "0.3").text == "0.30 ± 0.14"
+    epochs = [Estimate.of(values, Pool(0.01, 2)) for values in ([4], [4, 4], [4, 5])]
+    assert [measured(one, METRICS["best_epoch"]).text for one in epochs] == ["4", "4 ± 0", "4.5 ± 0.7"]
+
+
+# ---- a report of its own ----
+
+
+BASE = {
+    "dataset": {"name": "cifar10", "labels": "label"},
+    "split": {"validation": 0.1},
+    "model": {"name": "sequential", "layers": [{"conv": 6, "activation": "relu"}, {"flatten": True}, {"dense": "classes"}]},
+    "optimizer": {"name": "adamw", "lr": 1e-3, "weight_decay": 1.0},
+    "training": {"epochs": 8, "batch_size": 512, "select": "best_accuracy"},
+    "seeds": [0, 1, 2],
+}
+EXPERIMENTS = {
+    "base": {},
+    "tuned": {
+        "set": {
+            "optimizer": {"name": "sgd", "lr": 3e-3, "momentum": 0.9},
+            "augmentation": [{"flip": 0.5}, {"rotation": 10}],
+            "training.batch_size": 64,
+        }
+    },
+    "sweep": {
+        "seeds": [0],
+        "pointwise": {
+            "learning_rate": {"path": "optimizer.lr", "values": [1e-2, 1e-4]},
+            "optimizer": {"path": "optimizer", "values": {"SGD": {"name": "sgd", "lr": 1e-3}, "AdamW": BASE["optimizer"]}},
+            "transform": {"values": {"flip": {"augmentation": [{"flip": 0.5}]}, "half": {"preprocess": {"normalize": "half"}}}},
+            "augmentation": {"path": "augmentation", "values": {"with": [{"flip": 0.5}], "without": None}},
+            "batch": {"values": {"large": {}, "small": {"training.batch_size": 32, "optimizer.lr": 1e-3}}},
+            "layers": {"path": "model.layers", "values": {"deeper": [{"conv": 6}, {"conv": 6}, {"flatten": True}, {"dense": "classes"}]}},
+        },
+    },
+    "study": {
+        "seeds": [0],
+        "asha": {
+            "trials": 4,
+            "min_resource": 1,
+            "reduction_factor": 2,
+            "space": {
+                "lr": {"path": "optimizer.lr", "log_uniform": [1e-4, 1e-2]},
+                "weight_decay": {"path": "optimizer.weight_decay", "uniform": [0.001, 0.01]},
+                "batch_size": {"path": "training.batch_size", "values": [32, 64]},
+                "augmentation": {"path": "augmentation", "values": {"true": [{"flip": 0.5}], "false": None}},
+            },
+        },
+    },
+}
+NAMES = ["airplane", "automobile", "bird"]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    file = tmp_path_factory.mktemp("report") / "tiny.yaml"
+    document = {"slug": "tiny", "title": "Tiny", "defaults": BASE, "experiments": EXPERIMENTS}
+    file.write_text(yaml.safe_dump(document, sort_keys=False))
+    return Report(file)
+
+
+ACCURACIES = {"base": (0.20, 0.21, 0.22), "tuned": (0.50, 0.51, 0.52)}
+
+
+def results(report):
+    """Test accuracies over seeds as above; of the study's trials, 0.1 for the first, 0.2 for the second, …
+
+    All learn three classes and are right on all images of the first, on half of the second and on none of the third.
+    """
+    history, values, predictions = [], [], []
+    for cell in [cell for name in ("base", "tuned", "study") for cell in report.cells(name)]:
+        for place, run in enumerate(cell.runs):
+            accuracy = ACCURACIES[cell.experiment][place] if cell.experiment in ACCURACIES else 0.1 + 0.1 * cell.settings.get("trial", 0)
+            history += [(run, 1, "train", 1.0, 0.9), (run, 1, "validation", 1.0, accuracy)]
+            metrics = {"selected_epoch": 1, "accuracy": accuracy, "f1_macro": accuracy - 0.01, "test_images": 10000, "parameters": 1000}
+            metrics["recall_macro"] = (11 + 2 * place) / 30  # as the predictions below give it
+            values += [(run, name, value) for name, value in metrics.items()]
+            half = 1 + 2 * place  # of the ten images of the second class: one, three, five
+            guesses = [0] * 10 + [1] * half + [2] * (10 - half) + [0] * 10
+            predictions += [(run, image, image // 10, guess) for image, guess in enumerate(guesses)]
+    frames = {"history": history, "final": values, "predictions": predictions}
+    tidy = {name: pd.DataFrame(rows, columns=list(COLUMNS[name])) for name, rows in frames.items()}
+    return Tables(**tidy, class_names={run: NAMES for cell in everything(report) for run in cell.runs})
+
+
+def everything(report):
+    return [cell for name in report.experiments for cell in report.cells(name)]
+
+
+def written(folder, report, spec, **more):
+    stem = folder / spec["id"]
+    given = {"tables": results(report), "experiment": EXPERIMENTS.get(spec.get("experiment"))} | more
+    write_table(spec, slug="tiny", resolve=report.cells, scale="full", out_stem=stem, **given)
+    return {suffix: (folder / f"{spec['id']}.{suffix}").read_text(encoding="utf-8") for suffix in ("csv", "md", "tex")}
+
+
+def refusal(folder, report, spec, **more):
+    with pytest.raises(RepriseError) as error:
+        written(folder, report, spec, **more)
+    assert not list(folder.rglob(f"{spec['id']}.*"))
+    assert str(error.value).startswith(f"tiny, table {spec['id']}: ")
+    assert "\n" not in str(error.value)
+    return str(error.value).removeprefix(f"tiny, table {spec['id']}: ")
+
+
+# ---- comparison ----
+
+
+MODELS = [{"label": "Base", "runs": "base"}, {"label": "Tuned", "runs": "tuned"}]
+BEST = {"label": "Best", "runs": "study", "pick": "best"}
+
+
+def comparison_spec(*rows, models=MODELS, **changes):
+    return {"id": "table_05", "kind": "comparison", "caption": "Models compared.", "models": models, "rows": list(rows)} | changes
+
+
+LR = {"label": "Learning rate", "setting": "optimizer.lr", "reported": {"Base": "1.0E-03", "Tuned": 0.003}}
+MOMENTUM = {"label": "Momentum", "setting": "optimizer.momentum"}
+AUGMENTATION = {"label": "Augmentation", "setting": "augmentation", "reported": {"Tuned": "flip, rotation (10°)"}}
+TESTED = {"label": "Accuracy", "metric": "accuracy", "reported": {"Base": "0.21", "Tuned": "0.60"}}
+
+
+def test_models_stand_side_by_side_each_beside_the_report(tmp_path, report):
+    files = written(tmp_path, report, comparison_spec(LR, MOMENTUM, AUGMENTATION, TESTED, {"label": "Parameters", "metric": "parameters"}))
+    lines = files["md"].splitlines()
+    assert "|  | Base | Report | Tuned | Report |" in lines
+    assert "| Learning rate | 0.001 | 1.0E-03 | 0.003 | 0.003 |" in lines
+    assert "| Momentum | – |  | 0.9 |  |" in lines
+    assert "| Augmentation | – |  | flip 0.5, rotation 10 | flip, rotation (10°) |" in lines
+    assert "| Accuracy | 0.210 ± 0.010 | 0.21 (reproduced) | 0.510 ± 0.010 | 0.60 (differs) |" in lines
+    assert "| Parameters | 1000 |  | 1000 |  |" in lines
+    assert "± is the standard deviation over the seeds." in lines
+    assert "The verdict on a reported number stands in brackets after it." in lines
+    assert r"flip, rotation (10\textdegree{}) \\" in files["tex"]
+    data = {(row["row"], row["model"]): row for row in rows(files["csv"])}
+    tested = data["Accuracy", "Tuned"]
+    assert (tested["configuration"], tested["n"], tested["reported"], tested["verdict"]) == ("tuned", "3", "0.60", "differs")
+    assert (float(tested["value"]), float(tested["sd"])) == (pytest.approx(0.51), pytest.approx(0.01))
+    assert [data["Momentum", "Base"][key] for key in ("value", "sd", "n", "verdict")] == ["–", "", "", ""]
+
+
+def test_a_comparison_turned_round(tmp_path, report):
+    f1 = {"label": "F1", "metric": "f1_macro"}
+    lines = written(tmp_path, report, comparison_spec(TESTED, f1, transpose=True))["md"].splitlines()
+    assert "| Model | Accuracy | Report | F1 |" in lines
+    assert "| Base | 0.210 ± 0.010 | 0.21 (reproduced) | 0.2000 ± 0.0100 |" in lines
+    assert "| Tuned | 0.510 ± 0.010 | 0.60 (differs) | 0.5000 ± 0.0100 |" in lines
+
+
+def test_the_best_model_has_the_settings_of_the_run_that_was_picked(tmp_path, report):
+    winner = report.cells("study/trial=3")[0]
+    spec = comparison_spec(LR | {"reported": {}}, TESTED | {"reported": {"Best": "0.40"}}, models=[BEST])
+    files = written(tmp_path, report, spec)
+    lr = f"{winner.settings['lr']:g}"
+    assert f"| Learning rate | {lr} |  |" in files["md"]
+    assert "| Accuracy | 0.400 | 0.40 (reproduced) |" in files["md"]
+    assert f"Best: trial 3, lr {lr}, " in files["md"]
+    assert ", seed 0, of 4 runs the one with the best validation accuracy." in files["md"]
+    assert "±" not in files["md"]
+    assert {(row["configuration"], row["run"]) for row in rows(files["csv"])} == {(winner.name, winner.runs[0])}
+    assert [row["n"] for row in rows(files["csv"])] == ["", "1"]
+
+
+def test_a_comparison_of_settings_alone_needs_no_results(tmp_path, report):
+    files = written(tmp_path, report, comparison_spec(LR), tables=Tables.of())
+    assert "| Learning rate | 0.001 | 1.0E-03 | 0.003 | 0.003 |" in files["md"]
+    assert "±" not in files["md"]
+    assert "verdict on" not in files["md"]
+
+
+def test_seeds_are_pooled_over_the_models_of_a_comparison(tmp_path, report):
+    """One model: 4.30 · .01 · √(4/3) + .005 = .0547; two: 2.78 · .01 · √(4/3) + .005 = .0371."""
+    near = TESTED | {"reported": {"Base": "0.26"}}
+    assert "0.26 (reproduced)" in written(tmp_path / "a", report, comparison_spec(near, models=MODELS[:1]))["md"]
+    assert "0.26 (differs)" in written(tmp_path / "b", report, comparison_spec(near))["md"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (
+            comparison_spec(LR | {"reported": {"Tund": 1}}),
+            "row 'Learning rate': no model has the label 'Tund'; did you mean Tuned?",
+        ),
+        (comparison_spec(LR | {"setting": "optimizer.lrr"}), "row 'Learning rate': the runs have no setting 'optimizer.lrr'; did you mean"),
+        (comparison_spec(TESTED | {"metric": "acuracy"}), "no metric 'acuracy'; did you mean accuracy?"),
+        (comparison_spec(TESTED | {"metric": "class_rank"}), "metric 'class_rank' needs 'classes'"),
+        (comparison_spec(TESTED | {"reported": {"Base": "half"}}), "row 'Accuracy': 'half', reported of Base, is no number"),
+        (comparison_spec(LR, LR), "row 'Learning rate' stands twice"),
+        (comparison_spec(LR, models=[*MODELS, MODELS[0]]), "model 'Base' stands twice"),
+        (
+            comparison_spec(LR, models=[{"label": "Study", "runs": "study"}]),
+            "model 'Study': study names 4 configurations; name one, or add pick: best",
+        ),
+        (comparison_spec(TESTED | {"split": "test"}), "its history has no split 'test', only train, validation"),
+    ],
+)
+def test_mistakes_in_a_comparison(tmp_path, report, spec, message):
+    assert message in refusal(tmp_path, report, spec)
+
+
+def test_a_comparison_needs_its_runs(tmp_path, report):
+    assert "row 'Accuracy': base has no accuracy to measure" in refusal(tmp_path, report, comparison_spec(TESTED), tables=Tables.of())
+    spec = comparison_spec(LR | {"reported": {}}, models=[BEST])
+    assert "model 'Best': not every configuration of study is trained" in refusal(tmp_path, report, spec, tables=Tables.of())
+
+
+# ---- space ----
+
+
+def space_spec(**changes):
+    return {"id": "table_06", "kind": "space", "caption": "What was tried.", "experiment": "sweep"} | changes
+
+
+def test_the_axes_of_a_sweep_beside_its_baseline(tmp_path, report):
+    files = written(tmp_path, report, space_spec(), tables=Tables.of())
+    lines = files["md"].splitlines()
+    assert "| Setting | Baseline | Values |" in lines
+    assert "| Learning rate | 0.001 | 0.01, 0.0001 |" in lines
+    assert "| Optimizer | AdamW | SGD, AdamW |" in lines  # the baseline has a name
+    assert "| Transform | – | flip, half |" in lines
+    assert "| Augmentation | without | with, without |" in lines  # null is what the baseline lacks
+    assert "| Batch | large | large, small |" in lines
+    assert "| Layers | 3 layers | deeper |" in lines
+    assert lines[-1] == "One value at a time is changed from the baseline."
+    assert rows(files["csv"])[0] == {"axis": "Learning rate", "baseline": "0.001", "values": "0.01, 0.0001", "scale": "full"}
+
+
+def test_a_space_beside_what_the_report_says(tmp_path, report):
+    chosen = [{"axis": "optimizer", "label": "Optimiser", "reported": "AdamW; SGD"}, {"axis": "learning_rate"}]
+    lines = written(tmp_path, report, space_spec(rows=chosen, base="tuned"))["md"].splitlines()
+    assert lines[2:6] == [
+        "| Setting | Baseline | Values | Report |",
+        "| --- | --- | --- | --- |",
+        "| Optimiser | sgd (lr 0.003, momentum 0.9) | SGD, AdamW | AdamW; SGD |",
+        "| Learning rate | 0.003 | 0.01, 0.0001 |  |",
+    ]
+
+
+def test_the_space_of_a_study_has_ranges(tmp_path, report):
+    lines = written(tmp_path, report, space_spec(experiment="study"))["md"].splitlines()
+    assert lines[2:] == [
+        "| Setting | Values |",
+        "| --- | --- |",
+        "| Lr | 0.0001 to 0.01, log-uniform |",
+        "| Weight decay | 0.001 to 0.01, uniform |",
+        "| Batch size | 32, 64 |",
+        "| Augmentation | true, false |",
+        "",
+        "4 trials are drawn at random.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (space_spec(experiment="base"), "experiment base has no axes; name a sweep, a grid or a search"),
+        (space_spec(experiment="swep"), "experiment swep has no axes"),
+        (space_spec(rows=[{"axis": "optimiser"}]), "rows: experiment sweep has no axis optimiser; did you mean optimizer?"),
+        (space_spec(base="study"), "base: study names 4 cells; name one, e.g. study/trial=0"),
+        (space_spec(base="bse"), "no experiment bse; did you mean base?"),
+    ],
+)
+def test_mistakes_in_a_space(tmp_path, report, spec, message):
+    assert message in refusal(tmp_path, report, spec)
+
+
+# ---- classes ----
+
+
+def classes_spec(**changes):
+    return {"id": "table_07", "kind": "classes", "caption": "By class.", "models": [*MODELS[:1], BEST]} | changes
+
+
+def test_classes_in_percent_beside_the_report(tmp_path, report):
+    """Base: second class right on 1, 3 and 5 of 10 images, so 30 ± 20; the best trial is a first seed: 10."""
+    reported = {"Base": {"automobile": "33.5", "mean": "43.33"}, "Best": {"airplane": "52.4", "deviation": "45.0"}}
+    spec = classes_spec(names={"airplane": "plane", "automobile": "car"}, reported=reported)
+    files = written(tmp_path, report, spec)
+    lines = files["md"].splitlines()
+    assert "| Class | Base | Report | Best | Report |" in lines
+    assert "| plane | 100.0 ± 0.0 |  | 100.0 | 52.4 (differs) |" in lines
+    assert "| car | 30.0 ± 20.0 | 33.5 (reproduced) | 10.0 |  |" in lines
+    assert "| bird | 0.0 ± 0.0 |  | 0.0 |  |" in lines
+    assert "| Mean | 43.33 ± 6.67 | 43.33 (reproduced) | 36.7 |  |" in lines
+    over_classes = [pstdev((100, share, 0)) for share in (10, 30, 50)]
+    base = f"{fmean(over_classes):.1f} ± {stdev(over_classes):.1f}"
+    assert f"| Standard deviation | {base} |  | {over_classes[0]:.1f} | 45.0 (reproduced) |" in lines
+    assert "Test accuracy in percent; the standard deviation is that of the classes (n in the denominator)." in lines
+    data = {(row["class"], row["model"]): row for row in rows(files["csv"])}
+    assert [row["class"] for row in rows(files["csv"])[::2]] == [*NAMES, "mean", "deviation"]
+    assert float(data["automobile", "Base"]["percent"]) == pytest.approx(30)
+    assert data["airplane", "Best"]["verdict"] == "differs"
+    assert data["airplane", "Best"]["run"] == report.cells("study/trial=3")[0].runs[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"names": {"plane": "airplane"}}, "names: no class 'plane'; did you mean airplane?"),
+        ({"reported": {"base": {}}}, "reported: no model has the label 'base'; did you mean Base?"),
+        ({"reported": {"Base": {"car": "1"}}}, "reported: Base: no class 'car'"),
+        ({"models": [{"label": "Study", "runs": "study"}]}, "study names 4 configurations"),
+    ],
+)
+def test_mistakes_in_a_table_of_classes(tmp_path, report, changes, message):
+    assert message in refusal(tmp_path, report, classes_spec(**changes))
+
+
+def test_classes_need_predictions_and_the_same_names(tmp_path, report):
+    given = results(report)
+    alone = classes_spec(models=MODELS)
+    assert "model 'Base': base has no class_accuracy to measure" in refusal(
+        tmp_path, report, alone, tables=replace(given, predictions=given.predictions[:0])
+    )
+    assert "has no class names" in refusal(tmp_path, report, alone, tables=replace(given, class_names={}))
+    others = {**given.class_names, **dict.fromkeys(report.cells("tuned")[0].runs, ("a", "b", "c"))}
+    assert "models 'Base' and 'Tuned' learn different classes" in refusal(
+        tmp_path, report, alone, tables=replace(given, class_names=others)
+    )
+
+
 # ---- formats ----
+
+
+def test_many_long_columns_share_the_width_of_the_page(tmp_path, report):
+    long = {"label": "Note", "setting": "optimizer.lr", "reported": {"Base": "x" * 41, "Tuned": "y" * 41}}
+    assert r"\begin{tabular}{lrp{0.36\linewidth}rp{0.36\linewidth}}" in written(tmp_path, report, comparison_spec(long))["tex"]
+    more = long | {"label": "z" * 41}
+    assert (
+        r"\begin{tabular}{p{0.24\linewidth}rp{0.24\linewidth}rp{0.24\linewidth}}" in written(tmp_path, report, comparison_spec(more))["tex"]
+    )
 
 
 def test_notes_stand_on_the_face_of_every_format(tmp_path):
@@ -367,7 +762,7 @@ def test_errors_name_report_and_table_and_the_nearest(tmp_path):
     wrong = metrics_spec(row(metric="acuracy"))
     assert "row 'Best': no metric 'acuracy'; did you mean accuracy?" in message(tmp_path, wrong, [adam], final=table)
     wrong = metrics_spec(row())
-    assert "row 'Best': cnn names 2 configurations; add cells: mean, max or min, or pick: best" in message(
+    assert "row 'Best': cnn names 2 configurations; add cells: mean, max or min, effect: an axis, or pick: best" in message(
         tmp_path, wrong, [adam, adam], final=table
     )
 
@@ -389,6 +784,9 @@ def test_every_kind_has_its_closed_options():
     items = {
         "layers": layers_spec(),
         "settings": settings_spec(),
+        "comparison": comparison_spec(LR, TESTED | {"split": "test", "at": "best"}, models=[*MODELS, BEST], transpose=True),
+        "space": space_spec(base="base", rows=[{"axis": "lr", "label": "Rate", "reported": "1e-3"}]),
+        "classes": classes_spec(names={"airplane": "plane"}, reported={"Base": {"airplane": "77.0"}}),
         "trials": trials_spec(split="test", at="best"),
         "metrics": metrics_spec(
             {**row(pick="best"), "about": 0.01}, {"label": "x", "measure": {"metric": "loss", "runs": "a", "at": "rise"}}

@@ -12,6 +12,7 @@ from reprise.publishing.verdicts import (
     Pool,
     combine,
     decimals,
+    effect,
     judge_all,
     judge_best,
     judge_chance,
@@ -33,6 +34,10 @@ def greater(a, b):
 
 def within(a, b, margin):
     return judge_within(a, b, combine([(1, a), (-1, b)]), margin).verdict
+
+
+def one(value, deviation=0.01, binomial=0.0, hits=None):
+    return Estimate.of([value], Pool(deviation**2, math.inf), binomial, hits)
 
 
 # ---- pooling ----
@@ -179,7 +184,7 @@ def test_a_value_that_is_not_finite_agrees_with_nothing(value):
         judge_best({"a": fine, "b": bad}, ["a"]),
     ]
     assert {judgement.verdict for judgement in judgements} == {"differs"}
-    assert all("not finite" in judgement.reason and judgement.measured == "not finite" for judgement in judgements)
+    assert all("absent or not finite" in judgement.reason and judgement.measured == "not finite" for judgement in judgements)
 
 
 def test_moving_the_report_away_never_turns_differs_into_reproduced():
@@ -406,6 +411,48 @@ def test_a_false_winner_is_rarely_reproduced_and_rarely_contradicted():
         outcomes.append(judge_best(cells, ["c0"]).verdict)
     assert outcomes.count("reproduced") < 0.025 * 300
     assert outcomes.count("contradicted") < 0.05 * 300
+
+
+# ---- effects ----
+
+
+def test_an_effect_is_the_largest_less_the_smallest_mean_of_its_levels():
+    found = effect([[one(0.5), one(0.7)], [one(0.4), one(0.2)], [one(0.9), one(0.5)]])
+    assert found.value == pytest.approx(0.7 - 0.3)
+    assert (found.n, found.freedom) == (1, math.inf)
+
+
+def test_two_levels_are_a_difference_chosen_beforehand():
+    a, b = [one(0.5), one(0.7)], [one(0.4), one(0.2)]
+    difference = combine([(0.5, a[0]), (0.5, a[1]), (-0.5, b[0]), (-0.5, b[1])])
+    assert effect([a, b]).noise() == effect([b, a]).noise() == pytest.approx(difference.noise())
+    assert effect([a, b]).noise() == pytest.approx(Z * 0.01)  # 4 cells with a quarter of s² each
+
+
+@pytest.mark.parametrize(("freedom", "t", "q"), [(math.inf, Z, 3.314), (24, T24, 3.532), (4, T4, 5.040)])
+def test_the_noise_of_an_effect_allows_for_the_choice_of_the_extremes(freedom, t, q):
+    """q: quantiles of the studentized range of three means, from a printed table."""
+    levels = [[Estimate.of([value], Pool(0.01**2, freedom))] for value in (0.1, 0.2, 0.3)]
+    assert effect(levels).noise() == pytest.approx(q * 0.01, rel=1e-3)  # q · s is t · √(s² + s²) · q / (√2 · t)
+    assert t * math.sqrt(2) * 0.01 < effect(levels).noise()
+
+
+def test_test_images_count_in_an_effect_image_by_image_where_they_are_known():
+    hits = pd.Series([1.0] * 50 + [0.0] * 50)
+    known = [[one(0.5, 0.0, 0.0025, hits)], [one(0.5, 0.0, 0.0025, hits)]]
+    assert effect(known).noise() == 0  # right on the same images
+    unknown = [[one(0.5, 0.0, 0.0025)], [one(0.5, 0.0, 0.0025)]]
+    assert effect(unknown).noise() == pytest.approx(Z * math.sqrt(2 * 0.0025))
+
+
+def test_a_level_that_is_not_finite_leaves_the_effect_unknown():
+    assert math.isnan(effect([[one(0.5)], [one(math.nan)], [one(0.7)]]).value)
+
+
+def test_an_axis_without_an_effect_is_rarely_said_to_have_one():
+    rng = np.random.default_rng(7)
+    found = [effect([[one(value) for value in level] for level in rng.normal(0.5, 0.01, (3, 4))]) for _ in range(400)]
+    assert 0.02 < np.mean([estimate.value > estimate.noise() for estimate in found]) < 0.08  # one in twenty; unwidened, one in eight
 
 
 def test_a_difference_of_three_points_is_detected():

@@ -57,7 +57,7 @@ def test_optimisers(tmp_path, optimizer, message):
         ({"name": "step", "step": 3, "factor": 0.5}, ".factor: unknown key for step"),
         ({"name": "exponential"}, ": key gamma is missing"),
         ({"name": "exponential", "gamma": 0.9, "step": 3}, ".step: unknown key for exponential"),
-        ({"name": "plateau", "gamma": 0.9}, ".gamma: unknown key for plateau; valid: name, factor, patience, min_lr"),
+        ({"name": "plateau", "gamma": 0.9}, ".gamma: unknown key for plateau; valid: name, factor, patience, threshold,"),
     ],
 )
 def test_schedules(tmp_path, schedule, message):
@@ -110,7 +110,7 @@ def test_the_test_set_is_never_augmented(tmp_path):
 
 
 def test_augmentation_ranges_are_positive(tmp_path):
-    message = refused(tmp_path, "defaults.augmentation", [{"resized_crop": {"ratio": [0, 1]}}])
+    message = refused(tmp_path, "defaults.augmentation", [{"resized_crop": {"scale": [0.1, 1], "ratio": [0, 1]}}])
     assert message == "[0].resized_crop.ratio[0]: 0 is less than or equal to the minimum of 0"
 
 

@@ -16,18 +16,21 @@ def describe(model: nn.Module, image_shape: tuple[int, int, int]) -> list[Row]:
     """One row per layer, in the order in which one image of `image_shape` (C, H, W) passes through them in inference mode.
 
     A row has `layer` (text, e.g. `conv 3×3, 32, same`), `kind` (as in the family `sequential`, else the module's class), `activation`
-    (applied to the layer's output, or None), `output_shape` (without the batch) and `parameters`. An activation that directly follows a
-    convolution, batch normalisation, dense layer or sum is part of that row. A residual sum has a row of kind `add` where it is made in
+    (applied to the layer's output, or None), `output_shape` (without the batch), `parameters` and `name`, its place in the network (as in
+    the names of its parameters; empty for a sum). An activation that directly follows a convolution, batch normalisation, dense layer or
+    sum is part of that row. A residual sum has a row of kind `add` where it is made in
     place, as in torchvision's and timm's residual networks and the family `residual`. The rows' parameters add up to the network's: those
     that a compound module owns itself (a class token, say) get a row of kind `parameter`, and a layer that runs twice counts once.
     """
     rows: list[Row] = []
+    names = {module: name for name, module in model.named_modules()}
     counted: set[int] = set()
     outputs: dict[int, tuple[torch.Tensor, int]] = {}  # by id, with the version as the layer left it, which counts changes in place
     previous: torch.Tensor | None = None
 
-    def add(layer: str, kind: str, activation: str | None, shape: torch.Size, parameters: int) -> None:
-        rows.append({"layer": layer, "kind": kind, "activation": activation, "output_shape": list(shape), "parameters": parameters})
+    def add(layer: str, kind: str, activation: str | None, shape: torch.Size, parameters: int, name: str = "") -> None:
+        facts = {"layer": layer, "kind": kind, "activation": activation, "output_shape": list(shape), "parameters": parameters}
+        rows.append({"name": name, **facts})
 
     def passed(value: torch.Tensor) -> None:
         nonlocal previous
@@ -43,7 +46,7 @@ def describe(model: nn.Module, image_shape: tuple[int, int, int]) -> list[Row]:
         if id(module) not in counted:
             counted.add(id(module))
             for name, item in module.named_parameters(recurse=False):
-                add(name, "parameter", None, item.shape, item.numel())
+                add(name, "parameter", None, item.shape, item.numel(), ".".join(filter(None, [names[module], name])))
 
     def after(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         kind, text = _text(module)
@@ -52,7 +55,7 @@ def describe(model: nn.Module, image_shape: tuple[int, int, int]) -> list[Row]:
             rows[-1]["activation"] = text
         elif kind != "identity":
             parameters = 0 if id(module) in counted else parameter_count(module)
-            add(text, kind, text if kind == "activation" else None, output.shape[1:], parameters)
+            add(text, kind, text if kind == "activation" else None, output.shape[1:], parameters, names[module])
         counted.add(id(module))
         passed(output)
 

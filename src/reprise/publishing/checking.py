@@ -2,17 +2,18 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from reprise.errors import RepriseError
-from reprise.publishing import tables
 from reprise.publishing.figures import Results, build_figure
 from reprise.publishing.measures import COLUMNS, METRICS, Tables
 from reprise.publishing.statements import judge_statements
 from reprise.publishing.style import style
-from reprise.spec.programme import INTERMEDIATES
-from reprise.spec.report import Report
+from reprise.publishing.tables import Sources, build_table
+from reprise.spec.check import nearest
+from reprise.spec.report import Report, network_names
 from reprise.spec.run import Run, canonical
 
 _drawn: set[str] = set()
@@ -26,20 +27,24 @@ def check_publications(report: Report, class_names: Mapping[str, Sequence[str]])
     a `RepriseError` now, naming the figure, table or statement. `class_names`: run → names of its labels 0, 1, …, for every run of the
     report. Figures that need images of a data set are left out.
     """
-    results = pretended(report.runs([cell for name in report.experiments for cell in report.all_cells(name)]), class_names)
+    runs = report.runs([cell for name in report.experiments for cell in report.all_cells(name)])
+    results = pretended(runs, class_names, [*report.figures, *report.tables, *report.statements])
     for spec in report.figures:
-        cells = [[cell.name, splits(cell.members[0])] for cell in report.needed(spec)]
-        key = canonical([spec, cells])
-        if spec["kind"] in INTERMEDIATES or key in _drawn:
-            continue
-        with naming(report, f"figure {spec['id']}"), style():
-            build_figure(spec, Results(report.cells, results), scale=report.scale)
+        with naming(report, f"figure {spec['id']}"):
+            layers = _layer_tables(report, spec)
+            cells = [[cell.name, splits(cell.members[0])] for cell in report.needed(spec)]
+            key = canonical([spec, cells, list(layers)])
+            if "images" in spec or key in _drawn:
+                continue
+            with style():
+                build_figure(spec, Results(report.cells, results, layers=layers), scale=report.scale)
         _drawn.add(key)
     for spec in report.tables:
         with naming(report, f"table {spec['id']}"):
-            networks = report.networks(spec.get("networks", []))
-            layers = {name: {"title": title, "rows": [], "parameters": 0} for name, (title, _) in networks.items()}
-            tables.KINDS[spec["kind"]](spec, tables.Sources(report.cells, results, layers))
+            if "experiment" in spec and spec["experiment"] not in report.experiments:
+                raise RepriseError(f"no experiment {spec['experiment']}{nearest(spec['experiment'], report.experiments)}")
+            experiment = report.document["experiments"].get(spec.get("experiment"))
+            build_table(spec, Sources(report.cells, results, _layer_tables(report, spec), experiment))
     for outcome in judge_statements(report.statements, str(report.path), report.cells, results):
         if outcome.judgement.verdict == "not run" and report.scale == "full":
             reason = f"it could never be judged, even with every run trained: {outcome.judgement.reason}"
@@ -60,15 +65,52 @@ def splits(run: Run) -> tuple[str, str]:
     return "train", "test" if run.spec["split"]["validation"] == "test" else "validation"
 
 
-def pretended(runs: Mapping[str, Run], class_names: Mapping[str, Sequence[str]]) -> Tables:
-    """Results as every run could have them: all its epochs, every metric, one test image of each class."""
+def pretended(runs: Mapping[str, Run], class_names: Mapping[str, Sequence[str]], items: Sequence[Mapping[str, Any]] = ()) -> Tables:
+    """Results as every run could have them: its epochs, every metric, one test image of each class.
+
+    The trials of a study stop as its rungs allow, one after the other at each. Layers are those that a measure in `items` names.
+    """
     history, final, predictions = [], [], []
+    colours = [f"{statistic}.{colour}" for statistic in ("channel_mean", "channel_std") for colour in ("red", "green", "blue")]
+    layers = [f"parameters.{layer}" for layer in dict.fromkeys(_values(items, "layer"))]
+    sizes = {"selected_epoch": 1, "train_images": 100, "validation_images": 100, "test_images": 100}
     for place, (identifier, run) in enumerate(runs.items(), 1):
         share = place / (len(runs) + 1)
-        for epoch in range(1, run.spec["training"]["epochs"] + 1):
+        for epoch in range(1, _epochs(run) + 1):
             history += [(identifier, epoch, split, share + 1 / epoch, share * epoch / (epoch + 1)) for split in splits(run)]
-        metrics = dict.fromkeys(METRICS, share) | {"selected_epoch": 1, "train_images": 100, "validation_images": 100, "test_images": 100}
+        metrics = dict.fromkeys([*METRICS, *colours, *layers], share) | sizes
         final += [(identifier, name, value) for name, value in metrics.items()]
         predictions += [(identifier, label, label, label) for label in range(len(class_names[identifier]))]
     frames = {"history": history, "final": final, "predictions": predictions}
     return Tables(**{name: pd.DataFrame(rows, columns=list(COLUMNS[name])) for name, rows in frames.items()}, class_names=class_names)
+
+
+def _epochs(run: Run) -> int:
+    """Epochs that a run is pretended to have trained: the first trial of a study all, the next ones as many as lead to a rung."""
+    epochs, study = run.spec["training"]["epochs"], run.spec.get("study")
+    if not study:
+        return epochs
+    stops = [epochs]
+    rung = study["min_resource"]
+    while rung < epochs:
+        stops.append(rung)
+        rung *= study["reduction_factor"]
+    return stops[study["trial"] % len(stops)]
+
+
+def _layer_tables(report: Report, item: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """A layer table as each network that a figure or table shows could have it, with the layers that are marked in it."""
+    image = {"layer": "conv 3×3, 8, same", "kind": "conv", "activation": "relu", "output_shape": [8, 16, 16], "parameters": 224}
+    flat = {"layer": "dense 10", "kind": "dense", "activation": None, "output_shape": [10], "parameters": 20490}
+    rows = [{**image, "name": "conv"}, *({**flat, "name": name} for name in item.get("mark", ["dense"]))]
+    facts = {"rows": rows, "parameters": sum(row["parameters"] for row in rows), "image_shape": [3, 16, 16]}
+    return {name: {"title": title, **facts} for name, (title, _) in report.networks(network_names(item)).items()}
+
+
+def _values(item: Any, key: str) -> list[Any]:
+    """Every value of a key, however deep it stands."""
+    if isinstance(item, Mapping):
+        return [value for name, inner in item.items() for value in ([inner] if name == key else _values(inner, key))]
+    if isinstance(item, Sequence) and not isinstance(item, str):
+        return [value for entry in item for value in _values(entry, key)]
+    return []

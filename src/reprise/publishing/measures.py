@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from reprise.errors import RepriseError
 from reprise.spec.check import nearest
+from reprise.spec.report import Cell, text
 
 COLUMNS = {
     "history": ("run", "epoch", "split", "loss", "accuracy"),
@@ -21,14 +22,8 @@ COLUMNS = {
 }
 
 
-class Cell(Protocol):
-    """One configuration of an experiment: its runs differ in the seed alone."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def runs(self) -> Sequence[str]: ...
+_CELLS = frozenset({"cells", "effect"})
+_CURVE = _CELLS | {"split", "at"}
 
 
 @dataclass(frozen=True)
@@ -37,16 +32,22 @@ class Metric:
 
     `deviation` is the standard deviation over seeds that is assumed where no configuration of the report has two seeds (0: the metric
     does not depend on the seed); it is a fraction of the value where `relative` says that the scatter grows with it.
-    `options` are the keys that a measure of this metric may carry.
+    A `count` is a whole number in each run. `options` are the keys that a measure of this metric may carry, `needs` the one that it must.
     """
 
     deviation: float
     relative: bool = False
-    options: frozenset[str] = frozenset()
+    count: bool = False
+    options: frozenset[str] = _CELLS
+    needs: str = ""
 
 
-_CURVE = frozenset({"split", "at"})
-_CLASSES = frozenset({"classes"})
+NEEDED = {
+    "classes": "the names of the classes it reads",
+    "channel": "red, green or blue",
+    "setting": "the path of a number in the runs' settings",
+}
+"""Keys without which some metrics say nothing, in words."""
 
 METRICS: Mapping[str, Metric] = {
     "accuracy": Metric(0.005, options=_CURVE),
@@ -57,16 +58,20 @@ METRICS: Mapping[str, Metric] = {
     "gap": Metric(0.02, options=_CURVE),
     "train_accuracy": Metric(0.01),
     "train_loss": Metric(0.05, relative=True),
-    "best_epoch": Metric(0.25, relative=True),
-    "min_loss_epoch": Metric(0.25, relative=True, options=frozenset({"split"})),
-    "epochs": Metric(0.25, relative=True),
-    "class_accuracy": Metric(0.03, options=_CLASSES),
-    "class_rank": Metric(1.0, options=_CLASSES),
+    "best_epoch": Metric(0.25, relative=True, count=True),
+    "min_loss_epoch": Metric(0.25, relative=True, count=True, options=_CELLS | {"split"}),
+    "epochs": Metric(0.25, relative=True, count=True),
+    "stopped_early": Metric(0.5),  # the largest that a value of 0 or 1 can have
+    "class_accuracy": Metric(0.03, needs="classes"),
+    "class_rank": Metric(1.0, count=True, needs="classes"),
     "class_deviation": Metric(0.1, relative=True),
     "class_variance": Metric(0.2, relative=True),
     "chance": Metric(0.0),
-    "parameters": Metric(0.0),
-    "test_images": Metric(0.0),
+    "channel_mean": Metric(0.0002, needs="channel"),
+    "channel_deviation": Metric(0.0001, needs="channel"),
+    "setting": Metric(0.0, options=frozenset(), needs="setting"),
+    "parameters": Metric(0.0, count=True, options=_CELLS | {"layer"}),
+    "test_images": Metric(0.0, count=True),
 }
 """Metrics that a statement can name; `docs/verdicts.md` explains each."""
 
@@ -81,7 +86,9 @@ class Measure:
     `at` is `best` (largest accuracy, smallest loss), `last`, `selected` (the epoch whose weights are kept), an epoch from 1, `change` (the
     mean absolute change from one epoch to the next) or `rise` (of a loss: the last less the smallest). With neither `split` nor `at` the
     value is the test result of the selected weights. `cells` says how a selector that names several configurations gives one value:
-    their `mean`, or the configuration whose mean over seeds is the `max` or `min`; `pick: best` takes one run of them all, see `best_run`.
+    their `mean`, or the configuration whose mean over seeds is the `max` or `min`; `pick: best` takes one run of them all, see `best_run`;
+    `effect` is the axis whose values' means are compared, the largest less the smallest. `layer` is the place of a module in the network,
+    e.g. `8_dense`, `channel` a colour, `setting` the path of a number in the runs' settings.
     """
 
     metric: str
@@ -91,6 +98,10 @@ class Measure:
     cells: str | None = None
     classes: tuple[str | int, ...] = ()
     pick: str | None = None
+    effect: str | None = None
+    layer: str | None = None
+    channel: str | None = None
+    setting: str | None = None
 
     @classmethod
     def parse(cls, spec: Mapping[str, Any], where: str) -> Measure:
@@ -101,41 +112,57 @@ class Measure:
         metric = spec["metric"]
         if metric not in METRICS:
             raise RepriseError(f"{where}: no metric '{metric}'{nearest(metric, METRICS)}")
-        known = {"metric", "runs", "cells", "pick"} | METRICS[metric].options
+        rules = METRICS[metric]
+        known = {"metric", "runs", "pick", *rules.options, *filter(None, [rules.needs])}
         for key in spec:
             if key not in known:
                 raise RepriseError(f"{where}: metric '{metric}' takes no '{key}'{nearest(key, sorted(known))}")
-        at, split, classes = spec.get("at"), spec.get("split"), tuple(spec.get("classes", ()))
-        if metric == "gap" and split == "train":
+        if rules.needs and not spec.get(rules.needs):
+            raise RepriseError(f"{where}: metric '{metric}' needs '{rules.needs}', {NEEDED[rules.needs]}")
+        keys = {**spec, "classes": tuple(spec.get("classes", ()))}
+        if isinstance(spec.get("at"), Mapping):
+            keys["at"] = spec["at"]["epoch"]
+        measure = cls(**keys)
+        measure._check(where)
+        return measure
+
+    def _check(self, where: str) -> None:
+        """Refuse keys that do not go together."""
+        if self.metric == "gap" and self.split == "train":
             raise RepriseError(f"{where}: a gap is the training accuracy less that of 'test' or 'validation'; write one of them as 'split'")
-        if metric == "gap" and at in ("best", *PATHS):
-            raise RepriseError(f"{where}: a gap cannot be read at {at}; write last, selected or {{epoch: N}}")
-        if metric != "loss" and at == "rise":
+        if self.metric == "gap" and self.at in ("best", *PATHS):
+            raise RepriseError(f"{where}: a gap cannot be read at {self.at}; write last, selected or {{epoch: N}}")
+        if self.metric != "loss" and self.at == "rise":
             raise RepriseError(f"{where}: only a loss can be read at rise; of an accuracy, compare best and last")
-        if "classes" in METRICS[metric].options and not classes:
-            raise RepriseError(f"{where}: metric '{metric}' needs 'classes', the names of the classes it reads")
-        if metric == "class_rank" and len(classes) != 1:
+        if self.metric == "class_rank" and len(self.classes) != 1:
             raise RepriseError(f"{where}: a rank is that of one class; name one under 'classes'")
-        cells, pick = spec.get("cells"), spec.get("pick")
-        if cells and pick:
-            raise RepriseError(f"{where}: 'pick' takes one run, so there are no cells to give their {cells}; leave 'cells' out")
-        return cls(metric, spec["runs"], split, at["epoch"] if isinstance(at, Mapping) else at, cells, classes, pick)
+        if self.cells and self.pick:
+            raise RepriseError(f"{where}: 'pick' takes one run, so there are no cells to give their {self.cells}; leave 'cells' out")
+        if self.effect and (self.cells or self.pick):
+            unwanted = "cells" if self.cells else "pick"
+            raise RepriseError(f"{where}: 'effect' compares the values of an axis over all cells; leave '{unwanted}' out")
 
     @classmethod
-    def of(cls, spec: Mapping[str, Any], runs: str) -> Measure:
+    def of(cls, spec: Mapping[str, Any], runs: str, pick: str | None = None) -> Measure:
         """What the keys `metric`, `split` and `at` of a figure, table or row measure in `runs`."""
         keys = {key: spec[key] for key in ("metric", "split", "at") if key in spec}
-        return cls.parse({**keys, "runs": runs}, f"metric {spec['metric']}")
+        return cls.parse({**keys, "runs": runs, **({"pick": pick} if pick else {})}, f"metric {spec['metric']}")
 
     @property
     def noise(self) -> Metric:
-        """What the verdict rule has to know about the value."""
-        return PATHS.get(str(self.at), METRICS[self.metric])
+        """What the verdict rule has to know about the value; the mean of k classes scatters less than one, by √k."""
+        metric = PATHS.get(str(self.at), METRICS[self.metric])
+        return replace(metric, deviation=metric.deviation / math.sqrt(max(len(self.classes), 1)))
 
     @property
     def kind(self) -> tuple[str, str | None, str | int | None]:
-        """Measures of one kind are comparable: the scatter of their seeds is pooled."""
+        """Measures of one kind are comparable."""
         return self.metric, self.split, self.at
+
+    @property
+    def quantity(self) -> Measure:
+        """What is measured in each run, whichever the runs: its scatter over seeds is pooled."""
+        return replace(self, runs="", cells=None, pick=None, effect=None)
 
 
 @dataclass(frozen=True)
@@ -175,8 +202,12 @@ class Tables:
         return dict(zip(zip(self.final["run"], self.final["metric"], strict=True), self.final["value"], strict=True))
 
     @cached_property
-    def _history(self) -> dict[str, pd.DataFrame]:
-        return {str(run): frame.sort_values("epoch") for run, frame in self.history.groupby("run", observed=True)}
+    def _history(self) -> dict[str, dict[str, pd.DataFrame]]:
+        """Run → split → its rows by epoch (the index)."""
+        found: dict[str, dict[str, pd.DataFrame]] = {}
+        for (run, split), frame in self.history.groupby(["run", "split"], observed=True):
+            found.setdefault(str(run), {})[str(split)] = frame.set_index("epoch").sort_index()
+        return found
 
     @cached_property
     def _predictions(self) -> dict[str, np.ndarray]:
@@ -187,24 +218,32 @@ class Tables:
         value = self._final.get((run, name))
         return None if value is None else float(value)
 
+    def part(self, run: str, metric: str, name: str) -> float | None:
+        """The final metric `<metric>.<name>` of a run, e.g. of a layer or a channel; None where the run has no result."""
+        value = self.metric(run, f"{metric}.{name}")
+        if value is None and self.metric(run, "selected_epoch") is not None:
+            known = [found.partition(".")[2] for of, found in self._final if of == run and found.startswith(f"{metric}.")]
+            if not known:
+                raise RepriseError(f"run {run}: its final metrics lack {metric}.{name}; evaluate it again")
+            raise RepriseError(f"run {run}: no {metric} of '{name}'{nearest(name, known)}")
+        return value
+
     def curve(self, run: str, split: str, column: str) -> pd.Series | None:
         """`loss` or `accuracy` of a run by epoch (the index), None where the run has no history."""
-        frame = self._history.get(run)
-        if frame is None:
+        parts = self._history.get(run)
+        if parts is None:
             return None
-        part = frame[frame["split"] == split]
-        if part.empty:
-            known = ", ".join(sorted(frame["split"].unique()))
-            raise RepriseError(f"run {run}: its history has no split '{split}', only {known}; name one of those")
-        return part.set_index("epoch")[column]
+        if split not in parts:
+            raise RepriseError(f"run {run}: its history has no split '{split}', only {', '.join(sorted(parts))}; name one of those")
+        return parts[split][column]
 
     def validated(self, run: str) -> float | None:
         """Accuracy at the selected epoch on the split that validates, None where the run has no result."""
-        frame, epoch = self._history.get(run), self.metric(run, "selected_epoch")
-        if frame is None or epoch is None:
-            return None
-        found = frame.loc[(frame["split"] != "train") & (frame["epoch"] == epoch), "accuracy"]
-        return None if found.empty else float(found.iloc[0])
+        epoch = self.metric(run, "selected_epoch")
+        for split, frame in self._history.get(run, {}).items():
+            if split != "train" and epoch in frame.index:
+                return float(frame["accuracy"][epoch])
+        return None
 
     def predicted(self, run: str) -> pd.DataFrame | None:
         """The predictions of a run (columns image, label, predicted; in the order of the images), None where there are none."""
@@ -240,10 +279,11 @@ class Tables:
         return names.index(name)
 
 
-def read(measure: Measure, tables: Tables, run: str) -> Reading | None:
-    """The value of `measure` in one run; None where the run, or the epoch asked for, has no result.
+def read(measure: Measure, tables: Tables, cell: Cell, run: str) -> Reading | None:
+    """The value of `measure` in one run of a cell; None where the run, or the epoch asked for, has no result.
 
-    A split that the run's history does not hold, or a class that its data set does not have, is a `RepriseError`.
+    A split that the run's history does not hold, a class that its data set or a layer that its network does not have, or a setting that is
+    not a number is a `RepriseError`. A setting that the run does not have is not a number (NaN).
     """
     if measure.split or (measure.at is not None):
         return _read_curve(measure, tables, run)
@@ -251,15 +291,27 @@ def read(measure: Measure, tables: Tables, run: str) -> Reading | None:
         case "chance":
             chance = tables.chance(run)
             return None if chance is None else Reading(chance[0])
-        case "epochs":
+        case "epochs" | "stopped_early":
             accuracy = tables.curve(run, "train", "accuracy")
-            return None if accuracy is None else Reading(float(accuracy.index[-1]))
+            if accuracy is None:
+                return None
+            epochs = int(accuracy.index[-1])
+            return Reading(float(epochs if measure.metric == "epochs" else epochs < cell.specs[run]["training"]["epochs"]))
+        case "setting":
+            trained = tables.metric(run, "selected_epoch") is not None
+            return Reading(_number(cell.specs[run], str(measure.setting), run)) if trained else None
         case "min_loss_epoch":
             return _read_curve(measure, tables, run)
         case "class_accuracy" | "class_rank" | "class_deviation" | "class_variance":
             return _read_classes(measure, tables, run)
         case "best_epoch":
             value = tables.metric(run, "selected_epoch")
+        case "channel_mean":
+            value = tables.part(run, "channel_mean", str(measure.channel))
+        case "channel_deviation":
+            value = tables.part(run, "channel_std", str(measure.channel))
+        case "parameters" if measure.layer:
+            value = tables.part(run, "parameters", measure.layer)
         case metric:
             value = tables.metric(run, metric)
     if value is None:
@@ -276,7 +328,7 @@ def cell_values(measure: Measure, tables: Tables, cell: Cell) -> list[float]:
     """One value per run of the cell; a run without one is a `RepriseError`."""
     found = []
     for run in cell.runs:
-        reading = read(measure, tables, run)
+        reading = read(measure, tables, cell, run)
         if reading is None:
             raise RepriseError(f"run {run} of {cell.name} has no {measure.metric}; train and evaluate it first")
         found.append(reading.value)
@@ -296,6 +348,60 @@ def best_run(cells: Sequence[Cell], tables: Tables) -> tuple[Cell, str] | None:
         scores |= found
     place, run = max(scores, key=scores.__getitem__)
     return cells[place], run
+
+
+def levels(cells: Sequence[Cell], axis: str) -> dict[str, list[Cell]]:
+    """Value of the axis, as text → the cells that have it.
+
+    Of the combinations of the other axes only those count that stand with every value of this one, so that nothing else tells the values
+    apart. In a grid those are all; in a search, whose combinations are drawn, there is none, and the lists are empty.
+    """
+    found: dict[str, dict[tuple[tuple[str, str], ...], Cell]] = {}
+    for cell in cells:
+        if axis in cell.settings:
+            others = tuple(sorted((other, text(value)) for other, value in cell.settings.items() if other != axis))
+            found.setdefault(text(cell.settings[axis]), {})[others] = cell
+    shared = set.intersection(*(set(combinations) for combinations in found.values())) if found else set()
+    return {value: [cell for others, cell in combinations.items() if others in shared] for value, combinations in found.items()}
+
+
+def lookup(spec: Mapping[str, Any], path: str) -> list[Any]:
+    """Values at a path of a run's spec: dots between keys, `*` for every element of a list that goes on as the path does."""
+    nodes: list[Any] = [spec]
+    for part in path.split("."):
+        found = []
+        for node in nodes:
+            if isinstance(node, list):
+                found += node if part == "*" else [node[int(part)]] if part.isdecimal() and int(part) < len(node) else []
+            elif isinstance(node, Mapping) and part in node:
+                found.append(node[part])
+        nodes = found
+    return nodes
+
+
+def no_setting(path: str, specs: Sequence[Mapping[str, Any]]) -> RepriseError:
+    """The error of a path that leads nowhere in any of `specs`; it names the nearest one."""
+    known = dict.fromkeys(found for spec in specs for found in _paths(spec))
+    return RepriseError(f"the runs have no setting {path!r}{nearest(path, known)}")
+
+
+def _paths(node: Any, path: str = "") -> list[str]:
+    """Every path of a nested mapping, with `*` for the elements of lists."""
+    if isinstance(node, Mapping):
+        return [found for key, value in node.items() for found in _paths(value, f"{path}.{key}" if path else str(key))]
+    if isinstance(node, list) and node:
+        return [found for value in node for found in _paths(value, f"{path}.*")]
+    return [path]
+
+
+def _number(spec: Mapping[str, Any], path: str, run: str) -> float:
+    found = lookup(spec, path)
+    if not found:
+        return math.nan
+    if len(found) > 1 or isinstance(found[0], bool) or not isinstance(found[0], int | float):
+        shown = ", ".join(text(value) for value in found)
+        raise RepriseError(f"run {run}: setting {path!r} is {shown}, not one number; name a number, or the configuration in an argmax")
+    return float(found[0])
 
 
 def _binomial(p: float, images: float) -> float:

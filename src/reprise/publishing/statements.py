@@ -6,7 +6,7 @@ import csv
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ import pandas as pd
 
 from reprise.errors import RepriseError
 from reprise.files import atomic
-from reprise.publishing.measures import Cell, Measure, Reading, Tables, best_run, read
+from reprise.publishing import MARKS, Resolve
+from reprise.publishing.measures import Measure, Reading, Tables, best_run, levels, lookup, no_setting, read
 from reprise.publishing.verdicts import (
     VERDICTS,
     Estimate,
@@ -23,6 +24,7 @@ from reprise.publishing.verdicts import (
     Pool,
     combine,
     decimals,
+    effect,
     judge_all,
     judge_best,
     judge_chance,
@@ -33,18 +35,12 @@ from reprise.publishing.verdicts import (
     number,
 )
 from reprise.spec.check import nearest
+from reprise.spec.report import Cell, Undrawn
 
 COLUMNS = ("report", "id", "kind", "text", "reported", "measured", "spread", "n", "scale", "verdict")
-BANNERS = {
-    "demo": "made from synthetic data: a demonstration, not a reproduction",
-    "quick": "fewer epochs, seeds or images than the report",
-    "full": "",
-}
 RESERVED = ("within", "of", "at", "chance", "argmax", "argmin", "spread")
 BY_CELL = ("argmax", "argmin", "spread")
 """Relations that compare configurations one by one."""
-
-Resolve = Callable[[str], Sequence[Cell]]
 
 
 # ---- relations ----
@@ -274,14 +270,14 @@ def _parse(spec: Mapping[str, Any], where: str, resolve: Resolve) -> Statement:
         if name not in used:
             raise RepriseError(f"{where}: measure '{name}' is never used; use it or leave it out")
         cells = _cells(measure.runs, resolve, where)
-        if name in summed:
-            check_one_value(measure, cells, f"{where}: measure '{name}'")
+        if name in summed and cells:
+            check_cells(measure, cells, f"{where}: measure '{name}'")
     for relation in relations:
         if relation.kind in BY_CELL:
             _check_by_cell(relation, measures, where)
         if relation.kind in ("argmax", "argmin"):
             _check_best(relation, measures[relation.names[0]], resolve, where)
-        elif relation.kind == "chance" and measures[relation.names[0]].metric != "accuracy":
+        elif relation.kind == "chance" and (measures[relation.names[0]].metric != "accuracy" or measures[relation.names[0]].effect):
             raise RepriseError(f"{where}: {relation.text!r}: only an accuracy can be at chance")
     return Statement(
         id=spec["id"],
@@ -297,16 +293,26 @@ def _parse(spec: Mapping[str, Any], where: str, resolve: Resolve) -> Statement:
     )
 
 
-def check_one_value(measure: Measure, cells: Sequence[Cell], where: str) -> None:
-    """A measure of several configurations has to say how they give one value, else a `RepriseError` that starts with `where`."""
-    if len(cells) > 1 and not (measure.cells or measure.pick):
-        remedy = "add cells: mean, max or min, or pick: best"
+def check_cells(measure: Measure, cells: Sequence[Cell], where: str) -> None:
+    """Whether a measure gives one value over the cells that it names; if not, a `RepriseError` that starts with `where`."""
+    if len(cells) > 1 and not (measure.cells or measure.pick or measure.effect):
+        remedy = "add pick: best" if measure.metric == "setting" else "add cells: mean, max or min, effect: an axis, or pick: best"
         raise RepriseError(f"{where}: {measure.runs} names {len(cells)} configurations; {remedy}")
+    axes = dict.fromkeys(axis for cell in cells for axis in cell.settings) if measure.effect else {}
+    if measure.effect and measure.effect not in axes:
+        raise RepriseError(f"{where}: effect: {measure.runs} has no axis {measure.effect}{nearest(measure.effect, axes)}")
+    if measure.setting:
+        specs = [spec for cell in cells for spec in cell.specs.values()]
+        if not any(lookup(spec, measure.setting) for spec in specs):
+            raise RepriseError(f"{where}: {no_setting(measure.setting, specs)}")
 
 
 def _cells(selector: str, resolve: Resolve, where: str) -> Sequence[Cell]:
+    """The cells of a selector; none where a search could have drawn them and did not."""
     try:
         return resolve(selector)
+    except Undrawn:
+        return []
     except RepriseError as error:
         raise RepriseError(f"{where}: {error}") from None
 
@@ -314,8 +320,11 @@ def _cells(selector: str, resolve: Resolve, where: str) -> Sequence[Cell]:
 def _check_by_cell(relation: Relation, measures: Mapping[str, Measure], where: str) -> None:
     used = {name: measures[name] for name in relation.names}
     for name, measure in used.items():
-        if measure.cells or measure.pick:
-            raise RepriseError(f"{where}: {relation.text!r} compares configurations; leave 'cells' and 'pick' out of measure '{name}'")
+        if measure.cells or measure.pick or measure.effect:
+            unwanted = "'cells', 'effect' and 'pick'"
+            raise RepriseError(f"{where}: {relation.text!r} compares configurations; leave {unwanted} out of measure '{name}'")
+        if measure.metric == "setting":
+            raise RepriseError(f"{where}: {relation.text!r} compares results; measure '{name}' is a setting")
     if len({measure.kind for measure in used.values()}) > 1:
         raise RepriseError(f"{where}: {relation.text!r}: only measures of the same metric, split and epoch can be compared")
 
@@ -323,10 +332,8 @@ def _check_by_cell(relation: Relation, measures: Mapping[str, Measure], where: s
 def _check_best(relation: Relation, measure: Measure, resolve: Resolve, where: str) -> None:
     names = [cell.name for cell in _cells(measure.runs, resolve, where)]
     named = {cell.name for cell in _cells(relation.selector, resolve, where)}
-    if not named & set(names):
+    if named and names and not named & set(names):
         raise RepriseError(f"{where}: {relation.text!r}: {relation.selector} is none of {measure.runs}{nearest(relation.selector, names)}")
-    if named >= set(names):
-        raise RepriseError(f"{where}: {relation.text!r}: {relation.selector} leaves no other to compare; name more runs in the measure")
 
 
 class NotRun(Exception):
@@ -340,12 +347,20 @@ class Judge:
     """
 
     def __init__(self, measures: Iterable[Measure], resolve: Resolve, tables: Tables) -> None:
-        self.resolve = resolve
+        self._resolve = resolve
         self.tables = tables
         selectors = dict.fromkeys(measure.runs for measure in measures if not measure.pick)
-        self.cells = {tuple(cell.runs): cell for selector in selectors for cell in resolve(selector)}  # shared runs count once
+        named = [cell for selector in selectors for cell in _cells(selector, resolve, selector)]
+        self.cells = {tuple(cell.runs): cell for cell in named}  # shared runs count once
         self.pools: dict[Any, Pool] = {}
         self.estimates: dict[Any, Estimate] = {}
+
+    def resolve(self, selector: str) -> Sequence[Cell]:
+        """The cells of a selector; `NotRun` where a search could have drawn them and did not."""
+        try:
+            return self._resolve(selector)
+        except Undrawn as error:
+            raise NotRun(f"{error}.") from None
 
     def outcome(self, statement: Statement) -> Outcome:
         try:
@@ -379,6 +394,8 @@ class Judge:
             measure = measures[relation.names[0]]
             estimates = {cell.name: self._estimate(measure, cell) for cell in self.resolve(measure.runs)}
             named = [cell.name for cell in self.resolve(relation.selector) if cell.name in estimates]
+            if len(named) == len(estimates):
+                raise NotRun(f"{relation.selector} is all of {measure.runs} and leaves no other to compare.")
             return judge_best(estimates, named, relation.kind == "argmax"), min(estimate.n for estimate in estimates.values())
         if relation.kind == "spread":
             return self._spread(*(measures[side] for part in (relation.left, relation.right) for side in part.terms))
@@ -412,13 +429,24 @@ class Judge:
         """The estimate of a measure over the cells that it names; `NotRun` where one of them has no result."""
         if measure.pick:
             return self._picked(measure)
-        estimates = [self._estimate(measure, cell) for cell in self.resolve(measure.runs)]
+        cells = self.resolve(measure.runs)
+        if measure.effect:
+            return self._effect(measure, cells)
+        estimates = [self._estimate(measure, cell) for cell in cells]
         if len(estimates) == 1:
             return estimates[0]
         if measure.cells == "mean":
             return combine([(1 / len(estimates), estimate) for estimate in estimates])
         choose = max if measure.cells == "max" else min
         return choose(estimates, key=lambda estimate: estimate.value)
+
+    def _effect(self, measure: Measure, cells: Sequence[Cell]) -> Estimate:
+        compared = levels(cells, str(measure.effect))
+        if len(compared) < 2:
+            raise NotRun(f"{measure.effect} has one value in {measure.runs}, so its effect is not known.")
+        if not all(compared.values()):
+            raise NotRun(f"no combination of the other axes of {measure.runs} was run with every value of {measure.effect}; name a grid.")
+        return effect([[self._estimate(measure, cell) for cell in level] for level in compared.values()])
 
     def picked(self, measure: Measure) -> tuple[Cell, str]:
         """The run that `pick: best` takes, and its cell."""
@@ -429,7 +457,7 @@ class Judge:
 
     def _picked(self, measure: Measure) -> Estimate:
         cell, run = self.picked(measure)
-        reading = read(measure, self.tables, run)
+        reading = read(measure, self.tables, cell, run)
         if reading is None:
             raise NotRun(f"run {run} of {cell.name} has no {measure.metric} to measure.")
         alone = Pool.of([], measure.noise.deviation, measure.noise.relative)
@@ -437,7 +465,7 @@ class Judge:
         return replace(estimate, picked=f"run {run} of {cell.name}")
 
     def _estimate(self, measure: Measure, cell: Cell) -> Estimate:
-        key = (measure.kind, measure.classes, cell.name)
+        key = (measure.quantity, cell.name)
         if key not in self.estimates:
             readings = self._readings(measure, cell)
             if not readings:
@@ -448,7 +476,7 @@ class Judge:
         return self.estimates[key]
 
     def _readings(self, measure: Measure, cell: Cell) -> dict[str, Reading]:
-        readings = {run: read(measure, self.tables, run) for run in cell.runs}
+        readings = {run: read(measure, self.tables, cell, run) for run in cell.runs}
         return {run: reading for run, reading in readings.items() if reading is not None}
 
     def _values(self, measure: Measure, cell: Cell) -> list[float]:
@@ -456,13 +484,13 @@ class Judge:
 
     def _pool(self, measure: Measure) -> Pool:
         """The scatter of measures of this kind over the seeds of every configuration that the statements name."""
-        key = (measure.kind, measure.classes)
+        key = measure.quantity
         if key not in self.pools:
             samples = []
             for cell in self.cells.values():
                 try:
                     samples.append(self._values(measure, cell))
-                except RepriseError:  # a split or class that this configuration does not have
+                except RepriseError:  # a split, class or layer that this configuration does not have
                     continue
             self.pools[key] = Pool.of(samples, measure.noise.deviation, measure.noise.relative)
         return self.pools[key]
@@ -500,10 +528,11 @@ def write_statements(
     """Judge the statements of a report and write them as CSV (columns `COLUMNS`) and as a Markdown page with the reasons.
 
     `resolve` gives the configurations that a selector names; `about` has the report's title, authors, framework, summary and assumptions,
-    which the page shows. Raises `RepriseError` for a statement that cannot be understood.
+    which the page shows, and `notes`, sentences that stand above all, e.g. that weights are random instead of pretrained. Raises
+    `RepriseError` for a statement that cannot be understood.
     """
-    if scale not in BANNERS:
-        raise RepriseError(f"scale {scale!r} is not known{nearest(scale, BANNERS)}")
+    if scale not in MARKS:
+        raise RepriseError(f"scale {scale!r} is not known{nearest(scale, MARKS)}")
     outcomes = judge_statements(statements, slug, resolve, tables)
     with atomic(csv_path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -520,8 +549,9 @@ def write_statements(
 def _page(outcomes: Sequence[Outcome], slug: str, scale: str, about: Mapping[str, Any]) -> str:
     counts = Counter(outcome.judgement.verdict for outcome in outcomes)
     lines = [f"# {slug}: numbers and claims", ""]
-    if BANNERS[scale]:
-        lines += [f"> **Scale {scale}: {BANNERS[scale]}.**", ""]
+    if MARKS[scale]:
+        lines += [f"> **{MARKS[scale]}.** Only verdicts at scale full judge the report.", ""]
+    lines += [line for note in about.get("notes", ()) for line in (f"> **{note[:1].upper()}{note[1:]}.**", "")]
     if "title" in about:
         made = [str(about[key]) for key in ("authors", "framework") if key in about]
         lines += [f"*{about['title']}*" + (f" ({', '.join(made)})" if made else ""), ""]

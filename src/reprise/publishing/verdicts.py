@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
@@ -144,6 +144,24 @@ def combine(terms: Sequence[tuple[float, Estimate]], constant: float = 0.0) -> E
     )
 
 
+def effect(levels: Sequence[Sequence[Estimate]]) -> Estimate:
+    """How much a factor matters: of the means over each level's configurations, the largest less the smallest.
+
+    Configurations are taken as independent, so the noise is that of the difference of two means; but of k levels the two extremes are
+    picked, which lie apart even where the factor does nothing. The error is therefore widened as in Tukey's honest significant difference:
+    by the quantile of the studentized range of k means over that of a difference chosen beforehand (1 for two levels, 1.2 for three).
+    """
+    means = [combine([(1 / len(level), estimate) for estimate in level]) for level in levels]
+    if any(not math.isfinite(mean.value) for mean in means):
+        return Estimate(math.nan, n=min(mean.n for mean in means))
+    high, low = (choose(range(len(means)), key=lambda place: means[place].value) for choose in (max, min))
+    signed = [(sign / len(levels[place]), estimate) for sign, place in ((1, high), (-1, low)) for estimate in levels[place]]
+    difference = combine(signed)
+    range_of_all = float(stats.studentized_range.ppf(LEVEL, len(levels), difference.freedom))
+    widened = (range_of_all / (math.sqrt(2) * _t(difference.freedom))) ** 2
+    return replace(difference, error=widened * difference.error, binomial=widened * difference.binomial, hits=None)
+
+
 def _paired(terms: Sequence[tuple[float, Estimate]]) -> pd.Series | None:
     """Σ coefficient · hits, image by image, if every term knows the hits of the same images."""
     hits = [factor * estimate.hits for factor, estimate in terms if estimate.hits is not None]
@@ -181,7 +199,7 @@ def judge_number(reported: str, estimate: Estimate, about: float = 0.0) -> Judge
     Reproduced when it lies inside mean ± (reach + half a unit of its last printed digit + `about`), ends included; else differs.
     """
     if not math.isfinite(estimate.value):
-        return _not_finite()
+        return _not_finite(estimate.picked)
     digits = decimals(reported) + 1
     unit = Decimal(1).scaleb(int(Decimal(reported).as_tuple().exponent))
     width = estimate.reach() + float(unit) / 2 + about
@@ -196,7 +214,7 @@ def judge_number(reported: str, estimate: Estimate, about: float = 0.0) -> Judge
 def judge_order(left: Estimate, right: Estimate, difference: Estimate, greater: bool = True) -> Judgement:
     """`left > right` (or `<`), with `difference` = left − right: reproduced or contradicted beyond the noise, else differs."""
     if not math.isfinite(difference.value):
-        return _not_finite()
+        return _not_finite(difference.picked)
     gap, noise = difference.value, difference.noise()
     a, b, size, limit = number(left.value), number(right.value), number(abs(gap)), number(noise)
     measured = f"{a} {'>' if gap > 0 else '<' if gap < 0 else '='} {b}"
@@ -214,7 +232,7 @@ def judge_within(left: Estimate, right: Estimate, difference: Estimate, margin: 
     Contradicted where the whole interval lies outside, else differs.
     """
     if not math.isfinite(difference.value):
-        return _not_finite()
+        return _not_finite(difference.picked)
     gap, noise = abs(difference.value), difference.noise()
     verdict: Verdict = "differs"
     where = "may lie on either side of"
@@ -232,7 +250,7 @@ def judge_chance(accuracy: Estimate, chance: float, images: int) -> Judgement:
     It differs where the test set is too small to tell chance to within half its value, or the seeds scatter too much.
     """
     if not math.isfinite(accuracy.value):
-        return _not_finite()
+        return _not_finite(accuracy.picked)
     guessing = _t(math.inf) * math.sqrt(chance * (1 - chance) / images)
     noise = max(guessing, accuracy.noise())
     value, excess = number(accuracy.value), accuracy.value - chance
@@ -327,8 +345,10 @@ def judge_all(parts: Sequence[tuple[str, Judgement]]) -> Judgement:
     return Judgement(verdict, reason, "; ".join(judgement.measured or "not run" for _, judgement in parts))
 
 
-def _not_finite() -> Judgement:
-    return Judgement("differs", "a measured value is not finite, so it agrees with nothing.", "not finite")
+def _not_finite(picked: str = "") -> Judgement:
+    """Of a diverged run, or of a setting that the picked run does not have."""
+    why = f" (picked: {picked})" if picked else ""
+    return Judgement("differs", f"a measured value is absent or not finite, so it agrees with nothing{why}.", "not finite")
 
 
 def _why(estimate: Estimate) -> str:

@@ -228,7 +228,9 @@ class Programme:
         """Canonical JSON of all that decides how an item looks; Snakemake compares it, so key order never matters."""
         report = self.reports[slug]
         item = report.item(section, identifier)
-        return canonical({"item": item, "cells": {cell.name: list(cell.runs) for cell in report.needed(item)}, "scale": report.scale})
+        cells = {cell.name: list(cell.runs) for cell in report.needed(item)}
+        experiment = report.document["experiments"].get(item.get("experiment"))
+        return canonical({"item": item, "cells": cells, "experiment": experiment, "scale": report.scale})
 
     def statement_params(self, slug: str) -> str:
         report = self.reports[slug]

@@ -16,14 +16,25 @@ from matplotlib.figure import Figure
 from reprise.errors import RepriseError
 from reprise.files import atomic
 from reprise.publishing import MARKS
-from reprise.publishing.figures import curves, samples
+from reprise.publishing.figures import bars, boxes, classes, cube, curves, diagram, heatmap, levels, samples, trials
 from reprise.publishing.figures.page import Drawn, Kind, Page, Resolve, Results
 from reprise.publishing.measures import Tables
 from reprise.publishing.provenance import provenance
 from reprise.publishing.style import DPI, WIDTHS, strip, style
 from reprise.spec.check import nearest
 
-KINDS: dict[str, Kind] = {"curves": curves, "samples": samples}
+KINDS: dict[str, Kind] = {
+    "curves": curves,
+    "samples": samples,
+    "bars": bars,
+    "classes": classes,
+    "diagram": diagram,
+    "boxes": boxes,
+    "heatmap": heatmap,
+    "levels": levels,
+    "cube": cube,
+    "trials": trials,
+}
 
 __all__ = ["KINDS", "Drawn", "Results", "build_figure", "draw_figure"]
 

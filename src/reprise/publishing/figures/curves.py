@@ -1,14 +1,17 @@
 """Learning curves: a metric per epoch, the mean of a cell's runs with a band of ± one standard deviation.
 
 Colour and marker tell the series, the line's style and the filling of the markers tell the split, so grey print keeps both apart.
-Options: `metric`, `splits`, `series` (`runs`, `label`, `color`), `panels` (small multiples with common axes), `reference` lines,
-`selected` marks, limits and the y label.
+Options: `metric` (of a list, each has a panel with a y axis of its own), `splits`, `series` (`runs`, `label`, `color`, `after`), `panels`
+(small multiples with common axes), `reference` lines, `selected` marks, limits and the y label. A series `after` another cell goes on
+where the curve of that cell ends, because its runs start from weights of that cell's; a vertical line marks the seam.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -19,7 +22,8 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from reprise.errors import RepriseError
 from reprise.publishing.figures.page import Drawn, Page, Results
-from reprise.publishing.style import INK, LEADING, PALETTE, SMALL, color, wrap
+from reprise.publishing.figures.references import Reference, draw_references, print_references, read_references
+from reprise.publishing.style import INK, LEADING, PALETTE, SMALL, color, text_width, wrap
 from reprise.spec.check import nearest
 from reprise.spec.report import Cell, text
 
@@ -27,8 +31,6 @@ METRICS = {"loss": "Cross-entropy loss", "accuracy": "Accuracy", "gap": "Accurac
 SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 DASHES = {"train": (0, (3.2, 1.6)), "validation": (0, (6, 1.5, 1, 1.5)), "test": "solid"}
 MARKERS = "osD^vPX*"
-DOTS = ((0, (1, 1.4)), (0, (1, 3)), (0, (4, 2, 1, 2, 1, 2)))
-"""Line styles of reference lines, one per label."""
 STAR: dict[str, Any] = {"marker": "*", "markersize": 8.5, "markeredgecolor": "white", "markeredgewidth": 0.6, "linestyle": "none"}
 GREY = "#555555"
 AXES_HEIGHT = {"column": 1.95, "wide": 2.7}
@@ -46,6 +48,24 @@ FAINT = 0.4
 """Strength of a line from where its first seed has stopped."""
 FEW = 12
 """Up to so many epochs, each has a marker."""
+SIDES = 0.8
+"""Inches that a panel needs left and right of its axes, at least nearly: texts over the axes are broken to what is left."""
+LINE = SMALL * LEADING
+"""Points from one line of text to the next."""
+
+
+@dataclass(frozen=True)
+class Seam:
+    """Where a curve passes from runs whose weights were kept to the runs that start from them.
+
+    epoch: the last of the earlier runs; the later ones count on from it.
+    text: both cells, the earlier first.
+    runs: the earlier runs, in the order of the later ones.
+    """
+
+    epoch: int
+    text: str
+    runs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -53,12 +73,14 @@ class Curve:
     """One line. `table`: epoch → mean, sd (of runs, n − 1 in the denominator; absent for one run), n. `selected`: see `_selected`."""
 
     panel: str
+    metric: str
     label: str
     split: str
     runs: tuple[str, ...]
     look: dict[str, Any]
     table: pd.DataFrame
     selected: list[tuple[int, float]]
+    seam: Seam | None
 
     @property
     def name(self) -> str:
@@ -68,62 +90,99 @@ class Curve:
 
 def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     """Draw the curves of `spec["series"]` and put the legend under the axes."""
-    metric, splits = spec["metric"], _splits(spec)
-    lines = _curves(spec, metric, splits, results)
-    references = _references(spec)
-    panels = list(dict.fromkeys(line.panel for line in lines))
+    metrics = _metrics(spec)
+    several = len(metrics) > 1
+    splits = _splits(spec, metrics)
+    lines = _curves(spec, metrics, splits, results)
+    panels = {line.panel: line.metric for line in lines}
+    references = read_references(spec)
+    _check_panels(references, panels)
     width = spec.get("width", "column")
     columns = min(len(panels), PANELS_IN_A_ROW[width])
     rows = -(-len(panels) // columns)
-    grid = page.figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    grid = page.figure.subplots(rows, columns, sharex=True, sharey=not several, squeeze=False)
     longest = max(len(line.table) for line in lines)
     step = 1 if longest <= FEW else longest // 6
     height = AXES_HEIGHT[width] if len(panels) == 1 else PANEL_HEIGHT[width]
-    for axes, panel in zip(grid.flat, panels, strict=False):
+    seams = [_seams(lines, panel, page.width / columns - SIDES) for panel in panels]
+    own = [[reference for reference in references if reference.panel in (None, *panel)] for panel in panels.items()]
+    for axes, panel, marks, numbers in zip(grid.flat, panels, seams, own, strict=False):
         inside = [line for line in lines if line.panel == panel]
         for index, line in enumerate(inside):
             _plot(axes, line, slice(index * step // len(inside), None, step))
-        for reference in references:
-            axes.axhline(reference.value, color=reference.color, linestyle=reference.dashes, linewidth=1, zorder=1.5)
-        axes.set_title(panel)
+        for mark in marks:
+            axes.axvline(mark.place, color=mark.color, linewidth=0.8, zorder=1.2)
+        draw_references(axes, numbers)
+        axes.set_title("" if several else panel, pad=mpl.rcParams["axes.titlepad"] + _height(marks))
     used = list(grid.flat[: len(panels)])
     for axes in grid.flat[len(panels) :]:
         axes.remove()
-    _epoch_axis(used[0], max(int(line.table.index.max()) for line in lines), spec.get("x_limits"), page.width / columns)
-    _value_axis(used, metric, spec.get("y_limits"))
-    for index, axes in enumerate(used):
+    epoch_axis(used[0], max(int(line.table.index.max()) for line in lines), spec.get("x_limits"), page.width / columns)
+    for metric, sharing in zip(metrics, [[axes] for axes in used] if several else [used], strict=True):
+        value_axis(sharing, metric, spec.get("y_limits"))
+    for index, (axes, metric) in enumerate(zip(used, panels.values(), strict=True)):
         if index + columns >= len(used):
             axes.set_xlabel("Epoch")
             axes.tick_params(labelbottom=True)
-        if index % columns == 0:
-            axes.set_ylabel(wrap(spec.get("y_label", _y_label(spec, splits)), height, 8), linespacing=LEADING)
+        if several or index % columns == 0:
+            axes.set_ylabel(wrap(spec.get("y_label", _y_label(metric, splits)), height, 8), linespacing=LEADING)
 
     page.figure.set_layout_engine("constrained")
-    body = rows * height + FURNITURE
+    body = rows * (height + max(map(_height, seams)) / 72) + FURNITURE
     page.set_height(body)
     page.set_height(body + page.legend(_legend(lines, splits, spec.get("panels"), references)))
-    for axes in [*used[columns - 1 :: columns], *used[-1:]][:rows]:
-        _print_references(axes, references)
-    return Drawn(_describe(spec, lines), sorted({run for line in lines for run in line.runs}), [_values(line) for line in lines])
+    for axes, marks in zip(used, seams, strict=True):
+        _name_seams(axes, marks)
+    for index, (axes, numbers) in enumerate(zip(used, own, strict=True)):
+        ends_row = index % columns == columns - 1 or axes is used[-1]
+        print_references(axes, [reference for reference in numbers if ends_row or reference.panel])
+    runs = {run for line in lines for run in (*line.runs, *(line.seam.runs if line.seam else ()))}
+    return Drawn(_describe(lines), sorted(runs), [_values(line) for line in lines])
 
 
 # ---- numbers ----
 
 
-def _splits(spec: Mapping[str, Any]) -> list[str]:
-    """The splits drawn, training first; a gap has the split that is taken from training."""
-    metric = spec["metric"]
-    if metric not in METRICS:
-        raise RepriseError(f"metric {metric!r} is not known{nearest(metric, METRICS)}")
-    valid = [split for split in SPLITS if metric != "gap" or split != "train"]
-    for split in spec["splits"]:
-        if split not in valid:
+def _metrics(spec: Mapping[str, Any]) -> list[str]:
+    """The metrics drawn; several have a panel and a y axis each, so what concerns the common ones cannot be asked for."""
+    metrics = [spec["metric"]] if isinstance(spec["metric"], str) else list(spec["metric"])
+    for metric in metrics:
+        if metric not in METRICS:
+            raise RepriseError(f"metric {metric!r} is not known{nearest(metric, METRICS)}")
+    for key in ("panels", "y_limits", "y_label"):
+        if len(metrics) > 1 and key in spec:
+            raise RepriseError(f"{key}: each of {' and '.join(metrics)} has a panel and a y axis of its own; leave {key} out")
+    return metrics
+
+
+def _splits(spec: Mapping[str, Any], metrics: Sequence[str]) -> list[str]:
+    """The splits drawn, training first. A gap has the split that is taken from training, and is drawn for that alone."""
+    for metric in metrics:
+        valid = _drawable(metric)
+        found = [split for split in spec["splits"] if split in valid]
+        wrong = [split for split in spec["splits"] if split not in (valid if len(metrics) == 1 else SPLITS)]
+        if wrong or not found:
+            split = next(iter(wrong or spec["splits"]))
             raise RepriseError(f"split {split!r} cannot be drawn for {metric}{nearest(split, valid)}")
-    return [split for split in valid if split in spec["splits"]]
+    return [split for split in SPLITS if split in spec["splits"]]
 
 
-def _curves(spec: Mapping[str, Any], metric: str, splits: Sequence[str], results: Results) -> list[Curve]:
-    """One curve per cell and split. A selector with several cells is several series, told apart by the settings in which they differ."""
+def _drawable(metric: str) -> list[str]:
+    return [split for split in SPLITS if metric != "gap" or split != "train"]
+
+
+def _check_panels(references: Sequence[Reference], panels: Mapping[str, str]) -> None:
+    """Whether there are the panels (title → metric) that reference lines belong to. With several metrics each line says its own."""
+    valid = list(dict.fromkeys([*filter(None, panels), *panels.values()]))
+    for reference in references:
+        if reference.panel is None and len(set(panels.values())) > 1:
+            raise RepriseError(f"reference {reference.printed}: say which metric it is of, with panel: {' or panel: '.join(valid)}")
+        if reference.panel is not None and reference.panel not in valid:
+            raise RepriseError(f"reference {reference.printed}: no panel {reference.panel!r}{nearest(reference.panel, valid)}")
+
+
+def _curves(spec: Mapping[str, Any], metrics: Sequence[str], splits: Sequence[str], results: Results) -> list[Curve]:
+    """A curve per cell, metric and split. A selector with several cells is several series, told apart by settings in which they differ."""
     panels = spec.get("panels")
     series = []
     for entry in spec["series"]:
@@ -141,10 +200,20 @@ def _curves(spec: Mapping[str, Any], metric: str, splits: Sequence[str], results
         raise RepriseError(f"two series are called {label!r}{f' in panel {panel}' if panel else ''}; give each a label of its own")
     lines = []
     for entry, panel, label, cell in series:
-        rows = results.rows("history", cell)
-        for place, split in enumerate(splits):
+        before = _before(entry, cell, results)
+        for metric, (place, split) in itertools.product(metrics, enumerate(splits)):
+            if split not in _drawable(metric):
+                continue
             last = split == splits[-1]
-            values = _metric_values(rows, metric, split, cell.name)
+            values = _metric_values(results, cell, metric, split)
+            selected = _selected(results, cell, values) if last and spec.get("selected") else []
+            seam = None
+            if before:
+                earlier = _metric_values(results, before, metric, split)
+                seam = Seam(int(earlier["epoch"].max()), f"{_told(before, cell)} → {_told(cell, before)}", tuple(before.runs))
+                kept = _selected(results, before, earlier, all_runs=bool(spec.get("selected"))) if last else []
+                selected = [*kept, *((epoch + seam.epoch, value) for epoch, value in selected)]
+                values = pd.concat([earlier, values.assign(epoch=values["epoch"] + seam.epoch)])
             table = _mean_and_sd(values)
             alone = len(labels) == 1 and panels != "split"
             look = len(splits) - 1 - place if alone else labels.index(label)
@@ -152,7 +221,8 @@ def _curves(spec: Mapping[str, Any], metric: str, splits: Sequence[str], results
             solid = last or panels == "split"
             lines.append(
                 Curve(
-                    panel=SPLITS[split] if panels == "split" else panel,
+                    panel=metric if len(metrics) > 1 else SPLITS[split] if panels == "split" else panel,
+                    metric=metric,
                     label=label,
                     split=split,
                     runs=tuple(cell.runs),
@@ -163,10 +233,32 @@ def _curves(spec: Mapping[str, Any], metric: str, splits: Sequence[str], results
                         "markerfacecolor": own if solid else "white",
                     },
                     table=table,
-                    selected=_selected(results, cell, values) if last and spec.get("selected") else [],
+                    selected=selected,
+                    seam=seam,
                 )
             )
     return sorted(lines, key=lambda line: splits.index(line.split)) if panels == "split" else lines
+
+
+def _before(entry: Mapping[str, Any], cell: Cell, results: Results) -> Cell | None:
+    """The cell that a series is drawn `after`: one, with a run for each of `cell`'s, matched by place."""
+    if "after" not in entry:
+        return None
+    cells = results.resolve(entry["after"])
+    if len(cells) > 1:
+        raise RepriseError(f"after: {entry['after']} names {len(cells)} cells; name one, e.g. {cells[0].name}")
+    if len(cells[0].runs) != len(cell.runs):
+        counts = f"{cells[0].name} and {cell.name} have {len(cells[0].runs)} and {len(cell.runs)} runs"
+        raise RepriseError(f"after: {counts}; they are matched by place, so give both the same seeds")
+    return cells[0]
+
+
+def _told(cell: Cell, other: Cell) -> str:
+    """What tells a cell from another: its experiment or, in the same one, the settings in which they differ."""
+    if cell.experiment != other.experiment:
+        return cell.experiment.replace("_", " ")
+    differing = [_setting(cell, axis) for axis, value in cell.settings.items() if value != other.settings.get(axis)]
+    return ", ".join(differing) or cell.name
 
 
 def _axes(cells: Sequence[Cell]) -> list[str]:
@@ -196,13 +288,14 @@ def _color(entry: Mapping[str, Any], split: str) -> str | None:
     return None if own is None else color(own)
 
 
-def _metric_values(rows: pd.DataFrame, metric: str, split: str, cell: str) -> pd.DataFrame:
+def _metric_values(results: Results, cell: Cell, metric: str, split: str) -> pd.DataFrame:
     """(run, epoch, value) of a metric on a split."""
+    rows = results.rows("history", cell)
 
     def column(name: str, part: str) -> pd.DataFrame:
         found = rows[rows["split"] == part]
         if found.empty:
-            raise RepriseError(f"{cell} has no history of split {part!r}{nearest(part, sorted(set(rows['split'])))}")
+            raise RepriseError(f"{cell.name} has no history of split {part!r}{nearest(part, sorted(set(rows['split'])))}")
         return found[["run", "epoch", name]].rename(columns={name: "value"})
 
     if metric != "gap":
@@ -220,11 +313,13 @@ def _mean_and_sd(values: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"mean": wide.mean(axis=1).where(sound), "sd": wide.std(axis=1, ddof=1).where(sound), "n": n})
 
 
-def _selected(results: Results, cell: Cell, values: pd.DataFrame) -> list[tuple[int, float]]:
-    """(epoch, value) of each run at the epoch whose weights it kept."""
+def _selected(results: Results, cell: Cell, values: pd.DataFrame, all_runs: bool = True) -> list[tuple[int, float]]:
+    """(epoch, value) of each run at the epoch whose weights it kept; without `all_runs`, of those that kept another than their last."""
     final = results.rows("final", cell)
     kept = final.loc[final["metric"] == "selected_epoch", ["run", "value"]].rename(columns={"value": "epoch"})
-    found = kept.merge(values, on=["run", "epoch"])
+    found = kept.merge(values.assign(last=values.groupby("run")["epoch"].transform("max")), on=["run", "epoch"])
+    if not all_runs:
+        found = found[found["epoch"] < found["last"]]
     return [(int(epoch), float(value)) for epoch, value in zip(found["epoch"], found["value"], strict=True)]
 
 
@@ -241,15 +336,15 @@ def _values(line: Curve) -> dict[str, Any]:
         "sd": list(numbers["sd"]),
         "n": [int(n) for n in line.table["n"]],
         "selected": [[epoch, value] for epoch, value in line.selected],
+        **({"seam": line.seam.epoch, "after": list(line.seam.runs)} if line.seam else {}),
     }
 
 
-def _describe(spec: Mapping[str, Any], lines: Sequence[Curve]) -> str:
+def _describe(lines: Sequence[Curve]) -> str:
     """The curves in words: runs, first, last and best value."""
-    metric = spec["metric"]
-    best, word = ("idxmin", "lowest") if metric == "loss" else ("idxmax", "highest")
     sentences = []
     for line in lines:
+        best, word = ("idxmin", "lowest") if line.metric == "loss" else ("idxmax", "highest")
         mean = line.table["mean"].dropna()
         name = ", ".join(dict.fromkeys(part for part in (line.panel, line.label, SPLITS[line.split]) if part))
         if mean.empty:
@@ -258,10 +353,13 @@ def _describe(spec: Mapping[str, Any], lines: Sequence[Curve]) -> str:
         peak = getattr(mean, best)()
         said = {"": mean.index[0], f"{word} ": peak, "at the end ": mean.index[-1]}
         values = ", ".join(f"{what}{mean[epoch]:.3f} at epoch {epoch}" for what, epoch in said.items())
-        sentences.append(f"{name} (n = {len(line.runs)}): {values}.")
+        seam = f"; after epoch {line.seam.epoch}, {line.seam.text}" if line.seam else ""
+        sentences.append(f"{name} (n = {len(line.runs)}): {values}{seam}.")
     panels = len({line.panel for line in lines})
     what = "Line plot" if panels == 1 else f"{panels} line plots"
-    return f"{what} of {_y_label(spec, [lines[-1].split]).lower()} per epoch. " + " ".join(sentences)
+    metrics = dict.fromkeys(line.metric for line in lines)
+    shown = " and ".join(_y_label(metric, [lines[-1].split]) for metric in metrics)
+    return f"{what} of {shown.lower()} per epoch. " + " ".join(sentences)
 
 
 # ---- drawing ----
@@ -273,29 +371,37 @@ def _plot(axes: Axes, line: Curve, marked: slice) -> None:
     Where the first seed has stopped the mean is that of fewer, and the line goes on faint.
     """
     above = 3 if line.look["linestyle"] == "solid" else 2.5
-    whole = line.table[line.table["n"] == line.table["n"].max()]
-    rest = line.table.loc[whole.index[-1] :]
-    for table, shade, strength in ((whole, 0.2, 1.0), (rest, 0.1, FAINT)):
+    for table, whole in _stretches(line.table):
+        shade, strength = (0.2, 1.0) if whole else (0.1, FAINT)
         epochs, mean, sd = table.index.to_numpy(), table["mean"].to_numpy(), table["sd"].to_numpy()
         if len(table) > 1 and np.isfinite(sd).any():
             axes.fill_between(
                 epochs, mean - sd, mean + sd, color=line.look["color"], alpha=shade, linewidth=0, zorder=above - 1, gid="band"
             )
-        marks = {"markevery": marked} if strength == 1 else {"marker": ""}
-        if table is whole or len(table) > 1:
-            axes.plot(epochs, mean, zorder=above, alpha=strength, **{**line.look, **marks})
+        marks = {"markevery": marked} if whole else {"marker": ""}
+        axes.plot(epochs, mean, zorder=above, alpha=strength, **{**line.look, **marks})
     for epoch, value in line.selected:
         axes.plot(epoch, value, color=line.look["color"], zorder=5, **STAR)
 
 
-def _y_label(spec: Mapping[str, Any], splits: Sequence[str]) -> str:
-    metric = spec["metric"]
+def _stretches(table: pd.DataFrame) -> list[tuple[pd.DataFrame, bool]]:
+    """The table in stretches of epochs that all runs reached (True) and that only some did, which start and end at their neighbours."""
+    whole = (table["n"] == table["n"].max()).to_numpy()
+    edges = [0, *(np.flatnonzero(whole[1:] != whole[:-1]) + 1), len(table)]
+    return [
+        (table.iloc[start:stop] if whole[start] else table.iloc[max(start - 1, 0) : stop + 1], bool(whole[start]))
+        for start, stop in itertools.pairwise(edges)
+    ]
+
+
+def _y_label(metric: str, splits: Sequence[str]) -> str:
+    splits = [split for split in splits if split in _drawable(metric)]
     if metric == "gap":
         return f"Training − {SPLITS[splits[-1]]} accuracy" if len(splits) == 1 else METRICS[metric]
     return METRICS[metric] if len(splits) > 1 else f"{SPLITS[splits[0]]} {METRICS[metric].lower()}".capitalize()
 
 
-def _epoch_axis(axes: Axes, last: int, limits: Sequence[float] | None, width: float) -> None:
+def epoch_axis(axes: Axes, last: int, limits: Sequence[float] | None, width: float) -> None:
     """Whole epochs, from 1."""
     low, high = limits or (1, last)
     space = 0.02 * (high - low) or 0.5
@@ -309,7 +415,7 @@ def _epoch_axis(axes: Axes, last: int, limits: Sequence[float] | None, width: fl
     axes.xaxis.set_major_formatter("{x:.0f}")
 
 
-def _value_axis(panels: Sequence[Axes], metric: str, limits: Sequence[float] | None) -> None:
+def value_axis(panels: Sequence[Axes], metric: str, limits: Sequence[float] | None) -> None:
     """Limits of the values, common to all panels: the given ones, or what the curves need within what the metric can be."""
     axes = panels[0]
     low, high = axes.get_ylim()
@@ -338,7 +444,8 @@ def _legend(lines: Sequence[Curve], splits: Sequence[str], panels: str | None, r
     if panels == "split":
         groups = [series]
     elif len(labels) == 1:
-        groups = [[handle(line.name, **line.look) for line in lines[: len(splits)]]]
+        first = {line.split: line for line in reversed(lines)}
+        groups = [[handle(first[split].name, **first[split].look) for split in splits]]
     elif len(splits) == 1:
         groups = [series]
     else:
@@ -362,68 +469,59 @@ def _legend(lines: Sequence[Curve], splits: Sequence[str], panels: str | None, r
     return [group for group in [*groups, marks] if group]
 
 
-# ---- reference lines ----
+# ---- seams ----
 
 
 @dataclass(frozen=True)
-class Reference:
-    """A number of the report as a horizontal line; `printed` stands beside the axes."""
+class Mark:
+    """A seam as a vertical line at `place` (between two epochs), named by `lines` over the axes."""
 
-    value: float
-    printed: str
-    label: str
+    place: float
+    lines: tuple[str, ...]
     color: str
-    dashes: Any
 
 
-def _references(spec: Mapping[str, Any]) -> list[Reference]:
-    entries = spec.get("reference", [])
-    labels = list(dict.fromkeys(entry.get("label", "report") for entry in entries))
-    if len(labels) > len(DOTS):
-        raise RepriseError(
-            f"{len(labels)} labels of reference lines are more than the {len(DOTS)} that can be told apart; draw fewer of them"
-        )
-    found = []
-    for entry in entries:
-        label = entry.get("label", "report")
-        printed = entry["value"] if isinstance(entry["value"], str) else f"{entry['value']:g}"
-        own = color(entry["color"]) if "color" in entry else INK
-        found.append(Reference(float(entry["value"]), printed, label, own, DOTS[labels.index(label)]))
-    return found
+def _seams(lines: Sequence[Curve], panel: str, room: float) -> list[Mark]:
+    """The seams in a panel, each once, their texts broken to `room` inches. If the figure has several, each has its curve's colour."""
+    several = len({(line.seam.epoch, line.seam.text) for line in lines if line.seam}) > 1
+    found: dict[tuple[int, str], Mark] = {}
+    for line in lines:
+        if line.panel == panel and line.seam:
+            words = tuple(wrap(line.seam.text, room, SMALL).split("\n"))
+            shade = line.look["color"] if several else GREY
+            found.setdefault((line.seam.epoch, line.seam.text), Mark(line.seam.epoch + 0.5, words, shade))
+    return list(found.values())
 
 
-def _print_references(axes: Axes, references: Sequence[Reference]) -> None:
-    """The numbers right of the axes, at the height of their lines or as near as there is room."""
+def _height(marks: Sequence[Mark]) -> float:
+    """Points that the names of the seams take over the axes."""
+    return LINE * sum(len(mark.lines) for mark in marks)
+
+
+def _name_seams(axes: Axes, marks: Sequence[Mark]) -> None:
+    """The names of the seams over their lines, or as near as the width of the axes lets them stand."""
+    if not marks:
+        return
     axes.figure.draw_without_rendering()
-    low, high = axes.get_ylim()
-    shown = sorted((reference for reference in references if low <= reference.value <= high), key=lambda reference: reference.value)
-    to_points = 72 / axes.figure.dpi
-    at = [axes.transData.transform((0, reference.value))[1] * to_points for reference in shown]
-    for reference, height, place in zip(shown, at, _spread(at, SMALL * 1.15), strict=True):
-        axes.annotate(
-            reference.printed,
-            (1, reference.value),
-            xycoords=axes.get_yaxis_transform(),
-            xytext=(3, place - height),
-            textcoords="offset points",
-            size=SMALL,
-            color=reference.color,
-            va="center",
-            annotation_clip=False,
-        )
-
-
-def _spread(places: Sequence[float], gap: float) -> list[float]:
-    """Ascending `places`, moved as little as needed to stand `gap` apart: neighbours too near share the room around their mean."""
-    groups: list[list[float]] = []
-
-    def span(group: Sequence[float]) -> tuple[float, float]:
-        middle, half = sum(group) / len(group), gap * (len(group) - 1) / 2
-        return middle - half, middle + half
-
-    for place in places:
-        group = [place]
-        while groups and span(groups[-1])[1] + gap > span(group)[0]:
-            group = groups.pop() + group
-        groups.append(group)
-    return [span(group)[0] + gap * index for group in groups for index in range(len(group))]
+    low, high = axes.get_xlim()
+    width = axes.get_window_extent().width / axes.figure.dpi
+    above = 2.0
+    for mark in marks:
+        at = width * (mark.place - low) / (high - low)
+        if not 0 <= at <= width:
+            continue
+        half = max(text_width(words, SMALL) for words in mark.lines) / 2
+        for words in reversed(mark.lines):
+            axes.annotate(
+                words,
+                (mark.place, 1),
+                xycoords=axes.get_xaxis_transform(),
+                xytext=(72 * (max(min(at, width - half), half) - at), above),
+                textcoords="offset points",
+                size=SMALL,
+                color=INK if mark.color == GREY else mark.color,
+                ha="center",
+                va="bottom",
+                annotation_clip=False,
+            )
+            above += LINE

@@ -1,6 +1,9 @@
-"""What a kind of figure is given and gives back. A kind is a module with a function `draw`, and its options in `publications.schema.yaml`."""
+"""What a kind of figure is given and gives back.
 
-from collections.abc import Callable, Mapping, Sequence
+A kind is a module with a function `draw`, and its options in `reprise/spec/publications.schema.yaml`.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,12 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reprise.errors import RepriseError
+from reprise.publishing import Resolve
 from reprise.publishing.measures import Measure, Tables, cell_values
 from reprise.publishing.style import DPI, MARGIN, SMALL, Strip, wrap
 from reprise.spec.report import Cell
-
-Resolve = Callable[[str], Sequence[Cell]]
-"""A selector's cells, e.g. `Report.cells`."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Results:
     def rows(self, table: str, cell: Cell) -> pd.DataFrame:
         """The rows of `history`, `final` or `predictions` that belong to the cell's runs; a run without rows is a `RepriseError`."""
         frame = getattr(self.tables, table)
-        known = set(frame["run"])
+        known = set(frame["run"].unique())
         missing = [run for run in cell.runs if run not in known]
         if missing:
             raise RepriseError(

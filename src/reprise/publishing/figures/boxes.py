@@ -1,0 +1,110 @@
+"""Boxes: the distribution of a metric over all runs of a grid that share a value of one axis, every run a dot.
+
+Options: `runs`, `by` (the axis), `metric` with `split` and `at`, `y_limits`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import seaborn
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from reprise.publishing.figures import grid
+from reprise.publishing.figures.page import Drawn, Page, Results
+from reprise.publishing.style import COLORS, INK, LEADING, SMALL, wrap
+
+AXES_HEIGHT = {"column": 1.95, "wide": 2.7}
+"""Inches."""
+FURNITURE = 0.4
+"""Inches for the label of the axis and the space around."""
+BOX = "#dbe9f4"
+MEAN: dict[str, Any] = {"marker": "D", "markersize": 5, "markerfacecolor": "none", "markeredgecolor": INK, "linestyle": "none"}
+DOT: dict[str, Any] = {
+    "marker": "o",
+    "markersize": 3.6,
+    "markerfacecolor": COLORS["blue"],
+    "markeredgecolor": "white",
+    "markeredgewidth": 0.4,
+}
+
+
+def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
+    """Draw a box for each value of `spec["by"]`: median, quartiles (linear between ranks), range, mean, and a dot for each run."""
+    axis = spec["by"]
+    found = grid.measure(spec, results)
+    found.check("by", axis)
+    levels = found.levels[axis]
+    points = {level: found.at({axis: level}) for level in levels}
+    values = {level: np.array([point.value for point in points[level]]) for level in levels}
+
+    axes = page.figure.subplots()
+    data = list(values.values())
+    thin = {"color": INK, "linewidth": 0.8}
+    axes.boxplot(
+        data,
+        positions=range(len(levels)),
+        widths=0.6,
+        whis=(0, 100),
+        patch_artist=True,
+        boxprops={"facecolor": BOX, "edgecolor": INK, "linewidth": 0.8},
+        medianprops={"color": INK, "linewidth": 1.4},
+        whiskerprops=thin,
+        capprops=thin,
+        showmeans=True,
+        meanprops={**MEAN, "zorder": 4},
+    )
+    seaborn.swarmplot(
+        data=data,
+        ax=axes,
+        size=DOT["markersize"],
+        color=DOT["markerfacecolor"],
+        edgecolor=DOT["markeredgecolor"],
+        linewidth=DOT["markeredgewidth"],
+        warn_thresh=1,  # dots that find no room share the edge
+        zorder=3,
+    )
+    room = (page.width - 0.7) / len(levels) * 0.95
+    ticks = [wrap(grid.name(level), room, SMALL) for level in levels]
+    axes.set_xticks(range(len(levels)), ticks)
+    axes.grid(visible=False, axis="x")
+    axes.set_xlabel(grid.title(grid.name(axis)))
+    height = AXES_HEIGHT[spec.get("width", "column")]
+    axes.set_ylabel(wrap(grid.title(grid.label(spec)), height, 8), linespacing=LEADING)
+    if "y_limits" in spec:
+        axes.set_ylim(*spec["y_limits"])
+
+    legend = [Patch(facecolor=BOX, edgecolor=INK, linewidth=0.8, label="median, quartiles, range")]
+    legend += [Line2D([], [], label="mean", **MEAN), Line2D([], [], linestyle="none", label="one run", **DOT)]
+    legend += [grid.words_alone(found.remark())] if found.left_out else []
+    page.figure.set_layout_engine("constrained")
+    body = height + FURNITURE + max(tick.count("\n") + 1 for tick in ticks) * SMALL * LEADING / 72
+    page.set_height(body)
+    page.set_height(body + page.legend([legend]))
+
+    numbers = []
+    for level in levels:
+        numbers.append(
+            {"axis": axis, "value": level, "n": len(values[level]), "points": {point.run: point.value for point in points[level]}}
+        )
+        if len(values[level]):
+            low, q1, median, q3, high = (float(value) for value in np.quantile(values[level], (0, 0.25, 0.5, 0.75, 1)))
+            mean = float(values[level].mean())
+            numbers[-1] |= {"mean": mean, "min": low, "q1": q1, "median": median, "q3": q3, "max": high}
+    return Drawn(_describe(spec, found, numbers), found.runs, numbers)
+
+
+def _describe(spec: Mapping[str, Any], found: grid.Grid, numbers: list[dict[str, Any]]) -> str:
+    sentences = [f"Box plot of {grid.label(spec)} by {grid.name(spec['by'])}, every run a dot."]
+    for row in numbers:
+        level = grid.named({row["axis"]: row["value"]})
+        if not row["n"]:
+            sentences.append(f"{level}: no finite value.")
+            continue
+        said = {key: grid.shown(row[key]) for key in ("mean", "min", "q1", "median", "q3", "max")}
+        sentences.append(
+            f"{level} (n = {row['n']}): mean {said['mean']}, median {said['median']}, quartiles {said['q1']} and {said['q3']}, "
+            f"range {said['min']} to {said['max']}."
+        )
+    return " ".join([*sentences, *([f"{found.remark()}."] if found.left_out else [])])

@@ -1,0 +1,155 @@
+"""What the figures of a grid share: a metric measured in every run, found by the values of the grid's axes.
+
+The values of an axis stand in the report file's order. A run whose value is not finite is left out, and the figure says so.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.lines import Line2D
+
+from reprise.errors import RepriseError
+from reprise.publishing.figures.curves import SPLITS
+from reprise.publishing.figures.page import Results
+from reprise.spec.check import nearest
+from reprise.spec.report import Cell, text
+
+TESTED = frozenset({"accuracy", "loss", "precision_macro", "recall_macro", "f1_macro"})
+"""Metrics that are those of the test images where a figure names neither split nor place."""
+SMALLER_IS_BETTER = frozenset({"loss", "train_loss", "gap"})
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run: the values of its cell's axes as text, and the metric, which is finite."""
+
+    settings: Mapping[str, str]
+    run: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The runs of a grid. `levels`: axis → its values. `left_out`: number of runs that have no finite value and so no point."""
+
+    cells: Sequence[Cell]
+    levels: Mapping[str, Sequence[str]]
+    points: Sequence[Point]
+    left_out: int
+
+    @property
+    def runs(self) -> list[str]:
+        """Hashes of all runs, those left out too."""
+        return sorted({run for cell in self.cells for run in cell.runs})
+
+    def at(self, settings: Mapping[str, str]) -> list[Point]:
+        """The points with these values of these axes."""
+        return [point for point in self.points if settings.items() <= point.settings.items()]
+
+    def check(self, key: str, axis: str) -> None:
+        """An axis that a cell does not have is a `RepriseError`; `key` is what names it in the figure."""
+        for cell in self.cells:
+            if axis not in cell.settings:
+                hint = "; name the cells of a grid" if axis in self.levels or not self.levels else nearest(axis, self.levels)
+                raise RepriseError(f"{key}: {cell.name} has no axis {axis}{hint}")
+
+    def averaged(self, drawn: Sequence[str]) -> str:
+        """Over what a mean is taken where the axes `drawn` alone are told apart, e.g. `mean over lr and 3 seeds`; empty for single runs."""
+        over = [name(axis) for axis, values in self.levels.items() if axis not in drawn and len(values) > 1]
+        seeds = max(len(cell.runs) for cell in self.cells)
+        over += [f"{seeds} seeds"] if seeds > 1 else []
+        return f"mean over {listed(over)}" if over else ""
+
+    def remark(self) -> str:
+        """A sentence on the runs left out; nothing where there are none."""
+        if not self.left_out:
+            return ""
+        return f"{self.left_out} run{'s' if self.left_out > 1 else ''} without a finite value left out"
+
+
+def measure(spec: Mapping[str, Any], results: Results) -> Grid:
+    """The keys `metric`, `split` and `at` of a figure measured in the runs of its cells; not one finite value is a `RepriseError`."""
+    cells = results.resolve(spec["runs"])
+    combinations = [{axis: text(value) for axis, value in cell.settings.items()} for cell in cells]
+    points, left_out = [], 0
+    for cell, settings in zip(cells, combinations, strict=True):
+        for run, value in zip(cell.runs, results.values(spec, cell), strict=True):
+            if math.isfinite(value):
+                points.append(Point(settings, run, value))
+            else:
+                left_out += 1
+    if not points:
+        raise RepriseError(f"{spec['runs']}: {spec['metric']} is not finite in any run; there is nothing to draw")
+    axes = dict.fromkeys(axis for settings in combinations for axis in settings)
+    return Grid(cells, {axis: _in_order(axis, combinations) for axis in axes}, points, left_out)
+
+
+def _in_order(axis: str, combinations: Sequence[Mapping[str, str]]) -> list[str]:
+    """The values of an axis in the report file's order.
+
+    Cells that differ in this axis alone stand in that order. Of a part of a grid, where they do not settle it, it is that of appearance.
+    """
+    rows: dict[Any, list[str]] = {}
+    for settings in combinations:
+        if axis in settings:
+            others = tuple((other, value) for other, value in settings.items() if other != axis)
+            rows.setdefault(others, []).append(settings[axis])
+    left = list(dict.fromkeys(settings[axis] for settings in combinations if axis in settings))
+    earlier = {value: {one for row in rows.values() if value in row for one in row[: row.index(value)]} for value in left}
+    ordered: list[str] = []
+    while left:
+        ordered.append(next((value for value in left if not earlier[value] & set(left)), left[0]))
+        left.remove(ordered[-1])
+    return ordered
+
+
+def best(spec: Mapping[str, Any], values: Mapping[Any, float]) -> list[Any]:
+    """The keys with the best value: the smallest of a loss or gap, else the largest."""
+    found = (min if spec["metric"] in SMALLER_IS_BETTER else max)(values.values())
+    return [key for key, value in values.items() if value == found]
+
+
+# ---- words ----
+
+
+def name(axis: str) -> str:
+    """An axis, or one of its values, in words."""
+    return axis.replace("_", " ")
+
+
+def named(settings: Mapping[str, str]) -> str:
+    """Axes and their values in words, e.g. `lr 0.01, batch size 64`."""
+    return ", ".join(f"{name(axis)} {name(value)}" for axis, value in settings.items())
+
+
+def title(words: str) -> str:
+    """`words` with a capital at the start."""
+    return words[:1].upper() + words[1:]
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join([*([", ".join(words[:-1])] if len(words) > 1 else []), *words[-1:]])
+
+
+def label(spec: Mapping[str, Any]) -> str:
+    """The keys `metric`, `split` and `at` of a figure in words, e.g. `best validation accuracy`."""
+    metric, split, at = spec["metric"], spec.get("split"), spec.get("at")
+    words = "accuracy gap" if metric == "gap" else metric.replace("_", " ")
+    if not split and not at:
+        return f"test {words}" if metric in TESTED else words
+    words = f"{SPLITS[split or 'test']} {words}"
+    return f"best {words}" if at == "best" else f"{words} at the {at or 'selected'} epoch"
+
+
+def shown(value: float) -> str:
+    """A measured value as figures print it."""
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
+
+
+def words_alone(text: str) -> Artist:
+    """An entry of a legend without a symbol."""
+    return Line2D([], [], linestyle="none", label=text)

@@ -1,0 +1,85 @@
+"""Reference lines: numbers of the report as horizontal lines, each printed beside the axes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from reprise.errors import RepriseError
+from reprise.publishing.style import INK, SMALL, color
+
+DOTS = ((0, (1, 1.4)), (0, (1, 3)), (0, (4, 2, 1, 2, 1, 2)))
+"""Line styles, one per label."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A number of the report as a horizontal line; `printed` stands beside the axes. Without `panel` it belongs to every panel."""
+
+    value: float
+    printed: str
+    label: str
+    color: str
+    dashes: Any
+    panel: str | None = None
+
+
+def read_references(spec: Mapping[str, Any]) -> list[Reference]:
+    """The lines of the key `reference` of a figure."""
+    entries = spec.get("reference", [])
+    labels = list(dict.fromkeys(entry.get("label", "report") for entry in entries))
+    if len(labels) > len(DOTS):
+        raise RepriseError(
+            f"{len(labels)} labels of reference lines are more than the {len(DOTS)} that can be told apart; draw fewer of them"
+        )
+    found = []
+    for entry in entries:
+        label = entry.get("label", "report")
+        printed = entry["value"] if isinstance(entry["value"], str) else f"{entry['value']:g}"
+        own = color(entry["color"]) if "color" in entry else INK
+        found.append(Reference(float(entry["value"]), printed, label, own, DOTS[labels.index(label)], entry.get("panel")))
+    return found
+
+
+def draw_references(axes: Axes, references: Sequence[Reference]) -> None:
+    """The lines."""
+    for reference in references:
+        axes.axhline(reference.value, color=reference.color, linestyle=reference.dashes, linewidth=1, zorder=1.5)
+
+
+def print_references(axes: Axes, references: Sequence[Reference]) -> None:
+    """The numbers right of the axes, at the height of their lines or as near as there is room."""
+    axes.figure.draw_without_rendering()
+    low, high = axes.get_ylim()
+    shown = sorted((reference for reference in references if low <= reference.value <= high), key=lambda reference: reference.value)
+    to_points = 72 / axes.figure.dpi
+    at = [axes.transData.transform((0, reference.value))[1] * to_points for reference in shown]
+    for reference, height, place in zip(shown, at, spread(at, SMALL * 1.15), strict=True):
+        axes.annotate(
+            reference.printed,
+            (1, reference.value),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(3, place - height),
+            textcoords="offset points",
+            size=SMALL,
+            color=reference.color,
+            va="center",
+            annotation_clip=False,
+        )
+
+
+def spread(places: Sequence[float], gap: float) -> list[float]:
+    """Ascending `places`, moved as little as needed to stand `gap` apart: neighbours too near share the room around their mean."""
+    groups: list[list[float]] = []
+
+    def span(group: Sequence[float]) -> tuple[float, float]:
+        middle, half = sum(group) / len(group), gap * (len(group) - 1) / 2
+        return middle - half, middle + half
+
+    for place in places:
+        group = [place]
+        while groups and span(groups[-1])[1] + gap > span(group)[0]:
+            group = groups.pop() + group
+        groups.append(group)
+    return [span(group)[0] + gap * index for group in groups for index in range(len(group))]

@@ -1,0 +1,83 @@
+"""Tables: a kind looked up by name builds one, and CSV, Markdown and LaTeX are written together.
+
+A new kind is one module here with a function `build` (see `sheet.Kind`), its name in `KINDS`, and its keys in
+`reprise/spec/publications.schema.yaml`.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reprise.errors import RepriseError
+from reprise.files import atomic
+from reprise.publishing import MARKS, Resolve
+from reprise.publishing.measures import Tables
+from reprise.publishing.tables import classes, comparison, layers, metrics, settings, space, trials
+from reprise.publishing.tables.formats import latex, markdown
+from reprise.publishing.tables.metrics import parse_rows
+from reprise.publishing.tables.sheet import Kind, Sources, Table
+from reprise.spec.check import nearest
+
+KINDS: dict[str, Kind] = {
+    "layers": layers,
+    "settings": settings,
+    "comparison": comparison,
+    "space": space,
+    "trials": trials,
+    "metrics": metrics,
+    "classes": classes,
+}
+
+__all__ = ["KINDS", "Sources", "Table", "build_table", "parse_rows", "write_table"]
+
+
+def build_table(spec: Mapping[str, Any], sources: Sources) -> Table:
+    """The table of `spec`, not yet written."""
+    if spec["kind"] not in KINDS:
+        raise RepriseError(f"no kind of table is called {spec['kind']!r}{nearest(spec['kind'], KINDS)}")
+    return KINDS[spec["kind"]].build(spec, sources)
+
+
+def write_table(
+    spec: Mapping[str, Any],
+    *,
+    slug: str,
+    resolve: Resolve,
+    scale: str,
+    out_stem: Path,
+    tables: Tables | None = None,
+    layers: Mapping[str, Mapping[str, Any]] | None = None,
+    experiment: Mapping[str, Any] | None = None,
+    notes: Sequence[str] = (),
+) -> None:
+    """Write `<out_stem>.csv`, `.md` and `.tex`: all three or none.
+
+    Parameters
+    ----------
+    spec: a table of a report file (`reprise/spec/publications.schema.yaml`).
+    slug: the report.
+    resolve: selector → cells, e.g. `Report.cells`.
+    scale: `full`, or `quick` or `demo`, which each file says.
+    tables, layers, experiment: see `Sources`.
+    notes: sentences above the table, e.g. that weights are random instead of pretrained.
+
+    Raises `RepriseError` naming report and table for an unknown kind, metric, setting or network, and for missing runs.
+    """
+    try:
+        if scale not in MARKS:
+            raise RepriseError(f"scale {scale!r} is not known{nearest(scale, MARKS)}")
+        table = build_table(spec, Sources(resolve, tables or Tables.of(), layers or {}, experiment))
+    except RepriseError as error:
+        raise RepriseError(f"{slug}, table {spec['id']}: {error}") from None
+    caption, label = " ".join(spec["caption"].split()), f"tab:{slug}:{spec['id']}"
+    data = table.data.assign(scale=scale, **({"notes": "; ".join(notes)} if notes else {}))
+    said = [part for part in (MARKS[scale], *notes) if part]
+    contents = {
+        "csv": data.to_csv(index=False, lineterminator="\n"),
+        "md": markdown(table, caption, said),
+        "tex": latex(table, caption, said, label),
+    }
+    folder, stem = out_stem.parent, out_stem.name
+    with atomic(folder / f"{stem}.csv") as csv, atomic(folder / f"{stem}.md") as md, atomic(folder / f"{stem}.tex") as tex:
+        for path, kind in ((csv, "csv"), (md, "md"), (tex, "tex")):
+            path.write_text(contents[kind], encoding="utf-8")

@@ -1,0 +1,78 @@
+"""Test accuracy of each class in percent, a column per model, with its mean and standard deviation over the classes.
+
+Each beside what the report says, with the verdict on it. Seeds are pooled over the models of the table.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from reprise.errors import RepriseError
+from reprise.publishing.measures import Measure
+from reprise.publishing.statements import Judge, NotRun
+from reprise.publishing.tables.models import Model, check_labels, find_models, lay_out, notes
+from reprise.publishing.tables.sheet import Sources, Table
+from reprise.publishing.tables.values import measured
+from reprise.publishing.verdicts import combine, decimals
+from reprise.spec.check import nearest
+
+OVER_CLASSES = {"mean": "Mean", "deviation": "Standard deviation"}
+
+
+def build(spec: Mapping[str, Any], sources: Sources) -> Table:
+    """One row per class, in the order of the labels, then mean and standard deviation."""
+    models = find_models(spec, sources)
+    classes = _classes(models, sources)
+    names, reported = spec.get("names", {}), spec.get("reported", {})
+    _known(names, classes, "names")
+    check_labels(reported, models, "reported")
+    for label, values in reported.items():
+        _known(values, [*classes, *OVER_CLASSES], f"reported: {label}")
+    wanted: dict[str, tuple[str, tuple[int, ...]]] = {name: ("class_accuracy", (label,)) for label, name in enumerate(classes)}
+    wanted |= {"mean": ("recall_macro", ()), "deviation": ("class_deviation", ())}  # recall is what is right of a class
+    measures = {
+        (row, model.label): Measure(metric, model.selector, classes=labels, pick=model.pick)
+        for row, (metric, labels) in wanted.items()
+        for model in models
+    }
+    judge = Judge(measures.values(), sources.resolve, sources.tables)
+    titles = {**{name: names.get(name, name) for name in classes}, **OVER_CLASSES}
+    data, entries = [], {}
+    for (row, label), measure in measures.items():
+        try:
+            percent = combine([(100, judge.measured(measure))])
+        except NotRun as missing:
+            raise RepriseError(f"model {label!r}: {missing}") from None
+        printed = reported.get(label, {}).get(row, "")
+        found = measured(percent, measure.noise, printed, digits=max(1, decimals(printed) if printed else 0))
+        entries[row, label] = found.text, found.report
+        model = next(model for model in models if model.label == label)
+        data.append((row, label, model.cell.name, model.run, found.value, found.sd, found.n, printed, found.verdict))
+    columns = ["class", "model", "configuration", "run", "percent", "sd", "n", "reported", "verdict"]
+    frame = pd.DataFrame(data, columns=columns)
+    said = ["Test accuracy in percent; the standard deviation is that of the classes (n in the denominator)."]
+    said += notes(models, bool(frame["sd"].notna().any()), bool(frame["verdict"].any()))
+    return Table(frame, {"": lay_out(titles, [model.label for model in models], entries, "Class")}, said)
+
+
+def _classes(models: Sequence[Model], sources: Sources) -> Sequence[str]:
+    """The classes that all models learn, in the order of the labels."""
+    known = sources.tables.class_names
+    found = {}
+    for model in models:
+        for run in model.runs:
+            if run not in known:
+                raise RepriseError(f"run {run} of {model.cell.name} has no class names; give those of its data set")
+            found[model.label] = tuple(known[run])
+    first, *others = found
+    for label in others:
+        if found[label] != found[first]:
+            raise RepriseError(f"models {first!r} and {label!r} learn different classes; give each a table of its own")
+    return found[first]
+
+
+def _known(names: Mapping[str, Any], valid: Sequence[str], where: str) -> None:
+    for name in names:
+        if name not in valid:
+            raise RepriseError(f"{where}: no class {name!r}{nearest(name, valid)}")

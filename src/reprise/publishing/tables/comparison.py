@@ -1,0 +1,78 @@
+"""Models side by side: their settings and measured metrics, each beside what the report says, with the verdict on the metrics.
+
+Seeds are pooled over the models of the table.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import pandas as pd
+
+from reprise.errors import RepriseError
+from reprise.publishing.measures import Measure, lookup, no_setting
+from reprise.publishing.statements import Judge, NotRun
+from reprise.publishing.tables.models import Model, check_labels, find_models, lay_out, notes
+from reprise.publishing.tables.sheet import Sources, Table
+from reprise.publishing.tables.values import DASH, Measured, measured, settings
+
+
+def build(spec: Mapping[str, Any], sources: Sources) -> Table:
+    """One column per model and one row per setting or metric, or the other way round with `transpose`."""
+    rows = _checked(spec["rows"])
+    models = find_models(spec, sources)
+    measures = {}
+    for row in rows:
+        check_labels(row.get("reported", {}), models, f"row {row['label']!r}")
+        if "metric" in row:
+            for model in models:
+                measures[row["label"], model.label] = Measure.of(row, model.selector, model.pick)
+    judge = Judge(measures.values(), sources.resolve, sources.tables)
+    data, entries = [], {}
+    for row in rows:
+        if "setting" in row and not any(lookup(one, row["setting"]) for model in models for one in model.specs):
+            raise RepriseError(f"row {row['label']!r}: {no_setting(row['setting'], [one for model in models for one in model.specs])}")
+        for model in models:
+            reported = str(row.get("reported", {}).get(model.label, ""))
+            key = row["label"], model.label
+            if "setting" in row:
+                value = _setting(model, row["setting"])
+                entries[key] = value, reported
+                data.append((*key, model.cell.name, model.run, value, None, None, reported, ""))
+            else:
+                found = _metric(judge, measures[key], reported, row["label"])
+                entries[key] = found.text, found.report
+                data.append((*key, model.cell.name, model.run, found.value, found.sd, found.n, reported, found.verdict))
+    columns = ["row", "model", "configuration", "run", "value", "sd", "n", "reported", "verdict"]
+    frame = pd.DataFrame(data, columns=columns).astype({"n": "Int64"})
+    labels, names = {row["label"]: row["label"] for row in rows}, {model.label: model.label for model in models}
+    if spec.get("transpose"):
+        shown = lay_out(names, labels, {(model, row): entry for (row, model), entry in entries.items()}, "Model")
+    else:
+        shown = lay_out(labels, names, entries)
+    return Table(frame, {"": shown}, notes(models, bool(frame["sd"].notna().any()), bool(frame["verdict"].any())))
+
+
+def _checked(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Labels differ, and what is reported of a metric is a number."""
+    labels = [row["label"] for row in rows]
+    for row in rows:
+        if labels.count(row["label"]) > 1:
+            raise RepriseError(f"row {row['label']!r} stands twice; make the labels differ")
+        for model, reported in row.get("reported", {}).items() if "metric" in row else ():
+            try:
+                Decimal(str(reported))
+            except InvalidOperation:
+                raise RepriseError(f"row {row['label']!r}: {reported!r}, reported of {model}, is no number; write it as printed") from None
+    return rows
+
+
+def _setting(model: Model, path: str) -> str:
+    return settings(model.specs, path) if any(lookup(spec, path) for spec in model.specs) else DASH
+
+
+def _metric(judge: Judge, measure: Measure, reported: str, label: str) -> Measured:
+    try:
+        return measured(judge.measured(measure), measure.noise, reported)
+    except NotRun as missing:
+        raise RepriseError(f"row {label!r}: {missing}") from None

@@ -1,0 +1,30 @@
+"""Networks, layer by layer, with the sum of their parameters."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from reprise.errors import RepriseError
+from reprise.publishing.tables.sheet import Sources, Table
+from reprise.spec.check import nearest
+
+
+def build(spec: Mapping[str, Any], sources: Sources) -> Table:
+    """Each network of `networks` is a part of its own."""
+    rows, shown = [], {}
+    for name in spec["networks"]:
+        if name not in sources.layers:
+            raise RepriseError(f"no layer table of network {name!r}{nearest(name, sources.layers) or '; make it first'}")
+        network = sources.layers[name]
+        title = network.get("title") or name
+        lines = []
+        for position, row in enumerate(network["rows"], 1):
+            shape = " × ".join(str(size) for size in row["output_shape"])
+            activation = row["activation"] or ""
+            rows.append((title, position, row["layer"], row["kind"], activation, shape, row["parameters"]))
+            lines.append((str(position), row["layer"], activation, shape, f"{row['parameters']:,}"))
+        lines.append(("", "total", "", "", f"{network['parameters']:,}"))
+        shown[title] = pd.DataFrame(lines, columns=["", "Layer", "Activation", "Output shape", "Parameters"])
+    columns = ["architecture", "position", "layer", "kind", "activation", "output_shape", "parameters"]
+    return Table(pd.DataFrame(rows, columns=columns), shown, ["Output shapes are channels × height × width."])

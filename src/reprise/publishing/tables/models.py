@@ -1,0 +1,90 @@
+"""Models that a table compares: the cells or picked runs that `models` names, and their measured values beside the reported ones."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from reprise.errors import RepriseError
+from reprise.publishing.measures import best_run
+from reprise.publishing.tables.sheet import Sources
+from reprise.publishing.tables.values import configuration
+from reprise.spec.check import nearest
+from reprise.spec.report import Cell
+
+
+@dataclass(frozen=True)
+class Model:
+    """One configuration with all its seeds, or the one run that `pick` took of `among` runs that `selector` names."""
+
+    label: str
+    selector: str
+    pick: str | None
+    cell: Cell
+    run: str | None
+    among: int
+
+    @property
+    def runs(self) -> Sequence[str]:
+        return [self.run] if self.run else self.cell.runs
+
+    @property
+    def specs(self) -> list[Mapping[str, Any]]:
+        """The settings of its runs."""
+        return [self.cell.specs[run] for run in self.runs]
+
+
+def find_models(spec: Mapping[str, Any], sources: Sources) -> list[Model]:
+    """The models of a table, in its order; a label that stands twice, or a model that is not one, is a `RepriseError` that names it."""
+    models: list[Model] = []
+    for entry in spec["models"]:
+        label, selector, pick = entry["label"], entry["runs"], entry.get("pick")
+        if label in [model.label for model in models]:
+            raise RepriseError(f"model {label!r} stands twice; reported values are found by the label, make them differ")
+        cells = sources.resolve(selector)
+        if not pick and len(cells) > 1:
+            raise RepriseError(f"model {label!r}: {selector} names {len(cells)} configurations; name one, or add pick: best")
+        cell, run = cells[0], None
+        if pick:
+            found = best_run(cells, sources.tables)
+            if found is None:
+                raise RepriseError(f"model {label!r}: not every configuration of {selector} is trained and evaluated; do that first")
+            cell, run = found
+        models.append(Model(label, selector, pick, cell, run, sum(len(each.runs) for each in cells)))
+    return models
+
+
+def check_labels(reported: Iterable[str], models: Sequence[Model], where: str) -> None:
+    """Whether what is reported is reported of a model of the table."""
+    labels = [model.label for model in models]
+    for label in reported:
+        if label not in labels:
+            raise RepriseError(f"{where}: no model has the label {label!r}{nearest(label, labels)}")
+
+
+def lay_out(
+    lines: Mapping[str, str], columns: Iterable[str], entries: Mapping[tuple[str, str], tuple[str, str]], corner: str = ""
+) -> pd.DataFrame:
+    """(line, column) → (value, report) as a table, lines under their titles; a column of which something is reported has a second one."""
+    frame = pd.DataFrame({corner: list(lines.values())})
+    for column in columns:
+        values, reports = zip(*(entries[line, column] for line in lines), strict=True)
+        frame.insert(frame.shape[1], column, values, allow_duplicates=True)
+        if any(reports):
+            frame.insert(frame.shape[1], "Report", reports, allow_duplicates=True)
+    return frame
+
+
+def notes(models: Sequence[Model], spread: bool, judged: bool) -> list[str]:
+    """What readers of such a table must know."""
+    said = [
+        f"{model.label}: {configuration(model.cell, model.run)}, of {model.among} runs the one with the best validation accuracy."
+        for model in models
+        if model.run
+    ]
+    if spread:
+        said.append("± is the standard deviation over the seeds.")
+    if judged:
+        said.append("The verdict on a reported number stands in brackets after it.")
+    return said

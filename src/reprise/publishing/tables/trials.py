@@ -1,0 +1,56 @@
+"""The trials of a search, the best first; the best and the report's winner are marked."""
+
+import math
+from collections.abc import Mapping
+from statistics import fmean
+from typing import Any
+
+import pandas as pd
+
+from reprise.errors import RepriseError
+from reprise.publishing.measures import Measure, cell_values
+from reprise.publishing.tables.sheet import Sources, Table
+from reprise.publishing.tables.values import about_seeds, mean_and_sd, sd, show
+from reprise.spec.check import nearest
+from reprise.spec.report import text
+
+
+def build(spec: Mapping[str, Any], sources: Sources) -> Table:
+    """One row per cell that `runs` names."""
+    measure, epoch = Measure.of(spec, spec["runs"]), Measure("best_epoch", spec["runs"])
+    cells = sources.resolve(spec["runs"])
+    axes = list(dict.fromkeys(axis for cell in cells for axis in cell.settings))
+    reported = spec.get("reported")
+    for axis in reported or {}:
+        if axis not in axes:
+            raise RepriseError(f"reported: the search has no axis {axis}{nearest(axis, axes)}")
+    rows = []
+    for cell in cells:
+        values, epochs = cell_values(measure, sources.tables, cell), cell_values(epoch, sources.tables, cell)
+        same = reported is not None and all(text(cell.settings.get(axis)) == text(value) for axis, value in reported.items())
+        rows.append({**cell.settings, "values": values, "mean": fmean(values), "epochs": epochs, "report": same})
+    sign = 1 if "loss" in measure.metric else -1
+
+    def order(row: Mapping[str, Any]) -> tuple[bool, float]:
+        """What is not a number comes last."""
+        lost = math.isnan(row["mean"])
+        return lost, 0.0 if lost else sign * row["mean"]
+
+    rows.sort(key=order)
+    best = rows[0]["mean"]
+    where = [name for name in (spec.get("at"), spec.get("split")) if name]
+    headings = [name.replace("_", " ") for name in ("rank", *axes, " ".join([*where, measure.metric]), "selected epoch", "winner of")]
+    data, lines = [], []
+    for row in rows:
+        winner = row["mean"] == best
+        rank = 1 + sum(order(other) < order(row) for other in rows)
+        settings = {axis: row.get(axis) for axis in axes}
+        values, epochs = row["values"], row["epochs"]
+        numbers = {measure.metric: row["mean"], "sd": sd(values), "n": len(values), "selected_epoch": fmean(epochs)}
+        data.append({"rank": rank, **settings, **numbers, "winner": winner, "reported_winner": row["report"]})
+        marks = " and ".join(name for name, holds in (("this study", winner), ("the report", row["report"])) if holds)
+        lines.append(
+            [str(rank), *(show(value) for value in settings.values()), mean_and_sd(values), mean_and_sd(epochs, count=True), marks]
+        )
+    titles = [heading[:1].upper() + heading[1:] for heading in headings]
+    return Table(pd.DataFrame(data), {"": pd.DataFrame(lines, columns=titles)}, about_seeds(max(len(row["values"]) for row in rows)))

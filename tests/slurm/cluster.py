@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -14,9 +15,9 @@ CONFIGURATION = Path("/etc/slurm")
 """Where Debian's SLURM looks; the jobs' own commands (srun) find no other place."""
 MARK = "# one-node cluster of reprise's tests\n"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun")
-CPUS = 2
+CPUS = 4
 MEMORY_MB = 64_000
-"""What the node is said to have; SLURM counts it and nothing is reserved."""
+"""What the node is said to have; SLURM counts it, and nothing is reserved."""
 
 
 class Unavailable(Exception):
@@ -66,8 +67,9 @@ def jobs(state: str = "pending,running,completing") -> list[str]:
 
 @contextlib.contextmanager
 def cluster() -> Iterator[Path]:
-    """A cluster that takes jobs; gives the folder of its logs. When it ends, its jobs, daemons and files are gone."""
+    """A cluster that takes jobs; gives the folder of its logs. When it ends, also by SIGTERM, its jobs, daemons and files are gone."""
     install()
+    at_sigterm = signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="reprise-slurm-"))
     folder.chmod(0o755)
     daemons: list[subprocess.Popen[bytes]] = []
@@ -102,6 +104,7 @@ def cluster() -> Iterator[Path]:
         for name in ("slurm.conf", "gres.conf"):
             (CONFIGURATION / name).unlink(missing_ok=True)
         shutil.rmtree(folder)
+        signal.signal(signal.SIGTERM, at_sigterm)
 
 
 def _answers() -> bool:

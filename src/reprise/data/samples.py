@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from reprise.data.augment import build_augmentation, build_preprocess
 from reprise.data.decode import Dataset, Split
 from reprise.data.statistics import channel_statistics
 from reprise.errors import RepriseError
@@ -77,6 +75,9 @@ def transformed(dataset: Dataset, images: np.ndarray, transforms: Sequence[Mappi
     are. Normalised values are clipped to [0, 1], as matplotlib shows them; `normalize: train` takes the statistics of all training images.
     The random numbers of a transform follow from `seed` and its augmentation, whatever else is in the list.
     """
+    import torch  # seconds that plain samples, of which a report may have twenty figures, need not wait
+
+    from reprise.data.augment import build_augmentation, build_preprocess
 
     @cache
     def statistics() -> tuple[np.ndarray, np.ndarray]:

@@ -101,10 +101,10 @@ class Programme:
         shards: dict[str, Shard] = {}
         placed: set[str] = set()
         for slug, report in self.reports.items():
-            runs = {identifier: run for identifier, run in report.runs().items() if identifier not in placed}
+            every = report.runs()
+            runs = {identifier: run for identifier, run in every.items() if identifier not in placed}
             placed |= runs.keys()
-            parts = self._by_demand(report, runs) if size == "experiment" else self._by_size(report, runs, size)
-            for name, part in parts:
+            for name, part in self._by_demand(report, runs) if size == "experiment" else by_size(report, runs, every, size):
                 numbered = (name if number == 1 else f"{name}__{number}" for number in itertools.count(1))
                 free = next(candidate for candidate in numbered if candidate not in shards)
                 shards[free] = Shard(free, slug, part)
@@ -120,20 +120,6 @@ class Programme:
             groups.setdefault(key, {})[identifier] = run
         for (experiment, *_), group in groups.items():
             yield "_".join(re.sub(r"\W", "_", part) for part in (report.slug, experiment)), group
-
-    def _by_size(self, report: Report, runs: Mapping[str, Run], size: str | int) -> Iterator[tuple[str, dict[str, Run]]]:
-        """Names and runs of the shards of a whole report, or of at most `size` optimiser steps."""
-        every = {identifier: run for each in self.reports.values() for identifier, run in each.runs().items()}
-
-        def generation(run: Run) -> int:
-            return 1 + generation(every[run.parent]) if run.parent in every else 0
-
-        generations: dict[int, dict[str, Run]] = {}
-        for identifier, run in runs.items():
-            generations.setdefault(generation(run), {})[identifier] = run
-        for group in generations.values():
-            for part in divided(report, group, size) if isinstance(size, int) else [group]:
-                yield report.slug, part
 
     @staticmethod
     def _demand(report: Report) -> dict[str, tuple[str, ...]]:
@@ -261,6 +247,20 @@ class Programme:
         for file in sorted(folder.rglob("*.py")):
             digest.update(file.read_bytes())
         return digest.hexdigest()[:12]
+
+
+def by_size(report: Report, runs: Mapping[str, Run], every: Mapping[str, Run], size: str | int) -> Iterator[tuple[str, dict[str, Run]]]:
+    """Names and runs of the shards of a whole report, or of at most `size` optimiser steps; `every` run tells whose weights come first."""
+
+    def generation(run: Run) -> int:
+        return 1 + generation(every[run.parent]) if run.parent in every else 0
+
+    generations: dict[int, dict[str, Run]] = {}
+    for identifier, run in runs.items():
+        generations.setdefault(generation(run), {})[identifier] = run
+    for group in generations.values():
+        for part in divided(report, group, size) if isinstance(size, int) else [group]:
+            yield report.slug, part
 
 
 def divided(report: Report, runs: Mapping[str, Run], steps: int) -> Iterator[dict[str, Run]]:

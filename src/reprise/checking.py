@@ -3,8 +3,9 @@
 No file is read but the report's: networks are built without memory for their weights, and results are pretended.
 """
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -15,9 +16,10 @@ from reprise import models
 from reprise.data.augment import build_augmentation, build_preprocess
 from reprise.data.catalog import dataset_facts, weights_facts
 from reprise.errors import RepriseError
+from reprise.models import layer_parameters
 from reprise.publishing.checking import check_publications, naming
 from reprise.spec.check import nearest
-from reprise.spec.report import Report
+from reprise.spec.report import Report, Undrawn
 from reprise.spec.run import Run, canonical
 from reprise.training.engine import training_augmentation
 from reprise.training.optim import build_optimizer, build_schedule
@@ -41,9 +43,18 @@ def check_report(report: Report) -> None:
             if run.parent:
                 check_initial_weights(run, runs[run.parent])
     for spec in report.figures:
-        if "images" in spec:
-            with naming(report, f"figure {spec['id']}"):
+        with naming(report, f"figure {spec['id']}"):
+            if "images" in spec:
                 check_images(spec["images"])
+            if "network" in spec:
+                ((_, run),) = report.networks([spec["network"]]).values()
+                check_layers(spec.get("mark", ()), [name for name, _ in network(run).named_modules() if name])
+    for spec in report.statements:
+        for measure in [spec["measure"]] if "measure" in spec else spec["measures"].values():
+            if "layer" in measure:
+                with naming(report, f"statement {spec['id']}"), contextlib.suppress(Undrawn):
+                    for cell in report.cells(measure["runs"]):
+                        check_layers([measure["layer"]], layer_parameters(network(cell.members[0])))
     check_publications(report, classes)
 
 
@@ -114,6 +125,14 @@ def check_initial_weights(run: Run, parent: Run) -> None:
         here, there = (shapes.get(name, "absent") for shapes in (ours, theirs))
         if here != there and not name.startswith(dropped):
             raise RepriseError(f"initial_weights: {name} is {there} in the run it starts from and {here} here; name it in drop")
+
+
+def check_layers(named: Iterable[str], layers: Iterable[str]) -> None:
+    """Whether a network has the layers that a figure marks or a statement counts."""
+    known = list(layers)
+    for name in named:
+        if name not in known:
+            raise RepriseError(f"the network has no layer {name}{nearest(name, known)}")
 
 
 def check_images(selection: Mapping[str, Any]) -> None:

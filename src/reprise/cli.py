@@ -165,7 +165,7 @@ def data_fetch_weights(args: argparse.Namespace) -> None:
 def data_stand_in(args: argparse.Namespace) -> None:
     from reprise.data.decode import load
     from reprise.data.stand_in import write_stand_in
-    from reprise.spec.programme import STAND_INS
+    from reprise.spec.layout import STAND_INS
 
     where = layout(args)
     if args.name not in STAND_INS:

@@ -76,9 +76,10 @@ def test_initial_values_are_torchvisions():
     assert all(norm.weight.eq(1).all() and norm.bias.eq(0).all() for norm in norms), "no residual branch starts at zero"
 
 
-def test_xavier():
-    model = network(init="xavier")
-    for layer, fan_in, fan_out in [(model.layer2[0].conv1, 9 * 64, 9 * 128), (model.fc, 512, 10)]:
+def test_xavier_for_the_dense_layer():
+    model, plain = network(init="xavier_dense"), network()
+    assert torch.equal(model.layer2[0].conv1.weight, plain.layer2[0].conv1.weight)
+    for layer, fan_in, fan_out in [(model.fc, 512, 10)]:
         limit = math.sqrt(6 / (fan_in + fan_out))
         assert 0.98 * limit < layer.weight.abs().max() <= limit
     assert not model.fc.bias.any()
@@ -122,7 +123,7 @@ def test_layer_table(depth, blocks):
         ({"depth": "deep"}, r"model resnet: depth must be a whole number of at least 1, not 'deep'"),
         ({"dropout": -0.1}, r"model resnet: dropout must be a number from 0 to 1, not -0.1"),
         ({"width": -1}, r"model resnet: width must be a number of at least 0, not -1"),
-        ({"init": "he"}, r"model resnet: init 'he' is not known; valid: torch, keras, xavier"),
+        ({"init": "he"}, r"model resnet: init 'he' is not known; valid: torch, keras, xavier_dense"),
         ({"layers": 18}, r"model resnet: unknown option layers"),
     ],
 )

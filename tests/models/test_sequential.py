@@ -153,9 +153,16 @@ def test_valid_padding_pooling_and_activations_run_as_asked():
     assert model[4].in_features == 4 * 14 * 14  # (32 - 5) // 2 + 1 = 14
 
 
-@pytest.mark.parametrize("init", ["keras", "xavier"])
-def test_glorot_uniform_weights_and_zero_biases(init):
-    model = network(DEEPER, init=init)
+def test_xavier_for_the_dense_layers_alone():
+    model, plain = network(DEEPER, init="xavier_dense"), network(DEEPER, init="torch")
+    assert torch.equal(model.get_submodule("0_conv").weight, plain.get_submodule("0_conv").weight)
+    limit = math.sqrt(6 / (16 * 16 * 64 + 128))
+    assert 0.98 * limit < model.get_submodule("8_dense").weight.abs().max() <= limit
+    assert not model.get_submodule("8_dense").bias.any()
+
+
+def test_glorot_uniform_weights_and_zero_biases():
+    model = network(DEEPER, init="keras")
     for name, fan_in, fan_out in [
         ("0_conv", 9 * 3, 9 * 32),
         ("1_conv", 9 * 32, 9 * 32),
@@ -267,7 +274,7 @@ def test_a_layer_that_does_not_fit(layers, message):
         ({"layers": BASIC}, r"model: family None is not known; valid: residual, resnet, sequential, torchvision, vit"),
         ({"name": "sequential", "layer": BASIC}, r"model sequential: unknown option layer; did you mean layers\?"),
         ({"name": "sequential"}, r"model sequential: option layers is missing; add it"),
-        ({"name": "sequential", "layers": BASIC, "init": "glorot"}, r"init 'glorot' is not known; valid: torch, keras, xavier"),
+        ({"name": "sequential", "layers": BASIC, "init": "glorot"}, r"init 'glorot' is not known; valid: torch, keras, xavier_dense"),
         ({"name": "sequential", "layers": BASIC, "width": -1}, r"width must be a number of at least 0, not -1"),
     ],
 )

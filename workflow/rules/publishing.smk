@@ -1,4 +1,4 @@
-# Figures, tables and statements, from results and small intermediate files. Nothing here imports torch but `layers`.
+# Figures, tables and statements, from results and small intermediate files. Only `layers`, and `samples` that show transforms, import torch.
 # On a cluster they run where Snakemake runs: a few seconds each, less than a place in the queue costs.
 
 
@@ -24,7 +24,7 @@ rule layers:
         mem_mb=2000,
         runtime=10,
     params:
-        options=programme.options,
+        options=lambda wildcards: programme.report_options(wildcards.slug),
         content=lambda wildcards: programme.layers_params(
             wildcards.slug, wildcards.item
         ),
@@ -48,7 +48,7 @@ rule samples:
         mem_mb=2000,
         runtime=10,
     params:
-        options=programme.options,
+        options=lambda wildcards: programme.report_options(wildcards.slug),
         content=lambda wildcards: programme.item_params(
             "figures", wildcards.slug, wildcards.item
         ),
@@ -81,7 +81,7 @@ rule figure:
         mem_mb=2000,
         runtime=10,
     params:
-        options=programme.options,
+        options=lambda wildcards: programme.report_options(wildcards.slug),
         content=lambda wildcards: programme.item_params(
             "figures", wildcards.slug, wildcards.item
         ),
@@ -118,7 +118,7 @@ rule table:
         mem_mb=2000,
         runtime=10,
     params:
-        options=programme.options,
+        options=lambda wildcards: programme.report_options(wildcards.slug),
         content=lambda wildcards: programme.item_params(
             "tables", wildcards.slug, wildcards.item
         ),
@@ -152,7 +152,7 @@ rule statements:
         mem_mb=2000,
         runtime=10,
     params:
-        options=programme.options,
+        options=lambda wildcards: programme.report_options(wildcards.slug),
         skip=lambda wildcards: programme.skip_arguments(wildcards.slug),
         content=lambda wildcards: programme.statement_params(wildcards.slug),
         code=programme.publishing_code,

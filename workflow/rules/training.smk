@@ -23,7 +23,7 @@ for shard in programme.shards.values():
         resources:
             gpu=programme.gpu,
         params:
-            options=programme.options,
+            options=programme.report_options(shard.slug),
             slug=shard.slug,
         shell:
             "python -m reprise train {params.slug} --runs {output} --threads {threads} {params.options} 2>&1 | tee -i {log:q}"
@@ -48,7 +48,7 @@ for shard in programme.shards.values():
             gpu=programme.gpu,
             runtime=60,
         params:
-            options=programme.options,
+            options=programme.report_options(shard.slug),
             slug=shard.slug,
         shell:
             "python -m reprise evaluate {params.slug} --runs {output} --threads {threads} {params.options} 2>&1 | tee -i {log:q}"

@@ -13,7 +13,7 @@ from reprise.data.catalog import DatasetFacts, dataset_facts
 from reprise.data.decode import Dataset
 from reprise.data.synthetic import write_archive, write_sidecar
 from reprise.errors import RepriseError
-from reprise.spec.programme import STAND_INS
+from reprise.spec.layout import STAND_INS
 
 
 def write_stand_in(name: str, source: Dataset, folder: Path, per_class: int | None = None) -> Path:

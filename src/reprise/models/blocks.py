@@ -1,6 +1,8 @@
 """Building blocks and initial values that several families share."""
 
 from collections.abc import Callable
+from functools import partial
+from types import UnionType
 
 import torch
 import torch.nn.functional as F
@@ -34,9 +36,9 @@ def same_conv2d(in_channels: int, out_channels: int, kernel: int, stride: int = 
     return SameConv2d(in_channels, out_channels, kernel, stride)
 
 
-def _glorot_uniform(module: nn.Module) -> None:
+def _glorot_uniform(module: nn.Module, kinds: type | UnionType = nn.Conv2d | nn.Linear) -> None:
     """Weights uniform within ±√(6 / (fan in + fan out)), biases zero (Glorot and Bengio 2010); fans as in Keras."""
-    if isinstance(module, nn.Conv2d | nn.Linear):
+    if isinstance(module, kinds):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
@@ -44,8 +46,8 @@ def _glorot_uniform(module: nn.Module) -> None:
 
 INITIALISATIONS: dict[str, Callable[[nn.Module], None] | None] = {
     "torch": None,
-    "keras": _glorot_uniform,  # Keras' default is Xavier's; report 3 and 4 mean the one, report 5 the other
-    "xavier": _glorot_uniform,
+    "keras": _glorot_uniform,  # Keras' default, under the authors' other name Xavier an option of report 5 for its dense layers
+    "xavier_dense": partial(_glorot_uniform, kinds=nn.Linear),
 }
 
 

@@ -4,7 +4,7 @@
 
 - `depth`: 18 (2, 2, 2 and 2 blocks) or 34 (3, 4, 6 and 3), in stages of 64, 128, 256 and 512 channels; each block has two 3×3 convolutions.
 - `dropout`: rate before the dense layer.
-- `init`: `torch` is torchvision's (convolutions normal with variance 2 / fan out, He et al. 2015); `xavier` as in the family `sequential`.
+- `init`: `torch` is torchvision's (convolutions normal with variance 2 / fan out, He et al. 2015); `xavier_dense` concerns the last layer.
 - `width` multiplies the channels.
 
 The stem is the usual one for images of 32×32 pixels: one 3×3 convolution with stride 1 to 64 channels, and no pooling. With ImageNet's

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+STAND_INS = {"cinic10": "cifar10"}
+"""Data set → the one whose images can stand in for its own."""
 STAND_IN = "-stand-in"
 """What the name of a data set's folder and stamps ends in where other images stand in for its own."""
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import math
 import os
 import re
 import shlex
@@ -13,7 +14,7 @@ from typing import Any
 
 from reprise.errors import RepriseError
 from reprise.spec.check import nearest, read_yaml, validate
-from reprise.spec.layout import Layout
+from reprise.spec.layout import STAND_INS, Layout
 from reprise.spec.report import Report, network_names
 from reprise.spec.run import Run, canonical
 
@@ -22,8 +23,7 @@ SUFFIXES = {"figures": (".png", ".svg", ".json"), "tables": (".csv", ".md", ".te
 
 INTERMEDIATES = {"figures": {"samples": ".samples.npz", "diagram": ".layers.json"}, "tables": {"layers": ".layers.json"}}
 """Kinds of figure and table that need a file from a room with torch or from the images."""
-STAND_INS = {"cinic10": "cifar10"}
-"""Data set → the one whose images can stand in for its own."""
+
 CIFAR_IMAGES = 50_000
 
 
@@ -76,10 +76,10 @@ class Programme:
             [
                 *("--scale", config["scale"], "--results", str(config["results"]), "--reports", os.path.relpath(folder)),
                 *(["--data", str(config["data"])] if config.get("data") else []),
-                *(["--stand-in", *stand_in] if stand_in else []),
             ]
         )
         """Arguments that every verb of the command line is given."""
+        self._stand_in = stand_in
         self.gpu = 0 if config.get("device") == "cpu" else 1
         """GPUs that a training job asks for."""
         self._skip = skip
@@ -173,6 +173,16 @@ class Programme:
         """The demo fetches from archives that the project draws first."""
         return [str(self.layout.synthetic / f"{wildcards.dataset}.json")] if self.layout.scale == "demo" else []
 
+    def report_options(self, slug: str) -> str:
+        """Arguments of a verb that reads a report; only one that uses a stand-in hears of it, so that other files stay as they are."""
+        report = self.reports[slug]
+        cells = [cell for name in report.experiments for cell in report.all_cells(name)]
+        used = {name for name, _ in datasets(report.runs(cells).values())} | {
+            item["images"]["dataset"] for item in report.figures if "images" in item
+        }
+        names = [name for name in self._stand_in if name in used]
+        return f"{self.options} {shlex.join(['--stand-in', *names])}" if names else self.options
+
     def stand_in_inputs(self, wildcards: Any) -> list[str]:
         """The data set whose images stand in for those of another."""
         if wildcards.dataset not in STAND_INS:
@@ -259,11 +269,11 @@ def by_size(report: Report, runs: Mapping[str, Run], every: Mapping[str, Run], s
     for identifier, run in runs.items():
         generations.setdefault(generation(run), {})[identifier] = run
     for group in generations.values():
-        for part in divided(report, group, size) if isinstance(size, int) else [group]:
+        for part in divided(report, group, math.inf if size == "report" else size):
             yield report.slug, part
 
 
-def divided(report: Report, runs: Mapping[str, Run], steps: int) -> Iterator[dict[str, Run]]:
+def divided(report: Report, runs: Mapping[str, Run], steps: float) -> Iterator[dict[str, Run]]:
     """`runs` in their order, in parts of at most `steps` optimiser steps; a run that is longer alone, and a study, stay whole."""
     units: dict[str, dict[str, Run]] = {}
     for identifier, run in runs.items():

@@ -100,6 +100,7 @@ def train(
     datasets.check(pending)
     _check_pretrained(pending, weights_dir)
     _check_judged(pending, judge)
+    _check_predecessors(pending, ordered, Path(cache), judge)
     outcomes: list[Outcome] = []
     failures: dict[str, str] = {}
     with reproducible(chosen, threads), interruptible() as interrupt, Reporter(ordered, pending) as reporter:
@@ -193,6 +194,16 @@ def _check_pretrained(runs: Sequence[Run], weights_dir: Path | None) -> None:
             path = Path(weights_dir or "") / weights_facts(arch).file_name
             if not path.is_file():
                 raise RepriseError(f"{path}: not found; run python -m reprise data fetch-weights {arch} (or set mirror)")
+
+
+def _check_predecessors(pending: Sequence[Run], ordered: Sequence[Run], cache: Path, judge: Judge | None) -> None:
+    """Raise a `RepriseError` for a run that follows one that is neither in the list nor finished. Workers on one study wait for nobody."""
+    here = {run.hash for run in ordered}
+    for run in pending:
+        names = run.follows if judge is None or judge.in_order else filter(None, [run.parent])
+        for name in names:
+            if name not in here and not (cache / name / RUN).exists():
+                raise RepriseError(f"run {run.hash} follows run {name}, which has no result in {cache}; train it first")
 
 
 def _check_judged(runs: Sequence[Run], judge: Judge | None) -> None:

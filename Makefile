@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Two OpenMP threads that spin can be many times slower than one on a shared machine.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test lint keras slurm clean
+.PHONY: demo test lint keras slurm bench bench-gpu clean
 
 $(VENV)/.ready: pyproject.toml envs/constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +37,15 @@ keras: $(VENV)/.ready
 # root; without it, the tests skip and say so.
 slurm: $(VENV)/.ready
 	REPRISE_SLURM=1 $(BIN)/python -m pytest tests/slurm
+
+# The engine against a plain PyTorch loop and Lightning, start-up, dry runs, the demo (installs lightning): results/bench/bench.md.
+bench: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[workflow,dev,kaggle,bench]"
+	OMP_NUM_THREADS=1 $(BIN)/python tests/bench/bench.py
+
+# The engine on a CUDA device: speed, and whether it computes what it does on a CPU; needs torch, torchvision, timm and pandas alone.
+bench-gpu:
+	PYTHONPATH=src $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) tests/bench/bench_gpu.py
 
 clean:
 	rm -rf results/demo

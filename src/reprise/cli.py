@@ -32,14 +32,15 @@ REPORTS = Path("workflow/reports")
 # ---- what several verbs need ----
 
 
-def open_report(args: argparse.Namespace) -> Report:
-    """The report named by slug or by path."""
-    path = Path(args.report)
+def open_report(args: argparse.Namespace, name: str | None = None) -> Report:
+    """The report named by slug or by path: `name`, or the verb's own argument."""
+    name = name or args.report
+    path = Path(name)
     if path.suffix != ".yaml":
-        path = args.reports / f"{args.report}.yaml"
+        path = args.reports / f"{name}.yaml"
     if not path.is_file():
         slugs = [file.stem for file in sorted(args.reports.glob("*.yaml"))]
-        raise RepriseError(f"no report {args.report} in {args.reports}{nearest(args.report, slugs)}")
+        raise RepriseError(f"no report {name} in {args.reports}{nearest(name, slugs)}")
     return Report(path, args.scale, args.skip, args.stand_in)
 
 
@@ -137,6 +138,20 @@ def list_runs(args: argparse.Namespace) -> None:
                 print(f"{run.hash}  {state:8}  {training['epochs']:4} epochs  seed {run.spec['seeds']['init']}  {cell.name}")
 
 
+def plan(args: argparse.Namespace) -> None:
+    from reprise import planning
+
+    where = layout(args)
+    names = args.report or [file.stem for file in sorted(args.reports.glob("*.yaml"))]
+    reports = [open_report(args, name) for name in names]
+    calibration = planning.Calibration(where.results / "calibration.json", args.device, args.threads)
+    if args.compare:
+        for report in reports:
+            print(planning.describe_comparison(report, planning.compare(report, where, calibration), calibration.machine))
+    else:
+        print(planning.describe(planning.plan(reports, where, calibration), calibration.machine))
+
+
 def stamp_file(name: str, file: Path) -> None:
     """The workflow's sign that an archive or a weights file is there and verified."""
     write_json(file.parent / f"{name}.json", {"name": name, "file": file.name, "bytes": file.stat().st_size})
@@ -218,6 +233,18 @@ def data_add(args: argparse.Namespace) -> None:
     stamp_file(name_of(file.name), file)
 
 
+def training_options(args: argparse.Namespace, where: Layout) -> dict[str, Any]:
+    """What `reprise.training.engine.train` is told wherever runs are trained."""
+    return {
+        "weights_dir": where.weights,
+        "device": args.device,
+        "precision": args.precision,
+        "cuda_graphs": args.cuda_graphs == "on",
+        "threads": args.threads,
+        "on_finished": lambda run: stamp_trained(run.hash, where),
+    }
+
+
 def train(args: argparse.Namespace) -> None:
     from reprise.training.engine import train as train_runs
     from reprise.training.session import Interrupted
@@ -234,10 +261,7 @@ def train(args: argparse.Namespace) -> None:
             list(runs.values()),
             dataset_dirs=dataset_dirs(runs.values(), where),
             cache=where.runs,
-            weights_dir=where.weights,
-            device=args.device,
-            threads=args.threads,
-            on_finished=lambda run: stamp_trained(run.hash, where),
+            **training_options(args, where),
             judge=judge,
         )
     except Interrupted as stop:
@@ -281,10 +305,7 @@ def study_work(args: argparse.Namespace) -> None:
             cache=where.runs,
             journal=where.root / "studies" / f"{runs[0].hash}.journal",
             dataset_dirs=dataset_dirs(runs, where),
-            weights_dir=where.weights,
-            device=args.device,
-            threads=args.threads,
-            on_finished=lambda run: stamp_trained(run.hash, where),
+            **training_options(args, where),
         )
     except Interrupted as stop:
         end(str(stop), stop.status)
@@ -484,8 +505,28 @@ def parser() -> argparse.ArgumentParser:
         made.add_argument("--device", default=os.environ.get("REPRISE_DEVICE", "auto"), help="auto (default), cpu, cuda, cuda:1, …")
         made.add_argument("--threads", type=positive, help="CPU threads (default: torch's)")
 
+    def trains(made: argparse.ArgumentParser) -> None:
+        on_device(made)
+        made.add_argument(
+            "--precision",
+            choices=("auto", "float32", "bfloat16"),
+            default=os.environ.get("REPRISE_PRECISION", "auto"),
+            help="of matrix products and convolutions; auto (default): bfloat16 for large networks on CUDA",
+        )
+        made.add_argument(
+            "--cuda-graphs",
+            choices=("on", "off"),
+            default=os.environ.get("REPRISE_CUDA_GRAPHS", "on"),
+            help="whether training steps on CUDA are recorded once and replayed (default: on)",
+        )
+
     verb(check, "check", "check report files at every scale").add_argument("files", nargs="+", type=Path, metavar="FILE")
     verb(list_runs, "runs", "list a report's runs").add_argument("report")
+
+    made = verb(plan, "plan", "runs, epochs, images, time and disk of reports, before anything starts")
+    made.add_argument("report", nargs="*", help="reports to plan (default: all)")
+    made.add_argument("--compare", action="store_true", help="the time of finished runs beside what the plan says of them")
+    on_device(made)
 
     data = verbs.add_parser("data", help="fetch, verify and decode data sets").add_subparsers(required=True, metavar="VERB")
     mirror = {
@@ -518,7 +559,7 @@ def parser() -> argparse.ArgumentParser:
         alone = made.add_mutually_exclusive_group()
         alone.add_argument("--runs", nargs="+", default=[], metavar="RUN", help="these runs alone: hashes, or files in their folders")
         alone.add_argument("--only", nargs="+", default=[], metavar="SELECTOR", help="experiments or cells alone")
-        on_device(made)
+        (trains if function is train else on_device)(made)
 
     study = verbs.add_parser("study", help="searches with ASHA: the leaderboard, several workers").add_subparsers(
         required=True, metavar="VERB"
@@ -530,7 +571,7 @@ def parser() -> argparse.ArgumentParser:
     made = verb(study_work, "work", "train trials as one of several workers (which cannot be repeated)", study)
     for name in ("report", "study"):
         made.add_argument(name)
-    on_device(made)
+    trains(made)
 
     made = verb(submission, "submission", "label Kaggle's CIFAR-10 test images for its challenge")
     made.add_argument("report")

@@ -1,5 +1,7 @@
 """Read YAML strictly and check it against a schema, with errors that name file, key path and nearest valid key."""
 
+from __future__ import annotations
+
 import difflib
 import math
 import re
@@ -7,12 +9,14 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import yaml
 
 from reprise.errors import RepriseError
+
+if TYPE_CHECKING:
+    import jsonschema
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -62,7 +66,7 @@ def read_yaml(path: Path | str) -> Any:
 @cache
 def schema(name: str) -> dict[str, Any]:
     """A schema that ships in this package, e.g. `report.schema.yaml`."""
-    return yaml.safe_load(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))
+    return yaml.load(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"), Loader=_Loader)
 
 
 @cache
@@ -134,6 +138,8 @@ def describe(error: jsonschema.ValidationError) -> str:
 
 def validate(document: Any, rules: Mapping[str, Any], source: str, prefix: Sequence[Any] = ()) -> None:
     """Raise a `RepriseError` naming `source`, key path (after `prefix`) and remedy at the first violation of `rules`."""
+    import jsonschema  # takes a tenth of a second, which whoever reads no report file need not pay
+
     validator = jsonschema.Draft202012Validator(rules)
     errors = sorted(validator.iter_errors(document), key=lambda error: [str(part) for part in error.absolute_path])
     if errors:

@@ -12,6 +12,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,12 @@ class Cell:
     reading: str | None
     members: tuple[Run, ...] = field(repr=False)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The selector of this cell."""
         return _selector(self.experiment, ",".join(f"{axis}={text(value)}" for axis, value in self.settings.items()), self.reading)
 
-    @property
+    @cached_property
     def runs(self) -> tuple[str, ...]:
         return tuple(run.hash for run in self.members)
 
@@ -101,6 +102,8 @@ class Report:
         skipped_here = {name for name, rules in self._shrink.get("experiments", {}).items() if rules.get("skip")}
         self.skipped = frozenset(skip) | skipped_here
         self._cells: dict[str, list[Cell]] = {}
+        self._selected: dict[str, list[Cell]] = {}
+        self._valid: set[str] = set()
         self._network_runs: dict[str, Run] = {}
         for name in document["experiments"]:
             self._expand(name, ())
@@ -151,6 +154,11 @@ class Report:
 
     def cells(self, selector: str) -> list[Cell]:
         """The cells that `selector` names, in the report file's order; at least one."""
+        if selector not in self._selected:
+            self._selected[selector] = self._select(selector)
+        return self._selected[selector]
+
+    def _select(self, selector: str) -> list[Cell]:
         body, _, reading = selector.partition("@")
         name, _, conditions = body.partition("/")
         if name not in self._cells:
@@ -334,6 +342,7 @@ class Report:
                 for cell in self.cells(_selector(name, conditions, reading))
             }
             self._cells[name] = [cell for cell in cells if cell.name in kept]
+            self._selected.clear()  # found among the cells before
         return cells
 
     def _with_values(self, experiment: Mapping[str, Any], values: Mapping[str, Any], where: str) -> Mapping[str, Any]:
@@ -479,9 +488,8 @@ class Report:
         if isinstance(settings["model"], str):
             settings["model"] = self._model(settings["model"], f"{where}: model")
         settings = prune(settings)
-        rules = schema("report.schema.yaml")
         try:
-            validate(settings, {"$ref": "#/$defs/settings", "$defs": rules["$defs"]}, f"{self.path}: {where}")
+            self._check_settings(settings, where)
         except RecursionError:  # a YAML alias that contains itself
             self._fail(where, "settings contain themselves; write them out")
         settings["model"].pop("title", None)
@@ -497,6 +505,16 @@ class Report:
             spec["seeds"] = {use: fixed.get(use, seed) for use in ("split", "init", "order", "augmentation")}
             runs.append(Run(prune({"engine": ENGINE, **spec, "study": trial})))
         return tuple(runs)
+
+    def _check_settings(self, settings: Mapping[str, Any], where: str) -> None:
+        """The settings of a cell against their schema. Cells differ in few parts, and a part that was right once is not looked at again."""
+        definitions = schema("report.schema.yaml")["$defs"]
+        parts = {name: canonical([name, value]) for name, value in settings.items()}
+        fresh = {name: value for name, value in settings.items() if parts[name] not in self._valid}
+        required = [name for name in definitions["settings"]["required"] if name in fresh or name not in settings]
+        rules = {**definitions["settings"], "required": required, "$defs": definitions}
+        validate(fresh, rules, f"{self.path}: {where}")
+        self._valid.update(parts.values())
 
     def _parent(self, selector: str, seed: int, where: str, via: tuple[str, ...]) -> Run:
         name = selector.partition("@")[0].partition("/")[0]

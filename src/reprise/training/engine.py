@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from reprise import __version__, models
@@ -27,13 +26,14 @@ from reprise.spec.run import ENGINE, Run
 from reprise.training.checkpoint import Checkpoint, State
 from reprise.training.inference import compute_features, evaluate
 from reprise.training.optim import build_optimizer, build_schedule, step_schedule
-from reprise.training.parts import Datasets, Part, RunData
-from reprise.training.regularization import Penalty, build_penalty
+from reprise.training.parts import Datasets, RunData
+from reprise.training.regularization import build_penalty
 from reprise.training.reporting import Reporter
 from reprise.training.results import RUN, WEIGHTS, publish, read_run, read_weights
 from reprise.training.seeds import derive
 from reprise.training.selection import Row, diverged, monitored, selected_epoch, stops_early
 from reprise.training.session import Interrupt, Interrupted, choose_device, device_name, interruptible, only_process, reproducible
+from reprise.training.steps import Feed, RecordedStep, Step, choose_precision, memory_format, own_stream, record_cuda_graph
 
 CHECKPOINT_SECONDS = 30.0
 FINITE_EVERY = 100
@@ -69,6 +69,8 @@ def train(
     cache: Path,
     weights_dir: Path | None = None,
     device: str = "auto",
+    precision: str = "auto",
+    cuda_graphs: bool = True,
     threads: int | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     on_step: OnStep | None = None,
@@ -83,9 +85,11 @@ def train(
     cache: folder of run folders; `<cache>/<run>/` gets `history.parquet`, `weights.safetensors` and, last, `run.json`.
     weights_dir: folder of pretrained weights.
     device: `auto` (CUDA where there is one), `cpu`, `cuda`, `cuda:1` ….
+    precision: `float32`, `bfloat16`, or `auto` (see `reprise.training.steps.choose_precision`); a run's `meta` says which it was.
+    cuda_graphs: whether steps on CUDA are recorded and replayed; it changes their pace, not their results.
     threads: CPU threads; None leaves torch's number.
     checkpoint_seconds: work of one run that a killed process loses at most, to the nearest epoch.
-    on_step: sees every loss.
+    on_step: sees every loss, which holds until the next step.
     on_finished: called with each run whose result is there, new or old, once it is there.
     judge: asked before every epoch but the first of the runs that are trials of a study; these need one.
 
@@ -103,8 +107,8 @@ def train(
     _check_predecessors(pending, ordered, Path(cache), judge)
     outcomes: list[Outcome] = []
     failures: dict[str, str] = {}
-    with reproducible(chosen, threads), interruptible() as interrupt, Reporter(ordered, pending) as reporter:
-        session = Session(Path(cache), weights_dir, chosen, checkpoint_seconds, interrupt, reporter, on_step, judge)
+    with reproducible(chosen, threads), own_stream(chosen), interruptible() as interrupt, Reporter(ordered, pending) as reporter:
+        session = Session(Path(cache), weights_dir, chosen, precision, cuda_graphs, checkpoint_seconds, interrupt, reporter, on_step, judge)
         for run in ordered:
             interrupt.check()
             reporter.start(run)
@@ -156,11 +160,16 @@ class Session:
     cache: Path
     weights_dir: Path | None
     device: torch.device
+    precision: str
+    cuda_graphs: bool
     checkpoint_seconds: float
     interrupt: Interrupt
     reporter: Reporter
     on_step: OnStep | None
     judge: Judge | None
+
+    def precision_of(self, run: Run) -> torch.dtype:
+        return choose_precision(self.precision, run.spec["model"]["name"], self.device)
 
 
 def _train_unless_finished(run: Run, datasets: Datasets, session: Session, failures: Collection[str]) -> Outcome:
@@ -219,13 +228,14 @@ def _train_run(run: Run, data: RunData, folder: Path, session: Session) -> dict[
     state = checkpoint.load_into(lambda: _fresh_state(run, data, session), session.reporter.say)
     session.reporter.resumed(state.epoch)
     feed = _feed(run, data, state.model)
+    step = _step(run, state, feed, session)
     try:
         while (stopped := _stops(run, state.history, session.judge)) is None:
             before = state.seconds
-            rows = _train_epoch(run, data, state, feed, session)
+            rows = _train_epoch(run, data, state, feed, step, session)
             checkpoint.epoch_ended(state)
             session.reporter.epoch(rows, state.seconds - before)
-        meta = _meta(run, data, state, session.device, stopped)
+        meta = _meta(run, data, state, session, stopped)
         if session.judge and "study" in run.spec:
             meta["judged_in_order"] = session.judge.in_order
         publish(folder, run, state.history, state.selected, meta)
@@ -257,8 +267,9 @@ def _fresh_state(run: Run, data: RunData, session: Session) -> State:
     model = models.build(run.spec["model"], len(data.classes), data.image_shape, session.weights_dir)
     if run.parent:
         _load_initial_weights(model, run, session.cache)
-    model.to(session.device)
-    optimizer = build_optimizer(run.spec["optimizer"], [item for item in model.parameters() if item.requires_grad])
+    model.to(session.device, memory_format=memory_format(session.precision_of(run)))
+    trained = [item for item in model.parameters() if item.requires_grad]
+    optimizer = build_optimizer(run.spec["optimizer"], trained, on_cuda=session.device.type == "cuda")
     schedule = build_schedule(run.spec.get("schedule", {}), optimizer, run.spec["training"]["epochs"])
     return State(model, optimizer, schedule, started=_now())
 
@@ -275,20 +286,6 @@ def _load_initial_weights(model: nn.Module, run: Run, cache: Path) -> None:
             remedy = "make the networks agree or name it in initial_weights.drop"
             raise RepriseError(f"initial weights: {name} is {there} in run {run.parent} and {here} in this run; {remedy}")
     model.load_state_dict(theirs, strict=False)
-
-
-@dataclass(frozen=True, eq=False)
-class Feed:
-    """What is trained and what goes into it: the whole network and images or, where the rest is frozen, its head and features."""
-
-    network: nn.Module
-    train: Part
-    validation: Part
-    prepare: Callable[[Tensor], Tensor]
-    """Inputs as they lie on the device → what the network takes, in evaluation."""
-    prepare_training: Callable[[Tensor, Generator, Tensor | None], Tensor]
-    """The same with augmentation: of all, or of those for which a bool tensor (N,) holds."""
-    penalty: Penalty | None
 
 
 def training_augmentation(spec: Mapping[str, Any]) -> Augmentation:
@@ -328,11 +325,24 @@ def _feed(run: Run, data: RunData, model: nn.Module) -> Feed:
     )
 
 
-def _train_epoch(run: Run, data: RunData, state: State, feed: Feed, session: Session) -> list[Row]:
+Steps = tuple[Step, Callable[[Tensor], Tensor]]
+"""The step of a run, which has the sums, and what makes it: itself, or its recording."""
+
+
+def _step(run: Run, state: State, feed: Feed, session: Session) -> Steps:
+    training, generator = run.spec["training"], Generator(session.device)
+    keep_originals = training.get("keep_originals", False)
+    step = Step(feed, state.optimizer, generator, keep_originals=keep_originals, precision=session.precision_of(run))
+    if session.device.type != "cuda" or not session.cuda_graphs:
+        return step, step
+    return step, RecordedStep(step, training["batch_size"], generator, session.device, record_cuda_graph)
+
+
+def _train_epoch(run: Run, data: RunData, state: State, feed: Feed, steps: Steps, session: Session) -> list[Row]:
     """One pass over the training part and one evaluation of the validating part; the new rows of the history."""
     began = time.monotonic()
-    epoch, rate = state.epoch + 1, state.optimizer.param_groups[0]["lr"]
-    loss, accuracy = _train_batches(run, epoch, state, feed, session)
+    epoch, rate = state.epoch + 1, float(state.optimizer.param_groups[0]["lr"])
+    loss, accuracy = _train_batches(run, epoch, state, feed, steps, session)
     prepare = feed.prepare
     if run.spec["split"].get("augmented"):
         generator = Generator(session.device).manual_seed(derive(run.spec["seeds"]["augmentation"], "validation", epoch))
@@ -352,7 +362,7 @@ def _train_epoch(run: Run, data: RunData, state: State, feed: Feed, session: Ses
     return rows
 
 
-def _train_batches(run: Run, epoch: int, state: State, feed: Feed, session: Session) -> tuple[float, float]:
+def _train_batches(run: Run, epoch: int, state: State, feed: Feed, steps: Steps, session: Session) -> tuple[float, float]:
     """Mean cross-entropy and accuracy over the epoch's batches, as each batch saw the network (what Keras reports as training loss).
 
     With `keep_originals` every image stands in the epoch twice, once as it is and once augmented. A penalty on the weights is not part of
@@ -368,37 +378,18 @@ def _train_batches(run: Run, epoch: int, state: State, feed: Feed, session: Sess
         raise RepriseError(
             f"training.batch_size {batch_size} is more than the {count} training images; lower it or unset training.drop_last"
         )
-    generator = Generator(session.device).manual_seed(derive(seeds["augmentation"], "augmentation", epoch))
+    step, make = steps
+    step.begin(derive(seeds["augmentation"], "augmentation", epoch))
     torch.manual_seed(derive(seeds["augmentation"], "dropout", epoch))
     state.model.train()
-    loss_sum = torch.zeros((), dtype=torch.float64, device=session.device)
-    correct = torch.zeros((), dtype=torch.int64, device=session.device)
-    for step, places in enumerate(order.to(session.device).split(batch_size)):
+    for index, places in enumerate(order.to(session.device).split(batch_size)):
         session.interrupt.check()
-        augmented = None
-        if count > images:
-            places, augmented = places % images, places >= images
-        inputs, labels = feed.train.batch(places)
-        logits = _logits(feed.network, feed.prepare_training(inputs, generator, augmented))
-        loss = F.cross_entropy(logits, labels)
-        state.optimizer.zero_grad()
-        (loss if feed.penalty is None else loss + feed.penalty()).backward()
-        state.optimizer.step()
-        loss_sum += loss.detach() * len(labels)
-        correct += (logits.argmax(1) == labels).sum()
-        if step % FINITE_EVERY == FINITE_EVERY - 1:
-            _finite(loss_sum.item(), run, epoch, state.optimizer.param_groups[0]["lr"])
+        loss = make(places)
+        if index % FINITE_EVERY == FINITE_EVERY - 1:
+            _finite(step.loss_sum, run, epoch, float(state.optimizer.param_groups[0]["lr"]))
         if session.on_step:
-            session.on_step(epoch, step, loss.detach())
-    return loss_sum.item() / len(order), correct.item() / len(order)
-
-
-def _logits(network: nn.Module, inputs: Tensor) -> Tensor:
-    try:
-        return network(inputs)
-    except ValueError as error:  # batch normalisation cannot train on one value per channel, as the last batch may have
-        reason = f"a batch of {len(inputs)} does not fit the network ({' '.join(str(error).split())})"
-        raise RepriseError(f"{reason}; set training.drop_last or another training.batch_size") from None
+            session.on_step(epoch, index, loss)
+    return step.loss_sum / len(order), step.correct / len(order)
 
 
 def _finite(loss: float, run: Run, epoch: int, rate: float) -> float:
@@ -410,13 +401,13 @@ def _finite(loss: float, run: Run, epoch: int, rate: float) -> float:
     raise RepriseError(f"the loss became {loss} in epoch {epoch}; lower optimizer.lr (now {rate:g})")
 
 
-def _meta(run: Run, data: RunData, state: State, device: torch.device, stopped: str) -> dict[str, Any]:
+def _meta(run: Run, data: RunData, state: State, session: Session, stopped: str) -> dict[str, Any]:
     meta = {
         "engine": ENGINE,
         "reprise": __version__,
         "torch": torch.__version__,
-        "device": device_name(device),
-        "dtype": "float32",
+        "device": device_name(session.device),
+        "dtype": str(session.precision_of(run)).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "started": state.started,
         "finished": _now(),

@@ -1,0 +1,560 @@
+"""What reports cost before anything starts: runs, epochs, images, minutes on this machine, disk; and afterwards how good that was.
+
+Minutes come from a short calibration: the engine itself takes a few steps of every training that differs in pace, on random images of the
+right shape. It is kept in a file, by device, number of threads and version, so that a second plan starts at once.
+"""
+
+import contextlib
+import copy
+import io
+import random
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reprise import __version__, models
+from reprise.checking import class_names, image_shape, network
+from reprise.data.augment import build_preprocess
+from reprise.data.catalog import dataset_facts, weights_facts
+from reprise.data.decode import load
+from reprise.files import read_json, write_json
+from reprise.progress import progress
+from reprise.search.asha import Halving
+from reprise.spec.layout import Layout
+from reprise.spec.programme import datasets
+from reprise.spec.report import Report
+from reprise.spec.run import Run, digest, prune
+from reprise.training.engine import train
+from reprise.training.inference import compute_features
+from reprise.training.parts import Part
+from reprise.training.results import RUN, finished
+from reprise.training.session import choose_device, device_name, reproducible
+
+BUDGET_S = 30.0
+"""Seconds that the calibration of one report may take, shared by its trainings; none is given less than `LEAST_S` or more than `MOST_S`."""
+LEAST_S, MOST_S = 0.4, 2.0
+WARM_UP = 2
+"""Steps before the clock starts."""
+CUDA_WARM_UP = 8
+"""The same on CUDA, where the step is recorded meanwhile."""
+MOST_STEPS = 50
+FEATURE_IMAGES = 16
+"""Images whose frozen features are timed."""
+ORDERS = 20
+"""Random orders of a study's trials that its expected epochs are the mean of."""
+
+
+# ---- what is to be done ----
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one run asks for."""
+
+    run: Run
+    train_images: int
+    """In one epoch; twice those of the training part where originals are kept."""
+    validation_images: int
+    test_images: int
+
+    @property
+    def epochs(self) -> int:
+        return self.run.spec["training"]["epochs"]
+
+
+def work_of(run: Run, where: Layout) -> Work:
+    """The images of a run: of its data set if that is there, else as the catalog counts them; classes count as equally large."""
+    spec = run.spec
+    facts, split = dataset_facts(spec["dataset"]["name"]), spec["split"]["validation"]
+    source = spec["dataset"]["source"]
+    sizes = _sizes(where.dataset(facts.name, source), facts.name, source)
+
+    def chosen(part: str) -> int:
+        kept, known = len(class_names(run)), len(facts.classes[spec["dataset"]["labels"]])
+        images = sizes[part] * kept // known
+        return min(images, spec["dataset"].get("per_class", images) * kept)
+
+    train, test = chosen("train"), chosen("test")
+    held_out = test if split == "test" else chosen("validation") if split == "official" else round(train * split)
+    trained = train if split in ("test", "official") else train - held_out
+    return Work(run, trained * (2 if spec["training"].get("keep_originals") else 1), held_out, test)
+
+
+SYNTHETIC = {"train": 1000, "test": 300, "validation": 300}
+"""Images of each data set that `config.yaml` has the demo draw."""
+
+
+@cache
+def _sizes(folder: Path, name: str, source: str) -> dict[str, int]:
+    if (folder / "dataset.json").exists():
+        return {name: len(split.images) for name, split in load(folder).splits.items()}
+    if source == "synthetic":
+        return {split: SYNTHETIC[split] for split in dataset_facts(name).splits}
+    return {name: split.images for name, split in dataset_facts(name).splits.items()}
+
+
+@cache
+def _expected_share(rule: str, trials: int, epochs: int) -> float:
+    """The share of a study's epochs that its rule is expected to train: trials in random order, of which a better one is always better."""
+    min_resource, reduction_factor = map(int, rule.split(","))
+    generator, trained = random.Random(0), 0
+    for _ in range(ORDERS):
+        halving = Halving({"min_resource": min_resource, "reduction_factor": reduction_factor})
+        for _ in range(trials):
+            halving.begin()
+            accuracy = generator.random()
+            while halving.report(accuracy) is None and halving.epoch < epochs:
+                pass
+            trained += halving.epoch
+    return trained / (ORDERS * trials * epochs)
+
+
+def expected_share(runs: Sequence[Run]) -> float:
+    """The share of the epochs of one experiment's runs that is expected to be trained: less than 1 in a study with successive halving.
+
+    An early stop is not foreseen.
+    """
+    study = runs[0].spec.get("study")
+    if study is None:
+        return 1.0
+    rule = f"{study['min_resource']},{study['reduction_factor']}"
+    return _expected_share(rule, len(runs), runs[0].spec["training"]["epochs"])
+
+
+# ---- calibration ----
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds of one training step, of evaluating one image, and of what a frozen part makes of one image, once before the first epoch."""
+
+    step: float
+    evaluation: float
+    features: float = 0.0
+
+    def seconds(self, work: Work, epochs: float) -> float:
+        """Of a run that trains `epochs`, without its test."""
+        batches = -(-work.train_images // work.run.spec["training"]["batch_size"])
+        once = self.features * (work.train_images + work.validation_images)
+        return once + epochs * (batches * self.step + work.validation_images * self.evaluation)
+
+
+def typical(run: Run) -> Run:
+    """A run of the same pace: whatever does not change how long a step takes has one value, so that few runs need to be timed."""
+    spec, model, optimizer = run.spec, copy.deepcopy(run.spec["model"]), run.spec["optimizer"]
+    if "weights" in model:
+        model["weights"] = "random"
+    model.pop("init", None)
+    terms = {key: 1e-3 for key in ("weight_decay", "momentum") if optimizer.get(key)}
+    dataset = {key: spec["dataset"].get(key) for key in ("name", "labels", "classes")}
+    normalize = spec.get("preprocess", {}).get("normalize", "none")
+    made = {
+        "engine": spec["engine"],
+        "dataset": {**dataset, "source": "synthetic"},
+        "split": {"validation": "test"},
+        "preprocess": {**spec.get("preprocess", {}), "normalize": "half" if normalize != "none" else "none"},
+        "augmentation": spec.get("augmentation"),
+        "model": _plain_rates(model),
+        "optimizer": {"name": optimizer["name"], "lr": 1e-5, **terms},
+        "training": {
+            "epochs": 2,
+            "batch_size": spec["training"]["batch_size"],
+            "select": "last",
+            "keep_originals": spec["training"].get("keep_originals"),
+        },
+        "seeds": dict.fromkeys(("split", "init", "order", "augmentation"), 0),
+    }
+    return Run(prune(made))
+
+
+def _plain_rates(node: Any) -> Any:
+    """The model with every dropout rate one half, or nothing."""
+    if isinstance(node, Mapping):
+        drops = ("dropout", "dropout2d")
+        return {key: (0.5 if value else 0) if key in drops else _plain_rates(value) for key, value in node.items()}
+    return [_plain_rates(item) for item in node] if isinstance(node, list) else node
+
+
+class Calibration:
+    """Paces by run, from `file` or measured now and written there."""
+
+    def __init__(self, file: Path, device: str, threads: int | None) -> None:
+        self._file, self._device, self._threads = file, choose_device(device), threads
+        self._known: dict[str, Any] = read_json(file) if file.exists() else {}
+        self._conditions = {
+            "device": device_name(self._device),
+            "threads": threads or torch.get_num_threads(),
+            "torch": torch.__version__,
+            "reprise": __version__,
+        }
+
+    @cached_property
+    def machine(self) -> str:
+        """The device's name and, of a CPU, the number of threads."""
+        threads = self._conditions["threads"]
+        return self._conditions["device"] + (f", {threads} thread{'s' * (threads > 1)}" if self._device.type == "cpu" else "")
+
+    def made_here(self, meta: Mapping[str, Any]) -> bool:
+        """Whether a run with this `meta` was trained on a device like this one, with as many threads."""
+        same = meta.get("device") == self._conditions["device"]
+        return same and (self._device.type != "cpu" or meta.get("threads") == self._conditions["threads"])
+
+    def prepare(self, runs: Sequence[Run]) -> None:
+        """Measure the paces of `runs` that are not known."""
+        wanted = {self._key(run): run for run in runs}
+        missing = {key: run for key, run in wanted.items() if key not in self._known}
+        if not missing:
+            return
+        budget = min(MOST_S, max(LEAST_S, BUDGET_S / len(missing)))
+        for key, run in progress(missing.items(), description="calibrating", total=len(missing), unit="training"):
+            self._known[key] = {"pace": vars(measure_pace(typical(run), self._device, self._threads, budget)), **self._conditions}
+            write_json(self._file, self._known)
+
+    def pace(self, run: Run) -> Pace:
+        """The pace of a run that was prepared."""
+        return Pace(**self._known[self._key(run)]["pace"])
+
+    def _key(self, run: Run) -> str:
+        return digest([typical(run).spec, self._conditions])
+
+
+class _Enough(BaseException):
+    """Enough steps were taken. Not an `Exception`, which the engine would take for a failure of the run."""
+
+
+@dataclass
+class _Stopwatch:
+    """Times the steps of a first epoch after the warm-up, until `budget` seconds are over, and what follows it: an evaluation."""
+
+    warm_up: int
+    steps: int
+    """In an epoch."""
+    budget: float
+    timed: int = 0
+    evaluation: float | None = None
+    """Seconds between the epochs, where the first one was ended."""
+
+    def __call__(self, epoch: int, step: int, loss: Tensor) -> None:
+        if epoch == 2:
+            loss.item()  # waits for the device
+            self.evaluation = max(0.0, time.perf_counter() - self._ended - self.step)
+            raise _Enough
+        if step == self.warm_up - 1:
+            loss.item()
+            self._began = time.perf_counter()
+        over = step >= self.warm_up and time.perf_counter() - self._began > self.budget
+        if step == self.steps - 1 or over:
+            loss.item()
+            self._ended, self.timed = time.perf_counter(), step + 1 - self.warm_up
+            if over:
+                raise _Enough
+
+    @property
+    def step(self) -> float:
+        """Seconds of a step."""
+        return (self._ended - self._began) / self.timed
+
+
+EVALUATION_SHARE = 1 / 3
+"""Of a training step's time, per image, where an evaluation is not timed: a forward pass, and no backward one, which costs two."""
+
+
+def measure_pace(run: Run, device: torch.device, threads: int | None, budget: float) -> Pace:
+    """The pace of a `typical` run, in about `budget` seconds.
+
+    Where a whole batch takes too long, two smaller ones are timed and the rest is a straight line through them.
+    """
+    batch_size = run.spec["training"]["batch_size"]
+    first = min(batch_size, 2 if max(image_shape(run)[1:]) > 64 else 8)
+    probe = _time_steps(run, first, 2, device, threads, budget / 4)
+    second = max(first, min(batch_size, int(first * budget / 4 / probe.step)))
+    if second == first:
+        slope, then = probe.step / first, probe
+    else:
+        then = _time_steps(run, second, MOST_STEPS, device, threads, budget / 2)
+        slope = max(0.0, (then.step - probe.step) / (second - first))
+    step = then.step + slope * (batch_size - second)
+    timed = then if then.evaluation is not None else probe
+    evaluation = EVALUATION_SHARE * step / batch_size if timed.evaluation is None else timed.evaluation
+    return Pace(step, evaluation, _time_features(run, device, threads))
+
+
+def _time_steps(run: Run, batch_size: int, steps: int, device: torch.device, threads: int | None, budget: float) -> _Stopwatch:
+    """The stopwatch after the engine has trained with `batch_size`; its `evaluation` is that of one image."""
+    spec, classes = copy.deepcopy(dict(run.spec)), len(class_names(run))
+    spec["training"]["batch_size"] = batch_size
+    warm_up = WARM_UP if device.type == "cpu" else CUDA_WARM_UP
+    stopwatch = _Stopwatch(warm_up, max(warm_up + steps, -(-classes // batch_size)), budget)
+    images, test = stopwatch.steps * batch_size, max(batch_size, classes)
+    if spec["training"].get("keep_originals"):
+        stopwatch.steps *= 2
+    with tempfile.TemporaryDirectory(prefix="reprise-plan-") as name, contextlib.redirect_stderr(io.StringIO()):
+        folders = _write_images(Path(name), run, {"train": images, "test": test})
+        with contextlib.suppress(_Enough):
+            train([Run(spec)], dataset_dirs=folders, cache=Path(name), device=str(device), threads=threads, on_step=stopwatch)
+    if stopwatch.evaluation is not None:
+        stopwatch.evaluation /= test
+    return stopwatch
+
+
+def _write_images(folder: Path, run: Run, counts: Mapping[str, int]) -> dict[str, Path]:
+    """A decoded data set of random images, as many of each class that the run knows, for the engine."""
+    facts, kind, rng = dataset_facts(run.spec["dataset"]["name"]), run.spec["dataset"]["labels"], np.random.default_rng(0)
+    kinds = {name: list(classes) for name, classes in facts.classes.items()}
+    known = [kinds[kind].index(name) for name in class_names(run)]
+    for split, count in counts.items():
+        labels = [np.resize(known if name == kind else range(len(kinds[name])), count) for name in kinds]
+        np.save(folder / f"{split}_images.npy", rng.integers(256, size=(count, *facts.image_shape), dtype=np.uint8))
+        np.save(folder / f"{split}_labels.npy", np.stack(labels, axis=1).astype(np.uint8))
+        (folder / f"{split}_names.txt").write_text("".join(f"{index}\n" for index in range(count)))
+    splits = {split: {"images": count, "digest": "0" * 64} for split, count in counts.items()}
+    described = {"name": facts.name, "source": "synthetic", "image_shape": list(facts.image_shape), "splits": splits}
+    write_json(folder / "dataset.json", {**described, "label_kinds": list(kinds), "classes": kinds})
+    return {facts.name: folder}
+
+
+def _time_features(run: Run, device: torch.device, threads: int | None) -> float:
+    """Seconds that a frozen part takes for an image, where the engine computes its features once."""
+    if run.spec.get("augmentation") or getattr(network(run), "frozen_features", None) is None:
+        return 0.0
+    model = models.build(run.spec["model"], len(class_names(run)), image_shape(run)).to(device)
+    facts, count = dataset_facts(run.spec["dataset"]["name"]), FEATURE_IMAGES
+    images = torch.randint(256, (count, *facts.image_shape), dtype=torch.uint8, device=device)
+    zeros = torch.zeros(count, dtype=torch.int64, device=device)
+    preprocess = build_preprocess(run.spec.get("preprocess", {}), lambda: (facts.mean, facts.std), device)
+    part, times = Part(images, zeros, torch.arange(count, device=device)), []
+    with reproducible(device, threads):
+        for _ in range(2):
+            began = time.perf_counter()
+            compute_features(model.frozen_features, part, preprocess, count).inputs.sum().item()
+            times.append(time.perf_counter() - began)
+    return min(times) / count
+
+
+# ---- disk ----
+
+HISTORY_BYTES = 10_000
+"""Of a run besides its weights and predictions: history, metrics, record."""
+PREDICTION_BYTES = 4
+"""Of one test image in `predictions.parquet`, about."""
+
+
+def run_bytes(work: Work) -> tuple[int, int]:
+    """What a run leaves behind, and its checkpoint while it trains: the network, the optimiser's state and the selected weights."""
+    model = network(work.run)
+    weights = sum(value.numel() * value.element_size() for value in model.state_dict().values())
+    trained = [item for item in model.parameters() if item.requires_grad]
+    settings = work.run.spec["optimizer"]
+    moments = {"adam": 2, "adamw": 2, "sgd": bool(settings.get("momentum")), "rmsprop": 1 + bool(settings.get("momentum"))}
+    state = moments[settings["name"]] * sum(item.numel() * item.element_size() for item in trained)
+    return weights + HISTORY_BYTES + PREDICTION_BYTES * work.test_images, 2 * weights + state
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Bytes: arrays, archives and pretrained weights at most, and how much of them is there; what runs leave; the largest checkpoint."""
+
+    data: int
+    there: int
+    runs: int
+    checkpoint: int
+
+
+def disk(works: Sequence[Work], where: Layout) -> Disk:
+    """What the data sets and the runs take."""
+    data = there = 0
+    for name, source in datasets(work.run for work in works):
+        facts, folder = dataset_facts(name), where.dataset(name, source)
+        arrays = sum(_sizes(folder, name, source).values()) * int(np.prod(facts.image_shape))
+        archive = where.archives / facts.file_name
+        data += arrays + (archive.stat().st_size if archive.exists() else facts.max_bytes if source == "real" else arrays)
+        there += arrays * (folder / "dataset.json").exists() + (archive.stat().st_size if archive.exists() else 0)
+    for arch in sorted({work.run.spec["model"]["arch"] for work in works if work.run.spec["model"].get("weights") == "imagenet"}):
+        file = where.weights / weights_facts(arch).file_name
+        data += file.stat().st_size if file.exists() else weights_facts(arch).max_bytes
+        there += file.stat().st_size if file.exists() else 0
+    left = [run_bytes(work) for work in works]
+    return Disk(data, there, sum(each[0] for each in left), max((each[1] for each in left), default=0))
+
+
+# ---- plans ----
+
+
+@dataclass(frozen=True)
+class Row:
+    """One experiment. Epochs and images are those of the runs that are left to train, at most and as `expected_share` says."""
+
+    experiment: str
+    runs: int
+    left: int
+    epochs: int
+    expected_epochs: float
+    images: float
+    expected_images: float
+    seconds: float
+    """Of training, validation and test, at most."""
+    expected_seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a report asks for at its scale."""
+
+    report: Report
+    rows: Sequence[Row]
+    disk: Disk
+
+
+def plan(reports: Sequence[Report], where: Layout, calibration: Calibration) -> list[Plan]:
+    """The plans of reports, whose paces are measured first where they are not known. A run counts in the first experiment that has it."""
+    by_report = {report.slug: _by_experiment(report, where) for report in reports}
+    left = {slug: {name: _left(works, where) for name, works in groups.items()} for slug, groups in by_report.items()}
+    calibration.prepare([work.run for groups in left.values() for works in groups.values() for work in works])
+    plans = []
+    for report in reports:
+        groups = by_report[report.slug]
+        rows = [_row(name, works, left[report.slug][name], calibration) for name, works in groups.items()]
+        plans.append(Plan(report, rows, disk([work for works in groups.values() for work in works], where)))
+    return plans
+
+
+def _by_experiment(report: Report, where: Layout) -> dict[str, list[Work]]:
+    groups: dict[str, list[Work]] = {}
+    for identifier, run in report.runs().items():
+        groups.setdefault(report.cell_of(identifier).experiment, []).append(work_of(run, where))
+    return groups
+
+
+def _left(works: Sequence[Work], where: Layout) -> list[Work]:
+    return [work for work in works if not (where.runs / work.run.hash / RUN).is_file()]
+
+
+def _row(name: str, works: Sequence[Work], left: Sequence[Work], calibration: Calibration) -> Row:
+    share = expected_share([work.run for work in works])
+    row = dict.fromkeys(("epochs", "expected_epochs", "images", "expected_images", "seconds", "expected_seconds"), 0.0)
+    for work in left:
+        pace = calibration.pace(work.run)
+        test = work.test_images * pace.evaluation
+        for prefix, epochs in (("", work.epochs), ("expected_", share * work.epochs)):
+            row[f"{prefix}epochs"] += epochs
+            row[f"{prefix}images"] += epochs * work.train_images
+            row[f"{prefix}seconds"] += pace.seconds(work, epochs) + test
+    return Row(name, len(works), len(left), **row)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Finished runs of one experiment that were trained on a machine like this one: their time as estimated and as it was."""
+
+    experiment: str
+    runs: int
+    elsewhere: int
+    """Finished runs of other machines, which are not compared."""
+    epochs: int
+    estimated_seconds: float
+    seconds: float
+
+
+def compare(report: Report, where: Layout, calibration: Calibration) -> list[Comparison]:
+    """What the calibration says of the epochs that finished runs have trained, beside what these took (`seconds` in their `meta`)."""
+    found: dict[str, list[tuple[Work, Mapping[str, Any]]]] = {}
+    for name, works in _by_experiment(report, where).items():
+        documents = [(work, finished(where.runs / work.run.hash)) for work in works]
+        found[name] = [(work, document["meta"]) for work, document in documents if document]
+    here = {name: [(work, meta) for work, meta in each if calibration.made_here(meta)] for name, each in found.items()}
+    calibration.prepare([work.run for each in here.values() for work, _ in each])
+    return [
+        Comparison(
+            name,
+            runs=len(here[name]),
+            elsewhere=len(each) - len(here[name]),
+            epochs=sum(meta["epochs"] for _, meta in here[name]),
+            estimated_seconds=sum(calibration.pace(work.run).seconds(work, meta["epochs"]) for work, meta in here[name]),
+            seconds=sum(meta["seconds"] for _, meta in here[name]),
+        )
+        for name, each in found.items()
+        if each
+    ]
+
+
+# ---- in words ----
+
+
+def describe(plans: Sequence[Plan], machine: str) -> str:
+    """A table for each report, and the sum of all."""
+    head = ("experiment", "runs", "to train", "epochs", "expected", "images", "expected", "time", "expected")
+    parts = []
+    for each in plans:
+        rows = [_cells(row) for row in each.rows]
+        total = _sum([*each.rows])
+        title = f"{each.report.slug}, scale {each.report.scale}, on {machine}, one job at a time"
+        parts.append("\n".join([title, *_aligned([head, *rows, _cells(total)]), _disk(each.disk)]))
+    if len(plans) > 1:
+        total = _sum([row for each in plans for row in each.rows])
+        parts.append("\n".join(["all reports", *_aligned([head, _cells(total)])]))
+    return "\n\n".join(parts)
+
+
+def describe_comparison(report: Report, rows: Sequence[Comparison], machine: str) -> str:
+    """A table of estimated and true times of the runs that are there."""
+    if not rows:
+        return f"{report.slug}, scale {report.scale}: no finished run to compare with"
+    head = ("experiment", "runs", "of other machines", "epochs", "estimated", "took", "took / estimated")
+    cells = [
+        (
+            row.experiment,
+            f"{row.runs}",
+            f"{row.elsewhere}",
+            f"{row.epochs:,}",
+            duration(row.estimated_seconds),
+            duration(row.seconds),
+            f"{row.seconds / row.estimated_seconds:.2f}" if row.runs else "",
+        )
+        for row in rows
+    ]
+    return "\n".join([f"{report.slug}, scale {report.scale}, on {machine}", *_aligned([head, *cells])])
+
+
+def _sum(rows: Sequence[Row]) -> Row:
+    return Row("all", **{name: sum(getattr(row, name) for row in rows) for name in Row.__dataclass_fields__ if name != "experiment"})
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    epochs = [f"{value:,.0f}" for value in (row.epochs, row.expected_epochs)]
+    images = [f"{value / 1e6:,.2f} M" for value in (row.images, row.expected_images)]
+    times = [duration(value) for value in (row.seconds, row.expected_seconds)]
+    asked = [*epochs, *images, *times] if row.left else [""] * 6
+    return (row.experiment, f"{row.runs}", f"{row.left}", *asked)
+
+
+def _disk(found: Disk) -> str:
+    parts = f"data and pretrained weights at most {size(found.data)} ({size(found.there)} are there), results {size(found.runs)}"
+    return f"disk: {parts}, a checkpoint at most {size(found.checkpoint)} for each job that trains"
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min` or `3.4 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def size(count: float) -> str:
+    """`830 kB`, `12 MB` or `3.4 GB`."""
+    if count < 1e6:
+        return f"{count / 1e3:.0f} kB"
+    return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of columns, the first one flush left, the others flush right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]

@@ -1,0 +1,182 @@
+"""One step of training, and how it runs on each kind of device.
+
+A step gathers a batch by index, augments and normalises it, and moves the weights once. It never looks at a value on the host and leaves
+its sums on the device, so on CUDA the whole of it can be recorded as a graph once and replayed: one launch instead of some hundred, which
+are most of the time of a small network (PyTorch, "CUDA Graphs", whole-network capture).
+"""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from reprise.errors import RepriseError
+from reprise.spec.check import nearest
+from reprise.training.parts import Part
+from reprise.training.regularization import Penalty
+
+WARM_UP = 3
+"""Steps that run as usual before one is recorded: they make the optimiser's state and what cuDNN and cuBLAS keep."""
+
+LARGE = ("resnet", "torchvision")
+"""Families whose networks train on CUDA with convolutions and matrix products in bfloat16, unless float32 is asked for."""
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def choose_precision(name: str, family: str, device: torch.device) -> torch.dtype:
+    """What matrix products are made in: `float32`, `bfloat16`, or with `auto` bfloat16 for the `LARGE` families on CUDA alone.
+
+    Weights, optimiser, batch statistics and losses are float32 in any case (torch's autocast), and so is evaluation.
+    """
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" and family in LARGE else torch.float32
+    if name not in PRECISIONS:
+        raise RepriseError(f"precision {name!r} is not known{nearest(name, ['auto', *PRECISIONS])}")
+    return PRECISIONS[name]
+
+
+def memory_format(precision: torch.dtype) -> torch.memory_format:
+    """How images and convolutions lie in memory: bfloat16's kernels take channels last, float32 keeps what its results were made with."""
+    return torch.channels_last if precision == torch.bfloat16 else torch.contiguous_format
+
+
+@dataclass(frozen=True, eq=False)
+class Feed:
+    """What is trained and what goes into it: the whole network and images or, where the rest is frozen, its head and features."""
+
+    network: nn.Module
+    train: Part
+    validation: Part
+    prepare: Callable[[Tensor], Tensor]
+    """Inputs as they lie on the device → what the network takes, in evaluation."""
+    prepare_training: Callable[[Tensor, Generator, Tensor | None], Tensor]
+    """The same with augmentation: of all, or of those for which a bool tensor (N,) holds."""
+    penalty: Penalty | None
+
+
+class Step:
+    """One step of the optimiser for each batch, and the sums over them.
+
+    Parameters
+    ----------
+    generator: of the augmentation, on the data's device.
+    keep_originals: an epoch has every image twice; places from the number of images on are those of the augmented ones.
+    precision: as `choose_precision` gives it.
+    """
+
+    def __init__(
+        self, feed: Feed, optimizer: torch.optim.Optimizer, generator: Generator, *, keep_originals: bool, precision: torch.dtype
+    ) -> None:
+        self._feed, self._optimizer, self._generator = feed, optimizer, generator
+        self._keep_originals, self._precision, self._format = keep_originals, precision, memory_format(precision)
+        device = feed.train.labels.device
+        self._device = device.type
+        self._loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        self._correct = torch.zeros((), dtype=torch.int64, device=device)
+
+    def begin(self, seed: int) -> None:
+        """Begin an epoch: the augmentation's random numbers from `seed`, the sums at nothing."""
+        self._generator.manual_seed(seed)
+        self._loss_sum.zero_()
+        self._correct.zero_()
+
+    @property
+    def loss_sum(self) -> float:
+        """Sum of the cross-entropy over all images since `begin`; waits for the device."""
+        return self._loss_sum.item()
+
+    @property
+    def correct(self) -> int:
+        """Images since `begin` whose label had the largest logit; waits for the device."""
+        return self._correct.item()
+
+    def __call__(self, places: Tensor) -> Tensor:
+        """Train on the images at `places` (N,); the batch's mean cross-entropy as the network was before."""
+        loss = self.forward(places)
+        self._optimizer.zero_grad()
+        (loss if self._feed.penalty is None else loss + self._feed.penalty()).backward()
+        self._optimizer.step()
+        return loss.detach()
+
+    def forward(self, places: Tensor) -> Tensor:
+        """The batch's mean cross-entropy, which also goes into the sums."""
+        augmented, images = None, len(self._feed.train)
+        if self._keep_originals:
+            places, augmented = places % images, places >= images
+        inputs, labels = self._feed.train.batch(places)
+        inputs = self._feed.prepare_training(inputs, self._generator, augmented)
+        if self._format == torch.channels_last and inputs.dim() == 4:
+            inputs = inputs.contiguous(memory_format=self._format)
+        with torch.autocast(self._device, self._precision, enabled=self._precision != torch.float32, cache_enabled=False):
+            logits = _logits(self._feed.network, inputs).float()
+        loss = F.cross_entropy(logits, labels)
+        self._loss_sum += loss.detach() * len(labels)
+        self._correct += (logits.argmax(1) == labels).sum()
+        return loss
+
+
+def _logits(network: nn.Module, inputs: Tensor) -> Tensor:
+    try:
+        return network(inputs)
+    except ValueError as error:  # batch normalisation cannot train on one value per channel, as the last batch may have
+        reason = f"a batch of {len(inputs)} does not fit the network ({' '.join(str(error).split())})"
+        raise RepriseError(f"{reason}; set training.drop_last or another training.batch_size") from None
+
+
+# ---- CUDA graphs ----
+
+Record = Callable[[Callable[[], None], Sequence[Generator]], Callable[[], None]]
+"""Records what a function does on the device, without doing it, and returns what does it again; generators go on from where they are."""
+
+
+class RecordedStep:
+    """A step that is recorded after `WARM_UP` batches of `batch_size` and replayed for those that follow; others run as usual.
+
+    What changes between replays lies at a fixed place: the batch's places here, the learning rate in a tensor (`build_optimizer`'s
+    `on_cuda`), the generators' state where CUDA keeps it. The loss that a call returns holds until the next call.
+    """
+
+    def __init__(self, step: Step, batch_size: int, generator: Generator, device: torch.device, record: Record) -> None:
+        self._step, self._generator, self._record = step, generator, record
+        self._places = torch.zeros(batch_size, dtype=torch.int64, device=device)
+        self._batches = 0
+        self._replay: Callable[[], None] | None = None
+        self._loss: Tensor
+
+    def __call__(self, places: Tensor) -> Tensor:
+        """As `Step`."""
+        if len(places) != len(self._places):
+            return self._step(places)
+        self._batches += 1
+        if self._batches <= WARM_UP:
+            return self._step(places)
+        if self._replay is None:
+            self._replay = self._record(self._once, [self._generator])
+        self._places.copy_(places)
+        self._replay()
+        return self._loss
+
+    def _once(self) -> None:
+        self._loss = self._step(self._places)
+
+
+def record_cuda_graph(function: Callable[[], None], generators: Sequence[Generator]) -> Callable[[], None]:
+    """`Record` on the current stream, which must not be the default one (see `own_stream`). What CUDA refuses is a `RepriseError`."""
+    graph = torch.cuda.CUDAGraph()
+    for generator in generators:
+        graph.register_generator_state(generator)
+    try:
+        with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
+            function()
+    except RuntimeError as error:
+        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+        raise RepriseError(f"a training step cannot be recorded as a CUDA graph ({reason}); use --cuda-graphs off") from error
+    return graph.replay
+
+
+def own_stream(device: torch.device) -> contextlib.AbstractContextManager[None]:
+    """On CUDA, a stream of its own for all that the block does, because the default one cannot be recorded."""
+    return torch.cuda.stream(torch.cuda.Stream(device)) if device.type == "cuda" else contextlib.nullcontext()

@@ -1,0 +1,289 @@
+"""make bench: the engine against what a user would write, and what surrounds it, on the CPU.
+
+Rounds take turns: in each, every network is trained for the same number of steps by the engine, by a plain PyTorch loop and by Lightning,
+one after the other, and by two engines side by side, so that other work on the machine meets all of them. Written are `bench.md` and
+`bench.json`.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+import bench_system
+from bench_cases import CASES, ROOT, run_of, write_images
+from bench_loops import CONTESTANTS, Clock, lightning_is_there, measure
+from reprise.files import write_json
+from reprise.training.session import device_name
+
+WARM_UP = 5
+"""Steps before the clock starts: first allocations, and a loader whose queue has found its length."""
+PARTS = ("training", "start", "decode", "dry-run", "demo", "memory")
+PACKAGES = ("torch", "torchvision", "lightning", "numpy", "snakemake", "pillow")
+
+
+def cpu_cases() -> list[str]:
+    return [name for name, case in CASES.items() if case.cpu]
+
+
+# ---- training ----
+
+
+TWO_JOBS = "engine, two jobs"
+"""As `snakemake --cores 2` trains them: two processes side by side, one run each."""
+
+
+def time_training(names: Sequence[str], folders: dict[str, Path], args: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+    contestants = [name for name in CONTESTANTS if name != "Lightning" or lightning_is_there()]
+    results = {name: {contestant: [] for contestant in [*contestants, TWO_JOBS]} for name in names}
+
+    def once(contestant: str, name: str, steps: int) -> Clock:
+        run = run_of(name)
+        with tempfile.TemporaryDirectory(dir=scratch) as cache:
+            return measure(contestant, run, folders[run.spec["dataset"]["name"]], Clock(WARM_UP, steps), args.workers, Path(cache))
+
+    steps = {}
+    for name in names:
+        trial = once("engine", name, 3)
+        steps[name] = max(args.least_steps, round(args.seconds * 3 / trial.seconds))
+    for turn in range(args.rounds):
+        for name in names:
+            order = contestants[turn % len(contestants) :] + contestants[: turn % len(contestants)]
+            for contestant in order:
+                results[name][contestant].append(rates(once(contestant, name, steps[name]), name))
+            results[name][TWO_JOBS].append(two_jobs(name, 2 * steps[name], folders, args))
+            shown = ", ".join(f"{contestant} {values[-1]['images_per_s']:,.0f}" for contestant, values in results[name].items())
+            print(f"round {turn + 1}/{args.rounds} {name} ({steps[name]} steps): {shown} images/s", file=sys.stderr, flush=True)
+    return {
+        name: {
+            "title": CASES[name].title,
+            "goal": CASES[name].goal,
+            "batch_size": run_of(name).spec["training"]["batch_size"],
+            "steps": steps[name],
+            "rounds": results[name],
+            "ratio": {other: ratios(results[name], other) for other in contestants if other != "engine"},
+            "two_jobs_ratio": ratios(results[name], "plain loop", TWO_JOBS)["images_per_s"],
+        }
+        for name in names
+    }
+
+
+def rates(clock: Clock, name: str) -> dict[str, float]:
+    images = clock.steps * run_of(name).spec["training"]["batch_size"]
+    return {"images_per_s": images / clock.seconds, "cpu_us_per_image": 1e6 * clock.cpu_seconds / images}
+
+
+def alone(contestant: str, name: str, steps: int, folders: dict[str, Path], args: argparse.Namespace) -> list[str]:
+    """The command that trains in a process of its own and prints its `rates` as JSON."""
+    data = folders[run_of(name).spec["dataset"]["name"]]
+    script = [sys.executable, str(Path(__file__)), "--cores", str(args.cores), "--workers", str(args.workers)]
+    return [*script, "--alone", contestant, name, str(steps), str(data)]
+
+
+def two_jobs(name: str, steps: int, folders: dict[str, Path], args: argparse.Namespace) -> dict[str, float]:
+    """Both jobs' images per second together, and processor time per image."""
+    command = alone("engine", name, steps, folders, args)
+    with ExitStack() as stack:
+        jobs = [stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)) for _ in range(2)]
+        found = [json.loads(job.communicate()[0]) for job in jobs]
+    rate, cpu = ([each[key] for each in found] for key in ("images_per_s", "cpu_us_per_image"))
+    return {"images_per_s": sum(rate), "cpu_us_per_image": statistics.mean(cpu)}
+
+
+def ratios(rounds: dict[str, list[dict[str, float]]], other: str, engine: str = "engine") -> dict[str, list[float]]:
+    """The engine's advantage over `other`, round by round: images per second, and processor time per image."""
+    pairs = list(zip(rounds[engine], rounds[other], strict=True))
+    return {
+        "images_per_s": [ours["images_per_s"] / theirs["images_per_s"] for ours, theirs in pairs],
+        "cpu": [theirs["cpu_us_per_image"] / ours["cpu_us_per_image"] for ours, theirs in pairs],
+    }
+
+
+def peak_memories(folders: dict[str, Path], args: argparse.Namespace) -> dict[str, int]:
+    """Bytes, by contestant, for report 1's LeNet."""
+    contestants = [name for name in CONTESTANTS if name != "Lightning" or lightning_is_there()]
+    return {name: bench_system.peak_memory(alone(name, "lenet", 10, folders, args)) for name in contestants}
+
+
+# ---- the report ----
+
+
+def spread(values: Sequence[float], digits: str = ",.0f") -> str:
+    return f"{statistics.median(values):{digits}} ({min(values):{digits}}–{max(values):{digits}})"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(cells)} |" for cells in [head, *rows]]
+    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
+
+
+def training_table(training: dict[str, Any]) -> str:
+    shown = ("engine", TWO_JOBS, "plain loop", "Lightning")
+    rows = []
+    for case in training.values():
+        speeds = [[each["images_per_s"] for each in case["rounds"].get(name, [])] for name in shown]
+        one, two = case["ratio"]["plain loop"]["images_per_s"], case["two_jobs_ratio"]
+        reached = [name for name, values in (("one job", one), ("two jobs", two)) if statistics.median(values) >= case["goal"]]
+        lightning = case["ratio"].get("Lightning", {}).get("images_per_s")
+        rows.append(
+            [
+                f"{case['title']}; batch {case['batch_size']}",
+                *(spread(values) if values else "–" for values in speeds),
+                spread(one, ".2f"),
+                spread(two, ".2f"),
+                f"{case['goal']:g}: {reached[0] if reached else 'no'}",
+                spread(lightning, ".2f") if lightning else "–",
+                spread(case["ratio"]["plain loop"]["cpu"], ".2f"),
+            ]
+        )
+    columns = ("one job ÷ plain loop", "two jobs ÷ plain loop", "goal", "one job ÷ Lightning", "processor time, plain loop ÷ engine")
+    return table(["network", *(f"{name}, images/s" for name in shown), *columns], rows)
+
+
+def markdown(found: dict[str, Any]) -> str:
+    machine, arguments, versions = found["machine"], found["arguments"], found["versions"]
+    cores = f"{machine['cores_used']} of {machine['cores']} cores"
+    load = f"load {machine['load_before']:.1f} before and {machine['load_after']:.1f} after"
+    packages = ", ".join(f"{name.capitalize() if name == 'python' else name} {number}" for name, number in versions.items())
+    parts = [
+        f"{found['date']}; {machine['processor']}, {cores}, {machine['memory_gib']:.0f} GiB, {load}; {packages}. "
+        f"Medians of {arguments['rounds']} rounds, least and most in brackets; ratios are taken round by round; the loaders of the plain "
+        f"loop and of Lightning have {arguments['workers']} workers. Command: `{found['command']}`."
+    ]
+    if "training" in found:
+        parts.append(training_table(found["training"]))
+    rows = [[name, f"{value['median']:.2f} s ({value['least']:.2f}–{value['most']:.2f})"] for name, value in found.get("start", {}).items()]
+    if "decode" in found:
+        value = found["decode"]
+        rows.append(["decoding CIFAR-10's archive", f"{value['median']:,.0f} images/s ({value['least']:,.0f}–{value['most']:,.0f})"])
+    for times, value in found.get("dry-run", {}).items():
+        asked = f"`snakemake -n` for everything, {times} the runs ({value['runs']:,} runs, {value['training jobs']} training jobs)"
+        rows.append([asked, f"{value['median']:.1f} s ({value['least']:.1f}–{value['most']:.1f})"])
+    if "demo" in found:
+        rows.append(["the demo", f"{found['demo']:.0f} s"])
+    rows += [[f"most memory while LeNet-5 trains: {name}", f"{value / 2**20:,.0f} MiB"] for name, value in found.get("memory", {}).items()]
+    if rows:
+        parts.append(table(["what", "measured"], rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def package_versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+# ---- the command ----
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "results/bench", help="folder of bench.md and bench.json (default: results/bench)"
+    )
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--cases", nargs="+", choices=cpu_cases(), default=cpu_cases())
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="that the engine is timed for in each round of each network")
+    parser.add_argument("--cores", type=int, default=2, help="that everything together may use (default: 2)")
+    parser.add_argument("--workers", type=int, default=2, help="of the loaders of the plain loop and Lightning (default: 2)")
+    parser.add_argument("--quick", action="store_true", help="a smoke test: seconds, and numbers that say nothing")
+    parser.add_argument("--alone", nargs=4, metavar=("CONTESTANT", "CASE", "STEPS", "DATA"), help=argparse.SUPPRESS)
+    args = parser.parse_args(arguments)
+    args.images, args.least_steps, args.archive = 50_000, 5, 20_000
+    if args.quick:
+        args.images, args.least_steps, args.archive = 3_000, 1, 100
+        args.rounds, args.seconds = 1, 0.05
+        args.cases = args.cases if len(args.cases) < len(cpu_cases()) else ["lenet", "resnet18"]
+        args.parts = args.parts if len(args.parts) < len(PARTS) else ["training", "decode"]
+    return args
+
+
+def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
+    """Measure, write the two files and return what the JSON file holds; with `--alone`, only what the one contestant reaches."""
+    args = parse(arguments)
+    with on_cores(args.cores):
+        return measure_alone(args) if args.alone else measure_all(args, arguments)
+
+
+@contextmanager
+def on_cores(count: int) -> Iterator[None]:
+    """One thread of torch, and with its children no more cores than `count`, where the system can say so."""
+    threads, pins = torch.get_num_threads(), hasattr(os, "sched_setaffinity")
+    before = os.sched_getaffinity(0) if pins else set()
+    torch.set_num_threads(1)
+    if pins:
+        os.sched_setaffinity(0, sorted(before)[:count])
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        if pins:
+            os.sched_setaffinity(0, before)
+
+
+def measure_alone(args: argparse.Namespace) -> dict[str, float]:
+    """What one contestant reaches in this process."""
+    contestant, name, steps, data = args.alone
+    with tempfile.TemporaryDirectory() as cache:
+        return rates(measure(contestant, run_of(name), Path(data), Clock(WARM_UP, int(steps)), args.workers, Path(cache)), name)
+
+
+def measure_all(args: argparse.Namespace, arguments: Sequence[str] | None) -> dict[str, Any]:
+    load_before = os.getloadavg()[0]
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="reprise-bench-") as name:
+        scratch = Path(name)
+        folders = {data: write_images(scratch / data, data, args.images) for data in ("cifar10", "cifar100")}
+        dry_runs = {"1 ×": 1, "10 ×": 10}
+        steps: dict[str, Callable[[], Any]] = {
+            "training": lambda: time_training(args.cases, folders, args, scratch),
+            "start": lambda: bench_system.start_up(args.rounds),
+            "decode": lambda: bench_system.decoding(scratch, args.archive, args.rounds),
+            "dry-run": lambda: {key: bench_system.dry_run(scratch, times, min(args.rounds, 3)) for key, times in dry_runs.items()},
+            "demo": lambda: bench_system.demo(scratch),
+            "memory": lambda: peak_memories(folders, args),
+        }
+        for part in args.parts:
+            print(f"{part} …", file=sys.stderr, flush=True)
+            found[part] = steps[part]()
+    found |= {
+        "date": datetime.now(UTC).date().isoformat(),
+        "command": " ".join(["python tests/bench/bench.py", *(sys.argv[1:] if arguments is None else arguments)]),
+        "arguments": {key: getattr(args, key) for key in ("rounds", "seconds", "cores", "workers", "images", "quick")},
+        "versions": package_versions(),
+        "machine": {
+            "processor": device_name(torch.device("cpu")),
+            "cores": os.cpu_count(),
+            "cores_used": args.cores,
+            "memory_gib": psutil.virtual_memory().total / 2**30,
+            "load_before": load_before,
+            "load_after": os.getloadavg()[0],
+        },
+    }
+    args.out.mkdir(parents=True, exist_ok=True)
+    write_json(args.out / "bench.json", found)
+    (args.out / "bench.md").write_text(markdown(found), encoding="utf-8")
+    return found
+
+
+if __name__ == "__main__":
+    result = main()
+    print(json.dumps(result) if "--alone" in sys.argv else markdown(result))

@@ -1,0 +1,132 @@
+"""The runs that are timed: those of the reports, at full size, on random images of the right shape.
+
+Their settings lie in `cases.json`, so that `bench_gpu.py` needs neither the report files nor what reads them; `test_bench.py` holds that
+file against the reports. To write it anew: python tests/bench/bench_cases.py.
+"""
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reprise.files import write_json
+from reprise.spec.run import Run, prune
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = Path(__file__).with_name("cases.json")
+JITTER = {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.1}
+REPORT_1 = [{"flip": 0.5}, {"jitter": JITTER}, {"rotation": 10}]
+"""The three transforms of report 1's figure 6, with the strengths of its tuned CNN."""
+
+
+ALL_LAYERS = {"model.trainable": "all", "model.frozen_mode": None}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A cell of a report and what is changed in its run."""
+
+    title: str
+    report: str
+    selector: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    goal: float = 1.0
+    """Images per second of the engine over those of the plain loop, on 2 CPU cores."""
+    cpu: bool = True
+
+
+CASES = {
+    "mlp": Case("Report 1: MLP, baseline; flip, jitter, rotation", "cifar100_mlp_cnn", "mlp_baseline", {"augmentation": REPORT_1}, 5),
+    "mlp_tuned": Case("Report 1: MLP, tuned; flip, rotation, resized crop", "cifar100_mlp_cnn", "mlp_tuned", {}, 5),
+    "lenet": Case("Report 1: LeNet-5; flip, jitter, rotation", "cifar100_mlp_cnn", "cnn_baseline", {"augmentation": REPORT_1}, 5),
+    "cnn_2": Case(
+        "Report 2: CNN; flip, rotation, erasing", "cifar10_architectures", "cnn/batch_size=128,lr=0.001,l2=0,dropout=0.5,augmentation=4"
+    ),
+    "cnn_4": Case("Report 4: CNN; no augmentation", "cifar100_superclass", "adam", {}, 3),
+    "resnet18": Case(
+        "Report 5: ResNet-18 of a quarter of its width; crop, flip, rotation",
+        "cifar10_asha",
+        "resnet/trial=0",
+        {"model.depth": 18, "model.width": 0.25, "augmentation": [{"crop": 4}, {"flip": 0.5}, {"rotation": 15}]},
+    ),
+    "vit": Case("Report 2: ViT, as run", "cifar10_architectures", "vit/batch_size=128,lr=0.001", cpu=False),
+    "residual": Case("Report 3: residual network", "cinic10_resnet", "residual", {"dataset.name": "cifar10"}, cpu=False),
+    "resnet34": Case(
+        "Report 5: ResNet-34; crop, flip, rotation",
+        "cifar10_asha",
+        "scheduled/trial=0",
+        {"augmentation": [{"crop": 4}, {"flip": 0.5}, {"rotation": 15}]},
+        cpu=False,
+    ),
+    "resnet18_224": Case(
+        "Report 2: ResNet18 at 224, as written", "cifar10_architectures", "pretrained/network=resnet18@as_written", ALL_LAYERS, cpu=False
+    ),
+    "mobilenet": Case(
+        "Report 2: MobileNetV3-S at 224, as written",
+        "cifar10_architectures",
+        "pretrained/network=mobilenet_v3_small@as_written",
+        ALL_LAYERS,
+        cpu=False,
+    ),
+    "efficientnet": Case(
+        "Report 2: EfficientNetV2-S at 384, as written",
+        "cifar10_architectures",
+        "pretrained/network=efficientnet_v2_s@as_written",
+        cpu=False,
+    ),
+    "vgg19": Case("Report 3: VGG19, unfrozen", "cinic10_resnet", "vgg19_unfrozen", {"dataset.name": "cifar10"}, cpu=False),
+}
+
+
+def derive(case: Case) -> dict[str, Any]:
+    """The settings of the case's run, from the report file: one seed, no search, random instead of pretrained weights, synthetic data."""
+    from reprise.spec.report import Report
+
+    report = Report(ROOT / "workflow/reports" / f"{case.report}.yaml")
+    spec = copy.deepcopy(dict(report.cells(case.selector)[0].members[0].spec))
+    for key in ("study", "initial_weights"):
+        spec.pop(key, None)
+    for path, value in case.changes.items():
+        *parents, last = path.split(".")
+        node = spec
+        for key in parents:
+            node = node[key]
+        node[last] = value
+    if "weights" in spec["model"]:
+        spec["model"]["weights"] = "random"
+    spec["dataset"]["source"] = "synthetic"
+    if spec["split"]["validation"] == "official":
+        spec["split"]["validation"] = "test"
+    return prune(spec)
+
+
+def run_of(name: str) -> Run:
+    """The run of a case, from `cases.json`."""
+    return Run(json.loads(SETTINGS.read_text(encoding="utf-8"))[name])
+
+
+def write_images(folder: Path, name: str, train: int, test: int = 1000) -> Path:
+    """A decoded data set of random pixels and labels: time does not depend on what is to be seen."""
+    from reprise.data.catalog import dataset_facts
+
+    facts, rng = dataset_facts(name), np.random.default_rng(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    counts = {"train": train, "test": test}
+    for split, count in counts.items():
+        np.save(folder / f"{split}_images.npy", rng.integers(256, size=(count, *facts.image_shape), dtype=np.uint8))
+        labels = np.stack([np.arange(count) % len(names) for names in facts.classes.values()], axis=1)
+        np.save(folder / f"{split}_labels.npy", labels.astype(np.uint8))
+        (folder / f"{split}_names.txt").write_text("".join(f"{index}.png\n" for index in range(count)))
+    classes = {kind: list(names) for kind, names in facts.classes.items()}
+    splits = {split: {"images": count, "digest": "0" * 64} for split, count in counts.items()}
+    described = {"name": name, "source": "synthetic", "label_kinds": list(classes), "classes": classes, "splits": splits}
+    write_json(folder / "dataset.json", {**described, "image_shape": list(facts.image_shape)})
+    return folder
+
+
+if __name__ == "__main__":
+    write_json(SETTINGS, {name: derive(case) for name, case in CASES.items()})

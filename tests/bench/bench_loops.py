@@ -1,0 +1,240 @@
+"""Three ways to train the same run, with a clock in each: the engine, a plain PyTorch loop, and Lightning.
+
+The plain loop is what the tutorials of PyTorch and torchvision teach: a data set of PIL images with a `Compose` of torchvision's
+transforms, a shuffling DataLoader whose workers persist, `loss.item()` once a step. Network, optimiser, batch size and augmentation are
+those of the run; all three use one thread in the process that trains, and the loader's workers have one each.
+"""
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torchvision import transforms
+
+from reprise import models
+from reprise.data.augment import IMAGENET
+from reprise.data.decode import Dataset, load
+from reprise.data.statistics import channel_statistics
+from reprise.spec.run import Run
+from reprise.training.engine import train
+from reprise.training.optim import build_optimizer
+from reprise.training.seeds import derive
+
+
+class Enough(BaseException):
+    """Enough steps were timed. Not an `Exception`, so that nobody takes it for an error."""
+
+
+def processor_time() -> float:
+    """Seconds of user and system time of this process and its living children."""
+    import psutil
+
+    own = psutil.Process()
+    times = [process.cpu_times() for process in [own, *own.children(recursive=True)]]
+    return sum(each.user + each.system for each in times)
+
+
+@dataclass
+class Clock:
+    """Counts steps; times those after `warm_up`, with the processor time of this process and its children."""
+
+    warm_up: int
+    steps: int
+    processor_time: Callable[[], float] = processor_time
+    synchronize: Callable[[], None] = lambda: None
+    """Waits until a device has done what it was given."""
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    count: int = 0
+
+    def step(self) -> None:
+        """Call after every step; raises `Enough` after the last one."""
+        self.count += 1
+        if self.count == self.warm_up:
+            self.synchronize()
+            self._began, self._cpu = time.perf_counter(), self.processor_time()
+        if self.count == self.warm_up + self.steps:
+            self.synchronize()
+            self.seconds, self.cpu_seconds = time.perf_counter() - self._began, self.processor_time() - self._cpu
+            raise Enough
+
+
+def time_engine(run: Run, folder: Path, clock: Clock, workers: int, scratch: Path, device: str = "cpu", **options: Any) -> None:
+    """`reprise.training.engine.train`, stopped from within."""
+    train(
+        [run],
+        dataset_dirs={run.spec["dataset"]["name"]: folder},
+        cache=scratch,
+        device=device,
+        threads=1,
+        on_step=lambda epoch, step, loss: clock.step(),
+        **options,
+    )
+
+
+# ---- what a user would write ----
+
+
+def torchvision_transforms(run: Run, dataset: Dataset) -> Callable[[Image.Image], Tensor]:
+    """The run's augmentation and preprocessing as one of torchvision's `Compose`."""
+    made = {
+        "flip": lambda p: transforms.RandomHorizontalFlip(p),
+        "crop": lambda padding: transforms.RandomCrop(dataset.image_shape[1:], padding=padding),
+        "rotation": lambda degrees: transforms.RandomRotation(degrees),
+        "jitter": lambda values: transforms.ColorJitter(**values),
+        "resized_crop": lambda values: transforms.RandomResizedCrop(dataset.image_shape[1:], **values),
+        "erasing": lambda p: transforms.RandomErasing(p),
+    }
+    steps = [made[name](value) for step in run.spec.get("augmentation", []) for name, value in step.items()]
+    on_images = [step for step in steps if not isinstance(step, transforms.RandomErasing)]
+    on_tensors = [step for step in steps if isinstance(step, transforms.RandomErasing)]
+    preprocess = run.spec.get("preprocess", {})
+    sizes = [transforms.Resize(preprocess["resize"])] if "resize" in preprocess else []
+    sizes += [transforms.CenterCrop(preprocess["crop"])] if "crop" in preprocess else []
+    moments = {
+        "none": lambda: None,
+        "half": lambda: ((0.5,) * 3, (0.5,) * 3),
+        "imagenet": lambda: IMAGENET,
+        "train": lambda: channel_statistics(dataset.splits["train"].images),
+    }[preprocess.get("normalize", "none")]()
+    normalize = [transforms.Normalize(*([float(value) for value in each] for each in moments))] if moments else []
+    return transforms.Compose([*sizes, *on_images, transforms.ToTensor(), *on_tensors, *normalize])
+
+
+class Images(torch.utils.data.Dataset):
+    """The training images as `torchvision.datasets.CIFAR10` has them: an array (N, H, W, 3), one PIL image at a time."""
+
+    def __init__(self, run: Run, dataset: Dataset) -> None:
+        split, kind = dataset.splits["train"], run.spec["dataset"]["labels"]
+        self.images = np.ascontiguousarray(split.images.transpose(0, 2, 3, 1))
+        self.labels = [int(label) for label in split.labels[:, dataset.label_kinds.index(kind)]]
+        self.transform = torchvision_transforms(run, dataset)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.transform(Image.fromarray(self.images[index])), self.labels[index]
+
+
+def network(run: Run, dataset: Dataset) -> nn.Module:
+    torch.manual_seed(derive(run.spec["seeds"]["init"], "init"))
+    return models.build(run.spec["model"], len(dataset.classes[run.spec["dataset"]["labels"]]), image_shape(run, dataset))
+
+
+def image_shape(run: Run, dataset: Dataset) -> tuple[int, int, int]:
+    crop = run.spec.get("preprocess", {}).get("crop")
+    return (3, crop, crop) if crop else dataset.image_shape
+
+
+def loader(run: Run, dataset: Dataset, workers: int, pin_memory: bool = False) -> DataLoader:
+    return DataLoader(
+        Images(run, dataset),
+        batch_size=run.spec["training"]["batch_size"],
+        shuffle=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=pin_memory,
+    )
+
+
+def epochs_without_end(batches: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
+    while True:
+        yield from batches
+
+
+def time_plain(run: Run, folder: Path, clock: Clock, workers: int, scratch: Path, device: str = "cpu") -> None:
+    """The plain loop."""
+    dataset, cuda = load(folder), device != "cpu"
+    model = network(run, dataset).to(device)
+    optimizer = build_optimizer(run.spec["optimizer"], model.parameters())
+    criterion = nn.CrossEntropyLoss()
+    batches = loader(run, dataset, workers, pin_memory=cuda)
+    model.train()
+    running_loss, correct = 0.0, 0
+    for images, labels in epochs_without_end(batches):
+        images, labels = images.to(device, non_blocking=cuda), labels.to(device, non_blocking=cuda)
+        optimizer.zero_grad()
+        logits = model(images)
+        loss = criterion(logits, labels)
+        loss.backward()
+        optimizer.step()
+        running_loss += loss.item() * len(labels)
+        correct += (logits.argmax(1) == labels).sum().item()
+        clock.step()
+
+
+def time_lightning(run: Run, folder: Path, clock: Clock, workers: int, scratch: Path) -> None:
+    """The same loop as a LightningModule, without the logger, the bar and the checkpoints that a user would have besides."""
+    import lightning
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+
+    class Module(lightning.LightningModule):
+        def __init__(self, model: nn.Module, settings: Mapping[str, Any]) -> None:
+            super().__init__()
+            self.model, self.settings = model, settings
+
+        def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
+            images, labels = batch
+            logits = self.model(images)
+            loss = nn.functional.cross_entropy(logits, labels)
+            self.log("loss", loss)
+            self.log("accuracy", (logits.argmax(1) == labels).float().mean(), on_step=False, on_epoch=True)
+            return loss
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return build_optimizer(self.settings, self.parameters())
+
+    class Stopwatch(lightning.Callback):
+        def on_train_batch_end(self, *arguments: Any) -> None:
+            clock.step()
+
+    dataset = load(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer = lightning.Trainer(
+            accelerator="cpu",
+            devices=1,
+            max_epochs=-1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=scratch,
+            callbacks=[Stopwatch()],
+        )
+        trainer.fit(Module(network(run, dataset), run.spec["optimizer"]), loader(run, dataset, workers))
+
+
+CONTESTANTS: dict[str, Callable[..., None]] = {
+    "engine": time_engine,
+    "plain loop": time_plain,
+    "Lightning": time_lightning,
+}
+
+
+def lightning_is_there() -> bool:
+    try:
+        import lightning  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def measure(contestant: str, run: Run, folder: Path, clock: Clock, workers: int, scratch: Path, **options: Any) -> Clock:
+    """The clock after `contestant` has trained until it had enough."""
+    try:
+        CONTESTANTS[contestant](run, folder, clock, workers, scratch, **options)
+    except Enough:
+        return clock
+    raise AssertionError(f"{contestant} ended before {clock.warm_up + clock.steps} steps")

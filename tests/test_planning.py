@@ -1,0 +1,386 @@
+"""What reports cost: counted by hand, and the calibration against the engine."""
+
+import copy
+
+import pytest
+import torch
+import yaml
+
+from reprise import planning
+from reprise.cli import main
+from reprise.data.catalog import dataset_facts
+from reprise.errors import RepriseError
+from reprise.files import read_json, write_json
+from reprise.planning import Calibration, Pace, Work, compare, describe, disk, duration, expected_share, plan, size, typical, work_of
+from reprise.spec.layout import Layout
+from reprise.spec.report import Report
+from reprise.spec.run import Run, prune
+from reprise.training.engine import train
+from tiny import everything, tiny_run, write_dataset
+
+CPU = torch.device("cpu")
+LAYERS = [{"conv": 4, "activation": "relu"}, {"pool": "max"}, {"flatten": True}, {"dropout": 0.3}, {"dense": "classes"}]
+REPORT = {
+    "slug": "mini",
+    "title": "Mini",
+    "models": {"net": {"name": "sequential", "layers": LAYERS}},
+    "defaults": {
+        "dataset": {"name": "cifar10", "labels": "label"},
+        "split": {"validation": 0.1},
+        "model": "net",
+        "optimizer": {"name": "adam", "lr": 0.001},
+        "training": {"epochs": 4, "batch_size": 100, "select": "last"},
+        "seeds": [0, 1],
+    },
+    "experiments": {
+        "base": {},
+        "rates": {"grid": {"lr": {"path": "optimizer.lr", "values": [0.001, 0.01]}}},
+        "study": {
+            "seeds": [0],
+            "asha": {
+                "trials": 6,
+                "min_resource": 1,
+                "reduction_factor": 2,
+                "space": {"lr": {"path": "optimizer.lr", "log_uniform": [1e-4, 1e-2]}},
+            },
+        },
+    },
+}
+
+
+@pytest.fixture
+def report(tmp_path):
+    path = tmp_path / "reports/mini.yaml"
+    path.parent.mkdir()
+    path.write_text(yaml.safe_dump(REPORT, sort_keys=False))
+    return Report(path)
+
+
+@pytest.fixture
+def where(tmp_path):
+    return Layout(tmp_path / "results", "full")
+
+
+@pytest.fixture
+def calibration(where, monkeypatch):
+    """A step takes 2 s, the evaluation of an image 1 ms."""
+    monkeypatch.setattr(planning, "measure_pace", lambda *arguments: Pace(2.0, 0.001))
+    return Calibration(where.results / "calibration.json", "cpu", 1)
+
+
+def run_with(**changes):
+    """A run on the real CIFAR-10 or CIFAR-100."""
+    spec = copy.deepcopy(dict(tiny_run().spec))
+    spec["dataset"] = {"name": "cifar10", "labels": "label", "source": "real"}
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        node = spec
+        for key in parents:
+            node = node.setdefault(key, {})
+        node[last] = value
+    return Run(prune(spec))
+
+
+def call_fine_label(folder):
+    """CIFAR-10 has one kind of label, `label`; the tiny data set's kinds are others."""
+    facts = read_json(folder / "dataset.json")
+    classes = {"coarse": facts["classes"]["coarse"], "label": facts["classes"]["fine"]}
+    write_json(folder / "dataset.json", {**facts, "label_kinds": list(classes), "classes": classes})
+
+
+# ---- images and epochs ----
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, (50_000, 10_000, 10_000)),
+        ({"split__validation": 0.1}, (45_000, 5_000, 10_000)),
+        ({"training__keep_originals": True, "augmentation": [{"flip": 0.5}]}, (100_000, 10_000, 10_000)),
+        ({"dataset__classes": ["cat", "dog"]}, (10_000, 2_000, 2_000)),
+        ({"dataset__per_class": 300, "split__validation": 0.2}, (2_400, 600, 3_000)),
+        ({"dataset__name": "cinic10", "split__validation": "official"}, (90_000, 90_000, 90_000)),
+        ({"dataset__source": "synthetic"}, (1_000, 300, 300)),
+    ],
+)
+def test_images_as_the_catalog_counts_them(where, changes, expected):
+    work = work_of(run_with(**changes), where)
+    assert (work.train_images, work.validation_images, work.test_images) == expected
+
+
+def test_images_that_are_there(where):
+    write_dataset(where.dataset("cifar10"), train=150, test=60, source="real")
+    work = work_of(run_with(split__validation=0.2), where)
+    assert (work.train_images, work.validation_images, work.test_images) == (120, 30, 60)
+
+
+def test_share_of_a_study():
+    """Two trials of four epochs, one half goes on: the first always does; the second ends after epoch 1 where it is worse."""
+    study = {"min_resource": 1, "reduction_factor": 2}
+    runs = [run_with(training__epochs=4, study={**study, "trial": trial}) for trial in (0, 1)]
+    outcomes = {(4 + 4) / 8, (4 + 1) / 8}
+    share = expected_share(runs)
+    assert min(outcomes) < share < max(outcomes)
+    assert share == pytest.approx(sum(outcomes) / 2, abs=0.15), "a coin thrown twenty times"
+    assert expected_share([run_with()]) == 1
+
+
+# ---- pace ----
+
+
+def test_seconds_of_a_run():
+    work = Work(run_with(training__batch_size=100), train_images=250, validation_images=40, test_images=7)
+    assert Pace(step=2.0, evaluation=0.5).seconds(work, 3) == 3 * (3 * 2.0 + 40 * 0.5)
+    assert Pace(step=2.0, evaluation=0.5, features=0.1).seconds(work, 3) == pytest.approx(3 * (3 * 2.0 + 40 * 0.5) + 290 * 0.1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer__lr": 0.5},
+        {"seeds__init": 4},
+        {"training__epochs": 77},
+        {"schedule": {"name": "step", "step": 1}},
+        {"model__init": "keras"},
+        {"split__validation": 0.2},
+        {"training__early_stop": {"monitor": "loss", "patience": 2}},
+        {"model__layers": [*LAYERS[:3], {"dropout": 0.4}, LAYERS[4]]},
+    ],
+)
+def test_same_pace(changes):
+    base = run_with(model__layers=LAYERS)
+    assert typical(run_with(**{"model__layers": LAYERS, **changes})) == typical(base)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"training__batch_size": 16},
+        {"optimizer__name": "adamw"},
+        {"optimizer__weight_decay": 0.1},
+        {"augmentation": [{"flip": 0.5}]},
+        {"preprocess": {"resize": 40}},
+        {"dataset": {"name": "cifar100", "labels": "fine", "source": "real"}},
+        {"model__layers": [*LAYERS[:3], {"dropout": 0}, LAYERS[4]]},
+    ],
+)
+def test_another_pace(changes):
+    assert typical(run_with(**{"model__layers": LAYERS, **changes})) != typical(run_with(model__layers=LAYERS))
+
+
+def test_a_whole_batch_that_takes_too_long_is_a_straight_line(monkeypatch):
+    """A step of 0.1 s + 0.02 s for each image; a budget of 2 s lets 0.5 s be spent on one step."""
+    timed = []
+
+    class Stopwatch:
+        evaluation = 0.003
+
+        def __init__(self, batch_size):
+            self.step = 0.1 + 0.02 * batch_size
+
+    monkeypatch.setattr(planning, "_time_steps", lambda run, batch_size, *rest: timed.append(batch_size) or Stopwatch(batch_size))
+    pace = planning.measure_pace(typical(run_with(training__batch_size=512)), CPU, 1, 2.0)
+    assert timed == [8, 15], "0.26 s for 8 images, so 15 in half a second"
+    assert pace == Pace(pytest.approx(0.1 + 0.02 * 512), 0.003)
+
+
+@pytest.mark.parametrize("changes", [{}, {"training__keep_originals": True}])
+def test_the_calibration_times_the_engine(changes):
+    """Steps of 16 and of 128 images of one network: nearly eight times the work; evaluating an image is far less."""
+    layers = [{"conv": 32, "activation": "relu"}, {"conv": 32, "activation": "relu"}, {"flatten": True}, {"dense": "classes"}]
+    runs = [
+        typical(run_with(model__layers=layers, augmentation=[{"crop": 2}], training__batch_size=batch_size, **changes))
+        for batch_size in (16, 128)
+    ]
+    small, large = (planning.measure_pace(run, CPU, 1, 1.0) for run in runs)
+    assert 3 < large.step / small.step < 16
+    assert 0 < large.evaluation < large.step / 20
+    assert large.features == 0
+
+
+def test_the_stopwatch_leaves_out_the_warm_up(monkeypatch):
+    now = iter([10.0, 11.0, 13.0, 14.0, 20.0])  # after the warm-up, a look after each of two steps, the end, the next epoch
+    monkeypatch.setattr(planning.time, "perf_counter", lambda: next(now))
+    stopwatch, loss = planning._Stopwatch(warm_up=2, steps=4, budget=100.0), torch.zeros(())
+    for step in range(4):
+        stopwatch(1, step, loss)
+    with pytest.raises(planning._Enough):
+        stopwatch(2, 0, loss)
+    assert (stopwatch.timed, stopwatch.step) == (2, 2.0)
+    assert stopwatch.evaluation == 20.0 - 14.0 - 2.0, "from the last step to the end of the next epoch's first, without that"
+
+
+def test_the_stopwatch_ends_when_the_budget_is_spent(monkeypatch):
+    now = iter([10.0, 11.0, 13.0, 13.0])
+    monkeypatch.setattr(planning.time, "perf_counter", lambda: next(now))
+    stopwatch = planning._Stopwatch(warm_up=1, steps=100, budget=2.5)
+    stopwatch(1, 0, torch.zeros(()))
+    stopwatch(1, 1, torch.zeros(()))
+    with pytest.raises(planning._Enough):
+        stopwatch(1, 2, torch.zeros(()))
+    assert (stopwatch.timed, stopwatch.step, stopwatch.evaluation) == (2, 1.5, None)
+
+
+def test_frozen_features_are_timed():
+    model = {"name": "torchvision", "arch": "mobilenet_v3_small", "weights": "imagenet", "trainable": "head"}
+    pace = planning.measure_pace(typical(run_with(model=model)), CPU, 1, 0.4)
+    assert pace.features > pace.step / 32, "the head alone is faster than what lies before it"
+
+
+def test_paces_are_kept(where, monkeypatch):
+    measured, file = [], where.results / "calibration.json"
+    monkeypatch.setattr(planning, "measure_pace", lambda run, *rest: measured.append(run) or Pace(1.0, 2.0))
+    runs = [run_with(), run_with(optimizer__lr=0.5), run_with(training__batch_size=7)]
+    for _ in range(2):
+        calibration = Calibration(file, "cpu", 1)
+        calibration.prepare(runs)
+        assert len(measured) == 2
+        assert [calibration.pace(run) for run in runs] == [Pace(1.0, 2.0)] * 3
+    Calibration(file, "cpu", 2).prepare(runs)
+    assert len(measured) == 4, "another number of threads is another pace"
+    assert len(read_json(file)) == 4
+
+
+def test_a_damaged_calibration(where):
+    where.results.mkdir()
+    (where.results / "calibration.json").write_text("{")
+    with pytest.raises(RepriseError, match=r"calibration\.json: not valid JSON"):
+        Calibration(where.results / "calibration.json", "cpu", 1)
+
+
+# ---- disk ----
+
+
+def test_bytes_of_a_run_are_those_of_its_files(tmp_path):
+    """Within 30 % of what the engine writes."""
+
+    class Enough(BaseException):
+        pass
+
+    def stop(epoch, step, loss):
+        if epoch == 2:
+            raise Enough
+
+    folder = write_dataset(tmp_path / "data", train=200, test=50, size=32)
+    layers = [{"flatten": True}, {"dense": 100, "activation": "relu"}, {"dense": "classes"}]
+    run = tiny_run(dataset__labels="label", model__layers=layers, optimizer={"name": "adam", "lr": 0.001})
+    facts = read_json(folder / "dataset.json")
+    write_json(
+        folder / "dataset.json", {**facts, "label_kinds": ["coarse", "label"], "classes": {"coarse": ["a", "b"], "label": list("cdef")}}
+    )
+    arguments = {"dataset_dirs": {"cifar10": folder}, "cache": tmp_path / "runs", "device": "cpu"}
+    with pytest.raises(Enough):
+        train([run], on_step=stop, **arguments)
+    checkpoint = (tmp_path / "runs" / run.hash / "checkpoint.pt").stat().st_size
+    train([run], **arguments)
+    left = sum(file.stat().st_size for file in (tmp_path / "runs" / run.hash).iterdir())
+    expected = planning.run_bytes(Work(run, 200, 50, 50))
+    assert expected == (pytest.approx(left, rel=0.3), pytest.approx(checkpoint, rel=0.3))
+
+
+def test_disk_of_data(where):
+    facts = dataset_facts("cifar10")
+    works = [work_of(run_with(), where), work_of(run_with(optimizer__lr=0.5), where)]
+    found = disk(works, where)
+    assert (found.data, found.there) == (60_000 * 3072 + facts.max_bytes, 0)
+    assert found.runs == 2 * planning.run_bytes(works[0])[0]
+    where.archives.mkdir(parents=True)
+    (where.archives / facts.file_name).write_bytes(b"12345")
+    found = disk(works, where)
+    assert (found.data, found.there) == (60_000 * 3072 + 5, 5)
+
+
+# ---- plans ----
+
+
+def test_plan(report, where, calibration):
+    """45,000 images in batches of 100: 450 steps of 2 s and 5,000 evaluations of 1 ms an epoch; then 10,000 in the test."""
+    (made,) = plan([report], where, calibration)
+    rows = {row.experiment: row for row in made.rows}
+    assert [(row.runs, row.left) for row in rows.values()] == [(2, 2), (2, 2), (6, 6)], "two runs of the grid are those of base"
+    epoch, test = 450 * 2.0 + 5.0, 10.0
+    assert rows["base"].epochs == rows["base"].expected_epochs == 8
+    assert rows["base"].images == 8 * 45_000
+    assert rows["base"].seconds == rows["base"].expected_seconds == pytest.approx(8 * epoch + 2 * test)
+    share = expected_share([cell.members[0] for cell in report.cells("study")])
+    assert share < 1
+    assert (rows["study"].epochs, rows["study"].expected_epochs) == (24, pytest.approx(24 * share))
+    assert rows["study"].expected_seconds == pytest.approx(24 * share * epoch + 6 * test)
+    text = describe([made], calibration.machine)
+    assert "mini, scale full, on" in text
+    assert "1 thread, one job at a time" in text
+    total = next(line for line in text.splitlines() if line.startswith("all"))
+    assert total.split()[:4] == ["all", "10", "10", "40"]
+
+
+def test_what_is_there_is_not_planned(report, where, calibration):
+    run = next(iter(report.runs().values()))
+    write_json(where.runs / run.hash / "run.json", {})
+    (made,) = plan([report], where, calibration)
+    assert (made.rows[0].runs, made.rows[0].left, made.rows[0].epochs) == (2, 1, 4)
+
+
+def test_comparison(report, where, calibration, monkeypatch):
+    """Three finished runs, one of them of another machine; two epochs each were trained."""
+    runs = list(report.runs().values())[:3]
+    name, threads = calibration._conditions["device"], 1
+    metas = [
+        {"epochs": 2, "seconds": 2000.0, "device": name, "threads": threads},
+        {"epochs": 2, "seconds": 1000.0, "device": name, "threads": threads},
+        {"epochs": 2, "seconds": 1.0, "device": "an abacus", "threads": threads},
+    ]
+    documents = {run.hash: {"meta": meta} for run, meta in zip(runs, metas, strict=True)}
+    monkeypatch.setattr(planning, "finished", lambda folder: documents.get(folder.name))
+    rows = compare(report, where, calibration)
+    assert [(row.experiment, row.runs, row.elsewhere, row.epochs, row.seconds) for row in rows] == [
+        ("base", 2, 0, 4, 3000.0),
+        ("rates", 0, 1, 0, 0),
+    ]
+    assert rows[0].estimated_seconds == pytest.approx(4 * 905.0)
+    text = planning.describe_comparison(report, rows, calibration.machine)
+    assert text.splitlines()[2].split() == ["base", "2", "0", "4", "60", "min", "50", "min", f"{3000 / 3620:.2f}"]
+    assert "no finished run to compare with" in planning.describe_comparison(report, [], calibration.machine)
+
+
+def test_the_estimate_is_near_the_truth(tmp_path):
+    """A run that the engine has trained, and its estimate: within a factor of three, whatever else the machine does."""
+    folder = write_dataset(tmp_path / "data", train=2000, test=200, size=32)
+    facts = read_json(folder / "dataset.json")
+    write_json(
+        folder / "dataset.json", {**facts, "label_kinds": ["coarse", "label"], "classes": {"coarse": ["a", "b"], "label": list("cdef")}}
+    )
+    layers = [
+        {"conv": 16, "activation": "relu"},
+        {"pool": "max"},
+        {"flatten": True},
+        {"dense": 64, "activation": "relu"},
+        {"dense": "classes"},
+    ]
+    run = everything(dataset__labels="label", model__layers=layers, training__epochs=2)
+    (outcome,) = train([run], dataset_dirs={"cifar10": folder}, cache=tmp_path / "runs", device="cpu", threads=1)
+    pace = planning.measure_pace(typical(run), CPU, 1, 1.0)
+    estimated = pace.seconds(Work(run, train_images=1600, validation_images=400, test_images=0), 2)
+    assert 1 / 3 < estimated / outcome.meta["seconds"] < 3
+
+
+def test_command(report, where, calibration, capsys):
+    options = ["--reports", str(report.path.parent), "--results", str(where.results), "--device", "cpu", "--threads", "1"]
+    main(["plan", *options])
+    out = capsys.readouterr().out
+    assert "mini, scale full" in out
+    assert "disk: data and pretrained weights at most" in out
+    main(["plan", "mini", "--compare", *options])
+    assert "no finished run to compare with" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["plan", "maxi", *options])
+    assert "no report maxi" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(3.4, "3 s"), (89, "89 s"), (120, "2 min"), (3 * 3600, "3.0 h")])
+def test_duration(seconds, expected):
+    assert duration(seconds) == expected
+
+
+@pytest.mark.parametrize(("count", "expected"), [(12_300, "12 kB"), (4.2e6, "4 MB"), (2.25e9, "2.2 GB")])
+def test_size(count, expected):
+    assert size(count) == expected

@@ -454,7 +454,7 @@ def test_initial_weights_that_do_not_fit(go, changes, message):
 
 def test_initial_weights_that_are_missing(go, tmp_path):
     parent = tiny_run()
-    with pytest.raises(RepriseError, match=f"initial weights: run {parent.hash} has no result in .*; train it first"):
+    with pytest.raises(RepriseError, match=f"follows run {parent.hash}, which has no result in .*; train it first"):
         go(child(parent))
     go(parent)
     (tmp_path / parent.hash / "weights.safetensors").write_bytes(b"not weights")

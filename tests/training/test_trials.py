@@ -208,7 +208,7 @@ def test_trials_are_exchanged(go, dirs, tmp_path):
     runs = [judged, lost, late]
     evaluate(runs, dirs, cache, device="cpu")
     export_runs(cache, [run.hash for run in runs], tmp_path / "out")
-    assert set(import_runs(tmp_path / "out", tmp_path / "new", "synthetic").values()) == {"imported"}
+    assert set(import_runs(tmp_path / "out", tmp_path / "new", synthetic=True).values()) == {"imported"}
 
 
 def edit(folder, **meta):

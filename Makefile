@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Two OpenMP threads that spin can be many times slower than one on a shared machine.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test lint keras bench bench-gpu clean
+.PHONY: demo test lint keras slurm bench bench-gpu clean
 
 $(VENV)/.ready: pyproject.toml envs/constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +32,11 @@ lint: $(VENV)/.ready
 keras: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[workflow,dev,kaggle,keras]"
 	$(BIN)/python -m pytest -m keras
+
+# The SLURM profile on a cluster of one node: installs Debian's slurm-wlm and munge if they are missing, starts them and stops them. Needs
+# root; without it, the tests skip and say so.
+slurm: $(VENV)/.ready
+	REPRISE_SLURM=1 $(BIN)/python -m pytest tests/slurm
 
 # The engine against a plain PyTorch loop and Lightning, start-up, dry runs, the demo (installs lightning): results/bench/bench.md.
 bench: $(VENV)/.ready

@@ -3,6 +3,7 @@
 snakemake --cores 8 --resources gpu=1 results/figures/all      # every figure
 snakemake --cores 8 --resources gpu=1 cifar100_superclass      # one report: figures, tables, verdicts
 snakemake --cores 2 --config scale=demo                        # everything on synthetic data, in minutes
+snakemake --workflow-profile workflow/profiles/slurm           # everything, on a SLURM cluster
 """
 
 from snakemake.utils import min_version

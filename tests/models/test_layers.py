@@ -33,8 +33,11 @@ SPEC = {
 
 def test_rows_of_a_sequential_network():
     model = build(SPEC, 5, IMAGE)
-    rows = [tuple(row.values()) for row in describe(model, IMAGE)]
-    assert list(describe(model, IMAGE)[0]) == ["layer", "kind", "activation", "output_shape", "parameters"]
+    described = describe(model, IMAGE)
+    rows = [tuple(row.values())[1:] for row in described]
+    assert list(described[0]) == ["name", "layer", "kind", "activation", "output_shape", "parameters"]
+    layers = "0_conv 1_batch_norm 3_pool 4_relu 5_dropout2d 6_conv 7_conv 8_conv 9_pool 10_flatten 11_dropout 12_dense 13_dense"
+    assert [row["name"] for row in described] == layers.split()
     assert rows == [
         ("conv 3×3, 8, same", "conv", "relu", [8, 32, 32], 9 * 3 * 8 + 8),
         ("batch norm", "batch_norm", "tanh", [8, 32, 32], 16),
@@ -127,7 +130,8 @@ def test_table_needs_no_weight_file():
     assert table["model"] == spec
     assert (table["classes"], table["image_shape"]) == (7, IMAGE)
     assert table["rows"][0]["layer"] == "conv 3×3, 16, stride 2, padding 1"
-    assert table["rows"][-1] == {"layer": "dense 7", "kind": "dense", "activation": None, "output_shape": [7], "parameters": 576 * 7 + 7}
+    last = {"layer": "dense 7", "kind": "dense", "activation": None, "output_shape": [7], "parameters": 576 * 7 + 7}
+    assert table["rows"][-1] == {"name": "head.1_dense", **last}
     assert table["parameters"] == sum(row["parameters"] for row in table["rows"])
 
 

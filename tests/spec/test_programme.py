@@ -23,8 +23,8 @@ FIGURES = [
 ]
 
 
-def programme(folder: Path, **config) -> Programme:
-    document = copy.deepcopy(BASE) | {"experiments": EXPERIMENTS, "figures": FIGURES}
+def programme(folder: Path, experiments: dict = EXPERIMENTS, figures: list = FIGURES, **config) -> Programme:
+    document = copy.deepcopy(BASE) | {"experiments": experiments, "figures": figures}
     (folder / "mini.yaml").write_text(yaml.safe_dump(document))
     return Programme(CONFIG | config, folder)
 
@@ -47,14 +47,36 @@ def test_runs_that_are_needed_together_are_trained_together(tmp_path):
 def test_a_report_can_be_one_shard_but_for_what_starts_from_its_weights(tmp_path):
     made = programme(tmp_path, shard="report")
     assert sorted(len(shard.runs) for shard in made.shards.values()) == [3, 12]
-    assert made.shards["mini_tuned"].follows
+    assert made.shards["mini__2"].follows
 
 
-def test_every_run_is_in_one_shard(tmp_path):
-    for shard in ("experiment", "report"):
-        made = programme(tmp_path, shard=shard)
-        runs = [run for each in made.shards.values() for run in each.runs]
-        assert sorted(runs) == sorted(made.reports["mini"].runs())
+def test_a_number_makes_shards_of_so_many_optimiser_steps(tmp_path):
+    two_runs = 2 * 11_718  # 30 epochs of 50,000 images in batches of 128
+    made = programme(tmp_path, shard=two_runs)
+    assert {name: len(shard.runs) for name, shard in made.shards.items()} == {
+        **{"mini": 2, "mini__2": 2, "mini__3": 2, "mini__4": 2, "mini__5": 2, "mini__6": 2},
+        **{"mini__7": 2, "mini__8": 1},  # what starts from the weights of others
+    }
+    assert [run for shard in made.shards.values() for run in shard.runs] == list(made.reports["mini"].runs())
+    assert {len(shard.runs) for shard in programme(tmp_path, shard=two_runs - 1).shards.values()} == {1}
+
+
+def test_a_study_is_never_divided(tmp_path):
+    space = {"lr": {"path": "optimizer.lr", "values": [0.1, 0.2, 0.3, 0.4]}}
+    study = {"seeds": [0], "asha": {"trials": 4, "min_resource": 1, "reduction_factor": 2, "space": space}}
+    made = programme(tmp_path, {"base": {}, "study": study}, [], shard=1)
+    assert [len(shard.runs) for shard in made.shards.values()] == [1, 1, 1, 4]
+
+
+def test_every_run_is_in_one_shard_after_those_that_it_follows(tmp_path):
+    again = {"again": {"base": "tuned", "set": {"initial_weights": {"from": "tuned"}}}}
+    for shard in ("experiment", "report", 1, 50_000):
+        made = programme(tmp_path, EXPERIMENTS | again, shard=shard)
+        placed: list[str] = []
+        for each in made.shards.values():
+            assert set(each.follows) <= set(placed)
+            placed += each.runs
+        assert sorted(placed) == sorted(made.reports["mini"].runs())
 
 
 def test_targets_follow_the_scale_and_what_is_skipped(tmp_path):

@@ -71,9 +71,7 @@ def test_an_epoch_against_one_written_out(dirs, tmp_path):
 def test_every_image_stands_twice_in_an_epoch(dirs, tmp_path, monkeypatch):
     """A vertical flip tells the augmented images from the others."""
     seen = []
-    monkeypatch.setattr(
-        steps, "_logits", lambda network, images, call=steps._logits: seen.append(images.clone()) or call(network, images)
-    )
+    monkeypatch.setattr(steps, "_logits", lambda network, images, call=steps._logits: seen.append(images.clone()) or call(network, images))
     run = doubled(augmentation=[{"vertical_flip": 1.0}], training__epochs=1)
     go(run, dirs, tmp_path)
     part = Datasets(dirs, torch.device("cpu")).of(run).train

@@ -209,6 +209,7 @@ def test_a_second_process_waits_for_the_first(data, uninterrupted, tmp_path, cap
 
 
 def test_interrupted_while_waiting(data, tmp_path):
+    handler = signal.getsignal(signal.SIGINT)
     folder = tmp_path / RUN.hash
     folder.mkdir()
     with (folder / ".lock").open("w") as lock:
@@ -218,7 +219,7 @@ def test_interrupted_while_waiting(data, tmp_path):
         with pytest.raises(Exception, match="stopped by SIGTERM"):
             resume(data, tmp_path)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 @pytest.mark.parametrize(("interval", "file"), [(0, "checkpoint.pt"), (1e9, "weights.safetensors")])

@@ -9,6 +9,7 @@ rule synthesize:
         f"{root}/logs/synthesize_{{dataset}}.log",
     benchmark:
         f"{root}/benchmarks/synthesize_{{dataset}}.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -92,6 +93,8 @@ rule decode:
         f"{root}/logs/decode_{{dataset}}.log",
     benchmark:
         f"{root}/benchmarks/decode_{{dataset}}.tsv"
+    group:
+        "arrays"
     conda:
         "../../envs/environment.yaml"
     threads: 3
@@ -114,6 +117,8 @@ rule statistics:
         f"{root}/logs/statistics_{{dataset}}.log",
     benchmark:
         f"{root}/benchmarks/statistics_{{dataset}}.tsv"
+    group:
+        "arrays"
     conda:
         "../../envs/environment.yaml"
     resources:

@@ -1,4 +1,13 @@
 # Figures, tables and statements, from results and small intermediate files. Only `layers`, and `samples` that show transforms, import torch.
+# On a cluster they run where Snakemake runs: a few seconds each, less than a place in the queue costs.
+
+
+localrules:
+    layers,
+    samples,
+    figure,
+    table,
+    statements,
 
 
 rule layers:

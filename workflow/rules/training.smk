@@ -15,13 +15,13 @@ for shard in programme.shards.values():
             f"{root}/logs/train_{shard.name}.log",
         benchmark:
             f"{root}/benchmarks/train_{shard.name}.tsv"
+        group:
+            shard.name
         conda:
             "../../envs/environment.yaml"
         threads: config["threads"]
         resources:
             gpu=programme.gpu,
-            mem_mb=8000,
-            runtime="12h",
         params:
             options=programme.report_options(shard.slug),
             slug=shard.slug,
@@ -39,13 +39,14 @@ for shard in programme.shards.values():
             f"{root}/logs/evaluate_{shard.name}.log",
         benchmark:
             f"{root}/benchmarks/evaluate_{shard.name}.tsv"
+        group:
+            shard.name
         conda:
             "../../envs/environment.yaml"
         threads: config["threads"]
         resources:
             gpu=programme.gpu,
-            mem_mb=8000,
-            runtime="1h",
+            runtime=60,
         params:
             options=programme.report_options(shard.slug),
             slug=shard.slug,

@@ -2,11 +2,12 @@
 
 import hashlib
 import itertools
+import math
 import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ SUFFIXES = {"figures": (".png", ".svg", ".json"), "tables": (".csv", ".md", ".te
 
 INTERMEDIATES = {"figures": {"samples": ".samples.npz", "diagram": ".layers.json"}, "tables": {"layers": ".layers.json"}}
 """Kinds of figure and table that need a file from a room with torch or from the images."""
+
+CIFAR_IMAGES = 50_000
 
 
 @dataclass(frozen=True)
@@ -85,30 +88,38 @@ class Programme:
             if slug not in present:
                 raise RepriseError(f"no report {slug} in {folder}{nearest(slug, present)}")
             self.reports[slug] = Report(present[slug], config["scale"], skip.get(slug, []), stand_in)
-        self.shards = self._shards(whole_reports=config.get("shard", "experiment") == "report")
+        self.shards = self._shards(config.get("shard", "experiment"))
 
-    def _shards(self, whole_reports: bool) -> dict[str, Shard]:
-        """Each run in one shard: runs of an experiment that the same figures, tables and statements need are trained together.
+    def _shards(self, size: str | int) -> dict[str, Shard]:
+        """Each run in one shard.
 
-        So asking for one figure trains what it draws; a study is one shard, because its trials wait for each other. With `whole_reports`,
-        a report is one shard, but for runs that start from the weights of others.
+        With `experiment`, runs of an experiment that the same figures, tables and statements need are trained together, so asking for one
+        figure trains what it draws. With `report`, a report is one shard; with a number, shards of at most that many optimiser steps (but a
+        run is not divided). Runs that start from the weights of others then have shards of their own. A study is never divided, because its
+        trials wait for each other.
         """
         shards: dict[str, Shard] = {}
         placed: set[str] = set()
         for slug, report in self.reports.items():
-            groups: dict[tuple[str, ...], dict[str, Run]] = {}
-            demand = self._demand(report)
-            for identifier, run in report.runs().items():
-                if identifier not in placed:
-                    placed.add(identifier)
-                    key = (report.cell_of(identifier).experiment, *(() if "study" in run.spec else demand.get(identifier, ())))
-                    groups.setdefault(() if whole_reports and not run.parent else key, {})[identifier] = run
-            for key, runs in groups.items():
-                name = "_".join(re.sub(r"\W", "_", part) for part in (slug, *key[:1]))
+            every = report.runs()
+            runs = {identifier: run for identifier, run in every.items() if identifier not in placed}
+            placed |= runs.keys()
+            for name, part in self._by_demand(report, runs) if size == "experiment" else by_size(report, runs, every, size):
                 numbered = (name if number == 1 else f"{name}__{number}" for number in itertools.count(1))
                 free = next(candidate for candidate in numbered if candidate not in shards)
-                shards[free] = Shard(free, slug, runs)
+                shards[free] = Shard(free, slug, part)
         return shards
+
+    def _by_demand(self, report: Report, runs: Mapping[str, Run]) -> Iterator[tuple[str, dict[str, Run]]]:
+        """Names and runs of the shards of experiments."""
+        demand = self._demand(report)
+        groups: dict[tuple[str, ...], dict[str, Run]] = {}
+        for identifier, run in runs.items():
+            experiment = report.cell_of(identifier).experiment
+            key = (experiment, *(() if "study" in run.spec else demand.get(identifier, ())))
+            groups.setdefault(key, {})[identifier] = run
+        for (experiment, *_), group in groups.items():
+            yield "_".join(re.sub(r"\W", "_", part) for part in (report.slug, experiment)), group
 
     @staticmethod
     def _demand(report: Report) -> dict[str, tuple[str, ...]]:
@@ -246,6 +257,39 @@ class Programme:
         for file in sorted(folder.rglob("*.py")):
             digest.update(file.read_bytes())
         return digest.hexdigest()[:12]
+
+
+def by_size(report: Report, runs: Mapping[str, Run], every: Mapping[str, Run], size: str | int) -> Iterator[tuple[str, dict[str, Run]]]:
+    """Names and runs of the shards of a whole report, or of at most `size` optimiser steps; `every` run tells whose weights come first."""
+
+    def generation(run: Run) -> int:
+        return 1 + generation(every[run.parent]) if run.parent in every else 0
+
+    generations: dict[int, dict[str, Run]] = {}
+    for identifier, run in runs.items():
+        generations.setdefault(generation(run), {})[identifier] = run
+    for group in generations.values():
+        for part in divided(report, group, math.inf if size == "report" else size):
+            yield report.slug, part
+
+
+def divided(report: Report, runs: Mapping[str, Run], steps: float) -> Iterator[dict[str, Run]]:
+    """`runs` in their order, in parts of at most `steps` optimiser steps; a run that is longer alone, and a study, stay whole."""
+    units: dict[str, dict[str, Run]] = {}
+    for identifier, run in runs.items():
+        units.setdefault(report.cell_of(identifier).experiment if "study" in run.spec else identifier, {})[identifier] = run
+    part: dict[str, Run] = {}
+    for unit in units.values():
+        if part and optimiser_steps(part.values()) + optimiser_steps(unit.values()) > steps:
+            yield part
+            part = {}
+        part = part | unit
+    yield part
+
+
+def optimiser_steps(runs: Iterable[Run]) -> int:
+    """Steps of all epochs, taking every data set for as large as CIFAR's: near enough to tell minutes from hours."""
+    return sum(run.spec["training"]["epochs"] * CIFAR_IMAGES // run.spec["training"]["batch_size"] for run in runs)
 
 
 def complete(config: dict[str, Any], schema_file: Path) -> None:

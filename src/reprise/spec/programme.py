@@ -25,6 +25,8 @@ INTERMEDIATES = {"figures": {"samples": ".samples.npz", "diagram": ".layers.json
 """Kinds of figure and table that need a file from a room with torch or from the images."""
 
 CIFAR_IMAGES = 50_000
+MOST_RUNS = 200
+"""Of a shard of an experiment: Snakemake goes through a rule's files one by one for each that it looks for."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Programme:
         self.gpu = 0 if config.get("device") == "cpu" else 1
         """GPUs that a training job asks for."""
         self._skip = skip
+        self._stamp: dict[str, str] = {}
         self.reports: dict[str, Report] = {}
         for slug in wanted:
             if slug not in present:
@@ -93,8 +96,8 @@ class Programme:
     def _shards(self, size: str | int) -> dict[str, Shard]:
         """Each run in one shard.
 
-        With `experiment`, runs of an experiment that the same figures, tables and statements need are trained together, so asking for one
-        figure trains what it draws. With `report`, a report is one shard; with a number, shards of at most that many optimiser steps (but a
+        With `experiment`, runs of an experiment that the same figures, tables and statements need are trained together, at most `MOST_RUNS`,
+        so asking for one figure trains what it draws. With `report`, a report is one shard; with a number, shards of at most that many optimiser steps (but a
         run is not divided). Runs that start from the weights of others then have shards of their own. A study is never divided, because its
         trials wait for each other.
         """
@@ -119,7 +122,10 @@ class Programme:
             key = (experiment, *(() if "study" in run.spec else demand.get(identifier, ())))
             groups.setdefault(key, {})[identifier] = run
         for (experiment, *_), group in groups.items():
-            yield "_".join(re.sub(r"\W", "_", part) for part in (report.slug, experiment)), group
+            name, items = "_".join(re.sub(r"\W", "_", part) for part in (report.slug, experiment)), list(group.items())
+            most = len(items) if any("study" in run.spec for run in group.values()) else MOST_RUNS
+            for start in range(0, len(items), most):
+                yield name, dict(items[start : start + most])
 
     @staticmethod
     def _demand(report: Report) -> dict[str, tuple[str, ...]]:
@@ -161,9 +167,10 @@ class Programme:
         """Everything of the reports: what is published, every run of their experiments, and the data sets' statistics."""
         published = [target for section in ("figures", "tables", "statements") for target in self.targets(section, slugs)]
         runs = {identifier: run for slug in slugs or self.reports for identifier, run in self.reports[slug].runs().items()}
+        judged = {stamp for slug in slugs or self.reports for stamp in self.statement_inputs(slug)}
         return [
             *published,
-            *(str(self.layout.evaluated(run)) for run in runs),
+            *(stamp for stamp in map(self._evaluated, runs) if stamp not in judged),  # the statements ask for the others
             *(str(self.layout.dataset(*dataset) / "statistics.json") for dataset in datasets(runs.values())),
         ]
 
@@ -200,7 +207,13 @@ class Programme:
     def _stamps(self, slug: str, item: Mapping[str, Any]) -> list[str]:
         report = self.reports[slug]
         runs = report.runs([cell for cell in report.needed(item) if report.active(cell)])
-        return [str(path) for run in runs for path in (self.layout.trained(run), self.layout.evaluated(run))]
+        return [self._evaluated(run) for run in runs]
+
+    def _evaluated(self, run: str) -> str:
+        """The stamp that all of a run's results are there; many items ask for it."""
+        if run not in self._stamp:
+            self._stamp[run] = str(self.layout.evaluated(run))
+        return self._stamp[run]
 
     def item_inputs(self, section: str, slug: str, identifier: str) -> list[str]:
         """Results of the runs that a figure or table draws, and its intermediate file."""

@@ -495,15 +495,15 @@ class Report:
         settings["model"].pop("title", None)
         settings["dataset"]["source"] = self.source(settings["dataset"]["name"])
         source = settings.pop("initial_weights", None)
+        shared = {"engine": ENGINE, **({"study": prune(trial)} if trial else {})}
+        fixed = self.document["defaults"].get("fixed_seeds", {})
         runs = []
         for seed in [settings.pop("seed")] if "seed" in settings else seeds:
-            spec = copy.deepcopy(settings)
+            spec = {**shared, **settings, "seeds": {use: fixed.get(use, seed) for use in ("split", "init", "order", "augmentation")}}
             if source:
                 parent = self._parent(source["from"], seed, where, via)
-                spec["initial_weights"] = {"run": parent.hash, "drop": source.get("drop")}
-            fixed = self.document["defaults"].get("fixed_seeds", {})
-            spec["seeds"] = {use: fixed.get(use, seed) for use in ("split", "init", "order", "augmentation")}
-            runs.append(Run(prune({"engine": ENGINE, **spec, "study": trial})))
+                spec["initial_weights"] = prune({"run": parent.hash, "drop": source.get("drop")})
+            runs.append(Run(spec))
         return tuple(runs)
 
     def _check_settings(self, settings: Mapping[str, Any], where: str) -> None:

@@ -44,6 +44,18 @@ def test_runs_that_are_needed_together_are_trained_together(tmp_path):
     assert [str(made.layout.trained(run)) for run in sorted(expected["mini_base"])] == made.shard_inputs("mini_tuned")[1:]
 
 
+def test_an_experiment_of_many_runs_is_divided_and_a_study_is_not(tmp_path):
+    space = {"lr": {"path": "optimizer.lr", "values": [0.1]}, "init": {"path": "seed", "values": list(range(450))}}
+    study = {"seeds": [0], "asha": {"trials": 450, "min_resource": 1, "reduction_factor": 2, "space": space}}
+    made = programme(tmp_path, {"many": {"seeds": list(range(450))}, "study": study}, [])
+    assert {name: len(shard.runs) for name, shard in made.shards.items()} == {
+        "mini_many": 200,
+        "mini_many__2": 200,
+        "mini_many__3": 50,
+        "mini_study": 450,
+    }
+
+
 def test_a_report_can_be_one_shard_but_for_what_starts_from_its_weights(tmp_path):
     made = programme(tmp_path, shard="report")
     assert sorted(len(shard.runs) for shard in made.shards.values()) == [3, 12]
@@ -85,6 +97,13 @@ def test_targets_follow_the_scale_and_what_is_skipped(tmp_path):
     assert made.targets("statements") == ["results/quick/statements/mini.csv", "results/quick/statements/mini.md"]
     assert programme(tmp_path).targets("figures")[0] == "results/figures/mini/one.png"
     assert programme(tmp_path, skip=["mini/tuned"]).targets("figures", ["mini"])[-1] == "results/figures/mini/one.json"
+
+
+def test_everything_has_every_run(tmp_path):
+    made = programme(tmp_path)
+    asked = {*made.all_targets(), *made.statement_inputs("mini")}
+    assert {str(made.layout.evaluated(run)) for run in made.reports["mini"].runs()} <= asked
+    assert {*made.targets("figures"), *made.targets("statements")} <= asked
 
 
 def test_a_figure_needs_the_runs_that_it_draws(tmp_path):

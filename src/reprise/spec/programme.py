@@ -96,10 +96,10 @@ class Programme:
     def _shards(self, size: str | int) -> dict[str, Shard]:
         """Each run in one shard.
 
-        With `experiment`, runs of an experiment that the same figures, tables and statements need are trained together, at most `MOST_RUNS`,
-        so asking for one figure trains what it draws. With `report`, a report is one shard; with a number, shards of at most that many optimiser steps (but a
-        run is not divided). Runs that start from the weights of others then have shards of their own. A study is never divided, because its
-        trials wait for each other.
+        With `experiment`, runs of an experiment that the same figures, tables and statements need are trained together, so asking for one
+        figure trains what it draws (but at most `MOST_RUNS`). With `report`, a report is one shard; with a number, shards of at most that
+        many optimiser steps (but a run is not divided). Runs that start from the weights of others then have shards of their own. A study
+        is never divided, because its trials wait for each other.
         """
         shards: dict[str, Shard] = {}
         placed: set[str] = set()

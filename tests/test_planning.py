@@ -1,6 +1,11 @@
 """What reports cost: counted by hand, and the calibration against the engine."""
 
 import copy
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,14 +16,15 @@ from reprise.cli import main
 from reprise.data.catalog import dataset_facts
 from reprise.errors import RepriseError
 from reprise.files import read_json, write_json
-from reprise.planning import Calibration, Pace, Work, compare, describe, disk, duration, expected_share, plan, size, typical, work_of
+from reprise.planning import Calibration, Pace, Way, Work, compare, describe, disk, duration, expected_share, plan, size, typical, work_of
+from reprise.spec.check import read_yaml
 from reprise.spec.layout import Layout
 from reprise.spec.report import Report
 from reprise.spec.run import Run, prune
 from reprise.training.engine import train
 from tiny import everything, tiny_run, write_dataset
 
-CPU = torch.device("cpu")
+CPU = Way(torch.device("cpu"), threads=1)
 LAYERS = [{"conv": 4, "activation": "relu"}, {"pool": "max"}, {"flatten": True}, {"dropout": 0.3}, {"dense": "classes"}]
 REPORT = {
     "slug": "mini",
@@ -101,6 +107,8 @@ def call_fine_label(folder):
         ({"dataset__per_class": 300, "split__validation": 0.2}, (2_400, 600, 3_000)),
         ({"dataset__name": "cinic10", "split__validation": "official"}, (90_000, 90_000, 90_000)),
         ({"dataset__source": "synthetic"}, (1_000, 300, 300)),
+        # a third of CIFAR-10's 60,000 in each part
+        ({"dataset__name": "cinic10", "dataset__source": "stand-in", "split__validation": "official"}, (20_000, 20_000, 20_000)),
     ],
 )
 def test_images_as_the_catalog_counts_them(where, changes, expected):
@@ -112,6 +120,18 @@ def test_images_that_are_there(where):
     write_dataset(where.dataset("cifar10"), train=150, test=60, source="real")
     work = work_of(run_with(split__validation=0.2), where)
     assert (work.train_images, work.validation_images, work.test_images) == (120, 30, 60)
+
+
+def test_the_demo_draws_as_many_images_as_are_planned():
+    drawn = read_yaml(Path(__file__).parents[1] / "config.yaml")["synthetic"]
+    assert {**drawn, "validation": drawn["test"]} == planning.SYNTHETIC, "a validation part is as large as the test set"
+
+
+def test_a_validation_part_that_there_is_not(report, where, calibration):
+    document = {**REPORT, "experiments": {"base": {"set": {"split.validation": "official"}}}}
+    report.path.write_text(yaml.safe_dump(document, sort_keys=False))
+    with pytest.raises(RepriseError, match=r"mini\.yaml: experiments: base: split\.validation: official: cifar10 has no validation part"):
+        plan([Report(report.path)], where, calibration)
 
 
 def test_share_of_a_study():
@@ -131,7 +151,9 @@ def test_share_of_a_study():
 def test_seconds_of_a_run():
     work = Work(run_with(training__batch_size=100), train_images=250, validation_images=40, test_images=7)
     assert Pace(step=2.0, evaluation=0.5).seconds(work, 3) == 3 * (3 * 2.0 + 40 * 0.5)
-    assert Pace(step=2.0, evaluation=0.5, features=0.1).seconds(work, 3) == pytest.approx(3 * (3 * 2.0 + 40 * 0.5) + 290 * 0.1)
+    frozen = Pace(step=2.0, evaluation=0.5, features=0.1)
+    assert frozen.seconds(work, 3) == 3 * (3 * 2.0 + 40 * 0.5), "what the engine calls the seconds of a run"
+    assert frozen.seconds_around(work) == pytest.approx((250 + 40 + 7) * 0.1 + 7 * 0.5)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +181,7 @@ def test_same_pace(changes):
         {"optimizer__name": "adamw"},
         {"optimizer__weight_decay": 0.1},
         {"augmentation": [{"flip": 0.5}]},
+        {"split__augmented": True},
         {"preprocess": {"resize": 40}},
         {"dataset": {"name": "cifar100", "labels": "fine", "source": "real"}},
         {"model__layers": [*LAYERS[:3], {"dropout": 0}, LAYERS[4]]},
@@ -168,20 +191,38 @@ def test_another_pace(changes):
     assert typical(run_with(**{"model__layers": LAYERS, **changes})) != typical(run_with(model__layers=LAYERS))
 
 
-def test_a_whole_batch_that_takes_too_long_is_a_straight_line(monkeypatch):
+@pytest.fixture
+def timed(monkeypatch):
+    """Batch sizes that are timed, of which `seconds` tells how long a step takes; evaluating an image takes 3 ms."""
+
+    def timed(seconds):
+        sizes = []
+
+        class Stopwatch:
+            def __init__(self, batch_size):
+                sizes.append(batch_size)
+                self.step = seconds(batch_size)
+
+        monkeypatch.setattr(planning, "_time_steps", lambda run, batch_size, *rest: Stopwatch(batch_size))
+        monkeypatch.setattr(planning, "_time_inference", lambda run, way, most: (0.003, 0.0))
+        return sizes, planning.measure_pace(typical(run_with(training__batch_size=512)), CPU, 2.0)
+
+    return timed
+
+
+def test_a_whole_batch_that_takes_too_long_is_a_straight_line(timed):
     """A step of 0.1 s + 0.02 s for each image; a budget of 2 s lets 0.5 s be spent on one step."""
-    timed = []
-
-    class Stopwatch:
-        evaluation = 0.003
-
-        def __init__(self, batch_size):
-            self.step = 0.1 + 0.02 * batch_size
-
-    monkeypatch.setattr(planning, "_time_steps", lambda run, batch_size, *rest: timed.append(batch_size) or Stopwatch(batch_size))
-    pace = planning.measure_pace(typical(run_with(training__batch_size=512)), CPU, 1, 2.0)
-    assert timed == [8, 15], "0.26 s for 8 images, so 15 in half a second"
+    sizes, pace = timed(lambda batch_size: 0.1 + 0.02 * batch_size)
+    assert sizes == [8, 15], "0.26 s for 8 images, so 15 in half a second"
     assert pace == Pace(pytest.approx(0.1 + 0.02 * 512), 0.003)
+
+
+@pytest.mark.parametrize(("first", "second", "expected"), [(0.4, 0.9, 0.09 * 512), (0.4, 0.3, 0.3 + 0.015 * 502)], ids=["steep", "falling"])
+def test_a_busy_machine_does_not_tilt_the_line(timed, first, second, expected):
+    """8 images in 0.4 s and 10 in 0.9 s: at most 0.09 s each. In 0.3 s: at least half of 0.03 s for each further one."""
+    sizes, pace = timed({8: first, 10: second}.get)
+    assert sizes == [8, 10]
+    assert pace.step == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("changes", [{}, {"training__keep_originals": True}])
@@ -192,22 +233,21 @@ def test_the_calibration_times_the_engine(changes):
         typical(run_with(model__layers=layers, augmentation=[{"crop": 2}], training__batch_size=batch_size, **changes))
         for batch_size in (16, 128)
     ]
-    small, large = (planning.measure_pace(run, CPU, 1, 1.0) for run in runs)
+    small, large = (planning.measure_pace(run, CPU, 1.0) for run in runs)
     assert 3 < large.step / small.step < 16
-    assert 0 < large.evaluation < large.step / 20
+    assert 0 < large.evaluation < large.step / 128, "an image of a step goes forward and backward"
     assert large.features == 0
 
 
 def test_the_stopwatch_leaves_out_the_warm_up(monkeypatch):
-    now = iter([10.0, 11.0, 13.0, 14.0, 20.0])  # after the warm-up, a look after each of two steps, the end, the next epoch
+    now = iter([10.0, 11.0, 14.0])  # after the warm-up, a look after the first of two steps, the end
     monkeypatch.setattr(planning.time, "perf_counter", lambda: next(now))
     stopwatch, loss = planning._Stopwatch(warm_up=2, steps=4, budget=100.0), torch.zeros(())
-    for step in range(4):
+    for step in range(3):
         stopwatch(1, step, loss)
     with pytest.raises(planning._Enough):
-        stopwatch(2, 0, loss)
+        stopwatch(1, 3, loss)
     assert (stopwatch.timed, stopwatch.step) == (2, 2.0)
-    assert stopwatch.evaluation == 20.0 - 14.0 - 2.0, "from the last step to the end of the next epoch's first, without that"
 
 
 def test_the_stopwatch_ends_when_the_budget_is_spent(monkeypatch):
@@ -218,13 +258,48 @@ def test_the_stopwatch_ends_when_the_budget_is_spent(monkeypatch):
     stopwatch(1, 1, torch.zeros(()))
     with pytest.raises(planning._Enough):
         stopwatch(1, 2, torch.zeros(()))
-    assert (stopwatch.timed, stopwatch.step, stopwatch.evaluation) == (2, 1.5, None)
+    assert (stopwatch.timed, stopwatch.step) == (2, 1.5)
+
+
+def test_an_evaluation_goes_through_what_the_validation_part_does(monkeypatch):
+    """The whole network, augmented images where they validate, or the head alone after a frozen part."""
+    seen = []
+
+    def look(network, part, prepare, size):
+        few = part.inputs[:2]
+        prepared = prepare(few)
+        seen.append((type(network).__name__, tuple(prepared.shape[1:]), len(part), torch.equal(prepared, few.flip(-2) / 255)))
+
+    monkeypatch.setattr(planning, "evaluate", look)
+    flip = {"augmentation": [{"vertical_flip": 1.0}]}
+    frozen = {"model": {"name": "torchvision", "arch": "mobilenet_v3_small", "weights": "imagenet", "trainable": "head"}}
+    for changes, most in ((flip, 10**6), ({**flip, "split__augmented": True}, 40), (frozen, 40)):
+        planning._time_inference(typical(run_with(**changes)), CPU, most)
+    plain, augmented, head = seen[::2]
+    assert plain == ("Network", (3, 32, 32), 1024, False), "a batch of the engine's evaluation"
+    assert augmented == ("Network", (3, 32, 32), 40, True)
+    assert head[1:3] == ((1024,), 40), "what goes into its last layer"
 
 
 def test_frozen_features_are_timed():
     model = {"name": "torchvision", "arch": "mobilenet_v3_small", "weights": "imagenet", "trainable": "head"}
-    pace = planning.measure_pace(typical(run_with(model=model)), CPU, 1, 0.4)
+    pace = planning.measure_pace(typical(run_with(model=model)), CPU, 0.4)
     assert pace.features > pace.step / 32, "the head alone is faster than what lies before it"
+    assert pace.features > 5 * pace.evaluation
+
+
+def test_a_calibration_is_trained_as_the_runs_will_be(monkeypatch):
+    told = []
+
+    def train(runs, *, dataset_dirs, cache, on_step, **options):
+        told.append(options)
+        for step in range(on_step.steps):
+            on_step(1, step, torch.zeros(()))
+
+    monkeypatch.setattr(planning, "train", train)
+    way = Way(torch.device("cpu"), threads=1, precision="bfloat16", cuda_graphs=False)
+    planning._time_steps(typical(run_with()), 8, 2, way, 1.0)
+    assert told == [{"device": "cpu", "threads": 1, "precision": "bfloat16", "cuda_graphs": False}]
 
 
 def test_paces_are_kept(where, monkeypatch):
@@ -238,13 +313,33 @@ def test_paces_are_kept(where, monkeypatch):
         assert [calibration.pace(run) for run in runs] == [Pace(1.0, 2.0)] * 3
     Calibration(file, "cpu", 2).prepare(runs)
     assert len(measured) == 4, "another number of threads is another pace"
-    assert len(read_json(file)) == 4
+    Calibration(file, "cpu", 1, "bfloat16").prepare(runs)
+    Calibration(file, "cpu", 1, cuda_graphs=False).prepare(runs)
+    assert len(measured) == len(read_json(file)) == 8
 
 
-def test_a_damaged_calibration(where):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "not valid JSON"),
+        *(
+            (content, "not the calibration of a plan; delete it, and the next plan makes it again")
+            for content in (
+                "[]",
+                "null",
+                '{"a": 1}',
+                '{"a": {}}',
+                '{"a": {"pace": null}}',
+                '{"a": {"pace": {"step": 1.0}}}',
+                '{"a": {"pace": {"step": null, "evaluation": 1.0}}}',
+            )
+        ),
+    ],
+)
+def test_a_damaged_calibration(where, content, message):
     where.results.mkdir()
-    (where.results / "calibration.json").write_text("{")
-    with pytest.raises(RepriseError, match=r"calibration\.json: not valid JSON"):
+    (where.results / "calibration.json").write_text(content)
+    with pytest.raises(RepriseError, match=rf"calibration\.json: {message}"):
         Calibration(where.results / "calibration.json", "cpu", 1)
 
 
@@ -321,20 +416,21 @@ def test_what_is_there_is_not_planned(report, where, calibration):
 
 
 def test_comparison(report, where, calibration, monkeypatch):
-    """Three finished runs, one of them of another machine; two epochs each were trained."""
-    runs = list(report.runs().values())[:3]
-    name, threads = calibration._conditions["device"], 1
+    """Four finished runs, one of them of another machine and one in another precision; two epochs each were trained."""
+    runs = list(report.runs().values())[:4]
+    alike = {"epochs": 2, "device": calibration._conditions["device"], "dtype": "float32", "threads": 1}
     metas = [
-        {"epochs": 2, "seconds": 2000.0, "device": name, "threads": threads},
-        {"epochs": 2, "seconds": 1000.0, "device": name, "threads": threads},
-        {"epochs": 2, "seconds": 1.0, "device": "an abacus", "threads": threads},
+        {**alike, "seconds": 2000.0},
+        {**alike, "seconds": 1000.0},
+        {**alike, "seconds": 1.0, "device": "an abacus"},
+        {**alike, "seconds": 1.0, "dtype": "bfloat16"},
     ]
     documents = {run.hash: {"meta": meta} for run, meta in zip(runs, metas, strict=True)}
     monkeypatch.setattr(planning, "finished", lambda folder: documents.get(folder.name))
     rows = compare(report, where, calibration)
     assert [(row.experiment, row.runs, row.elsewhere, row.epochs, row.seconds) for row in rows] == [
         ("base", 2, 0, 4, 3000.0),
-        ("rates", 0, 1, 0, 0),
+        ("rates", 0, 2, 0, 0),
     ]
     assert rows[0].estimated_seconds == pytest.approx(4 * 905.0)
     text = planning.describe_comparison(report, rows, calibration.machine)
@@ -358,7 +454,7 @@ def test_the_estimate_is_near_the_truth(tmp_path):
     ]
     run = everything(dataset__labels="label", model__layers=layers, training__epochs=2)
     (outcome,) = train([run], dataset_dirs={"cifar10": folder}, cache=tmp_path / "runs", device="cpu", threads=1)
-    pace = planning.measure_pace(typical(run), CPU, 1, 1.0)
+    pace = planning.measure_pace(typical(run), CPU, 1.0)
     estimated = pace.seconds(Work(run, train_images=1600, validation_images=400, test_images=0), 2)
     assert 1 / 3 < estimated / outcome.meta["seconds"] < 3
 
@@ -374,6 +470,56 @@ def test_command(report, where, calibration, capsys):
     with pytest.raises(SystemExit):
         main(["plan", "maxi", *options])
     assert "no report maxi" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["plan", "--reports", str(where.results), "--results", str(where.results)])
+    assert capsys.readouterr().err == f"reprise: {where.results}: no report files (*.yaml) there; give their folder with --reports\n"
+
+
+def test_the_commands_options_are_those_of_train(report, where, monkeypatch):
+    made = []
+
+    class Asked(BaseException):
+        pass
+
+    def calibration(*arguments):
+        made.append(arguments)
+        raise Asked
+
+    monkeypatch.setattr(planning, "Calibration", calibration)
+    options = ["--reports", str(report.path.parent), "--results", str(where.results), "--device", "cpu", "--threads", "1"]
+    with pytest.raises(Asked):
+        main(["plan", "mini", *options, "--precision", "bfloat16", "--cuda-graphs", "off"])
+    assert made == [(where.results / "calibration.json", "cpu", 1, "bfloat16", False)]
+
+
+def test_a_misspelt_report_is_found_before_torch_is_loaded(report):
+    code = (
+        "import sys; from reprise.cli import main\n"
+        f"try: main(['plan', 'mni', '--reports', {str(report.path.parent)!r}])\n"
+        "except SystemExit as end: sys.exit(7 if end.code == 1 and 'torch' not in sys.modules else 8)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (7, 1), done.stderr
+    assert "no report mni" in done.stderr
+    assert "did you mean mini?" in done.stderr
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_plan_that_is_stopped(report, where, monkeypatch, capsys, number, status):
+    """In the middle of a training that is timed, where the engine holds the signal back until the next step."""
+    look = planning._Stopwatch.__call__
+
+    def stop(stopwatch, *arguments):
+        os.kill(os.getpid(), number)
+        look(stopwatch, *arguments)
+
+    monkeypatch.setattr(planning._Stopwatch, "__call__", stop)
+    options = ["--reports", str(report.path.parent), "--results", str(where.results), "--device", "cpu", "--threads", "1"]
+    with pytest.raises(SystemExit) as end:
+        main(["plan", "mini", *options])
+    assert end.value.code == status
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f"reprise: stopped by {number.name}; what was measured is kept, run the same command again to go on"
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(3.4, "3 s"), (89, "89 s"), (120, "2 min"), (3 * 3600, "3.0 h")])

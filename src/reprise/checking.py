@@ -74,13 +74,18 @@ def check_run(run: Run) -> None:
     spec = run.spec
     if spec["model"].get("weights") == "imagenet":
         weights_facts(spec["model"]["arch"])
-    facts = dataset_facts(spec["dataset"]["name"])
-    if spec["split"]["validation"] == "official" and "validation" not in facts.splits:
-        raise RepriseError(f"split.validation: official: {facts.name} has no validation part of its own; use a fraction or test")
+    check_validation(run)
     trained = [item for item in network(run).parameters() if item.requires_grad]
     build_schedule(spec.get("schedule", {}), build_optimizer(spec["optimizer"], trained), spec["training"]["epochs"])
     training_augmentation(spec)
     build_penalty(spec.get("regularization", {}), network(run))
+
+
+def check_validation(run: Run) -> None:
+    """Whether the run's data set has the validation part that it asks for."""
+    facts = dataset_facts(run.spec["dataset"]["name"])
+    if run.spec["split"]["validation"] == "official" and "validation" not in facts.splits:
+        raise RepriseError(f"split.validation: official: {facts.name} has no validation part of its own; use a fraction or test")
 
 
 def network(run: Run) -> nn.Module:

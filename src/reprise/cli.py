@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -139,17 +140,26 @@ def list_runs(args: argparse.Namespace) -> None:
 
 
 def plan(args: argparse.Namespace) -> None:
-    from reprise import planning
-
     where = layout(args)
     names = args.report or [file.stem for file in sorted(args.reports.glob("*.yaml"))]
+    if not names:
+        raise RepriseError(f"{args.reports}: no report files (*.yaml) there; give their folder with --reports")
     reports = [open_report(args, name) for name in names]
-    calibration = planning.Calibration(where.results / "calibration.json", args.device, args.threads)
-    if args.compare:
-        for report in reports:
-            print(planning.describe_comparison(report, planning.compare(report, where, calibration), calibration.machine))
-    else:
-        print(planning.describe(planning.plan(reports, where, calibration), calibration.machine))
+
+    from reprise import planning
+    from reprise.training.session import Interrupted
+
+    file = where.results / "calibration.json"
+    calibration = planning.Calibration(file, args.device, args.threads, args.precision, args.cuda_graphs == "on")
+    try:
+        if args.compare:
+            for report in reports:
+                print(planning.describe_comparison(report, planning.compare(report, where, calibration), calibration.machine))
+        else:
+            print(planning.describe(planning.plan(reports, where, calibration), calibration.machine))
+    except Interrupted as stop:
+        name = signal.Signals(stop.status - 128).name
+        end(f"stopped by {name}; what was measured is kept, run the same command again to go on", stop.status)
 
 
 def stamp_file(name: str, file: Path) -> None:
@@ -526,7 +536,7 @@ def parser() -> argparse.ArgumentParser:
     made = verb(plan, "plan", "runs, epochs, images, time and disk of reports, before anything starts")
     made.add_argument("report", nargs="*", help="reports to plan (default: all)")
     made.add_argument("--compare", action="store_true", help="the time of finished runs beside what the plan says of them")
-    on_device(made)
+    trains(made)
 
     data = verbs.add_parser("data", help="fetch, verify and decode data sets").add_subparsers(required=True, metavar="VERB")
     mirror = {

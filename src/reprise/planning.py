@@ -1,7 +1,7 @@
 """What reports cost before anything starts: runs, epochs, images, minutes on this machine, disk; and afterwards how good that was.
 
 Minutes come from a short calibration: the engine itself takes a few steps of every training that differs in pace, on random images of the
-right shape. It is kept in a file, by device, number of threads and version, so that a second plan starts at once.
+right shape. It is kept in a file, by device, way of training and version, so that a second plan starts at once.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ import io
 import random
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -18,25 +18,29 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from reprise import __version__, models
-from reprise.checking import class_names, image_shape, network
-from reprise.data.augment import build_preprocess
+from reprise.checking import check_validation, class_names, image_shape, network
+from reprise.data.augment import build_augmentation, build_preprocess
 from reprise.data.catalog import dataset_facts, weights_facts
 from reprise.data.decode import load
+from reprise.data.synthetic import write_noise
+from reprise.errors import RepriseError
 from reprise.files import read_json, write_json
 from reprise.progress import progress
+from reprise.publishing.checking import naming
 from reprise.search.asha import Halving
-from reprise.spec.layout import Layout
+from reprise.spec.layout import STAND_INS, Layout
 from reprise.spec.programme import datasets
 from reprise.spec.report import Report
 from reprise.spec.run import Run, digest, prune
 from reprise.training.engine import train
-from reprise.training.inference import compute_features
-from reprise.training.parts import Part
+from reprise.training.inference import compute_features, evaluate
+from reprise.training.parts import EVALUATION_IMAGES, EVALUATION_PIXELS, Part
 from reprise.training.results import RUN, finished
 from reprise.training.session import choose_device, device_name, reproducible
+from reprise.training.steps import choose_precision, memory_format, precision_name
 
 BUDGET_S = 30.0
 """Seconds that the calibration of one report may take, shared by its trainings; none is given less than `LEAST_S` or more than `MOST_S`."""
@@ -46,8 +50,6 @@ WARM_UP = 2
 CUDA_WARM_UP = 8
 """The same on CUDA, where the step is recorded meanwhile."""
 MOST_STEPS = 50
-FEATURE_IMAGES = 16
-"""Images whose frozen features are timed."""
 ORDERS = 20
 """Random orders of a study's trials that its expected epochs are the mean of."""
 
@@ -71,7 +73,11 @@ class Work:
 
 
 def work_of(run: Run, where: Layout) -> Work:
-    """The images of a run: of its data set if that is there, else as the catalog counts them; classes count as equally large."""
+    """The images of a run: of its data set if that is there, else as the catalog counts them; classes count as equally large.
+
+    A data set without the validation part that the run asks for is a `RepriseError`.
+    """
+    check_validation(run)
     spec = run.spec
     facts, split = dataset_facts(spec["dataset"]["name"]), spec["split"]["validation"]
     source = spec["dataset"]["source"]
@@ -98,6 +104,9 @@ def _sizes(folder: Path, name: str, source: str) -> dict[str, int]:
         return {name: len(split.images) for name, split in load(folder).splits.items()}
     if source == "synthetic":
         return {split: SYNTHETIC[split] for split in dataset_facts(name).splits}
+    if source == "stand-in":  # all images of the other data set, dealt to equal parts (`reprise.data.stand_in`)
+        images = sum(split.images for split in dataset_facts(STAND_INS[name]).splits.values())
+        return {split: images // len(dataset_facts(name).splits) for split in dataset_facts(name).splits}
     return {name: split.images for name, split in dataset_facts(name).splits.items()}
 
 
@@ -141,10 +150,14 @@ class Pace:
     features: float = 0.0
 
     def seconds(self, work: Work, epochs: float) -> float:
-        """Of a run that trains `epochs`, without its test."""
+        """Of a run's `epochs`, as its `meta` counts them: training and validation."""
         batches = -(-work.train_images // work.run.spec["training"]["batch_size"])
-        once = self.features * (work.train_images + work.validation_images)
-        return once + epochs * (batches * self.step + work.validation_images * self.evaluation)
+        return epochs * (batches * self.step + work.validation_images * self.evaluation)
+
+    def seconds_around(self, work: Work) -> float:
+        """Of what comes before the first epoch and after the last: a frozen part's features, and the test, which sees the whole network."""
+        images = work.train_images + work.validation_images + work.test_images
+        return self.features * images + work.test_images * self.evaluation
 
 
 def typical(run: Run) -> Run:
@@ -159,7 +172,7 @@ def typical(run: Run) -> Run:
     made = {
         "engine": spec["engine"],
         "dataset": {**dataset, "source": "synthetic"},
-        "split": {"validation": "test"},
+        "split": {"validation": "test", "augmented": spec["split"].get("augmented")},
         "preprocess": {**spec.get("preprocess", {}), "normalize": "half" if normalize != "none" else "none"},
         "augmentation": spec.get("augmentation"),
         "model": _plain_rates(model),
@@ -183,15 +196,30 @@ def _plain_rates(node: Any) -> Any:
     return [_plain_rates(item) for item in node] if isinstance(node, list) else node
 
 
-class Calibration:
-    """Paces by run, from `file` or measured now and written there."""
+@dataclass(frozen=True)
+class Way:
+    """How runs are trained, as `reprise.training.engine.train` is told."""
 
-    def __init__(self, file: Path, device: str, threads: int | None) -> None:
-        self._file, self._device, self._threads = file, choose_device(device), threads
-        self._known: dict[str, Any] = read_json(file) if file.exists() else {}
+    device: torch.device
+    threads: int | None = None
+    precision: str = "auto"
+    cuda_graphs: bool = True
+
+    def precision_of(self, run: Run) -> torch.dtype:
+        return choose_precision(self.precision, run.spec["model"]["name"], self.device)
+
+
+class Calibration:
+    """Paces by run, from `file` or measured now and written there. A file of something else is a `RepriseError`."""
+
+    def __init__(self, file: Path, device: str, threads: int | None, precision: str = "auto", cuda_graphs: bool = True) -> None:
+        self._file, self._way = file, Way(choose_device(device), threads, precision, cuda_graphs)
+        self._known = _read_calibration(file) if file.exists() else {}
         self._conditions = {
-            "device": device_name(self._device),
+            "device": device_name(self._way.device),
             "threads": threads or torch.get_num_threads(),
+            "precision": precision,
+            "cuda_graphs": cuda_graphs,
             "torch": torch.__version__,
             "reprise": __version__,
         }
@@ -200,12 +228,12 @@ class Calibration:
     def machine(self) -> str:
         """The device's name and, of a CPU, the number of threads."""
         threads = self._conditions["threads"]
-        return self._conditions["device"] + (f", {threads} thread{'s' * (threads > 1)}" if self._device.type == "cpu" else "")
+        return self._conditions["device"] + (f", {threads} thread{'s' * (threads > 1)}" if self._way.device.type == "cpu" else "")
 
-    def made_here(self, meta: Mapping[str, Any]) -> bool:
-        """Whether a run with this `meta` was trained on a device like this one, with as many threads."""
-        same = meta.get("device") == self._conditions["device"]
-        return same and (self._device.type != "cpu" or meta.get("threads") == self._conditions["threads"])
+    def made_here(self, run: Run, meta: Mapping[str, Any]) -> bool:
+        """Whether a run with this `meta` was trained on a device like this one, in the same precision, with as many threads."""
+        same = meta.get("device") == self._conditions["device"] and meta.get("dtype") == precision_name(self._way.precision_of(run))
+        return same and (self._way.device.type != "cpu" or meta.get("threads") == self._conditions["threads"])
 
     def prepare(self, runs: Sequence[Run]) -> None:
         """Measure the paces of `runs` that are not known."""
@@ -215,7 +243,7 @@ class Calibration:
             return
         budget = min(MOST_S, max(LEAST_S, BUDGET_S / len(missing)))
         for key, run in progress(missing.items(), description="calibrating", total=len(missing), unit="training"):
-            self._known[key] = {"pace": vars(measure_pace(typical(run), self._device, self._threads, budget)), **self._conditions}
+            self._known[key] = {"pace": vars(measure_pace(typical(run), self._way, budget)), **self._conditions}
             write_json(self._file, self._known)
 
     def pace(self, run: Run) -> Pace:
@@ -226,36 +254,38 @@ class Calibration:
         return digest([typical(run).spec, self._conditions])
 
 
+def _read_calibration(file: Path) -> dict[str, Any]:
+    found = read_json(file)
+    try:
+        for entry in found.values():
+            Pace(**{name: float(seconds) for name, seconds in entry["pace"].items()})
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise RepriseError(f"{file}: not the calibration of a plan; delete it, and the next plan makes it again") from None
+    return found
+
+
 class _Enough(BaseException):
     """Enough steps were taken. Not an `Exception`, which the engine would take for a failure of the run."""
 
 
 @dataclass
 class _Stopwatch:
-    """Times the steps of a first epoch after the warm-up, until `budget` seconds are over, and what follows it: an evaluation."""
+    """Times the steps of an epoch after the warm-up, until `budget` seconds are over."""
 
     warm_up: int
     steps: int
     """In an epoch."""
     budget: float
     timed: int = 0
-    evaluation: float | None = None
-    """Seconds between the epochs, where the first one was ended."""
 
     def __call__(self, epoch: int, step: int, loss: Tensor) -> None:
-        if epoch == 2:
-            loss.item()  # waits for the device
-            self.evaluation = max(0.0, time.perf_counter() - self._ended - self.step)
-            raise _Enough
         if step == self.warm_up - 1:
-            loss.item()
+            loss.item()  # waits for the device
             self._began = time.perf_counter()
-        over = step >= self.warm_up and time.perf_counter() - self._began > self.budget
-        if step == self.steps - 1 or over:
+        if step == self.steps - 1 or (step >= self.warm_up and time.perf_counter() - self._began > self.budget):
             loss.item()
             self._ended, self.timed = time.perf_counter(), step + 1 - self.warm_up
-            if over:
-                raise _Enough
+            raise _Enough
 
     @property
     def step(self) -> float:
@@ -263,80 +293,85 @@ class _Stopwatch:
         return (self._ended - self._began) / self.timed
 
 
-EVALUATION_SHARE = 1 / 3
-"""Of a training step's time, per image, where an evaluation is not timed: a forward pass, and no backward one, which costs two."""
-
-
-def measure_pace(run: Run, device: torch.device, threads: int | None, budget: float) -> Pace:
+def measure_pace(run: Run, way: Way, budget: float) -> Pace:
     """The pace of a `typical` run, in about `budget` seconds.
 
     Where a whole batch takes too long, two smaller ones are timed and the rest is a straight line through them.
     """
     batch_size = run.spec["training"]["batch_size"]
     first = min(batch_size, 2 if max(image_shape(run)[1:]) > 64 else 8)
-    probe = _time_steps(run, first, 2, device, threads, budget / 4)
+    probe = _time_steps(run, first, 2, way, budget / 4)
     second = max(first, min(batch_size, int(first * budget / 4 / probe.step)))
     if second == first:
         slope, then = probe.step / first, probe
     else:
-        then = _time_steps(run, second, MOST_STEPS, device, threads, budget / 2)
-        slope = max(0.0, (then.step - probe.step) / (second - first))
+        most = 2 if _frozen(run, network(run)) else MOST_STEPS  # features of all images come before the first step
+        then = _time_steps(run, second, most, way, budget / 2)
+        share = then.step / second  # of a line through nothing: as steep as one can be, and none is much flatter but by other work here
+        slope = min(share, max(share / 2, (then.step - probe.step) / (second - first)))
     step = then.step + slope * (batch_size - second)
-    timed = then if then.evaluation is not None else probe
-    evaluation = EVALUATION_SHARE * step / batch_size if timed.evaluation is None else timed.evaluation
-    return Pace(step, evaluation, _time_features(run, device, threads))
+    return Pace(step, *_time_inference(run, way, most=int(budget / 4 * batch_size / step)))
 
 
-def _time_steps(run: Run, batch_size: int, steps: int, device: torch.device, threads: int | None, budget: float) -> _Stopwatch:
-    """The stopwatch after the engine has trained with `batch_size`; its `evaluation` is that of one image."""
-    spec, classes = copy.deepcopy(dict(run.spec)), len(class_names(run))
+def _time_steps(run: Run, batch_size: int, steps: int, way: Way, budget: float) -> _Stopwatch:
+    """The stopwatch after the engine has trained with `batch_size`."""
+    spec, classes = copy.deepcopy(dict(run.spec)), class_names(run)
+    dataset, kind = spec["dataset"]["name"], spec["dataset"]["labels"]
+    known = {kind: [dataset_facts(dataset).classes[kind].index(name) for name in classes]}
     spec["training"]["batch_size"] = batch_size
-    warm_up = WARM_UP if device.type == "cpu" else CUDA_WARM_UP
-    stopwatch = _Stopwatch(warm_up, max(warm_up + steps, -(-classes // batch_size)), budget)
-    images, test = stopwatch.steps * batch_size, max(batch_size, classes)
+    warm_up = WARM_UP if way.device.type == "cpu" else CUDA_WARM_UP
+    stopwatch = _Stopwatch(warm_up, max(warm_up + steps, -(-len(classes) // batch_size)), budget)
+    counts = {"train": stopwatch.steps * batch_size, "test": len(classes)}
     if spec["training"].get("keep_originals"):
         stopwatch.steps *= 2
     with tempfile.TemporaryDirectory(prefix="reprise-plan-") as name, contextlib.redirect_stderr(io.StringIO()):
-        folders = _write_images(Path(name), run, {"train": images, "test": test})
+        folders = {dataset: write_noise(Path(name) / "images", dataset, counts, known)}
         with contextlib.suppress(_Enough):
-            train([Run(spec)], dataset_dirs=folders, cache=Path(name), device=str(device), threads=threads, on_step=stopwatch)
-    if stopwatch.evaluation is not None:
-        stopwatch.evaluation /= test
+            options = {**vars(way), "device": str(way.device)}
+            train([Run(spec)], dataset_dirs=folders, cache=Path(name), on_step=stopwatch, **options)
     return stopwatch
 
 
-def _write_images(folder: Path, run: Run, counts: Mapping[str, int]) -> dict[str, Path]:
-    """A decoded data set of random images, as many of each class that the run knows, for the engine."""
-    facts, kind, rng = dataset_facts(run.spec["dataset"]["name"]), run.spec["dataset"]["labels"], np.random.default_rng(0)
-    kinds = {name: list(classes) for name, classes in facts.classes.items()}
-    known = [kinds[kind].index(name) for name in class_names(run)]
-    for split, count in counts.items():
-        labels = [np.resize(known if name == kind else range(len(kinds[name])), count) for name in kinds]
-        np.save(folder / f"{split}_images.npy", rng.integers(256, size=(count, *facts.image_shape), dtype=np.uint8))
-        np.save(folder / f"{split}_labels.npy", np.stack(labels, axis=1).astype(np.uint8))
-        (folder / f"{split}_names.txt").write_text("".join(f"{index}\n" for index in range(count)))
-    splits = {split: {"images": count, "digest": "0" * 64} for split, count in counts.items()}
-    described = {"name": facts.name, "source": "synthetic", "image_shape": list(facts.image_shape), "splits": splits}
-    write_json(folder / "dataset.json", {**described, "label_kinds": list(kinds), "classes": kinds})
-    return {facts.name: folder}
+def _time_inference(run: Run, way: Way, most: int) -> tuple[float, float]:
+    """Seconds of evaluating an image, and of what a frozen part makes of it where the engine computes that once; of about `most` images."""
+    spec, device = run.spec, way.device
+    model = models.build(spec["model"], len(class_names(run)), image_shape(run))
+    model.to(device, memory_format=memory_format(way.precision_of(run)))
+    facts, (_, height, width) = dataset_facts(spec["dataset"]["name"]), image_shape(run)
+    count = max(EVALUATION_IMAGES, min(most, EVALUATION_PIXELS // (height * width)))
+    preprocess = build_preprocess(spec.get("preprocess", {}), lambda: (facts.mean, facts.std), device)
+    augmentation, generator = build_augmentation(spec.get("augmentation", [])), torch.Generator(device)
 
+    def prepare(pixels: Tensor) -> Tensor:
+        pixels = preprocess.pixels(pixels)
+        return preprocess.normalise(augmentation(pixels, generator) if spec["split"].get("augmented") else pixels)
 
-def _time_features(run: Run, device: torch.device, threads: int | None) -> float:
-    """Seconds that a frozen part takes for an image, where the engine computes its features once."""
-    if run.spec.get("augmentation") or getattr(network(run), "frozen_features", None) is None:
-        return 0.0
-    model = models.build(run.spec["model"], len(class_names(run)), image_shape(run)).to(device)
-    facts, count = dataset_facts(run.spec["dataset"]["name"]), FEATURE_IMAGES
-    images = torch.randint(256, (count, *facts.image_shape), dtype=torch.uint8, device=device)
-    zeros = torch.zeros(count, dtype=torch.int64, device=device)
-    preprocess = build_preprocess(run.spec.get("preprocess", {}), lambda: (facts.mean, facts.std), device)
-    part, times = Part(images, zeros, torch.arange(count, device=device)), []
-    with reproducible(device, threads):
+    def seconds(work: Callable[[], Any]) -> float:
+        times = []
         for _ in range(2):
             began = time.perf_counter()
-            compute_features(model.frozen_features, part, preprocess, count).inputs.sum().item()
+            work()
             times.append(time.perf_counter() - began)
-    return min(times) / count
+        return min(times)
+
+    def part(inputs: Tensor) -> Part:
+        return Part(inputs, torch.zeros(len(inputs), dtype=torch.int64, device=device), torch.arange(len(inputs), device=device))
+
+    frozen = _frozen(run, model)
+    images = torch.randint(256, (count if frozen is None else EVALUATION_IMAGES, *facts.image_shape), dtype=torch.uint8, device=device)
+    with reproducible(device, way.threads):
+        if frozen is None:
+            return seconds(lambda: evaluate(model, part(images), prepare, count)) / count, 0.0
+        features = compute_features(frozen, part(images), preprocess, len(images)).inputs
+        whole = part(features[torch.arange(count, device=device) % len(features)])
+        evaluation = seconds(lambda: evaluate(model.head, whole, lambda each: each, count)) / count
+        once = seconds(lambda: compute_features(frozen, part(images), preprocess, len(images)).inputs.sum().item())
+        return evaluation, once / len(images)
+
+
+def _frozen(run: Run, model: nn.Module) -> nn.Module | None:
+    """The part whose features the engine computes once, before the first step."""
+    return None if run.spec.get("augmentation") else getattr(model, "frozen_features", None)
 
 
 # ---- disk ----
@@ -429,7 +464,9 @@ def plan(reports: Sequence[Report], where: Layout, calibration: Calibration) -> 
 def _by_experiment(report: Report, where: Layout) -> dict[str, list[Work]]:
     groups: dict[str, list[Work]] = {}
     for identifier, run in report.runs().items():
-        groups.setdefault(report.cell_of(identifier).experiment, []).append(work_of(run, where))
+        cell = report.cell_of(identifier)
+        with naming(report, f"experiments: {cell.name}"):
+            groups.setdefault(cell.experiment, []).append(work_of(run, where))
     return groups
 
 
@@ -442,11 +479,10 @@ def _row(name: str, works: Sequence[Work], left: Sequence[Work], calibration: Ca
     row = dict.fromkeys(("epochs", "expected_epochs", "images", "expected_images", "seconds", "expected_seconds"), 0.0)
     for work in left:
         pace = calibration.pace(work.run)
-        test = work.test_images * pace.evaluation
         for prefix, epochs in (("", work.epochs), ("expected_", share * work.epochs)):
             row[f"{prefix}epochs"] += epochs
             row[f"{prefix}images"] += epochs * work.train_images
-            row[f"{prefix}seconds"] += pace.seconds(work, epochs) + test
+            row[f"{prefix}seconds"] += pace.seconds(work, epochs) + pace.seconds_around(work)
     return Row(name, len(works), len(left), **row)
 
 
@@ -469,7 +505,7 @@ def compare(report: Report, where: Layout, calibration: Calibration) -> list[Com
     for name, works in _by_experiment(report, where).items():
         documents = [(work, finished(where.runs / work.run.hash)) for work in works]
         found[name] = [(work, document["meta"]) for work, document in documents if document]
-    here = {name: [(work, meta) for work, meta in each if calibration.made_here(meta)] for name, each in found.items()}
+    here = {name: [(work, meta) for work, meta in each if calibration.made_here(work.run, meta)] for name, each in found.items()}
     calibration.prepare([work.run for each in here.values() for work, _ in each])
     return [
         Comparison(

@@ -1,8 +1,8 @@
 """make bench: the engine against what a user would write, and what surrounds it, on the CPU.
 
 Rounds take turns: in each, every network is trained for the same number of steps by the engine, by a plain PyTorch loop and by Lightning,
-one after the other, and by two engines side by side, so that other work on the machine meets all of them. Written are `bench.md` and
-`bench.json`.
+one after the other, and by two engines and by two plain loops side by side, so that other work on the machine meets all of them. Written
+are `bench.md` and `bench.json`.
 """
 
 import argparse
@@ -24,8 +24,9 @@ import psutil
 import torch
 
 import bench_system
-from bench_cases import CASES, ROOT, run_of, write_images
+from bench_cases import CASES, ROOT, run_of, table
 from bench_loops import CONTESTANTS, Clock, lightning_is_there, measure
+from reprise.data.synthetic import write_noise
 from reprise.files import write_json
 from reprise.training.session import device_name
 
@@ -42,13 +43,13 @@ def cpu_cases() -> list[str]:
 # ---- training ----
 
 
-TWO_JOBS = "engine, two jobs"
-"""As `snakemake --cores 2` trains them: two processes side by side, one run each."""
+TWO_ENGINES, TWO_LOOPS = "engine, two jobs", "plain loop, two jobs"
+"""Two processes side by side, one run each: as `snakemake --cores 2` trains them, and as a user would, with loaders without workers."""
 
 
 def time_training(names: Sequence[str], folders: dict[str, Path], args: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     contestants = [name for name in CONTESTANTS if name != "Lightning" or lightning_is_there()]
-    results = {name: {contestant: [] for contestant in [*contestants, TWO_JOBS]} for name in names}
+    results = {name: {contestant: [] for contestant in [*contestants, TWO_ENGINES, TWO_LOOPS]} for name in names}
 
     def once(contestant: str, name: str, steps: int) -> Clock:
         run = run_of(name)
@@ -64,7 +65,8 @@ def time_training(names: Sequence[str], folders: dict[str, Path], args: argparse
             order = contestants[turn % len(contestants) :] + contestants[: turn % len(contestants)]
             for contestant in order:
                 results[name][contestant].append(rates(once(contestant, name, steps[name]), name))
-            results[name][TWO_JOBS].append(two_jobs(name, 2 * steps[name], folders, args))
+            results[name][TWO_ENGINES].append(two_jobs("engine", name, 2 * steps[name], folders, args))
+            results[name][TWO_LOOPS].append(two_jobs("plain loop", name, steps[name], folders, args))
             shown = ", ".join(f"{contestant} {values[-1]['images_per_s']:,.0f}" for contestant, values in results[name].items())
             print(f"round {turn + 1}/{args.rounds} {name} ({steps[name]} steps): {shown} images/s", file=sys.stderr, flush=True)
     return {
@@ -75,7 +77,7 @@ def time_training(names: Sequence[str], folders: dict[str, Path], args: argparse
             "steps": steps[name],
             "rounds": results[name],
             "ratio": {other: ratios(results[name], other) for other in contestants if other != "engine"},
-            "two_jobs_ratio": ratios(results[name], "plain loop", TWO_JOBS)["images_per_s"],
+            "two_jobs_ratio": ratios(results[name], TWO_LOOPS, TWO_ENGINES)["images_per_s"],
         }
         for name in names
     }
@@ -86,16 +88,16 @@ def rates(clock: Clock, name: str) -> dict[str, float]:
     return {"images_per_s": images / clock.seconds, "cpu_us_per_image": 1e6 * clock.cpu_seconds / images}
 
 
-def alone(contestant: str, name: str, steps: int, folders: dict[str, Path], args: argparse.Namespace) -> list[str]:
+def alone(contestant: str, name: str, steps: int, folders: dict[str, Path], cores: int, workers: int) -> list[str]:
     """The command that trains in a process of its own and prints its `rates` as JSON."""
     data = folders[run_of(name).spec["dataset"]["name"]]
-    script = [sys.executable, str(Path(__file__)), "--cores", str(args.cores), "--workers", str(args.workers)]
+    script = [sys.executable, str(Path(__file__)), "--cores", str(cores), "--workers", str(workers)]
     return [*script, "--alone", contestant, name, str(steps), str(data)]
 
 
-def two_jobs(name: str, steps: int, folders: dict[str, Path], args: argparse.Namespace) -> dict[str, float]:
+def two_jobs(contestant: str, name: str, steps: int, folders: dict[str, Path], args: argparse.Namespace) -> dict[str, float]:
     """Both jobs' images per second together, and processor time per image."""
-    command = alone("engine", name, steps, folders, args)
+    command = alone(contestant, name, steps, folders, args.cores, workers=0)
     with ExitStack() as stack:
         jobs = [stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)) for _ in range(2)]
         found = [json.loads(job.communicate()[0]) for job in jobs]
@@ -115,7 +117,7 @@ def ratios(rounds: dict[str, list[dict[str, float]]], other: str, engine: str = 
 def peak_memories(folders: dict[str, Path], args: argparse.Namespace) -> dict[str, int]:
     """Bytes, by contestant, for report 1's LeNet."""
     contestants = [name for name in CONTESTANTS if name != "Lightning" or lightning_is_there()]
-    return {name: bench_system.peak_memory(alone(name, "lenet", 10, folders, args)) for name in contestants}
+    return {name: bench_system.peak_memory(alone(name, "lenet", 10, folders, args.cores, args.workers)) for name in contestants}
 
 
 # ---- the report ----
@@ -125,31 +127,27 @@ def spread(values: Sequence[float], digits: str = ",.0f") -> str:
     return f"{statistics.median(values):{digits}} ({min(values):{digits}}–{max(values):{digits}})"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(cells)} |" for cells in [head, *rows]]
-    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
-
-
 def training_table(training: dict[str, Any]) -> str:
-    shown = ("engine", TWO_JOBS, "plain loop", "Lightning")
+    shown = ("engine", "plain loop", "Lightning", TWO_ENGINES, TWO_LOOPS)
     rows = []
     for case in training.values():
         speeds = [[each["images_per_s"] for each in case["rounds"].get(name, [])] for name in shown]
-        one, two = case["ratio"]["plain loop"]["images_per_s"], case["two_jobs_ratio"]
-        reached = [name for name, values in (("one job", one), ("two jobs", two)) if statistics.median(values) >= case["goal"]]
+        plain = case["ratio"]["plain loop"]["images_per_s"]
+        reached = statistics.median(plain) >= case["goal"]
         lightning = case["ratio"].get("Lightning", {}).get("images_per_s")
         rows.append(
             [
                 f"{case['title']}; batch {case['batch_size']}",
                 *(spread(values) if values else "–" for values in speeds),
-                spread(one, ".2f"),
-                spread(two, ".2f"),
-                f"{case['goal']:g}: {reached[0] if reached else 'no'}",
+                spread(plain, ".2f"),
+                f"{case['goal']:g}: {'yes' if reached else 'no'}",
                 spread(lightning, ".2f") if lightning else "–",
+                spread(case["two_jobs_ratio"], ".2f"),
                 spread(case["ratio"]["plain loop"]["cpu"], ".2f"),
             ]
         )
-    columns = ("one job ÷ plain loop", "two jobs ÷ plain loop", "goal", "one job ÷ Lightning", "processor time, plain loop ÷ engine")
+    ratio = ("engine ÷ plain loop", "goal for that", "engine ÷ Lightning", "two engines ÷ two plain loops")
+    columns = (*ratio, "processor time, plain loop ÷ engine")
     return table(["network", *(f"{name}, images/s" for name in shown), *columns], rows)
 
 
@@ -161,7 +159,7 @@ def markdown(found: dict[str, Any]) -> str:
     parts = [
         f"{found['date']}; {machine['processor']}, {cores}, {machine['memory_gib']:.0f} GiB, {load}; {packages}. "
         f"Medians of {arguments['rounds']} rounds, least and most in brackets; ratios are taken round by round; the loaders of the plain "
-        f"loop and of Lightning have {arguments['workers']} workers. Command: `{found['command']}`."
+        f"loop and of Lightning have {arguments['workers']} workers, those of two jobs side by side none. Command: `{found['command']}`."
     ]
     if "training" in found:
         parts.append(training_table(found["training"]))
@@ -251,7 +249,8 @@ def measure_all(args: argparse.Namespace, arguments: Sequence[str] | None) -> di
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="reprise-bench-") as name:
         scratch = Path(name)
-        folders = {data: write_images(scratch / data, data, args.images) for data in ("cifar10", "cifar100")}
+        counts = {"train": args.images, "test": 1000}
+        folders = {data: write_noise(scratch / data, data, counts) for data in ("cifar10", "cifar100")}
         dry_runs = {"1 ×": 1, "10 ×": 10}
         steps: dict[str, Callable[[], Any]] = {
             "training": lambda: time_training(args.cases, folders, args, scratch),

@@ -1,4 +1,4 @@
-"""The runs that are timed: those of the reports, at full size, on random images of the right shape.
+"""The runs that are timed, those of the reports at full size, and how a table looks.
 
 Their settings lie in `cases.json`, so that `bench_gpu.py` needs neither the report files nor what reads them; `test_bench.py` holds that
 file against the reports. To write it anew: python tests/bench/bench_cases.py.
@@ -6,12 +6,10 @@ file against the reports. To write it anew: python tests/bench/bench_cases.py.
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from reprise.files import write_json
 from reprise.spec.run import Run, prune
@@ -109,23 +107,10 @@ def run_of(name: str) -> Run:
     return Run(json.loads(SETTINGS.read_text(encoding="utf-8"))[name])
 
 
-def write_images(folder: Path, name: str, train: int, test: int = 1000) -> Path:
-    """A decoded data set of random pixels and labels: time does not depend on what is to be seen."""
-    from reprise.data.catalog import dataset_facts
-
-    facts, rng = dataset_facts(name), np.random.default_rng(0)
-    folder.mkdir(parents=True, exist_ok=True)
-    counts = {"train": train, "test": test}
-    for split, count in counts.items():
-        np.save(folder / f"{split}_images.npy", rng.integers(256, size=(count, *facts.image_shape), dtype=np.uint8))
-        labels = np.stack([np.arange(count) % len(names) for names in facts.classes.values()], axis=1)
-        np.save(folder / f"{split}_labels.npy", labels.astype(np.uint8))
-        (folder / f"{split}_names.txt").write_text("".join(f"{index}.png\n" for index in range(count)))
-    classes = {kind: list(names) for kind, names in facts.classes.items()}
-    splits = {split: {"images": count, "digest": "0" * 64} for split, count in counts.items()}
-    described = {"name": name, "source": "synthetic", "label_kinds": list(classes), "classes": classes, "splits": splits}
-    write_json(folder / "dataset.json", {**described, "image_shape": list(facts.image_shape)})
-    return folder
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [f"| {' | '.join(cells)} |" for cells in [head, *rows]]
+    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The benchmarks run, and what they compare is the same training."""
 
+import argparse
 import json
 
 import pytest
@@ -9,22 +10,25 @@ from torch import nn
 import bench
 import bench_gpu
 import bench_system
-from bench_cases import CASES, SETTINGS, derive, run_of, write_images
+from bench_cases import CASES, SETTINGS, derive, run_of
 from bench_loops import CONTESTANTS, Clock, Enough, loader, network
 from bench_stacked import stacked_logits, stacked_step
 from reprise.data.augment import build_augmentation
 from reprise.data.decode import load
+from reprise.data.synthetic import write_noise
 from reprise.spec.report import Report
 from reprise.spec.run import Run, prune
+from reprise.training import steps
 from reprise.training.engine import train
 from reprise.training.optim import build_optimizer
+from reprise.training.parts import Datasets
 
 OURS = {"RandomHorizontalFlip": "Flip", "ColorJitter": "Jitter", "RandomRotation": "Rotation", "RandomResizedCrop": "ResizedCrop"}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return write_images(tmp_path_factory.mktemp("images"), "cifar100", 600, 200)
+    return write_noise(tmp_path_factory.mktemp("images"), "cifar100", {"train": 600, "test": 200})
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -41,11 +45,30 @@ def test_the_table_and_the_file(tmp_path):
     ratio = rounds["engine"][0]["images_per_s"] / rounds["plain loop"][0]["images_per_s"]
     assert found["training"]["cnn_4"]["ratio"]["plain loop"]["images_per_s"] == [ratio]
     page = (tmp_path / "bench.md").read_text()
-    two = rounds["engine, two jobs"][0]["images_per_s"] / rounds["plain loop"][0]["images_per_s"]
-    reached = "one job" if ratio >= 3 else "two jobs" if two >= 3 else "no"
-    assert f"| {ratio:.2f} ({ratio:.2f}–{ratio:.2f}) | {two:.2f} ({two:.2f}–{two:.2f}) | 3: {reached} |" in page
+    two = rounds["engine, two jobs"][0]["images_per_s"] / rounds["plain loop, two jobs"][0]["images_per_s"]
+    row = next(line for line in page.splitlines() if CASES["cnn_4"].title in line).strip("| ").split(" | ")
+    assert row[6:8] == [f"{ratio:.2f} ({ratio:.2f}–{ratio:.2f})", f"3: {'yes' if ratio >= 3 else 'no'}"]
+    assert row[9] == f"{two:.2f} ({two:.2f}–{two:.2f})"
     assert found["machine"]["processor"] in page
     assert "images/s" in page.splitlines()[-1], "decoding"
+
+
+@pytest.mark.parametrize(("one", "two", "reached"), [(400.0, 100.0, "yes"), (200.0, 9000.0, "no")])
+def test_the_goal_is_that_of_one_job(one, two, reached):
+    rates = {"engine": one, "plain loop": 100.0, bench.TWO_ENGINES: two, bench.TWO_LOOPS: 150.0}
+    rounds = {name: [{"images_per_s": rate, "cpu_us_per_image": 1.0}] for name, rate in rates.items()}
+    case = {"title": "net", "goal": 3, "batch_size": 8, "rounds": rounds, "ratio": {"plain loop": bench.ratios(rounds, "plain loop")}}
+    case["two_jobs_ratio"] = bench.ratios(rounds, bench.TWO_LOOPS, bench.TWO_ENGINES)["images_per_s"]
+    row = bench.training_table({"net": case}).splitlines()[-1].split(" | ")
+    assert row[7] == f"3: {reached}"
+    assert row[9].startswith(f"{two / 150:.2f} ")
+
+
+def test_two_jobs_of_a_user_have_loaders_without_workers(folder):
+    command = bench.alone("plain loop", "cnn_4", 5, {"cifar100": folder}, 2, workers=0)
+    args = bench.parse(command[2:])
+    assert (args.alone, args.workers, args.cores) == (["plain loop", "cnn_4", "5", str(folder)], 0, 2)
+    assert bench.measure_alone(args)["images_per_s"] > 0
 
 
 def test_clock_times_the_steps_after_the_warm_up(monkeypatch):
@@ -88,6 +111,28 @@ def test_the_plain_loop_learns_what_the_engine_learns(folder, tmp_path):
         train([run], dataset_dirs={"cifar100": folder}, cache=tmp_path, device="cpu", on_step=look)
     images, labels = next(iter(loader(run, load(folder), workers=0)))
     assert nn.functional.cross_entropy(network(run, load(folder))(images), labels).item() == pytest.approx(losses[0], rel=1e-5)
+
+
+def test_the_plain_loop_in_bfloat16(folder, tmp_path, monkeypatch):
+    """The network's weights and images are channels last, and its products bfloat16."""
+    run, seen = run_of("resnet18"), []
+    run = Run({**run.spec, "dataset": {**run.spec["dataset"], "name": "cifar100", "labels": "fine"}})
+
+    class Spy(nn.Conv2d):
+        def forward(self, images):
+            made = super().forward(images)
+            channels_last = [each.is_contiguous(memory_format=torch.channels_last) for each in (images, self.weight)]
+            seen.append((made.dtype, *channels_last))
+            return made
+
+    def network(run, dataset):
+        return nn.Sequential(Spy(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 100))
+
+    monkeypatch.setattr("bench_loops.network", network)
+    for precision in (torch.float32, torch.bfloat16):
+        with pytest.raises(Enough):
+            CONTESTANTS["plain loop"](run, folder, Clock(1, 1), 0, tmp_path, precision=precision)
+    assert seen == [(torch.float32, False, False)] * 2 + [(torch.bfloat16, True, True)] * 2
 
 
 def test_lightning_takes_as_many_steps(folder, tmp_path):
@@ -136,6 +181,52 @@ def test_the_oracle_has_no_chance(folder, tmp_path):
     assert losses[0] == losses[1]
     chancy = [bench_gpu.first_losses(run, folder, tmp_path, 3, device="cpu") for run in calm]
     assert chancy[0] != chancy[1]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    counts = {"train": 10_000, "test": 1000}  # enough for 100 of each class
+    return {name: write_noise(tmp_path_factory.mktemp(name), name, counts) for name in ("cifar10", "cifar100")}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_recorded_steps_are_compared_beyond_a_batch_that_is_not_whole(folders, name):
+    run = bench_gpu.short(run_of(name))
+    training, images = run.spec["training"], len(Datasets(folders, torch.device("cpu")).of(run).train)
+    count = images * (2 if training.get("keep_originals") else 1)
+    assert count // training["batch_size"] > steps.WARM_UP + 1
+    assert count % training["batch_size"]
+    assert not training.get("drop_last")
+
+
+def test_losses_until_a_step_of_an_epoch(folder, tmp_path):
+    run = bench_gpu.changed(run_of("cnn_4"), training__batch_size=256, training__epochs=2)
+    assert len(bench_gpu.first_losses(run, folder, tmp_path, 2, device="cpu")) == 2
+    assert len(bench_gpu.first_losses(run, folder, tmp_path, 2, epoch=2, device="cpu")) == 3 + 2, "600 images"
+
+
+def test_the_ratio_is_to_the_better_plain_loop_and_both_are_shown(monkeypatch, tmp_path):
+    """Seconds of a step: of the engine 1, of the plain loop 8 in float32 and 2 in bfloat16."""
+
+    def measure(contestant, run, folder, clock, workers, scratch, device, cuda_graphs=True, precision=torch.float32):
+        clock.seconds = clock.steps * (1.0 if contestant == "engine" else 8.0 if precision == torch.float32 else 2.0)
+
+    monkeypatch.setattr(bench_gpu, "measure", measure)
+    monkeypatch.setattr(bench_gpu, "ceilings", lambda: {"float32": 1e12, "bfloat16": 4e12, "copy": 1e12})
+    monkeypatch.setattr(bench_gpu, "count", lambda *arguments, **options: {"flops": 1e12, "bytes": 1e9})
+    args = argparse.Namespace(workers=0, seconds=1.0, rounds=1)
+    found = bench_gpu.rates(["lenet", "resnet34"], {"cifar10": tmp_path, "cifar100": tmp_path}, args, tmp_path)
+    networks = found["networks"]
+    assert {name: (each["precision"], each["ratio"]) for name, each in networks.items()} == {
+        "lenet": ("float32", 8.0),
+        "resnet34": ("bfloat16", 2.0),
+    }
+    page = bench_gpu.markdown({"rates": found, "date": "", "device": "", "versions": {}, "command": ""})
+    lenet, resnet = [line.strip("| ").split(" | ") for line in page.splitlines()[-2:]]
+    sizes = [networks[name]["batch_size"] for name in ("lenet", "resnet34")]
+    assert lenet[1:6] == [f"{sizes[0]:,.0f}", f"{sizes[0]:,.0f}", f"{sizes[0] / 8:,.0f}", "–", "8.0"]
+    assert resnet[1:6] == [f"{sizes[1]:,.0f}", f"{sizes[1]:,.0f}", f"{sizes[1] / 8:,.0f}", f"{sizes[1] / 2:,.0f}", "2.0"]
+    assert "convolutions in TF32" in page
 
 
 def test_differences():

@@ -10,7 +10,8 @@ from sklearn.linear_model import LogisticRegression
 
 from reprise.data.archives import read_archive, sidecar_of
 from reprise.data.catalog import DATASETS
-from reprise.data.synthetic import write_synthetic
+from reprise.data.decode import load
+from reprise.data.synthetic import write_noise, write_synthetic
 from reprise.errors import RepriseError
 
 
@@ -57,6 +58,20 @@ def test_members_of_the_official_archives(drawn):
         assert [folders.count((folder, label)) for label in DATASETS["cinic10"].classes["label"]] == 10 * [count]
     assert {image.size for image in images.values()} == {(32, 32)}
     assert sorted(image.mode for image in images.values()) == 3 * ["L"] + 47 * ["RGB"]
+
+
+def test_noise_is_a_decoded_data_set(tmp_path):
+    dataset = load(write_noise(tmp_path / "noise", "cifar100", {"train": 7, "test": 4}, {"fine": [3, 90]}))
+    assert (dataset.name, dataset.source, dataset.image_shape, dataset.label_kinds) == (
+        "cifar100",
+        "synthetic",
+        (3, 32, 32),
+        ("coarse", "fine"),
+    )
+    images, labels = dataset.splits["train"].images, dataset.splits["train"].labels
+    assert (images.shape, images.dtype, len(np.unique(images))) == ((7, 3, 32, 32), np.uint8, 256)
+    assert labels.tolist() == [[index, (3, 90)[index % 2]] for index in range(7)]
+    assert len(dataset.splits["test"].names()) == len(dataset.splits["test"].images) == 4
 
 
 def test_at_least_one_image(tmp_path):

@@ -18,6 +18,7 @@ def parameters():
         ({"name": "adamw", "lr": 0.01, "weight_decay": 1.0}, torch.optim.AdamW, {"weight_decay": 1.0}),
         ({"name": "sgd", "lr": 0.1, "momentum": 0.9, "nesterov": True}, torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
         ({"name": "rmsprop", "lr": 0.1, "alpha": 0.9}, torch.optim.RMSprop, {"alpha": 0.9}),
+        ({"name": "sgd", "lr": 1}, torch.optim.SGD, {"lr": 1}),
     ],
 )
 def test_optimizers(settings, kind, expected):

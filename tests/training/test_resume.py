@@ -170,8 +170,18 @@ def code(path):
 
 @pytest.mark.parametrize(
     "damage",
-    [garbage, truncate, change(run="0" * 12), change(device="cuda"), change(data={}), change(state={}), other_shape, code],
-    ids=["garbage", "truncated", "another run", "another device", "other images", "empty", "another shape", "code"],
+    [
+        garbage,
+        truncate,
+        change(run="0" * 12),
+        change(device="cuda"),
+        change(dtype="bfloat16"),
+        change(data={}),
+        change(state={}),
+        other_shape,
+        code,
+    ],
+    ids=["garbage", "truncated", "another run", "another device", "another precision", "other images", "empty", "another shape", "code"],
 )
 def test_an_unusable_checkpoint_is_ignored_with_a_warning(data, stopped, uninterrupted, capsys, damage):
     path = stopped / RUN.hash / "checkpoint.pt"
@@ -182,6 +192,20 @@ def test_an_unusable_checkpoint_is_ignored_with_a_warning(data, stopped, uninter
     assert re.match(rf"reprise: {re.escape(str(path))}: checkpoint ignored, the run starts again \(.+\)$", lines[0])
     assert_same(stopped / RUN.hash, uninterrupted)
     assert not path.with_name("made by code").exists()
+
+
+def test_a_checkpoint_in_float32_is_not_gone_on_with_in_bfloat16(data, stopped, capsys):
+    assert resume(data, stopped, precision="bfloat16") == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert re.search(r"checkpoint ignored, the run starts again \(it is of .*float32", capsys.readouterr().err)
+
+
+def test_a_checkpoint_of_an_older_version_does_not_name_its_precision(data, stopped, uninterrupted):
+    path = stopped / RUN.hash / "checkpoint.pt"
+    found = torch.load(path, weights_only=True)
+    assert found.pop("dtype") == "float32"
+    torch.save(found, path)
+    assert resume(data, stopped) == [4, 5, 6, 7, 8]
+    assert_same(stopped / RUN.hash, uninterrupted)
 
 
 def test_interval_between_checkpoints(data, tmp_path, monkeypatch):

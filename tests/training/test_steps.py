@@ -1,5 +1,6 @@
 """The step of training: precision, recording, and that it never looks at a value on the host (what a CUDA graph demands)."""
 
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -14,11 +15,13 @@ from reprise.data.augment import OPERATIONS, Preprocess, build_augmentation
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate
 from reprise.training import steps
+from reprise.training.checkpoint import State
 from reprise.training.engine import train
-from reprise.training.optim import OPTIMIZERS, build_optimizer, build_schedule, step_schedule
+from reprise.training.inference import predict
+from reprise.training.optim import OPTIMIZERS, build_optimizer, build_schedule, learning_rate, step_schedule
 from reprise.training.parts import Part
 from reprise.training.results import read_weights
-from reprise.training.steps import Feed, RecordedStep, Step, choose_precision
+from reprise.training.steps import Feed, RecordedStep, RecordingError, Step, choose_precision
 from tiny import everything, tiny_run, write_dataset
 
 REPORTS = Path(__file__).parents[2] / "workflow/reports"
@@ -76,14 +79,22 @@ def test_bfloat16_trains_and_says_so(dirs, tmp_path):
     assert all(value.is_contiguous() for value in weights.values())
 
 
-def test_evaluation_after_bfloat16_sees_what_training_saw(dirs, tmp_path):
-    """Both are float32, whatever the step was."""
-    run = tiny_run()
-    (outcome,) = train([run], dataset_dirs=dirs, cache=tmp_path, device="cpu", precision="bfloat16")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_evaluation_sees_what_training_saw(dirs, tmp_path, monkeypatch, precision):
+    """Both are float32, whatever the step was, on weights that lie in the same order: another order rounds otherwise."""
+    seen = []
+    evaluation = sys.modules["reprise.evaluation.evaluate"]
+    monkeypatch.setattr(evaluation, "predict", lambda network, *arguments: seen.append(network) or predict(network, *arguments))
+    run = tiny_run(model={"name": "resnet", "depth": 18, "width": 0.25}, training__epochs=2)
+    (outcome,) = train([run], dataset_dirs=dirs, cache=tmp_path, device="cpu", precision=precision)
     evaluate([run], dirs, tmp_path, device="cpu")
     final = pd.read_parquet(tmp_path / run.hash / "final.parquet").set_index("metric")["value"]
     history = pd.read_parquet(tmp_path / run.hash / "history.parquet").query("split == 'test'").set_index("epoch")
-    assert final["accuracy"] == history["accuracy"][outcome.meta["selected_epoch"]]
+    for name in ("accuracy", "loss"):
+        assert final[name] == history[name][outcome.meta["selected_epoch"]]
+    (network,) = seen
+    kernels = [weight for weight in network.parameters() if weight.dim() == 4 and weight.shape[2] > 1]
+    assert {weight.is_contiguous() for weight in kernels} == {precision == "float32"}
 
 
 def test_bfloat16_resumes_where_it_was(dirs, tmp_path):
@@ -154,24 +165,113 @@ def test_recorded_steps_are_the_steps(dirs, tmp_path, monkeypatch, spec):
     pd.testing.assert_frame_equal(*histories)
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
-def test_optimisers_for_cuda_follow_their_schedule(name):
-    """Fused, with the learning rate in a tensor that a schedule changes in place; torch has such kernels for the CPU too."""
-    settings = {"name": name, "lr": 0.1, "weight_decay": 0.01, **({"momentum": 0.9, "nesterov": True} if name == "sgd" else {})}
-    weights = {}
+class RefusingRecorder:
+    def __call__(self, function, generators):
+        raise RecordingError("a training step cannot be recorded as a CUDA graph (no); use --cuda-graphs off")
+
+
+def test_a_refused_recording_stops_the_runs_that_follow(dirs, tmp_path, monkeypatch, capsys):
+    """The process may be spoiled: other runs would fail for no reason of their own."""
+    done, *others = [tiny_run(seeds__init=seed) for seed in range(4)]
+    train([done], dataset_dirs=dirs, cache=tmp_path, device="cpu")
+
+    def refused(run, state, feed, session):
+        generator = torch.Generator()
+        step = Step(feed, state.optimizer, generator, keep_originals=False, precision=torch.float32)
+        return step, RecordedStep(step, run.spec["training"]["batch_size"], generator, CPU, RefusingRecorder())
+
+    monkeypatch.setattr("reprise.training.engine._step", refused)
+    reason = r"cannot be recorded as a CUDA graph \(no\); use --cuda-graphs off"
+    with pytest.raises(RepriseError, match=rf"^run {others[0].hash}: a training step {reason}; runs after it that were not tried: 2$"):
+        train([others[0], done, *others[1:]], dataset_dirs=dirs, cache=tmp_path, device="cpu")
+    assert not any((tmp_path / run.hash).exists() for run in others[1:])
+    assert capsys.readouterr().err.count("not tried: 2") == 1
+    with pytest.raises(RepriseError, match=rf"{reason}$"):
+        train([done, others[2]], dataset_dirs=dirs, cache=tmp_path, device="cpu")
+
+
+SCHEDULES = {
+    "step": {"name": "step", "step": 2, "gamma": 0.5},
+    "plateau": {"name": "plateau", "factor": 0.5, "patience": 0},
+    "cosine": {"name": "cosine", "min_lr": 0.01},
+}
+
+
+@pytest.fixture
+def like_cuda(monkeypatch):
+    """Torch's optimisers take the CPU for a device whose work can be recorded."""
+    for name in ("adam", "rmsprop"):
+        monkeypatch.setattr(sys.modules[f"torch.optim.{name}"], "_get_capturable_supported_devices", lambda: ["cpu"])
+
+
+def go(name, parameter, epochs, on_cuda, schedule, restored=None, rate=0.1):
+    """The optimiser after `epochs` of one step each, and its schedule."""
+    momentum = {"sgd": {"momentum": 0.9, "nesterov": True}, "rmsprop": {"momentum": 0.9}}.get(name, {})
+    optimizer = build_optimizer({"name": name, "lr": rate, "weight_decay": 0.01, **momentum}, [parameter], on_cuda=on_cuda)
+    moved = build_schedule(SCHEDULES[schedule], optimizer, 6)
+    if restored:
+        restored(optimizer, moved)
+    for _ in range(epochs):
+        parameter.grad = parameter.detach().sin()
+        optimizer.step()
+        step_schedule(moved, 1.0)
+    return optimizer, moved
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimisers_for_cuda_follow_their_schedule(like_cuda, name, schedule):
+    """Fused where there is such a kernel, with the learning rate in a tensor that a schedule changes in place."""
+    weights, rates = {}, {}
     for on_cuda in (False, True):
-        parameter = nn.Parameter(torch.linspace(-1, 1, 5))
-        optimizer = build_optimizer(settings, [parameter], on_cuda=on_cuda)
-        schedule, rate = build_schedule({"name": "step", "step": 2, "gamma": 0.5}, optimizer, 6), optimizer.param_groups[0]["lr"]
-        for _ in range(6):
-            parameter.grad = parameter.detach().sin()
-            optimizer.step()
-            step_schedule(schedule, 0.0)
-        weights[on_cuda] = parameter.detach()
-        assert float(optimizer.param_groups[0]["lr"]) == pytest.approx(0.1 * 0.5**3)
-        assert isinstance(rate, torch.Tensor) == on_cuda
-        assert not on_cuda or optimizer.param_groups[0]["lr"] is rate
+        parameter, seen = nn.Parameter(torch.linspace(-1, 1, 5)), []
+        optimizer, _ = go(name, parameter, 6, on_cuda, schedule, lambda made, moved, seen=seen: seen.append(made.param_groups[0]["lr"]))
+        weights[on_cuda], rates[on_cuda] = parameter.detach(), learning_rate(optimizer)
+        assert isinstance(seen[0], torch.Tensor) == on_cuda
+        assert not on_cuda or optimizer.param_groups[0]["lr"] is seen[0]
+    assert rates[False] < 0.03
+    assert rates[True] == pytest.approx(rates[False], rel=1e-6)
     torch.testing.assert_close(weights[True], weights[False])
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_whole_number_is_a_rate_that_can_be_halved(like_cuda, name):
+    optimizer, _ = go(name, nn.Parameter(torch.linspace(-1, 1, 5)), 2, True, "step", rate=1)
+    assert learning_rate(optimizer) == 0.5
+
+
+def test_the_learning_rate_is_that_of_the_settings():
+    for rate in (0.1, 0.001, 3e-4, 1.0, 1e-5):
+        for on_cuda in (False, True):
+            assert learning_rate(build_optimizer({"name": "sgd", "lr": rate}, [nn.Parameter(torch.ones(2))], on_cuda=on_cuda)) == rate
+
+
+@pytest.mark.parametrize("saved_on_cuda", [True, False], ids=["tensor", "number"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimiser_for_cuda_is_restored(like_cuda, dirs, name, saved_on_cuda):
+    """From its own checkpoint and from one that was written when the rate was a number: the rate stays in the same tensor."""
+    parameter = nn.Parameter(torch.linspace(-1, 1, 5))
+    whole = go(name, parameter, 6, saved_on_cuda, "step")[0]
+    part = nn.Parameter(torch.linspace(-1, 1, 5))
+    optimizer, schedule = go(name, part, 3, saved_on_cuda, "step")
+    snapshot = State(nn.Linear(1, 1), optimizer, schedule, "").snapshot()
+    seen = []
+
+    def restore(fresh, moved):
+        seen.append(fresh.param_groups[0])
+        seen.append(fresh.param_groups[0]["lr"])
+        flags = {key: value for key, value in fresh.param_groups[0].items() if key in ("fused", "foreach", "capturable")}
+        State(nn.Linear(1, 1), fresh, moved, "").restore(snapshot)
+        assert fresh.param_groups[0]["lr"] is seen[1]
+        assert learning_rate(fresh) == 0.05
+        assert flags.items() <= fresh.param_groups[0].items()
+
+    resumed, _ = go(name, part, 3, True, "step", restore)
+    assert learning_rate(resumed) == pytest.approx(learning_rate(whole), rel=1e-6)
+    if saved_on_cuda:
+        assert torch.equal(part, parameter)
+    else:
+        torch.testing.assert_close(part, parameter)
 
 
 # ---- nothing waits for the device ----

@@ -12,7 +12,7 @@ import math
 import pickle
 import struct
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -50,6 +50,25 @@ def write_synthetic(name: str, folder: Path, per_class: Mapping[str, int], seed:
     write_archive(archive, facts, splits)
     write_sidecar(archive, facts, splits, source="synthetic")
     return archive
+
+
+def write_noise(folder: Path, name: str, counts: Mapping[str, int], labels: Mapping[str, Sequence[int]] | None = None) -> Path:
+    """Write arrays as `decode` does, of random pixels, which show nothing, to `folder` and return it: for measuring how long work takes.
+
+    `counts` maps splits to their images. Labels of each kind go round its classes, or round those that `labels` gives for the kind.
+    """
+    facts, rng = dataset_facts(name), np.random.default_rng(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    rounds = {kind: range(len(names)) for kind, names in facts.classes.items()} | dict(labels or {})
+    for split, count in counts.items():
+        np.save(folder / f"{split}_images.npy", rng.integers(256, size=(count, *facts.image_shape), dtype=np.uint8))
+        np.save(folder / f"{split}_labels.npy", np.stack([np.resize(known, count) for known in rounds.values()], axis=1).astype(np.uint8))
+        (folder / f"{split}_names.txt").write_text("".join(f"{index}.png\n" for index in range(count)))
+    classes = {kind: list(names) for kind, names in facts.classes.items()}
+    splits = {split: {"images": count, "digest": "0" * 64} for split, count in counts.items()}
+    described = {"name": name, "source": "synthetic", "label_kinds": list(classes), "classes": classes, "splits": splits}
+    write_json(folder / "dataset.json", {**described, "image_shape": list(facts.image_shape)})
+    return folder
 
 
 def write_sidecar(archive: Path, facts: DatasetFacts, splits: Mapping[str, RawSplit], **about: Any) -> None:

@@ -17,6 +17,7 @@ from reprise.training.inference import predict
 from reprise.training.parts import Datasets, RunData
 from reprise.training.results import FINAL, HISTORY, PREDICTIONS, RUN, WEIGHTS, evaluated, read_run, read_table, read_weights, write_table
 from reprise.training.session import choose_device, reproducible
+from reprise.training.steps import PRECISIONS, memory_format
 
 
 def evaluate(
@@ -68,8 +69,9 @@ def trained_network(run: Run, data: RunData, folder: Path) -> nn.Module:
 
 
 def _evaluate_run(run: Run, meta: Mapping[str, Any], data: RunData, folder: Path, device: torch.device) -> None:
-    model = trained_network(run, data, folder)
-    predicted, loss = predict(model.to(device), data.test, data.preprocess, data.evaluation_batch)
+    precision = PRECISIONS.get(meta.get("dtype"), torch.float32)
+    model = trained_network(run, data, folder).to(device, memory_format=memory_format(precision))  # as the engine has validated it
+    predicted, loss = predict(model, data.test, data.preprocess, data.evaluation_batch)
     labels, guesses = data.test.truth.cpu().numpy(), predicted.cpu().numpy()
     metrics = classification_metrics(labels, guesses)
     metrics |= {

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from reprise.errors import RepriseError
 from reprise.files import atomic
 from reprise.spec.run import Run
+from reprise.training.optim import restore_optimizer
 from reprise.training.selection import Row
+from reprise.training.steps import precision_name
 
 
 @dataclass
@@ -48,18 +50,21 @@ class State:
         return {**copy.deepcopy({**changing, **plain}), "selected": self.selected}
 
     def restore(self, snapshot: dict[str, Any]) -> None:
-        for name in ("model", "optimizer", "schedule"):
+        restore_optimizer(self.optimizer, snapshot["optimizer"])
+        for name in ("model", "schedule"):
             getattr(self, name).load_state_dict(snapshot[name])
         for name in ("started", "history", "learning_rates", "seconds", "selected"):
             setattr(self, name, snapshot[name])
 
 
 class Checkpoint:
-    """`checkpoint.pt` of one run on one kind of device and on the data set with these digests (by split)."""
+    """`checkpoint.pt` of one run on one kind of device, in one precision and on the data set with these digests (by split)."""
 
-    def __init__(self, path: Path, run: Run, digests: Mapping[str, str], device: torch.device, seconds: float) -> None:
+    def __init__(
+        self, path: Path, run: Run, digests: Mapping[str, str], device: torch.device, precision: torch.dtype, seconds: float
+    ) -> None:
         self._path, self._device, self._seconds = path, device, seconds
-        self._identity = {"run": run.hash, "device": device.type, "data": dict(digests)}
+        self._identity = {"run": run.hash, "device": device.type, "dtype": precision_name(precision), "data": dict(digests)}
         self._spec = run.spec
         self._latest: dict[str, Any] | None = None
         self._written_at = time.monotonic()
@@ -72,6 +77,7 @@ class Checkpoint:
         try:
             found = torch.load(self._path, map_location=self._device, weights_only=True)
             found.setdefault("data", self._identity["data"])  # checkpoints of older versions do not say
+            found.setdefault("dtype", precision_name(torch.float32))  # nor these, and it was no other
             identity = {key: found[key] for key in self._identity}
             if identity == self._identity:
                 state.restore(found["state"])

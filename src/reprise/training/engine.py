@@ -25,7 +25,7 @@ from reprise.errors import RepriseError, file_error
 from reprise.spec.run import ENGINE, Run
 from reprise.training.checkpoint import Checkpoint, State
 from reprise.training.inference import compute_features, evaluate
-from reprise.training.optim import build_optimizer, build_schedule, step_schedule
+from reprise.training.optim import build_optimizer, build_schedule, learning_rate, step_schedule
 from reprise.training.parts import Datasets, RunData
 from reprise.training.regularization import build_penalty
 from reprise.training.reporting import Reporter
@@ -33,7 +33,17 @@ from reprise.training.results import RUN, WEIGHTS, publish, read_run, read_weigh
 from reprise.training.seeds import derive
 from reprise.training.selection import Row, diverged, monitored, selected_epoch, stops_early
 from reprise.training.session import Interrupt, Interrupted, choose_device, device_name, interruptible, only_process, reproducible
-from reprise.training.steps import Feed, RecordedStep, Step, choose_precision, memory_format, own_stream, record_cuda_graph
+from reprise.training.steps import (
+    Feed,
+    RecordedStep,
+    RecordingError,
+    Step,
+    choose_precision,
+    memory_format,
+    own_stream,
+    precision_name,
+    record_cuda_graph,
+)
 
 CHECKPOINT_SECONDS = 30.0
 FINITE_EVERY = 100
@@ -93,9 +103,9 @@ def train(
     on_finished: called with each run whose result is there, new or old, once it is there.
     judge: asked before every epoch but the first of the runs that are trials of a study; these need one.
 
-    A run that fails leaves no result and stops no other but those that follow it; when all are through, a `RepriseError` names those that
-    failed. Runs that follow another run of the list (`Run.follows`) come after it. SIGINT and SIGTERM end the work with `Interrupted`, and
-    the next call goes on.
+    A run that fails leaves no result and stops no other but those that follow it, unless CUDA could not record its steps; in the end a
+    `RepriseError` names those that failed. Runs that follow another run of the list (`Run.follows`) come after it. SIGINT and SIGTERM end
+    the work with `Interrupted`, and the next call goes on.
     """
     chosen = choose_device(device)
     datasets = Datasets(dataset_dirs, chosen)
@@ -109,7 +119,7 @@ def train(
     failures: dict[str, str] = {}
     with reproducible(chosen, threads), own_stream(chosen), interruptible() as interrupt, Reporter(ordered, pending) as reporter:
         session = Session(Path(cache), weights_dir, chosen, precision, cuda_graphs, checkpoint_seconds, interrupt, reporter, on_step, judge)
-        for run in ordered:
+        for place, run in enumerate(ordered, 1):
             interrupt.check()
             reporter.start(run)
             try:
@@ -118,6 +128,11 @@ def train(
                     on_finished(run)
             except torch.OutOfMemoryError:
                 failures[run.hash] = "the device's memory is too small; lower training.batch_size or use another device"
+            except RecordingError as error:
+                left = sum(other in pending for other in ordered[place:])
+                failures[run.hash] = f"{error}; runs after it that were not tried: {left}" if left else str(error)
+                reporter.say(f"run {run.hash}: {failures[run.hash]}")
+                break
             except RepriseError as error:
                 failures[run.hash] = str(error)
             except Interrupted:
@@ -224,7 +239,8 @@ def _check_judged(runs: Sequence[Run], judge: Judge | None) -> None:
 
 def _train_run(run: Run, data: RunData, folder: Path, session: Session) -> dict[str, Any]:
     """Train one run from its checkpoint, if there is one, to its end; write its results and return their `meta`."""
-    checkpoint = Checkpoint(folder / "checkpoint.pt", run, data.digests, session.device, session.checkpoint_seconds)
+    precision = session.precision_of(run)
+    checkpoint = Checkpoint(folder / "checkpoint.pt", run, data.digests, session.device, precision, session.checkpoint_seconds)
     state = checkpoint.load_into(lambda: _fresh_state(run, data, session), session.reporter.say)
     session.reporter.resumed(state.epoch)
     feed = _feed(run, data, state.model)
@@ -341,7 +357,7 @@ def _step(run: Run, state: State, feed: Feed, session: Session) -> Steps:
 def _train_epoch(run: Run, data: RunData, state: State, feed: Feed, steps: Steps, session: Session) -> list[Row]:
     """One pass over the training part and one evaluation of the validating part; the new rows of the history."""
     began = time.monotonic()
-    epoch, rate = state.epoch + 1, float(state.optimizer.param_groups[0]["lr"])
+    epoch, rate = state.epoch + 1, learning_rate(state.optimizer)
     loss, accuracy = _train_batches(run, epoch, state, feed, steps, session)
     prepare = feed.prepare
     if run.spec["split"].get("augmented"):
@@ -386,7 +402,7 @@ def _train_batches(run: Run, epoch: int, state: State, feed: Feed, steps: Steps,
         session.interrupt.check()
         loss = make(places)
         if index % FINITE_EVERY == FINITE_EVERY - 1:
-            _finite(step.loss_sum, run, epoch, float(state.optimizer.param_groups[0]["lr"]))
+            _finite(step.loss_sum, run, epoch, learning_rate(state.optimizer))
         if session.on_step:
             session.on_step(epoch, index, loss)
     return step.loss_sum / len(order), step.correct / len(order)
@@ -407,7 +423,7 @@ def _meta(run: Run, data: RunData, state: State, session: Session, stopped: str)
         "reprise": __version__,
         "torch": torch.__version__,
         "device": device_name(session.device),
-        "dtype": str(session.precision_of(run)).removeprefix("torch."),
+        "dtype": precision_name(session.precision_of(run)),
         "threads": torch.get_num_threads(),
         "started": state.started,
         "finished": _now(),

@@ -4,7 +4,9 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 from torch.optim import lr_scheduler
 
 from reprise.errors import RepriseError
@@ -58,8 +60,28 @@ def build_optimizer(
     optimizer = _build(f"optimizer: {name}", OPTIMIZERS[name], parameters, {**values, **(ON_CUDA[name] if on_cuda else {})}, valid)
     if on_cuda:
         for group in optimizer.param_groups:
-            group["lr"] = torch.tensor(group["lr"], device=group["params"][0].device)
+            group["lr"] = torch.tensor(float(group["lr"]), device=group["params"][0].device)
     return optimizer
+
+
+def learning_rate(optimizer: torch.optim.Optimizer) -> float:
+    """The present one; of a tensor the shortest decimal that rounds to its float32 (0.1, not 0.10000000149)."""
+    rate = optimizer.param_groups[0]["lr"]
+    return float(str(np.float32(rate.item()))) if isinstance(rate, Tensor) else float(rate)
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> None:
+    """`load_state_dict` that leaves how the step is computed as `build_optimizer` made it, whatever the saved one was made with.
+
+    A learning rate in a tensor takes the saved value; a saved number in its place would stay for ever what a recorded step has seen.
+    """
+    kept = [{key: group[key] for key in ("fused", "foreach", "capturable") if key in group} for group in optimizer.param_groups]
+    rates = [group["lr"] for group in optimizer.param_groups]
+    groups = [{**group, **own} for group, own in zip(saved["param_groups"], kept, strict=True)]
+    optimizer.load_state_dict({**saved, "param_groups": groups})
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        if isinstance(rate, Tensor):
+            group["lr"] = rate.fill_(float(group["lr"]))
 
 
 def build_schedule(settings: Mapping[str, Any], optimizer: torch.optim.Optimizer, epochs: int) -> lr_scheduler.LRScheduler:

@@ -3,6 +3,9 @@
 A step gathers a batch by index, augments and normalises it, and moves the weights once. It never looks at a value on the host and leaves
 its sums on the device, so on CUDA the whole of it can be recorded as a graph once and replayed: one launch instead of some hundred, which
 are most of the time of a small network (PyTorch, "CUDA Graphs", whole-network capture).
+
+`torch.compile` is not used: each network and batch size of a search would be compiled anew, for tens of seconds, and whether a long run of
+a large network gains more than that has not been measured on a GPU.
 """
 
 import contextlib
@@ -36,6 +39,11 @@ def choose_precision(name: str, family: str, device: torch.device) -> torch.dtyp
     if name not in PRECISIONS:
         raise RepriseError(f"precision {name!r} is not known{nearest(name, ['auto', *PRECISIONS])}")
     return PRECISIONS[name]
+
+
+def precision_name(precision: torch.dtype) -> str:
+    """`float32` or `bfloat16`, as records have it."""
+    return str(precision).removeprefix("torch.")
 
 
 def memory_format(precision: torch.dtype) -> torch.memory_format:
@@ -128,6 +136,11 @@ def _logits(network: nn.Module, inputs: Tensor) -> Tensor:
 
 # ---- CUDA graphs ----
 
+
+class RecordingError(RepriseError):
+    """CUDA has refused to record a step. With older versions of torch nothing in the process can be trusted from then on."""
+
+
 Record = Callable[[Callable[[], None], Sequence[Generator]], Callable[[], None]]
 """Records what a function does on the device, without doing it, and returns what does it again; generators go on from where they are."""
 
@@ -164,7 +177,7 @@ class RecordedStep:
 
 
 def record_cuda_graph(function: Callable[[], None], generators: Sequence[Generator]) -> Callable[[], None]:
-    """`Record` on the current stream, which must not be the default one (see `own_stream`). What CUDA refuses is a `RepriseError`."""
+    """`Record` on the current stream, which must not be the default one (see `own_stream`). What CUDA refuses is a `RecordingError`."""
     graph = torch.cuda.CUDAGraph()
     for generator in generators:
         graph.register_generator_state(generator)
@@ -173,7 +186,7 @@ def record_cuda_graph(function: Callable[[], None], generators: Sequence[Generat
             function()
     except RuntimeError as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-        raise RepriseError(f"a training step cannot be recorded as a CUDA graph ({reason}); use --cuda-graphs off") from error
+        raise RecordingError(f"a training step cannot be recorded as a CUDA graph ({reason}); use --cuda-graphs off") from error
     return graph.replay
 
 

@@ -12,7 +12,7 @@ from reprise.errors import RepriseError
 from reprise.models.pretrained import TransferNetwork
 from reprise.progress import progress
 from reprise.spec.run import ENGINE, digest
-from reprise.training import engine, parts, reporting, results
+from reprise.training import engine, parts, reporting
 from reprise.training.engine import parents_first, train
 from reprise.training.seeds import derive
 from reprise.training.session import choose_device
@@ -248,7 +248,7 @@ def test_a_result_that_may_not_be_read_is_not_made_again(go, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(results.pq, "read_metadata", refuse)
+    monkeypatch.setattr("pyarrow.parquet.read_metadata", refuse)
     with pytest.raises(PermissionError, match=r"Permission denied: .*history.parquet"):
         go(run)
     assert (folder / "run.json").exists()

@@ -75,7 +75,7 @@ def check_run(run: Run) -> None:
     if spec["model"].get("weights") == "imagenet":
         weights_facts(spec["model"]["arch"])
     check_validation(run)
-    trained = [item for item in network(run).parameters() if item.requires_grad]
+    trained = [nn.Parameter(torch.empty(1)) for item in network(run).parameters() if item.requires_grad]
     build_schedule(spec.get("schedule", {}), build_optimizer(spec["optimizer"], trained), spec["training"]["epochs"])
     training_augmentation(spec)
     build_penalty(spec.get("regularization", {}), network(run))

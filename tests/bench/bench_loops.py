@@ -8,7 +8,7 @@ those of the run; all three use one thread in the process that trains, and the l
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from reprise.data.decode import Dataset, load
 from reprise.data.statistics import channel_statistics
 from reprise.spec.run import Run
 from reprise.training.engine import train
-from reprise.training.optim import build_optimizer
+from reprise.training.optim import OPTIMIZERS
 from reprise.training.seeds import derive
 
 
@@ -147,6 +147,11 @@ def loader(run: Run, dataset: Dataset, workers: int, pin_memory: bool = False) -
     )
 
 
+def torch_optimizer(settings: Mapping[str, Any], parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimiser as torch makes it where nothing else is asked for."""
+    return OPTIMIZERS[settings["name"]](parameters, **{key: value for key, value in settings.items() if key != "name"})
+
+
 def epochs_without_end(batches: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
     while True:
         yield from batches
@@ -159,7 +164,7 @@ def time_plain(
     dataset, cuda, mixed = load(folder), device != "cpu", precision != torch.float32
     layout = torch.channels_last if mixed else torch.contiguous_format
     model = network(run, dataset).to(device, memory_format=layout)
-    optimizer = build_optimizer(run.spec["optimizer"], model.parameters())
+    optimizer = torch_optimizer(run.spec["optimizer"], model.parameters())
     criterion = nn.CrossEntropyLoss()
     batches = loader(run, dataset, workers, pin_memory=cuda)
     model.train()
@@ -197,7 +202,7 @@ def time_lightning(run: Run, folder: Path, clock: Clock, workers: int, scratch: 
             return loss
 
         def configure_optimizers(self) -> torch.optim.Optimizer:
-            return build_optimizer(self.settings, self.parameters())
+            return torch_optimizer(self.settings, self.parameters())
 
     class Stopwatch(lightning.Callback):
         def on_train_batch_end(self, *arguments: Any) -> None:

@@ -189,6 +189,19 @@ def test_weights_come_from_the_global_generator_and_torch_is_the_default():
     assert torch.equal(first[0].weight, nn.Conv2d(3, 32, 3).weight)
 
 
+def test_dropout_does_not_depend_on_how_images_lie_in_memory():
+    net, images = network([{"dropout": 0.4}, {"flatten": True}, {"dense": "classes"}]), torch.rand(5, *IMAGE)
+    kept = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        torch.manual_seed(1)
+        kept.append(net[0](images.contiguous(memory_format=layout)))
+    torch.manual_seed(1)
+    assert torch.equal(kept[0], nn.functional.dropout(images, 0.4))
+    assert torch.equal(kept[0], kept[1])
+    assert 0.3 < (kept[0] == 0).float().mean() < 0.5
+    assert torch.equal(net.eval()[0](images.contiguous(memory_format=torch.channels_last)), images)
+
+
 def test_width_scales_hidden_layers_alone():
     model = network(BASIC, width=0.25)
     assert [(name, tuple(item.shape[:2])) for name, item in model.named_parameters() if name.endswith("weight")] == [

@@ -28,6 +28,35 @@ def test_optimizers(settings, kind, expected):
 
 
 @pytest.mark.parametrize(
+    "settings",
+    [
+        {"name": "adam", "lr": 0.01, "weight_decay": 0.1},
+        {"name": "adamw", "lr": 0.01, "amsgrad": True},
+        {"name": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 0.1},
+        {"name": "rmsprop", "lr": 0.01},
+    ],
+    ids=lambda settings: settings["name"],
+)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_steps_are_those_of_torch_as_it_comes(settings, layout):
+    """Fused or not, and wherever the weights lie: ten steps on the same gradients."""
+    torch.manual_seed(0)
+    shape, gradients = (6, 3, 5, 5), torch.randn(10, 6, 3, 5, 5)
+    start = torch.randn(shape)
+    ours = torch.nn.Parameter(start.clone(memory_format=layout))
+    theirs = torch.nn.Parameter(start.clone())
+    plain = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop}
+    other = plain[settings["name"]]([theirs], **{key: value for key, value in settings.items() if key != "name"}, foreach=False)
+    optimizer = build_optimizer(settings, [ours])
+    for gradient in gradients:
+        for parameter, made in ((ours, optimizer), (theirs, other)):
+            made.zero_grad()
+            (parameter * gradient).sum().backward()
+            made.step()
+    torch.testing.assert_close(ours.detach().contiguous(), theirs.detach(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"name": "adamm", "lr": 0.1}, "optimizer: no optimiser adamm; did you mean adam?"),

@@ -21,7 +21,7 @@ from reprise.training.inference import predict
 from reprise.training.optim import OPTIMIZERS, build_optimizer, build_schedule, learning_rate, step_schedule
 from reprise.training.parts import Part
 from reprise.training.results import read_weights
-from reprise.training.steps import Feed, RecordedStep, RecordingError, Step, choose_precision
+from reprise.training.steps import Feed, RecordedStep, RecordingError, Step, choose_precision, memory_format
 from tiny import everything, tiny_run, write_dataset
 
 REPORTS = Path(__file__).parents[2] / "workflow/reports"
@@ -94,7 +94,13 @@ def test_evaluation_sees_what_training_saw(dirs, tmp_path, monkeypatch, precisio
         assert final[name] == history[name][outcome.meta["selected_epoch"]]
     (network,) = seen
     kernels = [weight for weight in network.parameters() if weight.dim() == 4 and weight.shape[2] > 1]
-    assert {weight.is_contiguous() for weight in kernels} == {precision == "float32"}
+    assert kernels
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in kernels)
+
+
+def test_memory_formats():
+    formats = [memory_format(precision, device) for device in (CPU, CUDA) for precision in (torch.float32, torch.bfloat16)]
+    assert formats == [torch.channels_last, torch.channels_last, torch.contiguous_format, torch.channels_last]
 
 
 def test_bfloat16_resumes_where_it_was(dirs, tmp_path):

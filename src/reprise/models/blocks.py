@@ -36,6 +36,15 @@ def same_conv2d(in_channels: int, out_channels: int, kernel: int, stride: int = 
     return SameConv2d(in_channels, out_channels, kernel, stride)
 
 
+class Dropout(nn.Dropout):
+    """Dropout; on the CPU its mask is drawn in the order of indices, so that it does not depend on how the inputs lie in memory."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        if not self.training or inputs.is_contiguous() or inputs.is_cuda:
+            return super().forward(inputs)
+        return inputs * F.dropout(torch.ones(inputs.shape, dtype=inputs.dtype, device=inputs.device), self.p)
+
+
 def _glorot_uniform(module: nn.Module, kinds: type | UnionType = nn.Conv2d | nn.Linear) -> None:
     """Weights uniform within ±√(6 / (fan in + fan out)), biases zero (Glorot and Bengio 2010); fans as in Keras."""
     if isinstance(module, kinds):

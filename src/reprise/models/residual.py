@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from reprise.models.blocks import initialise, same_conv2d
+from reprise.models.blocks import Dropout, initialise, same_conv2d
 from reprise.models.options import number, whole
 from reprise.models.sequential import Network
 
@@ -68,7 +68,7 @@ def build(
         if min(size) > 1:
             layers[f"pool{index + 1}"] = nn.MaxPool2d(2)
             size = [length // 2 for length in size]
-        layers[f"dropout{index + 1}"] = nn.Dropout(dropout)
+        layers[f"dropout{index + 1}"] = Dropout(dropout)
     layers["flatten"] = nn.Flatten()
     layers["output"] = nn.Linear(channels * size[0] * size[1], classes)
     network = Network(layers)

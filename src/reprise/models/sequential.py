@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from reprise.errors import RepriseError
-from reprise.models.blocks import initialise, same_conv2d
+from reprise.models.blocks import Dropout, initialise, same_conv2d
 from reprise.models.options import check_options, choice, number, switch, whole
 from reprise.spec.check import nearest
 
@@ -131,7 +131,7 @@ def _batch_norm(net: _Net, shape: Shape, value: Any, *, eps: float = 1e-5, momen
 
 
 def _dropout(net: _Net, shape: Shape, value: Any) -> _Layer:
-    return {"dropout": nn.Dropout(number("dropout", value, 1))}, shape
+    return {"dropout": Dropout(number("dropout", value, 1))}, shape
 
 
 def _dropout2d(net: _Net, shape: Shape, value: Any) -> _Layer:

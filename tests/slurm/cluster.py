@@ -13,6 +13,7 @@ from pathlib import Path
 
 CONFIGURATION = Path("/etc/slurm")
 """Where Debian's SLURM looks; the jobs' own commands (srun) find no other place."""
+FILES = (CONFIGURATION / "slurm.conf", CONFIGURATION / "gres.conf")
 MARK = "# one-node cluster of reprise's tests\n"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun")
 CPUS = 4
@@ -25,12 +26,17 @@ class Unavailable(Exception):
 
 
 def install() -> None:
-    """Install what is missing of SLURM and munge; `Unavailable` says why that cannot be done."""
-    if os.geteuid() != 0:
-        raise Unavailable("needs root, to install and start munged, slurmctld and slurmd")
-    existing = CONFIGURATION / "slurm.conf"
-    if existing.exists() and not existing.read_text().startswith(MARK):
-        raise Unavailable(f"{existing} is there already: this machine belongs to a cluster, and the test would replace its configuration")
+    """Install what is missing of SLURM and munge; `Unavailable` says why that cannot be done, or must not."""
+    if "SLURM_CONF" in os.environ:
+        raise Unavailable("SLURM_CONF is set: the commands of SLURM would ask another cluster")
+    for file in FILES:  # those of a test that was killed may stay
+        if file.exists() and not file.read_text().startswith(MARK):
+            raise Unavailable(f"{file} is there already: this machine belongs to a cluster, and the test would replace its configuration")
+    if shutil.which("scontrol") and _answers():
+        raise Unavailable(
+            "a SLURM cluster answers here already (scontrol ping): a real one, that of another `make slurm`, or the daemons that a killed "
+            f"one has left, which end with: kill $(cat {tempfile.gettempdir()}/reprise-slurm-*/*.pid)"
+        )
     if all(map(shutil.which, PROGRAMS)):
         return
     if not shutil.which("apt-get"):
@@ -84,12 +90,15 @@ def cluster() -> Iterator[Path]:
         key.chmod(0o600)
         _configure(folder, socket_file)
         files = {name: folder / f"munged.{name}" for name in ("pid", "log", "seed")}
-        start("munged", "--foreground", "--force", f"--socket={socket_file}", f"--key-file={key}",
-              f"--pid-file={files['pid']}", f"--log-file={files['log']}", f"--seed-file={files['seed']}")  # fmt: skip
-        wait_for(socket_file.exists, "munged starts")
-        start("slurmctld", "-D", "-c")
-        start("slurmd", "-D", "-c")
-        wait_for(lambda: _answers() and node_state() == "idle", "the node is ready")
+        try:
+            start("munged", "--foreground", "--force", f"--socket={socket_file}", f"--key-file={key}",
+                  f"--pid-file={files['pid']}", f"--log-file={files['log']}", f"--seed-file={files['seed']}")  # fmt: skip
+            wait_for(socket_file.exists, "munged starts")
+            start("slurmctld", "-D", "-c")
+            start("slurmd", "-D", "-c")
+            wait_for(lambda: _answers() and node_state() == "idle", "the node is ready")
+        except (TimeoutError, OSError, subprocess.SubprocessError) as error:
+            raise Unavailable(f"the cluster does not start: {error}{_logs(folder)}") from error
         yield folder
     finally:
         with contextlib.suppress(subprocess.SubprocessError, OSError, TimeoutError):
@@ -101,10 +110,16 @@ def cluster() -> Iterator[Path]:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 daemon.wait(10)
             daemon.kill()
-        for name in ("slurm.conf", "gres.conf"):
-            (CONFIGURATION / name).unlink(missing_ok=True)
+        for file in FILES:
+            file.unlink(missing_ok=True)
         shutil.rmtree(folder)
         signal.signal(signal.SIGTERM, at_sigterm)
+
+
+def _logs(folder: Path) -> str:
+    """The last lines that each daemon has written."""
+    files = [*sorted(folder.glob("*.log")), *sorted(folder.glob("*.out"))]
+    return "".join("\n".join(["", f"---- {file.name}", *file.read_text(errors="replace").splitlines()[-15:]]) for file in files)
 
 
 def _answers() -> bool:
@@ -114,8 +129,9 @@ def _answers() -> bool:
 def _configure(folder: Path, socket_file: Path) -> None:
     host = socket.gethostname().partition(".")[0]
     controller, node = _free_ports(2)
-    (CONFIGURATION / "gres.conf").write_text(f"{MARK}NodeName={host} Name=gpu File=/dev/null\n")
-    (CONFIGURATION / "slurm.conf").write_text(f"""{MARK}
+    slurm_conf, gres_conf = FILES
+    gres_conf.write_text(f"{MARK}NodeName={host} Name=gpu File=/dev/null\n")
+    slurm_conf.write_text(f"""{MARK}
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller}
@@ -131,6 +147,7 @@ SelectTypeParameters=CR_Core
 GresTypes=gpu
 ReturnToService=2
 KillWait=20
+MinJobAge=3600
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 SlurmdParameters=config_overrides

@@ -73,6 +73,13 @@ def test_a_number_makes_shards_of_so_many_optimiser_steps(tmp_path):
     assert {len(shard.runs) for shard in programme(tmp_path, shard=two_runs - 1).shards.values()} == {1}
 
 
+def test_kept_originals_count_twice(tmp_path):
+    kept = {"augmentation": [{"flip": 0.5}], "training.keep_originals": True}
+    sizes = {"plain": {}, "twice": {"set": kept}}
+    made = programme(tmp_path, sizes, [], shard=2 * 11_718)  # as above
+    assert [len(shard.runs) for shard in made.shards.values()] == [2, 1, 1, 1, 1]
+
+
 def test_a_study_is_never_divided(tmp_path):
     space = {"lr": {"path": "optimizer.lr", "values": [0.1, 0.2, 0.3, 0.4]}}
     study = {"seeds": [0], "asha": {"trials": 4, "min_resource": 1, "reduction_factor": 2, "space": space}}

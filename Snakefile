@@ -60,5 +60,5 @@ for slug in programme.reports:
         name:
             slug
         input:
-            programme.all_targets([slug]),
+            lambda wildcards, slug=slug: programme.all_targets([slug]),
         localrule: True

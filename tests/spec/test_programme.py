@@ -45,14 +45,14 @@ def test_runs_that_are_needed_together_are_trained_together(tmp_path):
 
 
 def test_an_experiment_of_many_runs_is_divided_and_a_study_is_not(tmp_path):
-    space = {"lr": {"path": "optimizer.lr", "values": [0.1]}, "init": {"path": "seed", "values": list(range(450))}}
-    study = {"seeds": [0], "asha": {"trials": 450, "min_resource": 1, "reduction_factor": 2, "space": space}}
-    made = programme(tmp_path, {"many": {"seeds": list(range(450))}, "study": study}, [])
+    space = {"lr": {"path": "optimizer.lr", "values": [0.1]}, "init": {"path": "seed", "values": list(range(250))}}
+    study = {"seeds": [0], "asha": {"trials": 250, "min_resource": 1, "reduction_factor": 2, "space": space}}
+    made = programme(tmp_path, {"many": {"seeds": list(range(250))}, "study": study}, [])
     assert {name: len(shard.runs) for name, shard in made.shards.items()} == {
-        "mini_many": 200,
-        "mini_many__2": 200,
+        "mini_many": 100,
+        "mini_many__2": 100,
         "mini_many__3": 50,
-        "mini_study": 450,
+        "mini_study": 250,
     }
 
 

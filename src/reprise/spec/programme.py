@@ -25,7 +25,7 @@ INTERMEDIATES = {"figures": {"samples": ".samples.npz", "diagram": ".layers.json
 """Kinds of figure and table that need a file from a room with torch or from the images."""
 
 CIFAR_IMAGES = 50_000
-MOST_RUNS = 200
+MOST_RUNS = 100
 """Of a shard of an experiment: Snakemake goes through a rule's files one by one for each that it looks for."""
 
 

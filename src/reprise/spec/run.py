@@ -26,6 +26,8 @@ def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces; numbers that are equal are written the same (1 and 1.0, 1e-3 and 0.001)."""
 
     def plain(item: Any) -> Any:
+        if isinstance(item, str | int):  # most are; abstract types are slow to ask for
+            return item
         if isinstance(item, Mapping):
             return {str(key): plain(inner) for key, inner in item.items()}
         if isinstance(item, list | tuple):

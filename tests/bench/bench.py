@@ -25,14 +25,14 @@ import torch
 
 import bench_system
 from bench_cases import CASES, ROOT, run_of, table
-from bench_loops import CONTESTANTS, Clock, lightning_is_there, measure
+from bench_loops import CONTESTANTS, Clock, engine_parts, lightning_is_there, measure
 from reprise.data.synthetic import write_noise
 from reprise.files import write_json
 from reprise.training.session import device_name
 
 WARM_UP = 5
 """Steps before the clock starts: first allocations, and a loader whose queue has found its length."""
-PARTS = ("training", "start", "decode", "dry-run", "demo", "memory")
+PARTS = ("training", "profile", "start", "decode", "dry-run", "demo", "memory")
 PACKAGES = ("torch", "torchvision", "lightning", "numpy", "snakemake", "pillow")
 
 
@@ -124,6 +124,20 @@ def two_cores(rounds: dict[str, list[dict[str, float]]]) -> list[float]:
     return [ours / theirs for ours, theirs in zip(best("engine", TWO_ENGINES), best("plain loop", TWO_LOOPS), strict=True)]
 
 
+def profile(names: Sequence[str], folders: dict[str, Path], args: argparse.Namespace, scratch: Path) -> dict[str, dict[str, float]]:
+    """Milliseconds of the parts of one of the engine's steps, medians over the rounds."""
+    found: dict[str, dict[str, float]] = {}
+    for name in names:
+        run, seen = run_of(name), []
+        for _ in range(args.rounds):
+            clock = Clock(WARM_UP, args.least_steps * 4)
+            with tempfile.TemporaryDirectory(dir=scratch) as cache:
+                parts = engine_parts(run, folders[run.spec["dataset"]["name"]], clock, Path(cache))
+            seen.append({part: 1e3 * seconds / clock.steps for part, seconds in parts.items()})
+        found[name] = {part: statistics.median(each[part] for each in seen) for part in seen[0]}
+    return found
+
+
 def peak_memories(folders: dict[str, Path], args: argparse.Namespace) -> dict[str, int]:
     """Bytes, by contestant, for report 1's LeNet."""
     contestants = [name for name in CONTESTANTS if name != "Lightning" or lightning_is_there()]
@@ -166,6 +180,15 @@ def training_table(training: dict[str, Any]) -> str:
     return table(["network", *(f"{name}, images/s" for name in shown), *columns], rows)
 
 
+def profile_table(found: dict[str, dict[str, float]]) -> str:
+    rows = []
+    for name, parts in found.items():
+        total = sum(parts.values())
+        shares = [f"{value:.1f} ms ({value / total:.0%})".replace("%", " %") for value in parts.values()]
+        rows.append([f"{CASES[name].title}; batch {run_of(name).spec['training']['batch_size']}", f"{total:.1f} ms", *shares])
+    return table(["the engine's step", "whole", *next(iter(found.values()))], rows)
+
+
 def markdown(found: dict[str, Any]) -> str:
     machine, arguments, versions = found["machine"], found["arguments"], found["versions"]
     cores = f"{machine['cores_used']} of {machine['cores']} cores"
@@ -178,6 +201,8 @@ def markdown(found: dict[str, Any]) -> str:
     ]
     if "training" in found:
         parts.append(training_table(found["training"]))
+    if "profile" in found:
+        parts.append(profile_table(found["profile"]))
     rows = [[name, f"{value['median']:.2f} s ({value['least']:.2f}–{value['most']:.2f})"] for name, value in found.get("start", {}).items()]
     if "decode" in found:
         value = found["decode"]
@@ -269,6 +294,7 @@ def measure_all(args: argparse.Namespace, arguments: Sequence[str] | None) -> di
         dry_runs = {"1 ×": 1, "10 ×": 10}
         steps: dict[str, Callable[[], Any]] = {
             "training": lambda: time_training(args.cases, folders, args, scratch),
+            "profile": lambda: profile(args.cases, folders, args, scratch),
             "start": lambda: bench_system.start_up(args.rounds),
             "decode": lambda: bench_system.decoding(scratch, args.archive, args.rounds),
             "dry-run": lambda: {key: bench_system.dry_run(scratch, times, min(args.rounds, 3)) for key, times in dry_runs.items()},

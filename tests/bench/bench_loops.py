@@ -9,9 +9,11 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -21,12 +23,13 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 
 from reprise import models
-from reprise.data.augment import IMAGENET
+from reprise.data.augment import IMAGENET, Augmentation, Preprocess
 from reprise.data.decode import Dataset, load
 from reprise.data.statistics import channel_statistics
 from reprise.spec.run import Run
 from reprise.training.engine import train
 from reprise.training.optim import OPTIMIZERS
+from reprise.training.parts import Part
 from reprise.training.seeds import derive
 
 
@@ -247,3 +250,29 @@ def measure(contestant: str, run: Run, folder: Path, clock: Clock, workers: int,
     except Enough:
         return clock
     raise AssertionError(f"{contestant} ended before {clock.warm_up + clock.steps} steps")
+
+
+def engine_parts(run: Run, folder: Path, clock: Clock, scratch: Path) -> dict[str, float]:
+    """Seconds of the timed steps that the engine spends on its parts; what is left is the network, forwards and backwards, and the loss."""
+    spent = dict.fromkeys(("images", "augmentation", "optimiser"), 0.0)
+
+    def timed(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            began = time.perf_counter()
+            result = function(*arguments, **keywords)
+            if clock.count >= clock.warm_up:
+                spent[part] += time.perf_counter() - began
+            return result
+
+        return call
+
+    places = [
+        *(("images", owner, name) for owner, name in ((Part, "batch"), (Preprocess, "pixels"), (Preprocess, "normalise"))),
+        ("augmentation", Augmentation, "__call__"),
+        ("optimiser", OPTIMIZERS[run.spec["optimizer"]["name"]], "step"),
+    ]
+    with ExitStack() as stack:
+        for part, owner, name in places:
+            stack.enter_context(mock.patch.object(owner, name, timed(part, getattr(owner, name))))
+        measure("engine", run, folder, clock, 0, scratch)
+    return {**spent, "network": clock.seconds - sum(spent.values())}

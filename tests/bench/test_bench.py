@@ -11,7 +11,7 @@ import bench
 import bench_gpu
 import bench_system
 from bench_cases import CASES, SETTINGS, derive, run_of
-from bench_loops import CONTESTANTS, Clock, Enough, loader, network
+from bench_loops import CONTESTANTS, Clock, Enough, engine_parts, loader, network
 from bench_stacked import stacked_logits, stacked_step
 from reprise.data.augment import build_augmentation
 from reprise.data.decode import load
@@ -66,6 +66,18 @@ def test_the_goal_is_that_of_two_cores_used_as_well_as_can_be(one, two, loops, r
     assert row[6].startswith(f"{one / 100:.2f} ")
     assert row[8].startswith(f"{max(one, two) / max(100, loops):.2f} ")
     assert row[9] == f"3: {reached}"
+
+
+def test_the_parts_of_a_step_are_its_whole(folder, tmp_path):
+    clock = Clock(1, 4)
+    parts = engine_parts(run_of("lenet"), folder, clock, tmp_path)
+    assert list(parts) == ["images", "augmentation", "optimiser", "network"]
+    assert min(parts.values()) > 0
+    assert sum(parts.values()) == pytest.approx(clock.seconds)
+    assert parts["network"] > parts["optimiser"]
+    page = bench.profile_table({"lenet": {part: 1e3 * seconds / 4 for part, seconds in parts.items()}})
+    assert page.count("%") == 4
+    assert CASES["lenet"].title in page
 
 
 def test_two_jobs_of_a_user_have_loaders_without_workers(folder):

@@ -118,8 +118,8 @@ def cluster() -> Iterator[Path]:
 
 def _logs(folder: Path) -> str:
     """The last lines that each daemon has written."""
-    files = [*sorted(folder.glob("*.log")), *sorted(folder.glob("*.out"))]
-    return "".join("\n".join(["", f"---- {file.name}", *file.read_text(errors="replace").splitlines()[-15:]]) for file in files)
+    outputs = {file.stem: file.read_text(errors="replace").splitlines() for file in sorted(folder.glob("*.out"))}
+    return "".join("\n".join(["", f"---- {daemon}", *lines[-15:]]) for daemon, lines in outputs.items())
 
 
 def _answers() -> bool:

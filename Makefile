@@ -36,7 +36,7 @@ keras: $(VENV)/.ready
 # The SLURM profile on a cluster of one node: installs Debian's slurm-wlm and munge if they are missing (and leaves them installed), starts
 # them and stops them, in at most ten minutes. Needs root; without it, the tests skip and say so.
 slurm: $(VENV)/.ready
-	REPRISE_SLURM=1 timeout --kill-after=60 600 $(BIN)/python -m pytest tests/slurm
+	REPRISE_SLURM=1 timeout --kill-after=60 600 $(BIN)/python -m pytest -m slurm tests/slurm
 
 # The engine against a plain PyTorch loop and Lightning, start-up, dry runs, the demo (installs lightning): results/bench/bench.md.
 bench: $(VENV)/.ready

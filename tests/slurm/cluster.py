@@ -1,4 +1,4 @@
-"""A SLURM cluster of one node on this machine: munged, slurmctld and slurmd of Debian's packages, and a GPU that is only counted."""
+"""A SLURM cluster of one node on this machine: munged, slurmctld and slurmd of Debian's packages, and two GPUs that are only counted."""
 
 import contextlib
 import os
@@ -118,8 +118,8 @@ def cluster() -> Iterator[Path]:
 
 def _logs(folder: Path) -> str:
     """The last lines that each daemon has written."""
-    files = [*sorted(folder.glob("*.log")), *sorted(folder.glob("*.out"))]
-    return "".join("\n".join(["", f"---- {file.name}", *file.read_text(errors="replace").splitlines()[-15:]]) for file in files)
+    outputs = {file.stem: file.read_text(errors="replace").splitlines() for file in sorted(folder.glob("*.out"))}
+    return "".join("\n".join(["", f"---- {daemon}", *lines[-15:]]) for daemon, lines in outputs.items())
 
 
 def _answers() -> bool:
@@ -130,7 +130,7 @@ def _configure(folder: Path, socket_file: Path) -> None:
     host = socket.gethostname().partition(".")[0]
     controller, node = _free_ports(2)
     slurm_conf, gres_conf = FILES
-    gres_conf.write_text(f"{MARK}NodeName={host} Name=gpu File=/dev/null\n")
+    gres_conf.write_text(f"{MARK}NodeName={host} Name=gpu File=/dev/null\nNodeName={host} Name=gpu File=/dev/zero\n")
     slurm_conf.write_text(f"""{MARK}
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -158,7 +158,7 @@ SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
-NodeName={host} NodeAddr=127.0.0.1 CPUs={CPUS} RealMemory={MEMORY_MB} Gres=gpu:1
+NodeName={host} NodeAddr=127.0.0.1 CPUs={CPUS} RealMemory={MEMORY_MB} Gres=gpu:2
 PartitionName=main Nodes={host} Default=YES State=UP
 """)
 

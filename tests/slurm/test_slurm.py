@@ -1,4 +1,4 @@
-"""The SLURM profile on a cluster of one node: the results of a local run, after a cancelled job, a drained node and a killed Snakemake too.
+"""The SLURM profile on a cluster of one node: the results of a local run, after a drained node, a cancelled job and a killed Snakemake too.
 
 `make slurm` runs it: as root it installs and starts munged, slurmctld and slurmd, and stops them again. Where that fails, so does the test.
 """
@@ -66,7 +66,7 @@ class Project:
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
         shutil.copy2(ROOT / "Snakefile", folder)
         config = yaml.safe_load((ROOT / "config.yaml").read_text())
-        config |= {"scale": "demo", "shard": "report", "threads": 1, "synthetic": {"train": 200, "test": 100}}
+        config |= {"scale": "demo", "threads": 1, "synthetic": {"train": 200, "test": 100}}
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
         settings = yaml.safe_load((folder / PROFILE / "settings.yaml").read_text()) | {"shard": shard, "device": "auto"}
         (folder / PROFILE / "settings.yaml").write_text(yaml.safe_dump(settings))
@@ -134,7 +134,7 @@ def one_node() -> Iterator[Path]:
 def local(one_node: Path, folder: Path) -> Project:
     """What Snakemake makes without a cluster."""
     project = Project(folder / "local", (*REPORTS, "linked"))
-    with stopped_at_the_end(project.start("--cores", "2", TARGET)) as process:
+    with stopped_at_the_end(project.start("--cores", "2", TARGET, "--config", "shard=report")) as process:
         project.finish(process)
     return project
 
@@ -188,22 +188,13 @@ def running_in_the_middle(project: Project, seen: set[str]) -> tuple[str, str]:
     return found[0]
 
 
-def test_a_cancelled_job_a_drained_node_and_a_killed_snakemake_change_nothing(one_node: Path, local: Project, folder: Path):
+def test_a_drained_node_a_cancelled_job_and_a_killed_snakemake_change_nothing(one_node: Path, local: Project, folder: Path):
     project = Project(folder / "disturbed", REPORTS[:1], 60_000)
     shutil.copytree(local.results / "data", project.results / "data")
-    assert len(project.programme.shards) >= 3
+    assert len(project.programme.shards) >= 3  # two run, others wait
     seen: set[str] = set()
 
     with stopped_at_the_end(project.start_on_cluster()) as process:
-        job, shard = running_in_the_middle(project, seen)
-        slurm("scancel", job)
-        wait_for(lambda: job not in jobs(), "the cancelled job ends")
-        kept = project.trained(shard)
-        assert project.half_way(shard)
-        seen.add(job)
-        more = f"{eval(yaml.safe_load((ROOT / PROFILE / 'profile.yaml').read_text())['default-resources']['mem_mb'], {'attempt': 2})}M"
-        wait_for(lambda: more in slurm("squeue", "--noheader", "--format=%m").split(), "the job comes again with more memory", 120)
-
         job, _ = running_in_the_middle(project, seen)
         node = slurm("sinfo", "--noheader", "--format=%n")
         slurm("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
@@ -212,6 +203,15 @@ def test_a_cancelled_job_a_drained_node_and_a_killed_snakemake_change_nothing(on
         assert jobs("pending")
         seen.add(job)
         slurm("scontrol", "update", f"NodeName={node}", "State=RESUME")
+
+        job, shard = running_in_the_middle(project, seen)
+        slurm("scancel", job)
+        wait_for(lambda: job not in jobs(), "the cancelled job ends")
+        kept = project.trained(shard)
+        assert project.half_way(shard)
+        seen.add(job)
+        more = f"{eval(yaml.safe_load((ROOT / PROFILE / 'profile.yaml').read_text())['default-resources']['mem_mb'], {'attempt': 2})}M"
+        wait_for(lambda: more in slurm("squeue", "--noheader", "--format=%m").split(), "the job comes again with more memory", 120)
 
         job, shard_at_the_end = running_in_the_middle(project, seen)
         process.kill()

@@ -50,6 +50,7 @@ TIMES = {"started", "finished", "seconds", "seconds_per_epoch", "device"}
 
 pytestmark = [
     pytest.mark.slurm,
+    pytest.mark.timeout(590),  # make slurm ends them all after 600 s
     pytest.mark.skipif("REPRISE_SLURM" not in os.environ, reason="starts a SLURM cluster on this machine: make slurm"),
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to install and start munged, slurmctld and slurmd"),
 ]

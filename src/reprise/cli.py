@@ -190,17 +190,16 @@ def data_fetch_weights(args: argparse.Namespace) -> None:
 def data_stand_in(args: argparse.Namespace) -> None:
     from reprise.data.decode import load
     from reprise.data.stand_in import write_stand_in
-    from reprise.spec.layout import STAND_INS
+    from reprise.spec.layout import stand_in_source
 
     where = layout(args)
-    if args.name not in STAND_INS:
-        raise RepriseError(f"data stand-in: nothing stands in for {args.name}{nearest(args.name, STAND_INS)}")
+    source = stand_in_source(args.name, "data stand-in")
     folder = where.archives / f"{args.name}{STAND_IN}"
-    file = write_stand_in(args.name, load(where.dataset(STAND_INS[args.name])), folder)
+    file = write_stand_in(args.name, load(where.dataset(source)), folder)
     write_json(
         folder.with_suffix(".json"), {"name": args.name, "file": str(file.relative_to(where.archives)), "bytes": file.stat().st_size}
     )
-    print(f"{file}: a stand-in for {args.name}, made from {STAND_INS[args.name]}")
+    print(f"{file}: a stand-in for {args.name}, made from {source}")
 
 
 def data_decode(args: argparse.Namespace) -> None:

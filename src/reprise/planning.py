@@ -111,9 +111,8 @@ def _sizes(folder: Path, name: str, source: str) -> dict[str, int]:
 
 
 @cache
-def _expected_share(rule: str, trials: int, epochs: int) -> float:
+def _expected_share(min_resource: int, reduction_factor: int, trials: int, epochs: int) -> float:
     """The share of a study's epochs that its rule is expected to train: trials in random order, of which a better one is always better."""
-    min_resource, reduction_factor = map(int, rule.split(","))
     generator, trained = random.Random(0), 0
     for _ in range(ORDERS):
         halving = Halving({"min_resource": min_resource, "reduction_factor": reduction_factor})
@@ -134,8 +133,7 @@ def expected_share(runs: Sequence[Run]) -> float:
     study = runs[0].spec.get("study")
     if study is None:
         return 1.0
-    rule = f"{study['min_resource']},{study['reduction_factor']}"
-    return _expected_share(rule, len(runs), runs[0].spec["training"]["epochs"])
+    return _expected_share(study["min_resource"], study["reduction_factor"], len(runs), runs[0].spec["training"]["epochs"])
 
 
 # ---- calibration ----

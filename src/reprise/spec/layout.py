@@ -3,10 +3,20 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from reprise.errors import RepriseError
+from reprise.spec.check import nearest
+
 STAND_INS = {"cinic10": "cifar10"}
 """Data set → the one whose images can stand in for its own."""
 STAND_IN = "-stand-in"
 """What the name of a data set's folder and stamps ends in where other images stand in for its own."""
+
+
+def stand_in_source(name: str, where: str) -> str:
+    """The data set whose images can stand in for those of `name`; the `RepriseError` for one that has none says `where` it was named."""
+    if name not in STAND_INS:
+        raise RepriseError(f"{where}: nothing stands in for {name}{nearest(name, STAND_INS)}")
+    return STAND_INS[name]
 
 
 @dataclass(frozen=True)

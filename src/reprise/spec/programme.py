@@ -14,7 +14,7 @@ from typing import Any
 
 from reprise.errors import RepriseError
 from reprise.spec.check import nearest, read_yaml, validate
-from reprise.spec.layout import STAND_INS, Layout
+from reprise.spec.layout import Layout, stand_in_source
 from reprise.spec.report import Report, network_names
 from reprise.spec.run import Run, canonical
 
@@ -182,6 +182,8 @@ class Programme:
 
     def report_options(self, slug: str) -> str:
         """Arguments of a verb that reads a report; only one that uses a stand-in hears of it, so that other files stay as they are."""
+        if not self._stand_in:
+            return self.options
         report = self.reports[slug]
         cells = [cell for name in report.experiments for cell in report.all_cells(name)]
         used = {name for name, _ in datasets(report.runs(cells).values())} | {
@@ -192,9 +194,7 @@ class Programme:
 
     def stand_in_inputs(self, wildcards: Any) -> list[str]:
         """The data set whose images stand in for those of another."""
-        if wildcards.dataset not in STAND_INS:
-            raise RepriseError(f"stand_in: nothing stands in for {wildcards.dataset}{nearest(wildcards.dataset, STAND_INS)}")
-        return [str(self.layout.dataset(STAND_INS[wildcards.dataset]) / "dataset.json")]
+        return [str(self.layout.dataset(stand_in_source(wildcards.dataset, "stand_in")) / "dataset.json")]
 
     def shard_inputs(self, name: str) -> list[str]:
         shard = self.shards[name]
@@ -292,11 +292,14 @@ def divided(report: Report, runs: Mapping[str, Run], steps: float) -> Iterator[d
     for identifier, run in runs.items():
         units.setdefault(report.cell_of(identifier).experiment if "study" in run.spec else identifier, {})[identifier] = run
     part: dict[str, Run] = {}
+    taken = 0
     for unit in units.values():
-        if part and optimiser_steps(part.values()) + optimiser_steps(unit.values()) > steps:
+        asked = optimiser_steps(unit.values())
+        if part and taken + asked > steps:
             yield part
-            part = {}
-        part = part | unit
+            part, taken = {}, 0
+        part |= unit
+        taken += asked
     yield part
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from reprise.errors import RepriseError
 from reprise.spec.check import kinds, nearest, read_yaml, schema, validate
-from reprise.spec.layout import STAND_INS
+from reprise.spec.layout import stand_in_source
 from reprise.spec.run import ENGINE, Run, canonical, prune
 
 SCALES = ("full", "quick", "demo")
@@ -83,8 +83,7 @@ class Report:
             raise RepriseError(f"scale {scale!r} is not known{nearest(scale, SCALES)}")
         self.scale = scale
         for name in stand_in:
-            if name not in STAND_INS:
-                raise RepriseError(f"stand_in: nothing stands in for {name}{nearest(name, STAND_INS)}")
+            stand_in_source(name, "stand_in")
         document = read_yaml(path)
         validate(document, schema("report.schema.yaml"), str(path))
         self.document: dict[str, Any] = document

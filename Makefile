@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Two OpenMP threads that spin can be many times slower than one on a shared machine.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test lint keras slurm bench bench-gpu clean
+.PHONY: demo test lint keras cpus slurm bench bench-gpu clean
 
 $(VENV)/.ready: pyproject.toml envs/constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -19,7 +19,7 @@ demo: $(VENV)/.ready
 	$(BIN)/snakemake --cores $(CORES) --config scale=demo shard=report threads=1
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest -m "not keras"
+	$(BIN)/python -m pytest -m "not keras and not cpus"
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -32,6 +32,10 @@ lint: $(VENV)/.ready
 keras: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[workflow,dev,kaggle,keras]"
 	$(BIN)/python -m pytest -m keras
+
+# One training step of every network with the kernels of other processors (SSE4.1, AVX, AVX2, AVX-512), against float64: three minutes.
+cpus: $(VENV)/.ready
+	$(BIN)/python -m pytest -m cpus tests/cpus
 
 # The SLURM profile on a cluster of one node: installs Debian's slurm-wlm and munge if they are missing (and leaves them installed), starts
 # them and stops them, in at most ten minutes. Needs root; without it, the tests skip and say so.

@@ -334,7 +334,7 @@ def _time_inference(run: Run, way: Way, most: int) -> tuple[float, float]:
     """Seconds of evaluating an image, and of what a frozen part makes of it where the engine computes that once; of about `most` images."""
     spec, device = run.spec, way.device
     model = models.build(spec["model"], len(class_names(run)), image_shape(run))
-    model.to(device, memory_format=memory_format(way.precision_of(run), device))
+    model.to(device, memory_format=memory_format(model, way.precision_of(run), device))
     facts, (_, height, width) = dataset_facts(spec["dataset"]["name"]), image_shape(run)
     count = max(EVALUATION_IMAGES, min(most, EVALUATION_PIXELS // (height * width)))
     preprocess = build_preprocess(spec.get("preprocess", {}), lambda: (facts.mean, facts.std), device)

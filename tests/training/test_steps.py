@@ -11,9 +11,11 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from reprise import cli, models
+from reprise.checking import network
 from reprise.data.augment import OPERATIONS, Preprocess, build_augmentation
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate
+from reprise.spec.report import Report
 from reprise.training import steps
 from reprise.training.checkpoint import State
 from reprise.training.engine import train
@@ -98,9 +100,47 @@ def test_evaluation_sees_what_training_saw(dirs, tmp_path, monkeypatch, precisio
     assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in kernels)
 
 
+LAST, CONTIGUOUS = torch.channels_last, torch.contiguous_format
+
+
 def test_memory_formats():
-    formats = [memory_format(precision, device) for device in (CPU, CUDA) for precision in (torch.float32, torch.bfloat16)]
-    assert formats == [torch.channels_last, torch.channels_last, torch.contiguous_format, torch.channels_last]
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8, 2))
+    formats = [memory_format(network, precision, device) for device in (CPU, CUDA) for precision in (torch.float32, torch.bfloat16)]
+    assert formats == [LAST, LAST, CONTIGUOUS, LAST]
+    assert {memory_format(network[2], precision, CPU) for precision in (torch.float32, torch.bfloat16)} == {CONTIGUOUS}
+
+
+@pytest.mark.parametrize(
+    ("channels", "options", "layout"),
+    [
+        (4, {"kernel_size": 1, "stride": 2}, CONTIGUOUS),
+        (15, {"kernel_size": 1, "stride": (1, 2)}, CONTIGUOUS),
+        (32, {"kernel_size": 1, "stride": 2, "groups": 4}, CONTIGUOUS),
+        (16, {"kernel_size": 1, "stride": 2}, LAST),
+        (4, {"kernel_size": 1}, LAST),
+        (4, {"kernel_size": 3, "stride": 2}, LAST),
+    ],
+)
+def test_a_network_whose_channels_last_kernels_are_unsafe_stays_contiguous(channels, options, layout):
+    """uxlfoundation/oneDNN issue 6035; with `make cpus`, which runs the kernels themselves."""
+    network = nn.Sequential(nn.Conv2d(3, channels, 3), nn.Sequential(nn.Conv2d(channels, 32, **options)))
+    assert memory_format(network, torch.float32, CPU) == layout
+    assert memory_format(network, torch.bfloat16, CUDA) == LAST
+
+
+@pytest.mark.parametrize("path", sorted(REPORTS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_networks_of_the_reports_lie_in_channels_last_but_for_the_demos_narrow_ones(path):
+    """Another layout rounds otherwise: what has been trained at full scale would not come out again bit for bit."""
+    for scale in ("full", "quick"):
+        report = Report(path, scale)
+        for run in (cell.members[0] for name in report.experiments for cell in report.all_cells(name)):
+            convolves = any(isinstance(module, nn.Conv2d) for module in network(run).modules())
+            assert memory_format(network(run), torch.float32, CPU) == (LAST if convolves else CONTIGUOUS)
+
+
+def test_narrow_resnets_are_contiguous():
+    wide, narrow = (models.build({"name": "resnet", "depth": 18, "width": width}, 10, (3, 32, 32)) for width in (0.25, 0.125))
+    assert [memory_format(each, torch.float32, CPU) for each in (wide, narrow)] == [LAST, CONTIGUOUS]
 
 
 def test_bfloat16_resumes_where_it_was(dirs, tmp_path):

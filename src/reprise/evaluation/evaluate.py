@@ -70,7 +70,8 @@ def trained_network(run: Run, data: RunData, folder: Path) -> nn.Module:
 
 def _evaluate_run(run: Run, meta: Mapping[str, Any], data: RunData, folder: Path, device: torch.device) -> None:
     precision = PRECISIONS.get(meta.get("dtype"), torch.float32)
-    model = trained_network(run, data, folder).to(device, memory_format=memory_format(precision, device))  # as the engine has validated it
+    model = trained_network(run, data, folder)
+    model.to(device, memory_format=memory_format(model, precision, device))  # as the engine has validated it
     predicted, loss = predict(model, data.test, data.preprocess, data.evaluation_batch)
     labels, guesses = data.test.truth.cpu().numpy(), predicted.cpu().numpy()
     metrics = classification_metrics(labels, guesses)

@@ -283,7 +283,7 @@ def _fresh_state(run: Run, data: RunData, session: Session) -> State:
     model = models.build(run.spec["model"], len(data.classes), data.image_shape, session.weights_dir)
     if run.parent:
         _load_initial_weights(model, run, session.cache)
-    model.to(session.device, memory_format=memory_format(session.precision_of(run), session.device))
+    model.to(session.device, memory_format=memory_format(model, session.precision_of(run), session.device))
     trained = [item for item in model.parameters() if item.requires_grad]
     optimizer = build_optimizer(run.spec["optimizer"], trained, on_cuda=session.device.type == "cuda")
     schedule = build_schedule(run.spec.get("schedule", {}), optimizer, run.spec["training"]["epochs"])

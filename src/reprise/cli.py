@@ -250,6 +250,7 @@ def training_options(args: argparse.Namespace, where: Layout) -> dict[str, Any]:
         "precision": args.precision,
         "cuda_graphs": args.cuda_graphs == "on",
         "threads": args.threads,
+        "exact_threads": args.exact_threads,
         "on_finished": lambda run: stamp_trained(run.hash, where),
     }
 
@@ -512,10 +513,15 @@ def parser() -> argparse.ArgumentParser:
 
     def on_device(made: argparse.ArgumentParser) -> None:
         made.add_argument("--device", default=os.environ.get("REPRISE_DEVICE", "auto"), help="auto (default), cpu, cuda, cuda:1, …")
-        made.add_argument("--threads", type=positive, help="CPU threads (default: torch's)")
+        made.add_argument("--threads", type=positive, help="CPU threads, at most (default: torch's number)")
 
     def trains(made: argparse.ArgumentParser) -> None:
         on_device(made)
+        made.add_argument(
+            "--exact-threads",
+            action="store_true",
+            help="take as many threads as --threads says (default: fewer where more are not faster; a run's meta says how many)",
+        )
         made.add_argument(
             "--precision",
             choices=("auto", "float32", "bfloat16"),
@@ -654,6 +660,7 @@ def end(message: str, status: int) -> NoReturn:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one verb; a `RepriseError` or what the system refuses is one line on standard error and exit status 1."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait by spinning take the core from the one that they wait for
     with outlasting_its_log():
         try:
             args = parser().parse_args(arguments)

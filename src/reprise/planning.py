@@ -229,9 +229,9 @@ class Calibration:
         return self._conditions["device"] + (f", {threads} thread{'s' * (threads > 1)}" if self._way.device.type == "cpu" else "")
 
     def made_here(self, run: Run, meta: Mapping[str, Any]) -> bool:
-        """Whether a run with this `meta` was trained on a device like this one, in the same precision, with as many threads."""
+        """Whether a run with this `meta` was trained on a device like this one, in the same precision, with no more threads than may be."""
         same = meta.get("device") == self._conditions["device"] and meta.get("dtype") == precision_name(self._way.precision_of(run))
-        return same and (self._way.device.type != "cpu" or meta.get("threads") == self._conditions["threads"])
+        return same and (self._way.device.type != "cpu" or meta.get("threads", 0) <= self._conditions["threads"])
 
     def prepare(self, runs: Sequence[Run]) -> None:
         """Measure the paces of `runs` that are not known."""

@@ -6,6 +6,8 @@ are `bench.md` and `bench.json`.
 """
 
 import argparse
+import contextlib
+import io
 import json
 import os
 import platform
@@ -32,7 +34,7 @@ from reprise.training.session import device_name
 
 WARM_UP = 5
 """Steps before the clock starts: first allocations, and a loader whose queue has found its length."""
-PARTS = ("training", "profile", "start", "decode", "dry-run", "demo", "memory")
+PARTS = ("training", "profile", "threads", "start", "decode", "dry-run", "demo", "memory")
 PACKAGES = ("torch", "torchvision", "lightning", "numpy", "snakemake", "pillow")
 
 
@@ -138,6 +140,46 @@ def profile(names: Sequence[str], folders: dict[str, Path], args: argparse.Names
     return found
 
 
+WAYS = {"1": {"threads": 1}, "2": {"threads": 2, "exact_threads": True}, "at most 2": {"threads": 2}}
+"""How many threads the engine is told to take."""
+OTHER_WORK = (0, 1, 2)
+"""Busy processes on the same cores."""
+
+
+def time_threads(names: Sequence[str], folders: dict[str, Path], args: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+    """Images per second by network, number of busy processes beside it, and way, round by round."""
+
+    def once(name: str, way: str, steps: int) -> float:
+        data = folders[run_of(name).spec["dataset"]["name"]]
+        with tempfile.TemporaryDirectory(dir=scratch) as cache, contextlib.redirect_stderr(io.StringIO()):
+            clock = measure("engine", run_of(name), data, Clock(WARM_UP, steps), 0, Path(cache), **WAYS[way])
+        return rates(clock, name)["images_per_s"]
+
+    found: dict[str, Any] = {}
+    for name in names:
+        run = run_of(name)
+        steps = max(args.least_steps, round(args.seconds * once(name, "1", 3) / run.spec["training"]["batch_size"]))
+        for busy in OTHER_WORK:
+            with ExitStack() as stack:
+                for _ in range(busy):
+                    process = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+                    stack.callback(process.kill)
+                rounds = [{way: once(name, way, steps) for way in WAYS} for _ in range(args.rounds)]
+            found.setdefault(name, {})[str(busy)] = {way: [each[way] for each in rounds] for way in WAYS}
+    return found
+
+
+def threads_table(found: dict[str, Any]) -> str:
+    rows = []
+    for name, loads in found.items():
+        for busy, ways in loads.items():
+            best = [given / max(one, two) for given, one, two in zip(ways["at most 2"], ways["1"], ways["2"], strict=True)]
+            title = f"{CASES[name].title}; batch {run_of(name).spec['training']['batch_size']}"
+            rows.append([title, busy, *(spread(ways[way]) for way in WAYS), spread(best, ".2f")])
+    heads = ["network", "busy processes beside it", *(f"threads: {way}, images/s" for way in WAYS), "at most 2 ÷ the better of 1 and 2"]
+    return table(heads, rows)
+
+
 def peak_memories(folders: dict[str, Path], args: argparse.Namespace) -> dict[str, int]:
     """Bytes, by contestant, for report 1's LeNet."""
     contestants = [name for name in CONTESTANTS if name != "Lightning" or lightning_is_there()]
@@ -203,6 +245,8 @@ def markdown(found: dict[str, Any]) -> str:
         parts.append(training_table(found["training"]))
     if "profile" in found:
         parts.append(profile_table(found["profile"]))
+    if "threads" in found:
+        parts.append(threads_table(found["threads"]))
     rows = [[name, f"{value['median']:.2f} s ({value['least']:.2f}–{value['most']:.2f})"] for name, value in found.get("start", {}).items()]
     if "decode" in found:
         value = found["decode"]
@@ -295,6 +339,7 @@ def measure_all(args: argparse.Namespace, arguments: Sequence[str] | None) -> di
         steps: dict[str, Callable[[], Any]] = {
             "training": lambda: time_training(args.cases, folders, args, scratch),
             "profile": lambda: profile(args.cases, folders, args, scratch),
+            "threads": lambda: time_threads(args.cases, folders, args, scratch),
             "start": lambda: bench_system.start_up(args.rounds),
             "decode": lambda: bench_system.decoding(scratch, args.archive, args.rounds),
             "dry-run": lambda: {key: bench_system.dry_run(scratch, times, min(args.rounds, 3)) for key, times in dry_runs.items()},

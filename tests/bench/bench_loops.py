@@ -78,9 +78,8 @@ def time_engine(run: Run, folder: Path, clock: Clock, workers: int, scratch: Pat
         dataset_dirs={run.spec["dataset"]["name"]: folder},
         cache=scratch,
         device=device,
-        threads=1,
         on_step=lambda epoch, step, loss: clock.step(),
-        **options,
+        **{"threads": 1, **options},
     )
 
 

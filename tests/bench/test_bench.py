@@ -54,6 +54,17 @@ def test_the_table_and_the_file(tmp_path):
     assert "images/s" in page.splitlines()[-1], "decoding"
 
 
+def test_threads(tmp_path):
+    found = bench.main(["--quick", "--parts", "threads", "--cases", "cnn_4", "--out", str(tmp_path)])
+    loads = found["threads"]["cnn_4"]
+    assert list(loads) == ["0", "1", "2"]
+    assert all(rate > 0 for ways in loads.values() for rates in ways.values() for rate in rates)
+    row = next(line for line in (tmp_path / "bench.md").read_text().splitlines() if CASES["cnn_4"].title in line).strip("| ").split(" | ")
+    alone = loads["0"]
+    ratio = alone["at most 2"][0] / max(alone["1"][0], alone["2"][0])
+    assert row[1:2] + row[-1:] == ["0", f"{ratio:.2f} ({ratio:.2f}–{ratio:.2f})"]
+
+
 @pytest.mark.parametrize(
     ("one", "two", "loops", "reached"), [(300.0, 100.0, 90.0, "yes"), (200.0, 300.0, 90.0, "yes"), (200.0, 440.0, 150.0, "no")]
 )

@@ -150,7 +150,12 @@ def test_the_callers_random_state_and_settings_stay(go):
     expected = torch.rand(1)
     torch.manual_seed(3)
     threads = []
-    go(tiny_run(training__epochs=1), threads=2, on_step=lambda epoch, step, loss: threads.append(torch.get_num_threads()))
+    go(
+        tiny_run(training__epochs=1),
+        threads=2,
+        exact_threads=True,
+        on_step=lambda epoch, step, loss: threads.append(torch.get_num_threads()),
+    )
     assert set(threads) == {2}
     assert torch.equal(torch.rand(1), expected)
     assert torch.get_num_threads() == 1

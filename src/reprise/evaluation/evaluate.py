@@ -44,7 +44,9 @@ def evaluate(
     datasets.check(pending)
     meta = {run.hash: _meta(run, Path(cache), datasets) for run in pending}
     with reproducible(chosen, threads):
+        most = torch.get_num_threads()
         for run in progress(pending, description="evaluating", unit="run"):
+            torch.set_num_threads(min(most, meta[run.hash].get("threads", most)))  # more were not faster when it was trained
             _evaluate_run(run, meta[run.hash], datasets.of(run), Path(cache) / run.hash, chosen)
 
 

@@ -33,6 +33,8 @@ class State:
     selected: dict[str, Tensor] = field(default_factory=dict)
     """Weights of the epoch that would be selected now."""
     seconds: float = 0.0
+    threads: int = 0
+    """Of the CPU, in every step; 0: not yet chosen."""
 
     @property
     def epoch(self) -> int:
@@ -46,7 +48,7 @@ class State:
     def snapshot(self) -> dict[str, Any]:
         """A copy that later steps leave alone (`selected` is replaced, never changed)."""
         changing = {name: getattr(self, name).state_dict() for name in ("model", "optimizer", "schedule")}
-        plain = {name: getattr(self, name) for name in ("started", "history", "learning_rates", "seconds")}
+        plain = {name: getattr(self, name) for name in ("started", "history", "learning_rates", "seconds", "threads")}
         return {**copy.deepcopy({**changing, **plain}), "selected": self.selected}
 
     def restore(self, snapshot: dict[str, Any]) -> None:
@@ -55,6 +57,7 @@ class State:
             getattr(self, name).load_state_dict(snapshot[name])
         for name in ("started", "history", "learning_rates", "seconds", "selected"):
             setattr(self, name, snapshot[name])
+        self.threads = snapshot.get("threads", 0)  # checkpoints of older versions do not say
 
 
 class Checkpoint:

@@ -6,10 +6,11 @@ epoch's number alone, so a run resumed after any epoch gives the same numbers, b
 """
 
 import contextlib
+import copy
 import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from reprise import __version__, models
 from reprise.data.augment import Augmentation, build_augmentation
 from reprise.data.catalog import weights_facts
 from reprise.errors import RepriseError, file_error
-from reprise.spec.run import ENGINE, Run
+from reprise.spec.run import ENGINE, Run, canonical
 from reprise.training.checkpoint import Checkpoint, State
 from reprise.training.inference import compute_features, evaluate
 from reprise.training.optim import build_optimizer, build_schedule, learning_rate, step_schedule
@@ -44,6 +45,7 @@ from reprise.training.steps import (
     precision_name,
     record_cuda_graph,
 )
+from reprise.training.threads import fastest_threads
 
 CHECKPOINT_SECONDS = 30.0
 FINITE_EVERY = 100
@@ -82,6 +84,7 @@ def train(
     precision: str = "auto",
     cuda_graphs: bool = True,
     threads: int | None = None,
+    exact_threads: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     on_step: OnStep | None = None,
     on_finished: Callable[[Run], None] | None = None,
@@ -97,7 +100,10 @@ def train(
     device: `auto` (CUDA where there is one), `cpu`, `cuda`, `cuda:1` ….
     precision: `float32`, `bfloat16`, or `auto` (see `reprise.training.steps.choose_precision`); a run's `meta` says which it was.
     cuda_graphs: whether steps on CUDA are recorded and replayed; it changes their pace, not their results.
-    threads: CPU threads; None leaves torch's number.
+    threads: CPU threads, at most; None is torch's number. A run takes fewer where a trial of its step says that more are not faster;
+        its `meta` says how many.
+    exact_threads: take `threads` as they are. Another number of threads rounds sums in another order, so whoever wants a run again, bit for
+        bit, gives those that its `meta` names.
     checkpoint_seconds: work of one run that a killed process loses at most, to the nearest epoch.
     on_step: sees every loss, which holds until the next step.
     on_finished: called with each run whose result is there, new or old, once it is there.
@@ -118,7 +124,9 @@ def train(
     outcomes: list[Outcome] = []
     failures: dict[str, str] = {}
     with reproducible(chosen, threads), own_stream(chosen), interruptible() as interrupt, Reporter(ordered, pending) as reporter:
-        session = Session(Path(cache), weights_dir, chosen, precision, cuda_graphs, checkpoint_seconds, interrupt, reporter, on_step, judge)
+        session = Session(
+            Path(cache), weights_dir, chosen, precision, cuda_graphs, exact_threads, checkpoint_seconds, interrupt, reporter, on_step, judge
+        )
         for place, run in enumerate(ordered, 1):
             interrupt.check()
             reporter.start(run)
@@ -177,11 +185,16 @@ class Session:
     device: torch.device
     precision: str
     cuda_graphs: bool
+    exact_threads: bool
     checkpoint_seconds: float
     interrupt: Interrupt
     reporter: Reporter
     on_step: OnStep | None
     judge: Judge | None
+    threads: int = field(default_factory=torch.get_num_threads)
+    """CPU threads of a run, at most."""
+    known_threads: dict[str, int] = field(default_factory=dict)
+    """What was found for runs whose steps cost the same."""
 
     def precision_of(self, run: Run) -> torch.dtype:
         return choose_precision(self.precision, run.spec["model"]["name"], self.device)
@@ -243,6 +256,7 @@ def _train_run(run: Run, data: RunData, folder: Path, session: Session) -> dict[
     checkpoint = Checkpoint(folder / "checkpoint.pt", run, data.digests, session.device, precision, session.checkpoint_seconds)
     state = checkpoint.load_into(lambda: _fresh_state(run, data, session), session.reporter.say)
     session.reporter.resumed(state.epoch)
+    state.threads = _use_threads(run, data, state, session)
     feed = _feed(run, data, state.model)
     step = _step(run, state, feed, session)
     try:
@@ -290,6 +304,46 @@ def _fresh_state(run: Run, data: RunData, session: Session) -> State:
     return State(model, optimizer, schedule, started=_now())
 
 
+def _use_threads(run: Run, data: RunData, state: State, session: Session) -> int:
+    """Set torch's number of threads for `run` and return it: what its checkpoint says, as many as may be, or as many as pay.
+
+    They are tried on a copy of the network, so that the run itself is made with one number of threads from its first step on.
+    """
+    most = session.threads
+    torch.set_num_threads(most)
+    if session.device.type != "cpu":
+        return most
+    if state.threads:
+        threads = most if session.exact_threads else min(state.threads, most)
+        if threads != state.threads:
+            begun = f"begun with {state.threads} threads and goes on with {threads}"
+            session.reporter.say(f"run {run.hash} was {begun}: rounding may differ from that of a run in one piece")
+        torch.set_num_threads(threads)
+        return threads
+    if session.exact_threads or most == 1:
+        return most
+    spec = run.spec
+    key = canonical([spec["model"], spec["optimizer"], spec.get("augmentation", []), spec["training"]["batch_size"], data.image_shape])
+    if key in session.known_threads:
+        torch.set_num_threads(session.known_threads[key])
+        return session.known_threads[key]
+    with torch.random.fork_rng(devices=[]):
+        chosen, paces = fastest_threads(_trial_step(run, data, state.model, session), session.threads)
+    session.known_threads[key] = chosen
+    tried = ", ".join(f"{1e3 * seconds:.1f} ms with {count}" for count, seconds in paces.items())
+    session.reporter.say(f"run {run.hash}: {chosen} of {session.threads} threads (a step takes {tried})")
+    return chosen
+
+
+def _trial_step(run: Run, data: RunData, model: nn.Module, session: Session) -> Callable[[], object]:
+    """A step of training on the first batch that leaves `model` as it is."""
+    trial = copy.deepcopy(model).train()
+    feed = replace(_image_feed(run, data, trial), penalty=None)
+    optimizer = build_optimizer(run.spec["optimizer"], [item for item in trial.parameters() if item.requires_grad])
+    step = Step(feed, optimizer, Generator(), keep_originals=False, precision=session.precision_of(run))
+    return partial(step, torch.arange(min(run.spec["training"]["batch_size"], len(data.train))))
+
+
 def _load_initial_weights(model: nn.Module, run: Run, cache: Path) -> None:
     """The parent run's selected weights, except those whose names start with a prefix in `drop`."""
     folder, dropped = cache / run.parent, tuple(run.spec["initial_weights"].get("drop", ()))
@@ -314,10 +368,24 @@ def training_augmentation(spec: Mapping[str, Any]) -> Augmentation:
 
 def _feed(run: Run, data: RunData, model: nn.Module) -> Feed:
     """Features of a frozen part are computed once where no augmentation changes the images."""
-    augmentation = training_augmentation(run.spec)
-    penalty = build_penalty(run.spec.get("regularization", {}), model)
+    feed = _image_feed(run, data, model)
     frozen = getattr(model, "frozen_features", None)
-    preprocess = data.preprocess
+    if frozen is None or training_augmentation(run.spec):
+        return feed
+    train, validation = (compute_features(frozen, part, data.preprocess, data.evaluation_batch) for part in (data.train, data.validation))
+    return replace(
+        feed,
+        network=model.head,
+        train=train,
+        validation=validation,
+        prepare=lambda features: features,
+        prepare_training=lambda features, generator, chosen=None: features,
+    )
+
+
+def _image_feed(run: Run, data: RunData, model: nn.Module) -> Feed:
+    """The whole network, and images."""
+    augmentation, preprocess = training_augmentation(run.spec), data.preprocess
 
     def augment(images: Tensor, generator: Generator, chosen: Tensor | None = None) -> Tensor:
         pixels = preprocess.pixels(images)
@@ -326,19 +394,8 @@ def _feed(run: Run, data: RunData, model: nn.Module) -> Feed:
             changed = torch.where(chosen.view(-1, 1, 1, 1), changed, pixels)
         return preprocess.normalise(changed)
 
-    if frozen is None or augmentation:
-        return Feed(
-            network=model, train=data.train, validation=data.validation, prepare=preprocess, prepare_training=augment, penalty=penalty
-        )
-    train, validation = (compute_features(frozen, part, preprocess, data.evaluation_batch) for part in (data.train, data.validation))
-    return Feed(
-        network=model.head,
-        train=train,
-        validation=validation,
-        prepare=lambda features: features,
-        prepare_training=lambda features, generator, chosen=None: features,
-        penalty=penalty,
-    )
+    penalty = build_penalty(run.spec.get("regularization", {}), model)
+    return Feed(network=model, train=data.train, validation=data.validation, prepare=preprocess, prepare_training=augment, penalty=penalty)
 
 
 Steps = tuple[Step, Callable[[Tensor], Tensor]]
@@ -424,7 +481,7 @@ def _meta(run: Run, data: RunData, state: State, session: Session, stopped: str)
         "torch": torch.__version__,
         "device": device_name(session.device),
         "dtype": precision_name(session.precision_of(run)),
-        "threads": torch.get_num_threads(),
+        "threads": state.threads,
         "started": state.started,
         "finished": _now(),
         "seconds": round(state.seconds, 3),

@@ -8,7 +8,6 @@ job that is killed as a whole, or loses its power, leaves no note.
 """
 
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -91,6 +90,8 @@ def _become_child(parent: int, channel: int) -> None:
     for number in STOPS:
         signal.signal(number, _stop)
     if sys.platform == "linux":
+        import ctypes
+
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before that

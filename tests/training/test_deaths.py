@@ -1,6 +1,7 @@
 """Processes that die in the middle of a run: what is said, what is kept, what is tried again."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -18,6 +19,8 @@ from safetensors.torch import load_file
 
 from reprise.cli import main
 from reprise.spec.report import Report
+from reprise.training import session
+from reprise.training.session import conditions
 from tiny import write_dataset
 
 TESTS = Path(__file__).parents[1]
@@ -232,6 +235,25 @@ def test_a_death_in_a_submission(project, names, undisturbed):
     status, log = deadly("submission", "mini", "--run", names["base"], "images", "labels.csv", plan=f"{names['base']}:0:SIGBUS:1")
     assert status == 128 + signal.SIGBUS
     assert re.match(rf"reprise: run {names['base']} \(mini/base, seed 0\): the process died of SIGBUS ", log.splitlines()[-1])
+
+
+def test_conditions_are_what_a_user_can_change(monkeypatch):
+    cpu = torch.device("cpu")
+    before = conditions(cpu, "float32", True)
+    assert before == json.loads(json.dumps(before)), "they are compared with what was read from a file"
+    assert conditions(cpu, "float32", True) == before
+    found = [conditions(cpu, "bfloat16", True), conditions(cpu, "float32", False)]
+    for change in (
+        lambda: monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2"),
+        lambda: monkeypatch.setattr(torch, "__version__", "9.9.9"),
+        lambda: monkeypatch.setattr(torch, "get_num_threads", lambda: 7),
+        lambda: monkeypatch.setattr(session, "device_name", lambda device: "another"),
+        lambda: monkeypatch.setattr(os, "sysconf", lambda name: 10**6),
+    ):
+        change()
+        found.append(conditions(cpu, "float32", True))
+        monkeypatch.undo()
+    assert before not in found
 
 
 # ---- from outside, and without anything of ours in the process ----

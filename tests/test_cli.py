@@ -201,6 +201,7 @@ def test_a_stopped_training_goes_on_to_the_same_result(project, capsys, number, 
     run = hashes(capsys)["long"]
     command = ["train", "mini", "--only", "long", *TRAIN]
     with process(*command, stderr=subprocess.PIPE) as training:
+        assert training.stderr.readline() == f"run {run} (1/1) begins: mini/long, seed 0\n"
         assert " epoch 1/60 " in training.stderr.readline()
         training.send_signal(number)
         errors = training.stderr.read()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import faulthandler
 import os
 import shlex
 import signal
@@ -23,6 +24,7 @@ from reprise.spec.layout import STAND_IN, Layout
 from reprise.spec.programme import datasets
 from reprise.spec.report import SCALES, Report, network_names
 from reprise.spec.run import Run
+from reprise.supervision import Stopped, supervise, tell
 
 if TYPE_CHECKING:
     from reprise.publishing.measures import Tables
@@ -95,6 +97,11 @@ def item_of_kind(report: Report, section: str, identifier: str, kind: str) -> Ma
         found = [entry["id"] for entry in report.document[section] if entry["kind"] == kind]
         raise RepriseError(f"{report.path}: {identifier} is of kind {item['kind']}, not {kind}; valid: {', '.join(found) or 'none'}")
     return item
+
+
+def names_of(report: Report, runs: Iterable[Run]) -> dict[str, str]:
+    """Run → what the log calls it."""
+    return {run.hash: f"{report.slug}/{report.cell_of(run.hash).name}, seed {run.spec['seeds']['init']}" for run in runs}
 
 
 def has_results(run: str, where: Layout) -> bool:
@@ -273,6 +280,7 @@ def train(args: argparse.Namespace) -> None:
             cache=where.runs,
             **training_options(args, where),
             judge=judge,
+            names=names_of(report, runs.values()),
         )
     except Interrupted as stop:
         end(str(stop), stop.status)
@@ -316,6 +324,7 @@ def study_work(args: argparse.Namespace) -> None:
             journal=where.root / "studies" / f"{runs[0].hash}.journal",
             dataset_dirs=dataset_dirs(runs, where),
             **training_options(args, where),
+            names=names_of(report, runs),
         )
     except Interrupted as stop:
         end(str(stop), stop.status)
@@ -326,17 +335,22 @@ def evaluate(args: argparse.Namespace) -> None:
 
     report, where = open_report(args), layout(args)
     runs = chosen_runs(args, report)
-    evaluate_runs(list(runs.values()), dataset_dirs(runs.values(), where), where.runs, args.device, args.threads)
+    names = names_of(report, runs.values())
+    evaluate_runs(list(runs.values()), dataset_dirs(runs.values(), where), where.runs, args.device, args.threads, names)
     for identifier in runs:
         stamp_evaluated(identifier, where)
 
 
 def submission(args: argparse.Namespace) -> None:
     from reprise.evaluation.submission import best_run, write_submission
+    from reprise.progress import log
 
     report, where = open_report(args), layout(args)
     runs = chosen_runs(args, report)
     run = best_run(list(runs.values()), where.runs)
+    name = names_of(report, [run])[run.hash]
+    tell(run=run.hash, name=name, doing="used for predictions")
+    log(f"run {run.hash} predicts: {name}")
     write_submission(
         run,
         args.archive,
@@ -347,8 +361,7 @@ def submission(args: argparse.Namespace) -> None:
         device=args.device,
         threads=args.threads,
     )
-    chosen = f"{report.cell_of(run.hash).name}, seed {run.spec['seeds']['init']}"
-    print(f"{args.out}: {args.images:,} labels by run {run.hash} ({chosen}), the best of {len(runs)} on the validation images")
+    print(f"{args.out}: {args.images:,} labels by run {run.hash} ({name}), the best of {len(runs)} on the validation images")
 
 
 def class_names(run: Run) -> Sequence[str]:
@@ -659,15 +672,24 @@ def end(message: str, status: int) -> NoReturn:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one verb; a `RepriseError` or what the system refuses is one line on standard error and exit status 1."""
+    """Run one verb; a `RepriseError` or what the system refuses is one line on standard error and exit status 1.
+
+    With the process's own arguments (None), trainings and predictions are made in a child process that this one supervises.
+    """
+    if arguments is None and sys.stderr is not None:
+        faulthandler.enable()
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait by spinning take the core from the one that they wait for
     with outlasting_its_log():
         try:
             args = parser().parse_args(arguments)
+            if arguments is None and args.verb in (train, study_work, evaluate, submission):
+                supervise(retry=args.verb in (train, study_work))
             args.verb(args)
             print(end="", flush=True)  # here a broken pipe can still be met
         except RepriseError as error:
             end(str(error), 1)
+        except Stopped as stop:
+            end(f"stopped by {signal.Signals(stop.number).name}; run the same command again", 128 + stop.number)
         except KeyboardInterrupt:
             end("stopped by SIGINT; run the same command again", 130)
         except BrokenPipeError as error:  # the reader of our output (head, less) has gone

@@ -29,6 +29,12 @@ class _Lines(tqdm):
             self.display()
 
 
+def log(line: str) -> None:
+    """A line in a log; a terminal, where a bar shows what is in hand, does without."""
+    if not sys.stderr.isatty():
+        print(line, file=sys.stderr, flush=True)
+
+
 def progress(
     iterable: Iterable[Any] | None = None, *, description: str, total: int | None = None, initial: int = 0, unit: str = "it"
 ) -> tqdm:

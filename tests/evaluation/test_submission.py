@@ -368,8 +368,9 @@ def test_command_line(project, files, tmp_path, capsys):
     cli.main(["submission", "tiny", "--only", "base", *arguments])
     said = capsys.readouterr()
     best = said.out.split("by run ")[1][:12]
-    assert said.out.startswith(f"{out}: 40 labels by run {best} (base, seed ")
+    assert said.out.startswith(f"{out}: 40 labels by run {best} (tiny/base, seed ")
     assert said.out.endswith("the best of 2 on the validation images\n")
+    assert f"run {best} predicts: tiny/base, seed " in said.err
     assert "predicting: 40/40 image" in said.err
     first = out.read_text()
     cli.main(["submission", "tiny", "--run", best, *arguments])

@@ -372,7 +372,8 @@ def test_unknown_device():
 def test_the_log_has_plain_lines(go, capsys):
     run = everything()
     go(run)
-    line = capsys.readouterr().err.splitlines()[0]
+    begins, line, *_ = capsys.readouterr().err.splitlines()
+    assert begins == f"run {run.hash} (1/1) begins"
     number = r"\d+\.\d+"
     values = f"train loss {number} accuracy {number} validation loss {number} accuracy {number}"
     assert re.fullmatch(rf"run {run.hash} \(1/1\) epoch 1/5 {values} {number} s", line)

@@ -18,7 +18,9 @@ from safetensors.torch import load_file
 
 from reprise.errors import RepriseError
 from reprise.training import checkpoint as checkpoints
+from reprise.training import session
 from reprise.training.engine import train
+from reprise.training.session import interruptible
 from tiny import everything, tiny_run, write_dataset
 
 RUN = everything(training__epochs=8)
@@ -244,6 +246,17 @@ def test_interrupted_while_waiting(data, tmp_path):
             resume(data, tmp_path)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_one_request_may_come_twice(monkeypatch):
+    """Ctrl-C does, where a parent hands it on; only a later one acts at once."""
+    with interruptible() as interrupt:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert interrupt.number == signal.SIGINT
+        monkeypatch.setattr(session, "SAME_REQUEST_S", 0)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize(("interval", "file"), [(0, "checkpoint.pt"), (1e9, "weights.safetensors")])

@@ -105,6 +105,28 @@ def test_a_failed_run_keeps_the_others_and_says_one_line(project: Project):
     assert all(not list((project / "results/demo/runs" / folder).glob("*.parquet")) for folder in folders)
 
 
+def test_a_run_whose_process_dies_keeps_the_others_and_the_log_ends_with_its_name(project: Project):
+    engine = project / "src/reprise/training/engine.py"
+    fault = "if run.spec['optimizer']['lr'] == 0.05: import os; os.kill(os.getpid(), 11)"
+    engine.write_text(
+        engine.read_text().replace("    began = time.monotonic()\n    epoch,", f"    began = time.monotonic()\n    {fault}\n    epoch,")
+    )
+    edit(project, lambda report: report["experiments"]["rates"]["grid"]["lr"].update(values=[0.05, 0.01, 0.03]))
+    before = trainings(project)
+    done = snakemake(project, "train_mini_rates")
+    assert done.returncode != 0
+    (kept,) = set(trainings(project)) - set(before)
+    assert json.loads((project / f"results/demo/runs/{kept}/run.json").read_text())["spec"]["optimizer"]["lr"] == 0.03
+    log = (project / "results/demo/logs/train_mini_rates.log").read_text()
+    assert "Fatal Python error: Segmentation fault" in log
+    assert "Traceback" not in log
+    last = log.splitlines()[-1]
+    assert re.fullmatch(
+        r"reprise: run [0-9a-f]{12}: mini/rates/lr=0\.05, seed 0: its process died 2 times, .* delete \S+/deaths\.json", last
+    )
+    assert last in done.stdout + done.stderr
+
+
 def test_skipped_experiments_are_not_run(project: Project):
     shutil.rmtree(project / "results/demo/statements")
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", "scale=demo", "threads=1", "skip=[mini/tuned]"]

@@ -11,8 +11,9 @@ from torch import nn
 from reprise import models
 from reprise.errors import RepriseError
 from reprise.evaluation.metrics import classification_metrics, training_metrics
-from reprise.progress import progress
+from reprise.progress import log, progress
 from reprise.spec.run import Run
+from reprise.supervision import tell
 from reprise.training.inference import predict
 from reprise.training.parts import Datasets, RunData
 from reprise.training.results import FINAL, HISTORY, PREDICTIONS, RUN, WEIGHTS, evaluated, read_run, read_table, read_weights, write_table
@@ -26,6 +27,7 @@ def evaluate(
     cache: Path,
     device: str = "auto",
     threads: int | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> None:
     """Write `predictions.parquet` and `final.parquet` of each trained run that lacks them, or whose files cannot be read.
 
@@ -45,7 +47,10 @@ def evaluate(
     meta = {run.hash: _meta(run, Path(cache), datasets) for run in pending}
     with reproducible(chosen, threads):
         most = torch.get_num_threads()
-        for run in progress(pending, description="evaluating", unit="run"):
+        for number, run in enumerate(progress(pending, description="evaluating", unit="run"), 1):
+            name = (names or {}).get(run.hash, "")
+            tell(run=run.hash, name=name, doing="evaluated")
+            log(f"run {run.hash} ({number}/{len(pending)}) is evaluated" + (f": {name}" if name else ""))
             torch.set_num_threads(min(most, meta[run.hash].get("threads", most)))  # more were not faster when it was trained
             _evaluate_run(run, meta[run.hash], datasets.of(run), Path(cache) / run.hash, chosen)
 

@@ -24,6 +24,7 @@ from reprise.data.augment import Augmentation, build_augmentation
 from reprise.data.catalog import weights_facts
 from reprise.errors import RepriseError, file_error
 from reprise.spec.run import ENGINE, Run, canonical
+from reprise.supervision import check_deaths, forget_deaths
 from reprise.training.checkpoint import Checkpoint, State
 from reprise.training.inference import compute_features, evaluate
 from reprise.training.optim import build_optimizer, build_schedule, learning_rate, step_schedule
@@ -33,7 +34,16 @@ from reprise.training.reporting import Reporter
 from reprise.training.results import RUN, WEIGHTS, publish, read_run, read_weights
 from reprise.training.seeds import derive
 from reprise.training.selection import Row, diverged, monitored, selected_epoch, stops_early
-from reprise.training.session import Interrupt, Interrupted, choose_device, device_name, interruptible, only_process, reproducible
+from reprise.training.session import (
+    Interrupt,
+    Interrupted,
+    choose_device,
+    conditions,
+    device_name,
+    interruptible,
+    only_process,
+    reproducible,
+)
 from reprise.training.steps import (
     Feed,
     RecordedStep,
@@ -89,6 +99,7 @@ def train(
     on_step: OnStep | None = None,
     on_finished: Callable[[Run], None] | None = None,
     judge: Judge | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> list[Outcome]:
     """Train each run whose result is not yet in `cache`, and save each result as its run ends.
 
@@ -108,6 +119,7 @@ def train(
     on_step: sees every loss, which holds until the next step.
     on_finished: called with each run whose result is there, new or old, once it is there.
     judge: asked before every epoch but the first of the runs that are trials of a study; these need one.
+    names: run → what the log calls it besides its hash.
 
     A run that fails leaves no result and stops no other but those that follow it, unless CUDA could not record its steps; in the end a
     `RepriseError` names those that failed. Runs that follow another run of the list (`Run.follows`) come after it. SIGINT and SIGTERM end
@@ -123,7 +135,12 @@ def train(
     _check_predecessors(pending, ordered, Path(cache), judge)
     outcomes: list[Outcome] = []
     failures: dict[str, str] = {}
-    with reproducible(chosen, threads), own_stream(chosen), interruptible() as interrupt, Reporter(ordered, pending) as reporter:
+    with (
+        reproducible(chosen, threads),
+        own_stream(chosen),
+        interruptible() as interrupt,
+        Reporter(ordered, pending, names or {}) as reporter,
+    ):
         session = Session(
             Path(cache), weights_dir, chosen, precision, cuda_graphs, exact_threads, checkpoint_seconds, interrupt, reporter, on_step, judge
         )
@@ -211,7 +228,12 @@ def _train_unless_finished(run: Run, datasets: Datasets, session: Session, failu
                 raise RepriseError(f"not trained, since it follows run {name}, which failed")
         if (folder / RUN).exists():
             session.reporter.say(f"run {run.hash} starts again ({reason})")
-        return Outcome(run, trained=True, meta=_train_run(run, datasets.of(run), folder, session))
+        now = conditions(session.device, precision_name(session.precision_of(run)), session.cuda_graphs)
+        check_deaths(folder, now, session.reporter.name(run))
+        session.reporter.begins(run, folder, now)
+        outcome = Outcome(run, trained=True, meta=_train_run(run, datasets.of(run), folder, session))
+        forget_deaths(folder)
+        return outcome
 
 
 def _unfinished(run: Run, datasets: Datasets, cache: Path) -> str | None:

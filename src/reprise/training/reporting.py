@@ -2,13 +2,16 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from tqdm import tqdm
 
 from reprise.progress import progress
 from reprise.spec.run import Run
+from reprise.supervision import tell
 from reprise.training.selection import Row
 
 LINE_EVERY_S = 5.0
@@ -16,12 +19,14 @@ LINE_EVERY_S = 5.0
 
 
 class Reporter:
-    """Used in a `with`; one `start` … `done` per run, one `epoch` per finished epoch, `trained` when a run's results are there.
+    """Used in a `with`; one `start` … `done` per run, in it `begins` if the run is trained now, one `epoch` per finished epoch, `trained`
+    when the run's results are there. What is in hand is told to a supervising parent, too.
 
-    Of `runs` only those in `pending` are thought to need training.
+    Of `runs` only those in `pending` are thought to need training; `names`, by hash, is what the log calls them besides.
     """
 
-    def __init__(self, runs: Sequence[Run], pending: Sequence[Run]) -> None:
+    def __init__(self, runs: Sequence[Run], pending: Sequence[Run], names: Mapping[str, str]) -> None:
+        self._names = names
         self._count = len(runs)
         self._pending = set(pending)
         self._number = 0
@@ -52,12 +57,29 @@ class Reporter:
         self._left = self._epochs if run in self._pending else 0
         self._name = f"run {run.hash} ({self._number}/{self._count})"
 
+    def name(self, run: Run) -> str:
+        """What the report calls a run; empty where that is not known."""
+        return self._names.get(run.hash, "")
+
+    def begins(self, run: Run, folder: Path, conditions: Mapping[str, Any]) -> None:
+        """The run is trained now: said before anything is done for it that could end the process."""
+        tell(run=run.hash, name=self.name(run), epochs=self._epochs, folder=str(folder), conditions=conditions)
+        line = f"{self._name} begins" + (f": {self.name(run)}" if self.name(run) else "")
+        if self._bar is not None:
+            self._bar.set_description_str(line)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
     def resumed(self, epoch: int) -> None:
-        """Epochs up to this one need not be trained again."""
+        """The first epoch begins, or the one after `epoch`: those up to it need not be trained again."""
+        tell(epoch=epoch)
+        if epoch and self._bar is None:
+            print(f"{self._name} goes on after epoch {epoch}/{self._epochs}", file=sys.stderr, flush=True)
         self._shrink(epoch)
 
     def epoch(self, rows: Sequence[Row], seconds: float) -> None:
         """The rows of the history that a finished epoch has brought."""
+        tell(epoch=rows[0]["epoch"])
         self._left -= 1
         self._total_left -= 1
         self._trained += 1
@@ -82,6 +104,7 @@ class Reporter:
 
     def done(self) -> None:
         """The run is over, perhaps before its last epoch."""
+        tell(run=None)
         self._shrink(self._left)
 
     def _shrink(self, epochs: int) -> None:

@@ -11,13 +11,22 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import torch
 
+from reprise import __version__
 from reprise.errors import RepriseError
 
 UNLOCKABLE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What a file system without locks answers."""
+SAME_REQUEST_S = 2.0
+"""A second SIGINT or SIGTERM so soon is the first one again: the terminal, the shell, a scheduler and our parent may each send it."""
+CONDITIONS = (
+    *("ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS"),
+    *("SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU", "SLURM_MEM_PER_GPU"),
+)
+"""Environment variables that choose kernels, or tell how much memory a job has."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -44,6 +53,22 @@ def device_name(device: torch.device) -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def conditions(device: torch.device, precision: str, cuda_graphs: bool) -> dict[str, Any]:
+    """What a user can change about a run that kills its process (see `reprise.supervision`). All of it can be written as JSON."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "reprise": __version__,
+        "torch": torch.__version__,
+        "device": device_name(device),
+        "processor": device_name(torch.device("cpu")),
+        "memory_gb": round(memory / 1e9),
+        "threads": torch.get_num_threads(),
+        "precision": precision,
+        "cuda_graphs": cuda_graphs,
+        "environment": {name: os.environ[name] for name in CONDITIONS if name in os.environ},
+    }
 
 
 @contextlib.contextmanager
@@ -102,7 +127,9 @@ class Interrupt:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """Note SIGINT and SIGTERM instead of dying at once; the second signal acts as usual. Outside the main thread nothing changes."""
+    """Note SIGINT and SIGTERM instead of dying at once; a second signal acts as usual, unless it is the first one again
+    (`SAME_REQUEST_S`). Outside the main thread nothing changes.
+    """
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
@@ -110,9 +137,15 @@ def interruptible() -> Iterator[Interrupt]:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def note(number: int, frame: FrameType | None) -> None:
-        interrupt.number = number
-        for known, handler in handlers.items():
-            signal.signal(known, handler)
+        nonlocal noted
+        if interrupt.number is None:
+            interrupt.number, noted = number, time.monotonic()
+        elif time.monotonic() - noted > SAME_REQUEST_S:
+            for known, handler in handlers.items():
+                signal.signal(known, handler)
+            signal.raise_signal(number)
+
+    noted = 0.0
 
     for number in handlers:
         signal.signal(number, note)

@@ -7,12 +7,13 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
+from drawing import build_figure
 from matplotlib.colors import to_hex
 from matplotlib.patches import PathPatch, Rectangle
 from test_figures import assert_sound, boxes
 
 from reprise.errors import RepriseError
-from reprise.publishing.figures import Results, build_figure, cube, draw_figure, grid
+from reprise.publishing.figures import Results, cube, draw_figure, grid
 from reprise.publishing.figures.boxes import swarm
 from reprise.publishing.measures import Tables
 from reprise.publishing.style import COLORS, WIDTHS, style

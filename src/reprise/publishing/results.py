@@ -5,9 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from reprise.errors import RepriseError, file_error
 from reprise.files import read_json
 from reprise.publishing.measures import COLUMNS, Columns, Tables
@@ -33,31 +30,30 @@ def read_meta(folder: Path, runs: Iterable[str]) -> dict[str, Mapping[str, Any]]
 
 def _read(folder: Path, runs: Iterable[str], name: str) -> Columns:
     """The rows of all these runs that have the table."""
-    parts = []
-    for run in runs:
-        path = folder / run / f"{name}.parquet"
-        if not path.is_file():
-            continue
-        try:
-            parts.append(_read_file(path, COLUMNS[name]))
-        except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-            if isinstance(error, OSError) and error.errno:  # the system refuses; the file may well be good
-                raise RepriseError(file_error(error, path)) from None
-            reason = " ".join(str(error).split())
-            raise RepriseError(f"{path}: damaged ({reason}); delete the folder {path.parent} and train the run again") from None
+    files = [folder / run / f"{name}.parquet" for run in runs]
+    parts = [_read_file(file, COLUMNS[name]) for file in files if file.is_file()]
     return {column: [value for part in parts for value in part[column]] for column in COLUMNS[name]}
 
 
 def _read_file(path: Path, columns: Sequence[str]) -> dict[str, list[Any]]:
-    """Column → its values; a number that is absent, as pandas writes NaN, is not a number."""
-    with path.open("rb") as file:
-        table = pq.ParquetFile(file).read(list(columns))
-    found = {}
-    for name in columns:
-        column = table.column(name)
-        found[name] = column.to_pylist()
-        if pa.types.is_floating(column.type):
-            found[name] = [math.nan if value is None else value for value in found[name]]
-        elif column.null_count:
-            raise ValueError(f"column {name} has empty fields")
+    """Column → its values; a number that is absent, as NaN is written, is not a number."""
+    import pyarrow as pa  # a tenth of a second, which figures without runs need not wait
+    import pyarrow.parquet as pq
+
+    try:
+        with path.open("rb") as file:
+            table = pq.ParquetFile(file).read(list(columns))
+        found = {}
+        for name in columns:
+            column = table.column(name)
+            found[name] = column.to_pylist()
+            if pa.types.is_floating(column.type):
+                found[name] = [math.nan if value is None else value for value in found[name]]
+            elif column.null_count:
+                raise ValueError(f"column {name} has empty fields")
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        if isinstance(error, OSError) and error.errno:  # the system refuses; the file may well be good
+            raise RepriseError(file_error(error, path)) from None
+        reason = " ".join(str(error).split())
+        raise RepriseError(f"{path}: damaged ({reason}); delete the folder {path.parent} and train the run again") from None
     return found

@@ -82,6 +82,7 @@ RC = {
     "legend.labelspacing": 0.4,
     "figure.constrained_layout.h_pad": MARGIN,
     "figure.constrained_layout.w_pad": MARGIN,
+    "image.composite_image": False,  # in an SVG every image keeps its own pixels
     "text.parse_math": False,  # a `$` in a label is a dollar
     "savefig.dpi": DPI,
     "svg.fonttype": "path",

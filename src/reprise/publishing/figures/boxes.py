@@ -77,7 +77,7 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     body = height + FURNITURE + max(tick.count("\n") + 1 for tick in ticks) * SMALL * LEADING / 72
     page.set_height(body)
     page.set_height(body + page.legend([legend]))
-    page.figure.draw_without_rendering()  # only now is it known how near the dots stand to each other
+    page.lay_out()  # only now is it known how near the dots stand to each other
     for cloud in clouds:
         _set_apart(cloud)
 

@@ -166,8 +166,12 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     body = rows * (height + max(map(_height, seams)) / 72) + FURNITURE
     page.set_height(body)
     page.set_height(body + page.legend(_legend(lines, splits, spec.get("panels"), references)))
-    for axes, marks in zip(used, seams, strict=True):
-        _name_seams(axes, marks)
+    if any(seams):
+        page.lay_out()
+        for axes, marks in zip(used, seams, strict=True):
+            _name_seams(axes, marks)
+    if references:
+        page.lay_out()
     for index, (axes, numbers) in enumerate(zip(used, own, strict=True)):
         ends_row = index % columns == columns - 1 or axes is used[-1]
         print_references(axes, [reference for reference in numbers if ends_row or reference.panel])
@@ -520,10 +524,7 @@ def _height(marks: Sequence[Mark]) -> float:
 
 
 def _name_seams(axes: Axes, marks: Sequence[Mark]) -> None:
-    """The names of the seams over their lines, or as near as the width of the axes lets them stand."""
-    if not marks:
-        return
-    axes.figure.draw_without_rendering()
+    """The names of the seams over their lines, or as near as the width of the axes, which are laid out, lets them stand."""
     low, high = axes.get_xlim()
     width = axes.get_window_extent().width / axes.figure.dpi
     above = 2.0

@@ -80,6 +80,12 @@ class Page:
         if engine is not None:
             engine.set(rect=(0, 0, 1, 1 - self.strip.height / height))
 
+    def lay_out(self) -> None:
+        """Find the place of the axes, which else is found when the figure is drawn."""
+        engine = self.figure.get_layout_engine()
+        if engine is not None:
+            engine.execute(self.figure)
+
     def legend(self, groups: Sequence[Sequence[Artist]]) -> float:
         """Put a legend under everything, in as few rows as fit, a column per group where that takes no more. Returns its height in inches.
 

@@ -122,7 +122,7 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     total = page.figure.get_size_inches()[1]
     page.figure.get_layout_engine().set(rect=(0, table.height / total, 1, 1 - (table.height + page.strip.height) / total))
     table.draw(page, below + 2 * MARGIN + table.height)
-    page.figure.draw_without_rendering()
+    page.lay_out()
     _side_by_side(axes, trials, looks)
     _name_best(axes, trials[:FEW], looks, last)
     return Drawn(

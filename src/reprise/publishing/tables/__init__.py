@@ -5,6 +5,7 @@ A new kind is one module here with a function `build` (see `sheet.Kind`), its na
 """
 
 import contextlib
+import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,30 +14,22 @@ from reprise.errors import RepriseError
 from reprise.files import atomic
 from reprise.publishing import MARKS, Resolve
 from reprise.publishing.measures import Tables
-from reprise.publishing.tables import classes, comparison, layers, metrics, settings, space, trials
 from reprise.publishing.tables.formats import csv, latex, markdown
-from reprise.publishing.tables.metrics import parse_rows
 from reprise.publishing.tables.sheet import Kind, Rows, Sources, Table
 from reprise.spec.check import nearest
 
-KINDS: dict[str, Kind] = {
-    "layers": layers,
-    "settings": settings,
-    "comparison": comparison,
-    "space": space,
-    "trials": trials,
-    "metrics": metrics,
-    "classes": classes,
-}
+KINDS = ("layers", "settings", "comparison", "space", "trials", "metrics", "classes")
+"""Each a module of this package, imported when it is asked for."""
 
-__all__ = ["KINDS", "Sources", "Table", "build_table", "parse_rows", "write_table"]
+__all__ = ["KINDS", "Sources", "Table", "build_table", "write_table"]
 
 
 def build_table(spec: Mapping[str, Any], sources: Sources) -> Table:
     """The table of `spec`, not yet written."""
     if spec["kind"] not in KINDS:
         raise RepriseError(f"no kind of table is called {spec['kind']!r}{nearest(spec['kind'], KINDS)}")
-    return KINDS[spec["kind"]].build(spec, sources)
+    kind: Kind = importlib.import_module(f"{__name__}.{spec['kind']}")
+    return kind.build(spec, sources)
 
 
 def write_table(

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from reprise import models
-from reprise.data.augment import build_augmentation, build_preprocess
+from reprise.data.augment import image_shape, prepared_shape
 from reprise.data.catalog import dataset_facts, weights_facts
 from reprise.errors import RepriseError
 from reprise.models import layer_parameters
@@ -93,23 +93,6 @@ def network(run: Run) -> nn.Module:
     return _network(canonical(run.spec["model"]), len(class_names(run)), image_shape(run))
 
 
-def image_shape(run: Run) -> tuple[int, int, int]:
-    """(3, H, W) of the images that the run's network is given, after preprocessing and augmentation."""
-    parts = [run.spec.get("preprocess", {}), run.spec.get("augmentation", [])]
-    return _image_shape(run.spec["dataset"]["name"], canonical(parts))
-
-
-@cache
-def _image_shape(dataset: str, settings: str) -> tuple[int, int, int]:
-    """Shape of the dataset's images after the canonical `settings`, preprocessing and augmentation, which are tried on two images."""
-    facts = dataset_facts(dataset)
-    preprocess, augmentation = json.loads(settings)
-    prepare = build_preprocess(preprocess, lambda: (facts.mean, facts.std), torch.device("cpu"))
-    images = prepare.pixels(torch.zeros(2, *facts.image_shape, dtype=torch.uint8))
-    augmented = build_augmentation(augmentation)(images, torch.Generator())
-    return tuple(prepare.normalise(augmented).shape[1:])
-
-
 @cache
 def _network(model: str, classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
     spec = json.loads(model)
@@ -160,7 +143,7 @@ def check_images(selection: Mapping[str, Any]) -> None:
             if name not in known:
                 raise RepriseError(f"images.classes: {facts.name} has no class {name!r}{nearest(name, known)}")
     for transform in selection.get("transforms", ()):
-        _image_shape(facts.name, canonical([transform.get("preprocess", {}), transform.get("augmentation") or []]))
+        prepared_shape(facts.name, transform.get("preprocess", {}), transform.get("augmentation") or [])
 
 
 def _classes(known: Mapping[str, Sequence[str]], kind: str, where: str) -> Sequence[str]:

@@ -20,14 +20,13 @@ from reprise import __version__
 from reprise.errors import RepriseError, file_error
 from reprise.files import read_json, write_json
 from reprise.spec.check import nearest
-from reprise.spec.layout import STAND_IN, Layout
-from reprise.spec.programme import datasets
-from reprise.spec.report import SCALES, Report, network_names
-from reprise.spec.run import Run
+from reprise.spec.layout import SCALES, STAND_IN, Layout
 from reprise.supervision import Stopped, supervise, tell
 
 if TYPE_CHECKING:
     from reprise.publishing.measures import Tables
+    from reprise.spec.report import Report
+    from reprise.spec.run import Run
 
 REPORTS = Path("workflow/reports")
 
@@ -37,6 +36,8 @@ REPORTS = Path("workflow/reports")
 
 def open_report(args: argparse.Namespace, name: str | None = None) -> Report:
     """The report named by slug or by path: `name`, or the verb's own argument."""
+    from reprise.spec.report import Report
+
     name = name or args.report
     path = Path(name)
     if path.suffix != ".yaml":
@@ -79,6 +80,8 @@ def skipped(report: Report, what: str) -> RepriseError:
 
 
 def dataset_dirs(runs: Iterable[Run], where: Layout) -> dict[str, Path]:
+    from reprise.spec.programme import datasets
+
     return {name: where.dataset(name, source) for name, source in datasets(runs)}
 
 
@@ -126,6 +129,7 @@ def stamp_evaluated(run: str, where: Layout) -> None:
 
 def check(args: argparse.Namespace) -> None:
     from reprise.checking import check_report
+    from reprise.spec.report import Report
 
     for path in args.files:
         for scale in SCALES:
@@ -373,8 +377,9 @@ def class_names(run: Run) -> Sequence[str]:
 
 
 def layers(args: argparse.Namespace) -> None:
-    from reprise.checking import image_shape
+    from reprise.data.augment import image_shape
     from reprise.models.layers import layer_table
+    from reprise.spec.report import network_names
 
     report = open_report(args)
     tables = {}
@@ -405,6 +410,8 @@ def results_of(report: Report, where: Layout, runs: Iterable[str]) -> Tables:
 
 def layer_tables(report: Report, where: Layout, item: Mapping[str, Any]) -> Mapping[str, Any]:
     """The layer tables that an item shows, from its intermediate file."""
+    from reprise.spec.report import network_names
+
     return read_json(where.intermediate(report.slug, item["id"], ".layers.json")) if network_names(item) else {}
 
 
@@ -460,6 +467,7 @@ def statements(args: argparse.Namespace) -> None:
 
 def export(args: argparse.Namespace) -> None:
     from reprise.evaluation.exchange import export_runs
+    from reprise.spec.report import Report
 
     where = layout(args)
     runs = args.runs

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,8 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
     On any error the temporary file is removed and `path` keeps what it had. What the system refuses is a `RepriseError`.
     """
+    import tempfile  # a module that brings many, which --help need not wait for
+
     path = Path(path)
     partial: Path | None = None
     try:

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from reprise import __version__, models
-from reprise.checking import check_validation, class_names, image_shape, network
-from reprise.data.augment import build_augmentation, build_preprocess
+from reprise.checking import check_validation, class_names, network
+from reprise.data.augment import build_augmentation, build_preprocess, image_shape
 from reprise.data.catalog import dataset_facts, weights_facts
 from reprise.data.decode import load
 from reprise.data.synthetic import write_noise

@@ -5,10 +5,11 @@ import math
 
 import pandas as pd
 import pytest
+from drawing import build_figure
 from test_figures import assert_apart, assert_sound, boxes
 
 from reprise.errors import RepriseError
-from reprise.publishing.figures import Results, build_figure
+from reprise.publishing.figures import Results
 from reprise.publishing.figures.rows import THICK
 from reprise.publishing.measures import Tables
 from reprise.publishing.style import WIDTHS, style

@@ -3,12 +3,13 @@
 import json
 
 import pytest
+from drawing import build_figure
 from matplotlib.colors import to_hex
 from test_figures import assert_apart, boxes
 
 from reprise.errors import RepriseError
 from reprise.models.layers import layer_table
-from reprise.publishing.figures import Results, build_figure
+from reprise.publishing.figures import Results
 from reprise.publishing.figures.diagram import FACES
 from reprise.publishing.style import DPI, SMALL, WIDTHS, style
 

@@ -7,12 +7,14 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
+from drawing import build_figure
 from matplotlib.colors import to_hex
 from matplotlib.patches import PathPatch, Rectangle
 from test_figures import assert_sound, boxes
 
 from reprise.errors import RepriseError
-from reprise.publishing.figures import Results, build_figure, cube, draw_figure, grid
+from reprise.publishing.figures import Results, cube, draw_figure, grid
+from reprise.publishing.figures.boxes import swarm
 from reprise.publishing.measures import Tables
 from reprise.publishing.style import COLORS, WIDTHS, style
 from reprise.spec.check import kinds
@@ -229,6 +231,26 @@ def test_every_run_is_a_dot_of_its_own():
     assert len(drawn.runs) == 36
 
 
+@pytest.mark.parametrize(
+    "heights", [np.zeros(40), np.linspace(0, 30, 60), np.random.default_rng(0).normal(0, 10, 80), np.array([3.0]), np.array([])]
+)
+def test_dots_of_a_swarm_touch_no_other_and_stand_about_the_middle(heights):
+    aside = swarm(heights, 4.0)
+    for one, other in itertools.combinations(range(len(heights)), 2):
+        assert np.hypot(aside[one] - aside[other], heights[one] - heights[other]) >= 4.0
+    alone = [dot for dot in range(len(heights)) if (abs(np.delete(heights, dot) - heights[dot]) >= 4.0).all()]
+    assert not aside[alone].any()
+    assert abs(aside).max(initial=0) <= 1.1 * 4.0 * max(len(heights) / 2, 1)
+    assert len(heights) == 0 or abs(aside.mean()) < 4.0
+
+
+def test_dots_without_room_share_the_edge():
+    figure, _ = build("boxes", lambda settings, seed: 0.5, seeds=40)
+    places = np.concatenate([cloud.get_offsets() for cloud in figure.axes[0].collections])
+    assert len(places) == 3 * 160
+    assert (abs(places[:, 0] - places[:, 0].round()) <= 0.4 + 1e-9).all()
+
+
 def test_a_value_without_finite_runs_keeps_its_place():
     figure, drawn = build("boxes", lambda settings, seed: np.nan if settings["blocks"] == 3 else 0.5)
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1", "3", "5"]
@@ -267,6 +289,14 @@ def test_fields_are_means_over_the_runs_and_the_best_is_framed():
     assert {"best: blocks 1, kernel size 5", "mean over 2 seeds", "Test accuracy"} <= said(figure)
     assert "blocks 1, kernel size 2: 0.405, 3: 0.505, 4: 0.605, 5: 0.705." in drawn.description
     assert drawn.description.endswith("Best: blocks 1, kernel size 5.")
+
+
+def test_numbers_are_read_on_their_fields():
+    """White on dark fields, dark on light ones."""
+    figure, _ = build("heatmap", two)
+    inks = {text.get_position(): text.get_color() for text in figure.axes[0].texts}
+    assert inks[3.5, 0.5] == "0.15"  # the largest: yellow
+    assert inks[0.5, 1.5] == "white"  # the smallest: violet
 
 
 def test_of_a_loss_the_smallest_is_best():

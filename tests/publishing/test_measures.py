@@ -231,11 +231,11 @@ def test_non_finite_epochs_are_passed_over_by_best_and_kept_elsewhere(tables):
 
 
 def test_hits_and_chance_follow_the_images(tables):
-    hits = tables.hits("a")
-    assert list(hits.index) == list(range(10))
-    assert hits[9] == 1.0
-    assert hits[0] == 0.0
-    assert hits.sum() == 5
+    found = tables.predicted("a")
+    assert found.image.tolist() == list(range(10))
+    assert found.right[9] == 1.0
+    assert found.right[0] == 0.0
+    assert found.right.sum() == 5
     assert tables.chance("a") == (0.4, 10)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reprise.publishing.statements import parse
-from reprise.publishing.tables import parse_rows
+from reprise.publishing.tables.metrics import parse_rows
 from reprise.spec.report import SCALES, Report
 
 FILES = sorted((Path(__file__).parents[2] / "workflow" / "reports").glob("*.yaml"))

@@ -7,13 +7,14 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
+from drawing import build_figure
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from test_figures import assert_sound, boxes
 
 from reprise.errors import RepriseError
-from reprise.publishing.figures import Results, build_figure, trials
+from reprise.publishing.figures import Results, trials
 from reprise.publishing.measures import Tables
 from reprise.publishing.style import DPI, WIDTHS, style
 from reprise.spec.check import kinds

@@ -2,12 +2,12 @@ import math
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
 from reprise.publishing.verdicts import (
     Estimate,
+    Hits,
     Judgement,
     Pool,
     combine,
@@ -336,15 +336,16 @@ def test_more_rivals_need_a_larger_lead_to_contradict():
 
 def test_the_same_test_images_are_compared_one_by_one():
     rng = np.random.default_rng(2)
-    right = pd.Series((rng.random(2000) < 0.5).astype(float))
+    images = np.arange(2000)
+    right = (rng.random(2000) < 0.5).astype(float)
     better = right.copy()
     better[np.flatnonzero(right == 0)[:40]] = 1.0  # 40 of 2000 images more, none less
-    a, b = (Estimate.of([h.mean()], NONE, h.mean() * (1 - h.mean()) / 2000, h) for h in (better, right))
+    a, b = (Estimate.of([h.mean()], NONE, h.mean() * (1 - h.mean()) / 2000, Hits(images, h)) for h in (better, right))
     difference = combine([(1, a), (-1, b)])
     assert difference.value == pytest.approx(0.02)
     assert difference.binomial == pytest.approx(0.02 * 0.98 / 1999)
     assert greater(a, b) == "reproduced"
-    shifted = Estimate.of([b.value], NONE, b.binomial, right.set_axis(range(1, 2001)))  # other images: no pairing
+    shifted = Estimate.of([b.value], NONE, b.binomial, Hits(images + 1, right))  # other images: no pairing
     assert combine([(1, a), (-1, shifted)]).binomial == pytest.approx(a.binomial + b.binomial)
     assert greater(a, shifted) == "differs"
 
@@ -438,7 +439,7 @@ def test_the_noise_of_an_effect_allows_for_the_choice_of_the_extremes(freedom, t
 
 
 def test_test_images_count_in_an_effect_image_by_image_where_they_are_known():
-    hits = pd.Series([1.0] * 50 + [0.0] * 50)
+    hits = Hits(np.arange(100), np.repeat([1.0, 0.0], 50))
     known = [[one(0.5, 0.0, 0.0025, hits)], [one(0.5, 0.0, 0.0025, hits)]]
     assert effect(known).noise() == 0  # right on the same images
     unknown = [[one(0.5, 0.0, 0.0025)], [one(0.5, 0.0, 0.0025)]]

@@ -6,8 +6,8 @@ from reprise.spec.programme import Programme, complete, job_environment
 basedir = Path(workflow.basedir)
 try:
     complete(config, basedir / "workflow" / "schemas" / "config.schema.yaml")
-    job_environment(config, basedir / "src")
     programme = Programme(config, basedir / "workflow" / "reports")
+    job_environment(config, basedir / "src", programme.reports.values())
 except RepriseError as error:
     raise WorkflowError(str(error)) from None
 

@@ -8,18 +8,21 @@ and range.
 Nothing here waits for the device, so a batch costs a few kernels and no synchronisation.
 """
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
-from torchvision.transforms import functional as TF
 
+from reprise.data.catalog import dataset_facts
 from reprise.errors import RepriseError
 from reprise.spec.check import nearest
+from reprise.spec.run import Run, canonical
 
 Parameters = dict[str, Tensor]
 """Name → tensor whose first dimension is the sample."""
@@ -432,6 +435,10 @@ class Preprocess:
     def pixels(self, images: Tensor) -> Tensor:
         """uint8 (N, 3, H, W) → float32 in [0, 1], resized, cropped and sharpened."""
         images = images.float().div_(255)
+        if not self.resize and not self.crop and self.sharpen is None:
+            return images
+        from torchvision.transforms import functional as TF  # takes as long as torch, and most runs need none of it
+
         if self.resize:
             images = TF.resize(images, self.resize, antialias=True)
         if self.crop:
@@ -470,6 +477,26 @@ def build_preprocess(settings: Mapping[str, Any], statistics: Callable[[], tuple
         raise RepriseError(f"preprocess: no normalisation {kind}{nearest(kind, ['none', *kinds])}")
     mean, std = (None, None) if kind == "none" else (_channels(values, device) for values in kinds[kind]())
     return Preprocess(mean, std, settings.get("resize"), settings.get("crop"), settings.get("sharpen"))
+
+
+def image_shape(run: Run) -> tuple[int, int, int]:
+    """(3, H, W) of the images that the run's network is given, after preprocessing and augmentation."""
+    return prepared_shape(run.spec["dataset"]["name"], run.spec.get("preprocess", {}), run.spec.get("augmentation", []))
+
+
+def prepared_shape(dataset: str, preprocess: Mapping[str, Any], augmentation: Sequence[Mapping[str, Any]]) -> tuple[int, int, int]:
+    """Shape of the dataset's images after these settings of a run, which are tried on two images; what cannot be is a `RepriseError`."""
+    return _prepared_shape(dataset, canonical([preprocess, augmentation]))
+
+
+@cache
+def _prepared_shape(dataset: str, settings: str) -> tuple[int, int, int]:
+    facts = dataset_facts(dataset)
+    preprocess, augmentation = json.loads(settings)
+    prepare = build_preprocess(preprocess, lambda: (facts.mean, facts.std), torch.device("cpu"))
+    images = prepare.pixels(torch.zeros(2, *facts.image_shape, dtype=torch.uint8))
+    augmented = build_augmentation(augmentation)(images, torch.Generator())
+    return tuple(prepare.normalise(augmented).shape[1:])
 
 
 def _channels(values: Any, device: torch.device) -> Tensor:

@@ -1,16 +1,20 @@
 """Archive to arrays that can be memory-mapped, and back into Python."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reprise.data.archives import RawSplit, Source, content_digest, identify, read_archive, sidecar_of
 from reprise.data.catalog import dataset_facts
 from reprise.errors import RepriseError
 from reprise.files import atomic, read_json, write_json
+
+if TYPE_CHECKING:
+    from reprise.data.archives import RawSplit, Source
 
 DECODE_AGAIN = "delete the folder and decode the archive again"
 
@@ -51,6 +55,8 @@ def decode(name: str, archive: Path, out_dir: Path, workers: int | None = None) 
     is neither the catalog's (`source` is `real`) nor that of the sidecar beside the archive (`synthetic`, `stand-in`) is a `RepriseError`.
     What is too large for memory lies in nameless files beside `out_dir` meanwhile; `workers` as in `read_archive`.
     """
+    from reprise.data.archives import content_digest, identify, read_archive, sidecar_of  # which `load` can do without
+
     facts = dataset_facts(name)
     splits = read_archive(facts, archive, out_dir.parent, workers)
     hashes = {split: raw.hashes() for split, raw in splits.items()}

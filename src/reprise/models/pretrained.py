@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torchvision import models
 
 from reprise.data.catalog import WEIGHTS
 from reprise.errors import RepriseError
@@ -111,6 +110,8 @@ def build(
     init: str = "torch",
 ) -> TransferNetwork:
     """A torchvision architecture for images of `image_shape` (C, H, W) whose head gives `classes` logits."""
+    from torchvision import models  # takes as long as torch, which the other families need not pay
+
     choice("arch", arch, [name for name in models.list_models(module=models) if name not in AUXILIARY])
     choice("weights", weights, ("imagenet", "random"))
     choice("part", part, ("whole", "features"))

@@ -4,8 +4,6 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
 from reprise.errors import RepriseError
 from reprise.publishing.figures import Results, build_figure
 from reprise.publishing.measures import COLUMNS, METRICS, Tables
@@ -82,7 +80,8 @@ def pretended(runs: Mapping[str, Run], class_names: Mapping[str, Sequence[str]],
         final += [(identifier, name, value) for name, value in metrics.items()]
         predictions += [(identifier, label, label, label) for label in range(len(class_names[identifier]))]
     frames = {"history": history, "final": final, "predictions": predictions}
-    return Tables(**{name: pd.DataFrame(rows, columns=list(COLUMNS[name])) for name, rows in frames.items()}, class_names=class_names)
+    tables = {name: {column: [row[place] for row in rows] for place, column in enumerate(COLUMNS[name])} for name, rows in frames.items()}
+    return Tables(**tables, class_names=class_names)
 
 
 def _epochs(run: Run) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,11 +10,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from reprise.errors import RepriseError
 from reprise.spec.check import nearest
 from reprise.spec.report import Cell, text
+
+Columns = Mapping[str, Sequence[Any]]
+"""A tidy table: name of a column → its values, one per row. A pandas `DataFrame` will do."""
 
 COLUMNS = {
     "history": ("run", "epoch", "split", "loss", "accuracy"),
@@ -174,93 +177,133 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Predictions:
+    """Of one run, in the order of the test images: `image`, `label` and `predicted`, whole numbers (N,) each."""
+
+    image: np.ndarray
+    label: np.ndarray
+    predicted: np.ndarray
+
+    @property
+    def right(self) -> np.ndarray:
+        """1.0 for each image that is classified correctly, else 0.0: (N,)."""
+        return (self.label == self.predicted).astype(float)
+
+    @property
+    def classes(self) -> dict[int, tuple[float, int]]:
+        """Label → share of its images that are classified correctly, and their number; only labels that have images."""
+        labels, place, sizes = np.unique(self.label, return_inverse=True, return_counts=True)
+        shares = np.bincount(place, weights=self.right) / sizes
+        return dict(zip(labels.tolist(), zip(shares.tolist(), sizes.tolist(), strict=True), strict=True))
+
+
+@dataclass(frozen=True)
 class Tables:
     """The tidy result tables of one report (columns: `COLUMNS`) with fast look-ups by run.
 
     `class_names` gives, by run, the names of the labels 0, 1, …; only measures that name a class need it.
     """
 
-    history: pd.DataFrame
-    final: pd.DataFrame
-    predictions: pd.DataFrame
+    history: Columns
+    final: Columns
+    predictions: Columns
     class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, columns in COLUMNS.items():
-            missing = [column for column in columns if column not in getattr(self, name).columns]
+            missing = [column for column in columns if column not in getattr(self, name)]
             if missing:
                 raise RepriseError(f"table {name}: no column {', '.join(missing)}; make the result tables again")
 
     @classmethod
-    def of(cls, **frames: pd.DataFrame | None) -> Tables:
+    def of(cls, **tables: Columns | None) -> Tables:
         """The given tables; those not given have no rows."""
-        empty = {name: pd.DataFrame(columns=list(columns)) for name, columns in COLUMNS.items()}
-        return cls(**{name: empty[name] if frames.get(name) is None else frames[name] for name in COLUMNS})
+        empty = {name: dict.fromkeys(columns, ()) for name, columns in COLUMNS.items()}
+        return cls(**{name: empty[name] if tables.get(name) is None else tables[name] for name in COLUMNS})
 
     @cached_property
-    def _final(self) -> dict[tuple[str, str], float]:
-        return dict(zip(zip(self.final["run"], self.final["metric"], strict=True), self.final["value"], strict=True))
-
-    @cached_property
-    def _history(self) -> dict[str, dict[str, pd.DataFrame]]:
-        """Run → split → its rows by epoch (the index)."""
-        found: dict[str, dict[str, pd.DataFrame]] = {}
-        for (run, split), frame in self.history.groupby(["run", "split"], observed=True):
-            found.setdefault(str(run), {})[str(split)] = frame.set_index("epoch").sort_index()
+    def _final(self) -> dict[str, dict[str, float]]:
+        """Run → metric → value."""
+        found: dict[str, dict[str, float]] = {}
+        for run, metric, value in zip(*(self.final[column] for column in COLUMNS["final"]), strict=True):
+            found.setdefault(run, {})[metric] = float(value)
         return found
 
     @cached_property
-    def _predictions(self) -> dict[str, np.ndarray]:
-        return {str(run): rows for run, rows in self.predictions.groupby("run", observed=True).indices.items()}
+    def _history(self) -> dict[str, dict[str, dict[int, dict[str, float]]]]:
+        """Run → split → epoch, in order → `loss` and `accuracy`."""
+        found: dict[str, dict[str, dict[int, dict[str, float]]]] = {}
+        rows = zip(*(self.history[column] for column in COLUMNS["history"]), strict=True)
+        for run, epoch, split, loss, accuracy in sorted(rows, key=lambda row: row[1]):
+            found.setdefault(run, {}).setdefault(split, {})[int(epoch)] = {"loss": float(loss), "accuracy": float(accuracy)}
+        return found
+
+    @cached_property
+    def _predictions(self) -> dict[str, Predictions]:
+        runs = np.asarray(self.predictions["run"], dtype=object)
+        columns = {column: np.asarray(self.predictions[column], dtype=int) for column in COLUMNS["predictions"][1:]}
+        edges = [0, *(np.flatnonzero(runs[1:] != runs[:-1]) + 1), len(runs)]
+        places: dict[str, list[np.ndarray]] = {}
+        for start, stop in itertools.pairwise(edges):
+            if stop > start:
+                places.setdefault(runs[start], []).append(np.arange(start, stop))
+        found = {}
+        for run, parts in places.items():
+            rows = np.concatenate(parts)
+            rows = rows[np.argsort(columns["image"][rows], kind="stable")]
+            found[run] = Predictions(**{name: values[rows] for name, values in columns.items()})
+        return found
+
+    def finals(self, run: str) -> Mapping[str, float]:
+        """Metric → final value of a run; empty where the run has no result."""
+        return self._final.get(run, {})
 
     def metric(self, run: str, name: str) -> float | None:
         """A final metric of a run, None where the run has no result."""
-        value = self._final.get((run, name))
-        return None if value is None else float(value)
+        return self.finals(run).get(name)
 
     def part(self, run: str, metric: str, name: str) -> float | None:
         """The final metric `<metric>.<name>` of a run, e.g. of a layer or a channel; None where the run has no result."""
         value = self.metric(run, f"{metric}.{name}")
         if value is None and self.metric(run, "selected_epoch") is not None:
-            known = [found.partition(".")[2] for of, found in self._final if of == run and found.startswith(f"{metric}.")]
+            known = [found.partition(".")[2] for found in self.finals(run) if found.startswith(f"{metric}.")]
             if not known:
                 raise RepriseError(f"run {run}: its final metrics lack {metric}.{name}; evaluate it again")
             raise RepriseError(f"run {run}: no {metric} of '{name}'{nearest(name, known)}")
         return value
 
-    def curve(self, run: str, split: str, column: str) -> pd.Series | None:
-        """`loss` or `accuracy` of a run by epoch (the index), None where the run has no history."""
+    def splits(self, run: str) -> list[str]:
+        """The splits that the history of a run has; none where it has no history."""
+        return sorted(self._history.get(run, {}))
+
+    def curve(self, run: str, split: str, column: str) -> dict[int, float] | None:
+        """Epoch, in order → `loss` or `accuracy` of a run; None where the run has no history."""
         parts = self._history.get(run)
         if parts is None:
             return None
         if split not in parts:
             raise RepriseError(f"run {run}: its history has no split '{split}', only {', '.join(sorted(parts))}; name one of those")
-        return parts[split][column]
+        return {epoch: values[column] for epoch, values in parts[split].items()}
 
     def validated(self, run: str) -> float | None:
         """Accuracy at the selected epoch on the split that validates, None where the run has no result."""
         epoch = self.metric(run, "selected_epoch")
-        for split, frame in self._history.get(run, {}).items():
-            if split != "train" and epoch in frame.index:
-                return float(frame["accuracy"][epoch])
+        for split, values in self._history.get(run, {}).items():
+            if split != "train" and epoch in values:
+                return values[epoch]["accuracy"]
         return None
 
-    def predicted(self, run: str) -> pd.DataFrame | None:
-        """The predictions of a run (columns image, label, predicted; in the order of the images), None where there are none."""
-        rows = self._predictions.get(run)
-        return None if rows is None else self.predictions.iloc[rows].sort_values("image")
-
-    def hits(self, run: str) -> pd.Series | None:
-        """1.0 for each test image that the selected weights classify correctly, else 0.0; the index is the image."""
-        rows = self.predicted(run)
-        if rows is None:
-            return None
-        return pd.Series((rows["label"] == rows["predicted"]).to_numpy(dtype=float), index=rows["image"].to_numpy())
+    def predicted(self, run: str) -> Predictions | None:
+        """The predictions of a run, None where there are none."""
+        return self._predictions.get(run)
 
     def chance(self, run: str) -> tuple[float, int] | None:
         """Accuracy of always answering the commonest class of the test images, and their number."""
-        rows = self.predicted(run)
-        return None if rows is None else (float(rows["label"].value_counts(normalize=True).iloc[0]), len(rows))
+        found = self.predicted(run)
+        if found is None:
+            return None
+        images = len(found.label)
+        return max(size for _, size in found.classes.values()) / images, images
 
     def images(self, run: str, split: str) -> float:
         """Number of images that an accuracy on `split` averages over (the test set's where the validation part's is not recorded)."""
@@ -295,7 +338,7 @@ def read(measure: Measure, tables: Tables, cell: Cell, run: str) -> Reading | No
             accuracy = tables.curve(run, "train", "accuracy")
             if accuracy is None:
                 return None
-            epochs = int(accuracy.index[-1])
+            epochs = max(accuracy)
             return Reading(float(epochs if measure.metric == "epochs" else epochs < cell.specs[run]["training"]["epochs"]))
         case "setting":
             trained = tables.metric(run, "selected_epoch") is not None
@@ -415,51 +458,51 @@ def _read_curve(measure: Measure, tables: Tables, run: str) -> Reading | None:
     curve = tables.curve(run, split, column)
     if curve is None:
         return None
-    finite = curve[np.isfinite(curve)]
+    finite = {epoch: value for epoch, value in curve.items() if math.isfinite(value)}
     if measure.metric == "min_loss_epoch":
-        return Reading(float(finite.idxmin()) if len(finite) else math.nan)
+        return Reading(float(min(finite, key=finite.__getitem__)) if finite else math.nan)
     epoch: float | None
     match measure.at or "selected":
         case "best":
-            if finite.empty:
+            if not finite:
                 return Reading(math.nan)
-            epoch = finite.idxmin() if column == "loss" else finite.idxmax()
+            epoch = (min if column == "loss" else max)(finite, key=finite.__getitem__)
         case "change":
-            return Reading(float(curve.diff().iloc[1:].abs().mean(skipna=False))) if len(curve) > 1 else None
+            return Reading(float(np.abs(np.diff(list(curve.values()))).mean())) if len(curve) > 1 else None
         case "rise":
-            return Reading(float(curve.iloc[-1] - finite.min()))
+            return Reading(curve[max(curve)] - min(finite.values(), default=math.nan))
         case "last":
-            epoch = curve.index[-1]
+            epoch = max(curve)
         case "selected":
             epoch = tables.metric(run, "selected_epoch")
         case number:
             epoch = number
-    if epoch not in curve.index:
+    if epoch not in curve:
         return None
-    value = float(curve[epoch])
+    value = curve[epoch]
     binomial = _binomial(value, tables.images(run, split)) if column == "accuracy" and split != "train" else 0.0
     if measure.metric == "gap":
         train = tables.curve(run, "train", "accuracy")
-        return None if train is None or epoch not in train.index else Reading(float(train[epoch]) - value, binomial)
+        return None if train is None or epoch not in train else Reading(train[epoch] - value, binomial)
     return Reading(value, binomial)
 
 
 def _read_classes(measure: Measure, tables: Tables, run: str) -> Reading | None:
-    rows = tables.predicted(run)
-    if rows is None:
+    found = tables.predicted(run)
+    if found is None:
         return None
-    accuracies = (rows["label"] == rows["predicted"]).groupby(rows["label"]).agg(["mean", "size"])
-    means = accuracies["mean"]
+    classes = found.classes
+    accuracies = [accuracy for accuracy, _ in classes.values()]
     if measure.metric == "class_deviation":
-        return Reading(float(means.std(ddof=0)))
+        return Reading(float(np.std(accuracies)))
     if measure.metric == "class_variance":
-        return Reading(float(means.var(ddof=0)))
+        return Reading(float(np.var(accuracies)))
     labels = [tables.label(run, name) for name in measure.classes]
-    absent = [label for label in labels if label not in means.index]
+    absent = [label for label in labels if label not in classes]
     if absent:
         raise RepriseError(f"run {run}: no test image has label {absent[0]}; name a class of its data set")
     if measure.metric == "class_rank":
-        return Reading(1.0 + float((means > means[labels[0]]).sum()))
-    chosen = accuracies.loc[labels]
-    variance = float((chosen["mean"] * (1 - chosen["mean"]) / chosen["size"]).sum()) / len(chosen) ** 2
-    return Reading(float(chosen["mean"].mean()), variance)
+        return Reading(1.0 + sum(accuracy > classes[labels[0]][0] for accuracy in accuracies))
+    chosen = [classes[label] for label in labels]
+    variance = sum(accuracy * (1 - accuracy) / size for accuracy, size in chosen) / len(chosen) ** 2
+    return Reading(float(np.mean([accuracy for accuracy, _ in chosen])), variance)

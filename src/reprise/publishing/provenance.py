@@ -6,7 +6,6 @@ from typing import Any
 
 import matplotlib
 import numpy
-import pandas
 
 import reprise
 from reprise.spec.run import digest
@@ -34,6 +33,5 @@ def provenance(
             "python": platform.python_version(),
             "matplotlib": matplotlib.__version__,
             "numpy": numpy.__version__,
-            "pandas": pandas.__version__,
         },
     }

@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from reprise.errors import RepriseError
 from reprise.files import atomic
 from reprise.publishing import MARKS, Resolve
@@ -20,6 +18,7 @@ from reprise.publishing.measures import Measure, Reading, Tables, best_run, leve
 from reprise.publishing.verdicts import (
     VERDICTS,
     Estimate,
+    Hits,
     Judgement,
     Pool,
     combine,
@@ -495,14 +494,13 @@ class Judge:
             self.pools[key] = Pool.of(samples, measure.noise.deviation, measure.noise.relative)
         return self.pools[key]
 
-    def _hits(self, measure: Measure, runs: Sequence[str]) -> pd.Series | None:
+    def _hits(self, measure: Measure, runs: Sequence[str]) -> Hits | None:
         """By test image, the share of `runs` that are right; None unless the measure is test accuracy and all saw the same images."""
         if measure.kind != ("accuracy", None, None):
             return None
-        hits = [series for run in runs if (series := self.tables.hits(run)) is not None]
-        if len(hits) < len(runs) or any(not series.index.equals(hits[0].index) for series in hits):
-            return None
-        return sum(hits[1:], start=hits[0]) / len(hits)
+        predictions = [self.tables.predicted(run) for run in runs]
+        right = Hits.total([(1, None if found is None else Hits(found.image, found.right)) for found in predictions])
+        return None if right is None else Hits(right.images, right.shares / len(runs))
 
 
 def judge_statements(statements: Sequence[Mapping[str, Any]], slug: str, resolve: Resolve, tables: Tables) -> list[Outcome]:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import matplotlib as mpl
-import seaborn
 from matplotlib.colors import is_color_like, to_hex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -26,10 +25,21 @@ INK = "#222222"
 LEADING = 1.25
 """Distance between two lines of text over the size of the font."""
 
-_NAMES = ("blue", "orange", "green", "vermillion", "purple", "brown", "pink", "grey", "yellow", "sky")
-COLORS = dict(zip(_NAMES, seaborn.color_palette("colorblind").as_hex(), strict=True))
+COLORS = {
+    "blue": "#0173b2",
+    "orange": "#de8f05",
+    "green": "#029e73",
+    "vermillion": "#d55e00",
+    "purple": "#cc78bc",
+    "brown": "#ca9161",
+    "pink": "#fbafe4",
+    "grey": "#949494",
+    "yellow": "#ece133",
+    "sky": "#56b4e9",
+}
+"""Seaborn's colour-blind palette, in its order."""
 PALETTE = tuple(COLORS[name] for name in ("blue", "vermillion", "green", "purple", "orange", "sky", "brown", "grey"))
-"""Seaborn's colour-blind palette without its pink and yellow, too faint for lines on white; neighbours differ most."""
+"""The colours of series: without pink and yellow, too faint for lines on white; neighbours differ most."""
 
 STRIPS = {"full": "#e8e8e8", "quick": "#bfe0f7", "demo": "#ffd34d"}
 """Colour of the strip above a figure of each scale."""
@@ -72,6 +82,7 @@ RC = {
     "legend.labelspacing": 0.4,
     "figure.constrained_layout.h_pad": MARGIN,
     "figure.constrained_layout.w_pad": MARGIN,
+    "image.composite_image": False,  # in an SVG every image keeps its own pixels
     "text.parse_math": False,  # a `$` in a label is a dollar
     "savefig.dpi": DPI,
     "svg.fonttype": "path",

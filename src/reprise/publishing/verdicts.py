@@ -2,6 +2,8 @@
 
 Two sources of noise count: the seeds (standard deviation s, pooled over comparable configurations, Student's t) and the finite
 number of test images (binomial, normal quantile). Everything here works on plain numbers; nothing reads a table.
+
+SciPy is imported where a quantile is asked for: tables and figures without verdicts need not wait for it.
 """
 
 from __future__ import annotations
@@ -13,8 +15,6 @@ from decimal import Decimal
 from typing import Literal
 
 import numpy as np
-import pandas as pd
-from scipy import stats
 
 Verdict = Literal["reproduced", "differs", "contradicted", "not run"]
 VERDICTS: tuple[Verdict, ...] = ("reproduced", "differs", "contradicted", "not run")
@@ -46,11 +46,11 @@ class Pool:
         variances, freedoms = (np.array(column) for column in zip(*parts, strict=True))
         limit = math.inf
         if len(parts) > 2:
-            likely = variances * freedoms / stats.chi2.ppf(0.5, freedoms)
+            likely = variances * freedoms / _chi_squared(0.5, freedoms)
             typical = float(np.median(likely) or np.quantile(likely[likely > 0], 0.5, method="lower")) if likely.any() else 0.0
             smallest = freedoms.min()
             if typical > 0:
-                limit = typical * float(stats.f.ppf(UNSTABLE, smallest, freedoms.sum() - smallest))
+                limit = typical * _f(UNSTABLE, smallest, freedoms.sum() - smallest)
         stable = variances <= limit
         freedom = float(freedoms[stable].sum())
         return cls(float((variances * freedoms)[stable].sum() / freedom), freedom, relative, limit)
@@ -74,6 +74,25 @@ def _variance(values: Sequence[float], relative: bool) -> tuple[float, int] | No
     return float(np.var(values, ddof=1)) / (mean**2 if relative else 1.0), len(values) - 1
 
 
+@dataclass(frozen=True, eq=False)
+class Hits:
+    """What each test image contributes to a value: `shares` (N,), in the order of the images' numbers `images` (N,)."""
+
+    images: np.ndarray
+    shares: np.ndarray
+
+    @classmethod
+    def total(cls, terms: Sequence[tuple[float, Hits | None]]) -> Hits | None:
+        """Σ coefficient · hits, image by image; None unless all are known, of the same two images or more."""
+        known = [(factor, hits) for factor, hits in terms if hits is not None]
+        if not known or len(known) < len(terms):
+            return None
+        images = known[0][1].images
+        if len(images) < 2 or any(not np.array_equal(hits.images, images) for _, hits in known):
+            return None
+        return cls(images, sum(factor * hits.shares for factor, hits in known))
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A measured value and its noise: of a metric of one configuration, or of a linear combination of such.
@@ -92,11 +111,11 @@ class Estimate:
     n: int = 1
     scatter: float = math.nan
     unstable: bool = False
-    hits: pd.Series | None = None
+    hits: Hits | None = None
     picked: str = ""
 
     @classmethod
-    def of(cls, values: Sequence[float], pool: Pool, binomial: float = 0.0, hits: pd.Series | None = None) -> Estimate:
+    def of(cls, values: Sequence[float], pool: Pool, binomial: float = 0.0, hits: Hits | None = None) -> Estimate:
         """The mean over seeds; `binomial` is the test images' variance of one value."""
         mean, n = float(np.mean(values)), len(values)
         if not math.isfinite(mean):
@@ -115,8 +134,37 @@ class Estimate:
         return max(seeds, _t(math.inf) * math.sqrt(self.binomial * (1 + 1 / self.n)))
 
 
+# ---- quantiles ----
+
+
 def _t(freedom: float, level: float = LEVEL) -> float:
-    return float(stats.t.ppf((1 + level) / 2, freedom))
+    """Of Student's t (of the normal distribution where the degrees of freedom are infinite): the half-width of the interval."""
+    from scipy import special
+
+    return float(special.stdtrit(freedom, (1 + level) / 2))
+
+
+def _f(share: float, numerator: float, denominator: float) -> float:
+    """Of F."""
+    from scipy import special
+
+    return float(special.fdtri(numerator, denominator, share))
+
+
+def _chi_squared(share: float, freedoms: np.ndarray) -> np.ndarray:
+    from scipy import special
+
+    return 2 * special.gammaincinv(freedoms / 2, share)
+
+
+def _range(means: int, freedom: float) -> float:
+    """Of the studentized range."""
+    from scipy import stats  # a second, for the only quantile that scipy.special lacks
+
+    return float(stats.studentized_range.ppf(LEVEL, means, freedom))
+
+
+# ---- linear combinations ----
 
 
 def combine(terms: Sequence[tuple[float, Estimate]], constant: float = 0.0) -> Estimate:
@@ -129,7 +177,7 @@ def combine(terms: Sequence[tuple[float, Estimate]], constant: float = 0.0) -> E
     paired = _paired([(factor, estimate) for factor, estimate in terms if estimate.binomial > 0])
     binomial = sum(factor**2 * estimate.binomial for factor, estimate in terms)
     if paired is not None and len(terms) > 1:
-        binomial = float(paired.var(ddof=1)) / len(paired)
+        binomial = float(np.var(paired.shares, ddof=1)) / len(paired.shares)
     return Estimate(
         value,
         draw=sum(factor**2 * estimate.draw for factor, estimate in terms),
@@ -157,17 +205,13 @@ def effect(levels: Sequence[Sequence[Estimate]]) -> Estimate:
     high, low = (choose(range(len(means)), key=lambda place: means[place].value) for choose in (max, min))
     signed = [(sign / len(levels[place]), estimate) for sign, place in ((1, high), (-1, low)) for estimate in levels[place]]
     difference = combine(signed)
-    range_of_all = float(stats.studentized_range.ppf(LEVEL, len(levels), difference.freedom))
-    widened = (range_of_all / (math.sqrt(2) * _t(difference.freedom))) ** 2
+    widened = (_range(len(levels), difference.freedom) / (math.sqrt(2) * _t(difference.freedom))) ** 2
     return replace(difference, error=widened * difference.error, binomial=widened * difference.binomial, hits=None)
 
 
-def _paired(terms: Sequence[tuple[float, Estimate]]) -> pd.Series | None:
+def _paired(terms: Sequence[tuple[float, Estimate]]) -> Hits | None:
     """Σ coefficient · hits, image by image, if every term knows the hits of the same images."""
-    hits = [factor * estimate.hits for factor, estimate in terms if estimate.hits is not None]
-    if not hits or len(hits) < len(terms) or any(not series.index.equals(hits[0].index) for series in hits) or len(hits[0]) < 2:
-        return None
-    return sum(hits[1:], start=hits[0])
+    return Hits.total([(factor, estimate.hits) for factor, estimate in terms])
 
 
 @dataclass(frozen=True)
@@ -310,7 +354,7 @@ def judge_spread(wider: Sequence[Sequence[float]], steadier: Sequence[Sequence[f
         return Judgement("not run", "a spread over seeds needs a configuration with two trained seeds on each side.")
     left, right = (f"{100 * math.sqrt(part):.1f} %" if relative else number(math.sqrt(part)) for part in (a, b))
     measured = f"spread {left} {'>' if a > b else '<' if a < b else '='} {right}"
-    low, high = (float(stats.f.ppf((1 + side * LEVEL) / 2, of_a, of_b)) for side in (-1, 1))
+    low, high = (_f((1 + side * LEVEL) / 2, of_a, of_b) for side in (-1, 1))
     verdict: Verdict = "differs"
     if a > high * b:
         verdict = "reproduced"

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import yaml
 
 from reprise.errors import RepriseError
 
 if TYPE_CHECKING:
     import jsonschema
+    import yaml
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+@cache
+def _loader() -> type[yaml.SafeLoader]:
     """YAML with 1e-3 as a number (YAML 1.2) and without silently dropped duplicate keys."""
+    import yaml  # which --help need not wait for
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        pass
+
+    Loader.add_constructor("tag:yaml.org,2002:float", _number)
+    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z"), list("-+.0123456789"))
+    return Loader
 
 
 def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Hashable, Any]:
+    import yaml
+
     seen: set[Any] = set()
     for key_node, _ in node.value:
         if key_node.tag == "tag:yaml.org,2002:merge":
@@ -38,21 +47,20 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Hashable, 
 
 
 def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
+    import yaml
+
     value = float(yaml.SafeLoader.construct_yaml_float(loader, node))
     if not math.isfinite(value):
         raise yaml.constructor.ConstructorError(None, None, f"{node.value} is no number to compute with", node.start_mark)
     return value
 
 
-_Loader.add_constructor("tag:yaml.org,2002:float", _number)
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z"), list("-+.0123456789"))
-
-
 def read_yaml(path: Path | str) -> Any:
     """The YAML document at `path`; unreadable or malformed files are a `RepriseError` with the line."""
+    import yaml
+
     try:
-        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_loader())
     except OSError as error:
         raise RepriseError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except UnicodeDecodeError:
@@ -66,7 +74,7 @@ def read_yaml(path: Path | str) -> Any:
 @cache
 def schema(name: str) -> dict[str, Any]:
     """A schema that ships in this package, e.g. `report.schema.yaml`."""
-    return yaml.load(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"), Loader=_Loader)
+    return read_yaml(Path(__file__).with_name(name))
 
 
 @cache
@@ -91,6 +99,8 @@ def kinds(section: str) -> dict[str, dict[str, Any]]:
 
 def nearest(word: Any, valid: Iterable[Any]) -> str:
     """`; did you mean …?` where something valid is near `word`, else `; valid: …`."""
+    import difflib
+
     options = [str(item) for item in valid]
     found = difflib.get_close_matches(str(word), options, n=1, cutoff=0.6)
     if found:

@@ -6,6 +6,8 @@ from pathlib import Path
 from reprise.errors import RepriseError
 from reprise.spec.check import nearest
 
+SCALES = ("full", "quick", "demo")
+"""What is made of a report: all of it, less of it on real data, or little of it on synthetic data."""
 STAND_INS = {"cinic10": "cifar10"}
 """Data set → the one whose images can stand in for its own."""
 STAND_IN = "-stand-in"

@@ -15,7 +15,7 @@ from typing import Any
 from reprise.errors import RepriseError
 from reprise.spec.check import nearest, read_yaml, validate
 from reprise.spec.layout import Layout, stand_in_source
-from reprise.spec.report import Report, network_names
+from reprise.spec.report import CHECKED, Report, network_names
 from reprise.spec.run import Run, canonical
 
 SUFFIXES = {"figures": (".png", ".svg", ".json"), "tables": (".csv", ".md", ".tex")}
@@ -329,13 +329,14 @@ def as_list(value: str | Sequence[str] | None) -> list[str]:
     return [value] if isinstance(value, str) and value else list(value or [])
 
 
-def job_environment(config: Mapping[str, Any], source: Path) -> None:
-    """Set the environment of the jobs.
+def job_environment(config: Mapping[str, Any], source: Path, reports: Iterable[Report]) -> None:
+    """Set the environment of the jobs, which `reports` are checked for.
 
     They run this Python and the code in `source`, also where no environment is active (`--sdm conda` puts its own Python first). Device and
     mirrors go with them as variables, because they do not change results: as parameters of the rules they would make everything again.
     """
     os.environ["REPRISE_DEVICE"] = config.get("device", "auto")
     os.environ["REPRISE_MIRROR"] = shlex.join(as_list(config.get("mirror")))
+    os.environ[CHECKED] = " ".join(report.stamp for report in reports)
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     os.environ["PYTHONPATH"] = str(source)

@@ -7,8 +7,10 @@ successive halving (asha). Each combination is a *cell*; each cell has one run p
 
 import contextlib
 import copy
+import hashlib
 import itertools
 import math
+import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +20,11 @@ from typing import Any
 
 from reprise.errors import RepriseError
 from reprise.spec.check import kinds, nearest, read_yaml, schema, validate
-from reprise.spec.layout import stand_in_source
+from reprise.spec.layout import SCALES, stand_in_source
 from reprise.spec.run import ENGINE, Run, canonical, prune
 
-SCALES = ("full", "quick", "demo")
+CHECKED = "REPRISE_CHECKED"
+"""Environment variable with the stamps of the report files that the workflow has checked: its hundred jobs need not do that again."""
 SECTIONS = ("figures", "tables", "statements")
 RULES = (
     *("all", "all_figures", "all_tables", "all_statements", "synthesize", "fetch", "fetch_weights", "decode", "statistics"),
@@ -85,14 +88,17 @@ class Report:
         for name in stand_in:
             stand_in_source(name, "stand_in")
         document = read_yaml(path)
-        validate(document, schema("report.schema.yaml"), str(path))
+        self._checked = self.stamp in os.environ.get(CHECKED, "").split()
+        if not self._checked:
+            validate(document, schema("report.schema.yaml"), str(path))
         self.document: dict[str, Any] = document
         self.slug: str = document["slug"]
         if self.slug != self.path.stem:
             self._fail("slug", f"{self.slug} is not the file's name; call the file {self.slug}.yaml or change the slug")
         if self.slug in RULES:
             self._fail("slug", f"{self.slug} is a rule of the workflow; choose another name")
-        self._check_publications()
+        if not self._checked:
+            self._check_publications()
         self._shrink = document.get("scales", {}).get(scale, {})
         for name in self._shrink.get("experiments", {}):
             self._known(name, f"scales.{scale}.experiments")
@@ -106,7 +112,7 @@ class Report:
         self._network_runs: dict[str, Run] = {}
         for name in document["experiments"]:
             self._expand(name, ())
-        for selector, where in self._references():
+        for selector, where in () if self._checked else self._references():
             try:
                 self.cells(selector)
             except Undrawn:
@@ -115,6 +121,11 @@ class Report:
                 self._fail(where, str(error))
 
     # ---- what others ask ----
+
+    @property
+    def stamp(self) -> str:
+        """What is checked: the file's text at a scale, as SHA-256."""
+        return hashlib.sha256(f"{self.scale} ".encode() + self.path.read_bytes()).hexdigest()
 
     @property
     def figures(self) -> list[dict[str, Any]]:
@@ -362,37 +373,31 @@ class Report:
     ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """(axis → named value, path → value) of each cell."""
 
-        def options(axes: Mapping[str, Any], axis: str) -> dict[str, Any]:
-            values = axes[axis]["values"]
-            return (
-                {text(name): values[name] for name in values} if isinstance(values, Mapping) else {text(value): value for value in values}
-            )
+        if "asha" in experiment:
+            return self._sample(experiment["asha"], where)[:most_trials]
+        search = experiment.get("random", {})
+        axes = experiment.get("grid") or experiment.get("pointwise") or search.get("space", {})
+        options = {axis: _options(rule["values"]) for axis, rule in axes.items()}
 
-        def cell(axes: Mapping[str, Any], choice: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
-            plain = {axis: key if isinstance(axes[axis]["values"], Mapping) else options(axes, axis)[key] for axis, key in choice.items()}
+        def cell(choice: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+            plain = {axis: key if isinstance(axes[axis]["values"], Mapping) else options[axis][key] for axis, key in choice.items()}
             changes: dict[str, Any] = {}
             for axis, key in choice.items():
-                value, path = options(axes, axis)[key], axes[axis].get("path")
+                value, path = options[axis][key], axes[axis].get("path")
                 changes |= {path: value} if path else value
             return plain, changes
 
         if "grid" in experiment:
-            axes = experiment["grid"]
-            return [cell(axes, dict(zip(axes, keys, strict=True))) for keys in itertools.product(*(options(axes, axis) for axis in axes))]
+            return [cell(dict(zip(axes, keys, strict=True))) for keys in itertools.product(*options.values())]
         if "pointwise" in experiment:
-            axes = experiment["pointwise"]
-            return [({}, {}), *(cell(axes, {axis: key}) for axis in axes for key in options(axes, axis))]
+            return [({}, {}), *(cell({axis: key}) for axis in axes for key in options[axis])]
         if "random" in experiment:
-            search = experiment["random"]
-            axes = search["space"]
-            drawn = self._draw(search, {axis: list(options(axes, axis)) for axis in axes}, where)
+            drawn = self._draw(search, {axis: list(keys) for axis, keys in options.items()}, where)
             found = []
             for index, choice in enumerate(drawn[:most_trials]):
-                settings, values = cell(axes, choice)
+                settings, values = cell(choice)
                 found.append(({"trial": index, **settings}, values))
             return found
-        if "asha" in experiment:
-            return self._sample(experiment["asha"], where)[:most_trials]
         return [({}, {})]
 
     def _sample(self, search: Mapping[str, Any], where: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -507,6 +512,8 @@ class Report:
 
     def _check_settings(self, settings: Mapping[str, Any], where: str) -> None:
         """The settings of a cell against their schema. Cells differ in few parts, and a part that was right once is not looked at again."""
+        if self._checked:
+            return
         definitions = schema("report.schema.yaml")["$defs"]
         parts = {name: canonical([name, value]) for name, value in settings.items()}
         fresh = {name: value for name, value in settings.items() if parts[name] not in self._valid}
@@ -530,6 +537,11 @@ class Report:
 def _trial(study: Mapping[str, Any], number: int, before: str | None) -> dict[str, Any]:
     """`Run.spec["study"]` of a trial that comes after the run `before`."""
     return {"trial": number, "after": before, "min_resource": study["min_resource"], "reduction_factor": study["reduction_factor"]}
+
+
+def _options(values: Sequence[Any] | Mapping[Any, Any]) -> dict[str, Any]:
+    """The values of an axis by their names, or by themselves as text."""
+    return {text(name): values[name] for name in values} if isinstance(values, Mapping) else {text(value): value for value in values}
 
 
 def shrink_epochs(epochs: int, rule: Mapping[str, Any]) -> int:

@@ -22,6 +22,9 @@ def prune(value: Any) -> Any:
     return value
 
 
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces; numbers that are equal are written the same (1 and 1.0, 1e-3 and 0.001)."""
 
@@ -36,7 +39,7 @@ def canonical(value: Any) -> str:
             return int(item)
         return item
 
-    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _JSON.encode(plain(value))
 
 
 def digest(value: Any) -> str:

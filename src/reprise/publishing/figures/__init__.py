@@ -4,37 +4,27 @@ A new kind is one module here with a function `draw` (see `page.Kind`), its name
 `reprise/spec/publications.schema.yaml`.
 """
 
+import importlib
 import io
 import json
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
 from matplotlib.figure import Figure
 
 from reprise.errors import RepriseError
 from reprise.files import atomic
 from reprise.publishing import MARKS
-from reprise.publishing.figures import bars, boxes, classes, cube, curves, diagram, heatmap, levels, samples, trials
 from reprise.publishing.figures.page import Drawn, Kind, Page, Resolve, Results
 from reprise.publishing.measures import Tables
 from reprise.publishing.provenance import provenance
 from reprise.publishing.style import DPI, WIDTHS, strip, style
 from reprise.spec.check import nearest
 
-KINDS: dict[str, Kind] = {
-    "curves": curves,
-    "samples": samples,
-    "bars": bars,
-    "classes": classes,
-    "diagram": diagram,
-    "boxes": boxes,
-    "heatmap": heatmap,
-    "levels": levels,
-    "cube": cube,
-    "trials": trials,
-}
+KINDS = ("curves", "samples", "bars", "classes", "diagram", "boxes", "heatmap", "levels", "cube", "trials")
+"""Each a module of this package, imported when it is asked for."""
 
 __all__ = ["KINDS", "Drawn", "Results", "build_figure", "draw_figure"]
 
@@ -48,10 +38,11 @@ def build_figure(spec: Mapping[str, Any], results: Results, *, scale: str, notes
     width = WIDTHS[spec.get("width", "column")]
     figure = Figure(figsize=(width, width), dpi=DPI)
     page = Page(figure, width, strip(scale, notes, width))
-    drawn = KINDS[spec["kind"]].draw(spec, results, page)
+    kind: Kind = importlib.import_module(f"{__name__}.{spec['kind']}")
+    drawn = kind.draw(spec, results, page)
     page.strip.draw(figure)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # PNG and SVG keep the same layout
+    page.lay_out()
+    figure.set_layout_engine(None)  # PNG and SVG keep the same layout, and savefig draws once instead of twice
     return figure, drawn
 
 
@@ -120,5 +111,5 @@ def _svg(figure: Figure, metadata: Mapping[str, str], alt: str) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={**metadata, "Date": None})
     svg = buffer.getvalue().decode()
-    svg = svg.replace("</title>", f"</title>\n <desc>{escape(alt)}</desc>", 1).replace("<svg ", '<svg role="img" ', 1)
+    svg = svg.replace("</title>", f"</title>\n <desc>{escape(alt, quote=False)}</desc>", 1).replace("<svg ", '<svg role="img" ', 1)
     return svg.encode()

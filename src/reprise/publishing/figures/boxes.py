@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import seaborn
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
@@ -20,6 +21,8 @@ AXES_HEIGHT = {"column": 1.95, "wide": 2.7}
 FURNITURE = 0.4
 """Inches for the label of the axis and the space around."""
 BOX = "#dbe9f4"
+EDGE = 0.4
+"""How far dots stand from the middle at most, where neighbouring boxes are 1 apart."""
 MEAN: dict[str, Any] = {"marker": "D", "markersize": 5, "markerfacecolor": "none", "markeredgecolor": INK, "linestyle": "none"}
 DOT: dict[str, Any] = {
     "marker": "o",
@@ -55,16 +58,8 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
         showmeans=True,
         meanprops={**MEAN, "zorder": 4},
     )
-    seaborn.swarmplot(
-        data=data,
-        ax=axes,
-        size=DOT["markersize"],
-        color=DOT["markerfacecolor"],
-        edgecolor=DOT["markeredgecolor"],
-        linewidth=DOT["markeredgewidth"],
-        warn_thresh=1,  # dots that find no room share the edge
-        zorder=3,
-    )
+    clouds = [_dots(axes, place, of) for place, of in enumerate(data)]
+    axes.set_xlim(-0.5, len(levels) - 0.5)
     room = (page.width - 0.7) / len(levels) * 0.95
     ticks = [wrap(grid.name(level), room, SMALL) for level in levels]
     axes.set_xticks(range(len(levels)), ticks)
@@ -82,6 +77,9 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     body = height + FURNITURE + max(tick.count("\n") + 1 for tick in ticks) * SMALL * LEADING / 72
     page.set_height(body)
     page.set_height(body + page.legend([legend]))
+    page.lay_out()  # only now is it known how near the dots stand to each other
+    for cloud in clouds:
+        _set_apart(cloud)
 
     numbers = []
     for level in levels:
@@ -93,6 +91,46 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
             mean = float(values[level].mean())
             numbers[-1] |= {"mean": mean, "min": low, "q1": q1, "median": median, "q3": q3, "max": high}
     return Drawn(_describe(spec, found, numbers), found.runs, numbers)
+
+
+# ---- dots ----
+
+
+def _dots(axes: Axes, middle: float, values: np.ndarray) -> PathCollection:
+    """A dot for each value, all at `middle`."""
+    look = {"color": DOT["markerfacecolor"], "edgecolor": DOT["markeredgecolor"], "linewidth": DOT["markeredgewidth"]}
+    return axes.scatter(np.full(len(values), middle), values, s=DOT["markersize"] ** 2, zorder=3, **look)
+
+
+def _set_apart(cloud: PathCollection) -> None:
+    """Move dots to both sides of the middle, so that none hides another; those that find no room share the edge."""
+    places, to_pixels = np.array(cloud.get_offsets()), cloud.axes.transData
+    if not len(places):
+        return
+    size = (DOT["markersize"] + DOT["markeredgewidth"]) * cloud.axes.figure.dpi / 72
+    (left, _), (right, _) = to_pixels.transform([(0, 0), (1, 0)])
+    places[:, 0] += (swarm(to_pixels.transform(places)[:, 1], size) / (right - left)).clip(-EDGE, EDGE)
+    cloud.set_offsets(places)
+
+
+def swarm(heights: np.ndarray, size: float) -> np.ndarray:
+    """How far each of the dots at `heights` (N,), of diameter `size` in the same unit, stands beside the middle, so that none overlap.
+
+    They are placed from the lowest to the highest, each as near to the middle as it is free.
+    """
+    aside = np.zeros(len(heights))
+    order = np.argsort(heights)
+    for number, dot in enumerate(order):
+        below = order[:number]
+        near = below[heights[dot] - heights[below] < size]
+        rise = heights[dot] - heights[near]
+        step = 1.05 * np.sqrt(size**2 - rise**2)
+        beside = np.stack([aside[near] - step, aside[near] + step], axis=1)
+        beside[1::2] = beside[1::2, ::-1]  # of two equally near places now the left one, now the right one comes first
+        places = np.append(0.0, beside)
+        free = places[(np.hypot(places[:, None] - aside[near], rise) >= size).all(axis=1)]
+        aside[dot] = min(free, key=abs)
+    return aside
 
 
 def _describe(spec: Mapping[str, Any], found: grid.Grid, numbers: list[dict[str, Any]]) -> str:

@@ -133,13 +133,12 @@ def _model(entry: Mapping[str, Any], spec: Mapping[str, Any], results: Results) 
 
 def _accuracies(results: Results, cell: Cell, run: str) -> dict[str, float]:
     """Name of a class → share of its test images that the run tells, in the order of the labels."""
-    rows, names = results.tables.predicted(run), results.tables.class_names.get(run)
-    if rows is None:
+    found, names = results.tables.predicted(run), results.tables.class_names.get(run)
+    if found is None:
         raise RepriseError(f"run {run} of {cell.name} has no predictions; train and evaluate it first")
     if names is None:
         raise RepriseError(f"run {run} of {cell.name}: the names of its classes are not known; read the tables with them")
-    accuracies = (rows["label"] == rows["predicted"]).groupby(rows["label"]).mean()
-    return {names[label]: float(accuracy) for label, accuracy in accuracies.items()}
+    return {names[label]: accuracy for label, (accuracy, _) in found.classes.items()}
 
 
 def _panel(axes: Axes, model: Model, width: float) -> float:

@@ -7,13 +7,13 @@ where the curve of that cell ends, because its runs start from weights of that c
 """
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -68,9 +68,44 @@ class Seam:
     runs: tuple[str, ...]
 
 
+Values = Mapping[str, Mapping[int, float]]
+"""Run → epoch, in order → a metric on a split."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """At each of `epochs`, ascending: `mean` and `sd` (n − 1 in the denominator) over the `n` runs that reached it, all (N,).
+
+    Both are not a number where a run's value is not finite, and sd for one run.
+    """
+
+    epochs: np.ndarray
+    mean: np.ndarray
+    sd: np.ndarray
+    n: np.ndarray
+
+    @classmethod
+    def of(cls, values: Values) -> "Means":
+        epochs = sorted({epoch for curve in values.values() for epoch in curve})
+        wide = [[curve[epoch] for _, curve in sorted(values.items()) if epoch in curve] for epoch in epochs]
+        means, deviations = [], []
+        for row in wide:
+            sound = all(map(math.isfinite, row))
+            means.append(float(np.mean(row)) if sound else math.nan)
+            deviations.append(float(np.std(row, ddof=1)) if sound and len(row) > 1 else math.nan)
+        return cls(np.array(epochs), np.array(means), np.array(deviations), np.array([len(row) for row in wide]))
+
+    def __len__(self) -> int:
+        return len(self.epochs)
+
+    def part(self, start: int, stop: int) -> "Means":
+        """From place `start` to before `stop`."""
+        return Means(*(values[start:stop] for values in (self.epochs, self.mean, self.sd, self.n)))
+
+
 @dataclass(frozen=True)
 class Curve:
-    """One line. `table`: epoch → mean, sd (of runs, n − 1 in the denominator; absent for one run), n. `selected`: see `_selected`."""
+    """One line: the means over its runs. `selected`: see `_selected`."""
 
     panel: str
     metric: str
@@ -78,7 +113,7 @@ class Curve:
     split: str
     runs: tuple[str, ...]
     look: dict[str, Any]
-    table: pd.DataFrame
+    means: Means
     selected: list[tuple[int, float]]
     seam: Seam | None
 
@@ -101,7 +136,7 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     columns = min(len(panels), PANELS_IN_A_ROW[width])
     rows = -(-len(panels) // columns)
     grid = page.figure.subplots(rows, columns, sharex=True, sharey=not several, squeeze=False)
-    longest = max(len(line.table) for line in lines)
+    longest = max(len(line.means) for line in lines)
     step = 1 if longest <= FEW else longest // 6
     height = AXES_HEIGHT[width] if len(panels) == 1 else PANEL_HEIGHT[width]
     seams = [_seams(lines, panel, page.width / columns - SIDES) for panel in panels]
@@ -117,7 +152,7 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     used = list(grid.flat[: len(panels)])
     for axes in grid.flat[len(panels) :]:
         axes.remove()
-    epoch_axis(used[0], max(int(line.table.index.max()) for line in lines), spec.get("x_limits"), page.width / columns)
+    epoch_axis(used[0], max(int(line.means.epochs[-1]) for line in lines), spec.get("x_limits"), page.width / columns)
     for metric, sharing in zip(metrics, [[axes] for axes in used] if several else [used], strict=True):
         value_axis(sharing, metric, spec.get("y_limits"))
     for index, (axes, metric) in enumerate(zip(used, panels.values(), strict=True)):
@@ -131,8 +166,12 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     body = rows * (height + max(map(_height, seams)) / 72) + FURNITURE
     page.set_height(body)
     page.set_height(body + page.legend(_legend(lines, splits, spec.get("panels"), references)))
-    for axes, marks in zip(used, seams, strict=True):
-        _name_seams(axes, marks)
+    if any(seams):
+        page.lay_out()
+        for axes, marks in zip(used, seams, strict=True):
+            _name_seams(axes, marks)
+    if references:
+        page.lay_out()
     for index, (axes, numbers) in enumerate(zip(used, own, strict=True)):
         ends_row = index % columns == columns - 1 or axes is used[-1]
         print_references(axes, [reference for reference in numbers if ends_row or reference.panel])
@@ -210,11 +249,14 @@ def _curves(spec: Mapping[str, Any], metrics: Sequence[str], splits: Sequence[st
             seam = None
             if before:
                 earlier = _metric_values(results, before, metric, split)
-                seam = Seam(int(earlier["epoch"].max()), f"{_told(before, cell)} → {_told(cell, before)}", tuple(before.runs))
+                seam = Seam(
+                    max(max(curve) for curve in earlier.values()), f"{_told(before, cell)} → {_told(cell, before)}", tuple(before.runs)
+                )
                 kept = _selected(results, before, earlier, all_runs=bool(spec.get("selected"))) if last else []
                 selected = [*kept, *((epoch + seam.epoch, value) for epoch, value in selected)]
-                values = pd.concat([earlier, values.assign(epoch=values["epoch"] + seam.epoch)])
-            table = _mean_and_sd(values)
+                later = {run: {epoch + seam.epoch: value for epoch, value in curve.items()} for run, curve in values.items()}
+                values = {**earlier, **later}
+            means = Means.of(values)
             alone = len(labels) == 1 and panels != "split"
             look = len(splits) - 1 - place if alone else labels.index(label)
             own = _color(entry, split) or PALETTE[look]
@@ -229,10 +271,10 @@ def _curves(spec: Mapping[str, Any], metrics: Sequence[str], splits: Sequence[st
                     look={
                         "color": own,
                         "linestyle": "solid" if solid else DASHES[split],
-                        "marker": "" if alone and len(table) > FEW else MARKERS[look],
+                        "marker": "" if alone and len(means) > FEW else MARKERS[look],
                         "markerfacecolor": own if solid else "white",
                     },
-                    table=table,
+                    means=means,
                     selected=selected,
                     seam=seam,
                 )
@@ -288,53 +330,36 @@ def _color(entry: Mapping[str, Any], split: str) -> str | None:
     return None if own is None else color(own)
 
 
-def _metric_values(results: Results, cell: Cell, metric: str, split: str) -> pd.DataFrame:
-    """(run, epoch, value) of a metric on a split."""
-    rows = results.rows("history", cell)
-
-    def column(name: str, part: str) -> pd.DataFrame:
-        found = rows[rows["split"] == part]
-        if found.empty:
-            raise RepriseError(f"{cell.name} has no history of split {part!r}{nearest(part, sorted(set(rows['split'])))}")
-        return found[["run", "epoch", name]].rename(columns={name: "value"})
-
+def _metric_values(results: Results, cell: Cell, metric: str, split: str) -> Values:
+    """A metric on a split; the gap is that at the epochs that both splits have."""
     if metric != "gap":
-        return column(metric, split)
-    both = column("accuracy", "train").merge(column("accuracy", split), on=["run", "epoch"], suffixes=("_train", ""))
-    return both.assign(value=both["value_train"] - both["value"])[["run", "epoch", "value"]]
+        return results.curves(cell, split, metric)
+    train, other = (results.curves(cell, part, "accuracy") for part in ("train", split))
+    return {
+        run: {epoch: train[run][epoch] - value for epoch, value in curve.items() if epoch in train[run]}
+        for run, curve in other.items()
+        if run in train
+    }
 
 
-def _mean_and_sd(values: pd.DataFrame) -> pd.DataFrame:
-    """epoch → mean, sd, n over the runs that reached the epoch; a value that is not finite leaves no mean and no sd."""
-    wide = values.pivot(index="epoch", columns="run", values="value").sort_index()
-    n = values.groupby("epoch").size()
-    wide = wide.where(np.isfinite(wide))
-    sound = wide.count(axis=1) == n
-    return pd.DataFrame({"mean": wide.mean(axis=1).where(sound), "sd": wide.std(axis=1, ddof=1).where(sound), "n": n})
-
-
-def _selected(results: Results, cell: Cell, values: pd.DataFrame, all_runs: bool = True) -> list[tuple[int, float]]:
+def _selected(results: Results, cell: Cell, values: Values, all_runs: bool = True) -> list[tuple[int, float]]:
     """(epoch, value) of each run at the epoch whose weights it kept; without `all_runs`, of those that kept another than their last."""
-    final = results.rows("final", cell)
-    kept = final.loc[final["metric"] == "selected_epoch", ["run", "value"]].rename(columns={"value": "epoch"})
-    found = kept.merge(values.assign(last=values.groupby("run")["epoch"].transform("max")), on=["run", "epoch"])
-    if not all_runs:
-        found = found[found["epoch"] < found["last"]]
-    return [(int(epoch), float(value)) for epoch, value in zip(found["epoch"], found["value"], strict=True)]
+    kept = {run: int(epoch) for run, epoch in results.selected(cell).items() if epoch in values.get(run, ())}
+    return [(epoch, values[run][epoch]) for run, epoch in kept.items() if all_runs or epoch < max(values[run])]
 
 
 def _values(line: Curve) -> dict[str, Any]:
     """The curve's numbers, JSON-ready."""
-    numbers = line.table[["mean", "sd"]].astype(object).where(line.table[["mean", "sd"]].notna(), None)
+    means = line.means
     return {
         "panel": line.panel,
         "label": line.label,
         "split": line.split,
         "runs": list(line.runs),
-        "epoch": [int(epoch) for epoch in line.table.index],
-        "mean": list(numbers["mean"]),
-        "sd": list(numbers["sd"]),
-        "n": [int(n) for n in line.table["n"]],
+        "epoch": means.epochs.tolist(),
+        "mean": [None if math.isnan(value) else value for value in means.mean.tolist()],
+        "sd": [None if math.isnan(value) else value for value in means.sd.tolist()],
+        "n": means.n.tolist(),
         "selected": [[epoch, value] for epoch, value in line.selected],
         **({"seam": line.seam.epoch, "after": list(line.seam.runs)} if line.seam else {}),
     }
@@ -344,14 +369,14 @@ def _describe(lines: Sequence[Curve]) -> str:
     """The curves in words: runs, first, last and best value."""
     sentences = []
     for line in lines:
-        best, word = ("idxmin", "lowest") if line.metric == "loss" else ("idxmax", "highest")
-        mean = line.table["mean"].dropna()
+        best, word = (min, "lowest") if line.metric == "loss" else (max, "highest")
+        means = zip(line.means.epochs.tolist(), line.means.mean.tolist(), strict=True)
+        mean = {epoch: value for epoch, value in means if not math.isnan(value)}
         name = ", ".join(dict.fromkeys(part for part in (line.panel, line.label, SPLITS[line.split]) if part))
-        if mean.empty:
+        if not mean:
             sentences.append(f"{name}: no finite value.")
             continue
-        peak = getattr(mean, best)()
-        said = {"": mean.index[0], f"{word} ": peak, "at the end ": mean.index[-1]}
+        said = {"": min(mean), f"{word} ": best(mean, key=mean.__getitem__), "at the end ": max(mean)}
         values = ", ".join(f"{what}{mean[epoch]:.3f} at epoch {epoch}" for what, epoch in said.items())
         seam = f"; after epoch {line.seam.epoch}, {line.seam.text}" if line.seam else ""
         sentences.append(f"{name} (n = {len(line.runs)}): {values}{seam}.")
@@ -371,10 +396,10 @@ def _plot(axes: Axes, line: Curve, marked: slice) -> None:
     Where the first seed has stopped the mean is that of fewer, and the line goes on faint.
     """
     above = 3 if line.look["linestyle"] == "solid" else 2.5
-    for table, whole in _stretches(line.table):
+    for means, whole in _stretches(line.means):
         shade, strength = (0.2, 1.0) if whole else (0.1, FAINT)
-        epochs, mean, sd = table.index.to_numpy(), table["mean"].to_numpy(), table["sd"].to_numpy()
-        if len(table) > 1 and np.isfinite(sd).any():
+        epochs, mean, sd = means.epochs, means.mean, means.sd
+        if len(means) > 1 and np.isfinite(sd).any():
             axes.fill_between(
                 epochs, mean - sd, mean + sd, color=line.look["color"], alpha=shade, linewidth=0, zorder=above - 1, gid="band"
             )
@@ -384,12 +409,12 @@ def _plot(axes: Axes, line: Curve, marked: slice) -> None:
         axes.plot(epoch, value, color=line.look["color"], zorder=5, **STAR)
 
 
-def _stretches(table: pd.DataFrame) -> list[tuple[pd.DataFrame, bool]]:
-    """The table in stretches of epochs that all runs reached (True) and that only some did, which start and end at their neighbours."""
-    whole = (table["n"] == table["n"].max()).to_numpy()
-    edges = [0, *(np.flatnonzero(whole[1:] != whole[:-1]) + 1), len(table)]
+def _stretches(means: Means) -> list[tuple[Means, bool]]:
+    """The means in stretches of epochs that all runs reached (True) and that only some did, which start and end at their neighbours."""
+    whole = means.n == means.n.max()
+    edges = [0, *(np.flatnonzero(whole[1:] != whole[:-1]) + 1), len(means)]
     return [
-        (table.iloc[start:stop] if whole[start] else table.iloc[max(start - 1, 0) : stop + 1], bool(whole[start]))
+        (means.part(start, stop) if whole[start] else means.part(max(start - 1, 0), stop + 1), bool(whole[start]))
         for start, stop in itertools.pairwise(edges)
     ]
 
@@ -454,11 +479,11 @@ def _legend(lines: Sequence[Curve], splits: Sequence[str], panels: str | None, r
         plain = [handle(SPLITS[split], color=GREY, linestyle=styles[split], marker="o", markerfacecolor=faces[split]) for split in splits]
         groups = [series, plain]
     marks: list[Artist] = []
-    if any(line.table["sd"].notna().any() for line in lines):
+    if any(np.isfinite(line.means.sd).any() for line in lines):
         counts = {len(line.runs) for line in lines}
         seeds = f" of {counts.pop()} seeds" if len(counts) == 1 else ""
         marks.append(Patch(color=GREY, alpha=0.3, linewidth=0, label=f"mean ± sd{seeds}"))
-    if any(line.table["n"].nunique() > 1 for line in lines):
+    if any(len(set(line.means.n.tolist())) > 1 for line in lines):
         marks.append(handle("some seeds stopped", color=GREY, alpha=FAINT))
     if any(line.selected for line in lines):
         marks.append(handle("selected epoch", color=GREY, **STAR))
@@ -499,10 +524,7 @@ def _height(marks: Sequence[Mark]) -> float:
 
 
 def _name_seams(axes: Axes, marks: Sequence[Mark]) -> None:
-    """The names of the seams over their lines, or as near as the width of the axes lets them stand."""
-    if not marks:
-        return
-    axes.figure.draw_without_rendering()
+    """The names of the seams over their lines, or as near as the width of the axes, which are laid out, lets them stand."""
     low, high = axes.get_xlim()
     width = axes.get_window_extent().width / axes.figure.dpi
     above = 2.0

@@ -3,12 +3,10 @@
 Options: `runs`, `rows`, `columns` (axes), `metric` with `split` and `at`. Other axes of the grid are averaged, and the figure says so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import seaborn
 from matplotlib.patches import Patch, Rectangle
 
 from reprise.errors import RepriseError
@@ -52,38 +50,35 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     winners = grid.best(spec, means)
 
     rows, columns = found.levels[down], found.levels[across]
-    table = pd.DataFrame([[means.get((row, column), np.nan) for column in columns] for row in rows], rows, columns)
     names_down = [wrap(grid.name(row), NAMES, SMALL) for row in rows]
     aside = max(text_width(line, SMALL) for text in names_down for line in text.split("\n"))
     room = (page.width - AROUND - aside) / len(columns)
     widest = max(text_width(grid.shown(mean), SMALL, "bold") for mean in means.values())
     page.figure.set_layout_engine("constrained")  # before the bar of colours, which is placed by it
     axes = page.figure.subplots()
-    seaborn.heatmap(
-        table,
-        ax=axes,
-        cmap=COLOURS,
-        annot=table.map(grid.shown),
-        fmt="",
-        annot_kws={"size": SMALL * min(1, 0.9 * room / widest)},
-        linewidths=1,
-        linecolor="white",
-        cbar_kws={"label": wrap(grid.title(grid.label(spec)), _height(spec, rows), 8), "pad": 0.03},
-        xticklabels=[wrap(grid.name(column), room, SMALL) for column in columns],
-        yticklabels=names_down,
+    mesh = axes.pcolormesh(
+        np.array([[means.get((row, column), np.nan) for column in columns] for row in rows]), cmap=COLOURS, edgecolor="white", linewidth=1
     )
+    axes.set_ylim(len(rows), 0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    bar = page.figure.colorbar(mesh, ax=axes, label=wrap(grid.title(grid.label(spec)), _height(spec, rows), 8), pad=0.03)
+    bar.outline.set_visible(False)
+    axes.set_xticks(np.arange(len(columns)) + 0.5, [wrap(grid.name(column), room, SMALL) for column in columns])
+    axes.set_yticks(np.arange(len(rows)) + 0.5, names_down, va="center")
     axes.grid(visible=False)
-    axes.collections[0].colorbar.outline.set_visible(False)
-    axes.tick_params(length=0, rotation=0)
+    axes.tick_params(length=0)
+    for row, column in means:
+        field, weight = mesh.to_rgba(means[row, column])[:3], "bold" if (row, column) in winners else "normal"
+        place = columns.index(column) + 0.5, rows.index(row) + 0.5
+        size = SMALL * min(1, 0.9 * room / widest)
+        axes.text(*place, grid.shown(means[row, column]), size=size, weight=weight, color=_ink(field), ha="center", va="center")
     for row, column in ((row, column) for row in range(len(rows)) for column in range(len(columns))):
         if (rows[row], columns[column]) not in means:
             axes.add_patch(Rectangle((column, row), 1, 1, **ABSENT))
     for row, column in winners:
         corner = (columns.index(column) + 0.03, rows.index(row) + 0.03)
         axes.add_patch(Rectangle(corner, 0.94, 0.94, **FRAME, zorder=3))
-    for written in axes.texts:
-        if any(written.get_position() == (columns.index(column) + 0.5, rows.index(row) + 0.5) for row, column in winners):
-            written.set_weight("bold")
     axes.set_xlabel(grid.title(grid.name(across)))
     axes.set_ylabel(wrap(grid.title(grid.name(down)), _height(spec, rows), 8), linespacing=LEADING)
 
@@ -96,6 +91,15 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     page.set_height(body)
     page.set_height(body + page.legend([legend]))
     return Drawn(_describe(spec, found, numbers, names), found.runs, numbers)
+
+
+def _ink(field: Sequence[float]) -> str:
+    """Dark or white, whichever is read on a field of this colour (red, green, blue from 0 to 1)."""
+    luminance = sum(
+        weight * (value / 12.92 if value <= 0.03928 else ((value + 0.055) / 1.055) ** 2.4)
+        for weight, value in zip((0.2126, 0.7152, 0.0722), field, strict=True)
+    )
+    return "0.15" if luminance > 0.408 else "white"
 
 
 def _height(spec: Mapping[str, Any], rows: list[str]) -> float:

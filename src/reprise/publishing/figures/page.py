@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -17,6 +16,7 @@ from reprise.errors import RepriseError
 from reprise.publishing import Resolve
 from reprise.publishing.measures import Measure, Tables, cell_values
 from reprise.publishing.style import DPI, MARGIN, SMALL, Strip, wrap
+from reprise.spec.check import nearest
 from reprise.spec.report import Cell
 
 
@@ -35,17 +35,29 @@ class Results:
     images: Path | None = None
     layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def rows(self, table: str, cell: Cell) -> pd.DataFrame:
-        """The rows of `history`, `final` or `predictions` that belong to the cell's runs; a run without rows is a `RepriseError`."""
-        frame = getattr(self.tables, table)
-        known = set(frame["run"].unique())
-        missing = [run for run in cell.runs if run not in known]
-        if missing:
-            raise RepriseError(
-                f"run {missing[0]} of {cell.name} has no {table} ({len(missing)} of its {len(cell.runs)} runs are missing); "
-                "train and evaluate it first"
-            )
-        return frame[frame["run"].isin(cell.runs)]
+    def splits(self, cell: Cell) -> dict[str, list[str]]:
+        """Run → the splits of its history, for the cell's runs; one without a history is a `RepriseError`."""
+        found = {run: self.tables.splits(run) for run in cell.runs}
+        _check(cell, "history", found)
+        return found
+
+    def curves(self, cell: Cell, split: str, column: str) -> dict[str, dict[int, float]]:
+        """Run → epoch, in order → `loss` or `accuracy`, of the cell's runs that have the split.
+
+        A run without a history, or a split that no run has, is a `RepriseError`.
+        """
+        splits = self.splits(cell)
+        found = {run: self.tables.curve(run, split, column) or {} for run in cell.runs if split in splits[run]}
+        if not found:
+            known = sorted({name for names in splits.values() for name in names})
+            raise RepriseError(f"{cell.name} has no history of split {split!r}{nearest(split, known)}")
+        return found
+
+    def selected(self, cell: Cell) -> dict[str, float]:
+        """Run → the epoch whose weights it kept, for the cell's runs; one without final metrics is a `RepriseError`."""
+        finals = {run: self.tables.finals(run) for run in cell.runs}
+        _check(cell, "final", finals)
+        return {run: values["selected_epoch"] for run, values in finals.items() if "selected_epoch" in values}
 
     def values(self, spec: Mapping[str, Any], cell: Cell) -> list[float]:
         """What the keys `metric`, `split` and `at` of a figure measure in the cell, one value per run."""
@@ -68,6 +80,12 @@ class Page:
         if engine is not None:
             engine.set(rect=(0, 0, 1, 1 - self.strip.height / height))
 
+    def lay_out(self) -> None:
+        """Find the place of the axes, which else is found when the figure is drawn."""
+        engine = self.figure.get_layout_engine()
+        if engine is not None:
+            engine.execute(self.figure)
+
     def legend(self, groups: Sequence[Sequence[Artist]]) -> float:
         """Put a legend under everything, in as few rows as fit, a column per group where that takes no more. Returns its height in inches.
 
@@ -87,6 +105,16 @@ class Page:
                     return box.height
                 legend.remove()
         return 0.0
+
+
+def _check(cell: Cell, table: str, found: Mapping[str, Any]) -> None:
+    """Raise a `RepriseError` where one of the cell's runs has found nothing in a table."""
+    missing = [run for run in cell.runs if not found[run]]
+    if missing:
+        raise RepriseError(
+            f"run {missing[0]} of {cell.name} has no {table} ({len(missing)} of its {len(cell.runs)} runs are missing); "
+            "train and evaluate it first"
+        )
 
 
 def _padded(group: Sequence[Artist], rows: int) -> list[Artist]:

@@ -49,8 +49,7 @@ def draw_references(axes: Axes, references: Sequence[Reference]) -> None:
 
 
 def print_references(axes: Axes, references: Sequence[Reference]) -> None:
-    """The numbers right of the axes, at the height of their lines or as near as there is room."""
-    axes.figure.draw_without_rendering()
+    """The numbers right of the axes, which are laid out, at the height of their lines or as near as there is room."""
     low, high = axes.get_ylim()
     shown = sorted((reference for reference in references if low <= reference.value <= high), key=lambda reference: reference.value)
     to_points = 72 / axes.figure.dpi

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.image import AxesImage
 
 from reprise.errors import RepriseError
 from reprise.publishing.figures.page import Drawn, Page, Results
@@ -178,9 +179,15 @@ def _show(page: Page, image: np.ndarray, size: np.ndarray, middle: float, top: f
     width, height = page.figure.get_size_inches()
     left, bottom = (round(edge * DPI) / DPI for edge in (middle - size[0] / 2, top - size[1]))
     zoom = size[0] * DPI / image.shape[1]
-    axes = page.figure.add_axes((left / width, bottom / height, size[0] / width, size[1] / height))
-    axes.imshow(image, interpolation="none" if zoom >= 1 and abs(zoom - round(zoom)) < 1e-6 else "antialiased", aspect="auto")
-    axes.set_axis_off()
+    if not page.figure.axes:  # for all images the same ones, in inches, as large as the figure: axes are slow to make
+        page.figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height)).set_axis_off()
+    axes = page.figure.axes[0]
+    sharp = zoom >= 1 and abs(zoom - round(zoom)) < 1e-6
+    picture = AxesImage(
+        axes, extent=(left, left + size[0], bottom, bottom + size[1]), interpolation="none" if sharp else "antialiased", origin="upper"
+    )
+    picture.set_data(image)
+    axes.add_image(picture)
     return bottom
 
 

@@ -6,13 +6,13 @@ Options: `runs`, `metric` (`accuracy` or `loss`), `y_limits`.
 """
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
@@ -56,12 +56,12 @@ GAPS = 0.06, 0.16
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial. `validation`, `training`: the metric by epoch (the index), NaN where it is not finite. `best`: of both, over all epochs."""
+    """A trial. `validation`, `training`: epoch, in order → the metric, NaN where it is not finite. `best`: of both, over all epochs."""
 
     cell: Cell
     split: str
-    validation: pd.Series
-    training: pd.Series
+    validation: Mapping[int, float]
+    training: Mapping[int, float]
     best: tuple[float, float]
 
     @property
@@ -75,8 +75,7 @@ class Trial:
     @property
     def end(self) -> tuple[int, float] | None:
         """Last epoch with a finite validation value, and the value."""
-        found = self.validation.dropna()
-        return None if found.empty else (int(found.index[-1]), float(found.iloc[-1]))
+        return max(finite(self.validation).items(), default=None)
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     total = page.figure.get_size_inches()[1]
     page.figure.get_layout_engine().set(rect=(0, table.height / total, 1, 1 - (table.height + page.strip.height) / total))
     table.draw(page, below + 2 * MARGIN + table.height)
-    page.figure.draw_without_rendering()
+    page.lay_out()
     _side_by_side(axes, trials, looks)
     _name_best(axes, trials[:FEW], looks, last)
     return Drawn(
@@ -150,14 +149,19 @@ def _trial(results: Results, cell: Cell, metric: str) -> Trial:
         raise RepriseError(f"runs: {cell.name} is not a trial; name the trials of a search")
     if len(cell.runs) > 1:
         raise RepriseError(f"runs: {cell.name} has {len(cell.runs)} runs; a trial is one curve, so give the search one seed")
-    rows = results.rows("history", cell)
-    parts = {split: part.set_index("epoch")[metric].sort_index() for split, part in rows.groupby("split", observed=True)}
-    split = next((name for name in ("validation", "test") if name in parts), None)
-    if split is None or "train" not in parts:
-        raise RepriseError(f"{cell.name}: its history has {' and '.join(parts)} alone, and trials need training and validation")
-    validation, training = (part.where(np.isfinite(part)) for part in (parts[split], parts["train"]))
-    best = "min" if metric == "loss" else "max"
-    return Trial(cell, split, validation, training, (float(getattr(validation, best)()), float(getattr(training, best)())))
+    (splits,) = results.splits(cell).values()
+    split = next((name for name in ("validation", "test") if name in splits), None)
+    if split is None or "train" not in splits:
+        raise RepriseError(f"{cell.name}: its history has {' and '.join(splits)} alone, and trials need training and validation")
+    parts = [results.curves(cell, part, metric)[cell.runs[0]] for part in (split, "train")]
+    validation, training = ({epoch: value if math.isfinite(value) else math.nan for epoch, value in part.items()} for part in parts)
+    best = min if metric == "loss" else max
+    return Trial(cell, split, validation, training, tuple(best(finite(part).values(), default=math.nan) for part in (validation, training)))
+
+
+def finite(curve: Mapping[int, float]) -> dict[int, float]:
+    """The epochs whose value is finite."""
+    return {epoch: value for epoch, value in curve.items() if math.isfinite(value)}
 
 
 def _rungs(trials: Sequence[Trial], last: int) -> list[int]:
@@ -182,9 +186,9 @@ def _values(rank: int, trial: Trial) -> dict[str, Any]:
         "run": trial.cell.runs[0],
         "best_validation": plain(trial.best[0]),
         "best_training": plain(trial.best[1]),
-        "epoch": [int(epoch) for epoch in trial.validation.index],
-        "validation": [plain(value) for value in trial.validation],
-        "training": [plain(value) for value in trial.training],
+        "epoch": list(trial.validation),
+        "validation": [plain(value) for value in trial.validation.values()],
+        "training": [plain(value) for value in trial.training.values()],
     }
 
 
@@ -225,9 +229,10 @@ def _looks(trials: Sequence[Trial]) -> list[Look]:
 
 def _plot(axes: Axes, trial: Trial, look: Look) -> None:
     """Both curves, and the dot where validation ends."""
-    axes.plot(trial.training.index, trial.training, color=look.color, linewidth=0.9, alpha=FAINT, zorder=look.zorder - 1)
-    axes.plot(trial.validation.index, trial.validation, color=look.color, linewidth=look.linewidth, zorder=look.zorder)
-    if trial.end and trial.validation.count() > 1:
+    axes.plot(list(trial.training), list(trial.training.values()), color=look.color, linewidth=0.9, alpha=FAINT, zorder=look.zorder - 1)
+    values = list(trial.validation.values())
+    axes.plot(list(trial.validation), values, color=look.color, linewidth=look.linewidth, zorder=look.zorder)
+    if len(finite(trial.validation)) > 1:
         axes.plot(*trial.end, color=look.color, zorder=look.zorder, **ROUND)
 
 
@@ -236,10 +241,10 @@ def _side_by_side(axes: Axes, trials: Sequence[Trial], looks: Sequence[Look]) ->
     figure, taken = axes.figure, set()
     for kind, strength in (("validation", 1.0), ("training", FAINT)):
         for trial, look in zip(trials, looks, strict=True):
-            found = getattr(trial, kind).dropna()
+            found = finite(getattr(trial, kind))
             if len(found) != 1:
                 continue
-            place = int(found.index[0]), float(found.iloc[0])
+            (place,) = found.items()
             height = axes.transData.transform(place)[1] * 72 / figure.dpi
             free = (step for step in range(MOST) if all((place[0], step) != other[:2] or abs(height - other[2]) > PITCH for other in taken))
             step = next(free, 0)
@@ -258,7 +263,7 @@ def _name_best(axes: Axes, trials: Sequence[Trial], looks: Sequence[Look], last:
     """
     named = []
     for trial, look in zip(trials, looks, strict=False):
-        if trial.end and trial.validation.count() > 1:
+        if len(finite(trial.validation)) > 1:
             across, up = axes.transData.transform(trial.end) * 72 / axes.figure.dpi
             named.append((across, up, trial, look))
     named.sort(key=lambda entry: entry[0])

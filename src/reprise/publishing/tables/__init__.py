@@ -4,6 +4,8 @@ A new kind is one module here with a function `build` (see `sheet.Kind`), its na
 `reprise/spec/publications.schema.yaml`.
 """
 
+import contextlib
+import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,30 +14,22 @@ from reprise.errors import RepriseError
 from reprise.files import atomic
 from reprise.publishing import MARKS, Resolve
 from reprise.publishing.measures import Tables
-from reprise.publishing.tables import classes, comparison, layers, metrics, settings, space, trials
-from reprise.publishing.tables.formats import latex, markdown
-from reprise.publishing.tables.metrics import parse_rows
-from reprise.publishing.tables.sheet import Kind, Sources, Table
+from reprise.publishing.tables.formats import csv, latex, markdown
+from reprise.publishing.tables.sheet import Kind, Rows, Sources, Table
 from reprise.spec.check import nearest
 
-KINDS: dict[str, Kind] = {
-    "layers": layers,
-    "settings": settings,
-    "comparison": comparison,
-    "space": space,
-    "trials": trials,
-    "metrics": metrics,
-    "classes": classes,
-}
+KINDS = ("layers", "settings", "comparison", "space", "trials", "metrics", "classes")
+"""Each a module of this package, imported when it is asked for."""
 
-__all__ = ["KINDS", "Sources", "Table", "build_table", "parse_rows", "write_table"]
+__all__ = ["KINDS", "Sources", "Table", "build_table", "write_table"]
 
 
 def build_table(spec: Mapping[str, Any], sources: Sources) -> Table:
     """The table of `spec`, not yet written."""
     if spec["kind"] not in KINDS:
         raise RepriseError(f"no kind of table is called {spec['kind']!r}{nearest(spec['kind'], KINDS)}")
-    return KINDS[spec["kind"]].build(spec, sources)
+    kind: Kind = importlib.import_module(f"{__name__}.{spec['kind']}")
+    return kind.build(spec, sources)
 
 
 def write_table(
@@ -70,14 +64,15 @@ def write_table(
     except RepriseError as error:
         raise RepriseError(f"{slug}, table {spec['id']}: {error}") from None
     caption, label = " ".join(spec["caption"].split()), f"tab:{slug}:{spec['id']}"
-    data = table.data.assign(scale=scale, **({"notes": "; ".join(notes)} if notes else {}))
+    about = {"scale": scale, **({"notes": "; ".join(notes)} if notes else {})}
+    data = Rows([*table.data.columns, *about], [[*row, *about.values()] for row in table.data.rows])
     said = [part for part in (MARKS[scale], *notes) if part]
     contents = {
-        "csv": data.to_csv(index=False, lineterminator="\n"),
+        "csv": csv(data),
         "md": markdown(table, caption, said),
         "tex": latex(table, caption, said, label),
     }
     folder, stem = out_stem.parent, out_stem.name
-    with atomic(folder / f"{stem}.csv") as csv, atomic(folder / f"{stem}.md") as md, atomic(folder / f"{stem}.tex") as tex:
-        for path, kind in ((csv, "csv"), (md, "md"), (tex, "tex")):
-            path.write_text(contents[kind], encoding="utf-8")
+    with contextlib.ExitStack() as stack:
+        for suffix, content in contents.items():
+            stack.enter_context(atomic(folder / f"{stem}.{suffix}")).write_text(content, encoding="utf-8")

@@ -6,13 +6,11 @@ Each beside what the report says, with the verdict on it. Seeds are pooled over 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
 from reprise.errors import RepriseError
 from reprise.publishing.measures import Measure
 from reprise.publishing.statements import Judge, NotRun
 from reprise.publishing.tables.models import Model, check_labels, find_models, lay_out, notes
-from reprise.publishing.tables.sheet import Sources, Table
+from reprise.publishing.tables.sheet import Rows, Sources, Table
 from reprise.publishing.tables.values import measured
 from reprise.publishing.verdicts import combine, decimals
 from reprise.spec.check import nearest
@@ -50,10 +48,10 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
         model = next(model for model in models if model.label == label)
         data.append((row, label, model.cell.name, model.run, found.value, found.sd, found.n, printed, found.verdict))
     columns = ["class", "model", "configuration", "run", "percent", "sd", "n", "reported", "verdict"]
-    frame = pd.DataFrame(data, columns=columns)
+    rows = Rows(columns, data)
     said = ["Test accuracy in percent; the standard deviation is that of the classes (n in the denominator)."]
-    said += notes(models, bool(frame["sd"].notna().any()), bool(frame["verdict"].any()))
-    return Table(frame, {"": lay_out(titles, [model.label for model in models], entries, "Class")}, said)
+    said += notes(models, any(sd is not None for sd in rows.column("sd")), any(rows.column("verdict")))
+    return Table(rows, {"": lay_out(titles, [model.label for model in models], entries, "Class")}, said)
 
 
 def _classes(models: Sequence[Model], sources: Sources) -> Sequence[str]:

@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-import pandas as pd
-
 from reprise.errors import RepriseError
 from reprise.publishing.measures import Measure, lookup, no_setting
 from reprise.publishing.statements import Judge, NotRun
 from reprise.publishing.tables.models import Model, check_labels, find_models, lay_out, notes
-from reprise.publishing.tables.sheet import Sources, Table
+from reprise.publishing.tables.sheet import Rows, Sources, Table
 from reprise.publishing.tables.values import DASH, Measured, measured, settings
 
 
@@ -44,13 +42,14 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
                 entries[key] = found.text, found.report
                 data.append((*key, model.cell.name, model.run, found.value, found.sd, found.n, reported, found.verdict))
     columns = ["row", "model", "configuration", "run", "value", "sd", "n", "reported", "verdict"]
-    frame = pd.DataFrame(data, columns=columns).astype({"n": "Int64"})
+    table = Rows(columns, data)
     labels, names = {row["label"]: row["label"] for row in rows}, {model.label: model.label for model in models}
     if spec.get("transpose"):
         shown = lay_out(names, labels, {(model, row): entry for (row, model), entry in entries.items()}, "Model")
     else:
         shown = lay_out(labels, names, entries)
-    return Table(frame, {"": shown}, notes(models, bool(frame["sd"].notna().any()), bool(frame["verdict"].any())))
+    said = notes(models, any(sd is not None for sd in table.column("sd")), any(table.column("verdict")))
+    return Table(table, {"": shown}, said)
 
 
 def _checked(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:

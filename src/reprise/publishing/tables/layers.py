@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
-
 from reprise.errors import RepriseError
-from reprise.publishing.tables.sheet import Sources, Table
+from reprise.publishing.tables.sheet import Rows, Sources, Table
 from reprise.spec.check import nearest
 
 
@@ -25,6 +23,6 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
             rows.append((title, position, row["layer"], row["kind"], activation, shape, row["parameters"]))
             lines.append((str(position), row["layer"], activation, shape, f"{row['parameters']:,}"))
         lines.append(("", "total", "", "", f"{network['parameters']:,}"))
-        shown[title] = pd.DataFrame(lines, columns=["", "Layer", "Activation", "Output shape", "Parameters"])
+        shown[title] = Rows(["", "Layer", "Activation", "Output shape", "Parameters"], lines)
     columns = ["architecture", "position", "layer", "kind", "activation", "output_shape", "parameters"]
-    return Table(pd.DataFrame(rows, columns=columns), shown, ["Output shapes are channels × height × width."])
+    return Table(Rows(columns, rows), shown, ["Output shapes are channels × height × width."])

@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from reprise.errors import RepriseError
 from reprise.publishing import Resolve
 from reprise.publishing.measures import Measure
 from reprise.publishing.statements import Judge, NotRun, check_cells
-from reprise.publishing.tables.sheet import Sources, Table
+from reprise.publishing.tables.sheet import Rows, Sources, Table
 from reprise.publishing.tables.values import configuration, measured
 from reprise.spec.report import Cell
 
@@ -56,11 +54,11 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
         reported = f"about {row.reported}" if row.about else row.reported
         lines.append((row.label, _configuration(row.measure, cells, run), reported, found.text, found.verdict))
     columns = ["label", "configuration", "run", "value", "sd", "n", "reported", "verdict"]
-    shown = pd.DataFrame(lines, columns=["", "Configuration", "Report", "Measured", "Verdict"])
+    shown = Rows(["", "Configuration", "Report", "Measured", "Verdict"], lines)
     notes = ["± is the standard deviation over the seeds."] if any(sd is not None for *_, sd, _, _, _ in data) else []
     if picks:
         notes.append("A configuration with a seed is the run, of all that were trained for it, with the best validation accuracy.")
-    return Table(pd.DataFrame(data, columns=columns), {"": shown}, notes)
+    return Table(Rows(columns, data), {"": shown}, notes)
 
 
 def _configuration(measure: Measure, cells: Sequence[Cell], run: str | None) -> str:

@@ -4,11 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from reprise.errors import RepriseError
 from reprise.publishing.measures import best_run
-from reprise.publishing.tables.sheet import Sources
+from reprise.publishing.tables.sheet import Rows, Sources
 from reprise.publishing.tables.values import configuration
 from reprise.spec.check import nearest
 from reprise.spec.report import Cell
@@ -63,17 +61,17 @@ def check_labels(reported: Iterable[str], models: Sequence[Model], where: str) -
             raise RepriseError(f"{where}: no model has the label {label!r}{nearest(label, labels)}")
 
 
-def lay_out(
-    lines: Mapping[str, str], columns: Iterable[str], entries: Mapping[tuple[str, str], tuple[str, str]], corner: str = ""
-) -> pd.DataFrame:
+def lay_out(lines: Mapping[str, str], columns: Iterable[str], entries: Mapping[tuple[str, str], tuple[str, str]], corner: str = "") -> Rows:
     """(line, column) → (value, report) as a table, lines under their titles; a column of which something is reported has a second one."""
-    frame = pd.DataFrame({corner: list(lines.values())})
+    headings, cells = [corner], [list(lines.values())]
     for column in columns:
         values, reports = zip(*(entries[line, column] for line in lines), strict=True)
-        frame.insert(frame.shape[1], column, values, allow_duplicates=True)
+        headings.append(column)
+        cells.append(values)
         if any(reports):
-            frame.insert(frame.shape[1], "Report", reports, allow_duplicates=True)
-    return frame
+            headings.append("Report")
+            cells.append(reports)
+    return Rows(headings, list(zip(*cells, strict=True)))
 
 
 def notes(models: Sequence[Model], spread: bool, judged: bool) -> list[str]:

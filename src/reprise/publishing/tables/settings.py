@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import Any
 
-import pandas as pd
-
 from reprise.errors import RepriseError
 from reprise.publishing.measures import Measure, cell_values
-from reprise.publishing.tables.sheet import Sources, Table
+from reprise.publishing.tables.sheet import Rows, Sources, Table
 from reprise.publishing.tables.values import about_seeds, mean_and_sd, sd, settings
 
 
@@ -30,8 +28,7 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
             value = mean_and_sd(values, measure.noise.count)
             rows.append((row["label"], fmean(values), sd(values), len(values), reported))
         lines.append((row["label"], value, reported))
-    shown = pd.DataFrame(lines, columns=["Setting", "Value", "Report"])
+    shown = Rows(["Setting", "Value", "Report"], lines)
     if not any(reported for *_, reported in lines):
-        shown = shown.drop(columns="Report")
-    data = pd.DataFrame(rows, columns=["setting", "value", "sd", "n", "reported"]).astype({"n": "Int64"})
-    return Table(data, {"": shown}, about_seeds(len(cell.runs)))
+        shown = shown.without("Report")
+    return Table(Rows(["setting", "value", "sd", "n", "reported"], rows), {"": shown}, about_seeds(len(cell.runs)))

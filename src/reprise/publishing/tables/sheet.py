@@ -1,10 +1,10 @@
 """What a kind of table is given and gives back. A kind is a module with a function `build`, and its keys in `publications.schema.yaml`."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-
-import pandas as pd
 
 from reprise.publishing import Resolve
 from reprise.publishing.measures import Tables
@@ -27,11 +27,29 @@ class Sources:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """Headings, which may stand twice, and as many cells in each row; None and what is not a number are empty cells."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+    def column(self, name: str) -> list[Any]:
+        """The cells under a heading."""
+        place = self.columns.index(name)
+        return [row[place] for row in self.rows]
+
+    def without(self, *names: str) -> Rows:
+        """The columns that are not called so."""
+        kept = [place for place, column in enumerate(self.columns) if column not in names]
+        return Rows([self.columns[place] for place in kept], [[row[place] for place in kept] for row in self.rows])
+
+
+@dataclass(frozen=True)
 class Table:
     """`data`: for CSV, numbers as numbers. `shown`: title → cells as text, for readers. `notes`: sentences under the table."""
 
-    data: pd.DataFrame
-    shown: Mapping[str, pd.DataFrame]
+    data: Rows
+    shown: Mapping[str, Rows]
     notes: Sequence[str] = field(default_factory=tuple)
 
 

@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
 from reprise.errors import RepriseError
 from reprise.publishing.measures import lookup
-from reprise.publishing.tables.sheet import Sources, Table
+from reprise.publishing.tables.sheet import Rows, Sources, Table
 from reprise.publishing.tables.values import DASH, setting, show
 from reprise.spec.check import nearest
 from reprise.spec.report import text
@@ -34,9 +32,10 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
         words = axis.replace("_", " ")
         label = row.get("label", words[:1].upper() + words[1:])
         lines.append((label, _baseline(axes[axis], settings), _values(axes[axis]), row.get("reported", "")))
-    data = pd.DataFrame(lines, columns=list(COLUMNS))
-    data = data.drop(columns=[column for column, there in (("baseline", base), ("reported", data["reported"].any())) if not there])
-    return Table(data, {"": data.rename(columns=COLUMNS)}, _notes(name, experiment, sources))
+    data = Rows(list(COLUMNS), lines)
+    data = data.without(*(column for column, there in (("baseline", base), ("reported", any(data.column("reported")))) if not there))
+    shown = Rows([COLUMNS[column] for column in data.columns], data.rows)
+    return Table(data, {"": shown}, _notes(name, experiment, sources))
 
 
 def _axes(experiment: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:

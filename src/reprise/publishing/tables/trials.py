@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import Any
 
-import pandas as pd
-
 from reprise.errors import RepriseError
 from reprise.publishing.measures import Measure, cell_values
-from reprise.publishing.tables.sheet import Sources, Table
+from reprise.publishing.tables.sheet import Rows, Sources, Table
 from reprise.publishing.tables.values import about_seeds, mean_and_sd, sd, show
 from reprise.spec.check import nearest
 from reprise.spec.report import text
@@ -53,4 +51,5 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
             [str(rank), *(show(value) for value in settings.values()), mean_and_sd(values), mean_and_sd(epochs, count=True), marks]
         )
     titles = [heading[:1].upper() + heading[1:] for heading in headings]
-    return Table(pd.DataFrame(data), {"": pd.DataFrame(lines, columns=titles)}, about_seeds(max(len(row["values"]) for row in rows)))
+    sheet = Rows(list(data[0]), [list(row.values()) for row in data])
+    return Table(sheet, {"": Rows(titles, lines)}, about_seeds(max(len(row["values"]) for row in rows)))

@@ -1,7 +1,7 @@
 """reprise: rebuild five image-classification reports, every figure, table, number and claim, from raw data.
 
-snakemake --cores 8 --resources gpu=1 results/figures/all      # every figure
-snakemake --cores 8 --resources gpu=1 cifar100_superclass      # one report: figures, tables, verdicts
+snakemake results/figures/all --cores 8 --resources gpu=1      # every figure
+snakemake cifar100_superclass --cores 8 --resources gpu=1      # one report: figures, tables, verdicts
 snakemake --cores 2 --config scale=demo                        # everything on synthetic data, in minutes
 snakemake --workflow-profile workflow/profiles/slurm           # everything, on a SLURM cluster
 """

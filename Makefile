@@ -6,7 +6,10 @@ BIN := $(VENV)/bin
 # Two OpenMP threads that spin can be many times slower than one on a shared machine.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test lint keras cpus slurm bench bench-gpu clean
+# Each process of the tests has one thread of torch; one that runs out of tests takes over half of another's.
+PYTEST := $(BIN)/python -m pytest --numprocesses $(CORES) --dist worksteal
+
+.PHONY: demo test check style lint keras cpus slurm lowest bench bench-gpu clean
 
 $(VENV)/.ready: pyproject.toml envs/constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -19,13 +22,19 @@ demo: $(VENV)/.ready
 	$(BIN)/snakemake --cores $(CORES) --config scale=demo shard=report threads=1
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest -m "not keras and not cpus"
+	$(PYTEST) -m "not keras and not cpus"
 
-lint: $(VENV)/.ready
+# For the developer at work, in less than two minutes on two cores: style, and all tests but those that start Snakemake or take long.
+check: style
+	$(PYTEST) -m "not keras and not cpus and not workflow and not slow"
+
+style: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+
+lint: style
 	$(BIN)/python -m reprise check workflow/reports/*.yaml
 
 # The Keras reports' defaults against Keras itself (installs tensorflow-cpu).

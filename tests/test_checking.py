@@ -8,10 +8,12 @@ import pytest
 import yaml
 
 from reprise.checking import check_report
+from reprise.cli import main
 from reprise.errors import RepriseError
 from reprise.spec.report import SCALES, Report
 
 ROOT = Path(__file__).parents[1]
+COUNTS = {"cifar100_superclass": "38 runs, 16 figures, 4 tables, 30 statements"}
 EXAMPLE = re.search(r"```yaml\n(.*?)```", (ROOT / "docs/report-files.md").read_text(encoding="utf-8"), re.DOTALL).group(1)
 HEAD = [{"flatten": True}, {"dense": 8}, {"dense": "classes"}]
 VGG = {"name": "torchvision", "arch": "vgg16", "part": "features", "weights": "random", "trainable": "head"}
@@ -67,10 +69,14 @@ def test_the_example_of_the_documentation_is_sound(tmp_path, scale):
     assert {item["kind"] for item in report.statements} == {"number", "claim"}
 
 
-@pytest.mark.parametrize("scale", SCALES)
-def test_the_reports_of_the_project_are_sound(scale):
-    for file in sorted((ROOT / "workflow/reports").glob("*.yaml")):
-        check_report(Report(file, scale))
+@pytest.mark.slow
+@pytest.mark.parametrize("file", sorted((ROOT / "workflow/reports").glob("*.yaml")), ids=lambda file: file.stem)
+def test_the_reports_of_the_project_are_sound(file, capsys):
+    """By the command, at every scale."""
+    main(["check", str(file)])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(": ")[:2] for line in lines] == [[str(file), scale] for scale in SCALES]
+    assert COUNTS.get(file.stem, "runs") in lines[SCALES.index("full")]
 
 
 def test_nothing_is_written(tmp_path, monkeypatch):

@@ -438,6 +438,7 @@ def test_comparison(report, where, calibration, monkeypatch):
     assert "no finished run to compare with" in planning.describe_comparison(report, [], calibration.machine)
 
 
+@pytest.mark.slow
 def test_the_estimate_is_near_the_truth(tmp_path):
     """A run that the engine has trained, and its estimate: within a factor of three, whatever else the machine does."""
     folder = write_dataset(tmp_path / "data", train=2000, test=200, size=32)

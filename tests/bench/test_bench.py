@@ -31,12 +31,14 @@ def folder(tmp_path_factory):
     return write_noise(tmp_path_factory.mktemp("images"), "cifar100", {"train": 600, "test": 200})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_cases_are_those_of_the_reports(name):
     """Where a report file has changed: python tests/bench/bench_cases.py."""
     assert json.loads(SETTINGS.read_text())[name] == derive(CASES[name])
 
 
+@pytest.mark.slow
 def test_the_table_and_the_file(tmp_path):
     found = bench.main(["--quick", "--parts", "training", "decode", "--cases", "cnn_4", "--out", str(tmp_path)])
     assert json.loads((tmp_path / "bench.json").read_text()) == json.loads(json.dumps(found))
@@ -125,6 +127,7 @@ def test_the_plain_loop_feeds_what_the_engine_feeds(folder):
             assert [OURS[step] for step in theirs if step in OURS] == ours
 
 
+@pytest.mark.slow
 def test_the_plain_loop_learns_what_the_engine_learns(folder, tmp_path):
     """First losses are those of the same initial weights: equal but for the batch, which each shuffles on its own."""
     run = Run(prune({**run_of("cnn_4").spec, "training": {**run_of("cnn_4").spec["training"], "batch_size": 600}}))
@@ -170,6 +173,7 @@ def test_lightning_takes_as_many_steps(folder, tmp_path):
     assert clock.count == 3
 
 
+@pytest.mark.slow
 def test_ten_times_the_runs(tmp_path):
     path = bench_system.project(tmp_path / "ten", 10) / "workflow/reports"
     for file in path.glob("*.yaml"):
@@ -226,6 +230,7 @@ def test_recorded_steps_are_compared_beyond_a_batch_that_is_not_whole(folders, n
     assert not training.get("drop_last")
 
 
+@pytest.mark.slow
 def test_losses_until_a_step_of_an_epoch(folder, tmp_path):
     run = bench_gpu.changed(run_of("cnn_4"), training__batch_size=256, training__epochs=2)
     assert len(bench_gpu.first_losses(run, folder, tmp_path, 2, device="cpu")) == 2

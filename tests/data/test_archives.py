@@ -311,6 +311,7 @@ def test_a_wrong_stl10_is_refused(tmp_path, changes, message):
         read_archive(STL, stl(tmp_path / "a.tar.gz", **changes))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_archive(tmp_path):
     """The unlabelled images are skipped, and the others are in memory by blocks of 7 MB."""
     images = bytes(1500 * 27648)

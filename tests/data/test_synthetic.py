@@ -30,6 +30,7 @@ def test_the_sidecar_holds_the_digests(drawn):
         assert sidecar == {"name": name, "source": "synthetic", "digests": digests}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "per_class"), [("cifar100", (18, 2)), ("stl10", (100, 30)), ("cinic10", (100, 30))])
 def test_a_demo_is_drawn_in_seconds(tmp_path, name, per_class):
     start = time.process_time()
@@ -80,6 +81,7 @@ def test_at_least_one_image(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DATASETS)
 def test_classes_can_be_learned_but_not_trivially(name, tmp_path):
     """A linear model on coarse pixels beats chance several times over and stays far from perfect on new pictures."""

@@ -312,6 +312,7 @@ def test_pretrained_weights_are_not_needed_again(submit, dirs, cache, files, tmp
 # ---- memory ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "most_per_image"), [("", 50), (".tar", 50), (".tar.gz", 50), (".zip", 600)])
 def test_memory_does_not_grow_with_the_archive(submit, tmp_path, monkeypatch, kind, most_per_image):
     """Peak of traced memory for 200 and for 2000 images; one image's pixels are 432 bytes, its PNG has about as many."""

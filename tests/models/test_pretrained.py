@@ -24,6 +24,7 @@ def network(classes: int = 10, image_shape: tuple[int, int, int] = IMAGE, weight
     return build({"name": "torchvision", "arch": ARCH, "weights": "random", **options}, classes, image_shape, weights_dir)
 
 
+@pytest.mark.slow
 def test_vgg16_counts():
     whole = network(classes=1000, arch="vgg16", trainable="head")
     features = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
@@ -34,6 +35,7 @@ def test_vgg16_counts():
     assert parameter_count(whole, trainable_only=True) == 4096 * 1000 + 1000
 
 
+@pytest.mark.slow
 def test_vgg16_features_with_a_dense_head():
     """Keras' VGG16(include_top=False) turns 32 × 32 pixels into 1 × 1 × 512."""
     model = network(100, arch="vgg16", part="features", trainable="head", init="keras", head=[{"flatten": True}, {"dense": "classes"}])
@@ -43,6 +45,7 @@ def test_vgg16_features_with_a_dense_head():
     assert model(torch.zeros(2, *IMAGE)).shape == (2, 100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arch", "printed", "whole", "features"),
     [
@@ -122,6 +125,7 @@ def test_a_frozen_backbone_neither_learns_nor_changes(part):
     assert torch.equal(model.frozen_features(images), features)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arch", REPORT_2)
 def test_a_frozen_backbone_in_training_mode(arch):
     """Report 2's code: its parameters stay, its running statistics drift, dropout and stochastic depth act."""

@@ -36,6 +36,7 @@ def test_parameter_counts(depth, total):
     assert shapes == {**expected, "conv1.weight": torch.Size([64, 3, 3, 3])}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_stages_are_torchvisions(depth, training):

@@ -190,6 +190,7 @@ def test_alt_text_says_every_number():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize(("scale", "seeds"), [("full", 1), ("demo", 2)])
 def test_nothing_overlaps_and_nothing_is_cut_off(width, scale, seeds):

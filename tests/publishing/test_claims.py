@@ -92,6 +92,7 @@ def study(report: Report, accuracies: dict[str, float]) -> Tables:
     )
 
 
+@pytest.mark.slow
 def test_worst_and_best_class():
     report = Report(REPORTS / "cifar10_asha.yaml")
     clear = dict.fromkeys(CLASSES, 0.6) | {"cat": 0.3, "frog": 0.9}

@@ -172,6 +172,7 @@ def test_a_panel_for_each_model_with_the_same_scale():
     assert drawn.runs == sorted([*cnn.runs, *mlp.runs])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize(("scale", "seeds"), [("full", 1), ("demo", 2)])
 def test_nothing_overlaps_and_nothing_is_cut_off(width, scale, seeds):

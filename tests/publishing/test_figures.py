@@ -159,6 +159,7 @@ def test_same_input_gives_the_same_bytes(tmp_path):
     assert first == write(tmp_path / "b", scale="demo", notes=["Random weights."])
 
 
+@pytest.mark.slow
 def test_a_colour_changes_the_picture_and_not_the_numbers(tmp_path):
     plain = write(tmp_path)
     for own in ("#123456", "green", {"test": "purple"}):
@@ -225,6 +226,7 @@ TWO = {"adam": [cell("adam")], "sgd": [cell("sgd")]}
 GRID = [cell("cnn", batch_size=size, lr=lr) for size in (64, 128) for lr in (0.01, 0.001, 0.0001)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("scale", ["full", "demo"])
 @pytest.mark.parametrize(
@@ -390,6 +392,7 @@ def test_a_panel_for_each_reading():
     assert len(drawn.runs) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 def test_panels_have_common_axes_and_labels_outside_only(width):
     item = panelled("batch_size", width=width, metric="accuracy", reference=[{"value": "0.63"}])
@@ -401,6 +404,7 @@ def test_panels_have_common_axes_and_labels_outside_only(width):
     assert [text.axes for text in printed] == (figure.axes[1:] if width == "wide" else figure.axes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("scale", ["full", "demo"])
 @pytest.mark.parametrize(
@@ -420,6 +424,7 @@ def test_no_panel_overlaps_another(item, cells, epochs, scale, width):
     assert not any(one.overlaps(other) for index, one in enumerate(areas) for other in areas[:index])
 
 
+@pytest.mark.slow
 def test_panels_that_are_not_full_leave_no_empty_axes():
     many = [cell("cnn", 1, lr=number) for number in range(5)]
     figure, _ = build(panelled("lr", series=[{"runs": "grid", "label": "cnn"}], width="wide"), {"grid": many}, 20)
@@ -500,6 +505,7 @@ def test_each_metric_of_a_list_has_a_panel_with_its_own_axis():
     assert f"highest {highest:.3f}" in drawn.description
 
 
+@pytest.mark.slow
 def test_panels_of_metrics_are_side_by_side_or_one_under_another():
     wide, _ = build(metrics("accuracy", "loss", "gap", width="wide"), TWO, 20)
     assert len({round(axes.get_position().y0, 3) for axes in wide.axes}) == 1
@@ -516,6 +522,7 @@ def test_a_gap_beside_other_metrics_has_no_training_line():
     assert legend(alone) == ["training", "test", "mean ± sd of 3 seeds"]
 
 
+@pytest.mark.slow
 def test_a_reference_line_stands_in_the_panel_that_it_names():
     item = metrics(
         "accuracy", "loss", reference=[{"value": "0.48", "panel": "accuracy"}, {"value": 1.5, "panel": "loss", "label": "chance"}]
@@ -569,6 +576,7 @@ def test_a_curve_goes_on_from_the_curve_of_the_runs_that_it_starts_from():
     assert "after epoch 5, vgg frozen → vgg thawed" in drawn.description
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("epochs", [(2, 60), (30, 30), (60, 2)])
 def test_a_seam_is_named_above_its_line(width, epochs):
@@ -796,6 +804,7 @@ def test_wrapped_lines_fit_and_lose_no_word():
     assert wrap("one\ntwo", 3, 7) == "one\ntwo"
 
 
+@pytest.mark.slow
 def test_publishing_never_imports_torch():
     modules = [path.stem for path in (Path(__file__).parents[2] / "src/reprise/publishing").glob("*.py") if path.stem != "__init__"]
     names = ["reprise.publishing", *(f"reprise.publishing.{name}" for name in modules), "reprise.publishing.figures"]

@@ -89,6 +89,7 @@ def assert_apart(figure):
         assert not one.overlaps(other), (first, second)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("scale", ["full", "demo"])
 @pytest.mark.parametrize("kind", SPECS)
@@ -118,6 +119,7 @@ def test_runs_without_a_finite_value_are_left_out_and_counted(kind):
         build(kind, lambda settings, seed: np.inf)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SPECS)
 def test_same_input_gives_the_same_bytes(kind, tmp_path):
     found = results(cells(AXES[kind], 3), VALUES[kind])

@@ -78,6 +78,7 @@ def assert_sound(figure):
 # ---- transforms ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", ["column", "wide"])
 @pytest.mark.parametrize(
     ("captions", "labels", "sizes"),

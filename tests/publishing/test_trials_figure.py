@@ -90,6 +90,7 @@ def test_the_curves_are_those_of_a_search_that_stops_most_trials():
     assert set(lengths) <= {1, 3, 9, 27, 30}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize(
     ("curves", "changes"),
@@ -156,6 +157,7 @@ def test_validation_is_bold_and_training_faint_in_the_colour_of_the_table():
         assert training.get_linewidth() < validation.get_linewidth()
 
 
+@pytest.mark.slow
 def test_the_better_the_darker_and_the_best_are_thick_and_named():
     figure, drawn = build(THIRTY)
     validation = {

@@ -391,6 +391,7 @@ def test_about_95_percent_of_reports_that_drew_from_our_distribution_are_reprodu
     assert 0.935 < np.mean([outcome == "reproduced" for outcome in outcomes]) < 0.965  # 2000 draws: ± 3 standard errors
 
 
+@pytest.mark.slow
 def test_a_false_claim_is_rarely_reproduced():
     rng = np.random.default_rng(4)
     outcomes = []

@@ -163,6 +163,7 @@ def test_a_trial_that_stopped_by_its_own_rule_counts_at_its_rungs(tmp_path):
 # ---- repeatable, whatever happens in between ----
 
 
+@pytest.mark.slow
 def test_decisions_are_the_same_with_a_new_judge_for_every_question(tmp_path):
     class Forgetful:
         def stop(self, run, history):
@@ -293,6 +294,7 @@ def data(tmp_path_factory):
     return write_dataset(tmp_path_factory.mktemp("data"))
 
 
+@pytest.mark.slow
 def test_a_study_killed_and_resumed_equals_one_that_was_not(data, tmp_path):
     runs, whole, trial, epoch = study_runs(5, 1, 2, training__epochs=6), tmp_path / "whole", 2, 3
     engine_study(data, whole, runs)

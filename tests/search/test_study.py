@@ -90,6 +90,7 @@ def test_a_checkpoint_without_a_process_waits_for_one(tmp_path):
     assert list(table["epochs"][:2]) == [1, 0]
 
 
+@pytest.mark.slow
 def test_thirty_trials_with_many_settings_stay_within_120_characters(tmp_path):
     generator = random.Random(0)
     runs = study_runs(30, 1, 3, training__epochs=30)

@@ -163,6 +163,7 @@ class Lenient:
         return None
 
 
+@pytest.mark.slow
 def test_two_workers_one_of_them_killed(tmp_path):
     data, cache, free = write_dataset(tmp_path / "data"), tmp_path / "runs", tmp_path / "free"
     runs = study_runs(6, 1, 2, training__epochs=6)

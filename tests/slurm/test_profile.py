@@ -110,6 +110,7 @@ def test_jobs_ask_for_what_a_site_writes_into_the_profile(tmp_path):
         assert {name: decode.get(name) for name in expected} == expected
 
 
+@pytest.mark.slow
 def test_the_page_counts_as_its_commands_and_the_programme_do(tmp_path):
     page = (ROOT / "docs/cluster.md").read_text()
     (command,) = re.findall(r"^python - <<'END'.*\n((?:.*\n)*?)END\n", page, re.MULTILINE)

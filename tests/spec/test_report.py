@@ -335,6 +335,7 @@ def test_yaml_errors(tmp_path):
         read_yaml(tmp_path / "absent.yaml")
 
 
+@pytest.mark.slow
 def test_report_files_of_the_project_load_at_every_scale():
     files = sorted((ROOT / "workflow/reports").glob("*.yaml"))
     assert files

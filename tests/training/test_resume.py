@@ -73,6 +73,7 @@ def assert_same(folder, expected):
     assert not (folder / "checkpoint.pt").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "interval", "status"),
     [(signal.SIGINT, 1e9, 130), (signal.SIGTERM, 1e9, 143), (signal.SIGKILL, 0, -9)],

@@ -404,6 +404,7 @@ def test_every_family_is_listed():
     assert set(NETWORKS) == set(models.FAMILIES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", NETWORKS)
 def test_networks_never_look(pretended, family):
     assert forward(models.build(NETWORKS[family], 10, (3, 32, 32))).is_cuda

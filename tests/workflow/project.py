@@ -1,14 +1,16 @@
 """A small project in a folder of its own, with a report of four runs, and Snakemake on it."""
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -58,16 +60,16 @@ Project = Path
 
 def run(project: Project, command: list[str]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(project / "src")}
-    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=240)
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=600)
 
 
-def snakemake(project: Project, *arguments: str, scale: str = "demo") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--config", f"scale={scale}", "threads=1"]
+def snakemake(project: Project, *arguments: str, settings: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--config", "scale=demo", "threads=1", *settings]
     return run(project, command)
 
 
-def make(project: Project, *arguments: str) -> None:
-    done = snakemake(project, *arguments)
+def make(project: Project, *arguments: str, settings: Sequence[str] = ()) -> None:
+    done = snakemake(project, *arguments, settings=settings)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -110,4 +112,21 @@ def new_project(folder: Path) -> Project:
     for file in (folder / "workflow/reports").glob("*.yaml"):
         file.unlink()
     (folder / "workflow/reports/mini.yaml").write_text(yaml.safe_dump(REPORT, sort_keys=False))
+    return folder
+
+
+def made_once(folders: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that `make` fills for all processes of pytest-xdist: the first to come makes it, the others wait."""
+    base = folders.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # each process has a folder of its own in that of the session
+    folder = base / name
+    with (base / f"{name}.lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.seek(0)
+        if not lock.read():
+            shutil.rmtree(folder, ignore_errors=True)  # of a process that failed
+            folder.mkdir()
+            make(folder)
+            lock.write("made")
     return folder

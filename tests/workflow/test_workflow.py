@@ -9,16 +9,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from project import Project, edit, make, new_project, planned, run, snakemake, trainings
+from project import Project, edit, made_once, make, new_project, planned, run, snakemake, trainings
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = new_project(tmp_path_factory.mktemp("finished"))
-    make(project)
-    return project
+    """Not to be written to."""
+    return made_once(tmp_path_factory, "finished", lambda folder: make(new_project(folder)))
 
 
 @pytest.fixture
@@ -28,8 +27,8 @@ def project(finished: Project, tmp_path: Path) -> Project:
     return tmp_path / "project"
 
 
-def test_everything_is_made_and_nothing_is_left_to_do(finished: Project):
-    results = finished / "results/demo"
+def test_everything_is_made_and_nothing_is_left_to_do(project: Project):
+    results = project / "results/demo"
     for suffix in ("png", "svg", "json"):
         assert (results / f"figures/mini/curves.{suffix}").stat().st_size
     assert (results / "figures/mini/image.png").stat().st_size
@@ -38,11 +37,11 @@ def test_everything_is_made_and_nothing_is_left_to_do(finished: Project):
     assert list(rows["id"]) == ["accuracy", "tuning_helps"]
     assert set(rows["scale"]) == {"demo"}
     assert set(rows["verdict"]) <= {"reproduced", "differs", "contradicted"}
-    assert len(trainings(finished)) == 4
+    assert len(trainings(project)) == 4
     assert json.loads((results / "data/cifar10/statistics.json").read_text())["images"] == 100
     assert list((results / "logs").glob("*.log"))
     assert list((results / "benchmarks").glob("*.tsv"))
-    assert planned(finished) == {}
+    assert planned(project) == {}
 
 
 def test_a_colour_redraws_its_figure_and_trains_nothing(project: Project):
@@ -129,9 +128,7 @@ def test_a_run_whose_process_dies_keeps_the_others_and_the_log_ends_with_its_nam
 
 def test_skipped_experiments_are_not_run(project: Project):
     shutil.rmtree(project / "results/demo/statements")
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", "scale=demo", "threads=1", "skip=[mini/tuned]"]
-    done = run(project, command)
-    assert done.returncode == 0, done.stdout + done.stderr
+    make(project, settings=["skip=[mini/tuned]"])
     verdicts = pd.read_csv(project / "results/demo/statements/mini.csv").set_index("id")["verdict"]
     assert verdicts["tuning_helps"] == "not run"
     assert verdicts["accuracy"] != "not run"
@@ -148,7 +145,7 @@ def test_results_made_elsewhere_join(project: Project, tmp_path: Path):
     reprise(fresh, "import", str(tmp_path / "exported"))
     times = trainings(fresh)
     assert len(times) == 4
-    make(fresh)
+    make(fresh, settings=["shard=report"])  # in other jobs than those that made them
     assert trainings(fresh) == times
     ours, theirs = ((folder / "results/demo/statements/mini.csv").read_bytes() for folder in (fresh, project))
     assert ours == theirs

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export OMP_WAIT_POLICY ?= passive
 
 # Each process of the tests has one thread of torch; one that runs out of tests takes over half of another's.
-PYTEST := $(BIN)/python -m pytest --numprocesses $(CORES) --dist worksteal
+PYTEST := python -m pytest -n $(CORES) --dist worksteal
 
 .PHONY: demo test check style lint keras cpus slurm lowest bench bench-gpu clean
 
@@ -22,11 +22,11 @@ demo: $(VENV)/.ready
 	$(BIN)/snakemake --cores $(CORES) --config scale=demo shard=report threads=1
 
 test: $(VENV)/.ready
-	$(PYTEST) -m "not keras and not cpus"
+	$(BIN)/$(PYTEST) -m "not keras and not cpus"
 
 # For the developer at work, in less than two minutes on two cores: style, and all tests but those that start Snakemake or take long.
 check: style
-	$(PYTEST) -m "not keras and not cpus and not workflow and not slow"
+	$(BIN)/$(PYTEST) -m "not keras and not cpus and not workflow and not slow"
 
 style: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -36,6 +36,17 @@ style: $(VENV)/.ready
 
 lint: style
 	$(BIN)/python -m reprise check workflow/reports/*.yaml
+
+# The lowest versions that pyproject.toml allows (5 GB to download): first the library without Snakemake, then the workflow, whose SLURM
+# plugin asks for higher ones of numpy and pandas.
+LOWEST := .venv-lowest
+LOWEST_INSTALL := $(BIN)/uv pip install --quiet --python $(LOWEST) --resolution lowest-direct --editable
+lowest: $(VENV)/.ready
+	$(BIN)/uv venv --quiet --clear --python 3.11 $(LOWEST)
+	$(LOWEST_INSTALL) ".[dev,kaggle]"
+	$(LOWEST)/bin/$(PYTEST) -m "not keras and not cpus and not workflow"
+	$(LOWEST_INSTALL) ".[workflow,dev,kaggle]"
+	$(LOWEST)/bin/$(PYTEST) -m workflow
 
 # The Keras reports' defaults against Keras itself (installs tensorflow-cpu).
 keras: $(VENV)/.ready

@@ -201,10 +201,14 @@ def test_check_counts_what_each_file_holds(project, capsys):
     ]
 
 
-def process(*arguments, **options):
+def environment():
+    """That of a process with this code."""
     paths = os.pathsep.join([str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**os.environ, "PYTHONPATH": paths}
-    return subprocess.Popen([sys.executable, "-m", "reprise", *arguments], env=environment, text=True, **options)
+    return {**os.environ, "PYTHONPATH": paths}
+
+
+def process(*arguments, **options):
+    return subprocess.Popen([sys.executable, "-m", "reprise", *arguments], env=environment(), text=True, **options)
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +242,35 @@ def test_a_stopped_training_goes_on_to_the_same_result(project, uninterrupted, c
     assert (folder / "checkpoint.pt").exists() == (number != signal.SIGKILL)  # its interval is longer than this run
     assert status(*command) == 0
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "history.parquet"), uninterrupted, check_exact=True)
+
+
+WITHOUT = """
+import sys
+
+sys.modules |= dict.fromkeys(["snakemake", "optuna"])  # None: as if they were not installed
+from reprise.cli import main
+
+for command in sys.argv[1:]:
+    main(command.split())
+"""
+
+
+@pytest.mark.slow
+def test_training_needs_no_snakemake_and_only_studies_need_optuna(project):
+    axis = {"lr": {"path": "optimizer.lr", "log_uniform": [0.001, 0.01]}}
+    study = {"asha": {"trials": 2, "seed": 0, "min_resource": 1, "reduction_factor": 2, "space": axis}}
+    experiments = {"base": {}, "study": study}
+    (project / "reports/mini.yaml").write_text(yaml.safe_dump({**REPORT, "experiments": experiments, "figures": []}))
+    base, trials = (["mini", "--only", name, *TRAIN] for name in experiments)
+    commands = ["train", *base], ["evaluate", *base], ["export", "mini", "out", *OPTIONS], ["train", *trials]
+    command = [sys.executable, "-c", WITHOUT, *map(" ".join, commands)]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=240)
+    assert done.returncode == 1, done.stderr
+    assert len(list(project.glob("out/**/final.parquet"))) == 1
+    assert done.stderr.splitlines()[-1] == (
+        "reprise: the trials of a study are judged by optuna, which is not installed; install it with: pip install optuna"
+    )
+    assert len(list((project / "results/demo/runs").iterdir())) == 1  # not one epoch of a trial
 
 
 def test_stopped_before_the_training_begins(monkeypatch, capsys):

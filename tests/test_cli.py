@@ -345,7 +345,7 @@ def test_results_that_may_not_be_read_are_not_called_damaged(project, capsys, mo
     def refuse(path, **options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(pd, "read_parquet", refuse)
+    monkeypatch.setattr("pyarrow.parquet.ParquetFile", refuse)
     capsys.readouterr()
     assert status("figure", "mini", "curves", *OPTIONS) == 1
     message = f"reprise: results/demo/runs/{run}/history.parquet: Permission denied; check the path and its permissions\n"

@@ -1,13 +1,22 @@
 """Read the tidy tables of many runs from their folders."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reprise.errors import RepriseError, file_error
 from reprise.files import read_json
 from reprise.publishing.measures import COLUMNS, Columns, Tables
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TEXT = ("run", "split", "metric")
+WHOLE = ("epoch", "image", "label", "predicted")
+"""Columns of text and of whole numbers; the others are of numbers."""
 
 
 def read_tables(
@@ -43,17 +52,23 @@ def _read_file(path: Path, columns: Sequence[str]) -> dict[str, list[Any]]:
     try:
         with path.open("rb") as file:
             table = pq.ParquetFile(file).read(list(columns))
-        found = {}
-        for name in columns:
-            column = table.column(name)
-            found[name] = column.to_pylist()
-            if pa.types.is_floating(column.type):
-                found[name] = [math.nan if value is None else value for value in found[name]]
-            elif column.null_count:
-                raise ValueError(f"column {name} has empty fields")
+        return {name: _values(table.column(name), name) for name in columns}
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         if isinstance(error, OSError) and error.errno:  # the system refuses; the file may well be good
             raise RepriseError(file_error(error, path)) from None
         reason = " ".join(str(error).split())
         raise RepriseError(f"{path}: damaged ({reason}); delete the folder {path.parent} and train the run again") from None
-    return found
+
+
+def _values(column: pa.ChunkedArray, name: str) -> list[Any]:
+    from pyarrow import types
+
+    text = types.is_string(column.type) or types.is_large_string(column.type)
+    whole, real = types.is_integer(column.type), types.is_floating(column.type)
+    if not (text if name in TEXT else whole if name in WHOLE else whole or real):
+        raise ValueError(f"column {name} is of type {column.type}")
+    if real:
+        return [math.nan if value is None else value for value in column.to_pylist()]
+    if column.null_count:
+        raise ValueError(f"column {name} has empty fields")
+    return column.to_pylist()

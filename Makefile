@@ -19,7 +19,7 @@ $(VENV)/.ready: pyproject.toml envs/constraints.txt
 
 # All figures, tables and verdicts on synthetic data, under results/demo/; no network.
 demo: $(VENV)/.ready
-	$(BIN)/snakemake --cores $(CORES) --config scale=demo shard=report threads=1
+	$(BIN)/snakemake --cores $(CORES) --scheduler greedy --config scale=demo shard=report threads=1
 
 test: $(VENV)/.ready
 	$(BIN)/$(PYTEST) -m "not keras and not cpus"

@@ -94,7 +94,7 @@ def work_of(run: Run, where: Layout) -> Work:
     return Work(run, trained * (2 if spec["training"].get("keep_originals") else 1), held_out, test)
 
 
-SYNTHETIC = {"train": 600, "test": 200, "validation": 200}
+SYNTHETIC = {"train": 400, "test": 200, "validation": 200}
 """Images of each data set that `config.yaml` has the demo draw."""
 
 

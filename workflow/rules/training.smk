@@ -15,6 +15,7 @@ for shard in programme.shards.values():
             f"{root}/logs/train_{shard.name}.log",
         benchmark:
             f"{root}/benchmarks/train_{shard.name}.tsv"
+        priority: 1  # the longest jobs, which the others wait for, go first
         group:
             shard.name
         conda:
@@ -39,6 +40,7 @@ for shard in programme.shards.values():
             f"{root}/logs/evaluate_{shard.name}.log",
         benchmark:
             f"{root}/benchmarks/evaluate_{shard.name}.tsv"
+        priority: 1  # the longest jobs, which the others wait for, go first
         group:
             shard.name
         conda:

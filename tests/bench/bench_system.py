@@ -120,7 +120,19 @@ def dry_run(scratch: Path, times: int, rounds: int) -> dict[str, float]:
 
 def demo(scratch: Path) -> float:
     """Seconds of `make demo`."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--scheduler", "greedy", "--config", "scale=demo", "shard=report", "threads=1"]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--cores",
+        "2",
+        "--scheduler",
+        "greedy",
+        "--config",
+        "scale=demo",
+        "shard=report",
+        "threads=1",
+    ]
     return run(command, project(scratch / "demo"))
 
 

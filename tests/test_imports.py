@@ -91,7 +91,7 @@ def prepared(report, section, item, folder):
 def test_version_and_help_import_next_to_nothing(tmp_path):
     for arguments in (["--version"], ["--help"], ["figure", "--help"]):
         found = imported(tmp_path, *arguments)
-        assert not found & (NEVER | PICTURES | {"numpy", "yaml", "jsonschema", "pyarrow", "reprise.spec.report", "tempfile"})
+        assert not found & (NEVER | PICTURES | {"numpy", "yaml", "jsonschema", "pyarrow", "reprise.spec.report"})
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FIGURES if kind != "samples"])

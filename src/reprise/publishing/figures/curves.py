@@ -86,6 +86,7 @@ class Means:
 
     @classmethod
     def of(cls, values: Values) -> "Means":
+        """The means over the runs of `values`."""
         epochs = sorted({epoch for curve in values.values() for epoch in curve})
         wide = [[curve[epoch] for _, curve in sorted(values.items()) if epoch in curve] for epoch in epochs]
         means, deviations = [], []

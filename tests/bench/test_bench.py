@@ -56,6 +56,7 @@ def test_the_table_and_the_file(tmp_path):
     assert "images/s" in page.splitlines()[-1], "decoding"
 
 
+@pytest.mark.slow
 def test_threads(tmp_path):
     found = bench.main(["--quick", "--parts", "threads", "--cases", "cnn_4", "--out", str(tmp_path)])
     loads = found["threads"]["cnn_4"]

@@ -451,6 +451,7 @@ def test_a_level_that_is_not_finite_leaves_the_effect_unknown():
     assert math.isnan(effect([[one(0.5)], [one(math.nan)], [one(0.7)]]).value)
 
 
+@pytest.mark.slow
 def test_an_axis_without_an_effect_is_rarely_said_to_have_one():
     rng = np.random.default_rng(7)
     found = [effect([[one(value) for value in level] for level in rng.normal(0.5, 0.01, (3, 4))]) for _ in range(400)]

@@ -263,7 +263,7 @@ snakemake -n
         ('sbatch --mem=4G --wrap "snakemake --resources gpu=1 all"', "ValueError"),
         ("srun --gpus=1 python -m reprise plan cifar10_ash", "did you mean cifar10_asha"),
         ("salloc --gpus=1", "salloc: command not found"),
-        ("pip install a-package-of-the-network", "No matching distribution|command not found"),
+        ("pip install a-package-of-the-network", "No matching distribution|command not found|externally-managed"),
         ("python -m reprise rums cifar10_asha", "invalid choice: 'rums'"),
         ("python -m reprise runs --skip cifar10_asha/classic cifar10_asha", "arguments are required"),
         ("python -m reprise data fetch cifar1000 && true\ntrue", "did you mean cifar100"),

@@ -106,7 +106,7 @@ def call_fine_label(folder):
         ({"dataset__classes": ["cat", "dog"]}, (10_000, 2_000, 2_000)),
         ({"dataset__per_class": 300, "split__validation": 0.2}, (2_400, 600, 3_000)),
         ({"dataset__name": "cinic10", "split__validation": "official"}, (90_000, 90_000, 90_000)),
-        ({"dataset__source": "synthetic"}, (1_000, 300, 300)),
+        ({"dataset__source": "synthetic"}, (400, 200, 200)),
         # a third of CIFAR-10's 60,000 in each part
         ({"dataset__name": "cinic10", "dataset__source": "stand-in", "split__validation": "official"}, (20_000, 20_000, 20_000)),
     ],

@@ -10,6 +10,12 @@ LINE_EVERY_S = 30.0
 """Seconds between two lines in a log."""
 
 
+def say(message: str) -> None:
+    """One line on standard error, above any bar."""
+    tqdm.write(f"reprise: {message}", file=sys.stderr)
+    sys.stderr.flush()
+
+
 class _Lines(tqdm):
     """tqdm that prints whole lines instead of redrawing one."""
 

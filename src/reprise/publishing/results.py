@@ -5,42 +5,87 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
-from reprise.errors import RepriseError, file_error
-from reprise.files import read_json
+from reprise.errors import DamagedError
 from reprise.publishing.measures import COLUMNS, Tables
+from reprise.records import FILES, check_file, read_record
+from reprise.spec.run import is_result
+from reprise.tables import read_table
+
+RUN, EVALUATION = "run.json", "evaluation.json"
+RECORDS = {"history": RUN, "predictions": EVALUATION, "final": EVALUATION}
+"""Table → the record in a run's folder that says what its file holds."""
 
 
 def read_tables(
     folder: Path, runs: Iterable[str], names: Iterable[str] = tuple(COLUMNS), class_names: Mapping[str, Sequence[str]] | None = None
 ) -> Tables:
-    """The tables `names` of `runs`, from `<folder>/<run>/<name>.parquet`; tables not named are empty.
+    """The tables `names` of `runs`, from `<folder>/<run>/<name>.parquet`, compared with their records; tables not named are empty.
 
-    A run without results has no rows: what is drawn or judged says what that means. A damaged file is a `RepriseError`.
+    A run without results has no rows: what is drawn or judged says what that means. A damaged file is a `RepriseError`. Results of earlier
+    versions have no records: of them accuracy and predictions must agree.
     """
-    wanted = [run for run in dict.fromkeys(runs) if (folder / run / "run.json").is_file()]
-    frames = {name: _read(folder, wanted if name in names else [], name) for name in COLUMNS}
-    return Tables(**frames, class_names=class_names or {})
+    wanted = [folder / run for run in dict.fromkeys(runs) if (folder / run / RUN).is_file()]
+    frames = {name: [pd.DataFrame(columns=list(columns))] for name, columns in COLUMNS.items()}
+    for run in wanted:
+        files = {RUN: _run_record(run).get(FILES), EVALUATION: _evaluation_files(run)}
+        found = {name: table for name in names if (table := _read(run, name, files[RECORDS[name]])) is not None}
+        if files[EVALUATION] is None and {"final", "predictions"} <= found.keys():
+            _check_accuracy(run, found["final"], found["predictions"])
+        for name, table in found.items():
+            frames[name].append(table)
+    tables = {name: pd.concat(found[1:], ignore_index=True) if len(found) > 1 else found[0] for name, found in frames.items()}
+    return Tables(**tables, class_names=class_names or {})
 
 
 def read_meta(folder: Path, runs: Iterable[str]) -> dict[str, Mapping[str, Any]]:
     """Run → `meta` of its run.json (device, versions, dates), for the runs that have results."""
-    files = {run: folder / run / "run.json" for run in runs}
-    return {run: read_json(file)["meta"] for run, file in files.items() if file.is_file()}
+    return {run: _run_record(folder / run)["meta"] for run in runs if (folder / run / RUN).is_file()}
 
 
-def _read(folder: Path, runs: Iterable[str], name: str) -> pd.DataFrame:
-    frames = [pd.DataFrame(columns=list(COLUMNS[name]))]
-    for run in runs:
-        path = folder / run / f"{name}.parquet"
-        if not path.is_file():
-            continue
-        try:
-            frames.append(pd.read_parquet(path, columns=list(COLUMNS[name])))
-        except (pa.ArrowException, OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno:  # the system refuses; the file may well be good
-                raise RepriseError(file_error(error, path)) from None
-            reason = " ".join(str(error).split())
-            raise RepriseError(f"{path}: damaged ({reason}); delete the folder {path.parent} and train the run again") from None
-    return pd.concat(frames[1:], ignore_index=True) if len(frames) > 1 else frames[0]
+def _run_record(folder: Path) -> Mapping[str, Any]:
+    document = read_record(folder / RUN, _train_again(folder), legacy=True)
+    if not is_result(document, folder.name):
+        raise DamagedError(f"{folder / RUN}: is not that of run {folder.name}", _train_again(folder))
+    return document
+
+
+def _evaluation_files(folder: Path) -> Mapping[str, str] | None:
+    """What the record of the evaluation says of its files; None where there is no record."""
+    path = folder / EVALUATION
+    if not path.exists():
+        return None
+    document = read_record(path, _evaluate_again(folder))
+    if document.get("run") != folder.name:
+        raise DamagedError(f"{path}: is not that of run {folder.name}", _evaluate_again(folder))
+    return document.get(FILES, {})
+
+
+def _read(folder: Path, name: str, files: Mapping[str, str] | None) -> pd.DataFrame | None:
+    path = folder / f"{name}.parquet"
+    remedy = _train_again(folder) if name == "history" else _evaluate_again(folder)
+    if files is not None:
+        check_file(path, files, remedy)
+    elif not path.is_file():
+        return None
+    table = read_table(path, COLUMNS[name], remedy)
+    if set(table["run"]) - {folder.name}:
+        raise DamagedError(f"{path}: has rows of another run", remedy)
+    return table
+
+
+def _check_accuracy(folder: Path, final: pd.DataFrame, predictions: pd.DataFrame) -> None:
+    """Raise a `DamagedError` unless the accuracy is that of the predictions."""
+    stored = dict(zip(final["metric"], final["value"], strict=True)).get("accuracy")
+    found = (predictions["label"] == predictions["predicted"]).mean()
+    if stored is None or abs(stored - found) > 1e-9:
+        what = f"{folder / 'final.parquet'}: accuracy is {stored}, the predictions give {found}"
+        raise DamagedError(what, _evaluate_again(folder))
+
+
+def _train_again(folder: Path) -> str:
+    return f"delete the folder {folder} and train the run again"
+
+
+def _evaluate_again(folder: Path) -> str:
+    return f"delete {folder / 'evaluated.json'} and evaluate the run again"

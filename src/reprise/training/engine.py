@@ -21,7 +21,7 @@ from torch import Generator, Tensor, nn
 from reprise import __version__, models
 from reprise.data.augment import Augmentation, build_augmentation
 from reprise.data.catalog import weights_facts
-from reprise.errors import RepriseError, file_error
+from reprise.errors import DamagedError, RepriseError, file_error
 from reprise.spec.run import ENGINE, Run
 from reprise.training.checkpoint import Checkpoint, State
 from reprise.training.inference import compute_features, evaluate
@@ -29,7 +29,7 @@ from reprise.training.optim import build_optimizer, build_schedule, learning_rat
 from reprise.training.parts import Datasets, RunData
 from reprise.training.regularization import build_penalty
 from reprise.training.reporting import Reporter
-from reprise.training.results import RUN, WEIGHTS, publish, read_run, read_weights
+from reprise.training.results import RUN, WEIGHTS, adopt_run, publish, read_run, read_weights
 from reprise.training.seeds import derive
 from reprise.training.selection import Row, diverged, monitored, selected_epoch, stops_early
 from reprise.training.session import Interrupt, Interrupted, choose_device, device_name, interruptible, only_process, reproducible
@@ -192,7 +192,7 @@ def _train_unless_finished(run: Run, datasets: Datasets, session: Session, failu
     with only_process(folder, session.interrupt, session.reporter.say):
         reason = _unfinished(run, datasets, session.cache)
         if reason is None:
-            return Outcome(run, trained=False, meta=read_run(folder)["meta"])
+            return Outcome(run, trained=False, meta=adopt_run(folder)["meta"])
         for name in run.follows:
             if name in failures:
                 raise RepriseError(f"not trained, since it follows run {name}, which failed")
@@ -205,6 +205,8 @@ def _unfinished(run: Run, datasets: Datasets, cache: Path) -> str | None:
     """Why the run must be trained; None where its result is there, whole, and of the images at hand."""
     try:
         datasets.check_trained_on(run, read_run(cache / run.hash)["meta"])
+    except DamagedError as error:
+        return error.what
     except RepriseError as error:
         return str(error)
     return None

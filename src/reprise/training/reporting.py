@@ -5,9 +5,7 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
-from tqdm import tqdm
-
-from reprise.progress import progress
+from reprise.progress import progress, say
 from reprise.spec.run import Run
 from reprise.training.selection import Row
 
@@ -43,8 +41,7 @@ class Reporter:
 
     def say(self, message: str) -> None:
         """One line on standard error, above the bar."""
-        tqdm.write(f"reprise: {message}", file=sys.stderr)
-        sys.stderr.flush()
+        say(message)
 
     def start(self, run: Run) -> None:
         self._number += 1

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reprise.errors import DamagedError, RepriseError, file_error
+from reprise.errors import DamagedError, RepriseError
 
 TEXTS = ("run", "split", "metric")
 COUNTS = {"epoch": 1, "image": 0, "label": 0, "predicted": 0}
@@ -18,8 +18,8 @@ LOSSES = ("loss", "train_loss")
 def read_table(path: Path, columns: Sequence[str], remedy: str) -> pd.DataFrame:
     """A Parquet table with these columns.
 
-    A missing table is a `RepriseError`. One that cannot be read, or holds what no training gives (an accuracy outside 0 to 1, a negative
-    loss, one that is not finite before the last epoch), is a `DamagedError`.
+    A missing table is a `RepriseError`. One that is no table, or holds what no training gives (an accuracy outside 0 to 1, a negative
+    loss, one that is not finite before the last epoch), is a `DamagedError`. What the system refuses is an `OSError`.
     """
     try:
         table = pd.read_parquet(path, columns=list(columns))
@@ -28,7 +28,8 @@ def read_table(path: Path, columns: Sequence[str], remedy: str) -> pd.DataFrame:
         raise RepriseError(f"{path}: not found; train and evaluate the run first") from None
     except Exception as error:  # a damaged file can make anything of the reader
         if isinstance(error, OSError) and error.errno:  # what the system refuses says nothing of the file, which may be good
-            raise RepriseError(file_error(error, path)) from None
+            error.filename = error.filename or str(path)
+            raise
         raise DamagedError(f"{path}: not a table of {', '.join(columns)} ({' '.join(str(error).split())[:120]})", remedy) from None
     if fault:
         raise DamagedError(f"{path}: {fault}", remedy)
@@ -47,7 +48,7 @@ def _fault(table: pd.DataFrame) -> str | None:
             return f"{name} is {column.min()}"
         elif name == "accuracy" and len(bad := column[~column.between(0, 1)]):
             return f"accuracy is {bad.iloc[0]}, which is not from 0 to 1"
-        elif name == "loss" and len(bad := column[(column < 0) | np.isinf(column) | (column.isna() & ~_last(table))]):
+        elif name == "loss" and len(bad := column[(column < 0) | ~(np.isfinite(column) | _last(table))]):
             return f"loss is {bad.iloc[0]}"
     if "metric" in table and "value" in table:
         for name, value in zip(table["metric"], table["value"], strict=True):
@@ -65,5 +66,5 @@ def _possible(metric: str, value: float) -> bool:
     if metric in SHARES:
         return 0 <= value <= 1
     if metric in LOSSES:
-        return np.isnan(value) or 0 <= value < np.inf
+        return not value < 0
     return bool(np.isfinite(value))

@@ -321,7 +321,7 @@ def test_damaged_arrays_are_decoded_again(folder, drawn, capsys):
 
 def test_damaged_arrays_without_their_archive(folder, tmp_path):
     (folder / "train_labels.npy").write_bytes(b"")
-    with pytest.raises(DamagedError, match=r"damaged .*; get its archive again, which is not there \(.*no.tar.gz\), and run python -m reprise"):
+    with pytest.raises(DamagedError, match=r"damaged .*; get its archive again, which is not there \(.*no.tar.gz\), and run python"):
         mend("cifar100", tmp_path / "no.tar.gz", folder)
 
 

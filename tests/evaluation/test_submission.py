@@ -20,10 +20,9 @@ from reprise.data.decode import load
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate, submission
 from reprise.evaluation.submission import best_run, write_submission
-from reprise.files import read_json, write_json
 from reprise.training import parts
 from reprise.training.engine import train
-from tiny import SPEC, tiny_run, write_dataset
+from tiny import SPEC, edit_dataset, tiny_run, write_dataset
 
 CLASSES = list(DATASETS["cifar10"].classes["label"])
 RUN = tiny_run(dataset__labels="label", model__layers=[{"flatten": True}, {"dense": "classes"}], training__epochs=4)
@@ -33,8 +32,6 @@ COUNT = 40
 def ten_classes(folder):
     """The tiny data set with CIFAR-10's classes: each is a grey level and a tint of its own."""
     write_dataset(folder, train=200, test=COUNT)
-    facts = read_json(folder / "dataset.json")
-    write_json(folder / "dataset.json", {**facts, "label_kinds": ["label"], "classes": {"label": CLASSES}})
     rng = np.random.default_rng(0)
     colours = rng.integers(0, 256, (10, 3, 1, 1))
     for split, count in (("train", 200), ("test", COUNT)):
@@ -42,6 +39,7 @@ def ten_classes(folder):
         images = colours[labels] + rng.normal(0, 60, (count, 3, 12, 12))
         np.save(folder / f"{split}_images.npy", images.clip(0, 255).astype(np.uint8))
         np.save(folder / f"{split}_labels.npy", labels[:, None].astype(np.uint8))
+    edit_dataset(folder, label_kinds=["label"], classes={"label": CLASSES})
     return folder
 
 

@@ -56,7 +56,7 @@ def check_metrics(folder: Path, spec: Mapping[str, Any], meta: Mapping[str, Any]
     if unknown := [name for name in stored if name not in computed and name != "loss" and not name.startswith("parameters.")]:
         refuse(FINAL, f"has a metric {unknown[0]}, which nothing gives")
     loss, lost = stored.get("loss", math.inf), meta["stopped"] == "diverged"
-    if not (least_loss(computed["accuracy"]) <= loss < math.inf or (math.isnan(loss) and lost)):
+    if not (least_loss(computed["accuracy"]) <= loss < math.inf or (not math.isfinite(loss) and lost)):
         refuse(FINAL, f"loss is {stored.get('loss')}, which is no loss at an accuracy of {computed['accuracy']}")
     if spec["split"]["validation"] == "test":
         row = history[(history["split"] == "test") & (history["epoch"] == meta["selected_epoch"])].iloc[0]

@@ -190,7 +190,9 @@ def check_weights(path: Path) -> None:
         with safe_open(path, framework="pt") as file:
             run = (file.metadata() or {}).get("run")
     except FileNotFoundError:
-        raise RepriseError(f"{path}: not found; the run's weights were not kept, delete its folder and train or import it again") from None
+        raise DamagedError(
+            f"{path}: not found", "the run's weights were not kept, delete its folder and train or import it again"
+        ) from None
     except (SafetensorError, OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno:  # what the system refuses says nothing of the file, which may be good
             error.filename = error.filename or str(path)

@@ -95,9 +95,9 @@ def load(dataset_dir: Path, name: str | None = None) -> Dataset:
     does not list its files, are compared with the content digests that it has.
     """
     facts = read_facts(dataset_dir)
-    if name not in (None, facts.get("name")):
-        raise DamagedError(f"{dataset_dir}: holds {facts.get('name')}, not {name}", DECODE_AGAIN)
     try:
+        if name not in (None, facts["name"]):
+            raise DamagedError(f"{dataset_dir}: holds {facts['name']}, not {name}", DECODE_AGAIN)
         shape = tuple(facts["image_shape"])
         classes = {kind: tuple(facts["classes"][kind]) for kind in facts["label_kinds"]}
         if FILES in facts:

@@ -1,6 +1,7 @@
 """Kaggle's test archive → `id,label`, in bounded memory."""
 
 import io
+import shutil
 import sys
 import tarfile
 import tracemalloc
@@ -305,6 +306,24 @@ def test_pretrained_weights_are_not_needed_again(submit, dirs, cache, files, tmp
     out = tmp_path / "out.csv"
     write_submission(pretrained, archive, out, dataset_dirs=dirs, cache=tmp_path / "cache", images=COUNT, device="cpu")
     assert len(out.read_text().splitlines()) == COUNT + 1
+
+
+def test_damaged_weights_label_nothing(cache, dirs, tmp_path, files):
+    shutil.copytree(cache, tmp_path / "cache")
+    path = tmp_path / "cache" / RUN.hash / "weights.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])
+    with pytest.raises(RepriseError, match=r"weights.safetensors: damaged .*; delete the run's folder and train it again"):
+        write_submission(
+            RUN,
+            pack(".tar", tmp_path, files),
+            tmp_path / "out.csv",
+            dataset_dirs=dirs,
+            cache=tmp_path / "cache",
+            images=COUNT,
+            device="cpu",
+        )
+    assert not (tmp_path / "out.csv").exists()
 
 
 # ---- memory ----

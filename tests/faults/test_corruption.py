@@ -449,7 +449,11 @@ def test_damaged_results_of_earlier_versions_are_refused(project, expected, caps
     ("metric", "value", "message"),
     [
         ("accuracy", 1.273, "accuracy is 1.273"),
-        ("accuracy", 0.9, "accuracy is 0.9, the predictions give 0.34"),
+        ("accuracy", 0.9, "accuracy is 0.9, the run's other files give "),
+        ("train_accuracy", 0.9, "train_accuracy is 0.9, the run's other files give "),
+        ("train_loss", 1.5, "train_loss is 1.5, the run's other files give "),
+        ("selected_epoch", 99, "selected_epoch is 99.0, the run's other files give "),
+        ("loss", float("nan"), "loss is nan"),
         ("accuracy", float("nan"), "accuracy is nan"),
         ("f1_macro", -0.1, "f1_macro is -0.1"),
         ("train_accuracy", 1.1, "train_accuracy is 1.1"),
@@ -469,7 +473,19 @@ def test_values_that_cannot_be_are_refused_where_verdicts_read(project, capsys, 
     assert f"reprise: {path}: {message}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("column", "value"), [("accuracy", 1.5), ("loss", -0.1), ("loss", float("nan")), ("epoch", 0)])
+def test_a_run_that_did_not_diverge_has_a_loss_in_its_last_epoch(project, capsys):
+    before_records()
+    path = run_of("fast") / "history.parquet"
+    table = pd.read_parquet(path)
+    table.loc[len(table) - 1, "loss"] = float("nan")
+    table.to_parquet(path, index=False)
+    assert verb("statements", "mini") == 1
+    assert f"reprise: {path}: loss is nan, though the run did not diverge; delete the folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("accuracy", 1.5), ("loss", -0.1), ("loss", float("nan")), ("epoch", 0), ("accuracy", float("nan"))]
+)
 def test_a_history_that_cannot_be_is_refused_where_verdicts_read(project, capsys, column, value):
     before_records()
     path = run_of("fast") / "history.parquet"

@@ -1,8 +1,9 @@
 """Finished runs as files that others can use: export, and import after a check that each run is what it says."""
 
+import contextlib
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache as cache_calls
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,7 @@ def verify(folder: Path, network_of: NetworkOf | None = None, remedy: str = GET_
     weights = (folder / WEIGHTS).exists()
     if not weights and not evaluation:
         _refuse(folder, f"has neither {WEIGHTS} nor {PREDICTIONS}, so nothing can be made of it", remedy)
-    try:
+    with _fitting(folder, remedy):
         for name in (HISTORY, WEIGHTS) if weights else (HISTORY,):
             if FILES in document:
                 check_file(folder / name, document[FILES], remedy)
@@ -148,11 +149,18 @@ def verify(folder: Path, network_of: NetworkOf | None = None, remedy: str = GET_
             read_weights(folder / WEIGHTS)
         if network_of is not None:
             check_network(folder, meta, _network(folder, Run(spec), network_of, remedy), remedy)
+    return document
+
+
+@contextlib.contextmanager
+def _fitting(folder: Path, remedy: str) -> Iterator[None]:
+    """What is wrong with a run's files, with the remedy that fits where they come from."""
+    try:
+        yield
     except DamagedError as error:
         raise DamagedError(error.what, remedy) from None
     except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError) as error:
         _refuse(folder, f"its files do not fit together ({type(error).__name__}: {' '.join(str(error).split())})", remedy)
-    return document
 
 
 def _network(folder: Path, run: Run, network_of: NetworkOf, remedy: str) -> nn.Module:
@@ -171,12 +179,13 @@ def verify_with_images(folder: Path, run: Run, meta: Mapping[str, Any], datasets
     """
     if not datasets.has(run, meta):
         return
-    data = datasets.of(run)
-    check_images(folder, run.spec, meta, data, GET_AGAIN)
-    if (folder / PREDICTIONS).exists():
-        predictions = check_labels(folder, data, GET_AGAIN)
-        if (folder / WEIGHTS).exists():
-            check_sample(folder, predictions, data, trained_network(run, data, folder), GET_AGAIN)
+    with _fitting(folder, GET_AGAIN):
+        data = datasets.of(run)
+        check_images(folder, run.spec, meta, data, GET_AGAIN)
+        if (folder / PREDICTIONS).exists():
+            predictions = check_labels(folder, data, GET_AGAIN)
+            if (folder / WEIGHTS).exists():
+                check_sample(folder, predictions, data, trained_network(run, data, folder), GET_AGAIN)
 
 
 def _refuse(path: Path, reason: str, remedy: str) -> None:

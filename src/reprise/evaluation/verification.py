@@ -101,8 +101,8 @@ def check_images(folder: Path, spec: Mapping[str, Any], meta: Mapping[str, Any],
     """Raise a `DamagedError` unless the run's numbers of images and their statistics are those of the images at hand."""
     known: dict[str, Any] = {"train_images": len(data.train), "validation_images": len(data.validation)}
     for name, count in known.items():
-        if meta[name] != count:
-            raise DamagedError(f"{folder / RUN}: says {name} {meta[name]}, the data set at hand gives {count}", remedy)
+        if meta.get(name) != count:
+            raise DamagedError(f"{folder / RUN}: says {name} {meta.get(name)}, the data set at hand gives {count}", remedy)
     own = spec.get("preprocess", {}).get("normalize") == "train"
     for name, value in (("channel_mean", data.preprocess.mean), ("channel_std", data.preprocess.std)):
         if name in meta and not (own and np.allclose(meta[name], value.flatten().tolist(), rtol=1e-5, atol=0)):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from reprise.errors import DamagedError
@@ -23,15 +24,16 @@ def read_tables(
     """The tables `names` of `runs`, from `<folder>/<run>/<name>.parquet`, compared with their records; tables not named are empty.
 
     A run without results has no rows: what is drawn or judged says what that means. A damaged file is a `RepriseError`. Results of earlier
-    versions have no records: of them accuracy and predictions must agree.
+    versions have no records: their tables must agree with each other and with `run.json`.
     """
     wanted = [folder / run for run in dict.fromkeys(runs) if (folder / run / RUN).is_file()]
     frames = {name: [pd.DataFrame(columns=list(columns))] for name, columns in COLUMNS.items()}
     for run in wanted:
-        files = {RUN: _run_record(run).get(FILES), EVALUATION: _evaluation_files(run)}
+        document = _run_record(run)
+        files = {RUN: document.get(FILES), EVALUATION: _evaluation_files(run)}
         found = {name: table for name in names if (table := _read(run, name, files[RECORDS[name]])) is not None}
-        if files[EVALUATION] is None and {"final", "predictions"} <= found.keys():
-            _check_accuracy(run, found["final"], found["predictions"])
+        if None in files.values() and found.keys() == COLUMNS.keys():
+            _check_agreement(run, document["meta"], **found)
         for name, table in found.items():
             frames[name].append(table)
     tables = {name: pd.concat(found[1:], ignore_index=True) if len(found) > 1 else found[0] for name, found in frames.items()}
@@ -74,13 +76,27 @@ def _read(folder: Path, name: str, files: Mapping[str, str] | None) -> pd.DataFr
     return table
 
 
-def _check_accuracy(folder: Path, final: pd.DataFrame, predictions: pd.DataFrame) -> None:
-    """Raise a `DamagedError` unless the accuracy is that of the predictions."""
-    stored = dict(zip(final["metric"], final["value"], strict=True)).get("accuracy")
-    found = (predictions["label"] == predictions["predicted"]).mean()
-    if stored is None or abs(stored - found) > 1e-9:
-        what = f"{folder / 'final.parquet'}: accuracy is {stored}, the predictions give {found}"
-        raise DamagedError(what, _evaluate_again(folder))
+def _check_agreement(folder: Path, meta: Mapping[str, Any], history: pd.DataFrame, final: pd.DataFrame, predictions: pd.DataFrame) -> None:
+    """Raise a `DamagedError` unless the tables of one run, which have no record, agree with each other and with its `meta`."""
+    epoch, diverged = meta.get("selected_epoch"), meta.get("stopped") == "diverged"
+    if history["loss"].isna().any() and not diverged:
+        raise DamagedError(f"{folder / 'history.parquet'}: loss is nan, though the run did not diverge", _train_again(folder))
+    rows = history[(history["split"] == "train") & (history["epoch"] == epoch)]
+    expected = {
+        "accuracy": (predictions["label"] == predictions["predicted"]).mean(),
+        "selected_epoch": epoch,
+        "train_loss": rows["loss"].sum(skipna=False),
+        "train_accuracy": rows["accuracy"].sum(),
+    }
+    stored = dict(zip(final["metric"], final["value"], strict=True))
+    for metric, value in expected.items():
+        found = stored.get(metric)
+        lost = diverged and metric == "train_loss"
+        if found is None or not (abs(found - value) <= 1e-9 or lost):
+            what = f"{folder / 'final.parquet'}: {metric} is {found}, the run's other files give {value}"
+            raise DamagedError(what, _evaluate_again(folder))
+    if np.isnan(stored.get("loss", np.nan)) and not diverged:
+        raise DamagedError(f"{folder / 'final.parquet'}: loss is {stored.get('loss')}", _evaluate_again(folder))
 
 
 def _train_again(folder: Path) -> str:

@@ -295,7 +295,6 @@ def _fresh_state(run: Run, data: RunData, session: Session) -> State:
 def _load_initial_weights(model: nn.Module, run: Run, cache: Path) -> None:
     """The parent run's selected weights, except those whose names start with a prefix in `drop`."""
     folder, dropped = cache / run.parent, tuple(run.spec["initial_weights"].get("drop", ()))
-    read_run(folder)
     theirs = {name: value for name, value in read_weights(folder / WEIGHTS).items() if not name.startswith(dropped)}
     ours = {name: value for name, value in model.state_dict().items() if not name.startswith(dropped)}
     for name in [*ours, *theirs]:

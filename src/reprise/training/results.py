@@ -203,6 +203,7 @@ def check_weights(path: Path) -> None:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Weights by parameter name; what `check_weights` refuses is a `RepriseError`."""
+    """Weights by parameter name, of a run whose files are what `run.json` says; errors as in `read_run`."""
+    read_run(path.parent)
     check_weights(path)
     return load_file(path)

@@ -31,7 +31,7 @@ from reprise.spec.layout import Layout
 from reprise.spec.run import Run, prune
 from reprise.training.checkpoint import read_checkpoint
 from reprise.training.results import check_evaluation, read_run, read_weights
-from tiny import SPEC
+from tiny import SPEC, record_run
 
 
 @pytest.fixture(scope="session")
@@ -422,6 +422,47 @@ def test_results_of_earlier_versions_are_accepted_and_recorded_once(project, exp
     assert capsys.readouterr().err.count("of an earlier version, accepted as it is") == 3
     assert (results(), statements()) == expected
     assert {name: (run_of("base") / name).read_bytes() for name in before} == before
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["recorded", "before records"])
+@pytest.mark.parametrize("weights", [True, False], ids=["with weights", "without weights"])
+def test_there_and_back(project, expected, old, weights):
+    """Through the command line, which knows the runs' networks and has their images."""
+    if old:
+        before_records()
+    assert verb("export", "mini", "out") == 0
+    no_runs()
+    if old:
+        for path in Path("out").glob("*/evaluation.json"):
+            path.unlink()
+    if not weights:
+        for path in Path("out").glob("*/weights.safetensors"):
+            path.unlink()
+    assert verb("import", "out") == 0
+    assert statements() == expected[1]
+    assert all((run / "evaluation.json").exists() for run in RUNS.iterdir())
+    assert verb("train", "mini") == 0
+    assert verb("evaluate", "mini") == 0
+    assert statements() == expected[1]
+    if weights:
+        assert results() == expected[0]
+
+
+def test_an_import_compares_with_the_images_at_hand(project, capsys):
+    """Labels and predictions of two test images change places: every metric stays, and the author of the run has written its records."""
+    assert verb("export", "mini", "out") == 0
+    no_runs()
+    folder = Path("out") / run_of("base").name
+    (folder / "weights.safetensors").unlink()
+    table = pd.read_parquet(folder / "predictions.parquet")
+    one, other = 0, table.index[table["label"] != table.loc[0, "label"]][0]
+    table.loc[[one, other], ["label", "predicted"]] = table.loc[[other, one], ["label", "predicted"]].to_numpy()
+    table.to_parquet(folder / "predictions.parquet", index=False)
+    record_run(folder)
+    assert verb("import", "out") == 1
+    assert f"{folder}/predictions.parquet: its images and labels are not those of the test images at hand; get" in capsys.readouterr().err
+    shutil.rmtree(DATA / "cifar10")
+    assert verb("import", "out") == 0
 
 
 @pytest.mark.parametrize("array", [array for array in ARRAYS if array.endswith(".npy")])

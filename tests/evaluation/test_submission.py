@@ -23,7 +23,7 @@ from reprise.evaluation import evaluate, submission
 from reprise.evaluation.submission import best_run, write_submission
 from reprise.training import parts
 from reprise.training.engine import train
-from tiny import SPEC, edit_dataset, tiny_run, write_dataset
+from tiny import SPEC, edit_dataset, record_run, tiny_run, write_dataset
 
 CLASSES = list(DATASETS["cifar10"].classes["label"])
 RUN = tiny_run(dataset__labels="label", model__layers=[{"flatten": True}, {"dense": "classes"}], training__epochs=4)
@@ -275,7 +275,7 @@ def test_an_archive_that_is_not_there_or_of_another_kind(submit, tmp_path, name)
 def test_runs_that_do_not_fit(submit, files, tmp_path):
     archive = pack(".tar", tmp_path, files)
     untrained = tiny_run(dataset__labels="label")
-    with pytest.raises(RepriseError, match=r"weights.safetensors: not found"):
+    with pytest.raises(RepriseError, match=r"run.json: not found; train the run first"):
         submit(archive, run=untrained)
     two = tiny_run(dataset__labels="label", dataset__classes=["cat", "dog"])
     with pytest.raises(RepriseError, match=f"run {two.hash}: does not learn the ten classes of cifar10; name another run"):
@@ -302,6 +302,7 @@ def test_pretrained_weights_are_not_needed_again(submit, dirs, cache, files, tmp
     folder = (tmp_path / "cache" / random.hash).rename(tmp_path / "cache" / pretrained.hash)
     weights = load_file(folder / "weights.safetensors")
     save_file(weights, folder / "weights.safetensors", metadata={"run": pretrained.hash})
+    record_run(folder, lambda document: document.update(run=pretrained.hash, spec=pretrained.spec))
     archive = pack(".tar", tmp_path, files)
     out = tmp_path / "out.csv"
     write_submission(pretrained, archive, out, dataset_dirs=dirs, cache=tmp_path / "cache", images=COUNT, device="cpu")

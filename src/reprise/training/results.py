@@ -33,6 +33,8 @@ def read_run(folder: Path) -> dict[str, Any]:
     A `RepriseError` says what is missing or damaged. An evaluated run, such as an imported one, may lack its weights. A run of an earlier
     version has no `files`: its history is compared with its `meta`, of its weights only the header is read.
     """
+    if not (folder / RUN).exists():
+        raise RepriseError(f"{folder / RUN}: not found; train the run first")
     document = read_record(folder / RUN, TRAIN_AGAIN, legacy=True)
     if not is_result(document, folder.name):
         raise DamagedError(f"{folder / RUN}: is not that of run {folder.name}", TRAIN_AGAIN)

@@ -38,7 +38,6 @@ EXCHANGED = (HISTORY, WEIGHTS, PREDICTIONS, FINAL, EVALUATION, RUN)
 """What is exchanged, where it is there; `run.json` is copied last."""
 GET_AGAIN = "get this run again from its source"
 
-
 DatasetOf = Callable[[str, str], Path | None]
 
 
@@ -71,8 +70,12 @@ def import_runs(
     found = sorted(path for path in Path(folder).glob("*") if path.is_dir())
     if not found:
         raise RepriseError(f"{folder}: holds no exported run; give the folder that export wrote")
-    at_hand = cache_calls(lambda name, source: dataset_of and dataset_of(name, source))
-    datasets = cache_calls(lambda folder, name: Datasets({name: folder}, torch.device("cpu")))
+
+    @cache_calls
+    def images(name: str, source: str) -> Datasets | None:
+        at_hand = dataset_of(name, source) if dataset_of else None
+        return Datasets({name: at_hand}, torch.device("cpu")) if at_hand else None
+
     documents = {}
     for path in found:
         if not (path / RUN).exists():
@@ -84,8 +87,8 @@ def import_runs(
             raise RepriseError(
                 f"{path}: is of {theirs} images, this scale is for {'synthetic' if synthetic else 'real'} ones; import it with {scale}"
             )
-        if images := at_hand(run.spec["dataset"]["name"], theirs):
-            verify_with_images(path, run, documents[path]["meta"], datasets(images, run.spec["dataset"]["name"]))
+        if datasets := images(run.spec["dataset"]["name"], theirs):
+            verify_with_images(path, run, documents[path]["meta"], datasets)
     states = {}
     for path, document in documents.items():
         mine = finished(Path(cache) / path.name)

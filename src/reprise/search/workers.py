@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from reprise.errors import RepriseError
+from reprise.files import UNLOCKABLE
 from reprise.search.asha import Halving, accuracies, load_optuna, read_history, rung_epochs, trial_order
 from reprise.spec.run import Run
 from reprise.training.engine import Outcome, train
 from reprise.training.results import finished
 from reprise.training.selection import Row
-from reprise.training.session import UNLOCKABLE
 
 STALE_LOCK_S = 30
 """After so many seconds the lock of a journal that nobody writes to is taken for that of a killed worker."""

@@ -1,7 +1,6 @@
 """What the process must be while it trains: reproducible, interruptible, and alone on a run."""
 
 import contextlib
-import errno
 import fcntl
 import os
 import platform
@@ -15,9 +14,7 @@ from types import FrameType
 import torch
 
 from reprise.errors import RepriseError
-
-UNLOCKABLE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-"""What a file system without locks answers."""
+from reprise.files import UNLOCKABLE
 
 
 def choose_device(name: str) -> torch.device:

@@ -5,6 +5,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
 
+pytest_plugins = ["mirrors"]
+
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():

@@ -132,10 +132,10 @@ def _json(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def alone(path: Path, say: Callable[[], None]) -> Iterator[None]:
+def alone(path: Path, say: Callable[[], None]) -> Iterator[bool]:
     """Hold the lock file `path`, which is there as long as somebody holds it; call `say` once before waiting for another process.
 
-    The lock goes when its process ends, however it ends. On a file system without locks there is none.
+    Yields whether it has waited. The lock goes when its process ends, however it ends. On a file system without locks there is none.
     """
     waiting = False
     while True:
@@ -159,7 +159,7 @@ def alone(path: Path, say: Callable[[], None]) -> Iterator[None]:
         file.close()
     with file:
         try:
-            yield
+            yield waiting
         finally:
             path.unlink(missing_ok=True)
 

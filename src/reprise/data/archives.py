@@ -31,7 +31,7 @@ from reprise.data.catalog import CifarLayout, DatasetFacts, PngLayout, StlLayout
 from reprise.data.pickles import safe_unpickle
 from reprise.data.tar import GET_AGAIN, LARGE, NAME, damage, files
 from reprise.errors import RepriseError, file_error, gist
-from reprise.files import read_json
+from reprise.files import check_regular, read_json
 from reprise.spec.check import nearest
 
 Source = Literal["real", "synthetic", "stand-in"]
@@ -124,6 +124,7 @@ def content_digest(hashes: Sequence[bytes]) -> str:
 def file_hash(file: Path, algorithm: str) -> str:
     """Hex digest of a file by hashlib's `algorithm`; one that cannot be read is a `RepriseError`."""
     try:
+        check_regular(file)
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
     except OSError as error:

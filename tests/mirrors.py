@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reprise.data import catalog, fetch
+from reprise.data import catalog, download, fetch
 from reprise.data.archives import read_archive
 from reprise.data.catalog import DATASETS, DatasetFacts, SplitFacts
 from reprise.data.synthetic import write_synthetic
@@ -112,7 +112,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         def log_message(self, *args: object) -> None:
             pass
 
-    monkeypatch.setattr(fetch, "BACKOFF_S", 0.0)
+    monkeypatch.setattr(download, "BACKOFF_S", 0.0)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         state.url = f"http://127.0.0.1:{http.server_address[1]}"

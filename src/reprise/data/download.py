@@ -32,8 +32,8 @@ modem's 56 kbit/s are 7,000 bytes a second."""
 REDIRECTS = 10
 CHUNK = 1 << 16
 HEADER_BYTES = 1 << 20
-"""Of headers, the frames of chunks and what else comes with a file, at most; a line is shorter than `LINE`."""
-LINE = 1 << 16
+"""Of headers at most, and of what comes with a file besides its content, in at most `LINES` lines of `LINE` bytes."""
+LINE, LINES = 1 << 16, 1 << 20
 AGAIN = (429, 500, 502, 503, 504)
 """Status codes of a trouble that may pass."""
 
@@ -92,9 +92,10 @@ def shown(url: str) -> str:
 def _broken(error: Exception) -> str:
     if isinstance(error, _StatusError):
         return str(error)
-    if isinstance(error, requests.Timeout):
+    cause = _innermost(error)
+    if isinstance(cause, requests.Timeout | urllib3.exceptions.ReadTimeoutError):
         return "no answer in time"
-    return f"the transfer broke off again and again ({gist(_innermost(error))})"
+    return f"the transfer broke off again and again ({gist(cause)})"
 
 
 def _may_pass(error: requests.RequestException) -> bool:
@@ -228,12 +229,16 @@ def _start(part: Path, url: str, state: dict[str, Any]) -> int:
 class _Paced(io.RawIOBase):
     """What a server sends, as long as that is neither too slow nor too much."""
 
-    def __init__(self, raw: io.RawIOBase, most: int) -> None:
-        self._raw, self._left = raw, most + HEADER_BYTES
-        self.restart()
+    def __init__(self, raw: io.RawIOBase) -> None:
+        self._raw = raw
+        self.allow(HEADER_BYTES)
 
-    def restart(self) -> None:
-        """Begin a new window."""
+    def allow(self, most: int) -> None:
+        """Let so many bytes more through."""
+        self._left = most
+        self._begin()
+
+    def _begin(self) -> None:
         self._began, self._count = time.monotonic(), 0
 
     def readable(self) -> bool:
@@ -249,7 +254,7 @@ class _Paced(io.RawIOBase):
         if count and seconds >= WINDOW_S:
             if self._count < SLOWEST * seconds:
                 raise RepriseError(f"it is too slow ({self._count:,} bytes in {seconds:.0f} s)")
-            self.restart()
+            self._begin()
         return count
 
     def close(self) -> None:
@@ -258,12 +263,15 @@ class _Paced(io.RawIOBase):
 
 
 class _Lines(io.BufferedReader):
-    """Does not read a line without end into memory."""
+    """Reads no line without end into memory, nor lines (headers, sizes of chunks, trailers) without end."""
+
+    _lines = 0
 
     def readline(self, size: int | None = -1) -> bytes:
         line = super().readline(LINE + 1 if size is None or size < 0 else size)
-        if len(line) > LINE:
-            raise http.client.LineTooLong("line")
+        self._lines += 1
+        if len(line) > LINE or self._lines > LINES:
+            raise RepriseError("it sends headers without end: not the file")
         return line
 
 
@@ -273,12 +281,12 @@ def _session(max_bytes: int) -> requests.Session:
     class Response(http.client.HTTPResponse):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
-            self._pace = _Paced(self.fp.detach(), max_bytes)
+            self._pace = _Paced(self.fp.detach())
             self.fp = _Lines(self._pace)
 
         def begin(self) -> None:
             super().begin()
-            self._pace.restart()
+            self._pace.allow(max_bytes + HEADER_BYTES)
 
     def paced(pool: Any) -> Any:
         connection = type("Connection", (pool.ConnectionCls,), {"response_class": Response})

@@ -10,11 +10,14 @@ import socket
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reprise.errors import RepriseError, file_error, gist
+
+if TYPE_CHECKING:
+    import pandas
 
 MOST_JSON = 1 << 26
 """Bytes of a JSON file; none that the project writes has a hundredth of them."""
@@ -229,3 +232,52 @@ def parse_json(text: str) -> Any:
             return value
         level = inner
     raise ValueError("nested too deeply")
+
+
+MOST_ROWS = 5_000_000
+"""Of a table of results; the largest has one for each of 300,000 test images."""
+COLUMN_TYPES = {
+    "integer": ("epoch", "image", "label", "predicted"),
+    "number": ("loss", "accuracy", "value"),
+    "text": ("run", "split", "metric"),
+}
+"""What the columns of tables of results hold. Only numbers can be missing."""
+
+
+def read_parquet(path: Path | str, columns: Sequence[str]) -> "pandas.DataFrame":
+    """The columns of a Parquet table of results, checked for their types; whatever is wrong with the file is a `ValueError`.
+
+    What the system refuses is an `OSError` with its number; what is no file is a `RepriseError`.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    check_regular(path)
+    try:
+        with pq.ParquetFile(path) as file:
+            if file.metadata.num_rows > MOST_ROWS:
+                raise ValueError(f"{file.metadata.num_rows:,} rows")
+            table = file.read(columns=list(columns)).select(list(columns)).replace_schema_metadata(None)
+        table.validate(full=True)
+        for name, column in zip(columns, table.itercolumns(), strict=True):
+            _check_column(pa, name, column)
+        return table.to_pandas(ignore_metadata=True)
+    except OSError as error:
+        if error.errno:
+            raise
+        raise ValueError(gist(error)) from None
+    except Exception as error:  # a damaged file can make anything of Arrow
+        raise ValueError(gist(error)) from None
+
+
+def _check_column(pa: Any, name: str, column: Any) -> None:
+    expected = next((kind for kind, names in COLUMN_TYPES.items() if name in names), None)
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    tests = {
+        "integer": pa.types.is_integer,
+        "number": pa.types.is_floating,
+        "text": lambda each: pa.types.is_string(each) or pa.types.is_large_string(each),
+    }
+    fits = expected is None or tests[expected](kind) or (expected == "number" and pa.types.is_integer(kind))
+    if not fits or (column.null_count and expected != "number"):
+        raise ValueError(f"column {name} holds {kind} where each row should have {'an' if expected == 'integer' else 'a'} {expected}")

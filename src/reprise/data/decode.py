@@ -9,10 +9,12 @@ import numpy as np
 
 from reprise.data.archives import RawSplit, Source, content_digest, identify, read_archive, sidecar_of
 from reprise.data.catalog import dataset_facts
-from reprise.errors import RepriseError
-from reprise.files import atomic, read_json, write_json
+from reprise.errors import RepriseError, file_error, gist
+from reprise.files import atomic, check_regular, read_json, write_json
 
 DECODE_AGAIN = "delete the folder and decode the archive again"
+HEADER = 1000
+"""Characters of the header of an array; ours have 128."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +90,22 @@ def load(dataset_dir: Path) -> Dataset:
         raise RepriseError(f"{dataset_dir}: no decoded data set (no dataset.json); fetch and decode the archive first")
     facts = read_json(path)
     try:
+        if not _is_description(facts):
+            raise TypeError("an entry of another type")
         shape = tuple(facts["image_shape"])
         classes = {kind: tuple(facts["classes"][kind]) for kind in facts["label_kinds"]}
         splits = {split: _load_split(dataset_dir, split, each, shape, classes) for split, each in facts["splits"].items()}
         return Dataset(facts["name"], facts["source"], classes, shape, splits)
     except (KeyError, TypeError, AttributeError) as error:
         raise RepriseError(f"{path}: not what decode writes ({type(error).__name__}: {error}); {DECODE_AGAIN}") from None
+
+
+def _is_description(facts: Any) -> bool:
+    """Whether the parts of a dataset.json have the right types."""
+    texts = [facts["name"], facts["source"], *facts["label_kinds"], *(name for names in facts["classes"].values() for name in names)]
+    texts += [split["digest"] for split in facts["splits"].values()]
+    numbers = [*facts["image_shape"], *(split["images"] for split in facts["splits"].values())]
+    return all(isinstance(each, str) for each in texts) and all(type(each) is int and each >= 0 for each in numbers)
 
 
 def _load_split(
@@ -120,11 +132,16 @@ def _write_images(path: Path, raw: RawSplit, order: np.ndarray, shape: tuple[int
 
 def _read_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        check_regular(path)
+        array = np.lib.format.open_memmap(path, mode="r", max_header_size=HEADER)
     except FileNotFoundError:
         raise RepriseError(f"{path}: not found; {DECODE_AGAIN}") from None
-    except (ValueError, OSError, EOFError) as error:
-        raise RepriseError(f"{path}: damaged ({error}); {DECODE_AGAIN}") from None
+    except RepriseError:
+        raise
+    except Exception as error:  # a damaged header can make anything of NumPy
+        if isinstance(error, OSError) and error.errno:  # the system refuses; the file may well be good
+            raise RepriseError(file_error(error, path)) from None
+        raise RepriseError(f"{path}: damaged ({gist(error)}); {DECODE_AGAIN}") from None
     if array.dtype != np.uint8 or array.shape != shape:
         raise RepriseError(f"{path}: {array.dtype} {array.shape}, but dataset.json says uint8 {shape}; {DECODE_AGAIN}")
     return array

@@ -5,7 +5,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pandas as pd
 
@@ -86,13 +86,13 @@ def verify(folder: Path) -> None:
         history = _history(folder / HISTORY, spec, meta)
         if (folder / FINAL).exists() or (folder / PREDICTIONS).exists():
             _evaluation(folder, spec, meta, history)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         _refuse(folder, f"its files do not fit together ({type(error).__name__}: {error})")
     if (folder / WEIGHTS).exists():
         read_weights(folder / WEIGHTS)
 
 
-def _refuse(path: Path, reason: str) -> None:
+def _refuse(path: Path, reason: str) -> NoReturn:
     raise RepriseError(f"{path}: {reason}; get this run again from its source")
 
 
@@ -103,8 +103,12 @@ def _identity(document: Any, folder: Path) -> tuple[Mapping[str, Any], Mapping[s
         _refuse(path, "is no run (run, spec, meta)")
     if not re.fullmatch(r"[0-9a-f]{12}", folder.name) or document.get("run") != folder.name:
         _refuse(path, f"is of run {document.get('run')}, its folder is {folder.name}")
-    if digest(document["spec"]) != folder.name:
-        _refuse(path, f"its settings are those of run {digest(document['spec'])}, not of {folder.name}")
+    try:
+        found = digest(document["spec"])
+    except ValueError as error:  # not a number, infinity
+        _refuse(path, f"its settings are none ({error})")
+    if found != folder.name:
+        _refuse(path, f"its settings are those of run {found}, not of {folder.name}")
     return document["spec"], document["meta"]
 
 

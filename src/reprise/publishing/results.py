@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
-from reprise.errors import RepriseError, file_error
-from reprise.files import read_json
+from reprise.errors import RepriseError, file_error, gist
+from reprise.files import read_json, read_parquet
 from reprise.publishing.measures import COLUMNS, Tables
+from reprise.spec.run import check_record
 
 
 def read_tables(
@@ -25,9 +25,17 @@ def read_tables(
 
 
 def read_meta(folder: Path, runs: Iterable[str]) -> dict[str, Mapping[str, Any]]:
-    """Run → `meta` of its run.json (device, versions, dates), for the runs that have results."""
-    files = {run: folder / run / "run.json" for run in runs}
-    return {run: read_json(file)["meta"] for run, file in files.items() if file.is_file()}
+    """Run → `meta` of its run.json (device, versions, dates), for the runs that have results. A damaged file is a `RepriseError`."""
+    return {run: _meta(folder / run / "run.json") for run in runs if (folder / run / "run.json").is_file()}
+
+
+def _meta(path: Path) -> Mapping[str, Any]:
+    document = read_json(path)
+    try:
+        check_record(document, path.parent.name)
+    except ValueError as error:
+        raise RepriseError(f"{path}: damaged ({gist(error)}); delete the folder {path.parent} and train the run again") from None
+    return document["meta"]
 
 
 def _read(folder: Path, runs: Iterable[str], name: str) -> pd.DataFrame:
@@ -37,10 +45,9 @@ def _read(folder: Path, runs: Iterable[str], name: str) -> pd.DataFrame:
         if not path.is_file():
             continue
         try:
-            frames.append(pd.read_parquet(path, columns=list(COLUMNS[name])))
-        except (pa.ArrowException, OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno:  # the system refuses; the file may well be good
-                raise RepriseError(file_error(error, path)) from None
-            reason = " ".join(str(error).split())
-            raise RepriseError(f"{path}: damaged ({reason}); delete the folder {path.parent} and train the run again") from None
+            frames.append(read_parquet(path, COLUMNS[name]))
+        except OSError as error:  # the system refuses; the file may well be good
+            raise RepriseError(file_error(error, path)) from None
+        except ValueError as error:
+            raise RepriseError(f"{path}: damaged ({gist(error)}); delete the folder {path.parent} and train the run again") from None
     return pd.concat(frames[1:], ignore_index=True) if len(frames) > 1 else frames[0]

@@ -9,9 +9,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from reprise.errors import RepriseError
-from reprise.files import atomic, read_json, write_json
-from reprise.spec.run import Run, digest
+from reprise.errors import RepriseError, gist
+from reprise.files import atomic, check_regular, read_json, read_parquet, write_json
+from reprise.spec.run import Run, check_record
 from reprise.training.selection import Row
 
 RUN, HISTORY, WEIGHTS, PREDICTIONS, FINAL = "run.json", "history.parquet", "weights.safetensors", "predictions.parquet", "final.parquet"
@@ -25,11 +25,11 @@ def read_run(folder: Path) -> dict[str, Any]:
     """
     document = read_json(folder / RUN)
     try:
-        valid = document["run"] == folder.name == digest(document["spec"]) and isinstance(document["meta"], dict)
-    except (ValueError, KeyError, TypeError):
-        valid = False
-    if not valid:
-        raise RepriseError(f"{folder / RUN}: is not that of run {folder.name}; delete the run's folder and train it again")
+        check_record(document, folder.name)
+    except ValueError as error:
+        raise RepriseError(
+            f"{folder / RUN}: is not that of run {folder.name} ({gist(error)}); delete the run's folder and train it again"
+        ) from None
     check_table(folder / HISTORY)
     if (folder / WEIGHTS).exists() or not evaluated(folder):
         check_weights(folder / WEIGHTS)
@@ -76,7 +76,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """A Parquet table with these columns; a missing or damaged one is a `RepriseError`."""
     try:
-        return pd.read_parquet(path, columns=list(columns))
+        return read_parquet(path, columns)
     except (OSError, ValueError) as error:
         raise _unreadable_table(path, error, f"a table of {', '.join(columns)}") from None
 
@@ -86,8 +86,11 @@ def check_table(path: Path) -> None:
     import pyarrow.parquet as pq  # so that the engine can be timed where there is none
 
     try:
+        check_regular(path)
         pq.read_metadata(path)
-    except (OSError, ValueError) as error:
+    except RepriseError:
+        raise
+    except Exception as error:  # a damaged file can make anything of Arrow
         raise _unreadable_table(path, error, "a table") from None
 
 
@@ -95,7 +98,7 @@ def _unreadable_table(path: Path, error: Exception, expected: str) -> RepriseErr
     if isinstance(error, FileNotFoundError):
         return RepriseError(f"{path}: not found; train and evaluate the run first")
     _raise_refusal(error, path)
-    return RepriseError(f"{path}: not {expected} ({' '.join(str(error).split())[:120]}); delete the run's folder and train it again")
+    return RepriseError(f"{path}: not {expected} ({gist(error)}); delete the run's folder and train it again")
 
 
 def _raise_refusal(error: Exception, path: Path) -> None:
@@ -103,18 +106,23 @@ def _raise_refusal(error: Exception, path: Path) -> None:
     if isinstance(error, OSError) and error.errno:
         error.filename = error.filename or str(path)
         raise error
+    if isinstance(error, MemoryError):
+        raise RepriseError(f"{path}: too little memory to read it; free some and run the same command again") from None
 
 
 def check_weights(path: Path) -> None:
     """Raise the `RepriseError` of a weights file that is missing, cut short or of another run than its folder; only its header is read."""
     try:
+        check_regular(path)
+        path.open("rb").close()  # what the system refuses, safetensors cannot tell from damage
         with safe_open(path, framework="pt") as file:
             run = (file.metadata() or {}).get("run")
+    except RepriseError:
+        raise
     except FileNotFoundError:
         raise RepriseError(f"{path}: not found; the run's weights were not kept, delete its folder and train it again") from None
-    except (SafetensorError, OSError, ValueError) as error:
-        _raise_refusal(error, path)
-        raise RepriseError(f"{path}: not safetensors ({error}); delete the run's folder and train it again") from None
+    except Exception as error:  # a damaged file can make anything of safetensors
+        raise _unreadable_weights(path, error) from None
     if run != path.parent.name:
         raise RepriseError(f"{path}: is of run {run}, its folder is {path.parent.name}; delete the run's folder and train it again")
 
@@ -122,4 +130,12 @@ def check_weights(path: Path) -> None:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Weights by parameter name; what `check_weights` refuses is a `RepriseError`."""
     check_weights(path)
-    return load_file(path)
+    try:
+        return load_file(path)
+    except Exception as error:  # what the header does not show
+        raise _unreadable_weights(path, error) from None
+
+
+def _unreadable_weights(path: Path, error: Exception) -> RepriseError:
+    _raise_refusal(error, path)
+    return RepriseError(f"{path}: not safetensors ({gist(error)}); delete the run's folder and train it again")

@@ -7,6 +7,7 @@ right shape. It is kept in a file, by device, way of training and version, so th
 import contextlib
 import copy
 import io
+import math
 import random
 import tempfile
 import time
@@ -256,7 +257,9 @@ def _read_calibration(file: Path) -> dict[str, Any]:
     found = read_json(file)
     try:
         for entry in found.values():
-            Pace(**{name: float(seconds) for name, seconds in entry["pace"].items()})
+            pace = Pace(**entry["pace"])
+            if not all(isinstance(seconds, int | float) and 0 <= seconds < math.inf for seconds in vars(pace).values()):
+                raise ValueError
     except (AttributeError, KeyError, TypeError, ValueError):
         raise RepriseError(f"{file}: not the calibration of a plan; delete it, and the next plan makes it again") from None
     return found

@@ -6,6 +6,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from reprise.errors import printable
+
 LINE_EVERY_S = 30.0
 """Seconds between two lines in a log."""
 
@@ -36,7 +38,7 @@ def progress(
 
     `total` and `initial` count `unit`s; bytes (`unit="B"`) are shown as kB, MB …. `set_postfix_str` adds a word on the state.
     """
-    shared = {"desc": description, "total": total, "initial": initial, "unit": unit, "unit_scale": unit == "B"}
+    shared = {"desc": printable(description), "total": total, "initial": initial, "unit": unit, "unit_scale": unit == "B"}
     if sys.stderr.isatty():
         return tqdm(iterable, **shared, dynamic_ncols=True)
     layout = "{desc}: {n_fmt}/{total_fmt} {unit} [{elapsed}<{remaining}{postfix}]"

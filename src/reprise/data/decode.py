@@ -10,9 +10,11 @@ import numpy as np
 from reprise.data.archives import RawSplit, Source, content_digest, identify, read_archive, sidecar_of
 from reprise.data.catalog import dataset_facts
 from reprise.errors import RepriseError, file_error, gist
-from reprise.files import atomic, check_regular, read_json, write_json
+from reprise.files import atomic, check_regular, read_bytes, read_json, write_json
 
 DECODE_AGAIN = "delete the folder and decode the archive again"
+MOST_NAMES = 1 << 28
+"""Bytes of the names of a split."""
 HEADER = 1000
 """Characters of the header of an array; ours have 128."""
 
@@ -28,7 +30,10 @@ class Split:
 
     def names(self) -> list[str]:
         """The file names that the archive gives the N images."""
-        return self.names_file.read_text(encoding="utf-8").splitlines()
+        try:
+            return read_bytes(self.names_file, MOST_NAMES).decode("utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise RepriseError(f"{self.names_file}: damaged ({error}); {DECODE_AGAIN}") from None
 
 
 @dataclass(frozen=True, eq=False)

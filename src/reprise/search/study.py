@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from reprise.files import atomic
+from reprise.files import atomic, check_regular
 from reprise.search.asha import accuracies, judged_in_order, read_history, rung_epochs, trial_order
 from reprise.spec.run import Run
 from reprise.training.results import finished
@@ -90,6 +90,7 @@ def _row(run: Run, folder: Path) -> dict[str, Any]:
 def _checkpoint(folder: Path) -> tuple[dict[str, Any], list[Row]]:
     """Time and history of a run that has not ended; nothing where it has not been saved, or is being saved now."""
     try:
+        check_regular(folder / "checkpoint.pt")
         state = torch.load(folder / "checkpoint.pt", map_location="cpu", mmap=True, weights_only=True)["state"]
         return {"seconds": state["seconds"]}, state["history"]
     except Exception:  # whatever a damaged file makes of the reader: the engine ignores it too

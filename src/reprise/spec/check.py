@@ -13,14 +13,29 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, gist
+from reprise.files import read_bytes
 
 if TYPE_CHECKING:
     import jsonschema
 
 
+MOST_BYTES = 1 << 22
+"""Of a YAML file."""
+MOST_VALUES, MOST_ITEMS, DEEPEST = 50_000, 1000, 50
+"""In a YAML file: values, those that an alias repeats counted each time; items of one list; lists and mappings inside each other."""
+LONGEST_NUMBER, LONGEST_NAME = 100, 200
+"""Characters of a number; of a word for which one like it is looked for."""
+
+
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML with 1e-3 as a number (YAML 1.2) and without silently dropped duplicate keys."""
+    """YAML with 1e-3 as a number (YAML 1.2), dates as texts, 64-bit integers, and without silently dropped duplicate keys."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, TypeError) as error:  # what a tag makes of a value that is not like it
+            raise yaml.constructor.ConstructorError(None, None, f"not a value ({gist(error)})", node.start_mark) from None
 
 
 def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Hashable, Any]:
@@ -38,21 +53,43 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Hashable, 
 
 
 def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
-    value = float(yaml.SafeLoader.construct_yaml_float(loader, node))
+    short = len(node.value) <= LONGEST_NUMBER
+    value = float(yaml.SafeLoader.construct_yaml_float(loader, node)) if short else math.inf
     if not math.isfinite(value):
-        raise yaml.constructor.ConstructorError(None, None, f"{node.value} is no number to compute with", node.start_mark)
+        raise _no_number(node)
     return value
 
 
+def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    value = yaml.SafeLoader.construct_yaml_int(loader, node) if len(node.value) <= LONGEST_NUMBER else 2**64
+    if not -(2**63) <= value < 2**63:
+        raise _no_number(node)
+    return value
+
+
+def _no_number(node: yaml.ScalarNode) -> yaml.YAMLError:
+    shown = node.value if len(node.value) <= LONGEST_NUMBER else f"{node.value[:20]}…"
+    return yaml.constructor.ConstructorError(None, None, f"{shown} is no number to compute with", node.start_mark)
+
+
+_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "str", "seq")}
+_Loader.yaml_constructors = {tag: made for tag, made in _Loader.yaml_constructors.items() if tag is None or tag in _TAGS}
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in rules if not tag.endswith(":timestamp")]
+    for first, rules in _Loader.yaml_implicit_resolvers.items()
+}
 _Loader.add_constructor("tag:yaml.org,2002:float", _number)
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z"), list("-+.0123456789"))
 
 
 def read_yaml(path: Path | str) -> Any:
-    """The YAML document at `path`; unreadable or malformed files are a `RepriseError` with the line."""
+    """The YAML document at `path`; unreadable, malformed and boundless files are a `RepriseError` with the line."""
     try:
-        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+        text = read_bytes(path, MOST_BYTES).decode("utf-8")
+        _check_bounds(text)
+        return yaml.load(text, Loader=_Loader)
     except OSError as error:
         raise RepriseError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except UnicodeDecodeError:
@@ -60,7 +97,46 @@ def read_yaml(path: Path | str) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise RepriseError(f"{path}{line}: {getattr(error, 'problem', None) or 'not valid YAML'}; mend the YAML there") from None
+        raise RepriseError(f"{path}{line}: {getattr(error, 'problem', None) or gist(error)}; mend the YAML there") from None
+
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def _check_bounds(text: str) -> None:
+    """Raise a `YAMLError` for what would take the loader, or whoever goes through the document, too deep or too long."""
+    sizes: dict[str, int] = {}
+    open_: list[list[Any]] = [["", 0, 0, MOST_VALUES]]  # anchor, values so far, items so far and at most
+    for event in yaml.parse(text, Loader=_Loader):
+        size = 1
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_.append([event.anchor, 1, 0, MOST_ITEMS if isinstance(event, yaml.SequenceStartEvent) else MOST_VALUES])
+            if len(open_) > DEEPEST:
+                raise _unbounded(event, f"more than {DEEPEST} lists and mappings inside each other")
+            continue
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, size, *_ = open_.pop()
+            sizes[anchor] = size
+        elif isinstance(event, yaml.ScalarEvent):
+            sizes[event.anchor] = 1
+            if _CONTROL.search(event.value):
+                raise _unbounded(event, "a control character in a text; leave it out")
+        elif isinstance(event, yaml.AliasEvent):
+            if any(event.anchor == anchor for anchor, *_ in open_):
+                raise _unbounded(event, f"*{event.anchor} contains itself; write it out")
+            size = sizes.get(event.anchor, 1)
+        else:
+            continue
+        open_[-1][1] += size
+        open_[-1][2] += 1
+        if open_[-1][1] > MOST_VALUES:
+            raise _unbounded(event, f"more than {MOST_VALUES:,} values, with what aliases repeat")
+        if open_[-1][2] > open_[-1][3]:
+            raise _unbounded(event, f"more than {MOST_ITEMS:,} items in a list")
+
+
+def _unbounded(event: yaml.Event, problem: str) -> yaml.YAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
 
 
 @cache
@@ -92,7 +168,8 @@ def kinds(section: str) -> dict[str, dict[str, Any]]:
 def nearest(word: Any, valid: Iterable[Any]) -> str:
     """`; did you mean …?` where something valid is near `word`, else `; valid: …`."""
     options = [str(item) for item in valid]
-    found = difflib.get_close_matches(str(word), options, n=1, cutoff=0.6)
+    short = len(str(word)) <= LONGEST_NAME  # comparing long texts takes long
+    found = difflib.get_close_matches(str(word), options, n=1, cutoff=0.6) if short else []
     if found:
         return f"; did you mean {found[0]}?"
     return f"; valid: {', '.join(options)}" if options else ""

@@ -23,6 +23,10 @@ from reprise.spec.run import ENGINE, Run, canonical, prune
 
 SCALES = ("full", "quick", "demo")
 SECTIONS = ("figures", "tables", "statements")
+MOST_RUNS, MOST_TEXT = 10_000, 20_000_000
+"""Of a report at one scale: runs, and characters of their settings."""
+LONGEST_CHAIN = 50
+"""Experiments that are based on each other, or start from each other's weights."""
 RULES = (
     *("all", "all_figures", "all_tables", "all_statements", "synthesize", "fetch", "fetch_weights", "decode", "statistics"),
     *("stand_in", "layers", "samples", "figure", "table", "statements"),
@@ -103,6 +107,8 @@ class Report:
         self._cells: dict[str, list[Cell]] = {}
         self._selected: dict[str, list[Cell]] = {}
         self._valid: set[str] = set()
+        self._length = 0
+        self._active: dict[str, bool] = {}
         self._network_runs: dict[str, Run] = {}
         for name in document["experiments"]:
             self._expand(name, ())
@@ -197,12 +203,12 @@ class Report:
 
     def active(self, cell: Cell) -> bool:
         """Whether the cell's runs are to be trained (its experiment and those it starts from are not skipped)."""
-        if cell.experiment in self.skipped:
-            return False
-        parents = {run.parent for run in cell.members} - {None}
-        if not parents:
-            return True
-        return all(self.active(other) for others in self._cells.values() for other in others if parents & set(other.runs))
+        if cell.name not in self._active:
+            parents = {run.parent for run in cell.members} - {None}
+            self._active[cell.name] = cell.experiment not in self.skipped and (
+                not parents or all(self.active(other) for others in self._cells.values() for other in others if parents & set(other.runs))
+            )
+        return self._active[cell.name]
 
     def needed(self, item: Mapping[str, Any]) -> list[Cell]:
         """The cells that a figure, table or statement draws on, as far as this scale has them."""
@@ -288,13 +294,23 @@ class Report:
         experiment = self.document["experiments"][name] or {}
         if "base" not in experiment:
             return [experiment]
+        self._check_chain(f"experiments.{name}.base", via)
         self._known(experiment["base"], f"experiments.{name}.base")
         return [*self._chain(experiment["base"], (*via, name)), experiment]
+
+    def _check_chain(self, where: str, via: tuple[str, ...]) -> None:
+        if len(via) > LONGEST_CHAIN:
+            self._fail(where, f"more than {LONGEST_CHAIN} experiments start from each other; shorten the chain")
+
+    def _check_number(self, where: str, runs: int) -> None:
+        if runs > MOST_RUNS:
+            self._fail(where, f"{runs:,} runs, of at most {MOST_RUNS:,} in a report; leave some out")
 
     def _expand(self, name: str, via: tuple[str, ...]) -> list[Cell]:
         if name in self._cells:
             return self._cells[name]
         where = f"experiments.{name}"
+        self._check_chain(where, via)
         if name in via:
             self._fail(where, f"initial weights go round in a circle: {' → '.join([*via, name])}; break it")
         chain = self._chain(name)
@@ -319,7 +335,10 @@ class Report:
             study, before = experiment.get("asha"), None
             if study and len(seeds) > 1:
                 self._fail(f"{where}.seeds", "a trial of a study is one run; give the experiment one seed, or make the seed an axis")
-            for combination, values in self._combinations(self._with_values(experiment, own_values, at), where, rule.get("trials")):
+            combinations = self._combinations(self._with_values(experiment, own_values, at), where, rule.get("trials"))
+            there = sum(len(cell.members) for others in self._cells.values() for cell in others)
+            self._check_number(where, there + len(readings) * len(combinations) * len(seeds))
+            for combination, values in combinations:
                 cell = copy.deepcopy(read)
                 self._apply(cell, values, where)
                 network = cell["model"]
@@ -378,6 +397,7 @@ class Report:
 
         if "grid" in experiment:
             axes = experiment["grid"]
+            self._check_number(f"{where}.grid", math.prod(len(options(axes, axis)) for axis in axes))
             return [cell(axes, dict(zip(axes, keys, strict=True))) for keys in itertools.product(*(options(axes, axis) for axis in axes))]
         if "pointwise" in experiment:
             axes = experiment["pointwise"]
@@ -397,6 +417,7 @@ class Report:
 
     def _sample(self, search: Mapping[str, Any], where: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """(axis → value, path → value) of each trial: independent draws, so that a shorter search has the first trials of a longer one."""
+        self._check_number(f"{where}.asha.trials", search["trials"])
         generator = random.Random(search.get("seed", 0))
         trials = []
         for index in range(search["trials"]):
@@ -428,6 +449,7 @@ class Report:
         size = 1
         for keys in space.values():
             size *= len(keys)
+        self._check_number(f"{where}.random.trials", search["trials"])
         if search["trials"] > size:
             self._fail(f"{where}.random.trials", f"{search['trials']} is more than the {size} combinations of the space")
         drawn: list[dict[str, str]] = []
@@ -445,9 +467,11 @@ class Report:
                 choice[axis] = text(given[axis])
             drawn.append(choice)
         generator = random.Random(search.get("seed", 0))
+        seen = {tuple(choice.values()) for choice in drawn}
         while len(drawn) < search["trials"]:
             choice = {axis: keys[int(generator.random() * len(keys))] for axis, keys in space.items()}
-            if choice not in drawn:
+            if tuple(choice.values()) not in seen:
+                seen.add(tuple(choice.values()))
                 drawn.append(choice)
         return drawn[: search["trials"]]
 
@@ -509,6 +533,9 @@ class Report:
         """The settings of a cell against their schema. Cells differ in few parts, and a part that was right once is not looked at again."""
         definitions = schema("report.schema.yaml")["$defs"]
         parts = {name: canonical([name, value]) for name, value in settings.items()}
+        self._length += sum(map(len, parts.values()))
+        if self._length > MOST_TEXT:
+            self._fail(where, f"the settings of all runs have more than {MOST_TEXT:,} characters; shorten them or leave runs out")
         fresh = {name: value for name, value in settings.items() if parts[name] not in self._valid}
         required = [name for name in definitions["settings"]["required"] if name in fresh or name not in settings]
         rules = {**definitions["settings"], "required": required, "$defs": definitions}

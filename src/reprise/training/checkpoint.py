@@ -72,7 +72,7 @@ class Checkpoint:
     def load_into(self, fresh: Callable[[], State], say: Callable[[str], None]) -> State:
         """The state where the run was left, or a fresh one where there is no checkpoint or it cannot be used (a line says why)."""
         state = fresh()
-        if not self._path.exists():
+        if not self._path.is_file():
             return state
         try:
             found = torch.load(self._path, map_location=self._device, weights_only=True)

@@ -7,6 +7,7 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from reprise.errors import printable
 from reprise.progress import progress
 from reprise.spec.run import Run
 from reprise.training.selection import Row
@@ -43,7 +44,7 @@ class Reporter:
 
     def say(self, message: str) -> None:
         """One line on standard error, above the bar."""
-        tqdm.write(f"reprise: {message}", file=sys.stderr)
+        tqdm.write(f"reprise: {printable(message)}", file=sys.stderr)
         sys.stderr.flush()
 
     def start(self, run: Run) -> None:

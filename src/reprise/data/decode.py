@@ -110,7 +110,8 @@ def _is_description(facts: Any) -> bool:
     texts = [facts["name"], facts["source"], *facts["label_kinds"], *(name for names in facts["classes"].values() for name in names)]
     texts += [split["digest"] for split in facts["splits"].values()]
     numbers = [*facts["image_shape"], *(split["images"] for split in facts["splits"].values())]
-    return all(isinstance(each, str) for each in texts) and all(type(each) is int and each >= 0 for each in numbers)
+    typed = all(isinstance(each, str) for each in texts) and all(type(each) is int and each >= 0 for each in numbers)
+    return typed and {"train", "test"} <= facts["splits"].keys() and len(facts["image_shape"]) == 3
 
 
 def _load_split(

@@ -319,6 +319,8 @@ def optimiser_steps(runs: Iterable[Run]) -> int:
 def complete(config: dict[str, Any], schema_file: Path) -> None:
     """Check the workflow's configuration against its schema and fill in the defaults."""
     rules = read_yaml(schema_file)
+    whole = {key: int(value) for key, value in config.items() if isinstance(value, float) and value.is_integer()}  # --config shard=1e5
+    config |= whole
     validate(config, rules, "config.yaml or --config")
     for key, rule in rules["properties"].items():
         config.setdefault(key, rule["default"])

@@ -272,7 +272,7 @@ class Report:
                 seen = set()
             for index, item in enumerate(self.document.get(section, [])):
                 kind = item.get("kind")
-                if kind not in valid:
+                if not isinstance(kind, str) or kind not in valid:
                     self._fail(f"{section}[{index}].kind", f"{kind!r} is not a kind of {section[:-1]}{nearest(kind, valid)}")
                 validate(item, valid[kind], str(self.path), (section, index))
                 if item["id"] in seen:
@@ -341,10 +341,12 @@ class Report:
             for combination, values in combinations:
                 cell = copy.deepcopy(read)
                 self._apply(cell, values, where)
-                network = cell["model"]
+                network = cell.get("model")
                 for changes in (self._shrink.get("set", {}), own.get("set", {})):
                     self._apply(cell, changes, f"scales.{self.scale}")
-                cell["training"]["epochs"] = shrink_epochs(cell["training"]["epochs"], rule.get("epochs", {}))
+                training = cell.get("training")
+                if isinstance(training, dict) and type(training.get("epochs")) is int:  # else the check of the settings says what is wrong
+                    training["epochs"] = shrink_epochs(training["epochs"], rule.get("epochs", {}))
                 trial = _trial(study, combination["trial"], before) if study else None
                 members = self._members(cell, seeds, where, (*via, name), trial)
                 before = members[-1].hash
@@ -392,6 +394,8 @@ class Report:
             changes: dict[str, Any] = {}
             for axis, key in choice.items():
                 value, path = options(axes, axis)[key], axes[axis].get("path")
+                if not path and not isinstance(value, Mapping):  # a reading's
+                    self._fail(f"{where}: {axis}={key}", f"{value!r} is no mapping from paths to values, and the axis has no path")
                 changes |= {path: value} if path else value
             return plain, changes
 
@@ -508,7 +512,7 @@ class Report:
     def _members(
         self, settings: dict[str, Any], seeds: Sequence[int], where: str, via: tuple[str, ...], trial: Mapping[str, Any] | None
     ) -> tuple[Run, ...]:
-        if isinstance(settings["model"], str):
+        if isinstance(settings.get("model"), str):
             settings["model"] = self._model(settings["model"], f"{where}: model")
         settings = prune(settings)
         try:

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Two OpenMP threads that spin can be many times slower than one on a shared machine.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test lint keras slurm bench bench-gpu clean
+.PHONY: demo test lint fuzz keras slurm bench bench-gpu clean
 
 $(VENV)/.ready: pyproject.toml envs/constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +27,12 @@ lint: $(VENV)/.ready
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 	$(BIN)/python -m reprise check workflow/reports/*.yaml
+
+# Every parser fed with mutated inputs, FUZZ times as many as in the tests; other ones with another FUZZ_SEED. Minutes for each ten.
+FUZZ ?= 30
+FUZZ_SEED ?= 0
+fuzz: $(VENV)/.ready
+	FUZZ=$(FUZZ) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/python -m pytest tests/faults/test_fuzz.py
 
 # The Keras reports' defaults against Keras itself (installs tensorflow-cpu).
 keras: $(VENV)/.ready

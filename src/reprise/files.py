@@ -189,9 +189,11 @@ def _kind(mode: int) -> str:
 def read_bytes(path: Path | str, most: int) -> bytes:
     """The content of a file of at most `most` bytes; a larger one, and what is no file, is a `RepriseError`."""
     size = check_regular(path)
-    with Path(path).open("rb") as file:
-        content = file.read(min(size, most) + 1)
-    if len(content) > most:
+    content = b""
+    if size <= most:
+        with Path(path).open("rb") as file:
+            content = file.read(size + 1)
+    if max(size, len(content)) > most:
         raise RepriseError(f"{path}: more than {most:,} bytes, far too many for what it should be; check the path")
     return content
 

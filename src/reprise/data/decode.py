@@ -139,6 +139,9 @@ def _write_images(path: Path, raw: RawSplit, order: np.ndarray, shape: tuple[int
 def _read_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     try:
         check_regular(path)
+        with path.open("rb") as file:
+            if np.lib.format.read_magic(file) != (1, 0):  # whose header has 64 kB at most
+                raise ValueError("another version than ours")
         array = np.lib.format.open_memmap(path, mode="r", max_header_size=HEADER)
     except FileNotFoundError:
         raise RepriseError(f"{path}: not found; {DECODE_AGAIN}") from None

@@ -19,7 +19,7 @@ import numpy as np
 from reprise.data.tar import GET_AGAIN
 from reprise.errors import RepriseError, gist
 
-OPERATIONS = 1 << 21
+OPERATIONS = 1 << 20
 """In one pickle; the largest of CIFAR's, by Python 2, has 250,000."""
 MEMO = 1 << 20
 """The largest number of a remembered value; writers count from 0."""

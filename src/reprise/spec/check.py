@@ -34,7 +34,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        except (ValueError, KeyError, TypeError) as error:  # what a tag makes of a value that is not like it
+        except (ValueError, LookupError, TypeError) as error:  # what a tag makes of a value that is not like it
             raise yaml.constructor.ConstructorError(None, None, f"not a value ({gist(error)})", node.start_mark) from None
 
 

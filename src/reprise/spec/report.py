@@ -23,7 +23,7 @@ from reprise.spec.run import ENGINE, Run, canonical, prune
 
 SCALES = ("full", "quick", "demo")
 SECTIONS = ("figures", "tables", "statements")
-MOST_RUNS, MOST_TEXT = 10_000, 20_000_000
+MOST_RUNS, MOST_TEXT = 10_000, 5_000_000
 """Of a report at one scale: runs, and characters of their settings."""
 LONGEST_CHAIN = 50
 """Experiments that are based on each other, or start from each other's weights."""
@@ -326,6 +326,8 @@ class Report:
         seeds = next((link["seeds"] for link in reversed(chain) if "seeds" in link), self.document["defaults"]["seeds"])
         seeds = seeds[: rule.get("seeds", len(seeds))]
 
+        there = sum(len(cell.members) for others in self._cells.values() for cell in others)
+        self._check_number(where, there + len(readings) * len(seeds) * _count(experiment, rule.get("trials")))
         cells: list[Cell] = []
         for reading, meaning in readings.items():
             at = f"{where}.readings.{reading}"
@@ -335,10 +337,7 @@ class Report:
             study, before = experiment.get("asha"), None
             if study and len(seeds) > 1:
                 self._fail(f"{where}.seeds", "a trial of a study is one run; give the experiment one seed, or make the seed an axis")
-            combinations = self._combinations(self._with_values(experiment, own_values, at), where, rule.get("trials"))
-            there = sum(len(cell.members) for others in self._cells.values() for cell in others)
-            self._check_number(where, there + len(readings) * len(combinations) * len(seeds))
-            for combination, values in combinations:
+            for combination, values in self._combinations(self._with_values(experiment, own_values, at), where, rule.get("trials")):
                 cell = copy.deepcopy(read)
                 self._apply(cell, values, where)
                 network = cell.get("model")
@@ -383,36 +382,36 @@ class Report:
     ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """(axis → named value, path → value) of each cell."""
 
-        def options(axes: Mapping[str, Any], axis: str) -> dict[str, Any]:
-            values = axes[axis]["values"]
-            return (
-                {text(name): values[name] for name in values} if isinstance(values, Mapping) else {text(value): value for value in values}
-            )
+        kind = next((kind for kind in ("grid", "pointwise", "random") if kind in experiment), None)
+        rules = experiment[kind] if kind else {}
+        axes = rules["space"] if kind == "random" else rules
+        named = {axis: isinstance(rule["values"], Mapping) for axis, rule in axes.items()}
+        options = {
+            axis: {text(name): rule["values"][name] for name in rule["values"]}
+            if named[axis]
+            else {text(value): value for value in rule["values"]}
+            for axis, rule in axes.items()
+        }
 
-        def cell(axes: Mapping[str, Any], choice: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
-            plain = {axis: key if isinstance(axes[axis]["values"], Mapping) else options(axes, axis)[key] for axis, key in choice.items()}
+        def cell(choice: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+            plain = {axis: key if named[axis] else options[axis][key] for axis, key in choice.items()}
             changes: dict[str, Any] = {}
             for axis, key in choice.items():
-                value, path = options(axes, axis)[key], axes[axis].get("path")
+                value, path = options[axis][key], axes[axis].get("path")
                 if not path and not isinstance(value, Mapping):  # a reading's
                     self._fail(f"{where}: {axis}={key}", f"{value!r} is no mapping from paths to values, and the axis has no path")
                 changes |= {path: value} if path else value
             return plain, changes
 
-        if "grid" in experiment:
-            axes = experiment["grid"]
-            self._check_number(f"{where}.grid", math.prod(len(options(axes, axis)) for axis in axes))
-            return [cell(axes, dict(zip(axes, keys, strict=True))) for keys in itertools.product(*(options(axes, axis) for axis in axes))]
-        if "pointwise" in experiment:
-            axes = experiment["pointwise"]
-            return [({}, {}), *(cell(axes, {axis: key}) for axis in axes for key in options(axes, axis))]
-        if "random" in experiment:
-            search = experiment["random"]
-            axes = search["space"]
-            drawn = self._draw(search, {axis: list(options(axes, axis)) for axis in axes}, where)
+        if kind == "grid":
+            return [cell(dict(zip(axes, keys, strict=True))) for keys in itertools.product(*options.values())]
+        if kind == "pointwise":
+            return [({}, {}), *(cell({axis: key}) for axis in axes for key in options[axis])]
+        if kind == "random":
+            drawn = self._draw(rules, {axis: list(keys) for axis, keys in options.items()}, where)
             found = []
             for index, choice in enumerate(drawn[:most_trials]):
-                settings, values = cell(axes, choice)
+                settings, values = cell(choice)
                 found.append(({"trial": index, **settings}, values))
             return found
         if "asha" in experiment:
@@ -421,7 +420,6 @@ class Report:
 
     def _sample(self, search: Mapping[str, Any], where: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """(axis → value, path → value) of each trial: independent draws, so that a shorter search has the first trials of a longer one."""
-        self._check_number(f"{where}.asha.trials", search["trials"])
         generator = random.Random(search.get("seed", 0))
         trials = []
         for index in range(search["trials"]):
@@ -453,7 +451,6 @@ class Report:
         size = 1
         for keys in space.values():
             size *= len(keys)
-        self._check_number(f"{where}.random.trials", search["trials"])
         if search["trials"] > size:
             self._fail(f"{where}.random.trials", f"{search['trials']} is more than the {size} combinations of the space")
         drawn: list[dict[str, str]] = []
@@ -556,6 +553,15 @@ class Report:
         members = cells[0].members
         matching = [run for run in members if run.spec["seeds"]["init"] == seed]
         return matching[0] if matching else members[0]
+
+
+def _count(experiment: Mapping[str, Any], most_trials: int | None) -> int:
+    """Cells of an experiment in one reading."""
+    values = [len(rule["values"]) for kind in ("grid", "pointwise") for rule in experiment.get(kind, {}).values()]
+    if "grid" in experiment:
+        return math.prod(values)
+    search = experiment.get("random") or experiment.get("asha") or {}
+    return min(search.get("trials", 1), most_trials or math.inf) + sum(values)
 
 
 def _trial(study: Mapping[str, Any], number: int, before: str | None) -> dict[str, Any]:

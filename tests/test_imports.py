@@ -94,6 +94,13 @@ def test_version_and_help_import_next_to_nothing(tmp_path):
         assert not found & (NEVER | PICTURES | {"numpy", "yaml", "jsonschema", "pyarrow", "reprise.spec.report"})
 
 
+def test_training_and_evaluation_import_no_library_of_statistics():
+    code = "import json, sys, reprise.training, reprise.evaluation; print(json.dumps(list(sys.modules)))"
+    found = set(json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout))
+    assert "torch" in found
+    assert not found & {"sklearn", "scipy", "seaborn", "matplotlib", "torchvision", "timm", "optuna"}
+
+
 @pytest.mark.parametrize("kind", [kind for kind in FIGURES if kind != "samples"])
 def test_figures(reports, tmp_path, kind):
     report, item = first(reports, "figures", kind)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from sklearn.metrics import f1_score, precision_score, recall_score
+from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support, precision_score, recall_score
 from torch import nn
 
 from reprise.data.decode import load
@@ -127,6 +127,26 @@ def test_metrics_by_hand():
     found = classification_metrics(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 1]))
     assert found == pytest.approx(
         {"accuracy": 0.5, "precision_macro": (1 + 1 / 3 + 0) / 3, "recall_macro": 0.5, "f1_macro": (2 / 3 + 1 / 2) / 3, "test_images": 4}
+    )
+
+
+@pytest.mark.parametrize("classes", [1, 2, 10, 100])
+@pytest.mark.parametrize("images", [1, 7, 1000])
+def test_metrics_are_those_of_scikit_learn(classes, images):
+    """Classes without an image, and classes that are never predicted, are among them."""
+    generator = np.random.default_rng([classes, images])
+    truth, guess = generator.integers(classes, size=(2, images))
+    guess = np.where(generator.random(images) < 0.5, truth, guess // 2)
+    precision, recall, f1, _ = precision_recall_fscore_support(truth, guess, average="macro", zero_division=0)
+    assert classification_metrics(truth, guess) == pytest.approx(
+        {
+            "accuracy": accuracy_score(truth, guess),
+            "precision_macro": precision,
+            "recall_macro": recall,
+            "f1_macro": f1,
+            "test_images": images,
+        },
+        rel=1e-14,
     )
 
 

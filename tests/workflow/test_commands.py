@@ -262,7 +262,7 @@ snakemake -n
         ("snakemake --cores 2 cifar10_asha --config skip=[cifar10_asha/classik]", "did you mean classic"),
         ('sbatch --mem=4G --wrap "snakemake --resources gpu=1 all"', "ValueError"),
         ("srun --gpus=1 python -m reprise plan cifar10_ash", "did you mean cifar10_asha"),
-        ("salloc --gpus=1", "salloc: command not found"),
+        ("sallocate --gpus=1", "sallocate: command not found"),
         ("pip install a-package-of-the-network", "No matching distribution|command not found|externally-managed"),
         ("python -m reprise rums cifar10_asha", "invalid choice: 'rums'"),
         ("python -m reprise runs --skip cifar10_asha/classic cifar10_asha", "arguments are required"),

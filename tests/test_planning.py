@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -226,8 +227,12 @@ def test_a_busy_machine_does_not_tilt_the_line(timed, first, second, expected):
 
 
 @pytest.mark.parametrize("changes", [{}, {"training__keep_originals": True}])
-def test_the_calibration_times_the_engine(changes):
-    """Steps of 16 and of 128 images of one network: nearly eight times the work; evaluating an image is far less."""
+def test_the_calibration_times_the_engine(changes, monkeypatch):
+    """Steps of 16 and of 128 images of one network: nearly eight times the work; evaluating an image is far less.
+
+    Processor time instead of the clock's, so that other work on the machine does not count.
+    """
+    monkeypatch.setattr(planning.time, "perf_counter", time.process_time)
     layers = [{"conv": 32, "activation": "relu"}, {"conv": 32, "activation": "relu"}, {"flatten": True}, {"dense": "classes"}]
     runs = [
         typical(run_with(model__layers=layers, augmentation=[{"crop": 2}], training__batch_size=batch_size, **changes))
@@ -499,7 +504,7 @@ def test_a_misspelt_report_is_found_before_torch_is_loaded(report):
         f"try: main(['plan', 'mni', '--reports', {str(report.path.parent)!r}])\n"
         "except SystemExit as end: sys.exit(7 if end.code == 1 and 'torch' not in sys.modules else 8)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=280, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (7, 1), done.stderr
     assert "no report mni" in done.stderr
     assert "did you mean mini?" in done.stderr

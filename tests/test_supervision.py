@@ -56,7 +56,7 @@ def start(work, *before, **options):
 def result(work, *before):
     """Exit status, and the lines of the log that are ours."""
     with start(work, *before) as process:
-        log = process.communicate(timeout=60)[1]
+        log = process.communicate(timeout=280)[1]
     assert "Traceback" not in log
     return process.returncode, [line for line in log.splitlines() if line.startswith("reprise: ")]
 
@@ -75,7 +75,7 @@ def test_a_death_with_nothing_in_hand(name):
 
 def test_faults_leave_the_lines_of_our_code_in_the_log():
     with start("die('SIGSEGV')") as process:
-        _, log = process.communicate(timeout=60)
+        _, log = process.communicate(timeout=280)
     assert "Fatal Python error: Segmentation fault" in log
     assert re.search(r'File "<string>", line \d+ in train', log)
 
@@ -163,14 +163,14 @@ def test_a_parent_that_is_killed_takes_its_child_along():
 def test_without_the_kernels_help_a_child_ends_when_it_has_something_to_tell():
     code = "import os; from reprise import supervision; r, supervision._channel = os.pipe(); os.close(r); supervision.tell(epoch=1)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    assert subprocess.run([sys.executable, "-c", code], env=environment, timeout=60, check=False).returncode == -signal.SIGKILL
+    assert subprocess.run([sys.executable, "-c", code], env=environment, timeout=280, check=False).returncode == -signal.SIGKILL
 
 
 def test_other_verbs_have_no_child():
     code = "import os; os.fork = None; from reprise.cli import main; main()"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     command = [sys.executable, "-c", code, "runs", "cifar100_superclass", "--reports", str(ROOT / "workflow/reports")]
-    assert subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False).returncode == 0
+    assert subprocess.run(command, env=environment, capture_output=True, timeout=280, check=False).returncode == 0
 
 
 # ---- the note in the run's folder ----

@@ -50,7 +50,7 @@ def install() -> None:
 
 def slurm(*command: str) -> str:
     """Output of a SLURM command, without the newline at its end."""
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=280).stdout.strip()
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = 60) -> None:

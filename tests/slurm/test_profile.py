@@ -33,7 +33,7 @@ elif name == "sbatch":
 def snakemake(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "snakemake", *arguments]
     everything = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **environment}
-    return subprocess.run(command, cwd=ROOT, env=everything, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=ROOT, env=everything, capture_output=True, text=True, timeout=280)
 
 
 @pytest.mark.workflow
@@ -116,7 +116,7 @@ def test_the_page_counts_as_its_commands_and_the_programme_do(tmp_path):
     (command,) = re.findall(r"^python - <<'END'.*\n((?:.*\n)*?)END\n", page, re.MULTILINE)
     (tmp_path / "workflow").symlink_to(ROOT / "workflow")  # no data there
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run([sys.executable, "-"], input=command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-"], input=command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     rows = re.findall(r"^\| (`\w+`|all) (\|.*\|)$", page, re.MULTILINE)
     assert [f"| {name} {cells}" for name, cells in rows] == done.stdout.splitlines()

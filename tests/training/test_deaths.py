@@ -127,7 +127,7 @@ def start(script, *arguments, plan="", **options):
 def deadly(*arguments, plan):
     """Exit status and log of a command of which parts die."""
     with start([str(TESTS / "training/deadly.py")], *arguments, plan=plan) as process:
-        _, log = process.communicate(timeout=120)
+        _, log = process.communicate(timeout=280)
     assert "Traceback" not in log
     return process.returncode, log
 
@@ -288,7 +288,7 @@ def test_stopped_as_a_group(project, names, number):
     with start(["-m", "reprise"], "train", "mini", "--only", "long", start_new_session=True) as process:
         wait_for_epoch(process)
         os.killpg(process.pid, number)
-        _, log = process.communicate(timeout=60)
+        _, log = process.communicate(timeout=280)
     assert process.returncode == 128 + number
     assert [line for line in log.splitlines() if line.startswith("reprise: ")] == [
         f"reprise: stopped by {number.name}; finished epochs are kept, run the same command again to go on"

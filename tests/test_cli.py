@@ -47,7 +47,7 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["evaluate", "cifar100_superclass", "--only", "adam"], "train it first|fetch"),
         (["runs", "cifar100_superclass", "--skip", "adm"], "no experiment adm; did you mean adam?"),
         (["data", "fetch", "cifar1000", "--mirror", "/nowhere"], "cifar1000.*did you mean cifar100?"),
-        (["data", "decode", "cifar100"], "not found; make it first"),
+        (["data", "decode", "cifar100"], "not found; fetch it first"),
         (["data", "add", "/nowhere.tar.gz"], "no such file"),
         (["export", "0123456789ab", "out"], "0123456789ab: no result"),
         (["import", "/nowhere"], "holds no exported run"),

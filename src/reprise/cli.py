@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from reprise import __version__
-from reprise.errors import RepriseError, file_error
+from reprise.errors import DamagedError, RepriseError, file_error
 from reprise.files import read_json, write_json
+from reprise.records import FILES, check_file, read_record, write_record
 from reprise.spec.check import nearest
 from reprise.spec.layout import SCALES, STAND_IN, Layout
 from reprise.supervision import Stopped, supervise, tell
@@ -80,10 +81,30 @@ def skipped(report: Report, what: str) -> RepriseError:
     return RepriseError(f"{report.path}: {what} is skipped at scale {report.scale}; leave out --skip or use another scale")
 
 
+def named_dataset(folder: str) -> tuple[str, str]:
+    """Name and source of a data set by the name of its folder."""
+    return folder.removesuffix(STAND_IN), "stand-in" if folder.endswith(STAND_IN) else "real"
+
+
+def archive_of(name: str, source: str, where: Layout) -> Path:
+    """Where a data set's archive lies, or that of its stand-in."""
+    from reprise.data.catalog import dataset_facts
+
+    folder = where.archives / f"{name}{STAND_IN}" if source == "stand-in" else where.archives
+    return folder / dataset_facts(name).file_name
+
+
+def dataset_dir(name: str, source: str, where: Layout) -> Path:
+    """The folder of a data set's arrays; damaged ones are decoded again where the archive is at hand."""
+    from reprise.data.decode import mend
+
+    return mend(name, archive_of(name, source, where), where.dataset(name, source))
+
+
 def dataset_dirs(runs: Iterable[Run], where: Layout) -> dict[str, Path]:
     from reprise.spec.programme import datasets
 
-    return {name: where.dataset(name, source) for name, source in datasets(runs)}
+    return {name: dataset_dir(name, source, where) for name, source in datasets(runs)}
 
 
 def runs_of(report: Report, item: Mapping[str, Any]) -> list[str]:
@@ -207,7 +228,7 @@ def data_stand_in(args: argparse.Namespace) -> None:
     where = layout(args)
     source = stand_in_source(args.name, "data stand-in")
     folder = where.archives / f"{args.name}{STAND_IN}"
-    file = write_stand_in(args.name, load(where.dataset(source)), folder)
+    file = write_stand_in(args.name, load(dataset_dir(source, "real", where)), folder)
     write_json(
         folder.with_suffix(".json"), {"name": args.name, "file": str(file.relative_to(where.archives)), "bytes": file.stat().st_size}
     )
@@ -218,16 +239,14 @@ def data_decode(args: argparse.Namespace) -> None:
     from reprise.data.decode import decode
 
     where = layout(args)
-    archive = where.archives / read_json(where.archives / f"{args.name}.json")["file"]
-    decode(args.name.removesuffix(STAND_IN), archive, where.dataset(args.name))
+    name, source = named_dataset(args.name)
+    decode(name, archive_of(name, source, where), where.dataset(name, source))
 
 
 def data_statistics(args: argparse.Namespace) -> None:
     from reprise.data.statistics import write_statistics
 
-    folder = layout(args).dataset(args.name)
-    write_statistics(folder)
-    values = read_json(folder / "statistics.json")
+    values = write_statistics(dataset_dir(*named_dataset(args.name), layout(args)))
     for key in ("mean", "std"):
         print(f"{args.name} {key}: {' '.join(f'{value:.8f}' for value in values[key])}")
 
@@ -386,7 +405,8 @@ def layers(args: argparse.Namespace) -> None:
     tables = {}
     for name, (title, run) in report.networks(network_names(report.item_with_layers(args.item))).items():
         tables[name] = {"title": title, **layer_table(run.spec["model"], len(class_names(run)), image_shape(run))}
-    write_json(layout(args).intermediate(report.slug, args.item, ".layers.json"), tables)
+    record = {"report": report.slug, "item": args.item, "networks": tables}
+    write_record(layout(args).intermediate(report.slug, args.item, ".layers.json"), record)
 
 
 def samples(args: argparse.Namespace) -> None:
@@ -395,7 +415,7 @@ def samples(args: argparse.Namespace) -> None:
 
     report, where = open_report(args), layout(args)
     selection = item_of_kind(report, "figures", args.item, "samples")["images"]
-    folder = where.dataset(selection["dataset"], report.source(selection["dataset"]))
+    folder = dataset_dir(selection["dataset"], report.source(selection["dataset"]), where)
     write_samples(load(folder), selection, where.intermediate(report.slug, args.item, ".samples.npz"))
 
 
@@ -413,7 +433,33 @@ def layer_tables(report: Report, where: Layout, item: Mapping[str, Any]) -> Mapp
     """The layer tables that an item shows, from its intermediate file."""
     from reprise.spec.report import network_names
 
-    return read_json(where.intermediate(report.slug, item["id"], ".layers.json")) if network_names(item) else {}
+    if not network_names(item):
+        return {}
+    path = where.intermediate(report.slug, item["id"], ".layers.json")
+    record = read_record(path, make_again("layers", report, item, path))
+    if (record.get("report"), record.get("item")) != (report.slug, item["id"]):
+        raise DamagedError(f"{path}: of another figure or table", make_again("layers", report, item, path))
+    return record["networks"]
+
+
+def sample_images(report: Report, where: Layout, item: Mapping[str, Any]) -> Path | None:
+    """The sample images that a figure shows: its intermediate file."""
+    from reprise.spec.run import canonical
+
+    if "images" not in item:
+        return None
+    path = where.intermediate(report.slug, item["id"], ".samples.npz")
+    remedy = make_again("samples", report, item, path.with_suffix(".json"))
+    record = read_record(path.with_suffix(".json"), remedy)
+    if canonical(record.get("selection")) != canonical(item["images"]):
+        raise DamagedError(f"{path.with_suffix('.json')}: of another selection of images", remedy)
+    check_file(path, record.get(FILES, {}), remedy)
+    return path
+
+
+def make_again(verb: str, report: Report, item: Mapping[str, Any], file: Path) -> str:
+    """How to get a new intermediate file."""
+    return f"run python -m reprise {verb} {report.slug} {item['id']} (or delete {file.name}, and the workflow makes it again)"
 
 
 def figure(args: argparse.Namespace) -> None:
@@ -430,7 +476,7 @@ def figure(args: argparse.Namespace) -> None:
         scale=report.scale,
         out_stem=where.figure(report.slug, args.item),
         tables=results_of(report, where, runs),
-        images=where.intermediate(report.slug, args.item, ".samples.npz"),
+        images=sample_images(report, where, item),
         layers=layer_tables(report, where, item),
         notes=report.notes(item),
         meta=read_meta(where.runs, runs),
@@ -482,10 +528,16 @@ def export(args: argparse.Namespace) -> None:
 
 
 def import_(args: argparse.Namespace) -> None:
+    from reprise.checking import network
     from reprise.evaluation.exchange import import_runs
 
     where = layout(args)
-    states = import_runs(args.folder, where.runs, synthetic=args.scale == "demo")
+
+    def at_hand(name: str, source: str) -> Path | None:
+        folder = where.dataset(name, source)
+        return dataset_dir(name, source, where) if (folder / "dataset.json").exists() else None
+
+    states = import_runs(args.folder, where.runs, synthetic=args.scale == "demo", dataset_of=at_hand, network_of=network)
     for run in states:
         stamp_trained(run, where)
         if (where.runs / run / "final.parquet").is_file():

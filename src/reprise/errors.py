@@ -11,6 +11,14 @@ class RepriseError(Exception):
     """
 
 
+class DamagedError(RepriseError):
+    """A file whose content is not what its record says: `what` is wrong, and the `remedy`."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}; {remedy}")
+        self.what, self.remedy = what, remedy
+
+
 def file_error(error: OSError, path: Path | str | None = None) -> str:
     """What the system says about a file, as one line; `path` where the error itself names none."""
     where = error.filename or path

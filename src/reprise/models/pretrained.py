@@ -20,9 +20,10 @@ import torch
 from torch import nn
 
 from reprise.data.catalog import WEIGHTS
-from reprise.errors import RepriseError
+from reprise.errors import DamagedError, RepriseError
 from reprise.models import sequential
 from reprise.models.options import choice
+from reprise.records import file_digest
 
 AUXILIARY = {"googlenet", "inception_v3"}
 """Architectures that give more than logits while they train."""
@@ -66,6 +67,9 @@ def _load_imagenet(net: nn.Module, arch: str, folder: Path | None) -> None:
     path = Path(folder) / WEIGHTS[arch].file_name
     if not path.is_file():
         raise RepriseError(f"{path}: the ImageNet weights of {arch} are missing; {remedy}")
+    if not file_digest(path).startswith(WEIGHTS[arch].sha256_prefix):
+        what = f"{path}: not the ImageNet weights of {arch} (its SHA-256 does not begin as its name says)"
+        raise DamagedError(what, f"delete it and {remedy}")
     try:
         net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (RuntimeError, TypeError, ValueError, EOFError, OSError, pickle.UnpicklingError) as error:

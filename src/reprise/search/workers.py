@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from reprise.errors import RepriseError
+from reprise.records import seal, unseal
 from reprise.search.asha import Halving, accuracies, load_optuna, read_history, rung_epochs, trial_order
 from reprise.spec.run import Run
 from reprise.training.engine import Outcome, train
@@ -22,6 +23,20 @@ from reprise.training.session import UNLOCKABLE
 
 STALE_LOCK_S = 30
 """After so many seconds the lock of a journal that nobody writes to is taken for that of a killed worker."""
+
+
+def _checked(journal: Any) -> Any:
+    """An Optuna journal whose lines each carry a digest of their content, by which a damaged one is known (a `ValueError`)."""
+    append, read = journal.append_logs, journal.read_logs
+
+    def append_logs(logs: list[dict[str, Any]]) -> None:
+        append([seal(log) for log in logs])
+
+    def read_logs(log_number_from: int) -> Iterator[dict[str, Any]]:
+        return map(unseal, read(log_number_from))
+
+    journal.append_logs, journal.read_logs = append_logs, read_logs
+    return journal
 
 
 class JournalJudge:
@@ -44,7 +59,7 @@ class JournalJudge:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             lock = optuna.storages.journal.JournalFileSymlinkLock(str(self._path), STALE_LOCK_S)
             self._study = optuna.create_study(
-                storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(self._path), lock)),
+                storage=optuna.storages.JournalStorage(_checked(optuna.storages.journal.JournalFileBackend(str(self._path), lock))),
                 sampler=optuna.samplers.RandomSampler(seed=0),
                 study_name=self._trials[0].hash,
                 direction="maximize",

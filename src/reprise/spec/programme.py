@@ -21,7 +21,7 @@ from reprise.spec.run import Run, canonical
 SUFFIXES = {"figures": (".png", ".svg", ".json"), "tables": (".csv", ".md", ".tex")}
 
 
-INTERMEDIATES = {"figures": {"samples": ".samples.npz", "diagram": ".layers.json"}, "tables": {"layers": ".layers.json"}}
+INTERMEDIATES = {"figures": {"samples": ".samples.json", "diagram": ".layers.json"}, "tables": {"layers": ".layers.json"}}
 """Kinds of figure and table that need a file from a room with torch or from the images."""
 
 CIFAR_IMAGES = 50_000
@@ -250,7 +250,8 @@ class Programme:
         """Canonical JSON of the networks that a layer table or a diagram describes."""
         report = self.reports[slug]
         networks = report.networks(network_names(report.item_with_layers(identifier)))
-        return canonical({name: [title, run.spec["model"], run.spec["dataset"]] for name, (title, run) in networks.items()})
+        shown = {name: [title, run.spec["model"], run.spec["dataset"]] for name, (title, run) in networks.items()}
+        return canonical({"report": slug, "item": identifier, "networks": shown})
 
     def samples_inputs(self, slug: str, identifier: str) -> list[str]:
         report = self.reports[slug]

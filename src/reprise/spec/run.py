@@ -47,6 +47,14 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:12]
 
 
+def is_result(document: Mapping[str, Any], run: str) -> bool:
+    """Whether `document` has the form of a `run.json` (`run`, `spec`, `meta`) and its settings are those of `run`."""
+    try:
+        return document["run"] == run == digest(document["spec"]) and isinstance(document["meta"], Mapping)
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """One training with one seed.

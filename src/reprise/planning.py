@@ -7,6 +7,7 @@ right shape. It is kept in a file, by device, way of training and version, so th
 import contextlib
 import copy
 import io
+import math
 import random
 import tempfile
 import time
@@ -256,10 +257,18 @@ def _read_calibration(file: Path) -> dict[str, Any]:
     if not file.exists():
         return {}
     try:
-        return read_record(file, "")["paces"]
-    except (DamagedError, KeyError) as error:
-        say(f"{error.what if isinstance(error, DamagedError) else f'{file}: not the calibration of a plan'}; it is made again")
-        return {}
+        paces = read_record(file, "")["paces"]
+        for entry in paces.values():
+            pace = Pace(**entry["pace"])
+            if not all(isinstance(seconds, int | float) and 0 <= seconds < math.inf for seconds in vars(pace).values()):
+                raise ValueError
+    except DamagedError as error:
+        say(f"{error.what}; it is made again")
+    except (AttributeError, KeyError, TypeError, ValueError):
+        say(f"{file}: not the calibration of a plan; it is made again")
+    else:
+        return paces
+    return {}
 
 
 class _Enough(BaseException):

@@ -10,8 +10,11 @@ from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from reprise.errors import printable
+
 if TYPE_CHECKING:
     from tqdm import tqdm
+
 
 LINE_EVERY_S = 30.0
 """Seconds between two lines in a log."""
@@ -21,7 +24,7 @@ def say(message: str) -> None:
     """One line on standard error, above any bar."""
     tqdm = sys.modules.get("tqdm")
     write = tqdm.tqdm.write if tqdm else print
-    write(f"reprise: {message}", file=sys.stderr)
+    write(f"reprise: {printable(message)}", file=sys.stderr)
     sys.stderr.flush()
 
 
@@ -62,7 +65,7 @@ def progress(
 
     `total` and `initial` count `unit`s; bytes (`unit="B"`) are shown as kB, MB …. `set_postfix_str` adds a word on the state.
     """
-    shared = {"desc": description, "total": total, "initial": initial, "unit": unit, "unit_scale": unit == "B"}
+    shared = {"desc": printable(description), "total": total, "initial": initial, "unit": unit, "unit_scale": unit == "B"}
     if sys.stderr.isatty():
         from tqdm import tqdm
 

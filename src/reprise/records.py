@@ -9,14 +9,12 @@ instructions for it.
 
 import hashlib
 import json
-import os
-import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from reprise.errors import DamagedError
-from reprise.files import write_json
+from reprise.errors import DamagedError, gist
+from reprise.files import MOST_JSON, check_regular, parse_json, read_bytes, write_json
 
 FILES, DIGEST = "files", "sha256"
 """Keys of a record: file name → SHA-256, and the SHA-256 of the rest of the record."""
@@ -30,7 +28,8 @@ def file_digest(path: Path) -> str:
 
     An absent one is a `FileNotFoundError`, one that is no plain file (a folder, a device) a `DamagedError`.
     """
-    found = _stat(path)
+    check_regular(path)
+    found = path.stat()
     state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
     if _digests.get(path, (None,))[0] != state:
         with path.open("rb") as file:
@@ -49,6 +48,8 @@ def check_file(path: Path, files: Mapping[str, str], remedy: str) -> None:
         damaged = file_digest(path) != files.get(path.name)
     except FileNotFoundError:
         raise DamagedError(f"{path}: not found", remedy) from None
+    except DamagedError as error:
+        raise DamagedError(error.what, remedy) from None
     if damaged:
         raise DamagedError(f"{path}: damaged (its content does not match its record)", remedy)
 
@@ -64,12 +65,13 @@ def read_record(path: Path, remedy: str, *, legacy: bool = False) -> dict[str, A
     `legacy`: records of earlier versions, which have neither a digest nor files, are accepted too.
     """
     try:
-        _stat(path)
-        content = json.loads(path.read_bytes())
+        content = parse_json(read_bytes(path, MOST_JSON).decode("utf-8"))
     except FileNotFoundError:
         raise DamagedError(f"{path}: not found", remedy) from None
-    except (ValueError, RecursionError) as error:
-        raise DamagedError(f"{path}: damaged (not valid JSON: {error})", remedy) from None
+    except DamagedError as error:
+        raise DamagedError(error.what, remedy) from None
+    except ValueError as error:
+        raise DamagedError(f"{path}: damaged (not valid JSON: {gist(error)})", remedy) from None
     if legacy and isinstance(content, dict) and DIGEST not in content and FILES not in content:
         return content
     try:
@@ -94,14 +96,6 @@ def unseal(sealed: Mapping[str, Any]) -> dict[str, Any]:
     if sealed.get(DIGEST) != _digest(content):
         raise ValueError("its content does not match its own digest")
     return content
-
-
-def _stat(path: Path) -> os.stat_result:
-    """Of a plain file: to read anything else could take for ever."""
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise DamagedError(f"{path}: is no plain file", "remove it")
-    return found
 
 
 def _digest(content: Mapping[str, Any]) -> str:

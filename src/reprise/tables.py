@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reprise.errors import DamagedError, RepriseError
+from reprise.errors import DamagedError, RepriseError, gist
+from reprise.files import check_regular
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 TEXTS = ("run", "split", "metric")
 COUNTS = {"epoch": 1, "image": 0, "label": 0, "predicted": 0}
 """Columns of whole numbers, and the least that each holds; columns that are neither these nor texts are of numbers."""
+MOST_ROWS = 5_000_000
+"""Of a table; the largest has one for each of 300,000 test images."""
 SHARES = ("accuracy", "precision_macro", "recall_macro", "f1_macro", "train_accuracy")
 LOSSES = ("loss", "train_loss")
 
@@ -28,17 +31,26 @@ def read_table(path: Path, columns: Sequence[str], remedy: str) -> dict[str, lis
     import pyarrow.parquet as pq  # a tenth of a second, which figures without runs need not wait
 
     try:
+        check_regular(path)
         with path.open("rb") as file:
-            found = pq.ParquetFile(file).read(list(columns))
+            parquet = pq.ParquetFile(file)
+            if parquet.metadata.num_rows > MOST_ROWS:
+                raise ValueError(f"{parquet.metadata.num_rows:,} rows")
+            found = parquet.read(list(columns))
+        found.validate(full=True)
         table = {name: _values(found.column(name), name) for name in columns}
         fault = _fault(table)
     except FileNotFoundError:
         raise RepriseError(f"{path}: not found; train and evaluate the run first") from None
+    except DamagedError as error:
+        raise DamagedError(error.what, remedy) from None
+    except MemoryError:
+        raise RepriseError(f"{path}: too little memory to read it; free some and run the same command again") from None
     except Exception as error:  # a damaged file can make anything of the reader
         if isinstance(error, OSError) and error.errno:  # what the system refuses says nothing of the file, which may be good
             error.filename = error.filename or str(path)
             raise
-        raise DamagedError(f"{path}: not a table of {', '.join(columns)} ({' '.join(str(error).split())[:120]})", remedy) from None
+        raise DamagedError(f"{path}: not a table of {', '.join(columns)} ({gist(error)})", remedy) from None
     if fault:
         raise DamagedError(f"{path}: {fault}", remedy)
     return table

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from reprise import models
+from reprise import files, models
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate, export_runs, import_runs
 from reprise.training.engine import train
@@ -323,6 +323,20 @@ def test_another_device_may_predict_a_few_images_differently(exported, tmp_path)
     history = pd.read_parquet(folder / "history.parquet")
     edit_table("history.parquet", put("accuracy", history["accuracy"][5] + 1 / 60, 5))(folder)
     assert import_runs(exported, tmp_path / "new", synthetic=True)[RUNS[0].hash] == "imported"
+
+
+def test_what_killed_processes_have_left_does_not_travel(cache, tmp_path):
+    """Neither from the cache nor from an export that was killed; the next one removes it."""
+    shutil.copytree(cache, tmp_path / "runs")
+    name = RUNS[0].hash
+    for folder in (tmp_path / "runs" / name, tmp_path / "out" / name):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f".run.json.{files._host()}-4194305-1.abcdefgh.partial.json").write_text("half")
+        (folder / "checkpoint.pt").write_bytes(b"half") if folder.parent.name == "runs" else None
+    export_runs(tmp_path / "runs", [name], tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out" / name).iterdir()) == FILES
+    import_runs(tmp_path / "out", tmp_path / "new", synthetic=True)
+    assert sorted(path.name for path in (tmp_path / "new" / name).iterdir()) == FILES
 
 
 def test_a_link_is_refused(exported, tmp_path):

@@ -168,6 +168,9 @@ def test_a_seven_zip_archive_goes_through_a_folder_that_is_removed(submit, files
         def __exit__(self, *error):
             pass
 
+        def list(self):
+            return []
+
         def extractall(self, folder):
             folders.append(pack("", type(tmp_path)(folder), files).parent)
 
@@ -231,7 +234,7 @@ def damaged(content):
         ),
         (
             lambda files: {"test/7.png": png(np.zeros((3, 12, 13), np.uint8))},
-            r"{archive}: test/7.png: 13 × 12 pixels, the network is for 12 × 12; give Kaggle's own images",
+            r"{archive}: test/7.png: 13 × 12 pixels, not 12 × 12; get the archive again",
         ),
     ],
     ids=["missing", "twice", "beyond", "zero", "name", "text", "empty", "cut", "damaged", "large", "size"],

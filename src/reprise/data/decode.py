@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reprise.data.catalog import dataset_facts
-from reprise.errors import DamagedError, RepriseError
-from reprise.files import atomic
+from reprise.errors import DamagedError, RepriseError, file_error, gist
+from reprise.files import atomic, check_regular, read_bytes
 from reprise.progress import say
 from reprise.records import FILES, check_file, digests, read_record, write_record
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 DECODE_AGAIN = "delete the folder and decode the archive again"
 PARTS = ("images.npy", "labels.npy", "names.txt")
+MOST_NAMES = 1 << 28
+"""Bytes of the names of a split."""
+HEADER = 1000
+"""Characters of the header of an array; ours have 128."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +37,10 @@ class Split:
 
     def names(self) -> list[str]:
         """The file names that the archive gives the N images."""
-        return self.names_file.read_text(encoding="utf-8").splitlines()
+        try:
+            return read_bytes(self.names_file, MOST_NAMES).decode("utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise RepriseError(f"{self.names_file}: damaged ({error}); {DECODE_AGAIN}") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +131,13 @@ def read_facts(dataset_dir: Path) -> dict[str, Any]:
     path = dataset_dir / "dataset.json"
     if not path.exists():
         raise RepriseError(f"{dataset_dir}: no decoded data set (no dataset.json); fetch and decode the archive first")
-    return read_record(path, DECODE_AGAIN, legacy=True)
+    facts = read_record(path, DECODE_AGAIN, legacy=True)
+    try:
+        if not _is_description(facts):
+            raise TypeError("an entry of another type")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DamagedError(f"{path}: not what decode writes ({type(error).__name__}: {error})", DECODE_AGAIN) from None
+    return facts
 
 
 def mend(name: str, archive: Path, folder: Path) -> Path:
@@ -139,6 +152,15 @@ def mend(name: str, archive: Path, folder: Path) -> Path:
         say(f"{error.what}; decoding {archive} again")
         decode(name, archive, folder)
     return folder
+
+
+def _is_description(facts: Any) -> bool:
+    """Whether the parts of a dataset.json have the right types."""
+    texts = [facts["name"], facts["source"], *facts["label_kinds"], *(name for names in facts["classes"].values() for name in names)]
+    texts += [split["digest"] for split in facts["splits"].values()]
+    numbers = [*facts["image_shape"], *(split["images"] for split in facts["splits"].values())]
+    typed = all(isinstance(each, str) for each in texts) and all(type(each) is int and each >= 0 for each in numbers)
+    return typed and {"train", "test"} <= facts["splits"].keys() and len(facts["image_shape"]) == 3
 
 
 def _load_split(
@@ -179,11 +201,19 @@ def _write_images(path: Path, raw: RawSplit, order: np.ndarray, shape: tuple[int
 
 def _read_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        check_regular(path)
+        with path.open("rb") as file:
+            if np.lib.format.read_magic(file) != (1, 0):  # whose header has 64 kB at most
+                raise ValueError("another version than ours")
+            found, fortran, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=HEADER)
+            if dtype != np.uint8 or found != shape or fortran:
+                raise DamagedError(f"{path}: {dtype} {found}, but dataset.json says uint8 {shape}", DECODE_AGAIN)
+            return np.memmap(file, np.uint8, mode="r", offset=file.tell(), shape=shape)
     except FileNotFoundError:
         raise DamagedError(f"{path}: not found", DECODE_AGAIN) from None
-    except (ValueError, EOFError) as error:
-        raise DamagedError(f"{path}: damaged ({' '.join(str(error).split())})", DECODE_AGAIN) from None
-    if array.dtype != np.uint8 or array.shape != shape:
-        raise DamagedError(f"{path}: {array.dtype} {array.shape}, but dataset.json says uint8 {shape}", DECODE_AGAIN)
-    return array
+    except RepriseError:
+        raise
+    except Exception as error:  # a damaged header can make anything of NumPy
+        if isinstance(error, OSError) and error.errno:  # the system refuses; the file may well be good
+            raise RepriseError(file_error(error, path)) from None
+        raise DamagedError(f"{path}: damaged ({gist(error)})", DECODE_AGAIN) from None

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from reprise.errors import DamagedError, RepriseError
+from reprise.errors import DamagedError, RepriseError, gist
 from reprise.evaluation.evaluate import trained_network
 from reprise.evaluation.verification import NetworkOf, check_images, check_labels, check_metrics, check_network, check_sample
 from reprise.files import atomic
@@ -162,16 +162,15 @@ def _fitting(folder: Path, remedy: str) -> Iterator[None]:
         yield
     except DamagedError as error:
         raise DamagedError(error.what, remedy) from None
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError) as error:
-        _refuse(folder, f"its files do not fit together ({type(error).__name__}: {' '.join(str(error).split())})", remedy)
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        _refuse(folder, f"its files do not fit together ({type(error).__name__}: {gist(error)})", remedy)
 
 
 def _network(folder: Path, run: Run, network_of: NetworkOf, remedy: str) -> nn.Module:
     try:
         return network_of(run)
     except Exception as error:  # whatever torch makes of settings that are none
-        reason = " ".join(str(error).split())[:160]
-        raise DamagedError(f"{folder / RUN}: its network cannot be built ({reason})", remedy) from None
+        raise DamagedError(f"{folder / RUN}: its network cannot be built ({gist(error)})", remedy) from None
 
 
 def verify_with_images(folder: Path, run: Run, meta: Mapping[str, Any], datasets: Datasets) -> None:

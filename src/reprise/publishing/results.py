@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reprise.errors import DamagedError
+from reprise.errors import DamagedError, gist
 from reprise.publishing.measures import COLUMNS, Columns, Tables
 from reprise.records import FILES, check_file, read_record
-from reprise.spec.run import is_result
+from reprise.spec.run import check_record
 from reprise.tables import read_table
 
 RUN, EVALUATION = "run.json", "evaluation.json"
@@ -42,14 +42,16 @@ def read_tables(
 
 
 def read_meta(folder: Path, runs: Iterable[str]) -> dict[str, Mapping[str, Any]]:
-    """Run → `meta` of its run.json (device, versions, dates), for the runs that have results."""
+    """Run → `meta` of its run.json (device, versions, dates), for the runs that have results. A damaged file is a `RepriseError`."""
     return {run: _run_record(folder / run)["meta"] for run in runs if (folder / run / RUN).is_file()}
 
 
 def _run_record(folder: Path) -> Mapping[str, Any]:
     document = read_record(folder / RUN, _train_again(folder), legacy=True)
-    if not is_result(document, folder.name):
-        raise DamagedError(f"{folder / RUN}: is not that of run {folder.name}", _train_again(folder))
+    try:
+        check_record(document, folder.name)
+    except ValueError as error:
+        raise DamagedError(f"{folder / RUN}: is not that of run {folder.name} ({gist(error)})", _train_again(folder)) from None
     return document
 
 

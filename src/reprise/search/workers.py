@@ -12,14 +12,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, gist
+from reprise.files import UNLOCKABLE, check_regular
 from reprise.records import seal, unseal
 from reprise.search.asha import Halving, accuracies, load_optuna, read_history, rung_epochs, trial_order
 from reprise.spec.run import Run
 from reprise.training.engine import Outcome, train
 from reprise.training.results import finished
 from reprise.training.selection import Row
-from reprise.training.session import UNLOCKABLE
 
 STALE_LOCK_S = 30
 """After so many seconds the lock of a journal that nobody writes to is taken for that of a killed worker."""
@@ -55,6 +55,8 @@ class JournalJudge:
         self._trials, self._cache = trial_order(runs), Path(cache)
         self._path = Path(journal).resolve()  # the lock is a link to this path, and would point nowhere from a relative one
         optuna = load_optuna()
+        if self._path.exists():
+            check_regular(self._path)
         with self._readable():
             self._path.parent.mkdir(parents=True, exist_ok=True)
             lock = optuna.storages.journal.JournalFileSymlinkLock(str(self._path), STALE_LOCK_S)
@@ -110,10 +112,12 @@ class JournalJudge:
     def _readable(self) -> Iterator[None]:
         try:
             yield
-        except (ValueError, KeyError) as error:  # what Optuna makes of lines that are cut short or mixed up
-            reason = " ".join(str(error).split())[:100]
+        except (ValueError, LookupError, TypeError, AttributeError, AssertionError, RuntimeError) as error:
+            # what Optuna makes of lines that are cut short or mixed up
             remedy = "stop the workers, delete it and start them again (finished trials and epochs are kept)"
-            raise RepriseError(f"{self._path}: not a journal that Optuna can read ({type(error).__name__}: {reason}); {remedy}") from None
+            raise RepriseError(
+                f"{self._path}: not a journal that Optuna can read ({type(error).__name__}: {gist(error)}); {remedy}"
+            ) from None
 
 
 def take_trials(runs: Sequence[Run], cache: Path) -> Iterator[Run]:

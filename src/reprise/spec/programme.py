@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from reprise.errors import RepriseError
-from reprise.spec.check import nearest, read_yaml, validate
+from reprise.spec.check import check_size, nearest, read_yaml, validate
 from reprise.spec.layout import Layout, stand_in_source
 from reprise.spec.report import CHECKED, Report, network_names
 from reprise.spec.run import Run, canonical
@@ -319,8 +319,11 @@ def optimiser_steps(runs: Iterable[Run]) -> int:
 
 def complete(config: dict[str, Any], schema_file: Path) -> None:
     """Check the workflow's configuration against its schema and fill in the defaults."""
-    rules = read_yaml(schema_file)
-    validate(config, rules, "config.yaml or --config")
+    rules, source = read_yaml(schema_file), "config.yaml or --config"
+    check_size(config, source)
+    whole = {key: int(value) for key, value in config.items() if isinstance(value, float) and value.is_integer()}  # --config shard=1e5
+    config |= whole
+    validate(config, rules, source)
     for key, rule in rules["properties"].items():
         config.setdefault(key, rule["default"])
 

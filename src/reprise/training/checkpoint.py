@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from reprise.errors import DamagedError, RepriseError
-from reprise.files import atomic
+from reprise.files import atomic, check_regular
 from reprise.spec.run import Run
 from reprise.training.optim import restore_optimizer
 from reprise.training.selection import Row
@@ -55,6 +55,7 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
 
 def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """What a checkpoint holds; one that is damaged, or was written without a digest by an earlier version, is a `DamagedError`."""
+    check_regular(path)
     with path.open("rb") as file:
         line, content = file.readline(1000), file.read()
     if line != MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n":
@@ -119,7 +120,7 @@ class Checkpoint:
     def load_into(self, fresh: Callable[[], State], say: Callable[[str], None]) -> State:
         """The state where the run was left, or a fresh one where there is no checkpoint or it cannot be used (a line says why)."""
         state = fresh()
-        if not self._path.exists():
+        if not self._path.is_file():
             return state
         try:
             found = read_checkpoint(self._path, self._device)

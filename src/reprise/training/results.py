@@ -11,11 +11,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from reprise.errors import DamagedError, RepriseError
-from reprise.files import atomic
+from reprise.errors import DamagedError, RepriseError, gist
+from reprise.files import atomic, check_regular
 from reprise.progress import say
 from reprise.records import FILES, check_file, digests, read_record, write_record
-from reprise.spec.run import Run, is_result
+from reprise.spec.run import Run, check_record
 from reprise.tables import read_table as read_columns
 from reprise.training.selection import Row, diverged, selected_epoch, stops_early
 
@@ -36,8 +36,10 @@ def read_run(folder: Path) -> dict[str, Any]:
     if not (folder / RUN).exists():
         raise RepriseError(f"{folder / RUN}: not found; train the run first")
     document = read_record(folder / RUN, TRAIN_AGAIN, legacy=True)
-    if not is_result(document, folder.name):
-        raise DamagedError(f"{folder / RUN}: is not that of run {folder.name}", TRAIN_AGAIN)
+    try:
+        check_record(document, folder.name)
+    except ValueError as error:
+        raise DamagedError(f"{folder / RUN}: is not that of run {folder.name} ({gist(error)})", TRAIN_AGAIN) from None
     files = document.get(FILES)
     if files is None:
         check_history(folder, document["spec"], document["meta"])
@@ -125,8 +127,8 @@ def check_history(folder: Path, spec: Mapping[str, Any], meta: Mapping[str, Any]
     table = read_table(path, HISTORY_COLUMNS)
     try:
         fault = _history_fault(folder.name, table, spec, meta)
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
-        fault = f"does not fit {RUN} ({type(error).__name__}: {error})"
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        fault = f"does not fit {RUN} ({type(error).__name__}: {gist(error)})"
     if fault:
         raise DamagedError(f"{path}: {fault}", remedy)
     return table
@@ -189,17 +191,18 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 def check_weights(path: Path) -> None:
     """Raise the `RepriseError` of a weights file that is missing, cut short or of another run than its folder; only its header is read."""
     try:
+        check_regular(path)
+        path.open("rb").close()  # what the system refuses, safetensors cannot tell from damage
         with safe_open(path, framework="pt") as file:
             run = (file.metadata() or {}).get("run")
+    except RepriseError:
+        raise
     except FileNotFoundError:
         raise DamagedError(
             f"{path}: not found", "the run's weights were not kept, delete its folder and train or import it again"
         ) from None
-    except (SafetensorError, OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno:  # what the system refuses says nothing of the file, which may be good
-            error.filename = error.filename or str(path)
-            raise
-        raise DamagedError(f"{path}: not safetensors ({error})", TRAIN_AGAIN) from None
+    except Exception as error:  # a damaged file can make anything of safetensors
+        raise _unreadable_weights(path, error) from None
     if run != path.parent.name:
         raise DamagedError(f"{path}: is of run {run}, its folder is {path.parent.name}", TRAIN_AGAIN)
 
@@ -208,4 +211,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Weights by parameter name, of a run whose files are what `run.json` says; errors as in `read_run`."""
     read_run(path.parent)
     check_weights(path)
-    return load_file(path)
+    try:
+        return load_file(path)
+    except Exception as error:  # what the header does not show
+        raise _unreadable_weights(path, error) from None
+
+
+def _unreadable_weights(path: Path, error: Exception) -> RepriseError:
+    if isinstance(error, OSError) and error.errno:  # what the system refuses says nothing of the file, which may be good
+        error.filename = error.filename or str(path)
+        raise error
+    if isinstance(error, MemoryError):
+        return RepriseError(f"{path}: too little memory to read it; free some and run the same command again")
+    return DamagedError(f"{path}: not safetensors ({gist(error)})", TRAIN_AGAIN)

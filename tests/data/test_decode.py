@@ -208,7 +208,7 @@ def test_a_truncated_array(folder):
 def test_a_folder_in_place_of_a_file(folder):
     (folder / "train_labels.npy").unlink()
     (folder / "train_labels.npy").mkdir()
-    with pytest.raises(RepriseError, match=r"train_labels.npy: is no plain file; remove it"):
+    with pytest.raises(RepriseError, match=r"train_labels.npy: a folder where a file is expected; delete the folder"):
         load(folder)
 
 

@@ -174,7 +174,7 @@ def refused(folder, tmp_path, message, **options):
         (edit_table("history.parquet", put("split", "validation", 1)), "history.parquet: is not 3 epochs"),
         (edit_table("history.parquet", put("epoch", 0)), "history.parquet: epoch is 0"),
         (edit_table("history.parquet", lambda table: table.drop(columns="loss")), "history.parquet: not a table"),
-        (edit_table("history.parquet", lambda table: table.astype({"loss": str})), "history.parquet: column loss is not of numbers"),
+        (edit_table("history.parquet", lambda table: table.astype({"loss": str})), "accuracy (column loss is of type"),
         (edit_table("history.parquet", put("loss", 9.0, 4)), "final.parquet: train_loss is"),
         (edit_table("history.parquet", put("loss", 9.0, 5)), "final.parquet: loss is"),
         (edit_table("history.parquet", put("accuracy", 59 / 60, 5)), "predictions.parquet: gives accuracy 0.5166"),

@@ -222,7 +222,7 @@ for command, first in (
             first=first,
         )
 
-RECORD = rf"({DAMAGED}|is not that of run \w+)"
+RECORD = rf"({DAMAGED}|is not that of run \w+( \(.+\))?)"
 for name in ("run.json", "history.parquet", "weights.safetensors"):
     cases(
         name,
@@ -607,7 +607,7 @@ def outcome(read: Callable[..., object], *arguments: Path) -> object:
 def tables(folder: Path) -> object:
     """All that a verdict or a figure reads of a run."""
     found = read_tables(RUNS, [folder.name])
-    return [frame.to_dict("list") for frame in (found.history, found.final, found.predictions)], read_meta(RUNS, [folder.name])
+    return [found.history, found.final, found.predictions], read_meta(RUNS, [folder.name])
 
 
 def arrays(_: Path) -> object:

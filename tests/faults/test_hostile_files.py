@@ -31,7 +31,7 @@ import yaml
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from reprise import files, planning
+from reprise import files, planning, tables
 from reprise.cli import main
 from reprise.data import archives, tar
 from reprise.data.archives import decode_png, read_members
@@ -44,13 +44,14 @@ from reprise.publishing.figures import samples
 from reprise.publishing.measures import lookup
 from reprise.publishing.results import read_meta, read_tables
 from reprise.publishing.statements import _Parser
+from reprise.records import DIGEST, seal
 from reprise.spec import report
 from reprise.spec.check import read_yaml, schema
 from reprise.spec.programme import complete
 from reprise.spec.report import Report
 from reprise.training.engine import train
 from reprise.training.results import read_run, read_weights
-from tiny import tiny_run, write_dataset
+from tiny import edit_dataset, record_run, tiny_run, write_dataset
 
 ROOT = Path(__file__).parents[2]
 MOST_S, MOST_MEMORY = 8.0, 32 << 20
@@ -848,24 +849,25 @@ def run_folder(folder: Path) -> Path:
 
 
 def edit(**changes: object) -> Callable[[Path], None]:
-    """Change `run.json`: `meta__epochs=5`, `spec__x=…`, or a whole part."""
+    """Change `run.json`, with a digest that fits: `meta__epochs=5`, `spec__x=…`, or a whole part."""
 
     def change(folder: Path) -> None:
         path = folder / "run.json"
         document = json.loads(path.read_text())
+        del document[DIGEST]
         for key, value in changes.items():
             *parents, last = key.split("__")
             node = document
             for parent in parents:
                 node = node[parent]
             node[last] = value
-        path.write_text(json.dumps(document))
+        path.write_text(json.dumps(seal(document)))
 
     return change
 
 
 RECORDS = {
-    "a list": (lambda folder: (folder / "run.json").write_text("[]"), "no record of a run"),
+    "a list": (lambda folder: (folder / "run.json").write_text("[]"), "not a record"),
     "no meta": (edit(meta=None), "no record of a run"),
     "meta as a list": (edit(meta=[]), "no record of a run"),
     "spec as a text": (edit(spec="x"), "no record of a run"),
@@ -907,16 +909,24 @@ def rewrite(name: str, **columns: object) -> Callable[[Path], None]:
 
 
 TABLES = {
-    "a text as a loss": (rewrite("history.parquet", loss=lambda table: ["x"] * len(table)), "history", "column loss holds string"),
-    "lists as losses": (rewrite("history.parquet", loss=lambda table: [[1.0]] * len(table)), "history", "column loss holds list"),
-    "a float as an epoch": (rewrite("history.parquet", epoch=lambda table: [1.5] * len(table)), "history", "column epoch holds double"),
-    "a missing epoch": (rewrite("history.parquet", epoch=lambda table: [None] + [1] * (len(table) - 1)), "history", "column epoch holds"),
-    "bytes as a split": (rewrite("history.parquet", split=lambda table: [b"x"] * len(table)), "history", "column split holds binary"),
-    "a truth as a value": (rewrite("final.parquet", value=lambda table: [True] * len(table)), "final", "column value holds bool"),
+    "a text as a loss": (rewrite("history.parquet", loss=lambda table: ["x"] * len(table)), "history", "column loss is of type string"),
+    "lists as losses": (rewrite("history.parquet", loss=lambda table: [[1.0]] * len(table)), "history", "column loss is of type list"),
+    "a float as an epoch": (
+        rewrite("history.parquet", epoch=lambda table: [1.5] * len(table)),
+        "history",
+        "column epoch is of type double",
+    ),
+    "a missing epoch": (
+        rewrite("history.parquet", epoch=lambda table: [None] + [1] * (len(table) - 1)),
+        "history",
+        "column epoch has empty fields",
+    ),
+    "bytes as a split": (rewrite("history.parquet", split=lambda table: [b"x"] * len(table)), "history", "column split is of type binary"),
+    "a truth as a value": (rewrite("final.parquet", value=lambda table: [True] * len(table)), "final", "column value is of type bool"),
     "dates as labels": (
         rewrite("predictions.parquet", label=lambda table: [pd.Timestamp(0)] * len(table)),
         "predictions",
-        "column label holds timestamp",
+        "column label is of type timestamp",
     ),
     "no column": (lambda folder: pq.write_table(pa.table({"run": ["a"]}), folder / "final.parquet"), "final", "final.parquet"),
     "a hostile note of pandas": (
@@ -938,10 +948,12 @@ TABLES = {
 
 @pytest.mark.parametrize("name", TABLES)
 def test_tables_of_runs(name, copy):
+    """With records that fit: whoever can write a file can write its record."""
     change, table, message = TABLES[name]
     folder = run_folder(copy)
     change(folder)
-    refused(lambda: read_tables(folder.parent, [folder.name]), f"{table}.parquet: damaged .*{message}|{message}: damaged")
+    record_run(folder)
+    refused(lambda: read_tables(folder.parent, [folder.name]), f"{table}.parquet: not a table of .*{message}|{message}: not a table of")
 
 
 def test_a_note_of_pandas_is_not_read(copy):
@@ -949,11 +961,12 @@ def test_a_note_of_pandas_is_not_read(copy):
     expected = read_tables(folder.parent, [folder.name]).final
     table = pq.read_table(folder / "final.parquet").replace_schema_metadata({"pandas": "[" * 100_000})
     pq.write_table(table, folder / "final.parquet")
-    pd.testing.assert_frame_equal(read_tables(folder.parent, [folder.name]).final, expected)
+    record_run(folder)
+    assert read_tables(folder.parent, [folder.name]).final == expected
 
 
 def test_a_table_of_too_many_rows(copy, monkeypatch):
-    monkeypatch.setattr(files, "MOST_ROWS", 5)
+    monkeypatch.setattr(tables, "MOST_ROWS", 5)
     folder = run_folder(copy)
     refused(lambda: read_tables(folder.parent, [folder.name], ["predictions"]), "12 rows")
 
@@ -981,6 +994,7 @@ WEIGHTS = {
 def test_weights(name, copy):
     path = run_folder(copy) / "weights.safetensors"
     WEIGHTS[name](path)
+    record_run(path.parent)
     refused(lambda: read_weights(path), "weights.safetensors: (not safetensors|is of run)")
 
 
@@ -1014,6 +1028,7 @@ ARRAYS = {
 def test_arrays(name, copy, monkeypatch):
     monkeypatch.chdir(copy)
     (copy / "data" / "train_images.npy").write_bytes(ARRAYS[name])
+    edit_dataset(copy / "data")  # a record that fits
     refused(lambda: load(copy / "data"), "train_images.npy: (damaged|.*but dataset.json says)")
     assert not (copy / "exploited").exists()
 
@@ -1035,8 +1050,10 @@ DESCRIPTIONS = {
 @pytest.mark.parametrize("name", DESCRIPTIONS)
 def test_descriptions_of_data_sets(name, copy):
     path, change = copy / "data" / "dataset.json", DESCRIPTIONS[name]
-    path.write_text(change if isinstance(change, str) else json.dumps({**json.loads(path.read_text()), change[0]: change[1]}))
-    refused(lambda: load(copy / "data"), "dataset.json: not what decode writes")
+    document = json.loads(path.read_text())
+    del document[DIGEST]
+    path.write_text(change if isinstance(change, str) else json.dumps(seal({**document, change[0]: change[1]})))
+    refused(lambda: load(copy / "data"), r"dataset.json: (not what decode writes|damaged \(not a record)")
 
 
 def test_names_that_are_no_text(copy):
@@ -1050,9 +1067,13 @@ CALIBRATIONS = ["[]", '{"a": 5}', '{"a": {"pace": {"step": "1", "evaluation": 1}
 
 
 @pytest.mark.parametrize("text", CALIBRATIONS)
-def test_calibrations(text, tmp_path):
-    (tmp_path / "calibration.json").write_text(text)
-    refused(lambda: planning.Calibration(tmp_path / "calibration.json", "cpu", 1), "not the calibration of a plan")
+@pytest.mark.parametrize("sealed", [True, False])
+def test_calibrations(text, sealed, tmp_path, capsys):
+    path = tmp_path / "calibration.json"
+    path.write_text(json.dumps(seal({"paces": json.loads(text)})) if sealed else text)
+    planning.Calibration(path, "cpu", 1)
+    said = capsys.readouterr().err
+    assert re.fullmatch(rf"reprise: {path}: (not the calibration of a plan|damaged \(.+\)); it is made again\n", said)
 
 
 # ---- what is no file ----
@@ -1099,6 +1120,10 @@ def command(*arguments: str) -> Callable[[Path], object]:
     return run
 
 
+def made_again(_: object) -> None:
+    raise RepriseError("its line is looked at below")
+
+
 IMPORT = command("import", "{}/made/runs", "--scale", "demo", "--results", "{}/r")
 
 
@@ -1117,9 +1142,9 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "an archive that is added": ("cifar-10-python.tar.gz", command("data", "add", "{}/cifar-10-python.tar.gz", "--results", "{}/r")),
     "an archive of another name that is added": ("x.tar.gz", command("data", "add", "{}/x.tar.gz", "--results", "{}/r")),
     "an archive that is read": ("x.tar.gz", lambda folder: read_members(folder / "x.tar.gz", {}, 100)),
-    "a stamp": ("r/data/archives/cifar10.json", command("data", "decode", "cifar10", "--results", "{}/r")),
+    "an archive that is decoded": ("r/data/archives/cifar-10-python.tar.gz", command("data", "decode", "cifar10", "--results", "{}/r")),
     "sample images": ("x.npz", lambda folder: samples.read(folder / "x.npz")),
-    "a calibration": ("calibration.json", lambda folder: planning.Calibration(folder / "calibration.json", "cpu", 1)),
+    "a calibration": ("calibration.json", lambda folder: made_again(planning.Calibration(folder / "calibration.json", "cpu", 1))),
     "Kaggle's images": ("x.zip", lambda folder: submitted(folder / "x.zip")),
     "Kaggle's images in a tar": ("x.tar", lambda folder: submitted(folder / "x.tar")),
 }  # fmt: skip
@@ -1159,10 +1184,31 @@ def test_a_mirror_that_holds_no_file(kind_, official, tmp_path, capsys):
 ESCAPE = "\x1b]0;owned\x07\x1b[2J\u202e\r\n"
 
 
-def test_a_name_or_value_cannot_command_the_terminal(copy, tmp_path, capfd):
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """`reports/mini.yaml` and `results`, made with documented commands: a data set and an evaluated run."""
+    place = tmp_path_factory.mktemp("place")
+    (place / "reports").mkdir()
+    document = {**MINI, "experiments": {"e": {}}}
+    document["defaults"] = {**MINI["defaults"], "dataset": {"name": "cifar10", "labels": "label"}, "split": {"validation": "test"}}
+    (place / "reports" / "mini.yaml").write_text(yaml.safe_dump(document))
+    data, options = ["--results", str(place / "results")], options_of(place)
+    main(["data", "synthesize", "cifar10", "--train", "50", "--test", "20", *data])
+    for arguments in (["data", "fetch"], ["data", "decode"]):
+        main([*arguments, "cifar10", "--scale", "demo", *data])
+    for verb in ("train", "evaluate"):
+        main([verb, "mini", "--device", "cpu", *options])
+    return place
+
+
+def options_of(place: Path) -> list[str]:
+    return ["--reports", str(place / "reports"), "--results", str(place / "results"), "--scale", "demo"]
+
+
+def test_a_name_or_value_cannot_command_the_terminal(place, tmp_path, capfd):
     """From a folder's name, through standard error and standard output."""
     evil = tmp_path / f"e{ESCAPE}"
-    shutil.copytree(copy / "runs", evil / "runs")
+    shutil.copytree(place / "results" / "demo" / "runs", evil / "runs")
     with pytest.raises(SystemExit):
         main(["data", "add", str(evil / "absent.tar.gz"), "--results", str(evil)])
     with pytest.raises(SystemExit):
@@ -1279,22 +1325,14 @@ def without_privilege() -> None:
         assert ctypes.CDLL(None, use_errno=True).prctl(24, 1, 0, 0, 0) == 0
 
 
-def test_a_read_only_results_folder_serves_what_is_finished(tmp_path):
-    place = tmp_path / "place"
-    place.mkdir()
+def test_a_read_only_results_folder_serves_what_is_finished(place, tmp_path):
+    place = Path(shutil.copytree(place, tmp_path / "place"))
+    options = options_of(place)
+    commands = [["train", "mini", "--device", "cpu", *options], ["evaluate", "mini", "--device", "cpu", *options]]
+    (place / "copy").mkdir()
+    runs = place / "results" / "demo" / "runs"
+    shutil.copytree(runs, place / "copy" / "runs", ignore=shutil.ignore_patterns("*ed.json", ".lock"))
     try:
-        reports, results = place / "reports", place / "results"
-        reports.mkdir()
-        document = {**MINI, "experiments": {"e": {}}}
-        document["defaults"] = {**MINI["defaults"], "dataset": {"name": "cifar10", "labels": "fine"}, "split": {"validation": "test"}}
-        (reports / "mini.yaml").write_text(yaml.safe_dump(document))
-        write_dataset(results / "demo" / "data" / "cifar10", train=40, test=12)
-        options = ["--reports", str(reports), "--results", str(results), "--scale", "demo"]
-        commands = [["train", "mini", "--device", "cpu", *options], ["evaluate", "mini", "--device", "cpu", *options]]
-        for arguments in commands:
-            main(arguments)
-        (place / "copy").mkdir()
-        shutil.copytree(results / "demo" / "runs", place / "copy" / "runs", ignore=shutil.ignore_patterns("*ed.json", ".lock"))
         commands += [["import", str(place / "copy" / "runs"), *options], ["runs", "mini", *options]]
         before = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
         for path in [place, *place.rglob("*")]:

@@ -220,7 +220,7 @@ class Session:
 def _train_unless_finished(run: Run, datasets: Datasets, session: Session, failures: Collection[str]) -> Outcome:
     folder = session.cache / run.hash
     if _unfinished(run, datasets, session.cache) is None:  # without a lock, which a folder that cannot be written to has no place for
-        return Outcome(run, trained=False, meta=read_run(folder)["meta"])
+        return Outcome(run, trained=False, meta=adopt_run(folder)["meta"])
     with only_process(folder, session.interrupt, session.reporter.say):
         reason = _unfinished(run, datasets, session.cache)
         if reason is None:

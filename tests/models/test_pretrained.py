@@ -180,10 +180,10 @@ def test_imagenet_weights_are_read_from_their_file(tmp_path: Path, believed):
 def test_weights_of_another_architecture_do_not_fit(tmp_path: Path, arch, believed):
     other = REPORT_2[REPORT_2.index(arch) - 1]
     torch.save(models.get_model(other, weights=None).state_dict(), tmp_path / WEIGHTS[arch].file_name)
-    expected = rf"{WEIGHTS[arch].file_name}: not the ImageNet weights of {arch} \(Error\(s\) in loading state_dict .*Missing key"
+    expected = rf"{WEIGHTS[arch].file_name}: cannot be loaded \(Error\(s\) in loading state_dict .*Missing key"
     with pytest.raises(RepriseError, match=expected) as error:
         network(arch=arch, weights="imagenet", weights_dir=tmp_path)
-    assert f"; delete it and run python -m reprise data fetch-weights {arch}" in str(error.value)
+    assert "though the file is good" in str(error.value)
 
 
 def test_a_missing_weight_file(tmp_path: Path):
@@ -199,12 +199,12 @@ def test_a_missing_weight_file(tmp_path: Path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("text", "not the ImageNet weights of mobilenet_v3_small"),
-        ("empty", "not the ImageNet weights of mobilenet_v3_small"),
-        ("cut", "not the ImageNet weights of mobilenet_v3_small"),
-        ("other", r"not the ImageNet weights of mobilenet_v3_small \(Error\(s\) in loading state_dict .*Missing key"),
-        ("list", r"not the ImageNet weights of mobilenet_v3_small \(Expected state_dict to be dict-like"),
-        ("code", r"not the ImageNet weights of mobilenet_v3_small \(Weights only load failed"),
+        ("text", "cannot be loaded"),
+        ("empty", "cannot be loaded"),
+        ("cut", "cannot be loaded"),
+        ("other", r"cannot be loaded \(Error\(s\) in loading state_dict .*Missing key"),
+        ("list", r"cannot be loaded \(Expected state_dict to be dict-like"),
+        ("code", r"cannot be loaded \(Weights only load failed"),
     ],
 )
 def test_a_weight_file_that_does_not_fit(tmp_path: Path, content, reason, believed):
@@ -219,7 +219,7 @@ def test_a_weight_file_that_does_not_fit(tmp_path: Path, content, reason, believ
     with pytest.raises(RepriseError, match=reason) as error:
         network(weights="imagenet", weights_dir=tmp_path)
     assert "\n" not in str(error.value)
-    assert "delete it and run python -m reprise data fetch-weights" in str(error.value)
+    assert str(error.value).endswith("though the file is good; is there too little memory?")  # its digest says so
 
 
 def test_a_weight_file_whose_content_is_not_that_of_its_name(tmp_path: Path):

@@ -300,7 +300,7 @@ def test_a_result_without_a_record_that_may_not_be_read_is_not_made_again(go, mo
     def refuse(path, **options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(pd, "read_parquet", refuse)
+    monkeypatch.setattr("pyarrow.parquet.ParquetFile", refuse)
     with pytest.raises(PermissionError, match=r"Permission denied: .*history.parquet"):
         go(run)
     assert (folder / "run.json").exists()

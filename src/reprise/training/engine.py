@@ -57,6 +57,7 @@ from reprise.training.steps import (
 )
 from reprise.training.threads import fastest_threads
 
+CHECKPOINT = "checkpoint.pt"
 CHECKPOINT_SECONDS = 30.0
 FINITE_EVERY = 100
 """Steps between two looks at the loss: each look waits for the device."""
@@ -220,11 +221,11 @@ class Session:
 def _train_unless_finished(run: Run, datasets: Datasets, session: Session, failures: Collection[str]) -> Outcome:
     folder = session.cache / run.hash
     if _unfinished(run, datasets, session.cache) is None:  # without a lock, which a folder that cannot be written to has no place for
-        return Outcome(run, trained=False, meta=adopt_run(folder)["meta"])
+        return _kept(run, folder)
     with only_process(folder, session.interrupt, session.reporter.say):
         reason = _unfinished(run, datasets, session.cache)
         if reason is None:
-            return Outcome(run, trained=False, meta=adopt_run(folder)["meta"])
+            return _kept(run, folder)
         for name in run.follows:
             if name in failures:
                 raise RepriseError(f"not trained, since it follows run {name}, which failed")
@@ -236,6 +237,14 @@ def _train_unless_finished(run: Run, datasets: Datasets, session: Session, failu
         outcome = Outcome(run, trained=True, meta=_train_run(run, datasets.of(run), folder, session))
         forget_deaths(folder)
         return outcome
+
+
+def _kept(run: Run, folder: Path) -> Outcome:
+    """A run that is finished, without what its process, killed at that moment, may have left."""
+    with contextlib.suppress(OSError):
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+        forget_deaths(folder)
+    return Outcome(run, trained=False, meta=adopt_run(folder)["meta"])
 
 
 def _unfinished(run: Run, datasets: Datasets, cache: Path) -> str | None:
@@ -279,7 +288,7 @@ def _check_judged(runs: Sequence[Run], judge: Judge | None) -> None:
 def _train_run(run: Run, data: RunData, folder: Path, session: Session) -> dict[str, Any]:
     """Train one run from its checkpoint, if there is one, to its end; write its results and return their `meta`."""
     precision = session.precision_of(run)
-    checkpoint = Checkpoint(folder / "checkpoint.pt", run, data.digests, session.device, precision, session.checkpoint_seconds)
+    checkpoint = Checkpoint(folder / CHECKPOINT, run, data.digests, session.device, precision, session.checkpoint_seconds)
     state = checkpoint.load_into(lambda: _fresh_state(run, data, session), session.reporter.say)
     session.reporter.resumed(state.epoch)
     state.threads = _use_threads(run, data, state, session)

@@ -26,7 +26,7 @@ test: $(VENV)/.ready
 
 # For the developer at work, in less than two minutes on two cores: style, and all tests but those that start Snakemake or take long.
 check: style
-	$(BIN)/$(PYTEST) -m "not keras and not cpus and not workflow and not slow"
+	$(BIN)/$(PYTEST) -m "not keras and not cpus and not workflow and not slow" --ignore tests/faults
 
 style: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -36,6 +36,10 @@ style: $(VENV)/.ready
 
 lint: style
 	$(BIN)/python -m reprise check workflow/reports/*.yaml
+
+# Damaged and hostile files, mirrors that fail, mutated inputs (tests/faults, which `make test` runs too): three minutes on two cores.
+faults: $(VENV)/.ready
+	$(BIN)/$(PYTEST) tests/faults
 
 # Every parser fed with mutated inputs, FUZZ times as many as in the tests; other ones with another FUZZ_SEED. Minutes for each ten.
 FUZZ ?= 30

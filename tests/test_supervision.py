@@ -138,7 +138,7 @@ def test_stopped_before_the_work_begins(number, group):
     with start("print('here', flush=True); time.sleep(60)", start_new_session=True) as process:
         assert process.stdout.readline() == "here\n"
         (os.killpg if group else os.kill)(process.pid, number)
-        _, log = process.communicate(timeout=30)
+        _, log = process.communicate(timeout=280)
     assert process.returncode == 128 + number
     assert log == f"reprise: stopped by {number.name}; run the same command again\n"
 
@@ -147,7 +147,7 @@ def test_a_fault_after_the_stop_is_not_counted(folder):
     with start("begin('a', 0)\nsignal.signal(15, lambda *_: die('SIGSEGV'))\nprint('here', flush=True)\ntime.sleep(60)") as process:
         assert process.stdout.readline() == "here\n"
         process.terminate()
-        _, log = process.communicate(timeout=30)
+        _, log = process.communicate(timeout=280)
     assert process.returncode == 143
     assert log.splitlines()[-1] == "reprise: stopped by SIGTERM; run the same command again"
     assert not (folder / "a").exists()

@@ -172,14 +172,14 @@ def test_a_good_file_stays_and_no_source_is_asked(official, destination):
     destination.parent.mkdir(parents=True)
     shutil.copy(official.archive, destination)
     before = destination.stat()
-    fetch_dataset("cifar100", destination, ["/nowhere"])
+    fetch_dataset("cifar100", destination, [str(destination / "nowhere")])
     assert (destination.stat().st_ino, destination.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_a_bad_file_is_replaced_only_by_a_good_one(official, destination):
     destination.parent.mkdir(parents=True)
     destination.write_bytes(b"bad")
-    fails(destination=destination, mirrors=["/nowhere"])
+    fails(destination=destination, mirrors=[str(destination / "nowhere")])
     assert destination.read_bytes() == b"bad"
     fetch_dataset("cifar100", destination, [str(official.archive)])
     assert destination.read_bytes() == official.bytes
@@ -323,13 +323,14 @@ def test_a_body_that_is_always_truncated_gives_up(official, destination, server)
 def test_every_failing_source_is_listed(official, destination, server, monkeypatch):
     server.answer = lambda request, number: request.send_error(404)
     monkeypatch.setitem(catalog.DATASETS, "cifar100", dataclasses.replace(official.facts, urls=(f"{server.url}/official.tar.gz",)))
+    gone = str(destination.parent / "nowhere")
     http = f"{server.url}/a/{destination.name}: HTTP 404 Not Found; {server.url}/official.tar.gz: HTTP 404 Not Found"
     fails(
-        f"(/nowhere: no such file; {http})",
+        f"({gone}: no such file; {http})",
         f"python -m reprise data add {destination.name}",
         "`mirror`",
         destination=destination,
-        mirrors=["/nowhere", f"{server.url}/a"],
+        mirrors=[gone, f"{server.url}/a"],
     )
     assert names(destination.parent) == []
 

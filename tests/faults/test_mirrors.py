@@ -399,7 +399,7 @@ def test_processes_on_one_results_folder(local, faulty, fetch, official, server,
     for process in processes:
         process.stdin.write("\n")
         process.stdin.flush()
-    ends = [process.communicate(timeout=60) for process in processes]
+    ends = [process.communicate(timeout=280) for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], ends
     assert fetch.archive.read_bytes() == official.bytes
     assert sorted(path.name for path in fetch.archive.parent.iterdir()) == [fetch.archive.name, "cifar100.json"]

@@ -135,3 +135,36 @@ def test_everything_that_reaches_a_shell_is_quoted():
         for command in commands:
             assert set(re.findall(r"{[^}]*}", re.sub(r"{[^}]*:q}", "", command))) <= {"{threads}"}, command
             assert command.endswith(" 2>&1 | tee -i -- {log:q}"), command
+
+
+SBATCH = f"""#!{sys.executable}
+import json, pathlib, sys
+name = pathlib.Path(sys.argv[0]).name
+if name == "scontrol":
+    print("MinJobAge = 300 sec")
+elif name == "sbatch":
+    print(json.dumps([sys.argv[1:], sys.stdin.read()]), file=open("../calls", "a"))
+    sys.exit("refused")
+"""
+"""SLURM's commands as its plugin needs them: every submission is noted and none taken."""
+
+
+@pytest.mark.parametrize("name", ["$(touch x)", "it's"])
+def test_a_cluster_gets_no_command_that_is_not_quoted(tmp_path: Path, name: str):
+    project, programs = tmp_path / name, tmp_path / "bin"
+    project.mkdir()
+    programs.mkdir()
+    new_project(project)
+    for program in ("sbatch", "scancel", "scontrol", "sinfo", "squeue", "sacct", "sacctmgr"):
+        (programs / program).write_text(SBATCH)
+        (programs / program).chmod(0o755)
+    before = files(project)
+    options = ["--workflow-profile", "workflow/profiles/slurm", "--config", "scale=demo"]
+    command = ["env", f"PATH={programs}:{os.environ['PATH']}", sys.executable, "-m", "snakemake", "results/demo/statements/all", *options]
+    done = run(project, command)
+    assert done.returncode != 0
+    assert executed(tmp_path) == []
+    assert files(project) == before
+    assert not (tmp_path / "calls").exists()
+    output = done.stdout + done.stderr
+    assert re.search(r"the folder of the Snakefile: .* cannot go to a cluster's jobs; rename the folder", output), output

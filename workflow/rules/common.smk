@@ -4,6 +4,7 @@ from reprise.errors import RepriseError
 from reprise.spec.programme import (
     Programme,
     check_paths,
+    check_remote_paths,
     complete,
     job_environment,
 )

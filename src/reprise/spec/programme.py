@@ -349,6 +349,14 @@ def check_paths(config: dict[str, Any], checkout: Path) -> None:
             raise RepriseError(f"{name}: {path!r}: jobs cannot search a path that holds {os.pathsep!r}; move it to a folder without")
 
 
+def check_remote_paths(config: Mapping[str, Any], checkout: Path) -> None:
+    """Raise a `RepriseError` for paths that cannot go to a cluster: Snakemake quotes its jobs' commands as Python would, not as a shell."""
+    paths = [("results", config["results"]), ("data", config["data"]), *(("mirror", place) for place in as_list(config["mirror"]))]
+    for name, path in (*paths, ("the folder of the Snakefile", str(checkout)), ("Python", sys.executable)):
+        if found := re.search(r"[^\w./+,=@~:-]", path):
+            raise RepriseError(f"{name}: {path!r}: a path that holds {found[0]!r} cannot go to a cluster's jobs; rename the folder")
+
+
 def as_list(value: str | Sequence[str] | None) -> list[str]:
     """A setting that may be one name or several."""
     return [value] if isinstance(value, str) and value else list(value or [])

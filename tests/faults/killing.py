@@ -5,6 +5,8 @@ call's folder (`EVENTS`), as Python's audit hooks tell it. This process has impo
 longer than its work.
 """
 
+import contextlib
+import ctypes
 import importlib
 import json
 import os
@@ -23,6 +25,7 @@ from reprise.training import engine
 
 EVENTS = {"open": 0, "os.rename": 1, "os.remove": 0, "os.mkdir": 0, "os.chmod": 0, "os.link": 1, "os.symlink": 1, "os.truncate": 0}
 """Event → which of its arguments is the path. `os.chmod` comes when a file is written and flushed, right before it is renamed."""
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def become_mortal(folder: Path, who: str, event: str, died: Path) -> None:
@@ -104,11 +107,26 @@ def prepare() -> None:
         importlib.import_module(f"reprise.{room}")
 
 
-if __name__ == "__main__":
-    prepare()
-    print("ready", flush=True)
+def adopt() -> None:
+    """Become the parent of processes whose own is dead, so that they are waited for as well."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def serve() -> None:
     for line in sys.stdin:
         child = os.fork()
         if not child:
             call(**json.loads(line))
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        status = os.waitpid(child, 0)[1]
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.wait()
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+if __name__ == "__main__":
+    prepare()
+    adopt()
+    print("ready", flush=True)
+    serve()

@@ -256,9 +256,9 @@ class Programme:
         return [str(self.layout.dataset(name, report.source(name)) / "dataset.json")]
 
     def caption(self, section: str, slug: str, identifier: str) -> str:
-        """Caption for the workflow's HTML report."""
+        """Caption for the workflow's HTML report, which takes it for reStructuredText: one line, with all punctuation escaped."""
         item = self.reports[slug].item(section, identifier)
-        return str(item.get("caption") or item.get("title") or identifier).strip()
+        return re.sub(r"([^\w\s]|_)", r"\\\1", " ".join(str(item.get("caption") or item.get("title") or identifier).split()))
 
     @property
     def publishing_code(self) -> str:

@@ -60,6 +60,7 @@ from reprise.training.threads import fastest_threads
 CHECKPOINT_SECONDS = 30.0
 FINITE_EVERY = 100
 """Steps between two looks at the loss: each look waits for the device."""
+TOO_LITTLE_MEMORY = "there is too little memory; lower training.batch_size, give the job more, or use another device"
 
 OnStep = Callable[[int, int, Tensor], None]
 """Called after each step with epoch (from 1), step (from 0) and the batch's cross-entropy, which is still on the device."""
@@ -151,8 +152,8 @@ def train(
                 outcomes.append(_train_unless_finished(run, datasets, session, failures))
                 if on_finished:
                     on_finished(run)
-            except torch.OutOfMemoryError:
-                failures[run.hash] = "the device's memory is too small; lower training.batch_size or use another device"
+            except (torch.OutOfMemoryError, MemoryError):
+                failures[run.hash] = TOO_LITTLE_MEMORY
             except RecordingError as error:
                 left = sum(other in pending for other in ordered[place:])
                 failures[run.hash] = f"{error}; runs after it that were not tried: {left}" if left else str(error)
@@ -165,7 +166,8 @@ def train(
             except OSError as error:
                 failures[run.hash] = file_error(error)
             except Exception as error:  # whatever torch makes of a run that it cannot train
-                failures[run.hash] = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no reason given'])[0]}"
+                full = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)  # of the CPU's allocator
+                failures[run.hash] = TOO_LITTLE_MEMORY if full else f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no reason given'])[0]}"
             if run.hash in failures:
                 reporter.say(f"run {run.hash}: {failures[run.hash]}")
             reporter.done()

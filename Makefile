@@ -9,7 +9,7 @@ export OMP_WAIT_POLICY ?= passive
 # Each process of the tests has one thread of torch; one that runs out of tests takes over half of another's.
 PYTEST := python -m pytest -n $(CORES) --dist worksteal
 
-.PHONY: demo test check style lint keras cpus slurm lowest bench bench-gpu clean
+.PHONY: demo test check style lint faults fuzz keras cpus slurm lowest bench bench-gpu clean
 
 $(VENV)/.ready: pyproject.toml envs/constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -26,7 +26,7 @@ test: $(VENV)/.ready
 
 # For the developer at work, in less than two minutes on two cores: style, and all tests but those that start Snakemake or take long.
 check: style
-	$(BIN)/$(PYTEST) -m "not keras and not cpus and not workflow and not slow"
+	$(BIN)/$(PYTEST) -m "not keras and not cpus and not workflow and not slow" --ignore tests/faults
 
 style: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -36,6 +36,16 @@ style: $(VENV)/.ready
 
 lint: style
 	$(BIN)/python -m reprise check workflow/reports/*.yaml
+
+# Damaged and hostile files, mirrors that fail, mutated inputs (tests/faults, which `make test` runs too): three minutes on two cores.
+faults: $(VENV)/.ready
+	$(BIN)/$(PYTEST) tests/faults
+
+# Every parser fed with mutated inputs, FUZZ times as many as in the tests; other ones with another FUZZ_SEED. Minutes for each ten.
+FUZZ ?= 30
+FUZZ_SEED ?= 0
+fuzz: $(VENV)/.ready
+	FUZZ=$(FUZZ) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/python -m pytest tests/faults/test_fuzz.py
 
 # The lowest versions that pyproject.toml allows (5 GB to download): first the library without Snakemake, then the workflow, whose SLURM
 # plugin asks for higher ones of numpy and pandas.

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -47,7 +48,7 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["evaluate", "cifar100_superclass", "--only", "adam"], "train it first|fetch"),
         (["runs", "cifar100_superclass", "--skip", "adm"], "no experiment adm; did you mean adam?"),
         (["data", "fetch", "cifar1000", "--mirror", "/nowhere"], "cifar1000.*did you mean cifar100?"),
-        (["data", "decode", "cifar100"], "not found; make it first"),
+        (["data", "decode", "cifar100"], "not found; fetch it first"),
         (["data", "add", "/nowhere.tar.gz"], "no such file"),
         (["export", "0123456789ab", "out"], "0123456789ab: no result"),
         (["import", "/nowhere"], "holds no exported run"),
@@ -105,7 +106,7 @@ def test_light_verbs_never_import_torch(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "cifar100_superclass", "--threads", "0"], "--threads: invalid positive value: '0'"),
+        (["train", "cifar100_superclass", "--threads", "0"], "--threads: '0' is no whole number from 1 to 4,096"),
         (["train", "cifar100_superclass", "--only", "adam", "--runs", "0123456789ab"], "--runs: not allowed with argument --only"),
         (["train", "--only", "adam", "cifar100_superclass"], "required: report; put arguments before options that take several values"),
         (["figure", "cifar100_superclass", "figure_02", "--skip"], "--skip: expected at least one argument"),
@@ -345,7 +346,7 @@ def test_results_that_may_not_be_read_are_not_called_damaged(project, capsys, mo
     def refuse(path, **options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("pyarrow.parquet.ParquetFile", refuse)
+    monkeypatch.setattr(pq, "ParquetFile", refuse)
     capsys.readouterr()
     assert status("figure", "mini", "curves", *OPTIONS) == 1
     message = f"reprise: results/demo/runs/{run}/history.parquet: Permission denied; check the path and its permissions\n"

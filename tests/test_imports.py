@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from reprise.cli import class_names
-from reprise.files import write_json
 from reprise.publishing.checking import pretended
 from reprise.publishing.figures import KINDS as FIGURES
 from reprise.publishing.measures import COLUMNS
+from reprise.publishing.results import EVALUATION, RUN
 from reprise.publishing.tables import KINDS as TABLES
+from reprise.records import FILES, digests, write_record
 from reprise.spec.programme import INTERMEDIATES, job_environment
 from reprise.spec.report import CHECKED, Report, network_names
 from tiny import write_dataset
@@ -78,7 +79,9 @@ def write_results(report, runs, folder):
             path = folder / SCALE / "runs" / run / f"{name}.parquet"
             path.parent.mkdir(parents=True, exist_ok=True)
             pq.write_table(pa.table({column: [row[place] for row in rows] for place, column in enumerate(columns)}), path)
-        write_json(folder / SCALE / "runs" / run / "run.json", {"run": run, "spec": spec.spec, "meta": {}})
+        path = folder / SCALE / "runs" / run
+        write_record(path / RUN, {"run": run, "spec": spec.spec, "meta": {}, FILES: digests(path, ["history.parquet"])})
+        write_record(path / EVALUATION, {"run": run, FILES: digests(path, ["predictions.parquet", "final.parquet"])})
 
 
 def prepared(report, section, item, folder):

@@ -1,7 +1,9 @@
 """What reports cost: counted by hand, and the calibration against the engine."""
 
 import copy
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,15 +16,17 @@ import yaml
 from reprise import planning
 from reprise.cli import main
 from reprise.data.catalog import dataset_facts
+from reprise.data.decode import read_facts
 from reprise.errors import RepriseError
 from reprise.files import read_json, write_json
 from reprise.planning import Calibration, Pace, Way, Work, compare, describe, disk, duration, expected_share, plan, size, typical, work_of
+from reprise.records import seal
 from reprise.spec.check import read_yaml
 from reprise.spec.layout import Layout
 from reprise.spec.report import Report
 from reprise.spec.run import Run, prune
 from reprise.training.engine import train
-from tiny import everything, tiny_run, write_dataset
+from tiny import edit_dataset, everything, tiny_run, write_dataset
 
 CPU = Way(torch.device("cpu"), threads=1)
 LAYERS = [{"conv": 4, "activation": "relu"}, {"pool": "max"}, {"flatten": True}, {"dropout": 0.3}, {"dense": "classes"}]
@@ -89,9 +93,9 @@ def run_with(**changes):
 
 def call_fine_label(folder):
     """CIFAR-10 has one kind of label, `label`; the tiny data set's kinds are others."""
-    facts = read_json(folder / "dataset.json")
-    classes = {"coarse": facts["classes"]["coarse"], "label": facts["classes"]["fine"]}
-    write_json(folder / "dataset.json", {**facts, "label_kinds": list(classes), "classes": classes})
+    known = read_facts(folder)["classes"]
+    classes = {"coarse": known["coarse"], "label": known["fine"]}
+    edit_dataset(folder, label_kinds=list(classes), classes=classes)
 
 
 # ---- images and epochs ----
@@ -315,32 +319,27 @@ def test_paces_are_kept(where, monkeypatch):
     assert len(measured) == 4, "another number of threads is another pace"
     Calibration(file, "cpu", 1, "bfloat16").prepare(runs)
     Calibration(file, "cpu", 1, cuda_graphs=False).prepare(runs)
-    assert len(measured) == len(read_json(file)) == 8
+    assert len(measured) == len(read_json(file)["paces"]) == 8
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "reason"),
     [
-        ("{", "not valid JSON"),
-        *(
-            (content, "not the calibration of a plan; delete it, and the next plan makes it again")
-            for content in (
-                "[]",
-                "null",
-                '{"a": 1}',
-                '{"a": {}}',
-                '{"a": {"pace": null}}',
-                '{"a": {"pace": {"step": 1.0}}}',
-                '{"a": {"pace": {"step": null, "evaluation": 1.0}}}',
-            )
-        ),
+        ("{", r"damaged \(not valid JSON: .+\)"),
+        ("", r"damaged \(not valid JSON: .+\)"),
+        ("null", r"damaged \(not a record\)"),
+        ('{"paces": {}}', r"damaged \(its content does not match its own digest\)"),
+        (json.dumps(seal({"a": 1})), "not the calibration of a plan"),
     ],
 )
-def test_a_damaged_calibration(where, content, message):
+def test_a_damaged_calibration_is_made_again(where, monkeypatch, capsys, content, reason):
     where.results.mkdir()
-    (where.results / "calibration.json").write_text(content)
-    with pytest.raises(RepriseError, match=rf"calibration\.json: {message}"):
-        Calibration(where.results / "calibration.json", "cpu", 1)
+    file = where.results / "calibration.json"
+    file.write_text(content)
+    monkeypatch.setattr(planning, "measure_pace", lambda run, *rest: Pace(1.0, 2.0))
+    Calibration(file, "cpu", 1).prepare([run_with()])
+    assert re.match(rf"reprise: {re.escape(str(file))}: {reason}; it is made again\n", capsys.readouterr().err)
+    assert Calibration(file, "cpu", 1).pace(run_with()) == Pace(1.0, 2.0)
 
 
 # ---- disk ----
@@ -359,10 +358,7 @@ def test_bytes_of_a_run_are_those_of_its_files(tmp_path):
     folder = write_dataset(tmp_path / "data", train=200, test=50, size=32)
     layers = [{"flatten": True}, {"dense": 100, "activation": "relu"}, {"dense": "classes"}]
     run = tiny_run(dataset__labels="label", model__layers=layers, optimizer={"name": "adam", "lr": 0.001})
-    facts = read_json(folder / "dataset.json")
-    write_json(
-        folder / "dataset.json", {**facts, "label_kinds": ["coarse", "label"], "classes": {"coarse": ["a", "b"], "label": list("cdef")}}
-    )
+    edit_dataset(folder, label_kinds=["coarse", "label"], classes={"coarse": ["a", "b"], "label": list("cdef")})
     arguments = {"dataset_dirs": {"cifar10": folder}, "cache": tmp_path / "runs", "device": "cpu"}
     with pytest.raises(Enough):
         train([run], on_step=stop, **arguments)
@@ -442,10 +438,7 @@ def test_comparison(report, where, calibration, monkeypatch):
 def test_the_estimate_is_near_the_truth(tmp_path):
     """A run that the engine has trained, and its estimate: within a factor of three, whatever else the machine does."""
     folder = write_dataset(tmp_path / "data", train=2000, test=200, size=32)
-    facts = read_json(folder / "dataset.json")
-    write_json(
-        folder / "dataset.json", {**facts, "label_kinds": ["coarse", "label"], "classes": {"coarse": ["a", "b"], "label": list("cdef")}}
-    )
+    edit_dataset(folder, label_kinds=["coarse", "label"], classes={"coarse": ["a", "b"], "label": list("cdef")})
     layers = [
         {"conv": 16, "activation": "relu"},
         {"pool": "max"},

@@ -1,12 +1,14 @@
 """A tiny data set in the decoded form and tiny runs on it, for tests of training and evaluation."""
 
 import copy
+import json
 from pathlib import Path
 
 import numpy as np
 
-from reprise.files import write_json
+from reprise.data.decode import read_facts, write_dataset_record
 from reprise.spec.run import ENGINE, Run, prune
+from reprise.training.results import write_evaluation_record, write_run_record
 
 CLASSES = {"coarse": ["warm", "cold"], "fine": ["red", "orange", "blue", "green"]}
 COLOURS = np.array([[170, 90, 90], [160, 120, 80], [80, 90, 170], [90, 150, 100]])
@@ -26,8 +28,30 @@ def write_dataset(folder: Path, train: int = 150, test: int = 60, source: str = 
         np.save(folder / f"{split}_labels.npy", np.stack([fine // 2, fine], axis=1).astype(np.uint8))
         (folder / f"{split}_names.txt").write_text("".join(f"{index}.png\n" for index in range(count)))
         facts["splits"][split] = {"images": count, "digest": "0" * 64}
-    write_json(folder / "dataset.json", facts)
+    write_dataset_record(folder, facts)
     return folder
+
+
+def edit_dataset(folder: Path, **changes) -> None:
+    """Another `dataset.json`, and the record of the files as they lie there now."""
+    write_dataset_record(folder, {**read_facts(folder), **changes})
+
+
+def record_run(folder: Path, change=lambda document: None) -> None:
+    """A run's records as they would be if its files had been written as they lie there now; `change` edits `run.json` first."""
+    document = json.loads((folder / "run.json").read_text())
+    document.pop("sha256", None)
+    change(document)
+    write_run_record(folder, document)
+    if (folder / "final.parquet").exists():
+        write_evaluation_record(folder)
+
+
+def without_records(folder: Path) -> None:
+    """A run as versions before records wrote it."""
+    document = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({key: document[key] for key in ("run", "spec", "meta")}))
+    (folder / "evaluation.json").unlink(missing_ok=True)
 
 
 SPEC = {

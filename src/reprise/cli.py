@@ -10,6 +10,7 @@ import contextlib
 import faulthandler
 import gc
 import os
+import re
 import shlex
 import signal
 import sys
@@ -18,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from reprise import __version__
-from reprise.errors import RepriseError, file_error
-from reprise.files import read_json, write_json
+from reprise.errors import DamagedError, RepriseError, file_error, printable
+from reprise.files import keep_json, read_json, write_json
+from reprise.records import FILES, check_file, read_record, write_record
 from reprise.spec.check import nearest
 from reprise.spec.layout import SCALES, STAND_IN, Layout
 from reprise.supervision import Stopped, supervise, tell
@@ -33,6 +35,12 @@ REPORTS = Path("workflow/reports")
 
 
 # ---- what several verbs need ----
+
+
+def show(text: str) -> None:
+    """Print lines of text, in which names and values from files cannot command the terminal."""
+    for line in text.split("\n"):
+        print(printable(line))
 
 
 def open_report(args: argparse.Namespace, name: str | None = None) -> Report:
@@ -80,10 +88,30 @@ def skipped(report: Report, what: str) -> RepriseError:
     return RepriseError(f"{report.path}: {what} is skipped at scale {report.scale}; leave out --skip or use another scale")
 
 
+def named_dataset(folder: str) -> tuple[str, str]:
+    """Name and source of a data set by the name of its folder."""
+    return folder.removesuffix(STAND_IN), "stand-in" if folder.endswith(STAND_IN) else "real"
+
+
+def archive_of(name: str, source: str, where: Layout) -> Path:
+    """Where a data set's archive lies, or that of its stand-in."""
+    from reprise.data.catalog import dataset_facts
+
+    folder = where.archives / f"{name}{STAND_IN}" if source == "stand-in" else where.archives
+    return folder / dataset_facts(name).file_name
+
+
+def dataset_dir(name: str, source: str, where: Layout) -> Path:
+    """The folder of a data set's arrays; damaged ones are decoded again where the archive is at hand."""
+    from reprise.data.decode import mend
+
+    return mend(name, archive_of(name, source, where), where.dataset(name, source))
+
+
 def dataset_dirs(runs: Iterable[Run], where: Layout) -> dict[str, Path]:
     from reprise.spec.programme import datasets
 
-    return {name: where.dataset(name, source) for name, source in datasets(runs)}
+    return {name: dataset_dir(name, source, where) for name, source in datasets(runs)}
 
 
 def runs_of(report: Report, item: Mapping[str, Any]) -> list[str]:
@@ -114,7 +142,7 @@ def has_results(run: str, where: Layout) -> bool:
 
 def stamp_trained(run: str, where: Layout) -> None:
     """The workflow's sign that a run is trained: a copy of its record."""
-    write_json(where.trained(run), read_json(where.runs / run / "run.json"))
+    keep_json(where.trained(run), read_json(where.runs / run / "run.json"))
 
 
 def stamp_evaluated(run: str, where: Layout) -> None:
@@ -122,7 +150,7 @@ def stamp_evaluated(run: str, where: Layout) -> None:
     from reprise.training.results import FINAL, read_table
 
     final = read_table(where.runs / run / FINAL, ("metric", "value"))
-    write_json(where.evaluated(run), {"run": run, "final": dict(zip(final["metric"], final["value"], strict=True))})
+    keep_json(where.evaluated(run), {"run": run, "final": dict(zip(final["metric"], final["value"], strict=True))})
 
 
 # ---- verbs ----
@@ -137,7 +165,7 @@ def check(args: argparse.Namespace) -> None:
             report = Report(path, scale)
             check_report(report)
             counts = f"{len(report.figures)} figures, {len(report.tables)} tables, {len(report.statements)} statements"
-            print(f"{path}: {scale}: {len(report.runs())} runs, {counts}")
+            show(f"{path}: {scale}: {len(report.runs())} runs, {counts}")
 
 
 def list_runs(args: argparse.Namespace) -> None:
@@ -148,7 +176,7 @@ def list_runs(args: argparse.Namespace) -> None:
             for run in cell.members:
                 state = "trained" if has_results(run.hash, where) else "skipped" if not report.active(cell) else "-"
                 training = run.spec["training"]
-                print(f"{run.hash}  {state:8}  {training['epochs']:4} epochs  seed {run.spec['seeds']['init']}  {cell.name}")
+                show(f"{run.hash}  {state:8}  {training['epochs']:4} epochs  seed {run.spec['seeds']['init']}  {cell.name}")
 
 
 def plan(args: argparse.Namespace) -> None:
@@ -166,9 +194,9 @@ def plan(args: argparse.Namespace) -> None:
     try:
         if args.compare:
             for report in reports:
-                print(planning.describe_comparison(report, planning.compare(report, where, calibration), calibration.machine))
+                show(planning.describe_comparison(report, planning.compare(report, where, calibration), calibration.machine))
         else:
-            print(planning.describe(planning.plan(reports, where, calibration), calibration.machine))
+            show(planning.describe(planning.plan(reports, where, calibration), calibration.machine))
     except Interrupted as stop:
         name = signal.Signals(stop.status - 128).name
         end(f"stopped by {name}; what was measured is kept, run the same command again to go on", stop.status)
@@ -176,8 +204,8 @@ def plan(args: argparse.Namespace) -> None:
 
 def stamp_file(name: str, file: Path) -> None:
     """The workflow's sign that an archive or a weights file is there and verified."""
-    write_json(file.parent / f"{name}.json", {"name": name, "file": file.name, "bytes": file.stat().st_size})
-    print(f"{file}: {name}, verified")
+    keep_json(file.parent / f"{name}.json", {"name": name, "file": file.name, "bytes": file.stat().st_size})
+    show(f"{file}: {name}, verified")
 
 
 def data_fetch(args: argparse.Namespace) -> None:
@@ -207,29 +235,27 @@ def data_stand_in(args: argparse.Namespace) -> None:
     where = layout(args)
     source = stand_in_source(args.name, "data stand-in")
     folder = where.archives / f"{args.name}{STAND_IN}"
-    file = write_stand_in(args.name, load(where.dataset(source)), folder)
+    file = write_stand_in(args.name, load(dataset_dir(source, "real", where)), folder)
     write_json(
         folder.with_suffix(".json"), {"name": args.name, "file": str(file.relative_to(where.archives)), "bytes": file.stat().st_size}
     )
-    print(f"{file}: a stand-in for {args.name}, made from {source}")
+    show(f"{file}: a stand-in for {args.name}, made from {source}")
 
 
 def data_decode(args: argparse.Namespace) -> None:
     from reprise.data.decode import decode
 
     where = layout(args)
-    archive = where.archives / read_json(where.archives / f"{args.name}.json")["file"]
-    decode(args.name.removesuffix(STAND_IN), archive, where.dataset(args.name))
+    name, source = named_dataset(args.name)
+    decode(name, archive_of(name, source, where), where.dataset(name, source))
 
 
 def data_statistics(args: argparse.Namespace) -> None:
     from reprise.data.statistics import write_statistics
 
-    folder = layout(args).dataset(args.name)
-    write_statistics(folder)
-    values = read_json(folder / "statistics.json")
+    values = write_statistics(dataset_dir(*named_dataset(args.name), layout(args)))
     for key in ("mean", "std"):
-        print(f"{args.name} {key}: {' '.join(f'{value:.8f}' for value in values[key])}")
+        show(f"{args.name} {key}: {' '.join(f'{value:.8f}' for value in values[key])}")
 
 
 def data_synthesize(args: argparse.Namespace) -> None:
@@ -240,7 +266,7 @@ def data_synthesize(args: argparse.Namespace) -> None:
     per_class = {"train": max(1, args.train // classes), "test": max(1, args.test // classes)}
     file = write_synthetic(args.name, Layout(args.results, "demo").synthetic, per_class)
     write_json(file.parent / f"{args.name}.json", {"name": args.name, "file": file.name, "images_per_class": per_class})
-    print(f"{file}: synthetic stand-in, {per_class['train']} training and {per_class['test']} test images of each of {classes} classes")
+    show(f"{file}: synthetic stand-in, {per_class['train']} training and {per_class['test']} test images of each of {classes} classes")
 
 
 def data_add(args: argparse.Namespace) -> None:
@@ -310,7 +336,7 @@ def study_show(args: argparse.Namespace) -> None:
     report, where = open_report(args), layout(args)
     runs, settings = trials(report, args.study)
     found = read_study(runs, where.runs, settings)
-    print(leaderboard(found))
+    show(leaderboard(found))
     if args.csv:
         write_study(found, args.csv)
     check_study(runs, where.runs)
@@ -366,7 +392,7 @@ def submission(args: argparse.Namespace) -> None:
         device=args.device,
         threads=args.threads,
     )
-    print(f"{args.out}: {args.images:,} labels by run {run.hash} ({name}), the best of {len(runs)} on the validation images")
+    show(f"{args.out}: {args.images:,} labels by run {run.hash} ({name}), the best of {len(runs)} on the validation images")
 
 
 def class_names(run: Run) -> Sequence[str]:
@@ -386,7 +412,8 @@ def layers(args: argparse.Namespace) -> None:
     tables = {}
     for name, (title, run) in report.networks(network_names(report.item_with_layers(args.item))).items():
         tables[name] = {"title": title, **layer_table(run.spec["model"], len(class_names(run)), image_shape(run))}
-    write_json(layout(args).intermediate(report.slug, args.item, ".layers.json"), tables)
+    record = {"report": report.slug, "item": args.item, "networks": tables}
+    write_record(layout(args).intermediate(report.slug, args.item, ".layers.json"), record)
 
 
 def samples(args: argparse.Namespace) -> None:
@@ -395,7 +422,7 @@ def samples(args: argparse.Namespace) -> None:
 
     report, where = open_report(args), layout(args)
     selection = item_of_kind(report, "figures", args.item, "samples")["images"]
-    folder = where.dataset(selection["dataset"], report.source(selection["dataset"]))
+    folder = dataset_dir(selection["dataset"], report.source(selection["dataset"]), where)
     write_samples(load(folder), selection, where.intermediate(report.slug, args.item, ".samples.npz"))
 
 
@@ -413,7 +440,54 @@ def layer_tables(report: Report, where: Layout, item: Mapping[str, Any]) -> Mapp
     """The layer tables that an item shows, from its intermediate file."""
     from reprise.spec.report import network_names
 
-    return read_json(where.intermediate(report.slug, item["id"], ".layers.json")) if network_names(item) else {}
+    if not network_names(item):
+        return {}
+    path = where.intermediate(report.slug, item["id"], ".layers.json")
+    record = read_record(path, make_again("layers", report, item, path))
+    if (record.get("report"), record.get("item")) != (report.slug, item["id"]):
+        raise DamagedError(f"{path}: of another figure or table", make_again("layers", report, item, path))
+    tables = record.get("networks")
+    if not isinstance(tables, dict) or not all(map(is_layer_table, tables.values())):
+        raise DamagedError(f"{path}: no layer tables", make_again("layers", report, item, path))
+    return tables
+
+
+def is_layer_table(value: Any) -> bool:
+    """Whether a value has the form that `reprise.models.layers.layer_table` gives, with a title."""
+
+    def shape(sizes: Any) -> bool:
+        return isinstance(sizes, list) and all(type(size) is int and size >= 0 for size in sizes)
+
+    def row(value: Any) -> bool:
+        match value:
+            case {"layer": str(), "kind": str(), "activation": None | str(), "output_shape": sizes, "parameters": int() as count}:
+                return shape(sizes) and count >= 0 and isinstance(value.get("name", ""), str)
+        return False
+
+    match value:
+        case {"rows": list() as rows, "parameters": int()}:
+            return all(map(row, rows)) and shape(value.get("image_shape", [])) and isinstance(value.get("title", ""), str | None)
+    return False
+
+
+def sample_images(report: Report, where: Layout, item: Mapping[str, Any]) -> Path | None:
+    """The sample images that a figure shows: its intermediate file."""
+    from reprise.spec.run import canonical
+
+    if "images" not in item:
+        return None
+    path = where.intermediate(report.slug, item["id"], ".samples.npz")
+    remedy = make_again("samples", report, item, path.with_suffix(".json"))
+    record = read_record(path.with_suffix(".json"), remedy)
+    if canonical(record.get("selection")) != canonical(item["images"]):
+        raise DamagedError(f"{path.with_suffix('.json')}: of another selection of images", remedy)
+    check_file(path, record.get(FILES, {}), remedy)
+    return path
+
+
+def make_again(verb: str, report: Report, item: Mapping[str, Any], file: Path) -> str:
+    """How to get a new intermediate file."""
+    return f"run python -m reprise {verb} {report.slug} {item['id']} (or delete {file.name}, and the workflow makes it again)"
 
 
 def figure(args: argparse.Namespace) -> None:
@@ -430,7 +504,7 @@ def figure(args: argparse.Namespace) -> None:
         scale=report.scale,
         out_stem=where.figure(report.slug, args.item),
         tables=results_of(report, where, runs),
-        images=where.intermediate(report.slug, args.item, ".samples.npz"),
+        images=sample_images(report, where, item),
         layers=layer_tables(report, where, item),
         notes=report.notes(item),
         meta=read_meta(where.runs, runs),
@@ -478,20 +552,26 @@ def export(args: argparse.Namespace) -> None:
         if not runs:
             raise RepriseError(f"{where.runs}: no finished run of {report.slug} at scale {report.scale}; train it first")
     count = export_runs(where.runs, runs, args.out)
-    print(f"{args.out}: {count} runs")
+    show(f"{args.out}: {count} runs")
 
 
 def import_(args: argparse.Namespace) -> None:
+    from reprise.checking import network
     from reprise.evaluation.exchange import import_runs
 
     where = layout(args)
-    states = import_runs(args.folder, where.runs, synthetic=args.scale == "demo")
+
+    def at_hand(name: str, source: str) -> Path | None:
+        folder = where.dataset(name, source)
+        return dataset_dir(name, source, where) if (folder / "dataset.json").exists() else None
+
+    states = import_runs(args.folder, where.runs, synthetic=args.scale == "demo", dataset_of=at_hand, network_of=network)
     for run in states:
         stamp_trained(run, where)
         if (where.runs / run / "final.parquet").is_file():
             stamp_evaluated(run, where)
     for run, state in states.items():
-        print(f"{where.runs / run}: {state}")
+        show(f"{where.runs / run}: {state}")
 
 
 # ---- the command line ----
@@ -503,14 +583,26 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         if "arguments are required" in message:
             message += "; put arguments before options that take several values"
-        super().error(message)
+        super().error(printable(message))
 
 
-def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
+def whole(most: int) -> Callable[[str], int]:
+    """A whole number from 1 to `most`."""
+
+    def number(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,10}", text) or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text[:20]!r} is no whole number from 1 to {most:,}")
+        return int(text)
+
+    return number
+
+
+def mirrors() -> list[str]:
+    """The places in the environment's `REPRISE_MIRROR`, quoted as in a shell."""
+    try:
+        return shlex.split(os.environ.get("REPRISE_MIRROR", ""))
+    except ValueError as error:
+        raise RepriseError(f"REPRISE_MIRROR: {error}; quote its places as a shell has it") from None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -535,7 +627,7 @@ def parser() -> argparse.ArgumentParser:
 
     def on_device(made: argparse.ArgumentParser) -> None:
         made.add_argument("--device", default=os.environ.get("REPRISE_DEVICE", "auto"), help="auto (default), cpu, cuda, cuda:1, …")
-        made.add_argument("--threads", type=positive, help="CPU threads, at most (default: torch's number)")
+        made.add_argument("--threads", type=whole(4096), help="CPU threads, at most (default: torch's number)")
 
     def trains(made: argparse.ArgumentParser) -> None:
         on_device(made)
@@ -568,7 +660,7 @@ def parser() -> argparse.ArgumentParser:
     data = verbs.add_parser("data", help="fetch, verify and decode data sets").add_subparsers(required=True, metavar="VERB")
     mirror = {
         "nargs": "+",
-        "default": shlex.split(os.environ.get("REPRISE_MIRROR", "")),
+        "default": mirrors(),
         "metavar": "PLACE",
         "help": "folders or URLs that hold the files, tried first",
     }
@@ -584,8 +676,8 @@ def parser() -> argparse.ArgumentParser:
     verb(data_stand_in, "stand-in", "make a stand-in for a data set from another's real images", data).add_argument("name")
     made = verb(data_synthesize, "synthesize", "draw the demo's stand-in for a data set", data)
     made.add_argument("name")
-    made.add_argument("--train", type=int, default=1000, help="training images in all, as many of each class")
-    made.add_argument("--test", type=int, default=300, help="test images in all")
+    made.add_argument("--train", type=whole(1_000_000), default=1000, help="training images in all, as many of each class")
+    made.add_argument("--test", type=whole(1_000_000), default=300, help="test images in all")
 
     for function, name, text in (
         (train, "train", "train runs that are not yet trained"),
@@ -617,7 +709,9 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--only", nargs=1, default=[], metavar="SELECTOR", help="the best of these runs on the validation images")
     made.add_argument("archive", type=Path, metavar="ARCHIVE", help="folder, .zip, .tar, .tar.gz or .7z of 1.png, 2.png, …")
     made.add_argument("out", type=Path, metavar="OUT.csv")
-    made.add_argument("--images", type=int, default=300_000, help="images in the archive (default: 300000, as Kaggle has them)")
+    made.add_argument(
+        "--images", type=whole(10_000_000), default=300_000, help="images in the archive (default: 300000, as Kaggle has them)"
+    )
     on_device(made)
 
     for function, name, text in (
@@ -692,7 +786,7 @@ BRIEF = (layers, samples, figure, table, statements)
 
 def end(message: str, status: int) -> NoReturn:
     """One line on standard error, and the exit status."""
-    print(f"reprise: {message}", file=sys.stderr, flush=True)
+    print(f"reprise: {printable(message)}", file=sys.stderr, flush=True)
     sys.exit(status)
 
 
@@ -725,3 +819,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
             end(file_error(error, "standard output"), 1)
         except OSError as error:
             end(file_error(error), 1)
+        except MemoryError:
+            end("too little memory; free some, or run less at a time, and run the same command again", 1)

@@ -1,21 +1,38 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and files read with care: of the right kind, not too large, whatever they hold."""
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
-from collections.abc import Iterator
+import re
+import stat
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from reprise.errors import RepriseError, file_error
+from reprise.errors import DamagedError, RepriseError, file_error, gist
+
+MOST_JSON = 1 << 26
+"""Bytes of a JSON file; none that the project writes has a hundredth of them."""
+DEEPEST_JSON = 64
+"""Lists and mappings inside each other in a JSON file."""
+FORGOTTEN_S = 24 * 3600
+"""Age from which a partial file of another machine is taken for that of a killed process."""
+UNLOCKABLE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a file system without locks answers."""
+
+
+# Writing ------------------------------------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well, it is flushed and renamed to `path`.
 
-    On any error the temporary file is removed and `path` keeps what it had. What the system refuses is a `RepriseError`.
+    On any error the temporary file is removed and `path` keeps what it had. What a killed process has left in the folder is removed by the
+    next one that writes there. What the system refuses is a `RepriseError`.
     """
     import tempfile  # a module that brings many, which --help need not wait for
 
@@ -23,7 +40,8 @@ def atomic(path: Path | str) -> Iterator[Path]:
     partial: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial" + path.suffix, dir=path.parent)
+        _remove_forgotten(path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.{_signature()}.", suffix=".partial" + path.suffix, dir=path.parent)
         os.close(handle)
         partial = Path(name)
         yield partial
@@ -44,17 +62,172 @@ def atomic(path: Path | str) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+_PARTIAL = re.compile(r"\..+?(?:\.(?P<host>[\w-]+)-(?P<pid>[0-9]+)-(?P<start>[0-9]+))?\.[^.]+\.partial(?:\.[^.]*)?", re.ASCII | re.DOTALL)
+_seen: set[Path] = set()
+"""Folders that this process has looked through for files of killed ones."""
+
+
+def _host() -> str:
+    return re.sub(r"[^\w]", "_", os.uname().nodename, flags=re.ASCII)[:24]
+
+
+def _start(pid: int) -> str:
+    """When a process of this machine started, in ticks; 0 where the system does not say. A number may be given to a process anew."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return "0"
+
+
+def _signature() -> str:
+    """What names this process in the name of a file."""
+    return f"{_host()}-{os.getpid()}-{_start(os.getpid())}"
+
+
+def _alive(pid: int, start: str) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        pass
+    return _start(pid) == start
+
+
+def _remove_forgotten(folder: Path) -> None:
+    """Remove the partial files of processes that are no more. What cannot be removed does no harm."""
+    if folder in _seen:
+        return
+    _seen.add(folder)
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(folder):
+            found = _PARTIAL.fullmatch(entry.name)
+            if not found:
+                continue
+            if found["host"] == _host():
+                forgotten = not _alive(int(found["pid"]), found["start"])
+            else:
+                forgotten = time.time() - entry.stat(follow_symlinks=False).st_mtime > FORGOTTEN_S
+            if forgotten:
+                with contextlib.suppress(OSError):
+                    Path(entry.path).unlink()
+
+
 def write_json(path: Path | str, value: Any) -> None:
     """Write `value` as indented JSON with sorted keys, atomically."""
     with atomic(path) as partial:
-        partial.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.write_text(_json(value), encoding="utf-8")
+
+
+def keep_json(path: Path, value: Any) -> None:
+    """As `write_json`, but a file that says the same already stays as it is: finished results may lie where nothing can be written."""
+    with contextlib.suppress(OSError, RepriseError, UnicodeDecodeError):
+        if read_bytes(path, MOST_JSON).decode("utf-8") == _json(value):
+            return
+    write_json(path, value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+@contextlib.contextmanager
+def alone(path: Path, say: Callable[[], None]) -> Iterator[bool]:
+    """Hold the lock file `path`, which is there as long as somebody holds it; call `say` once before waiting for another process.
+
+    Yields whether it has waited. The lock goes when its process ends, however it ends. On a file system without locks there is none.
+    """
+    waiting = False
+    while True:
+        file = path.open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                break
+        except FileNotFoundError:  # its last holder has removed it meanwhile
+            pass
+        except BlockingIOError:
+            if not waiting:
+                say()
+            waiting = True
+            time.sleep(0.2)
+        except OSError as error:
+            if error.errno in UNLOCKABLE:
+                break
+            file.close()
+            raise
+        file.close()
+    with file:
+        try:
+            yield waiting
+        finally:
+            path.unlink(missing_ok=True)
+
+
+# Reading ------------------------------------------------------------------------------------------------------------------------
+
+
+def check_regular(path: Path | str) -> int:
+    """Size of a file in bytes; what is no file (a folder, pipe, socket or device, which could block for ever) is a `DamagedError`.
+
+    A missing one is a `FileNotFoundError`.
+    """
+    found = Path(path).stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise DamagedError(f"{path}: {_kind(found.st_mode)} where a file is expected", "check the path")
+    return found.st_size
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def read_bytes(path: Path | str, most: int) -> bytes:
+    """The content of a file of at most `most` bytes; a larger one, and what is no file, is a `DamagedError`."""
+    size = check_regular(path)
+    content = b""
+    if size <= most:
+        with Path(path).open("rb") as file:
+            content = file.read(size + 1)
+    if max(size, len(content)) > most:
+        raise DamagedError(f"{path}: more than {most:,} bytes, far too many for what it should be", "check the path")
+    return content
 
 
 def read_json(path: Path | str) -> Any:
-    """Read a JSON file that another step wrote; a missing or damaged one is a `RepriseError`."""
+    """Read a JSON file that another step wrote; a missing or damaged one is a `RepriseError`.
+
+    What is read has no lone surrogates, no integers beyond 64 bits and at most `DEEPEST_JSON` levels.
+    """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return parse_json(read_bytes(path, MOST_JSON).decode("utf-8"))
     except FileNotFoundError:
         raise RepriseError(f"{path}: not found; make it first (the step before this one writes it)") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RepriseError(f"{path}: not valid JSON ({error}); delete it and run the step that writes it again") from None
+    except ValueError as error:
+        raise RepriseError(f"{path}: not valid JSON ({gist(error)}); delete it and run the step that writes it again") from None
+
+
+def parse_json(text: str) -> Any:
+    """The value that a JSON text holds; whatever is wrong with it is a `ValueError`."""
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    level = [value]
+    for _ in range(DEEPEST_JSON):
+        inner: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                inner += each
+                inner += each.values()
+            elif isinstance(each, list):
+                inner += each
+            elif isinstance(each, str):
+                each.encode("utf-8")  # not so with a lone surrogate
+            elif isinstance(each, int) and not -(2**63) <= each < 2**64:
+                raise ValueError("a number beyond 64 bits")
+        if not inner:
+            return value
+        level = inner
+    raise ValueError("nested too deeply")

@@ -7,6 +7,7 @@ right shape. It is kept in a file, by device, way of training and version, so th
 import contextlib
 import copy
 import io
+import math
 import random
 import tempfile
 import time
@@ -24,12 +25,12 @@ from reprise import __version__, models
 from reprise.checking import check_validation, class_names, network
 from reprise.data.augment import build_augmentation, build_preprocess, image_shape
 from reprise.data.catalog import dataset_facts, weights_facts
-from reprise.data.decode import load
+from reprise.data.decode import read_facts
 from reprise.data.synthetic import write_noise
-from reprise.errors import RepriseError
-from reprise.files import read_json, write_json
-from reprise.progress import progress
+from reprise.errors import DamagedError
+from reprise.progress import progress, say
 from reprise.publishing.checking import naming
+from reprise.records import read_record, write_record
 from reprise.search.asha import Halving
 from reprise.spec.layout import STAND_INS, Layout
 from reprise.spec.programme import datasets
@@ -101,7 +102,7 @@ SYNTHETIC = {"train": 400, "test": 200, "validation": 200}
 @cache
 def _sizes(folder: Path, name: str, source: str) -> dict[str, int]:
     if (folder / "dataset.json").exists():
-        return {name: len(split.images) for name, split in load(folder).splits.items()}
+        return {split: facts["images"] for split, facts in read_facts(folder)["splits"].items()}
     if source == "synthetic":
         return {split: SYNTHETIC[split] for split in dataset_facts(name).splits}
     if source == "stand-in":  # all images of the other data set, dealt to equal parts (`reprise.data.stand_in`)
@@ -208,11 +209,11 @@ class Way:
 
 
 class Calibration:
-    """Paces by run, from `file` or measured now and written there. A file of something else is a `RepriseError`."""
+    """Paces by run, from `file` or measured now and written there. Those of a damaged file are measured again, and a line says so."""
 
     def __init__(self, file: Path, device: str, threads: int | None, precision: str = "auto", cuda_graphs: bool = True) -> None:
         self._file, self._way = file, Way(choose_device(device), threads, precision, cuda_graphs)
-        self._known = _read_calibration(file) if file.exists() else {}
+        self._known = _read_calibration(file)
         self._conditions = {
             "device": device_name(self._way.device),
             "threads": threads or torch.get_num_threads(),
@@ -242,7 +243,7 @@ class Calibration:
         budget = min(MOST_S, max(LEAST_S, BUDGET_S / len(missing)))
         for key, run in progress(missing.items(), description="calibrating", total=len(missing), unit="training"):
             self._known[key] = {"pace": vars(measure_pace(typical(run), self._way, budget)), **self._conditions}
-            write_json(self._file, self._known)
+            write_record(self._file, {"paces": self._known})
 
     def pace(self, run: Run) -> Pace:
         """The pace of a run that was prepared."""
@@ -253,13 +254,21 @@ class Calibration:
 
 
 def _read_calibration(file: Path) -> dict[str, Any]:
-    found = read_json(file)
+    if not file.exists():
+        return {}
     try:
-        for entry in found.values():
-            Pace(**{name: float(seconds) for name, seconds in entry["pace"].items()})
+        paces = read_record(file, "")["paces"]
+        for entry in paces.values():
+            pace = Pace(**entry["pace"])
+            if not all(isinstance(seconds, int | float) and 0 <= seconds < math.inf for seconds in vars(pace).values()):
+                raise ValueError
+    except DamagedError as error:
+        say(f"{error.what}; it is made again")
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise RepriseError(f"{file}: not the calibration of a plan; delete it, and the next plan makes it again") from None
-    return found
+        say(f"{file}: not the calibration of a plan; it is made again")
+    else:
+        return paces
+    return {}
 
 
 class _Enough(BaseException):

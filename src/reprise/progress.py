@@ -1,38 +1,61 @@
-"""Progress of long work: a bar with an estimate on a terminal, a plain line now and then in a log."""
+"""Progress of long work: a bar with an estimate on a terminal, a plain line now and then in a log.
+
+tqdm is imported with the first bar: what only says a line can do without.
+"""
+
+from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
+from reprise.errors import printable
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
 
 LINE_EVERY_S = 30.0
 """Seconds between two lines in a log."""
 
 
-class _Lines(tqdm):
-    """tqdm that prints whole lines instead of redrawing one."""
-
-    def display(self, msg: str | None = None, pos: int | None = None) -> bool:
-        print(str(self) if msg is None else msg, file=self.fp, flush=True)
-        return True
-
-    def clear(self, nolock: bool = False) -> None:
-        pass
-
-    def close(self) -> None:
-        if self.disable:
-            return
-        self.disable = True
-        self._decr_instances(self)
-        if self.n != self.last_print_n:
-            self.display()
+def say(message: str) -> None:
+    """One line on standard error, above any bar."""
+    tqdm = sys.modules.get("tqdm")
+    write = tqdm.tqdm.write if tqdm else print
+    write(f"reprise: {printable(message)}", file=sys.stderr)
+    sys.stderr.flush()
 
 
 def log(line: str) -> None:
     """A line in a log; a terminal, where a bar shows what is in hand, does without."""
     if not sys.stderr.isatty():
         print(line, file=sys.stderr, flush=True)
+
+
+@cache
+def _lines() -> type[tqdm]:
+    """tqdm that prints whole lines instead of redrawing one."""
+    from tqdm import tqdm
+
+    class Lines(tqdm):
+        def display(self, msg: str | None = None, pos: int | None = None) -> bool:
+            print(str(self) if msg is None else msg, file=self.fp, flush=True)
+            return True
+
+        def clear(self, nolock: bool = False) -> None:
+            pass
+
+        def close(self) -> None:
+            if self.disable:
+                return
+            self.disable = True
+            self._decr_instances(self)
+            if self.n != self.last_print_n:
+                self.display()
+
+    return Lines
 
 
 def progress(
@@ -42,8 +65,10 @@ def progress(
 
     `total` and `initial` count `unit`s; bytes (`unit="B"`) are shown as kB, MB …. `set_postfix_str` adds a word on the state.
     """
-    shared = {"desc": description, "total": total, "initial": initial, "unit": unit, "unit_scale": unit == "B"}
+    shared = {"desc": printable(description), "total": total, "initial": initial, "unit": unit, "unit_scale": unit == "B"}
     if sys.stderr.isatty():
+        from tqdm import tqdm
+
         return tqdm(iterable, **shared, dynamic_ncols=True)
     layout = "{desc}: {n_fmt}/{total_fmt} {unit} [{elapsed}<{remaining}{postfix}]"
-    return _Lines(iterable, **shared, file=sys.stderr, bar_format=layout, mininterval=LINE_EVERY_S, maxinterval=LINE_EVERY_S, miniters=1)
+    return _lines()(iterable, **shared, file=sys.stderr, bar_format=layout, mininterval=LINE_EVERY_S, maxinterval=LINE_EVERY_S, miniters=1)

@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from reprise.errors import RepriseError, file_error
-from reprise.files import read_json, write_json
+from reprise.records import read_record, write_record
 
 DEATHS = "deaths.json"
 """In a run's folder: `deaths`, each with its `signal`, `epoch` (from 1; 0: before them) of `epochs` and UTC time `when`, and the
@@ -210,20 +210,20 @@ def _note(folder: Path, death: Mapping[str, Any], conditions: Mapping[str, Any])
     if deaths and death["epoch"] > deaths[-1]["epoch"]:
         deaths = []
     deaths.append(dict(death))
-    write_json(folder / DEATHS, {"conditions": conditions, "deaths": deaths})
+    write_record(folder / DEATHS, {"conditions": conditions, "deaths": deaths})
     return len(deaths)
 
 
 def _read(folder: Path, conditions: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The deaths under these conditions; none where the file is absent or damaged: it is only there to count."""
     try:
-        found = read_json(folder / DEATHS)
+        found = read_record(folder / DEATHS, "", legacy=True)
         deaths = [
             {**death, "signal": str(death["signal"]), "epoch": int(death["epoch"]), "epochs": int(death["epochs"])}
             for death in found["deaths"]
         ]
         return deaths if found["conditions"] == conditions else []
-    except (RepriseError, KeyError, TypeError, ValueError):
+    except (RepriseError, KeyError, TypeError, ValueError, OverflowError):
         return []
 
 

@@ -7,6 +7,7 @@ are `bench.md` and `bench.json`.
 
 import argparse
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -15,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -27,14 +29,18 @@ import torch
 
 import bench_system
 from bench_cases import CASES, ROOT, run_of, table
-from bench_loops import CONTESTANTS, Clock, engine_parts, lightning_is_there, measure
+from bench_loops import CONTESTANTS, Clock, engine_parts, lightning_is_there, measure, network
+from reprise.data.decode import load
 from reprise.data.synthetic import write_noise
 from reprise.files import write_json
+from reprise.models import parameter_count
+from reprise.spec.report import Report
+from reprise.training.engine import CHECKPOINT_SECONDS
 from reprise.training.session import device_name
 
 WARM_UP = 5
 """Steps before the clock starts: first allocations, and a loader whose queue has found its length."""
-PARTS = ("training", "profile", "threads", "start", "decode", "dry-run", "demo", "memory")
+PARTS = ("training", "profile", "threads", "start", "decode", "checks", "dry-run", "demo", "memory")
 PACKAGES = ("torch", "torchvision", "lightning", "numpy", "snakemake", "pillow")
 
 
@@ -180,6 +186,28 @@ def threads_table(found: dict[str, Any]) -> str:
     return table(heads, rows)
 
 
+def checks(folder: Path, args: argparse.Namespace, scratch: Path) -> dict[str, float]:
+    """Processor seconds of a quick training of report 4's CNN, and of them those for digests: of the arrays in `folder`, of checkpoints."""
+    run, case = run_of("cnn_4"), CASES["cnn_4"]
+    with tempfile.TemporaryDirectory(dir=scratch) as cache:
+        clock = measure("engine", run, folder, Clock(WARM_UP, args.least_steps * 4), args.workers, Path(cache))
+    quick = Report(ROOT / f"workflow/reports/{case.report}.yaml", "quick").cells(case.selector)[0].members[0].spec["training"]
+    training = clock.cpu_seconds / clock.steps * quick["epochs"] * args.images / quick["batch_size"]
+    state = bytes(4 * 4 * parameter_count(network(run, load(folder))))  # weights, those selected, and Adam's two moments
+
+    def hashed() -> dict[str, float]:
+        began = time.process_time()
+        for path in folder.iterdir():
+            with path.open("rb") as file:
+                hashlib.file_digest(file, "sha256")
+        arrays = time.process_time() - began
+        hashlib.sha256(state)
+        return {"arrays": arrays, "checkpoints": (time.process_time() - began - arrays) * training / CHECKPOINT_SECONDS}
+
+    seen = [hashed() for _ in range(args.rounds)]
+    return {"training": training} | {part: statistics.median(each[part] for each in seen) for part in seen[0]}
+
+
 def peak_memories(folders: dict[str, Path], args: argparse.Namespace) -> dict[str, int]:
     """Bytes, by contestant, for report 1's LeNet."""
     contestants = [name for name in CONTESTANTS if name != "Lightning" or lightning_is_there()]
@@ -251,6 +279,11 @@ def markdown(found: dict[str, Any]) -> str:
     if "decode" in found:
         value = found["decode"]
         rows.append(["decoding CIFAR-10's archive", f"{value['median']:,.0f} images/s ({value['least']:,.0f}–{value['most']:,.0f})"])
+    if "checks" in found:
+        value = found["checks"]
+        spent = value["arrays"] + value["checkpoints"]
+        share = f"{spent / value['training']:.2%}".replace("%", " %")
+        rows.append(["digests of arrays and checkpoints in a quick training of report 4's CNN", f"{spent:.2f} s of a core, {share}"])
     for times, value in found.get("dry-run", {}).items():
         asked = f"`snakemake -n` for everything, {times} the runs ({value['runs']:,} runs, {value['training jobs']} training jobs)"
         rows.append([asked, f"{value['median']:.1f} s ({value['least']:.1f}–{value['most']:.1f})"])
@@ -342,6 +375,7 @@ def measure_all(args: argparse.Namespace, arguments: Sequence[str] | None) -> di
             "threads": lambda: time_threads(args.cases, folders, args, scratch),
             "start": lambda: bench_system.start_up(args.rounds),
             "decode": lambda: bench_system.decoding(scratch, args.archive, args.rounds),
+            "checks": lambda: checks(folders["cifar100"], args, scratch),
             "dry-run": lambda: {key: bench_system.dry_run(scratch, times, min(args.rounds, 3)) for key, times in dry_runs.items()},
             "demo": lambda: bench_system.demo(scratch),
             "memory": lambda: peak_memories(folders, args),

@@ -82,6 +82,14 @@ def test_the_goal_is_that_of_two_cores_used_as_well_as_can_be(one, two, loops, r
     assert row[9] == f"3: {reached}"
 
 
+def test_the_cost_of_digests(tmp_path):
+    found = bench.main(["--quick", "--parts", "checks", "--out", str(tmp_path)])["checks"]
+    spent = found["arrays"] + found["checkpoints"]
+    assert found["arrays"] > 0
+    assert spent < 0.02 * found["training"], "of a training on few images; on all 50,000 the share is smaller"
+    assert f"{spent:.2f} s of a core, {spent / found['training']:.2%}".replace("%", " %") in (tmp_path / "bench.md").read_text()
+
+
 def test_the_parts_of_a_step_are_its_whole(folder, tmp_path):
     clock = Clock(1, 4)
     parts = engine_parts(run_of("lenet"), folder, clock, tmp_path)

@@ -85,7 +85,7 @@ def test_a_missing_member_and_a_missing_archive(tmp_path):
         read(pack(tmp_path / "a.tar.gz", ("a/y", b"")))
     with pytest.raises(RepriseError, match=r"absent.tar.gz: not found; fetch it first"):
         read(tmp_path / "absent.tar.gz")
-    with pytest.raises(RepriseError, match=r"cannot be read \(Is a directory\)"):
+    with pytest.raises(RepriseError, match="a folder where a file is expected"):
         read(tmp_path)
 
 
@@ -99,7 +99,7 @@ def test_a_decompression_bomb_is_refused(tmp_path, pax):
     else:
         archive = pack(tmp_path / "a.tar.gz", ("a/y", bytes(2**21)), ("a/x", b""))
     assert archive.stat().st_size < 2**14
-    with pytest.raises(RepriseError, match="unpacks to more than 1,048,576 bytes"):
+    with pytest.raises(RepriseError, match="an extended header claims 2,0" if pax else "unpacks to more than 1,048,576 bytes"):
         read(archive)
 
 
@@ -123,7 +123,7 @@ def test_a_wrong_check_sum(tmp_path):
     assert read(archive, limit=2**23) == {"a/x": b"data"}
     packed[-8] ^= 1
     archive.write_bytes(packed)
-    with pytest.raises(RepriseError, match=r"a.tar.gz: damaged or cut short \(CRC check failed"):
+    with pytest.raises(RepriseError, match=r"a.tar.gz: damaged or cut short \(Error -3 while decompressing data: incorrect data check"):
         read(archive, limit=2**23)
 
 

@@ -3,6 +3,7 @@ import gzip
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,13 @@ import pytest
 from reprise.data import decode as module
 from reprise.data.archives import RawSplit, read_archive, sidecar_of
 from reprise.data.catalog import CIFAR100_SUPERCLASSES, DATASETS, name_of
-from reprise.data.decode import decode, load
+from reprise.data.decode import decode, load, mend
 from reprise.data.fetch import fetch_dataset
 from reprise.data.statistics import channel_statistics, write_statistics
 from reprise.data.synthetic import write_archive, write_synthetic
-from reprise.errors import RepriseError
+from reprise.errors import DamagedError, RepriseError
 from reprise.files import write_json
+from tiny import edit_dataset
 
 FILES = [
     "dataset.json", "test_images.npy", "test_labels.npy", "test_names.txt", "train_images.npy", "train_labels.npy", "train_names.txt",
@@ -80,7 +82,7 @@ def test_images_labels_and_names_stay_together(name, drawn, tmp_path):
 def test_the_order_in_the_archive_does_not_matter(drawn, tmp_path):
     """The same images in another order, two of them equal but for their names: the same files, byte for byte."""
     facts = DATASETS["cifar100"]
-    splits = read_archive(facts, drawn["cifar100"])
+    splits = {split: replace(raw, images=raw.images.copy()) for split, raw in read_archive(facts, drawn["cifar100"]).items()}
     for raw in splits.values():
         raw.images[1], raw.labels[1] = raw.images[0], raw.labels[0]
     for number in range(2):
@@ -148,19 +150,29 @@ def test_a_sidecar_makes_nothing_real(drawn, tmp_path, says):
         decode("cinic10", archive, tmp_path / "cinic10")
 
 
-def test_a_full_disk_leaves_no_data_set(folder, drawn, monkeypatch):
-    """Also where a whole one stood before: without dataset.json nobody takes the rest for it."""
+@pytest.mark.parametrize("good", [0, 1])
+def test_a_full_disk_leaves_the_data_set_as_it_was_or_damaged(folder, drawn, tmp_path, monkeypatch, good):
+    """Decoded over other images: the first file cannot be written, or all but the first. Nobody takes a mixture for a data set."""
+    other = write_synthetic("cifar100", tmp_path / "other", {"train": 1, "test": 1}, seed=5)
+    before = load(folder).splits["train"].digest
+    header, written = module.np.lib.format.write_array_header_1_0, []
 
-    def write(file, header):
-        file.write(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def write(file, facts):
+        written.append(facts)
+        if len(written) > good:
+            file.write(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        header(file, facts)
 
     monkeypatch.setattr(module.np.lib.format, "write_array_header_1_0", write)
-    with pytest.raises(RepriseError, match=r"train_images.npy: no space left on the disk"):
-        decode("cifar100", drawn["cifar100"], folder)
-    assert sorted(path.name for path in folder.iterdir()) == FILES[1:]
-    with pytest.raises(RepriseError, match="no decoded data set"):
-        load(folder)
+    with pytest.raises(RepriseError, match=r"images.npy: no space left on the disk"):
+        decode("cifar100", other, folder)
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+    if good:
+        with pytest.raises(DamagedError, match=r"train_images.npy: damaged"):
+            load(folder)
+    else:
+        assert load(folder).splits["train"].digest == before
 
 
 # What load refuses
@@ -174,43 +186,148 @@ def test_an_absent_data_set(tmp_path):
 @pytest.mark.parametrize("name", FILES[1:])
 def test_an_incomplete_data_set(folder, name):
     (folder / name).unlink()
-    with pytest.raises(RepriseError, match=f"{name}: not found; delete the folder and decode"):
+    with pytest.raises(DamagedError, match=f"{name}: not found; delete the folder and decode"):
         load(folder)
 
 
+@pytest.mark.parametrize("name", FILES[1:])
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"nonsense" * 100])
-def test_a_damaged_array(folder, content):
-    (folder / "train_images.npy").write_bytes(content)
-    with pytest.raises(RepriseError, match=r"train_images.npy: damaged"):
+def test_a_damaged_file(folder, name, content):
+    (folder / name).write_bytes(content)
+    with pytest.raises(DamagedError, match=f"{name}: damaged \\(its content does not match its record\\); delete the folder and decode"):
         load(folder)
 
 
 def test_a_truncated_array(folder):
     path = folder / "train_images.npy"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(RepriseError, match=r"train_images.npy: damaged"):
+    with pytest.raises(DamagedError, match=r"train_images.npy: damaged"):
         load(folder)
 
 
-def test_files_that_do_not_fit_each_other(folder):
+def test_a_folder_in_place_of_a_file(folder):
+    (folder / "train_labels.npy").unlink()
+    (folder / "train_labels.npy").mkdir()
+    with pytest.raises(RepriseError, match=r"train_labels.npy: a folder where a file is expected; delete the folder"):
+        load(folder)
+
+
+def test_files_that_fit_their_record_but_not_each_other(folder):
+    """What no damage does: a record of such files."""
     labels = np.load(folder / "train_labels.npy")
-    np.save(folder / "train_labels.npy", labels[:-1])
-    with pytest.raises(RepriseError, match=r"train_labels.npy: uint8 \(299, 2\), but dataset.json says uint8 \(300, 2\)"):
-        load(folder)
-    np.save(folder / "train_labels.npy", labels.astype(np.int64))
-    with pytest.raises(RepriseError, match="int64"):
-        load(folder)
-    labels[0, 0] = 20
-    np.save(folder / "train_labels.npy", labels)
-    with pytest.raises(RepriseError, match=r"train_labels.npy: a label beyond the last class"):
-        load(folder)
+    for wrong, message in (
+        (labels[:-1], r"uint8 \(299, 2\), but dataset.json says uint8 \(300, 2\)"),
+        (labels.astype(np.int64), "int64"),
+        (np.full_like(labels, 20), "a label beyond the last class"),
+    ):
+        np.save(folder / "train_labels.npy", wrong)
+        edit_dataset(folder)
+        with pytest.raises(DamagedError, match=f"train_labels.npy: {message}"):
+            load(folder)
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", '{"image_shape": 3}'])
+@pytest.mark.parametrize("content", ["{}", '{"image_shape": 3}'])
 def test_a_foreign_dataset_json(folder, content):
     (folder / "dataset.json").write_text(content)
-    with pytest.raises(RepriseError, match=r"dataset.json: not what decode writes"):
+    with pytest.raises(DamagedError, match=r"dataset.json: not what decode writes"):
         load(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("[]", "not a record"),
+        ("", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ('{"files": ' + "9" * 5000 + "}", "not valid JSON"),
+        ('{"files": {}}', "its content does not match its own digest"),
+    ],
+)
+def test_a_damaged_dataset_json(folder, content, reason):
+    (folder / "dataset.json").write_text(content)
+    with pytest.raises(DamagedError, match=rf"dataset.json: damaged \({reason}") as error:
+        load(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_another_data_set(folder):
+    with pytest.raises(DamagedError, match=r"cifar100: holds cifar100, not cifar10; delete the folder and decode"):
+        load(folder, "cifar10")
+
+
+# Arrays of versions before records
+
+
+@pytest.fixture
+def old(folder):
+    facts = json.loads((folder / "dataset.json").read_text())
+    write_json(folder / "dataset.json", {key: value for key, value in facts.items() if key not in ("files", "sha256")})
+    return folder
+
+
+def test_arrays_without_a_record_are_compared_with_their_content_digests(old):
+    dataset = load(old)
+    assert dataset.source == "synthetic"
+    assert dataset.splits["train"].images.shape == (300, 3, 32, 32)
+
+
+@pytest.mark.parametrize("name", ["train_images.npy", "test_images.npy", "train_labels.npy", "test_labels.npy"])
+@pytest.mark.parametrize("change", ["bit", "order"])
+def test_damaged_arrays_without_a_record(old, name, change):
+    path = old / name
+    if change == "bit":
+        content = bytearray(path.read_bytes())
+        content[-5] ^= 1
+        path.write_bytes(content)
+    else:
+        np.save(path, np.roll(np.load(path), 1, axis=0))
+    with pytest.raises(DamagedError, match=rf"its {name[:-11]} images or labels are damaged"):
+        load(old)
+
+
+def test_reordered_arrays_without_a_record(old):
+    """The same images with their labels, in another order: another training."""
+    for part in ("images", "labels"):
+        path = old / f"train_{part}.npy"
+        np.save(path, np.roll(np.load(path), 1, axis=0))
+    with pytest.raises(DamagedError, match=r"its train images or labels are damaged"):
+        load(old)
+
+
+def test_a_damaged_dataset_json_without_a_record(old):
+    path = old / "dataset.json"
+    text = path.read_text()
+    path.write_text(text.replace('"bear"', '"beer"'))
+    with pytest.raises(DamagedError, match=r"dataset.json: has not the classes and images of cifar100"):
+        load(old)
+    digest = json.loads(text)["splits"]["test"]["digest"]
+    path.write_text(text.replace(digest, digest[:-1] + "g"))
+    with pytest.raises(DamagedError, match=r"its test images or labels are damaged"):
+        load(old)
+
+
+# Mending
+
+
+def test_damaged_arrays_are_decoded_again(folder, drawn, capsys):
+    before = {name: (folder / name).read_bytes() for name in FILES}
+    assert mend("cifar100", drawn["cifar100"], folder) == folder
+    assert capsys.readouterr().err == ""
+    (folder / "train_labels.npy").write_bytes(b"")
+    mend("cifar100", drawn["cifar100"], folder)
+    assert {name: (folder / name).read_bytes() for name in FILES} == before
+    says = f"{folder / 'train_labels.npy'}: damaged (its content does not match its record); decoding {drawn['cifar100']} again"
+    assert capsys.readouterr().err == f"reprise: {says}\n"
+
+
+def test_damaged_arrays_without_their_archive(folder, tmp_path):
+    (folder / "train_labels.npy").write_bytes(b"")
+    with pytest.raises(DamagedError, match=r"damaged .*; get its archive again, which is not there \(.*no.tar.gz\), and run python"):
+        mend("cifar100", tmp_path / "no.tar.gz", folder)
+
+
+def test_absent_arrays_are_no_damage(tmp_path):
+    assert mend("cifar100", tmp_path / "no.tar.gz", tmp_path / "none") == tmp_path / "none"
 
 
 def test_names_of_files():

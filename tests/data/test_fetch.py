@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reprise.data import catalog, fetch
+from reprise.data import catalog, download, fetch
 from reprise.data.archives import RawSplit, read_archive, sidecar_of
 from reprise.data.catalog import WeightsFacts
 from reprise.data.fetch import add_archive, fetch_dataset, fetch_weights
@@ -316,7 +316,7 @@ def test_server_errors_are_retried(official, destination, server):
 def test_a_body_that_is_always_truncated_gives_up(official, destination, server):
     server.answer = lambda request, number: server.send(request, official.bytes, cut=500, resume=False)
     fails("broke off again and again", server.url, destination=destination, mirrors=[server.url])
-    assert len(server.ranges) == fetch.ATTEMPTS + 1
+    assert len(server.ranges) == download.ATTEMPTS
     assert not destination.exists()
 
 
@@ -390,7 +390,7 @@ def test_a_full_disk_leaves_nothing(official, destination, server, monkeypatch, 
         Path(target).write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(fetch, "progress", lambda *args, **kwargs: Full())
+    monkeypatch.setattr(download, "progress", lambda *args, **kwargs: Full())
     monkeypatch.setattr(shutil, "copyfile", copyfile)
     fails(
         f"{destination}: no space left on the disk",

@@ -15,7 +15,7 @@ from reprise.evaluation import evaluate
 from reprise.evaluation.metrics import classification_metrics
 from reprise.training.engine import train
 from reprise.training.parts import Datasets
-from tiny import everything, tiny_run, write_dataset
+from tiny import edit_dataset, everything, record_run, tiny_run, without_records, write_dataset
 
 
 @pytest.fixture(scope="module")
@@ -113,10 +113,8 @@ def test_without_own_statistics_there_are_none(evaluated):
 def test_a_result_of_an_older_version_has_no_statistics(evaluated, dirs, tmp_path):
     run = everything(training__epochs=1)
     _, expected, _, folder = evaluated(run)
-    document = json.loads((folder / "run.json").read_text())
-    del document["meta"]["channel_mean"], document["meta"]["channel_std"]
-    (folder / "run.json").write_text(json.dumps(document))
     (folder / "final.parquet").unlink()
+    record_run(folder, lambda document: [document["meta"].pop(name) for name in ("channel_mean", "channel_std")])
     evaluate([run], dirs, tmp_path, device="cpu")
     final = pd.read_parquet(folder / "final.parquet").set_index("metric")["value"].to_dict()
     assert final == {name: value for name, value in expected.items() if not name.startswith("channel")}
@@ -149,12 +147,44 @@ def test_an_evaluation_that_is_there_is_kept(evaluated, dirs, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["predictions.parquet", "final.parquet"])
-def test_a_damaged_evaluation_is_made_again(evaluated, dirs, tmp_path, name):
+def test_a_damaged_evaluation_is_made_again(evaluated, dirs, tmp_path, capsys, name):
     *_, folder = evaluated(tiny_run())
-    expected = pd.read_parquet(folder / name)
-    (folder / name).write_bytes((folder / name).read_bytes()[:-100])
+    expected = (folder / name).read_bytes()
+    (folder / name).write_bytes(expected[:-100])
+    capsys.readouterr()
     evaluate([tiny_run()], dirs, tmp_path, device="cpu")
-    pd.testing.assert_frame_equal(pd.read_parquet(folder / name), expected)
+    assert (folder / name).read_bytes() == expected
+    says = f"run {folder.name} is evaluated again ({folder / name}: damaged (its content does not match its record))"
+    assert f"reprise: {says}" in capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"run": 1}'])
+def test_an_evaluation_whose_record_is_damaged_is_made_again(evaluated, dirs, tmp_path, content):
+    *_, folder = evaluated(tiny_run())
+    expected = (folder / "evaluation.json").read_bytes()
+    (folder / "evaluation.json").write_bytes(content)
+    evaluate([tiny_run()], dirs, tmp_path, device="cpu")
+    assert (folder / "evaluation.json").read_bytes() == expected
+
+
+def test_an_evaluation_without_a_record_gets_one(evaluated, dirs, tmp_path):
+    *_, folder = evaluated(tiny_run())
+    expected = {name: (folder / name).read_bytes() for name in ("run.json", "evaluation.json", "final.parquet")}
+    without_records(folder)
+    evaluate([tiny_run()], dirs, tmp_path, device="cpu")
+    assert {name: (folder / name).read_bytes() for name in expected} == expected
+
+
+def test_an_evaluation_without_a_record_that_does_not_fit_its_run_is_made_again(evaluated, dirs, tmp_path, capsys):
+    *_, folder = evaluated(tiny_run())
+    without_records(folder)
+    expected = (folder / "final.parquet").read_bytes()
+    table = pd.read_parquet(folder / "final.parquet")
+    table.loc[table["metric"] == "accuracy", "value"] = 0.75
+    table.to_parquet(folder / "final.parquet", index=False)
+    evaluate([tiny_run()], dirs, tmp_path, device="cpu")
+    assert (folder / "final.parquet").read_bytes() == expected
+    assert "is evaluated again (" in capsys.readouterr().err
 
 
 def test_nothing_to_do_prints_nothing(evaluated, dirs, tmp_path, capsys):
@@ -168,9 +198,8 @@ def test_other_images_than_those_of_the_training(dirs, tmp_path):
     run = tiny_run(training__epochs=1)
     train([run], dataset_dirs=dirs, cache=tmp_path / "runs", device="cpu")
     shutil.copytree(dirs["cifar10"], tmp_path / "data")
-    facts = json.loads((tmp_path / "data/dataset.json").read_text())
-    facts["splits"]["test"]["digest"] = "1" * 64
-    (tmp_path / "data/dataset.json").write_text(json.dumps(facts))
+    splits = json.loads((tmp_path / "data/dataset.json").read_text())["splits"]
+    edit_dataset(tmp_path / "data", splits={**splits, "test": {**splits["test"], "digest": "1" * 64}})
     with pytest.raises(RepriseError, match=f"run {run.hash} was trained on other images than those in .*data; train it again"):
         evaluate([run], {"cifar10": tmp_path / "data"}, tmp_path / "runs", device="cpu")
 
@@ -182,9 +211,15 @@ def test_mistakes(dirs, tmp_path):
     train([run], dataset_dirs=dirs, cache=tmp_path, device="cpu")
     path = tmp_path / run.hash / "weights.safetensors"
     save_file({"other": torch.zeros(1)}, path, {"run": run.hash})
+    with pytest.raises(
+        RepriseError, match=r"weights.safetensors: damaged \(its content does not match its record\); delete the run's folder"
+    ):
+        evaluate([run], dirs, tmp_path, device="cpu")
+    record_run(path.parent)
     with pytest.raises(RepriseError, match=r"weights.safetensors: does not fit the run's network"):
         evaluate([run], dirs, tmp_path, device="cpu")
     save_file({"other": torch.zeros(1)}, path, {"run": "0" * 12})
+    record_run(path.parent)
     with pytest.raises(RepriseError, match=rf"weights.safetensors: is of run 000000000000, its folder is {run.hash}"):
         evaluate([run], dirs, tmp_path, device="cpu")
     path.unlink()

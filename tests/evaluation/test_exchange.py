@@ -2,22 +2,31 @@ import json
 import re
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
+from reprise import files, models
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate, export_runs, import_runs
 from reprise.training.engine import train
-from tiny import everything, tiny_run, write_dataset
+from reprise.training.results import read_run
+from tiny import edit_dataset, everything, record_run, tiny_run, without_records, write_dataset
 
 RUNS = [tiny_run(), everything(), tiny_run(training__epochs=40, training__early_stop={"monitor": "loss", "patience": 1}, optimizer__lr=0.5)]
-FILES = ["final.parquet", "history.parquet", "predictions.parquet", "run.json", "weights.safetensors"]
+FILES = ["evaluation.json", "final.parquet", "history.parquet", "predictions.parquet", "run.json", "weights.safetensors"]
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
+def dirs(tmp_path_factory):
+    return {"cifar10": write_dataset(tmp_path_factory.mktemp("data"))}
+
+
+@pytest.fixture(scope="module")
+def cache(dirs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("work")
-    dirs = {"cifar10": write_dataset(folder / "data")}
     train(RUNS, dataset_dirs=dirs, cache=folder / "runs", device="cpu")
     evaluate(RUNS, dirs, folder / "runs", device="cpu")
     assert json.loads((folder / "runs" / RUNS[2].hash / "run.json").read_text())["meta"]["stopped"] == "early stop"
@@ -50,21 +59,49 @@ def test_an_existing_run_is_kept(exported, tmp_path):
     assert mine.read_text() == before
 
 
-def test_without_evaluation_and_weights(exported, tmp_path):
-    folder = exported / RUNS[0].hash
-    for file in ("final.parquet", "predictions.parquet", "weights.safetensors"):
+@pytest.mark.parametrize("absent", [["weights.safetensors"], ["evaluation.json", "final.parquet", "predictions.parquet"]])
+def test_without_weights_or_without_evaluation(exported, tmp_path, absent):
+    folder, new = exported / RUNS[0].hash, tmp_path / "new" / RUNS[0].hash
+    for file in absent:
         (folder / file).unlink()
     assert import_runs(exported, tmp_path / "new", synthetic=True)[RUNS[0].hash] == "imported"
-    assert sorted(path.name for path in (tmp_path / "new" / RUNS[0].hash).iterdir()) == ["history.parquet", "run.json"]
+    assert sorted(path.name for path in new.iterdir()) == sorted(set(FILES) - set(absent))
+    assert read_run(new)["meta"] == json.loads((folder / "run.json").read_text())["meta"]
+
+
+def test_with_neither_weights_nor_evaluation(exported, tmp_path):
+    folder = exported / RUNS[0].hash
+    for file in ("evaluation.json", "final.parquet", "predictions.parquet", "weights.safetensors"):
+        (folder / file).unlink()
+    with pytest.raises(RepriseError, match=r"has neither weights.safetensors nor predictions.parquet, so nothing can be made of it"):
+        import_runs(exported, tmp_path / "new", synthetic=True)
+    assert not (tmp_path / "new").exists()
+
+
+def test_runs_of_versions_before_records_get_theirs(cache, exported, tmp_path):
+    for run in RUNS:
+        without_records(exported / run.hash)
+    (exported / RUNS[0].hash / "weights.safetensors").unlink()
+    assert set(import_runs(exported, tmp_path / "new", synthetic=True).values()) == {"imported"}
+    for run in RUNS[1:]:
+        for file in FILES:
+            assert (tmp_path / "new" / run.hash / file).read_bytes() == (cache / run.hash / file).read_bytes()
+    assert read_run(tmp_path / "new" / RUNS[0].hash)["files"].keys() == {"history.parquet"}
+    assert set(import_runs(exported, tmp_path / "new", synthetic=True).values()) == {"identical"}
+
+
+def test_a_damaged_run_is_replaced_by_an_import(cache, exported, tmp_path):
+    import_runs(exported, tmp_path / "new", synthetic=True)
+    path = tmp_path / "new" / RUNS[0].hash / "history.parquet"
+    path.write_bytes(path.read_bytes()[:-1])
+    expected = {run.hash: "imported" if run == RUNS[0] else "identical" for run in RUNS}
+    assert import_runs(exported, tmp_path / "new", synthetic=True) == expected
+    assert path.read_bytes() == (cache / RUNS[0].hash / path.name).read_bytes()
 
 
 def edit_json(change):
-    def damage(folder):
-        document = json.loads((folder / "run.json").read_text())
-        change(document)
-        (folder / "run.json").write_text(json.dumps(document))
-
-    return damage
+    """Of a run whose records its author has written anew, as if all had been so from the start."""
+    return lambda folder: record_run(folder, change)
 
 
 def edit_meta(**values):
@@ -76,6 +113,7 @@ def edit_table(name, change):
         table = pd.read_parquet(folder / name)
         changed = change(table)
         (table if changed is None else changed).to_parquet(folder / name, index=False)
+        record_run(folder)
 
     return damage
 
@@ -88,36 +126,75 @@ def other_prediction(table):
     table.loc[0, "predicted"] = (table.loc[0, "label"] + (table.loc[0, "predicted"] == table.loc[0, "label"])) % 4
 
 
+def final(metric, value):
+    def change(table):
+        table.loc[table["metric"] == metric, "value"] = value
+
+    return edit_table("final.parquet", change)
+
+
+def refused(folder, tmp_path, message, **options):
+    """Nothing is imported, of no run, and one line says why."""
+    with pytest.raises(RepriseError, match=re.escape(message)) as error:
+        import_runs(folder, tmp_path / "new", synthetic=True, **options)
+    assert str(folder) in str(error.value)
+    assert str(error.value).endswith("; get this run again from its source") or "holds no exported run" in message
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "new").exists(), "nothing is imported, of no run"
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (lambda folder: (folder / "run.json").unlink(), "holds no exported run (no run.json)"),
-        (lambda folder: (folder / "run.json").write_text("{"), "run.json: not valid JSON"),
-        (lambda folder: (folder / "run.json").write_text("[]"), "run.json: is no run"),
+        (lambda folder: (folder / "run.json").write_text("{"), "run.json: damaged (not valid JSON"),
+        (lambda folder: (folder / "run.json").write_text("[]"), "run.json: damaged (not a record)"),
+        (lambda folder: (folder / "run.json").write_text("{}"), "run.json: is no run"),
+        (lambda folder: (folder / "evaluation.json").write_text("{}"), "evaluation.json: damaged (its content does not match"),
         (edit_json(lambda document: document.update(run="0" * 12)), "run.json: is of run 000000000000, its folder is"),
         (edit_json(lambda document: document["spec"]["optimizer"].update(lr=0.1)), "run.json: its settings are those of run"),
+        (edit_json(lambda document: document["spec"]["optimizer"].update(lr=float("nan"))), "run.json: its settings are none"),
         (edit_meta(epochs=2), "history.parquet: is not 2 epochs of train and test"),
-        (edit_json(lambda document: document["meta"].pop("epochs")), "its files do not fit together (KeyError: 'epochs')"),
+        (edit_meta(epochs="3"), "history.parquet: does not fit run.json"),
+        (edit_meta(validation_images=59), "history.parquet: has accuracies that are no share of 59 images"),
+        (edit_json(lambda document: document["meta"].pop("epochs")), "history.parquet: does not fit run.json (KeyError: 'epochs')"),
         (edit_meta(selected_epoch=1), "history.parquet: epoch 3 is the one that best_accuracy selects"),
         (edit_meta(source="real"), "run.json: is for synthetic images and was trained on real ones"),
         (edit_meta(parameters=5), "final.parquet: parameters is 516.0, the predictions"),
-        (lambda folder: (folder / "history.parquet").write_bytes(b"PAR1"), "history.parquet: not a table"),
+        (edit_meta(parameters=None), "its files do not fit together (TypeError"),
         (lambda folder: (folder / "history.parquet").unlink(), "history.parquet: not found"),
         (edit_table("history.parquet", put("run", "0" * 12)), "history.parquet: has rows of another run"),
-        (edit_table("history.parquet", put("loss", float("nan"))), "history.parquet: has values that are not finite"),
-        (edit_table("history.parquet", put("accuracy", 1.5)), "history.parquet: has values that are not finite, or accuracies outside"),
+        (edit_table("history.parquet", put("loss", float("nan"))), "history.parquet: loss is nan"),
+        (edit_table("history.parquet", put("loss", float("nan"), 5)), "history.parquet: has values that are not finite"),
+        (edit_table("history.parquet", put("loss", -1.0, 4)), "history.parquet: loss is -1.0"),
+        (edit_table("history.parquet", put("loss", 0.1, 3)), "history.parquet: has losses that are too small for their accuracies"),
+        (edit_table("history.parquet", put("accuracy", 1.5)), "history.parquet: accuracy is 1.5, which is not from 0 to 1"),
+        (edit_table("history.parquet", put("accuracy", float("nan"))), "history.parquet: accuracy is nan"),
+        (edit_table("history.parquet", put("accuracy", 0.31, 1)), "history.parquet: has accuracies that are no share of 60 images"),
         (edit_table("history.parquet", put("split", "validation", 1)), "history.parquet: is not 3 epochs"),
+        (edit_table("history.parquet", put("epoch", 0)), "history.parquet: epoch is 0"),
         (edit_table("history.parquet", lambda table: table.drop(columns="loss")), "history.parquet: not a table"),
+        (edit_table("history.parquet", lambda table: table.astype({"loss": str})), "accuracy (column loss is of type"),
         (edit_table("history.parquet", put("loss", 9.0, 4)), "final.parquet: train_loss is"),
-        (edit_table("history.parquet", put("accuracy", 0.99, 5)), "predictions.parquet: gives accuracy 0.5166"),
+        (edit_table("history.parquet", put("loss", 9.0, 5)), "final.parquet: loss is"),
+        (edit_table("history.parquet", put("accuracy", 59 / 60, 5)), "predictions.parquet: gives accuracy 0.5166"),
         (edit_table("predictions.parquet", other_prediction), "final.parquet: accuracy is"),
         (edit_table("predictions.parquet", put("image", 1)), "predictions.parquet: has two predictions for one image"),
+        (edit_table("predictions.parquet", put("label", -1)), "predictions.parquet: label is -1"),
         (edit_table("predictions.parquet", put("run", "0" * 12)), "predictions.parquet: has rows of another run"),
+        (edit_table("predictions.parquet", lambda table: table.head(0)), "predictions.parquet: has rows of another run"),
         (lambda folder: (folder / "predictions.parquet").unlink(), "predictions.parquet: not found"),
         (edit_table("final.parquet", put("value", 0.99)), "final.parquet: accuracy is 0.99"),
+        (final("accuracy", 1.273), "final.parquet: accuracy is 1.273"),
+        (final("loss", 0.5), "final.parquet: loss is 0.5, the history says"),
+        (final("loss", 0.1), "final.parquet: loss is 0.1, which is no loss at an accuracy of 0.516"),
+        (final("loss", float("nan")), "final.parquet: loss is nan, which is no loss"),
+        (final("gap", float("inf")), "final.parquet: gap is inf"),
         (edit_table("final.parquet", lambda table: table[table["metric"] != "gap"]), "final.parquet: gap is None"),
-        (lambda folder: (folder / "weights.safetensors").write_bytes(b"no"), "weights.safetensors: not safetensors"),
-        (lambda folder: shutil.copy(folder.with_name(RUNS[1].hash) / "weights.safetensors", folder),
+        (edit_table("final.parquet", lambda table: table[table["metric"] != "loss"]), "final.parquet: loss is None"),
+        (edit_table("final.parquet", lambda table: pd.concat([table, table.head(1)])), "final.parquet: has a metric twice"),
+        (edit_table("final.parquet", put("metric", "luck", 5)), "final.parquet: "),
+        (lambda folder: shutil.copy(folder.with_name(RUNS[1].hash) / "weights.safetensors", folder) and record_run(folder),
          f"weights.safetensors: is of run {RUNS[1].hash}, its folder is {RUNS[0].hash}"),
         (lambda folder: folder.rename(folder.with_name("0" * 12)), "its folder is 000000000000"),
         (lambda folder: folder.rename(folder.with_name("mine")), "its folder is mine"),
@@ -125,11 +202,113 @@ def other_prediction(table):
 )  # fmt: skip
 def test_a_run_that_is_not_what_it_says_stops_the_import(exported, tmp_path, damage, message):
     damage(exported / RUNS[0].hash)
-    with pytest.raises(RepriseError, match=re.escape(message)) as error:
-        import_runs(exported, tmp_path / "new", synthetic=True)
-    assert str(exported) in str(error.value)
-    assert "\n" not in str(error.value)
-    assert not (tmp_path / "new").exists(), "nothing is imported, of no run"
+    refused(exported, tmp_path, message)
+
+
+TABLES = [name for name in FILES if name.endswith(".parquet")]
+
+
+@pytest.mark.parametrize("name", [*TABLES, "weights.safetensors"])
+@pytest.mark.parametrize("kind", ["cut", "empty", "flipped", "foreign"])
+def test_a_damaged_file_stops_the_import(exported, tmp_path, name, kind):
+    path = exported / RUNS[0].hash / name
+    content = path.read_bytes()
+    flipped = bytes([*content[: len(content) // 2], content[len(content) // 2] ^ 1, *content[len(content) // 2 + 1 :]])
+    path.write_bytes({"cut": content[:-1], "empty": b"", "flipped": flipped, "foreign": b"PAR1" * 9}[kind])
+    refused(exported, tmp_path, f"{name}: damaged (its content does not match its record)")
+
+
+@pytest.mark.parametrize("name", [*TABLES, "weights.safetensors"])
+@pytest.mark.parametrize("kind", ["cut", "empty", "foreign"])
+def test_a_damaged_file_without_a_record_stops_the_import(exported, tmp_path, name, kind):
+    path = exported / RUNS[0].hash / name
+    without_records(path.parent)
+    path.write_bytes({"cut": path.read_bytes()[:-1], "empty": b"", "foreign": b"PAR1" * 9}[kind])
+    refused(exported, tmp_path, f"{name}: not {'a table' if name in TABLES else 'safetensors'}")
+
+
+# ---- with the network and the images ----
+
+
+@pytest.fixture
+def at_hand(dirs):
+    """What the command line gives: the network of a run, and the data set."""
+
+    def network(run):
+        return models.build(run.spec["model"], 4, (3, 12, 12))
+
+    return {"network_of": network, "dataset_of": lambda name, source: dirs[name]}
+
+
+def test_there_and_back_with_network_and_images(exported, tmp_path, at_hand):
+    assert set(import_runs(exported, tmp_path / "new", synthetic=True, **at_hand).values()) == {"imported"}
+
+
+def test_other_images_than_those_at_hand_are_not_compared(exported, tmp_path, at_hand):
+    """Another draw of synthetic images says nothing about the run."""
+    other = write_dataset(tmp_path / "other", train=20, test=10)
+    edit_dataset(other, splits={"train": {"images": 20, "digest": "1" * 64}, "test": {"images": 10, "digest": "1" * 64}})
+    dataset_of = {"dataset_of": lambda name, source: other}
+    assert set(import_runs(exported, tmp_path / "new", synthetic=True, **{**at_hand, **dataset_of}).values()) == {"imported"}
+
+
+def edit_weights(change):
+    def damage(folder):
+        weights = load_file(folder / "weights.safetensors")
+        change(weights)
+        save_file(weights, folder / "weights.safetensors", {"run": folder.name})
+        record_run(folder)
+
+    return damage
+
+
+def shuffled(*columns):
+    """The rows of these columns belong to other images: all metrics stay."""
+    return edit_table("predictions.parquet", lambda table: table.assign(**{name: np.roll(table[name], 7) for name in columns}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (edit_weights(lambda weights: weights.update({"0_conv.bias": torch.zeros(5)})),
+         "weights.safetensors: 0_conv.bias is float32 (5,), in the run's network it is float32 (4,)"),
+        (edit_weights(lambda weights: weights.update({"0_conv.bias": weights["0_conv.bias"].double()})),
+         "weights.safetensors: 0_conv.bias is float64 (4,), in the run's network it is float32 (4,)"),
+        (edit_weights(lambda weights: weights.pop("0_conv.bias")), "weights.safetensors: 0_conv.bias is absent, in the run's network"),
+        (edit_weights(lambda weights: weights.update(extra=torch.zeros(1))), "weights.safetensors: extra is float32 (1,), in the run's"),
+        (edit_weights(lambda weights: weights.update({"3_dense.weight": weights["3_dense.weight"].flip(0)})),
+         "predictions.parquet: the weights do not predict what it says, for image "),
+        (shuffled("label", "predicted"), "predictions.parquet: its images and labels are not those of the test images at hand"),
+        (lambda folder: (edit_json(lambda document: document["meta"].update(parameters=515))(folder), final("parameters", 515)(folder)),
+         "run.json: says that its network has 515 parameters, which has 516"),
+        (final("parameters.0_conv", 111), "final.parquet: its numbers of parameters are not those of the run's network"),
+        (lambda folder: (edit_json(lambda document: document["meta"].update(train_images=149))(folder), final("train_images", 149)(folder)),
+         "run.json: says train_images 149, the data set at hand gives 150"),
+        (edit_meta(channel_mean=[0.1, 0.2, 0.3]), "final.parquet: channel_mean.red is None"),
+    ],
+)  # fmt: skip
+def test_what_network_and_images_say_otherwise(exported, tmp_path, at_hand, damage, message):
+    damage(exported / RUNS[0].hash)
+    refused(exported, tmp_path, message, **at_hand)
+
+
+def test_permuted_predictions(exported, tmp_path, at_hand):
+    """Of two images with the same label, so that accuracy, precision, recall and F1 stay."""
+
+    def swap(table):
+        same = table[table["label"] == table.loc[0, "label"]]
+        other = same[same["predicted"] != table.loc[0, "predicted"]].index[0]
+        table.loc[[0, other], "predicted"] = table.loc[[other, 0], "predicted"].to_numpy()
+
+    edit_table("predictions.parquet", swap)(exported / RUNS[0].hash)
+    refused(exported, tmp_path, "predictions.parquet: the weights do not predict what it says, for image 0 to begin with", **at_hand)
+
+
+def test_a_network_that_cannot_be_built(exported, tmp_path):
+    def network(run):
+        raise TypeError("no\nnetwork")
+
+    refused(exported, tmp_path, "run.json: its network cannot be built (no network)", network_of=network)
 
 
 def test_runs_of_the_other_source_are_refused(exported, tmp_path):
@@ -144,6 +323,20 @@ def test_another_device_may_predict_a_few_images_differently(exported, tmp_path)
     history = pd.read_parquet(folder / "history.parquet")
     edit_table("history.parquet", put("accuracy", history["accuracy"][5] + 1 / 60, 5))(folder)
     assert import_runs(exported, tmp_path / "new", synthetic=True)[RUNS[0].hash] == "imported"
+
+
+def test_what_killed_processes_have_left_does_not_travel(cache, tmp_path):
+    """Neither from the cache nor from an export that was killed; the next one removes it."""
+    shutil.copytree(cache, tmp_path / "runs")
+    name = RUNS[0].hash
+    for folder in (tmp_path / "runs" / name, tmp_path / "out" / name):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f".run.json.{files._host()}-4194305-1.abcdefgh.partial.json").write_text("half")
+        (folder / "checkpoint.pt").write_bytes(b"half") if folder.parent.name == "runs" else None
+    export_runs(tmp_path / "runs", [name], tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out" / name).iterdir()) == FILES
+    import_runs(tmp_path / "out", tmp_path / "new", synthetic=True)
+    assert sorted(path.name for path in (tmp_path / "new" / name).iterdir()) == FILES
 
 
 def test_a_link_is_refused(exported, tmp_path):

@@ -1,6 +1,7 @@
 """Kaggle's test archive → `id,label`, in bounded memory."""
 
 import io
+import shutil
 import sys
 import tarfile
 import tracemalloc
@@ -20,10 +21,9 @@ from reprise.data.decode import load
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate, submission
 from reprise.evaluation.submission import best_run, write_submission
-from reprise.files import read_json, write_json
 from reprise.training import parts
 from reprise.training.engine import train
-from tiny import SPEC, tiny_run, write_dataset
+from tiny import SPEC, edit_dataset, record_run, tiny_run, write_dataset
 
 CLASSES = list(DATASETS["cifar10"].classes["label"])
 RUN = tiny_run(dataset__labels="label", model__layers=[{"flatten": True}, {"dense": "classes"}], training__epochs=4)
@@ -33,8 +33,6 @@ COUNT = 40
 def ten_classes(folder):
     """The tiny data set with CIFAR-10's classes: each is a grey level and a tint of its own."""
     write_dataset(folder, train=200, test=COUNT)
-    facts = read_json(folder / "dataset.json")
-    write_json(folder / "dataset.json", {**facts, "label_kinds": ["label"], "classes": {"label": CLASSES}})
     rng = np.random.default_rng(0)
     colours = rng.integers(0, 256, (10, 3, 1, 1))
     for split, count in (("train", 200), ("test", COUNT)):
@@ -42,6 +40,7 @@ def ten_classes(folder):
         images = colours[labels] + rng.normal(0, 60, (count, 3, 12, 12))
         np.save(folder / f"{split}_images.npy", images.clip(0, 255).astype(np.uint8))
         np.save(folder / f"{split}_labels.npy", labels[:, None].astype(np.uint8))
+    edit_dataset(folder, label_kinds=["label"], classes={"label": CLASSES})
     return folder
 
 
@@ -169,6 +168,9 @@ def test_a_seven_zip_archive_goes_through_a_folder_that_is_removed(submit, files
         def __exit__(self, *error):
             pass
 
+        def list(self):
+            return []
+
         def extractall(self, folder):
             folders.append(pack("", type(tmp_path)(folder), files).parent)
 
@@ -232,7 +234,7 @@ def damaged(content):
         ),
         (
             lambda files: {"test/7.png": png(np.zeros((3, 12, 13), np.uint8))},
-            r"{archive}: test/7.png: 13 × 12 pixels, the network is for 12 × 12; give Kaggle's own images",
+            r"{archive}: test/7.png: 13 × 12 pixels, not 12 × 12; get the archive again",
         ),
     ],
     ids=["missing", "twice", "beyond", "zero", "name", "text", "empty", "cut", "damaged", "large", "size"],
@@ -276,7 +278,7 @@ def test_an_archive_that_is_not_there_or_of_another_kind(submit, tmp_path, name)
 def test_runs_that_do_not_fit(submit, files, tmp_path):
     archive = pack(".tar", tmp_path, files)
     untrained = tiny_run(dataset__labels="label")
-    with pytest.raises(RepriseError, match=r"weights.safetensors: not found"):
+    with pytest.raises(RepriseError, match=r"run.json: not found; train the run first"):
         submit(archive, run=untrained)
     two = tiny_run(dataset__labels="label", dataset__classes=["cat", "dog"])
     with pytest.raises(RepriseError, match=f"run {two.hash}: does not learn the ten classes of cifar10; name another run"):
@@ -303,10 +305,29 @@ def test_pretrained_weights_are_not_needed_again(submit, dirs, cache, files, tmp
     folder = (tmp_path / "cache" / random.hash).rename(tmp_path / "cache" / pretrained.hash)
     weights = load_file(folder / "weights.safetensors")
     save_file(weights, folder / "weights.safetensors", metadata={"run": pretrained.hash})
+    record_run(folder, lambda document: document.update(run=pretrained.hash, spec=pretrained.spec))
     archive = pack(".tar", tmp_path, files)
     out = tmp_path / "out.csv"
     write_submission(pretrained, archive, out, dataset_dirs=dirs, cache=tmp_path / "cache", images=COUNT, device="cpu")
     assert len(out.read_text().splitlines()) == COUNT + 1
+
+
+def test_damaged_weights_label_nothing(cache, dirs, tmp_path, files):
+    shutil.copytree(cache, tmp_path / "cache")
+    path = tmp_path / "cache" / RUN.hash / "weights.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])
+    with pytest.raises(RepriseError, match=r"weights.safetensors: damaged .*; delete the run's folder and train it again"):
+        write_submission(
+            RUN,
+            pack(".tar", tmp_path, files),
+            tmp_path / "out.csv",
+            dataset_dirs=dirs,
+            cache=tmp_path / "cache",
+            images=COUNT,
+            device="cpu",
+        )
+    assert not (tmp_path / "out.csv").exists()
 
 
 # ---- memory ----

@@ -12,6 +12,7 @@ from studies import history_of, publish_trial, rows, study_runs, train_study
 from reprise.errors import RepriseError
 from reprise.search.asha import AshaJudge
 from reprise.search.study import COLUMNS, leaderboard, read_study, write_study
+from reprise.training.checkpoint import write_checkpoint
 from tiny import tiny_run
 
 RUNS = study_runs(7, 1, 3, training__epochs=10)
@@ -29,7 +30,7 @@ def half(tmp_path):
     publish_trial(tmp_path, RUNS[4], history_of([0.6, 0.6, 0.6, 0.6]), "early stop")
     (tmp_path / RUNS[5].hash).mkdir()
     state = {"seconds": 3.5, "history": history_of([0.7, 0.8]), "model": {"weight": torch.zeros(3)}}
-    torch.save({"run": RUNS[5].hash, "state": state}, tmp_path / RUNS[5].hash / "checkpoint.pt")
+    write_checkpoint(tmp_path / RUNS[5].hash / "checkpoint.pt", {"run": RUNS[5].hash, "state": state})
     with (tmp_path / RUNS[5].hash / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield tmp_path
@@ -81,7 +82,7 @@ def test_a_study_that_has_not_begun(tmp_path):
 
 def test_a_checkpoint_without_a_process_waits_for_one(tmp_path):
     (tmp_path / RUNS[0].hash).mkdir()
-    torch.save({"state": {"seconds": 3.5, "history": history_of([0.7])}}, tmp_path / RUNS[0].hash / "checkpoint.pt")
+    write_checkpoint(tmp_path / RUNS[0].hash / "checkpoint.pt", {"state": {"seconds": 3.5, "history": history_of([0.7])}})
     (tmp_path / RUNS[0].hash / ".lock").touch()
     (tmp_path / RUNS[1].hash).mkdir()
     (tmp_path / RUNS[1].hash / "checkpoint.pt").write_bytes(b"damaged")

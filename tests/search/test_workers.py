@@ -89,6 +89,17 @@ def test_a_damaged_journal_is_an_error(worker, tmp_path):
     assert worker().stop(RUNS[1], history_of([0.6])) is None
 
 
+def test_a_journal_of_which_one_accuracy_has_changed_is_an_error(worker, tmp_path):
+    """Every byte of the accuracies that decide is covered, though each line stays JSON."""
+    worker().stop(RUNS[0], history_of([0.5, 0.6]))
+    journal = tmp_path / "studies" / "study.journal"
+    text = journal.read_text()
+    assert "0.5" in text
+    journal.write_text(text.replace("0.5", "0.4", 1))
+    with pytest.raises(RepriseError, match=r"study\.journal: not a journal .*its content does not match its own digest.*; stop"):
+        worker().stop(RUNS[1], history_of([0.6]))
+
+
 def test_the_lock_of_a_killed_worker_is_broken(tmp_path, monkeypatch):
     """Also where the journal's path is relative: the lock is a link, and Optuna waits for ever if it points nowhere."""
     monkeypatch.chdir(tmp_path)

@@ -16,7 +16,7 @@ from reprise.training import engine, parts, reporting
 from reprise.training.engine import parents_first, train
 from reprise.training.seeds import derive
 from reprise.training.session import choose_device
-from tiny import everything, tiny_run, write_dataset
+from tiny import edit_dataset, everything, record_run, tiny_run, without_records, write_dataset
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +190,7 @@ def test_plateau_follows_the_validation_loss(go):
 
 def test_data_is_loaded_once(go, monkeypatch):
     loads = []
-    monkeypatch.setattr(parts, "load", lambda folder, load=parts.load: loads.append(folder) or load(folder))
+    monkeypatch.setattr(parts, "load", lambda *folder, load=parts.load: loads.append(folder) or load(*folder))
     go(tiny_run(), everything(), tiny_run(seeds__init=1))
     assert len(loads) == 1
 
@@ -226,16 +226,47 @@ def of_another_run(path):
 @pytest.mark.parametrize(
     ("damage", "file", "reason"),
     [
+        (truncated, "history.parquet", r"damaged \(its content does not match its record\)"),
+        (truncated, "weights.safetensors", r"damaged \(its content does not match its record\)"),
+        (of_another_run, "weights.safetensors", r"damaged \(its content does not match its record\)"),
+        (lambda path: path.unlink(), "weights.safetensors", "not found"),
+    ],
+)
+def test_a_damaged_file_of_a_result_is_made_again(go, capsys, damage, file, reason):
+    run = tiny_run()
+    _, folder = go(run)
+    expected = history(folder)
+    damage(folder / file)
+    capsys.readouterr()
+    (outcome,), _ = go(run)
+    assert outcome.trained
+    pd.testing.assert_frame_equal(history(folder), expected)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "starts again" in line]
+    assert len(lines) == 1
+    assert re.match(rf"reprise: run {run.hash} starts again \(.*{file}: {reason}\)$", lines[0])
+
+
+def other_loss(path):
+    table = history(path.parent)
+    table.loc[1, "loss"] = 0.01
+    table.to_parquet(path, index=False)
+
+
+@pytest.mark.parametrize(
+    ("damage", "file", "reason"),
+    [
         (truncated, "history.parquet", "not a table"),
+        (other_loss, "history.parquet", "has losses that are too small for their accuracies"),
         (truncated, "weights.safetensors", "not safetensors"),
         (of_another_run, "weights.safetensors", "is of run 000000000000"),
         (lambda path: path.unlink(), "weights.safetensors", "not found"),
     ],
 )
-def test_a_result_that_cannot_be_read_is_made_again(go, capsys, damage, file, reason):
+def test_a_result_without_a_record_that_cannot_be_read_is_made_again(go, capsys, damage, file, reason):
     run = tiny_run()
     _, folder = go(run)
     expected = history(folder)
+    without_records(folder)
     damage(folder / file)
     capsys.readouterr()
     (outcome,), _ = go(run)
@@ -250,19 +281,49 @@ def test_a_result_that_may_not_be_read_is_not_made_again(go, monkeypatch):
     run = tiny_run(training__epochs=1)
     _, folder = go(run)
 
-    def refuse(path):
-        raise PermissionError(13, "Permission denied")
+    def refuse(file, algorithm):
+        raise PermissionError(13, "Permission denied", file.name)
 
-    monkeypatch.setattr("pyarrow.parquet.read_metadata", refuse)
+    write = (folder / "history.parquet").read_bytes()
+    (folder / "history.parquet").write_bytes(write)  # a file that this process has not read yet
+    monkeypatch.setattr("hashlib.file_digest", refuse)
     with pytest.raises(PermissionError, match=r"Permission denied: .*history.parquet"):
         go(run)
     assert (folder / "run.json").exists()
 
 
+def test_a_result_without_a_record_that_may_not_be_read_is_not_made_again(go, monkeypatch):
+    run = tiny_run(training__epochs=1)
+    _, folder = go(run)
+    without_records(folder)
+
+    def refuse(path, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pyarrow.parquet.ParquetFile", refuse)
+    with pytest.raises(PermissionError, match=r"Permission denied: .*history.parquet"):
+        go(run)
+    assert (folder / "run.json").exists()
+
+
+def test_a_result_without_a_record_gets_one(go, capsys):
+    run = tiny_run()
+    _, folder = go(run)
+    expected = (folder / "run.json").read_text()
+    without_records(folder)
+    capsys.readouterr()
+    (outcome,), _ = go(run)
+    assert not outcome.trained
+    assert (folder / "run.json").read_text() == expected
+    says = f"{folder}: of an earlier version, accepted as it is; a record of its content is written, and checked from now on"
+    assert f"reprise: {says}" in capsys.readouterr().err.splitlines()
+    go(run)
+    assert "earlier version" not in capsys.readouterr().err
+
+
 def redraw(folder):
-    facts = json.loads((folder / "dataset.json").read_text())
-    facts["splits"]["train"]["digest"] = "1" * 64
-    (folder / "dataset.json").write_text(json.dumps(facts))
+    splits = json.loads((folder / "dataset.json").read_text())["splits"]
+    edit_dataset(folder, splits={**splits, "train": {**splits["train"], "digest": "1" * 64}})
 
 
 def test_runs_on_images_that_were_drawn_anew_are_trained_again(tmp_path, capsys):
@@ -286,10 +347,7 @@ def test_results_that_do_not_say_their_images_and_results_without_data_stay(tmp_
     for gone in (tmp_path / "nowhere", folder):
         (outcome,) = train([run], dataset_dirs={"cifar10": gone}, cache=tmp_path / "runs", device="cpu")
         assert not outcome.trained
-    path = tmp_path / "runs" / run.hash / "run.json"
-    document = json.loads(path.read_text())
-    del document["meta"]["data"]
-    path.write_text(json.dumps(document))
+    record_run(tmp_path / "runs" / run.hash, lambda document: document["meta"].pop("data"))
     redraw(folder)
     (outcome,) = train([run], dataset_dirs={"cifar10": folder}, cache=tmp_path / "runs", device="cpu")
     assert not outcome.trained
@@ -464,7 +522,7 @@ def test_initial_weights_that_are_missing(go, tmp_path):
         go(child(parent))
     go(parent)
     (tmp_path / parent.hash / "weights.safetensors").write_bytes(b"not weights")
-    with pytest.raises(RepriseError, match=r"weights.safetensors: not safetensors"):
+    with pytest.raises(RepriseError, match=r"weights.safetensors: damaged .*; delete the run's folder and train it again"):
         go(child(parent))
 
 

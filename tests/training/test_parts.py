@@ -1,18 +1,16 @@
 """Which images train and which validate a run."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from reprise.data.decode import read_facts
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate
-from reprise.files import write_json
 from reprise.training.engine import train
 from reprise.training.parts import Datasets
-from tiny import tiny_run, write_dataset
+from tiny import edit_dataset, tiny_run, write_dataset
 
 VALIDATION = 40
 
@@ -26,9 +24,7 @@ def dirs(tmp_path_factory):
     np.save(folder / "validation_images.npy", np.load(other / "test_images.npy"))
     np.save(folder / "validation_labels.npy", np.load(other / "test_labels.npy")[::-1])
     (folder / "validation_names.txt").write_text((other / "test_names.txt").read_text())
-    facts = json.loads((folder / "dataset.json").read_text())
-    facts["splits"]["validation"] = {"images": VALIDATION, "digest": "1" * 64}
-    write_json(folder / "dataset.json", facts)
+    edit_dataset(folder, splits={**read_facts(folder)["splits"], "validation": {"images": VALIDATION, "digest": "1" * 64}})
     return {"cifar10": folder}
 
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate, export_runs, import_runs
 from reprise.training.engine import parents_first, train
-from tiny import everything, tiny_run, write_dataset
+from tiny import everything, record_run, tiny_run, write_dataset
 
 STUDY = {"trial": 0, "min_resource": 1, "reduction_factor": 3}
 EXPLODING = {"name": "sgd", "lr": 1.0, "weight_decay": 30.0}
@@ -212,9 +212,7 @@ def test_trials_are_exchanged(go, dirs, tmp_path):
 
 
 def edit(folder, **meta):
-    document = json.loads((folder / "run.json").read_text())
-    document["meta"] |= meta
-    (folder / "run.json").write_text(json.dumps(document))
+    record_run(folder, lambda document: document["meta"].update(meta))
 
 
 @pytest.mark.parametrize(
@@ -242,7 +240,8 @@ def test_a_loss_that_is_not_finite_before_the_last_epoch_is_refused(go, tmp_path
     table = pd.read_parquet(path)
     table.loc[row, "loss"] = float("nan")
     table.to_parquet(path, index=False)
-    with pytest.raises(RepriseError, match=r"history.parquet: has values that are not finite"):
+    record_run(path.parent)
+    with pytest.raises(RepriseError, match=r"history.parquet: loss is nan"):
         export_runs(tmp_path / "runs", [run.hash], tmp_path / "out")
 
 

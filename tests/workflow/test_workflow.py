@@ -126,6 +126,39 @@ def test_a_run_whose_process_dies_keeps_the_others_and_the_log_ends_with_its_nam
     assert last in done.stdout + done.stderr
 
 
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_what_is_damaged_is_made_again_or_refused(project: Project):
+    """Arrays by themselves, while a deleted run is trained again; metrics and layers after what the line says."""
+    results = project / "results/demo"
+    before = {path: path.read_bytes() for part in ("statements", "tables") for path in (results / part).rglob("*") if path.is_file()}
+    spec = {path.parent: json.loads(path.read_text())["spec"] for path in (results / "runs").glob("*/run.json")}
+    base = next(run for run in spec if spec[run]["optimizer"]["lr"] == 0.001 and "initial_weights" not in spec[run])
+    flip(results / "data/cifar10/train_images.npy")
+    flip(base / "final.parquet")
+    flip(results / "intermediate/mini/networks.layers.json")
+    shutil.rmtree(next(run for run in spec if spec[run]["optimizer"]["lr"] == 0.02))
+    for path in (results / "statements/mini.csv", results / "tables/mini/networks.csv"):
+        path.unlink()
+    done = snakemake(project, "--keep-going")
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert re.search(r"reprise: \S+train_images.npy: damaged \(.+\); decoding \S+ again\n", said)
+    stamp = re.search(r"reprise: \S+final.parquet: damaged \(.+\); delete (\S+evaluated.json) and evaluate the run again\n", said)
+    layers = re.search(
+        r"reprise: (\S+)networks.layers.json: damaged \(.+\); run .+ \(or delete (\S+), and the workflow makes it again\)\n", said
+    )
+    (project / stamp[1]).unlink()
+    (project / layers[1] / layers[2]).unlink()
+    make(project)
+    assert {path: path.read_bytes() for path in before} == before
+    assert planned(project) == {}
+
+
 def test_skipped_experiments_are_not_run(project: Project):
     shutil.rmtree(project / "results/demo/statements")
     make(project, settings=["skip=[mini/tuned]"])

@@ -37,6 +37,7 @@ rule samples:
     input:
         lambda wildcards: programme.samples_inputs(wildcards.slug, wildcards.item),
     output:
+        f"{root}/intermediate/{{slug}}/{{item}}.samples.json",
         f"{root}/intermediate/{{slug}}/{{item}}.samples.npz",
     log:
         f"{root}/logs/samples_{{slug}}_{{item}}.log",

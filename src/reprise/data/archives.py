@@ -6,19 +6,15 @@ without a name, so that memory does not grow with the archive.
 
 import contextlib
 import errno
-import gzip
 import hashlib
 import io
 import math
 import os
-import pickle
 import re
 import signal
 import struct
-import tarfile
 import tempfile
 import threading
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -29,13 +25,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Literal, Self
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
-from tqdm.utils import CallbackIOWrapper
+from PIL import Image
 
 from reprise.data.catalog import CifarLayout, DatasetFacts, PngLayout, StlLayout
-from reprise.errors import RepriseError, file_error
-from reprise.files import read_json
-from reprise.progress import progress
+from reprise.data.pickles import safe_unpickle
+from reprise.data.tar import GET_AGAIN, LARGE, NAME, damage, files
+from reprise.errors import RepriseError, file_error, gist
+from reprise.files import check_regular, read_json
 from reprise.spec.check import nearest
 
 Source = Literal["real", "synthetic", "stand-in"]
@@ -44,13 +40,8 @@ Source = Literal["real", "synthetic", "stand-in"]
 Reader = Callable[[BinaryIO, str], Any]
 """Makes something of an open member; the text names it in errors."""
 
-GET_AGAIN = "delete it and fetch it again"
-BLOCK = 1 << 14
-"""Bytes that tarfile asks for at a time; it copies what is left of them at every read, so that more is slower."""
 ROWS = 256
 """Images that are in memory at a time."""
-LARGE = 1 << 24
-"""Bytes of an archive from which on reading takes long enough for a progress bar, and decoding for processes of its own."""
 
 
 class Spool:
@@ -133,6 +124,7 @@ def content_digest(hashes: Sequence[bytes]) -> str:
 def file_hash(file: Path, algorithm: str) -> str:
     """Hex digest of a file by hashlib's `algorithm`; one that cannot be read is a `RepriseError`."""
     try:
+        check_regular(file)
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
     except OSError as error:
@@ -202,100 +194,20 @@ def read_members(archive: Path, readers: Mapping[str, Reader], max_bytes: int) -
 def scan(archive: Path, max_bytes: int, visit: Callable[[str, BinaryIO, int], None]) -> None:
     """Call `visit(name, file, size)` for each file of a tar.gz, in one pass. What `visit` does not read is skipped.
 
-    Absolute paths, `..`, links, devices, duplicates, more than `max_bytes` unpacked and damage are each a `RepriseError`.
+    What `tar.files` refuses is a `RepriseError`, and so are a file that is there twice and an archive that cannot be read.
     """
     seen: set[str] = set()
     try:
-        with contextlib.ExitStack() as stack:
-            packed: BinaryIO = stack.enter_context(archive.open("rb"))
-            if (size := archive.stat().st_size) > LARGE:
-                bar = stack.enter_context(progress(description=archive.name, total=size, unit="B"))
-                packed = CallbackIOWrapper(bar.update, packed, "read")
-            stream = _Bounded(stack.enter_context(gzip.GzipFile(fileobj=packed)), archive, max_bytes)
-            tar = stack.enter_context(tarfile.open(fileobj=stream, mode="r|", bufsize=BLOCK))
-            while (member := tar.next()) is not None:
-                tar.members.clear()  # tarfile keeps every member that it has passed
-                name = _safe_name(member, archive)
+        with damage(archive, GET_AGAIN):
+            for name, file, size in files(archive, max_bytes):
                 if name in seen:
                     raise RepriseError(f"{archive}: holds {name} twice; {GET_AGAIN}")
                 seen.add(name)
-                if member.isfile():
-                    visit(name, tar.extractfile(member), member.size)
-            while stream.read(1 << 20):  # to the end, where gzip checks length and CRC
-                pass
+                visit(name, file, size)
     except FileNotFoundError:
         raise RepriseError(f"{archive}: not found; fetch it first") from None
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise RepriseError(f"{archive}: damaged or cut short ({error}); {GET_AGAIN}") from None
     except OSError as error:
         raise RepriseError(f"{archive}: cannot be read ({error.strerror}); check the path and its permissions") from None
-
-
-class _Bounded(io.RawIOBase):
-    """A forward-only reader that refuses to deliver more than `limit` bytes (a decompression bomb)."""
-
-    def __init__(self, file: BinaryIO, archive: Path, limit: int) -> None:
-        self._file, self._archive, self._limit, self._left = file, archive, limit, limit
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._file.read(min(size, self._left + 1) if size >= 0 else self._left + 1)
-        self._left -= len(data)
-        if self._left < 0:
-            raise RepriseError(f"{self._archive}: unpacks to more than {self._limit:,} bytes, far beyond the data set; {GET_AGAIN}")
-        return data
-
-
-def _safe_name(member: tarfile.TarInfo, archive: Path) -> str:
-    path = PurePosixPath(member.name)
-    if path.is_absolute() or ".." in path.parts or "\\" in member.name:
-        raise RepriseError(f"{archive}: member {member.name!r} points outside the archive; {GET_AGAIN}, from a source that you trust")
-    if not (member.isfile() or member.isdir()):
-        raise RepriseError(f"{archive}: member {member.name!r} is a link or a device; {GET_AGAIN}, from a source that you trust")
-    return str(path)
-
-
-# Pickles ------------------------------------------------------------------------------------------------------------------------
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    """What `_codecs.encode` does in a pickle by Python 3: the bytes behind a Latin-1 text, and nothing else."""
-    if encoding not in ("latin1", "latin-1"):
-        raise pickle.UnpicklingError(f"encoding {encoding!r}")
-    return text.encode("latin-1")
-
-
-_RECONSTRUCT = np.empty(0).__reduce__()[0]  # its module's name differs between NumPy 1 and 2
-_ALLOWED: Mapping[tuple[str, str], Any] = {
-    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): _encode,
-}
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Builds plain values and NumPy arrays; any other class or function is refused before it is imported."""
-
-    def __init__(self, file: BinaryIO, where: str) -> None:
-        super().__init__(file, encoding="bytes")
-        self._where = where
-
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _ALLOWED[module, name]
-        except KeyError:
-            raise RepriseError(f"{self._where}: its pickle calls {module}.{name}, which is forbidden: do not trust this file") from None
-
-
-def safe_unpickle(file: BinaryIO, where: str) -> Any:
-    """The pickled value in `file`, made of plain values and NumPy arrays only; `where` names it in errors."""
-    try:
-        return _ArrayUnpickler(file, where).load()
-    except RepriseError:
-        raise
-    except Exception as error:  # a malformed pickle can raise anything, and so can the damaged archive around it
-        raise RepriseError(f"{where}: cannot be unpickled ({type(error).__name__}: {error}); {GET_AGAIN}") from None
 
 
 # CIFAR: pickled batches ---------------------------------------------------------------------------------------------------------
@@ -327,10 +239,10 @@ def _mapping(value: Any, where: str) -> dict[str, Any]:
 
 
 def _texts(value: Any, where: str) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(item, bytes | str) for item in value):
+    if not isinstance(value, list) or not all(isinstance(item, bytes | str) and len(item) <= NAME for item in value):
         raise RepriseError(f"{where}: not a list of names; {GET_AGAIN}")
     texts = [item.decode("latin-1") if isinstance(item, bytes) else item for item in value]
-    if any(re.search(r"[\x00-\x1f\x7f-\x9f]", text) for text in texts):
+    if any(re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", text) for text in texts):
         raise RepriseError(f"{where}: a name holds a control character; {GET_AGAIN}")
     return texts
 
@@ -425,18 +337,24 @@ PNG_BYTES = 1 << 20
 """No PNG of a small image has as many."""
 
 
-def decode_png(content: bytes, shape: tuple[int, int, int], where: str) -> np.ndarray:
-    """Pixels uint8 (3, H, W) of a PNG of exactly that `shape`; greyscale becomes RGB. Anything else is a `RepriseError`."""
-    try:
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-            if (image.height, image.width) == shape[1:]:
-                return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
-            found = image.size
-    except UnidentifiedImageError:
-        raise RepriseError(f"{where}: not a PNG image; {GET_AGAIN}") from None
-    except (OSError, SyntaxError, ValueError, struct.error, zlib.error, Image.DecompressionBombError) as error:  # as Pillow has it
-        raise RepriseError(f"{where}: a damaged PNG ({' '.join(str(error).split())}); {GET_AGAIN}") from None
-    raise RepriseError(f"{where}: {found[0]} × {found[1]} pixels, not {shape[2]} × {shape[1]}; {GET_AGAIN}")
+def decode_png(content: bytes, shape: tuple[int, int, int], where: str, again: str = GET_AGAIN) -> np.ndarray:
+    """Pixels uint8 (3, H, W) of a PNG of exactly that `shape`; greyscale becomes RGB. Anything else is a `RepriseError`, ending in `again`.
+
+    Its size is read before Pillow sees it, which makes room for all pixels that a header claims.
+    """
+    wanted = (shape[2], shape[1])
+    if len(content) < 24 or not content.startswith(b"\x89PNG\r\n\x1a\n") or content[12:16] != b"IHDR":
+        raise RepriseError(f"{where}: not a PNG image; {again}")
+    found = struct.unpack(">II", content[16:24])
+    if found == wanted:
+        try:
+            with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+                found = image.size  # of the last header, should there be several
+                if found == wanted:
+                    return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+        except Exception as error:  # a damaged file can make anything of Pillow
+            raise RepriseError(f"{where}: a damaged PNG ({gist(error)}); {again}") from None
+    raise RepriseError(f"{where}: {found[0]} × {found[1]} pixels, not {wanted[0]} × {wanted[1]}; {again}")
 
 
 def _decode_pngs(files: Sequence[tuple[str, bytes]], shape: tuple[int, int, int]) -> np.ndarray:

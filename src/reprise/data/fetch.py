@@ -2,30 +2,18 @@
 
 import errno
 import os
-import re
 import shutil
-import time
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
-
-import requests
-import urllib3
 
 from reprise.data.archives import GET_AGAIN, Source, file_hash, identify, member_md5, read_archive, sidecar_of
 from reprise.data.catalog import DATASETS, WEIGHTS, DatasetFacts, WeightsFacts, dataset_facts, weights_facts
-from reprise.errors import RepriseError
-from reprise.files import atomic, read_json, write_json
-from reprise.progress import progress
-
-ATTEMPTS = 5
-"""Broken transfers in a row, without a byte gained, after which a source is given up."""
-BACKOFF_S = 0.5
-"""The first pause before another attempt, in seconds; each further one is twice as long."""
-TIMEOUT_S = (10, 60)
-"""Longest wait for a connection and for the next bytes, in seconds."""
-CHUNK = 1 << 18
+from reprise.data.download import discard, download, shown
+from reprise.errors import RepriseError, file_error, printable
+from reprise.files import alone, atomic, check_regular
 
 Facts = DatasetFacts | WeightsFacts
 Location = Path | str  # a local file, or an http(s) URL
@@ -73,8 +61,10 @@ def add_archive(path: Path, data_dir: Path) -> Path:
 
     The file is recognised by its name or else by its content; it is left as it is. Anything else is a `RepriseError`.
     """
-    if not path.is_file():
+    if not path.exists():
         raise RepriseError(f"{path}: no such file; name an archive that you have")
+    check_regular(path)
+    path.open("rb").close()  # whether it may be read
     known: list[Facts] = [*DATASETS.values(), *WEIGHTS.values()]
     candidates = [facts for facts in known if facts.file_name == path.name] or known
     for facts in candidates:
@@ -84,7 +74,7 @@ def add_archive(path: Path, data_dir: Path) -> Path:
             reason = error
             continue
         destination = data_dir / ("archives" if isinstance(facts, DatasetFacts) else "weights") / facts.file_name
-        if not (destination.exists() and destination.samefile(path)):
+        if not _is_good(facts, destination):
             with atomic(destination) as partial:
                 shutil.copyfile(path, partial)
         return destination
@@ -119,6 +109,7 @@ def _difference(facts: Facts, archive: Path) -> str | None:
 
 def verify(facts: Facts, file: Path) -> None:
     """Raise `RepriseError`, with what was expected and what was found, unless `file` is the real thing."""
+    _check_size(facts, file)
     if isinstance(facts, WeightsFacts):
         found = file_hash(file, "sha256")
         if not found.startswith(facts.sha256_prefix):
@@ -139,6 +130,24 @@ def verify(facts: Facts, file: Path) -> None:
         ) from error
 
 
+def _is_good(facts: Facts, file: Path) -> bool:
+    try:
+        verify(facts, file)
+    except RepriseError:
+        return False
+    return True
+
+
+def _check_size(facts: Facts, file: Path) -> None:
+    """Raise `RepriseError` for what is no file, or one so large that it need not be read."""
+    try:
+        size = check_regular(file)
+    except OSError as error:
+        raise RepriseError(file_error(error, file)) from None
+    if size > facts.max_bytes:
+        raise RepriseError(f"{file}: {size:,} bytes are far too many for {facts.file_name}; {GET_AGAIN}")
+
+
 def _verify_made(facts: DatasetFacts, file: Path, sidecar: Path, accept: Source) -> None:
     """Raise `RepriseError` unless `file` is what its sidecar says, and that is what is accepted."""
     source = identify(facts, file, *_content(facts, file, file.parent), sidecar)
@@ -156,190 +165,121 @@ def _content(facts: DatasetFacts, file: Path, scratch: Path | None = None) -> tu
 
 def _reason(error: Exception, file: Path) -> str:
     """The gist of an error about `file`, to stand inside another."""
-    return str(error).removeprefix(f"{file}: ").partition(f"; {GET_AGAIN}")[0]
+    return str(error).removeprefix(f"{printable(str(file))}: ").partition(f"; {GET_AGAIN}")[0]
 
 
 # Sources ------------------------------------------------------------------------------------------------------------------------
 
 
 def _fetch_real(facts: Facts, destination: Path, mirrors: Sequence[Location]) -> Path:
-    try:
-        verify(facts, destination)
-    except RepriseError:  # absent, or replaced once a good file has arrived
-        remedy = (
-            f"get the file another way and run `python -m reprise data add {facts.file_name}`, "
-            "or set `mirror` to a folder or URL that holds it"
-        )
-        _fetch(facts, destination, [*mirrors, *facts.urls], lambda file, _: verify(facts, file), remedy)
+    if _is_good(facts, destination):
+        return destination
+    remedy = (
+        f"get the file another way and run `python -m reprise data add {facts.file_name}`, or set `mirror` to a folder or URL that holds it"
+    )
+    # what is absent or bad is replaced once a good file has arrived
+    _fetch(facts, destination, [*mirrors, *facts.urls], lambda file, _: verify(facts, file), remedy)
     return destination
 
 
 def _fetch(facts: Facts, destination: Path, locations: Sequence[Location], check: Check, remedy: str) -> Location:
-    """Bring the first of `locations` that passes `check` to `destination`, and return it."""
+    """Bring the first of `locations` that passes `check` to `destination`, and return it.
+
+    Of several processes with one `destination` one fetches, and the others wait for it.
+    """
     destination.parent.mkdir(parents=True, exist_ok=True)
+    with alone(
+        destination.with_name(f".{destination.name}.lock"), lambda: _say(f"{destination}: another process fetches it; waiting")
+    ) as waited:
+        if waited and (there := _passed(destination, locations, check)) is not None:
+            return there
+        return _fetch_alone(facts, destination, locations, check, remedy)
+
+
+def _say(message: str) -> None:
+    print(f"reprise: {printable(message)}", file=sys.stderr, flush=True)
+
+
+def _passed(destination: Path, locations: Sequence[Location], check: Check) -> Location | None:
+    """The location under which `destination` passes as it is."""
+    for location in locations:
+        try:
+            check(destination, location)
+        except RepriseError:
+            continue
+        return location
+    return None
+
+
+def _fetch_alone(facts: Facts, destination: Path, locations: Sequence[Location], check: Check, remedy: str) -> Location:
     part = destination.with_name(destination.name + ".part")
     reasons = []
     for location in locations:
         try:
-            _bring(location, part, facts.max_bytes)
+            if _bring(location, part, facts.max_bytes) and not _passes(check, part, location):
+                discard(part)  # what an earlier call had left is damaged: all of it, then
+                _bring(location, part, facts.max_bytes)
             try:
                 check(part, location)
             except RepriseError:
-                _discard(part)
+                discard(part)
                 raise
             with part.open("rb") as written:
                 os.fsync(written.fileno())
             part.replace(destination)
-            _discard(part)
+            discard(part)
             return location
         except RepriseError as error:
             reasons.append(f"{_shown(location)}: {_reason(error, part)}")
         except OSError as error:
-            _discard(part)
+            discard(part)
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise RepriseError(f"{destination}: no space left on the disk; free some and run the same command again") from error
             reasons.append(f"{_shown(location)}: {error.strerror} ({error.filename})")
     raise RepriseError(f"{facts.file_name}: no source worked ({'; '.join(reasons) or 'none is given'}); {remedy}")
 
 
+def _passes(check: Check, file: Path, location: Location) -> bool:
+    try:
+        check(file, location)
+    except RepriseError:
+        return False
+    return True
+
+
 def _location(mirror: str, file_name: str) -> Location:
     """Where the file `file_name` lies in a mirror, which can be a folder or the file itself."""
-    url = urlsplit(str(mirror))
-    if url.scheme in ("http", "https"):
-        itself = PurePosixPath(url.path).suffix == PurePosixPath(file_name).suffix and not url.path.endswith("/")
-        return str(mirror) if itself else f"{str(mirror).rstrip('/')}/{file_name}"
-    if url.scheme != "file" and "://" in str(mirror):
-        raise RepriseError(f"mirror {_shown(str(mirror))}: {url.scheme}: is not supported; give a folder, or a file:, http: or https: URL")
-    path = Path(url2pathname(url.path)) if url.scheme == "file" else Path(mirror).expanduser()
+    try:
+        url = urlsplit(str(mirror))
+        if url.scheme in ("http", "https"):
+            itself = PurePosixPath(url.path).suffix == PurePosixPath(file_name).suffix and not url.path.endswith("/")
+            return str(mirror) if itself else f"{str(mirror).rstrip('/')}/{file_name}"
+        if url.scheme != "file" and "://" in str(mirror):
+            raise RepriseError(
+                f"mirror {_shown(str(mirror))}: {url.scheme}: is not supported; give a folder, or a file:, http: or https: URL"
+            )
+        path = Path(url2pathname(url.path)) if url.scheme == "file" else Path(mirror).expanduser()
+        if "\0" in str(path):
+            raise ValueError("a character that no path has")
+    except (ValueError, RuntimeError) as error:  # of a URL, of a home that is not known
+        raise RepriseError(f"mirror {mirror}: neither a path nor a URL ({error}); give a folder, or a file:, http: or https: URL") from None
     return path / file_name if path.is_dir() else path
 
 
 def _shown(location: Location) -> str:
-    """A location without the user name and password that a URL can hold."""
-    if isinstance(location, Path):
-        return str(location)
-    url = urlsplit(location)
-    return urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
+    return str(location) if isinstance(location, Path) else shown(location)
 
 
-def _bring(location: Location, part: Path, max_bytes: int) -> None:
-    if isinstance(location, Path):
-        if not location.is_file():
-            raise RepriseError("no such file")
-        _discard(part)
-        shutil.copyfile(location, part)
-    else:
-        with _session() as session:
-            _download(session, location, part, max_bytes)
-
-
-# HTTP ---------------------------------------------------------------------------------------------------------------------------
-
-
-class _BrokenError(Exception):
-    """A transfer that ended early and is worth another attempt."""
-
-
-def _state_of(part: Path) -> Path:
-    """Beside a partial download, what its continuation must agree with: URL, validator (ETag or date), full size."""
-    return part.with_name(part.name + ".json")
-
-
-def _discard(part: Path) -> None:
-    part.unlink(missing_ok=True)
-    _state_of(part).unlink(missing_ok=True)
-
-
-def _session() -> requests.Session:
-    retries = urllib3.Retry(
-        total=4, connect=2, backoff_factor=BACKOFF_S, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False,
-        respect_retry_after_header=False,
-    )  # fmt: skip
-    session = requests.Session()
-    session.headers.update({"User-Agent": "reprise", "Accept-Encoding": "identity"})
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=retries))
-    return session
-
-
-def _download(session: requests.Session, url: str, part: Path, max_bytes: int) -> None:
-    """Complete `part` from `url`, going on after a broken transfer for as long as each attempt brings something new."""
-    furthest, failures = 0, 0
-    while True:
-        try:
-            return _transfer(session, url, part, max_bytes)
-        except (_BrokenError, urllib3.exceptions.HTTPError) as error:
-            reached = part.stat().st_size if part.exists() else 0
-            failures = 0 if reached > furthest else failures + 1
-            furthest = max(furthest, reached)
-            if failures >= ATTEMPTS:
-                raise RepriseError(f"the transfer broke off again and again ({error})") from error
-            time.sleep(BACKOFF_S * 2**failures)
-        except RepriseError:
-            _discard(part)
-            raise
-        except requests.HTTPError as error:
-            raise RepriseError(f"HTTP {error.response.status_code} {error.response.reason}") from error
-        except requests.Timeout as error:
-            raise RepriseError("no answer in time") from error
-        except requests.RequestException as error:
-            raise RepriseError(f"no connection ({str(_innermost(error)).rpartition(': ')[2]})") from error
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """The cause behind the wrappings of requests and urllib3."""
-    inner = getattr(error, "reason", None) or next((each for each in error.args if isinstance(each, BaseException)), None)
-    return _innermost(inner) if isinstance(inner, BaseException) else error
-
-
-def _transfer(session: requests.Session, url: str, part: Path, max_bytes: int) -> None:
-    """One request: the rest of `part` where it belongs to `url` and the server can resume, else everything."""
-    state = read_json(_state_of(part)) if part.exists() and _state_of(part).exists() else {}
-    start = part.stat().st_size if state.get("url") == _shown(url) and state.get("size") else 0
-    if start and start == state["size"]:
-        return  # complete, but never verified
-    headers = {"Range": f"bytes={start}-"} if start else {}
-    if start and state.get("validator"):
-        headers["If-Range"] = state["validator"]
-    with session.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
-        if response.status_code == requests.codes.requested_range_not_satisfiable:
-            _discard(part)
-            raise _BrokenError("the server cannot resume")
-        response.raise_for_status()
-        size = _full_size(response, start)
-        if response.status_code == requests.codes.partial_content:
-            if size is None or size != state["size"]:
-                _discard(part)
-                raise _BrokenError("the server resumed another file")
-        else:
-            start = 0
-            part.unlink(missing_ok=True)
-            write_json(_state_of(part), {"url": _shown(url), "validator": _validator(response), "size": size})
-        if (size or 0) > max_bytes:
-            raise RepriseError(f"{size:,} bytes are far too many: not the file")
-        received = start
-        with part.open("ab") as file, progress(description=part.stem, total=size, initial=start, unit="B") as bar:
-            # the bytes as they are sent: requests would unpack an archive that a server labels Content-Encoding: gzip
-            for chunk in response.raw.stream(CHUNK, decode_content=False):
-                file.write(chunk)
-                bar.update(len(chunk))
-                received += len(chunk)
-                if received > max_bytes:
-                    raise RepriseError(f"more than {max_bytes:,} bytes are far too many: not the file")
-    if size is not None and received != size:
-        raise _BrokenError(f"{received:,} of {size:,} bytes")
-
-
-def _full_size(response: requests.Response, start: int) -> int | None:
-    """Size of the whole file in bytes; None when the server does not say, or resumes at another byte than `start`."""
-    if response.status_code == requests.codes.partial_content:
-        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
-        return int(found[2]) if found and int(found[1]) == start else None
-    length = response.headers.get("Content-Length", "")
-    return int(length) if length.isdigit() else None
-
-
-def _validator(response: requests.Response) -> str | None:
-    """What identifies this version of the file for If-Range: a strong ETag, else the date of its last change."""
-    etag = response.headers.get("ETag", "")
-    return etag if etag.startswith('"') else response.headers.get("Last-Modified")
+def _bring(location: Location, part: Path, max_bytes: int) -> bool:
+    """Complete `part`; returns whether what was there before is a part of it."""
+    if not isinstance(location, Path):
+        return download(location, part, max_bytes)
+    try:
+        size = check_regular(location)
+    except FileNotFoundError:
+        raise RepriseError("no such file") from None
+    if size > max_bytes:
+        raise RepriseError(f"{size:,} bytes are far too many: not the file")
+    discard(part)
+    shutil.copyfile(location, part)
+    return False

@@ -12,6 +12,7 @@ from reprise.data.decode import Dataset, Split
 from reprise.data.statistics import channel_statistics
 from reprise.errors import RepriseError
 from reprise.files import atomic
+from reprise.records import FILES, digests, write_record
 from reprise.spec.check import nearest
 from reprise.spec.run import digest
 
@@ -43,7 +44,7 @@ def choose(dataset: Dataset, selection: Mapping[str, Any]) -> np.ndarray:
 
 
 def write_samples(dataset: Dataset, selection: Mapping[str, Any], path: Path) -> None:
-    """Write the chosen images and their captions to the `.npz` at `path`.
+    """Write the chosen images and their captions to the `.npz` at `path`, and beside it its record (`.json`), which names the selection.
 
     `captions` of the selection lists the kinds of label that an image's caption names, one a line. The file holds `captions` (N,) and
     `images` uint8 (N, H, W, 3). With `transforms` it holds, in place of `images`, the K transforms' `labels` (K,) and for each of them
@@ -66,6 +67,7 @@ def write_samples(dataset: Dataset, selection: Mapping[str, Any], path: Path) ->
         arrays["images"] = images.transpose(0, 2, 3, 1)
     with atomic(path) as partial, partial.open("wb") as file:
         np.savez_compressed(file, **arrays)
+    write_record(path.with_suffix(".json"), {"selection": selection, FILES: digests(path.parent, [path.name])})
 
 
 def transformed(dataset: Dataset, images: np.ndarray, transforms: Sequence[Mapping[str, Any]], seed: int) -> list[np.ndarray]:

@@ -1,6 +1,7 @@
 """Mean and standard deviation of each channel, exact up to the last rounding."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,8 +31,10 @@ def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first / n / 255, np.sqrt(variance) / 255
 
 
-def write_statistics(dataset_dir: Path) -> None:
-    """Write the statistics of all training images to `statistics.json`: `mean`, `std`, `images`, `split`."""
+def write_statistics(dataset_dir: Path) -> dict[str, Any]:
+    """Write the statistics of all training images to `statistics.json`, which no other step reads: `mean`, `std`, `images`, `split`."""
     images = load(dataset_dir).splits["train"].images
     mean, std = channel_statistics(images)
-    write_json(dataset_dir / "statistics.json", {"mean": mean.tolist(), "std": std.tolist(), "images": len(images), "split": "train"})
+    statistics = {"mean": mean.tolist(), "std": std.tolist(), "images": len(images), "split": "train"}
+    write_json(dataset_dir / "statistics.json", statistics)
+    return statistics

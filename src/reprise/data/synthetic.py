@@ -21,6 +21,7 @@ from PIL import Image
 
 from reprise.data.archives import RawSplit, sidecar_of
 from reprise.data.catalog import CIFAR100_SUPERCLASSES, CifarLayout, DatasetFacts, PngLayout, StlLayout, dataset_facts
+from reprise.data.decode import write_dataset_record
 from reprise.errors import RepriseError
 from reprise.files import atomic, write_json
 from reprise.progress import progress
@@ -67,7 +68,7 @@ def write_noise(folder: Path, name: str, counts: Mapping[str, int], labels: Mapp
     classes = {kind: list(names) for kind, names in facts.classes.items()}
     splits = {split: {"images": count, "digest": "0" * 64} for split, count in counts.items()}
     described = {"name": name, "source": "synthetic", "label_kinds": list(classes), "classes": classes, "splits": splits}
-    write_json(folder / "dataset.json", {**described, "image_shape": list(facts.image_shape)})
+    write_dataset_record(folder, {**described, "image_shape": list(facts.image_shape)})
     return folder
 
 

@@ -1,5 +1,6 @@
 """Weights of the selected epoch → predictions on the official test set → metrics."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,31 @@ import torch
 from torch import nn
 
 from reprise import models
-from reprise.errors import RepriseError
+from reprise.errors import DamagedError, RepriseError
 from reprise.evaluation.metrics import classification_metrics, training_metrics
-from reprise.progress import log, progress
+from reprise.evaluation.verification import check_metrics
+from reprise.progress import log, progress, say
 from reprise.spec.run import Run
 from reprise.supervision import tell
 from reprise.training.inference import predict
 from reprise.training.parts import Datasets, RunData
-from reprise.training.results import FINAL, HISTORY, PREDICTIONS, RUN, WEIGHTS, evaluated, read_run, read_table, read_weights, write_table
+from reprise.training.results import (
+    EVALUATE_AGAIN,
+    EVALUATION,
+    FINAL,
+    HISTORY,
+    PREDICTIONS,
+    RUN,
+    WEIGHTS,
+    adopt_run,
+    check_evaluation,
+    check_history,
+    finished,
+    read_table,
+    read_weights,
+    write_evaluation_record,
+    write_table,
+)
 from reprise.training.session import choose_device, reproducible
 from reprise.training.steps import PRECISIONS, memory_format
 
@@ -29,18 +47,19 @@ def evaluate(
     threads: int | None = None,
     names: Mapping[str, str] | None = None,
 ) -> None:
-    """Write `predictions.parquet` and `final.parquet` of each trained run that lacks them, or whose files cannot be read.
+    """Write `predictions.parquet`, `final.parquet` and their record of each trained run that lacks them or whose files are damaged.
 
     `predictions` (run, image, label, predicted): `image` is the place in the stored test set, labels count the run's own classes.
     `final` (run, metric, value): accuracy, precision_macro, recall_macro, f1_macro, loss and test_images on the test set; selected_epoch,
     train_loss, train_accuracy (running means of that epoch), gap (training − test accuracy), parameters, parameters.<layer> (of each layer
     that has some, see `reprise.models.layer_parameters`), train_images, validation_images and, where the images are normalised with the
     training part's own statistics, channel_mean.<colour> and channel_std.<colour>. The losses of a run that diverged at once are NaN.
-    Parameters as in `reprise.training.engine.train`. A run without result or weights is a `RepriseError`.
+    Parameters as in `reprise.training.engine.train`. A run without result or weights is a `RepriseError`. An evaluation by an earlier
+    version, without a record, is compared with the run's other files and gets one.
     """
     chosen = choose_device(device)
     datasets = Datasets(dataset_dirs, chosen)
-    pending = [run for run in runs if not evaluated(Path(cache) / run.hash)]
+    pending = [run for run in runs if not _evaluated(run, Path(cache) / run.hash)]
     if not pending:
         return
     datasets.check(pending)
@@ -55,10 +74,36 @@ def evaluate(
             _evaluate_run(run, meta[run.hash], datasets.of(run), Path(cache) / run.hash, chosen)
 
 
+def _evaluated(run: Run, folder: Path) -> bool:
+    """Whether the run's evaluation is there, as it was written; where it is damaged, a line says so."""
+    try:
+        check_evaluation(folder)
+        if (folder / RUN).exists() and not (folder / EVALUATION).exists():
+            _adopt_evaluation(folder)
+    except DamagedError as error:
+        say(f"run {run.hash} is evaluated again ({error.what})")
+        return False
+    except RepriseError:  # not there
+        return False
+    return True
+
+
+def _adopt_evaluation(folder: Path) -> None:
+    """Give an evaluation by an earlier version its record, if it fits the rest of its run; else a `DamagedError`."""
+    document = finished(folder)
+    if document is None:  # what is wrong with the run itself is said where its evaluation is needed
+        return
+    spec, meta = document["spec"], document["meta"]
+    check_metrics(folder, spec, meta, check_history(folder, spec, meta), EVALUATE_AGAIN)
+    with contextlib.suppress(RepriseError):  # a folder that is read-only stays as it is
+        adopt_run(folder)
+        write_evaluation_record(folder)
+
+
 def _meta(run: Run, cache: Path, datasets: Datasets) -> Mapping[str, Any]:
     if not (cache / run.hash / RUN).exists():
         raise RepriseError(f"run {run.hash}: no result in {cache}; train it first")
-    meta = read_run(cache / run.hash)["meta"]
+    meta = adopt_run(cache / run.hash)["meta"]
     datasets.check_trained_on(run, meta)
     return meta
 
@@ -89,3 +134,4 @@ def _evaluate_run(run: Run, meta: Mapping[str, Any], data: RunData, folder: Path
     }
     write_table(folder / PREDICTIONS, pd.DataFrame({"run": run.hash, "image": data.test_images, "label": labels, "predicted": guesses}))
     write_table(folder / FINAL, pd.DataFrame({"run": run.hash, "metric": list(metrics), "value": list(metrics.values())}))
+    write_evaluation_record(folder)

@@ -1,26 +1,44 @@
 """Finished runs as files that others can use: export, and import after a check that each run is what it says."""
 
-import math
+import contextlib
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache as cache_calls
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import torch
+from torch import nn
 
-from reprise.errors import RepriseError
-from reprise.evaluation.metrics import classification_metrics, training_metrics
-from reprise.files import atomic, read_json
-from reprise.spec.run import digest
-from reprise.training.results import FINAL, HISTORY, PREDICTIONS, RUN, WEIGHTS, finished, read_table, read_weights
-from reprise.training.selection import diverged, selected_epoch, stops_early
+from reprise.errors import DamagedError, RepriseError, gist
+from reprise.evaluation.evaluate import trained_network
+from reprise.evaluation.verification import NetworkOf, check_images, check_labels, check_metrics, check_network, check_sample
+from reprise.files import atomic
+from reprise.records import FILES, check_file, read_record
+from reprise.spec.run import Run, digest
+from reprise.training.parts import Datasets
+from reprise.training.results import (
+    EVALUATION,
+    FINAL,
+    HISTORY,
+    PREDICTIONS,
+    RUN,
+    TRAIN_AGAIN,
+    WEIGHTS,
+    check_evaluation,
+    check_history,
+    finished,
+    read_weights,
+    write_evaluation_record,
+    write_run_record,
+)
 
-FILES = (HISTORY, WEIGHTS, PREDICTIONS, FINAL, RUN)
+EXCHANGED = (HISTORY, WEIGHTS, PREDICTIONS, FINAL, EVALUATION, RUN)
 """What is exchanged, where it is there; `run.json` is copied last."""
+GET_AGAIN = "get this run again from its source"
 
-TOLERANCE = 1e-9
-"""Between a stored metric and the same one computed again from the stored predictions and history."""
+DatasetOf = Callable[[str, str], Path | None]
 
 
 def export_runs(cache: Path, hashes: Sequence[str], out_dir: Path) -> int:
@@ -28,132 +46,165 @@ def export_runs(cache: Path, hashes: Sequence[str], out_dir: Path) -> int:
     for name in hashes:
         if not (Path(cache) / name / RUN).is_file():
             raise RepriseError(f"run {name}: no result in {cache}; train it first")
-        verify(Path(cache) / name)
+        verify(Path(cache) / name, remedy=TRAIN_AGAIN)
     for name in hashes:
         _copy(Path(cache) / name, Path(out_dir) / name)
     return len(hashes)
 
 
-def import_runs(folder: Path, cache: Path, *, synthetic: bool) -> dict[str, str]:
+def import_runs(
+    folder: Path,
+    cache: Path,
+    *,
+    synthetic: bool,
+    dataset_of: DatasetOf | None = None,
+    network_of: NetworkOf | None = None,
+) -> dict[str, str]:
     """Copy the runs in `folder/<run>/` to `cache`: all of synthetic images (those of the demo), or none.
 
-    All are verified first: one `RepriseError`, and none is copied.
+    All are verified first, as `verify` says: one `RepriseError`, and none is copied. Runs of earlier versions get their records.
+    `dataset_of` gives the folder of a data set (name, source) that is at hand, else None; `network_of` the network of a run.
 
-    Run → `imported`, or where `cache` has the run already and keeps it, `identical` (the same `run.json`) or `kept` (another one).
+    Run → `imported`, or where `cache` has the run already, whole, and keeps it, `identical` (the same settings and `meta`) or `kept`.
     """
     found = sorted(path for path in Path(folder).glob("*") if path.is_dir())
     if not found:
         raise RepriseError(f"{folder}: holds no exported run; give the folder that export wrote")
+
+    @cache_calls
+    def images(name: str, source: str) -> Datasets | None:
+        at_hand = dataset_of(name, source) if dataset_of else None
+        return Datasets({name: at_hand}, torch.device("cpu")) if at_hand else None
+
+    documents = {}
     for path in found:
         if not (path / RUN).exists():
             raise RepriseError(f"{path}: holds no exported run (no {RUN}); give the folder that export wrote")
-        verify(path)
-        theirs = read_json(path / RUN)["spec"]["dataset"]["source"]
+        documents[path] = verify(path, network_of)
+        run, theirs = Run(documents[path]["spec"]), documents[path]["spec"]["dataset"]["source"]
         if (theirs == "synthetic") != synthetic:
             scale = "--scale demo" if theirs == "synthetic" else "--scale full or quick"
             raise RepriseError(
                 f"{path}: is of {theirs} images, this scale is for {'synthetic' if synthetic else 'real'} ones; import it with {scale}"
             )
+        if datasets := images(run.spec["dataset"]["name"], theirs):
+            verify_with_images(path, run, documents[path]["meta"], datasets)
     states = {}
-    for path in found:
+    for path, document in documents.items():
         mine = finished(Path(cache) / path.name)
         if mine is None:
             _copy(path, Path(cache) / path.name)
-        states[path.name] = "imported" if mine is None else "identical" if mine == read_json(path / RUN) else "kept"
+        same = mine is not None and all(mine[key] == document[key] for key in ("spec", "meta"))
+        states[path.name] = "imported" if mine is None else "identical" if same else "kept"
     return states
 
 
 def _copy(source: Path, target: Path) -> None:
-    for name in FILES:
+    """Copy a run. `run.json` comes last, with a new record of what the copies hold, which must be what the old one, if any, says."""
+    (target / RUN).unlink(missing_ok=True)
+    for name in EXCHANGED[:-1]:
         if (source / name).is_file():
             with atomic(target / name) as partial:
                 shutil.copyfile(source / name, partial)
-        elif name in (PREDICTIONS, FINAL, WEIGHTS):
+        else:
             (target / name).unlink(missing_ok=True)
+    document = read_record(source / RUN, GET_AGAIN, legacy=True)
+    for name in (HISTORY, WEIGHTS):
+        if FILES in document and (target / name).exists():
+            check_file(target / name, document[FILES], GET_AGAIN)
+    if (target / EVALUATION).exists():
+        check_evaluation(target)
+    elif (target / FINAL).exists():
+        write_evaluation_record(target)
+    write_run_record(target, document)
 
 
 # ---- verification ----
 
 
-def verify(folder: Path) -> None:
-    """Check that a run folder's files are those of one finished run and agree with each other; a `RepriseError` names file and reason."""
-    for name in FILES:
+def verify(folder: Path, network_of: NetworkOf | None = None, remedy: str = GET_AGAIN) -> dict[str, Any]:
+    """`run.json` of a run whose files are those of one finished run and agree with each other; a `RepriseError` names file and reason.
+
+    The files are compared with their records, where there are some, and what can be is computed again: metrics from predictions and
+    history, the selected epoch, where the run stopped. With `network_of`, weights and numbers of parameters must be those of the run's
+    network. A run with neither weights nor an evaluation is refused.
+    """
+    for name in EXCHANGED:
         if (folder / name).is_symlink():
-            _refuse(folder / name, "is a link")
-    document = read_json(folder / RUN)
-    spec, meta = _identity(document, folder)
+            _refuse(folder / name, "is a link", remedy)
+    document = read_record(folder / RUN, remedy, legacy=True)
+    spec, meta = _identity(document, folder, remedy)
+    evaluation = any((folder / name).exists() for name in (EVALUATION, PREDICTIONS, FINAL))
+    weights = (folder / WEIGHTS).exists()
+    if not weights and not evaluation:
+        _refuse(folder, f"has neither {WEIGHTS} nor {PREDICTIONS}, so nothing can be made of it", remedy)
+    with _fitting(folder, remedy):
+        for name in (HISTORY, WEIGHTS) if weights else (HISTORY,):
+            if FILES in document:
+                check_file(folder / name, document[FILES], remedy)
+        history = check_history(folder, spec, meta, remedy)
+        if meta["source"] != spec["dataset"]["source"]:
+            _refuse(folder / RUN, f"is for {spec['dataset']['source']} images and was trained on {meta['source']} ones", remedy)
+        if evaluation:
+            check_evaluation(folder)
+            check_metrics(folder, spec, meta, history, remedy)
+        if weights:
+            read_weights(folder / WEIGHTS)
+        if network_of is not None:
+            check_network(folder, meta, _network(folder, Run(spec), network_of, remedy), remedy)
+    return document
+
+
+@contextlib.contextmanager
+def _fitting(folder: Path, remedy: str) -> Iterator[None]:
+    """What is wrong with a run's files, with the remedy that fits where they come from."""
     try:
-        history = _history(folder / HISTORY, spec, meta)
-        if (folder / FINAL).exists() or (folder / PREDICTIONS).exists():
-            _evaluation(folder, spec, meta, history)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        _refuse(folder, f"its files do not fit together ({type(error).__name__}: {error})")
-    if (folder / WEIGHTS).exists():
-        read_weights(folder / WEIGHTS)
+        yield
+    except DamagedError as error:
+        raise DamagedError(error.what, remedy) from None
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        _refuse(folder, f"its files do not fit together ({type(error).__name__}: {gist(error)})", remedy)
 
 
-def _refuse(path: Path, reason: str) -> None:
-    raise RepriseError(f"{path}: {reason}; get this run again from its source")
+def _network(folder: Path, run: Run, network_of: NetworkOf, remedy: str) -> nn.Module:
+    try:
+        return network_of(run)
+    except Exception as error:  # whatever torch makes of settings that are none
+        raise DamagedError(f"{folder / RUN}: its network cannot be built ({gist(error)})", remedy) from None
 
 
-def _identity(document: Any, folder: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def verify_with_images(folder: Path, run: Run, meta: Mapping[str, Any], datasets: Datasets) -> None:
+    """Compare a verified run with the images that it was trained on, where they are the ones at hand; what differs is a `DamagedError`.
+
+    Numbers of images, the test images and their labels must be those of the run; of an evaluated run with weights the predictions of a
+    sample are computed again.
+    """
+    if not datasets.has(run, meta):
+        return
+    with _fitting(folder, GET_AGAIN):
+        data = datasets.of(run)
+        check_images(folder, run.spec, meta, data, GET_AGAIN)
+        if (folder / PREDICTIONS).exists():
+            predictions = check_labels(folder, data, GET_AGAIN)
+            if (folder / WEIGHTS).exists():
+                check_sample(folder, predictions, data, trained_network(run, data, folder), GET_AGAIN)
+
+
+def _refuse(path: Path, reason: str, remedy: str) -> None:
+    raise DamagedError(f"{path}: {reason}", remedy)
+
+
+def _identity(document: Mapping[str, Any], folder: Path, remedy: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """`spec` and `meta` of a `run.json` that belongs in this folder."""
     path = folder / RUN
-    if not isinstance(document, dict) or not all(isinstance(document.get(key), dict) for key in ("spec", "meta")):
-        _refuse(path, "is no run (run, spec, meta)")
+    if not all(isinstance(document.get(key), dict) for key in ("spec", "meta")):
+        _refuse(path, "is no run (run, spec, meta)", remedy)
     if not re.fullmatch(r"[0-9a-f]{12}", folder.name) or document.get("run") != folder.name:
-        _refuse(path, f"is of run {document.get('run')}, its folder is {folder.name}")
-    if digest(document["spec"]) != folder.name:
-        _refuse(path, f"its settings are those of run {digest(document['spec'])}, not of {folder.name}")
+        _refuse(path, f"is of run {document.get('run')}, its folder is {folder.name}", remedy)
+    try:
+        found = digest(document["spec"])
+    except ValueError as error:
+        _refuse(path, f"its settings are none ({error})", remedy)
+    if found != folder.name:
+        _refuse(path, f"its settings are those of run {found}, not of {folder.name}", remedy)
     return document["spec"], document["meta"]
-
-
-def _history(path: Path, spec: Mapping[str, Any], meta: Mapping[str, Any]) -> pd.DataFrame:
-    """The history, if it is that of a whole run with these settings."""
-    table = read_table(path, ("run", "epoch", "split", "loss", "accuracy"))
-    training, epochs = spec["training"], meta["epochs"]
-    validating = "test" if spec["split"]["validation"] == "test" else "validation"
-    if set(table["run"]) != {path.parent.name}:
-        _refuse(path, "has rows of another run")
-    expected = ((epoch, split) for epoch in range(1, epochs + 1) for split in ("train", validating))
-    if len(table) != 2 * epochs or list(zip(table["epoch"], table["split"], strict=True)) != list(expected):
-        _refuse(path, f"is not {epochs} epochs of train and {validating}, as {RUN} says")
-    rows = table.to_dict("records")
-    lost = "study" in spec and diverged(rows)  # the last epoch of a trial that diverged
-    if not all(math.isfinite(loss) for loss in table["loss"][: -2 if lost else None]) or not table["accuracy"].between(0, 1).all():
-        _refuse(path, "has values that are not finite, or accuracies outside 0 to 1")
-    if lost != (meta["stopped"] == "diverged"):
-        _refuse(path, f"has losses that do not fit {RUN}, which says that the run stopped: {meta['stopped']}")
-    selected = selected_epoch(rows, training["select"])
-    if selected != meta["selected_epoch"]:
-        _refuse(path, f"epoch {selected} is the one that {training['select']} selects, {RUN} says {meta['selected_epoch']}")
-    judged = "study" in spec and meta["stopped"] not in ("finished", "early stop")  # by trials that may not be here
-    if epochs != training["epochs"] and not judged and not stops_early(rows, training.get("early_stop")):
-        _refuse(path, f"ends after {epochs} of {training['epochs']} epochs without a rule that stops it there")
-    if meta["source"] != spec["dataset"]["source"]:
-        _refuse(path.parent / RUN, f"is for {spec['dataset']['source']} images and was trained on {meta['source']} ones")
-    return table
-
-
-def _evaluation(folder: Path, spec: Mapping[str, Any], meta: Mapping[str, Any], history: pd.DataFrame) -> None:
-    """Predictions and final metrics agree with each other, with the history and with `run.json`."""
-    predictions = read_table(folder / PREDICTIONS, ("run", "image", "label", "predicted"))
-    final = read_table(folder / FINAL, ("run", "metric", "value"))
-    for name, table in ((PREDICTIONS, predictions), (FINAL, final)):
-        if set(table["run"]) != {folder.name}:
-            _refuse(folder / name, "has rows of another run")
-    if predictions["image"].duplicated().any():
-        _refuse(folder / PREDICTIONS, "has two predictions for one image")
-    stored = dict(zip(final["metric"], final["value"], strict=True))
-    computed = classification_metrics(predictions["label"].to_numpy(), predictions["predicted"].to_numpy())
-    computed |= training_metrics(history, meta, computed["accuracy"])
-    for name, value in computed.items():
-        found = stored.get(name, math.inf)
-        if not (abs(found - value) <= TOLERANCE or (math.isnan(found) and math.isnan(value))):
-            _refuse(folder / FINAL, f"{name} is {stored.get(name)}, the predictions and the history give {value}")
-    if spec["split"]["validation"] == "test":
-        validated = history[(history["split"] == "test") & (history["epoch"] == meta["selected_epoch"])]["accuracy"].iloc[0]
-        count = len(predictions)
-        tolerance = max(3, 0.001 * count) / count + TOLERANCE  # training and evaluation may have run on different devices
-        if abs(validated - computed["accuracy"]) > tolerance:
-            _refuse(folder / PREDICTIONS, f"gives accuracy {computed['accuracy']}, the history says {validated} for the selected epoch")

@@ -8,31 +8,29 @@ import errno
 import io
 import os
 import re
-import struct
-import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 
+from reprise.data.archives import PNG_BYTES, decode_png
 from reprise.data.catalog import DATASETS
-from reprise.errors import RepriseError
+from reprise.data.tar import damage, files
+from reprise.errors import RepriseError, gist
 from reprise.evaluation.evaluate import trained_network
-from reprise.files import atomic
+from reprise.files import atomic, check_regular
 from reprise.progress import progress
 from reprise.spec.run import Run
 from reprise.training.parts import Datasets
 from reprise.training.results import HISTORY, finished, read_table
 from reprise.training.session import choose_device, reproducible
 
-MAX_BYTES = 2**20
-"""No PNG of a small image has as many; a member that claims more is not read."""
+AGAIN = "get the archive again"
+MOST_IMAGES = 10_000_000
 
 
 def best_run(runs: Sequence[Run], cache: Path) -> Run:
@@ -68,8 +66,8 @@ def write_submission(
     `reprise.training.engine.train`. A run of other classes, an image that is missing, there twice or damaged, and an archive that cannot
     be read are each a `RepriseError`, and nothing is written.
     """
-    if images < 1:
-        raise RepriseError(f"--images {images}: the archive must hold at least one image")
+    if not 1 <= images <= MOST_IMAGES:
+        raise RepriseError(f"--images {images}: the archive must hold at least one image, at most {MOST_IMAGES:,}")
     chosen = choose_device(device)
     with reproducible(chosen, threads):
         data = Datasets(dataset_dirs, chosen).of(run)
@@ -96,7 +94,7 @@ def write_submission(
 def _images(archive: Path, count: int, size: tuple[int, int]) -> Iterator[tuple[int, np.ndarray]]:
     """Number and pixels, uint8 (3, *size), of the images 1 … `count`, in the order in which they are stored."""
     seen = np.zeros(count, bool)
-    for name, content in _pngs(archive):
+    for name, content in _pngs(archive, count):
         where = f"{archive}: {name}"
         stem = name.rpartition("/")[2].rpartition(".")[0]
         if not re.fullmatch("[1-9][0-9]{0,8}", stem) or int(stem) > count:
@@ -113,36 +111,26 @@ def _images(archive: Path, count: int, size: tuple[int, int]) -> Iterator[tuple[
 
 
 def _pixels(content: bytes, where: str, size: tuple[int, int]) -> np.ndarray:
-    height, width = size
-    if len(content) > MAX_BYTES:
-        raise RepriseError(f"{where}: more than {MAX_BYTES:,} bytes, so no image of {width} × {height} pixels; remove it")
-    try:
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-            if image.size == (width, height):
-                return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
-            found = image.size
-    except UnidentifiedImageError:
-        raise RepriseError(f"{where}: not a PNG image; get the archive again") from None
-    except (OSError, SyntaxError, ValueError, struct.error, zlib.error, Image.DecompressionBombError) as error:  # as Pillow has it
-        raise RepriseError(f"{where}: a damaged PNG ({' '.join(str(error).split())}); get the archive again") from None
-    raise RepriseError(f"{where}: {found[0]} × {found[1]} pixels, the network is for {width} × {height}; give Kaggle's own images")
+    if len(content) > PNG_BYTES:
+        raise RepriseError(f"{where}: more than {PNG_BYTES:,} bytes, so no image of {size[1]} × {size[0]} pixels; remove it")
+    return decode_png(content, (3, *size), where, AGAIN)
 
 
 # ---- archives ----
 
 
-def _pngs(archive: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and content (cut off after `MAX_BYTES` + 1) of each PNG file; at most one is in memory."""
+def _pngs(archive: Path, count: int) -> Iterator[tuple[str, bytes]]:
+    """Name and content (cut off after `PNG_BYTES` + 1) of each PNG file of `count`; at most one is in memory."""
     kinds = (suffix for suffix in READERS if archive.name.lower().endswith(suffix))
     read = _folder if archive.is_dir() else READERS.get(next(kinds, ""))
     if read is None:
         raise RepriseError(f"{archive}: neither a folder nor {', '.join(READERS)}; give one of these")
     try:
-        yield from read(archive)
+        if read is not _folder:
+            check_regular(archive)
+        yield from read(archive, count)
     except FileNotFoundError as error:
         raise RepriseError(f"{error.filename}: no such file or folder; check the path") from None
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise RepriseError(f"{archive}: damaged or cut short ({error}); get it again") from None
     except OSError as error:
         raise RepriseError(f"{archive}: cannot be read ({error.strerror or error}); check the path and its permissions") from None
 
@@ -153,37 +141,56 @@ def _is_png(name: str) -> bool:
     return name.lower().endswith(".png") and not name.startswith(".")
 
 
-def _folder(folder: Path) -> Iterator[tuple[str, bytes]]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                for name, content in _folder(Path(entry.path)):
-                    yield f"{entry.name}/{name}", content
-            elif _is_png(entry.name):
-                with io.FileIO(entry.path) as file:  # pathlib would intern each name
-                    yield entry.name, file.read(MAX_BYTES + 1)
+def _most_bytes(count: int) -> int:
+    """What an archive of `count` small images may unpack to, with what else it may hold."""
+    return 2**28 + count * 2**16
 
 
-def _zip(archive: Path) -> Iterator[tuple[str, bytes]]:
-    with zipfile.ZipFile(archive) as unpacked:
-        for member in unpacked.infolist():
-            if not member.is_dir() and _is_png(member.filename):
-                with unpacked.open(member) as file:
-                    yield member.filename, file.read(MAX_BYTES + 1)
+def _folder(folder: Path, count: int) -> Iterator[tuple[str, bytes]]:
+    """Folders inside it are gone through, links to folders are not."""
+    waiting = [""]
+    while waiting:
+        inside = waiting.pop()
+        with os.scandir(folder / inside) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(f"{inside}{entry.name}/")
+                elif _is_png(entry.name) and entry.is_file():  # a pipe could block for ever
+                    with io.FileIO(entry.path) as file:  # pathlib would intern each name
+                        yield inside + entry.name, file.read(PNG_BYTES + 1)
 
 
-def _tar(archive: Path) -> Iterator[tuple[str, bytes]]:
-    with tarfile.open(archive, "r|*") as unpacked:
-        while (member := unpacked.next()) is not None:
-            unpacked.members.clear()  # tarfile keeps every member that it has passed
-            if member.isfile() and _is_png(member.name):
-                yield member.name, unpacked.extractfile(member).read(MAX_BYTES + 1)
+def _zip(archive: Path, count: int) -> Iterator[tuple[str, bytes]]:
+    try:
+        with zipfile.ZipFile(archive) as unpacked:
+            for member in unpacked.infolist():
+                if not member.is_dir() and _is_png(member.filename):
+                    with unpacked.open(member) as file:
+                        yield member.filename, file.read(PNG_BYTES + 1)
+    except OSError as error:
+        if error.errno:  # the system's, which says nothing of the archive
+            raise
+        raise _damaged(archive, error) from None
+    except RepriseError:
+        raise
+    except Exception as error:  # a damaged file can make anything of zipfile and the libraries below it
+        raise _damaged(archive, error) from None
 
 
-def _seven_zip(archive: Path) -> Iterator[tuple[str, bytes]]:
+def _damaged(archive: Path, error: Exception) -> RepriseError:
+    return RepriseError(f"{archive}: damaged or cut short ({gist(error)}); get it again")
+
+
+def _tar(archive: Path, count: int) -> Iterator[tuple[str, bytes]]:
+    with damage(archive, "get it again"):
+        for name, file, _ in files(archive, _most_bytes(count)):
+            if _is_png(name):
+                yield name, file.read(PNG_BYTES + 1)
+
+
+def _seven_zip(archive: Path, count: int) -> Iterator[tuple[str, bytes]]:
     """By way of a temporary folder: a .7z is one compressed stream, which py7zr can only unpack as a whole."""
     by_hand = f"unpack it (7z x {archive.name}) and give the folder"
-    archive.stat()  # a missing file is reported as such, whether py7zr is there or not
     try:
         import py7zr
     except ImportError:
@@ -191,15 +198,20 @@ def _seven_zip(archive: Path) -> Iterator[tuple[str, bytes]]:
     with tempfile.TemporaryDirectory(prefix="reprise-") as folder:
         try:
             with py7zr.SevenZipFile(archive) as unpacked:
+                claimed = sum(member.uncompressed or 0 for member in unpacked.list())
+                if claimed > _most_bytes(count):
+                    raise RepriseError(f"{archive}: unpacks to {claimed:,} bytes, far too many for {count:,} images; get it again")
                 unpacked.extractall(folder)
+        except RepriseError:
+            raise
         except Exception as error:  # a damaged file can make anything of py7zr and the libraries below it
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise RepriseError(f"{archive}: no space left to unpack it in {folder}; set TMPDIR to a larger disk") from None
             raise RepriseError(f"{archive}: py7zr cannot unpack it ({type(error).__name__}: {error}); get it again, or {by_hand}") from None
-        yield from _folder(Path(folder))
+        yield from _folder(Path(folder), count)
 
 
-READERS: Mapping[str, Callable[[Path], Iterator[tuple[str, bytes]]]] = {
+READERS: Mapping[str, Callable[[Path, int], Iterator[tuple[str, bytes]]]] = {
     ".zip": _zip,
     ".tar": _tar,
     ".tar.gz": _tar,

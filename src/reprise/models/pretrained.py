@@ -11,7 +11,6 @@
 - `head`: layers of the family `sequential`, initialised as `init` says; absent: one dense layer (after a flattening one for `features`).
 """
 
-import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,10 @@ import torch
 from torch import nn
 
 from reprise.data.catalog import WEIGHTS
-from reprise.errors import RepriseError
+from reprise.errors import DamagedError, RepriseError, file_error, gist
 from reprise.models import sequential
 from reprise.models.options import choice
+from reprise.records import file_digest
 
 AUXILIARY = {"googlenet", "inception_v3"}
 """Architectures that give more than logits while they train."""
@@ -66,11 +66,15 @@ def _load_imagenet(net: nn.Module, arch: str, folder: Path | None) -> None:
     path = Path(folder) / WEIGHTS[arch].file_name
     if not path.is_file():
         raise RepriseError(f"{path}: the ImageNet weights of {arch} are missing; {remedy}")
+    if not file_digest(path).startswith(WEIGHTS[arch].sha256_prefix):
+        what = f"{path}: not the ImageNet weights of {arch} (its SHA-256 does not begin as its name says)"
+        raise DamagedError(what, f"delete it and {remedy}")
     try:
         net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (RuntimeError, TypeError, ValueError, EOFError, OSError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise RepriseError(f"{path}: not the ImageNet weights of {arch} ({reason}); delete it and {remedy}") from None
+    except Exception as error:  # a damaged file can make anything of torch, and so can a lack of memory
+        if isinstance(error, OSError) and error.errno:
+            raise RepriseError(file_error(error, path)) from None
+        raise RepriseError(f"{path}: cannot be loaded ({gist(error)}), though the file is good; is there too little memory?") from None
 
 
 def _backbone(net: nn.Module, arch: str, part: str) -> nn.Module:

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, gist
 from reprise.publishing.figures import Results, build_figure
 from reprise.publishing.measures import COLUMNS, METRICS, Tables
 from reprise.publishing.statements import judge_statements
@@ -51,11 +51,13 @@ def check_publications(report: Report, class_names: Mapping[str, Sequence[str]])
 
 @contextlib.contextmanager
 def naming(report: Report, what: str) -> Iterator[None]:
-    """Let a `RepriseError` start with the report file and `what`."""
+    """Let a `RepriseError` start with the report file and `what`; whatever torch or matplotlib make of a setting becomes one."""
     try:
         yield
     except RepriseError as error:
         raise RepriseError(f"{report.path}: {what}: {str(error).removeprefix(f'{report.path}: ')}") from None
+    except Exception as error:
+        raise RepriseError(f"{report.path}: {what}: cannot be made ({type(error).__name__}: {gist(error)}); change its settings") from error
 
 
 def splits(run: Run) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -415,7 +416,7 @@ def lookup(spec: Mapping[str, Any], path: str) -> list[Any]:
         found = []
         for node in nodes:
             if isinstance(node, list):
-                found += node if part == "*" else [node[int(part)]] if part.isdecimal() and int(part) < len(node) else []
+                found += node if part == "*" else node[int(part) :][:1] if re.fullmatch("[0-9]{1,6}", part) else []
             elif isinstance(node, Mapping) and part in node:
                 found.append(node[part])
         nodes = found

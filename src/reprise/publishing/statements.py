@@ -82,7 +82,11 @@ class Relation:
         return list(dict.fromkeys([*self.left.terms, *self.right.terms]))
 
 
-_TOKEN = re.compile(r"""(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)|(?P<string>"[^"]*"|'[^']*')|(?P<name>[A-Za-z_]\w*)|(?P<sign>\S)""")
+_TOKEN = re.compile(
+    r"""(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)|(?P<string>"[^"]*"|'[^']*')|(?P<name>[A-Za-z_]\w*)|(?P<sign>\S)""", re.ASCII
+)
+DEEPEST = 30
+"""Parentheses and signs inside each other."""
 
 
 class _Parser:
@@ -94,6 +98,7 @@ class _Parser:
         self.measures = measures
         self.tokens = [(str(match.lastgroup), match.group(str(match.lastgroup))) for match in _TOKEN.finditer(text)]
         self.position = 0
+        self.depth = 0
 
     def fail(self, what: str) -> RepriseError:
         return RepriseError(f"{self.where}: {self.text!r}: {what}")
@@ -148,7 +153,7 @@ class _Parser:
                     raise self.fail(f"expected the margin after 'within', found {value!r}")
                 self.position += 1
                 self.expect("of")
-                relation = Relation(self.text, "within", left, self.sum(), margin=float(value))
+                relation = Relation(self.text, "within", left, self.sum(), margin=self.number(value))
             else:
                 sign = self.take("<", ">")
                 if sign is None:
@@ -192,9 +197,26 @@ class _Parser:
             if factor.terms or (sign == "/" and factor.constant == 0):
                 raise self.fail("measures can be multiplied and divided by numbers other than 0 only")
             total = total.times(factor.constant if sign == "*" else 1 / factor.constant)
+            if not all(math.isfinite(value) for value in (*total.terms.values(), total.constant)):
+                raise self.fail("the product is no number to compute with")
         return total
 
+    def number(self, text: str) -> float:
+        """A number from 1e-100 to 1e100, or 0: sums and products of a few of them stay finite."""
+        value = float(text)
+        if value and not 1e-100 <= value <= 1e100:
+            raise self.fail(f"{text[:20]} is no number to compute with")
+        return value
+
     def factor(self) -> Linear:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise self.fail(f"more than {DEEPEST} parentheses and signs inside each other")
+        found = self._factor()
+        self.depth -= 1
+        return found
+
+    def _factor(self) -> Linear:
         if self.take("-"):
             return self.factor().times(-1.0)
         if self.take("("):
@@ -204,7 +226,7 @@ class _Parser:
         kind, value = self.token
         self.position += 1
         if kind == "number":
-            return Linear({}, float(value))
+            return Linear({}, self.number(value))
         if kind == "name" and value not in RESERVED:
             if value not in self.measures:
                 raise self.fail(f"no measure '{value}'{nearest(value, self.measures)}")

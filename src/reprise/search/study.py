@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 from reprise.files import atomic
 from reprise.search.asha import accuracies, judged_in_order, read_history, rung_epochs, trial_order
 from reprise.spec.run import Run
+from reprise.training.checkpoint import read_checkpoint
 from reprise.training.results import finished
 from reprise.training.selection import Row
 
@@ -90,7 +90,7 @@ def _row(run: Run, folder: Path) -> dict[str, Any]:
 def _checkpoint(folder: Path) -> tuple[dict[str, Any], list[Row]]:
     """Time and history of a run that has not ended; nothing where it has not been saved, or is being saved now."""
     try:
-        state = torch.load(folder / "checkpoint.pt", map_location="cpu", mmap=True, weights_only=True)["state"]
+        state = read_checkpoint(folder / "checkpoint.pt")["state"]
         return {"seconds": state["seconds"]}, state["history"]
     except Exception:  # whatever a damaged file makes of the reader: the engine ignores it too
         return {}, []

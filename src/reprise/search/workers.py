@@ -12,16 +12,31 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, gist
+from reprise.files import UNLOCKABLE, check_regular
+from reprise.records import seal, unseal
 from reprise.search.asha import Halving, accuracies, load_optuna, read_history, rung_epochs, trial_order
 from reprise.spec.run import Run
 from reprise.training.engine import Outcome, train
 from reprise.training.results import finished
 from reprise.training.selection import Row
-from reprise.training.session import UNLOCKABLE
 
 STALE_LOCK_S = 30
 """After so many seconds the lock of a journal that nobody writes to is taken for that of a killed worker."""
+
+
+def _checked(journal: Any) -> Any:
+    """An Optuna journal whose lines each carry a digest of their content, by which a damaged one is known (a `ValueError`)."""
+    append, read = journal.append_logs, journal.read_logs
+
+    def append_logs(logs: list[dict[str, Any]]) -> None:
+        append([seal(log) for log in logs])
+
+    def read_logs(log_number_from: int) -> Iterator[dict[str, Any]]:
+        return map(unseal, read(log_number_from))
+
+    journal.append_logs, journal.read_logs = append_logs, read_logs
+    return journal
 
 
 class JournalJudge:
@@ -40,11 +55,13 @@ class JournalJudge:
         self._trials, self._cache = trial_order(runs), Path(cache)
         self._path = Path(journal).resolve()  # the lock is a link to this path, and would point nowhere from a relative one
         optuna = load_optuna()
+        if self._path.exists():
+            check_regular(self._path)
         with self._readable():
             self._path.parent.mkdir(parents=True, exist_ok=True)
             lock = optuna.storages.journal.JournalFileSymlinkLock(str(self._path), STALE_LOCK_S)
             self._study = optuna.create_study(
-                storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(self._path), lock)),
+                storage=optuna.storages.JournalStorage(_checked(optuna.storages.journal.JournalFileBackend(str(self._path), lock))),
                 sampler=optuna.samplers.RandomSampler(seed=0),
                 study_name=self._trials[0].hash,
                 direction="maximize",
@@ -95,10 +112,12 @@ class JournalJudge:
     def _readable(self) -> Iterator[None]:
         try:
             yield
-        except (ValueError, KeyError) as error:  # what Optuna makes of lines that are cut short or mixed up
-            reason = " ".join(str(error).split())[:100]
+        except (ValueError, LookupError, TypeError, AttributeError, AssertionError, RuntimeError) as error:
+            # what Optuna makes of lines that are cut short or mixed up
             remedy = "stop the workers, delete it and start them again (finished trials and epochs are kept)"
-            raise RepriseError(f"{self._path}: not a journal that Optuna can read ({type(error).__name__}: {reason}); {remedy}") from None
+            raise RepriseError(
+                f"{self._path}: not a journal that Optuna can read ({type(error).__name__}: {gist(error)}); {remedy}"
+            ) from None
 
 
 def take_trials(runs: Sequence[Run], cache: Path) -> Iterator[Run]:

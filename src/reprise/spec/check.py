@@ -9,22 +9,42 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, gist
+from reprise.files import read_bytes
 
 if TYPE_CHECKING:
     import jsonschema
     import yaml
 
 
+MOST_BYTES = 1 << 22
+"""Of a YAML file."""
+MOST_VALUES, MOST_ITEMS, DEEPEST = 50_000, 1000, 50
+"""In a YAML file: values, those that an alias repeats counted each time; items of one list; lists and mappings inside each other."""
+LONGEST_NUMBER, LONGEST_NAME = 100, 200
+"""Characters of a number; of a word for which one like it is looked for."""
+
+
 @cache
 def _loader() -> type[yaml.SafeLoader]:
-    """YAML with 1e-3 as a number (YAML 1.2) and without silently dropped duplicate keys."""
+    """YAML with 1e-3 as a number (YAML 1.2), dates as texts, 64-bit integers, and without silently dropped duplicate keys."""
     import yaml  # which --help need not wait for
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        pass
+        def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+            try:
+                return super().construct_object(node, deep)
+            except (ValueError, LookupError, TypeError) as error:  # what a tag makes of a value that is not like it
+                raise yaml.constructor.ConstructorError(None, None, f"not a value ({gist(error)})", node.start_mark) from None
 
+    tags = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "str", "seq")}
+    Loader.yaml_constructors = {tag: made for tag, made in Loader.yaml_constructors.items() if tag is None or tag in tags}
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in rules if not tag.endswith(":timestamp")]
+        for first, rules in Loader.yaml_implicit_resolvers.items()
+    }
     Loader.add_constructor("tag:yaml.org,2002:float", _number)
+    Loader.add_constructor("tag:yaml.org,2002:int", _integer)
     Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z"), list("-+.0123456789"))
     return Loader
@@ -49,18 +69,41 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Hashable, 
 def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
     import yaml
 
-    value = float(yaml.SafeLoader.construct_yaml_float(loader, node))
+    short = len(node.value) <= LONGEST_NUMBER
+    value = float(yaml.SafeLoader.construct_yaml_float(loader, node)) if short else math.inf
     if not math.isfinite(value):
-        raise yaml.constructor.ConstructorError(None, None, f"{node.value} is no number to compute with", node.start_mark)
+        raise _no_number(node)
     return value
 
 
-def read_yaml(path: Path | str) -> Any:
-    """The YAML document at `path`; unreadable or malformed files are a `RepriseError` with the line."""
+def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    import yaml
+
+    value = yaml.SafeLoader.construct_yaml_int(loader, node) if len(node.value) <= LONGEST_NUMBER else 2**64
+    if not -(2**63) <= value < 2**63:
+        raise _no_number(node)
+    return value
+
+
+def _no_number(node: yaml.ScalarNode) -> yaml.YAMLError:
+    import yaml
+
+    shown = node.value if len(node.value) <= LONGEST_NUMBER else f"{node.value[:20]}…"
+    return yaml.constructor.ConstructorError(None, None, f"{shown} is no number to compute with", node.start_mark)
+
+
+def read_yaml(path: Path | str, *, known: bool = False) -> Any:
+    """The YAML document at `path`; unreadable, malformed and boundless files are a `RepriseError` with the line.
+
+    known: the file has been read before, or is our own, so that its bounds need not be looked for.
+    """
     import yaml
 
     try:
-        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_loader())
+        text = read_bytes(path, MOST_BYTES).decode("utf-8")
+        if not known:
+            _check_bounds(text)
+        return yaml.load(text, Loader=_loader())
     except OSError as error:
         raise RepriseError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except UnicodeDecodeError:
@@ -68,13 +111,67 @@ def read_yaml(path: Path | str) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise RepriseError(f"{path}{line}: {getattr(error, 'problem', None) or 'not valid YAML'}; mend the YAML there") from None
+        raise RepriseError(f"{path}{line}: {getattr(error, 'problem', None) or gist(error)}; mend the YAML there") from None
+
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def _check_bounds(text: str) -> None:
+    """Raise a `YAMLError` for what would take the loader, or whoever goes through the document, too deep or too long."""
+    import yaml
+
+    sizes: dict[str, int] = {}
+    open_: list[list[Any]] = [["", 0, 0, MOST_VALUES]]  # anchor, values so far, items so far and at most
+    for event in yaml.parse(text, Loader=_loader()):
+        size = 1
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_.append([event.anchor, 1, 0, MOST_ITEMS if isinstance(event, yaml.SequenceStartEvent) else MOST_VALUES])
+            if len(open_) > DEEPEST:
+                raise _unbounded(event, f"more than {DEEPEST} lists and mappings inside each other")
+            continue
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, size, *_ = open_.pop()
+            sizes[anchor] = size
+        elif isinstance(event, yaml.ScalarEvent):
+            sizes[event.anchor] = 1
+            if _CONTROL.search(event.value):
+                raise _unbounded(event, "a control character in a text; leave it out")
+        elif isinstance(event, yaml.AliasEvent):
+            if any(event.anchor == anchor for anchor, *_ in open_):
+                raise _unbounded(event, f"*{event.anchor} contains itself; write it out")
+            size = sizes.get(event.anchor, 1)
+        else:
+            continue
+        open_[-1][1] += size
+        open_[-1][2] += 1
+        if open_[-1][1] > MOST_VALUES:
+            raise _unbounded(event, f"more than {MOST_VALUES:,} values, with what aliases repeat")
+        if open_[-1][2] > open_[-1][3]:
+            raise _unbounded(event, f"more than {MOST_ITEMS:,} items in a list")
+
+
+def check_size(value: Any, source: str) -> None:
+    """Raise a `RepriseError` for a value that another reader has made, with more in it than `read_yaml` would let through."""
+    waiting, count = [value], 0
+    while waiting:
+        count += 1
+        if count > MOST_VALUES:
+            raise RepriseError(f"{source}: more than {MOST_VALUES:,} values, with what aliases repeat; shorten it")
+        inner = waiting.pop()
+        waiting += list(inner.values()) if isinstance(inner, Mapping) else inner if isinstance(inner, list | tuple) else ()
+
+
+def _unbounded(event: yaml.Event, problem: str) -> yaml.YAMLError:
+    import yaml
+
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
 
 
 @cache
 def schema(name: str) -> dict[str, Any]:
     """A schema that ships in this package, e.g. `report.schema.yaml`."""
-    return read_yaml(Path(__file__).with_name(name))
+    return read_yaml(Path(__file__).with_name(name), known=True)
 
 
 @cache
@@ -102,7 +199,8 @@ def nearest(word: Any, valid: Iterable[Any]) -> str:
     import difflib
 
     options = [str(item) for item in valid]
-    found = difflib.get_close_matches(str(word), options, n=1, cutoff=0.6)
+    short = len(str(word)) <= LONGEST_NAME  # comparing long texts takes long
+    found = difflib.get_close_matches(str(word), options, n=1, cutoff=0.6) if short else []
     if found:
         return f"; did you mean {found[0]}?"
     return f"; valid: {', '.join(options)}" if options else ""
@@ -146,12 +244,18 @@ def describe(error: jsonschema.ValidationError) -> str:
     return f"{where}: {error.message}"
 
 
-def validate(document: Any, rules: Mapping[str, Any], source: str, prefix: Sequence[Any] = ()) -> None:
-    """Raise a `RepriseError` naming `source`, key path (after `prefix`) and remedy at the first violation of `rules`."""
+@cache
+def _validator() -> Any:
+    """The JSON schema of 2020, to which 3.0 is no integer: it would not count or slice."""
     import jsonschema  # takes a tenth of a second, which whoever reads no report file need not pay
 
-    validator = jsonschema.Draft202012Validator(rules)
-    errors = sorted(validator.iter_errors(document), key=lambda error: [str(part) for part in error.absolute_path])
+    plain = jsonschema.Draft202012Validator
+    return jsonschema.validators.extend(plain, type_checker=plain.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int))
+
+
+def validate(document: Any, rules: Mapping[str, Any], source: str, prefix: Sequence[Any] = ()) -> None:
+    """Raise a `RepriseError` naming `source`, key path (after `prefix`) and remedy at the first violation of `rules`."""
+    errors = sorted(_validator()(rules).iter_errors(document), key=lambda error: [str(part) for part in error.absolute_path])
     if errors:
         error = errors[0]
         error.path.extendleft(reversed(list(prefix)))

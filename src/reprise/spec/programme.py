@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from reprise.errors import RepriseError
-from reprise.spec.check import nearest, read_yaml, validate
+from reprise.spec.check import check_size, nearest, read_yaml, validate
 from reprise.spec.layout import Layout, stand_in_source
 from reprise.spec.report import CHECKED, Report, network_names
 from reprise.spec.run import Run, canonical
@@ -21,7 +21,7 @@ from reprise.spec.run import Run, canonical
 SUFFIXES = {"figures": (".png", ".svg", ".json"), "tables": (".csv", ".md", ".tex")}
 
 
-INTERMEDIATES = {"figures": {"samples": ".samples.npz", "diagram": ".layers.json"}, "tables": {"layers": ".layers.json"}}
+INTERMEDIATES = {"figures": {"samples": ".samples.json", "diagram": ".layers.json"}, "tables": {"layers": ".layers.json"}}
 """Kinds of figure and table that need a file from a room with torch or from the images."""
 
 CIFAR_IMAGES = 50_000
@@ -248,7 +248,8 @@ class Programme:
         """Canonical JSON of the networks that a layer table or a diagram describes."""
         report = self.reports[slug]
         networks = report.networks(network_names(report.item_with_layers(identifier)))
-        return canonical({name: [title, run.spec["model"], run.spec["dataset"]] for name, (title, run) in networks.items()})
+        shown = {name: [title, run.spec["model"], run.spec["dataset"]] for name, (title, run) in networks.items()}
+        return canonical({"report": slug, "item": identifier, "networks": shown})
 
     def samples_inputs(self, slug: str, identifier: str) -> list[str]:
         report = self.reports[slug]
@@ -316,8 +317,11 @@ def optimiser_steps(runs: Iterable[Run]) -> int:
 
 def complete(config: dict[str, Any], schema_file: Path) -> None:
     """Check the workflow's configuration against its schema and fill in the defaults."""
-    rules = read_yaml(schema_file)
-    validate(config, rules, "config.yaml or --config")
+    rules, source = read_yaml(schema_file), "config.yaml or --config"
+    check_size(config, source)
+    whole = {key: int(value) for key, value in config.items() if isinstance(value, float) and value.is_integer()}  # --config shard=1e5
+    config |= whole
+    validate(config, rules, source)
     for key, rule in rules["properties"].items():
         config.setdefault(key, rule["default"])
 

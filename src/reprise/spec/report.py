@@ -12,6 +12,7 @@ import itertools
 import math
 import os
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,6 +27,10 @@ from reprise.spec.run import ENGINE, Run, canonical, prune
 CHECKED = "REPRISE_CHECKED"
 """Environment variable with the stamps of the report files that the workflow has checked: its hundred jobs need not do that again."""
 SECTIONS = ("figures", "tables", "statements")
+MOST_RUNS, MOST_TEXT = 10_000, 5_000_000
+"""Of a report at one scale: runs, and characters of their settings."""
+LONGEST_CHAIN = 50
+"""Experiments that are based on each other, or start from each other's weights."""
 RULES = (
     *("all", "all_figures", "all_tables", "all_statements", "synthesize", "fetch", "fetch_weights", "decode", "statistics"),
     *("stand_in", "layers", "samples", "figure", "table", "statements"),
@@ -87,8 +92,9 @@ class Report:
         self.scale = scale
         for name in stand_in:
             stand_in_source(name, "stand_in")
-        document = read_yaml(path)
-        self._checked = self.stamp in os.environ.get(CHECKED, "").split()
+        stamps = os.environ.get(CHECKED, "").split()
+        self._checked = bool(stamps) and self.path.is_file() and self.stamp in stamps
+        document = read_yaml(path, known=self._checked)
         if not self._checked:
             validate(document, schema("report.schema.yaml"), str(path))
         self.document: dict[str, Any] = document
@@ -109,6 +115,8 @@ class Report:
         self._cells: dict[str, list[Cell]] = {}
         self._selected: dict[str, list[Cell]] = {}
         self._valid: set[str] = set()
+        self._length = 0
+        self._active: dict[str, bool] = {}
         self._network_runs: dict[str, Run] = {}
         for name in document["experiments"]:
             self._expand(name, ())
@@ -208,12 +216,12 @@ class Report:
 
     def active(self, cell: Cell) -> bool:
         """Whether the cell's runs are to be trained (its experiment and those it starts from are not skipped)."""
-        if cell.experiment in self.skipped:
-            return False
-        parents = {run.parent for run in cell.members} - {None}
-        if not parents:
-            return True
-        return all(self.active(other) for others in self._cells.values() for other in others if parents & set(other.runs))
+        if cell.name not in self._active:
+            parents = {run.parent for run in cell.members} - {None}
+            self._active[cell.name] = cell.experiment not in self.skipped and (
+                not parents or all(self.active(other) for others in self._cells.values() for other in others if parents & set(other.runs))
+            )
+        return self._active[cell.name]
 
     def needed(self, item: Mapping[str, Any]) -> list[Cell]:
         """The cells that a figure, table or statement draws on, as far as this scale has them."""
@@ -277,7 +285,7 @@ class Report:
                 seen = set()
             for index, item in enumerate(self.document.get(section, [])):
                 kind = item.get("kind")
-                if kind not in valid:
+                if not isinstance(kind, str) or kind not in valid:
                     self._fail(f"{section}[{index}].kind", f"{kind!r} is not a kind of {section[:-1]}{nearest(kind, valid)}")
                 validate(item, valid[kind], str(self.path), (section, index))
                 if item["id"] in seen:
@@ -299,13 +307,23 @@ class Report:
         experiment = self.document["experiments"][name] or {}
         if "base" not in experiment:
             return [experiment]
+        self._check_chain(f"experiments.{name}.base", via)
         self._known(experiment["base"], f"experiments.{name}.base")
         return [*self._chain(experiment["base"], (*via, name)), experiment]
+
+    def _check_chain(self, where: str, via: tuple[str, ...]) -> None:
+        if len(via) > LONGEST_CHAIN:
+            self._fail(where, f"more than {LONGEST_CHAIN} experiments start from each other; shorten the chain")
+
+    def _check_number(self, where: str, runs: int) -> None:
+        if runs > MOST_RUNS:
+            self._fail(where, f"{runs:,} runs, of at most {MOST_RUNS:,} in a report; leave some out")
 
     def _expand(self, name: str, via: tuple[str, ...]) -> list[Cell]:
         if name in self._cells:
             return self._cells[name]
         where = f"experiments.{name}"
+        self._check_chain(where, via)
         if name in via:
             self._fail(where, f"initial weights go round in a circle: {' → '.join([*via, name])}; break it")
         chain = self._chain(name)
@@ -321,6 +339,8 @@ class Report:
         seeds = next((link["seeds"] for link in reversed(chain) if "seeds" in link), self.document["defaults"]["seeds"])
         seeds = seeds[: rule.get("seeds", len(seeds))]
 
+        there = sum(len(cell.members) for others in self._cells.values() for cell in others)
+        self._check_number(where, there + len(readings) * len(seeds) * _count(experiment, rule.get("trials")))
         cells: list[Cell] = []
         for reading, meaning in readings.items():
             at = f"{where}.readings.{reading}"
@@ -333,10 +353,12 @@ class Report:
             for combination, values in self._combinations(self._with_values(experiment, own_values, at), where, rule.get("trials")):
                 cell = copy.deepcopy(read)
                 self._apply(cell, values, where)
-                network = cell["model"]
+                network = cell.get("model")
                 for changes in (self._shrink.get("set", {}), own.get("set", {})):
                     self._apply(cell, changes, f"scales.{self.scale}")
-                cell["training"]["epochs"] = shrink_epochs(cell["training"]["epochs"], rule.get("epochs", {}))
+                training = cell.get("training")
+                if isinstance(training, dict) and type(training.get("epochs")) is int:  # else the check of the settings says what is wrong
+                    training["epochs"] = shrink_epochs(training["epochs"], rule.get("epochs", {}))
                 trial = _trial(study, combination["trial"], before) if study else None
                 members = self._members(cell, seeds, where, (*via, name), trial)
                 before = members[-1].hash
@@ -384,6 +406,8 @@ class Report:
             changes: dict[str, Any] = {}
             for axis, key in choice.items():
                 value, path = options[axis][key], axes[axis].get("path")
+                if not path and not isinstance(value, Mapping):  # a reading's
+                    self._fail(f"{where}: {axis}={key}", f"{value!r} is no mapping from paths to values, and the axis has no path")
                 changes |= {path: value} if path else value
             return plain, changes
 
@@ -450,9 +474,11 @@ class Report:
                 choice[axis] = text(given[axis])
             drawn.append(choice)
         generator = random.Random(search.get("seed", 0))
+        seen = {tuple(choice.values()) for choice in drawn}
         while len(drawn) < search["trials"]:
             choice = {axis: keys[int(generator.random() * len(keys))] for axis, keys in space.items()}
-            if choice not in drawn:
+            if tuple(choice.values()) not in seen:
+                seen.add(tuple(choice.values()))
                 drawn.append(choice)
         return drawn[: search["trials"]]
 
@@ -466,7 +492,7 @@ class Report:
                 if isinstance(node.get(part) if isinstance(node, Mapping) else None, str) and part == "model":
                     node[part] = copy.deepcopy(self._model(node[part], here))
                 if isinstance(node, list):
-                    if not part.isdecimal() or int(part) >= len(node):
+                    if not re.fullmatch("[0-9]{1,6}", part) or int(part) >= len(node):
                         self._fail(here, f"no element {part}; the list has {len(node)}, counted from 0")
                     node = node[int(part)]
                 else:
@@ -474,7 +500,7 @@ class Report:
                 if not isinstance(node, dict | list):
                     self._fail(here, f"{node!r} has no settings inside; shorten the path")
             if isinstance(node, list):
-                if not last.isdecimal() or int(last) >= len(node):
+                if not re.fullmatch("[0-9]{1,6}", last) or int(last) >= len(node):
                     self._fail(f"{where}: {path}", f"no element {last}; the list has {len(node)}, counted from 0")
                 node[int(last)] = copy.deepcopy(value)
             else:
@@ -489,7 +515,7 @@ class Report:
     def _members(
         self, settings: dict[str, Any], seeds: Sequence[int], where: str, via: tuple[str, ...], trial: Mapping[str, Any] | None
     ) -> tuple[Run, ...]:
-        if isinstance(settings["model"], str):
+        if isinstance(settings.get("model"), str):
             settings["model"] = self._model(settings["model"], f"{where}: model")
         settings = prune(settings)
         try:
@@ -516,6 +542,9 @@ class Report:
             return
         definitions = schema("report.schema.yaml")["$defs"]
         parts = {name: canonical([name, value]) for name, value in settings.items()}
+        self._length += sum(map(len, parts.values()))
+        if self._length > MOST_TEXT:
+            self._fail(where, f"the settings of all runs have more than {MOST_TEXT:,} characters; shorten them or leave runs out")
         fresh = {name: value for name, value in settings.items() if parts[name] not in self._valid}
         required = [name for name in definitions["settings"]["required"] if name in fresh or name not in settings]
         rules = {**definitions["settings"], "required": required, "$defs": definitions}
@@ -532,6 +561,15 @@ class Report:
         members = cells[0].members
         matching = [run for run in members if run.spec["seeds"]["init"] == seed]
         return matching[0] if matching else members[0]
+
+
+def _count(experiment: Mapping[str, Any], most_trials: int | None) -> int:
+    """Cells of an experiment in one reading."""
+    values = [len(rule["values"]) for kind in ("grid", "pointwise") for rule in experiment.get(kind, {}).values()]
+    if "grid" in experiment:
+        return math.prod(values)
+    search = experiment.get("random") or experiment.get("asha") or {}
+    return min(search.get("trials", 1), most_trials or math.inf) + sum(values)
 
 
 def _trial(study: Mapping[str, Any], number: int, before: str | None) -> dict[str, Any]:

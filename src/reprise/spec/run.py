@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,6 +46,34 @@ def canonical(value: Any) -> str:
 def digest(value: Any) -> str:
     """First 12 hex digits of the SHA-256 of the canonical JSON of `value`."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:12]
+
+
+_META: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("epochs", "selected_epoch", "threads", "parameters", "train_images", "validation_images"), int),
+    **dict.fromkeys(("stopped", "source", "device", "torch", "dtype", "started", "finished"), str),
+    **dict.fromkeys(("channel_mean", "channel_std", "learning_rates"), list),
+    "seconds": (int, float),
+    "data": dict,
+    "judged_in_order": bool,
+}
+"""Key of `meta` in a run.json → its type, where it is there."""
+
+
+def check_record(document: Any, run: str) -> None:
+    """Raise a `ValueError` unless `document` is the run.json of `run`: its `spec`, which has that hash, and a `meta` of the right types."""
+    if not isinstance(document, dict) or not all(isinstance(document.get(key), dict) for key in ("spec", "meta")):
+        raise ValueError("no record of a run")
+    if document.get("run") != run:
+        raise ValueError(f"it is of run {document.get('run')}")
+    if digest(document["spec"]) != run:
+        raise ValueError(f"its settings are those of run {digest(document['spec'])}")
+    for key, kind in _META.items():
+        value = document["meta"].get(key)
+        if key in document["meta"] and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
+            raise ValueError(f"its meta.{key} is {value!r}")
+        numbers = value if isinstance(value, list) else [value] if kind is int or key == "seconds" else []
+        if not all(each is None or (isinstance(each, int | float) and math.isfinite(each)) for each in numbers):
+            raise ValueError(f"its meta.{key} is {value!r}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,21 +1,66 @@
-"""Checkpoints: everything that changes while a run trains, as it stood after a finished epoch."""
+"""Checkpoints: everything that changes while a run trains, as it stood after a finished epoch.
+
+The file is one line, `MAGIC` and the SHA-256 of what follows, and then what `torch.save` writes.
+"""
 
 import copy
+import hashlib
+import io
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor, nn
 
-from reprise.errors import RepriseError
-from reprise.files import atomic
+from reprise.errors import DamagedError, RepriseError
+from reprise.files import atomic, check_regular
 from reprise.spec.run import Run
 from reprise.training.optim import restore_optimizer
 from reprise.training.selection import Row
 from reprise.training.steps import precision_name
+
+MAGIC = b"reprise checkpoint sha256 "
+
+
+class _Hashed(io.RawIOBase):
+    """Writes through to `file`, and hashes."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.hash = file, hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.hash.update(data)
+        return self._file.write(data)
+
+
+def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
+    """Write what a checkpoint holds, atomically."""
+    with atomic(path) as partial:
+        try:
+            with partial.open("wb") as file:
+                file.write(MAGIC + bytes(2 * hashlib.sha256().digest_size) + b"\n")
+                hashed = _Hashed(file)
+                torch.save(content, hashed)
+                file.seek(len(MAGIC))
+                file.write(hashed.hash.hexdigest().encode())
+        except RuntimeError as error:  # what torch makes of a full disk
+            raise RepriseError(f"{path}: cannot be written ({' '.join(str(error).split())[:100]}); is the disk full?") from None
+
+
+def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """What a checkpoint holds; one that is damaged, or was written without a digest by an earlier version, is a `DamagedError`."""
+    check_regular(path)
+    with path.open("rb") as file:
+        line, content = file.readline(1000), file.read()
+    if line != MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n":
+        raise DamagedError(f"{path}: damaged (its content does not match its digest)", "delete it, and the run starts again")
+    return torch.load(io.BytesIO(content), map_location=device, weights_only=True)
 
 
 @dataclass
@@ -75,18 +120,18 @@ class Checkpoint:
     def load_into(self, fresh: Callable[[], State], say: Callable[[str], None]) -> State:
         """The state where the run was left, or a fresh one where there is no checkpoint or it cannot be used (a line says why)."""
         state = fresh()
-        if not self._path.exists():
+        if not self._path.is_file():
             return state
         try:
-            found = torch.load(self._path, map_location=self._device, weights_only=True)
-            found.setdefault("data", self._identity["data"])  # checkpoints of older versions do not say
-            found.setdefault("dtype", precision_name(torch.float32))  # nor these, and it was no other
+            found = read_checkpoint(self._path, self._device)
             identity = {key: found[key] for key in self._identity}
             if identity == self._identity:
                 state.restore(found["state"])
                 return state
             reason = f"it is of {identity}"
-        except Exception as error:  # whatever a damaged file makes of the reader: nothing of it is used
+        except DamagedError as error:
+            reason = error.what.removeprefix(f"{self._path}: ")
+        except Exception as error:  # whatever another file makes of the reader: nothing of it is used
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
         say(f"{self._path}: checkpoint ignored, the run starts again ({reason})")
         return fresh()
@@ -101,11 +146,7 @@ class Checkpoint:
         """Write the state after the last finished epoch, if one has finished since the last time."""
         if self._latest is None:
             return
-        with atomic(self._path) as partial:
-            try:
-                torch.save({**self._identity, "spec": self._spec, "state": self._latest}, partial)
-            except RuntimeError as error:  # what torch makes of a full disk
-                raise RepriseError(f"{self._path}: cannot be written ({' '.join(str(error).split())[:100]}); is the disk full?") from None
+        write_checkpoint(self._path, {**self._identity, "spec": self._spec, "state": self._latest})
         self._latest = None
         self._written_at = time.monotonic()
 

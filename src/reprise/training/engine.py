@@ -22,7 +22,7 @@ from torch import Generator, Tensor, nn
 from reprise import __version__, models
 from reprise.data.augment import Augmentation, build_augmentation
 from reprise.data.catalog import weights_facts
-from reprise.errors import RepriseError, file_error
+from reprise.errors import DamagedError, RepriseError, file_error
 from reprise.spec.run import ENGINE, Run, canonical
 from reprise.supervision import check_deaths, forget_deaths
 from reprise.training.checkpoint import Checkpoint, State
@@ -31,7 +31,7 @@ from reprise.training.optim import build_optimizer, build_schedule, learning_rat
 from reprise.training.parts import Datasets, RunData
 from reprise.training.regularization import build_penalty
 from reprise.training.reporting import Reporter
-from reprise.training.results import RUN, WEIGHTS, publish, read_run, read_weights
+from reprise.training.results import RUN, WEIGHTS, adopt_run, publish, read_run, read_weights
 from reprise.training.seeds import derive
 from reprise.training.selection import Row, diverged, monitored, selected_epoch, stops_early
 from reprise.training.session import (
@@ -57,6 +57,7 @@ from reprise.training.steps import (
 )
 from reprise.training.threads import fastest_threads
 
+CHECKPOINT = "checkpoint.pt"
 CHECKPOINT_SECONDS = 30.0
 FINITE_EVERY = 100
 """Steps between two looks at the loss: each look waits for the device."""
@@ -221,10 +222,12 @@ class Session:
 
 def _train_unless_finished(run: Run, datasets: Datasets, session: Session, failures: Collection[str]) -> Outcome:
     folder = session.cache / run.hash
+    if _unfinished(run, datasets, session.cache) is None:  # without a lock, which a folder that cannot be written to has no place for
+        return _kept(run, folder)
     with only_process(folder, session.interrupt, session.reporter.say):
         reason = _unfinished(run, datasets, session.cache)
         if reason is None:
-            return Outcome(run, trained=False, meta=read_run(folder)["meta"])
+            return _kept(run, folder)
         for name in run.follows:
             if name in failures:
                 raise RepriseError(f"not trained, since it follows run {name}, which failed")
@@ -238,10 +241,20 @@ def _train_unless_finished(run: Run, datasets: Datasets, session: Session, failu
         return outcome
 
 
+def _kept(run: Run, folder: Path) -> Outcome:
+    """A run that is finished, without what its process, killed at that moment, may have left."""
+    with contextlib.suppress(OSError):
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+        forget_deaths(folder)
+    return Outcome(run, trained=False, meta=adopt_run(folder)["meta"])
+
+
 def _unfinished(run: Run, datasets: Datasets, cache: Path) -> str | None:
     """Why the run must be trained; None where its result is there, whole, and of the images at hand."""
     try:
         datasets.check_trained_on(run, read_run(cache / run.hash)["meta"])
+    except DamagedError as error:
+        return error.what
     except RepriseError as error:
         return str(error)
     return None
@@ -277,7 +290,7 @@ def _check_judged(runs: Sequence[Run], judge: Judge | None) -> None:
 def _train_run(run: Run, data: RunData, folder: Path, session: Session) -> dict[str, Any]:
     """Train one run from its checkpoint, if there is one, to its end; write its results and return their `meta`."""
     precision = session.precision_of(run)
-    checkpoint = Checkpoint(folder / "checkpoint.pt", run, data.digests, session.device, precision, session.checkpoint_seconds)
+    checkpoint = Checkpoint(folder / CHECKPOINT, run, data.digests, session.device, precision, session.checkpoint_seconds)
     state = checkpoint.load_into(lambda: _fresh_state(run, data, session), session.reporter.say)
     session.reporter.resumed(state.epoch)
     state.threads = _use_threads(run, data, state, session)
@@ -371,7 +384,6 @@ def _trial_step(run: Run, data: RunData, model: nn.Module, session: Session) -> 
 def _load_initial_weights(model: nn.Module, run: Run, cache: Path) -> None:
     """The parent run's selected weights, except those whose names start with a prefix in `drop`."""
     folder, dropped = cache / run.parent, tuple(run.spec["initial_weights"].get("drop", ()))
-    read_run(folder)
     theirs = {name: value for name, value in read_weights(folder / WEIGHTS).items() if not name.startswith(dropped)}
     ours = {name: value for name, value in model.state_dict().items() if not name.startswith(dropped)}
     for name in [*ours, *theirs]:

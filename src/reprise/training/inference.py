@@ -16,6 +16,13 @@ def batches(part: Part, size: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 @torch.no_grad()
+def forward(network: nn.Module, part: Part, prepare: Callable[[Tensor], Tensor], size: int) -> Tensor:
+    """Logits (N, classes) of `network`, which is put in evaluation mode, over batches of `size`."""
+    network.eval()
+    return torch.cat([network(prepare(inputs)) for inputs, _ in batches(part, size)])
+
+
+@torch.no_grad()
 def predict(network: nn.Module, part: Part, prepare: Callable[[Tensor], Tensor], size: int) -> tuple[Tensor, float]:
     """Predicted classes (N,) and mean cross-entropy of `network`, which is put in evaluation mode, over batches of `size`."""
     network.eval()

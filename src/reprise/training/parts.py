@@ -108,6 +108,10 @@ class Datasets:
         if "data" in meta and folder and (folder / "dataset.json").exists() and meta["data"] != _digests(self._open(run.spec["dataset"])):
             raise RepriseError(f"run {run.hash} was trained on other images than those in {folder}; train it again")
 
+    def has(self, run: Run, meta: Mapping[str, Any]) -> bool:
+        """Whether the images at hand are those that a run with this `meta` was trained on."""
+        return meta.get("data") == _digests(self._open(run.spec["dataset"]))
+
     def of(self, run: Run) -> RunData:
         """The data of `run`.
 
@@ -150,7 +154,7 @@ class Datasets:
             raise RepriseError(f"data set {name}: its folder is not given; known: {', '.join(self._dirs) or 'none'}")
         folder = self._dirs[name]
         if name not in self._opened:
-            self._opened[name] = load(folder)
+            self._opened[name] = load(folder, name)
         dataset = self._opened[name]
         if dataset.source != wanted["source"]:
             raise RepriseError(

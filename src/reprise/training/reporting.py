@@ -7,9 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tqdm import tqdm
-
-from reprise.progress import progress
+from reprise.progress import progress, say
 from reprise.spec.run import Run
 from reprise.supervision import tell
 from reprise.training.selection import Row
@@ -48,8 +46,7 @@ class Reporter:
 
     def say(self, message: str) -> None:
         """One line on standard error, above the bar."""
-        tqdm.write(f"reprise: {message}", file=sys.stderr)
-        sys.stderr.flush()
+        say(message)
 
     def start(self, run: Run) -> None:
         self._number += 1

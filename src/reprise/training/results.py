@@ -1,5 +1,7 @@
-"""The files of a finished run: `history.parquet`, `weights.safetensors` and, last, `run.json`."""
+"""The files of a finished run: `history.parquet`, `weights.safetensors` and, last, their record `run.json`."""
 
+import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,30 +11,54 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from reprise.errors import RepriseError
-from reprise.files import atomic, read_json, write_json
-from reprise.spec.run import Run, digest
-from reprise.training.selection import Row
+from reprise.errors import DamagedError, RepriseError, gist
+from reprise.files import atomic, check_regular
+from reprise.progress import say
+from reprise.records import FILES, check_file, digests, read_record, write_record
+from reprise.spec.run import Run, check_record
+from reprise.tables import read_table as read_columns
+from reprise.training.selection import Row, diverged, selected_epoch, stops_early
 
-RUN, HISTORY, WEIGHTS, PREDICTIONS, FINAL = "run.json", "history.parquet", "weights.safetensors", "predictions.parquet", "final.parquet"
+RUN, HISTORY, WEIGHTS = "run.json", "history.parquet", "weights.safetensors"
+EVALUATION, PREDICTIONS, FINAL = "evaluation.json", "predictions.parquet", "final.parquet"
+TRAIN_AGAIN = "delete the run's folder and train it again"
+EVALUATE_AGAIN = "evaluate the run again"
+
+HISTORY_COLUMNS = ("run", "epoch", "split", "loss", "accuracy")
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """The contents of `run.json` (`run`, `spec`, `meta`) of a finished run.
+    """The contents of `run.json` (`run`, `spec`, `meta`, `files`) of a finished run, whose history and weights are what it says.
 
-    A `RepriseError` says what is missing or damaged: `run.json`, which must name the folder's own run, the history or the weights (of these
-    only the headers are read). An evaluated run, such as an imported one, may lack its weights.
+    A `RepriseError` says what is missing or damaged. An evaluated run, such as an imported one, may lack its weights. A run of an earlier
+    version has no `files`: its history is compared with its `meta`, of its weights only the header is read.
     """
-    document = read_json(folder / RUN)
+    if not (folder / RUN).exists():
+        raise RepriseError(f"{folder / RUN}: not found; train the run first")
+    document = read_record(folder / RUN, TRAIN_AGAIN, legacy=True)
     try:
-        valid = document["run"] == folder.name == digest(document["spec"]) and isinstance(document["meta"], dict)
-    except (ValueError, KeyError, TypeError):
-        valid = False
-    if not valid:
-        raise RepriseError(f"{folder / RUN}: is not that of run {folder.name}; delete the run's folder and train it again")
-    check_table(folder / HISTORY)
+        check_record(document, folder.name)
+    except ValueError as error:
+        raise DamagedError(f"{folder / RUN}: is not that of run {folder.name} ({gist(error)})", TRAIN_AGAIN) from None
+    files = document.get(FILES)
+    if files is None:
+        check_history(folder, document["spec"], document["meta"])
+    else:
+        check_file(folder / HISTORY, files, TRAIN_AGAIN)
     if (folder / WEIGHTS).exists() or not evaluated(folder):
+        if files is not None and (folder / WEIGHTS).exists():
+            check_file(folder / WEIGHTS, files, TRAIN_AGAIN)
         check_weights(folder / WEIGHTS)
+    return document
+
+
+def adopt_run(folder: Path) -> dict[str, Any]:
+    """What `read_run` gives; a run of an earlier version gets its record, and a line says so. A folder that is read-only stays as it is."""
+    document = read_run(folder)
+    if FILES not in document:
+        with contextlib.suppress(RepriseError):
+            write_run_record(folder, document)
+            say(f"{folder}: of an earlier version, accepted as it is; a record of its content is written, and checked from now on")
     return document
 
 
@@ -44,11 +70,26 @@ def finished(folder: Path) -> dict[str, Any] | None:
         return None
 
 
+def check_evaluation(folder: Path) -> None:
+    """Raise the `RepriseError` of predictions and final metrics that are missing, or not what `evaluation.json` says.
+
+    Those of earlier versions have no record: they need only be tables.
+    """
+    if not (folder / EVALUATION).exists():
+        read_table(folder / PREDICTIONS, ("run", "image", "label", "predicted"))
+        read_table(folder / FINAL, ("run", "metric", "value"))
+        return
+    document = read_record(folder / EVALUATION, EVALUATE_AGAIN)
+    if document.get("run") != folder.name:
+        raise DamagedError(f"{folder / EVALUATION}: is not that of run {folder.name}", EVALUATE_AGAIN)
+    for name in (PREDICTIONS, FINAL):
+        check_file(folder / name, document.get(FILES, {}), EVALUATE_AGAIN)
+
+
 def evaluated(folder: Path) -> bool:
-    """Whether predictions and final metrics are there and can be read."""
+    """Whether predictions and final metrics are there, as they were written."""
     try:
-        for name in (PREDICTIONS, FINAL):
-            check_table(folder / name)
+        check_evaluation(folder)
     except RepriseError:
         return False
     return True
@@ -56,15 +97,81 @@ def evaluated(folder: Path) -> bool:
 
 def publish(folder: Path, run: Run, history: Sequence[Row], weights: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
     """Write a run's results, `run.json` last, so that whoever sees it sees them all. An older evaluation goes first."""
-    for stale in (RUN, PREDICTIONS, FINAL):
+    for stale in (RUN, EVALUATION, PREDICTIONS, FINAL):
         (folder / stale).unlink(missing_ok=True)
-    write_table(folder / HISTORY, pd.DataFrame(history).assign(run=run.hash)[["run", "epoch", "split", "loss", "accuracy"]])
+    write_table(folder / HISTORY, pd.DataFrame(history).assign(run=run.hash)[list(HISTORY_COLUMNS)])
     with atomic(folder / WEIGHTS) as partial:
         try:
             save_file({name: value.cpu().contiguous() for name, value in weights.items()}, partial, metadata={"run": run.hash})
         except SafetensorError as error:  # what it makes of a full disk
             raise RepriseError(f"{folder / WEIGHTS}: cannot be written ({error}); is the disk full?") from None
-    write_json(folder / RUN, {"run": run.hash, "spec": run.spec, "meta": meta})
+    write_run_record(folder, {"run": run.hash, "spec": run.spec, "meta": meta})
+
+
+def write_run_record(folder: Path, document: Mapping[str, Any]) -> None:
+    """Write `run.json`: the document and what the history and the weights that lie in `folder` hold."""
+    write_record(folder / RUN, {**document, FILES: digests(folder, (HISTORY, WEIGHTS))})
+
+
+def write_evaluation_record(folder: Path) -> None:
+    """Write `evaluation.json`: what the predictions and the final metrics that lie in `folder` hold."""
+    write_record(folder / EVALUATION, {"run": folder.name, FILES: digests(folder, (PREDICTIONS, FINAL))})
+
+
+# ---- the history ----
+
+
+def check_history(folder: Path, spec: Mapping[str, Any], meta: Mapping[str, Any], remedy: str = TRAIN_AGAIN) -> pd.DataFrame:
+    """The history, if it is that of a whole run with this `spec` and fits its `meta`; else a `DamagedError` says what does not."""
+    path = folder / HISTORY
+    table = read_table(path, HISTORY_COLUMNS)
+    try:
+        fault = _history_fault(folder.name, table, spec, meta)
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        fault = f"does not fit {RUN} ({type(error).__name__}: {gist(error)})"
+    if fault:
+        raise DamagedError(f"{path}: {fault}", remedy)
+    return table
+
+
+def _history_fault(run: str, table: pd.DataFrame, spec: Mapping[str, Any], meta: Mapping[str, Any]) -> str | None:
+    training, epochs = spec["training"], meta["epochs"]
+    validating = "test" if spec["split"]["validation"] == "test" else "validation"
+    if set(table["run"]) != {run}:
+        return "has rows of another run"
+    expected = ((epoch, split) for epoch in range(1, epochs + 1) for split in ("train", validating))
+    if len(table) != 2 * epochs or list(zip(table["epoch"], table["split"], strict=True)) != list(expected):
+        return f"is not {epochs} epochs of train and {validating}, as {RUN} says"
+    rows = table.to_dict("records")
+    lost = "study" in spec and diverged(rows)  # the last epoch of a trial that diverged
+    finite = table.head(-2 if lost else len(table))
+    if not all(math.isfinite(loss) for loss in finite["loss"]) or not table["accuracy"].between(0, 1).all():
+        return "has values that are not finite, or accuracies outside 0 to 1"
+    if (finite["loss"] < least_loss(finite["accuracy"])).any():
+        return "has losses that are too small for their accuracies"
+    if lost != (meta["stopped"] == "diverged"):
+        return f"has losses that do not fit {RUN}, which says that the run stopped: {meta['stopped']}"
+    selected = selected_epoch(rows, training["select"])
+    if selected != meta["selected_epoch"]:
+        return f"epoch {selected} is the one that {training['select']} selects, {RUN} says {meta['selected_epoch']}"
+    right = table[table["split"] == validating]["accuracy"] * meta["validation_images"]
+    if ((right - right.round()).abs() > 1e-6 * meta["validation_images"]).any():
+        return f"has accuracies that are no share of {meta['validation_images']} images"
+    judged = "study" in spec and meta["stopped"] not in ("finished", "early stop")  # by trials that may not be here
+    if epochs != training["epochs"] and not judged and not stops_early(rows, training.get("early_stop")):
+        return f"ends after {epochs} of {training['epochs']} epochs without a rule that stops it there"
+    return None
+
+
+def least_loss(accuracy: Any) -> Any:
+    """The least mean cross-entropy that an accuracy allows: a wrong image has given its label a probability of at most one half.
+
+    A rounding less, since loss and accuracy are sums of float32.
+    """
+    return (1 - accuracy) * math.log(2) * (1 - 1e-3) - 1e-6
+
+
+# ---- tables ----
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -74,52 +181,46 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """A Parquet table with these columns; a missing or damaged one is a `RepriseError`."""
-    try:
-        return pd.read_parquet(path, columns=list(columns))
-    except (OSError, ValueError) as error:
-        raise _unreadable_table(path, error, f"a table of {', '.join(columns)}") from None
+    """A Parquet table with these columns; a missing or damaged one is a `RepriseError` (see `reprise.tables`)."""
+    return pd.DataFrame(read_columns(path, columns, TRAIN_AGAIN if path.name == HISTORY else EVALUATE_AGAIN))
 
 
-def check_table(path: Path) -> None:
-    """Raise the `RepriseError` of a Parquet table that is missing or cut short; only its end is read."""
-    import pyarrow.parquet as pq  # so that the engine can be timed where there is none
-
-    try:
-        pq.read_metadata(path)
-    except (OSError, ValueError) as error:
-        raise _unreadable_table(path, error, "a table") from None
-
-
-def _unreadable_table(path: Path, error: Exception, expected: str) -> RepriseError:
-    if isinstance(error, FileNotFoundError):
-        return RepriseError(f"{path}: not found; train and evaluate the run first")
-    _raise_refusal(error, path)
-    return RepriseError(f"{path}: not {expected} ({' '.join(str(error).split())[:120]}); delete the run's folder and train it again")
-
-
-def _raise_refusal(error: Exception, path: Path) -> None:
-    """Raise what the system refuses (a permission, the disk) as it is: it says nothing of the file, which may be good."""
-    if isinstance(error, OSError) and error.errno:
-        error.filename = error.filename or str(path)
-        raise error
+# ---- weights ----
 
 
 def check_weights(path: Path) -> None:
     """Raise the `RepriseError` of a weights file that is missing, cut short or of another run than its folder; only its header is read."""
     try:
+        check_regular(path)
+        path.open("rb").close()  # what the system refuses, safetensors cannot tell from damage
         with safe_open(path, framework="pt") as file:
             run = (file.metadata() or {}).get("run")
+    except RepriseError:
+        raise
     except FileNotFoundError:
-        raise RepriseError(f"{path}: not found; the run's weights were not kept, delete its folder and train it again") from None
-    except (SafetensorError, OSError, ValueError) as error:
-        _raise_refusal(error, path)
-        raise RepriseError(f"{path}: not safetensors ({error}); delete the run's folder and train it again") from None
+        raise DamagedError(
+            f"{path}: not found", "the run's weights were not kept, delete its folder and train or import it again"
+        ) from None
+    except Exception as error:  # a damaged file can make anything of safetensors
+        raise _unreadable_weights(path, error) from None
     if run != path.parent.name:
-        raise RepriseError(f"{path}: is of run {run}, its folder is {path.parent.name}; delete the run's folder and train it again")
+        raise DamagedError(f"{path}: is of run {run}, its folder is {path.parent.name}", TRAIN_AGAIN)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Weights by parameter name; what `check_weights` refuses is a `RepriseError`."""
+    """Weights by parameter name, of a run whose files are what `run.json` says; errors as in `read_run`."""
+    read_run(path.parent)
     check_weights(path)
-    return load_file(path)
+    try:
+        return load_file(path)
+    except Exception as error:  # what the header does not show
+        raise _unreadable_weights(path, error) from None
+
+
+def _unreadable_weights(path: Path, error: Exception) -> RepriseError:
+    if isinstance(error, OSError) and error.errno:  # what the system refuses says nothing of the file, which may be good
+        error.filename = error.filename or str(path)
+        raise error
+    if isinstance(error, MemoryError):
+        return RepriseError(f"{path}: too little memory to read it; free some and run the same command again")
+    return DamagedError(f"{path}: not safetensors ({gist(error)})", TRAIN_AGAIN)

@@ -1,7 +1,6 @@
 """What the process must be while it trains: reproducible, interruptible, and alone on a run."""
 
 import contextlib
-import errno
 import fcntl
 import os
 import platform
@@ -17,9 +16,8 @@ import torch
 
 from reprise import __version__
 from reprise.errors import RepriseError
+from reprise.files import UNLOCKABLE
 
-UNLOCKABLE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-"""What a file system without locks answers."""
 SAME_REQUEST_S = 2.0
 """A second SIGINT or SIGTERM so soon is the first one again: the terminal, the shell, a scheduler and our parent may each send it."""
 CONDITIONS = (

@@ -15,10 +15,13 @@ from typing import Any
 import numpy as np
 from matplotlib.image import AxesImage
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, gist
+from reprise.files import check_regular
 from reprise.publishing.figures.page import Drawn, Page, Results
 from reprise.publishing.style import DPI, LEADING, MARGIN, SMALL, text_width, wrap
 
+MOST_BYTES = 1 << 28
+"""Of a file of sample images, unpacked."""
 GAP = 0.12
 """Inches between neighbours over their captions."""
 NARROW = 0.06
@@ -213,13 +216,20 @@ def read(path: Path | None) -> Samples:
     if path is None or not path.exists():
         raise RepriseError(f"{path or 'sample images'}: not found; make it first with the step that draws samples")
     try:
+        check_regular(path)
+        with zipfile.ZipFile(path) as packed:
+            claimed = sum(member.file_size for member in packed.infolist())
+        if claimed > MOST_BYTES:
+            raise ValueError(f"it claims {claimed:,} bytes")
         with np.load(path, allow_pickle=False) as file:
             labels = [str(label) for label in file["labels"]] if "labels" in file else []
             names = [f"images_{index}" for index in range(len(labels))] or ["images"]
             captions, columns = file["captions"], [file[name] for name in names]
             unknown = sorted({*file.files} - {"captions", "labels", *names})
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise RepriseError(f"{path}: not a readable file of sample images ({error}); {remedy}") from None
+    except RepriseError:
+        raise
+    except Exception as error:  # a damaged file can make anything of zipfile and NumPy
+        raise RepriseError(f"{path}: not a readable file of sample images ({gist(error)}); {remedy}") from None
     if unknown:
         raise RepriseError(f"{path}: not a file of sample images (it holds {', '.join(unknown)}); {remedy}")
     for images in columns:

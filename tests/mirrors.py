@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reprise.data import catalog, fetch
+from reprise.data import catalog, download, fetch
 from reprise.data.archives import read_archive
 from reprise.data.catalog import DATASETS, DatasetFacts, SplitFacts
 from reprise.data.synthetic import write_synthetic
@@ -60,12 +61,16 @@ def adopted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Of
     return adopted
 
 
+@pytest.fixture(scope="session")
+def drawn_official(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_synthetic("cifar100", tmp_path_factory.mktemp("official"), {"train": 2, "test": 1}, seed=7)
+
+
 @pytest.fixture
-def official(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Official:
+def official(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, drawn_official: Path) -> Official:
     """CIFAR-100 of this test: a drawn archive without a sidecar."""
-    archive = write_synthetic("cifar100", tmp_path / "official", {"train": 2, "test": 1}, seed=7)
-    fetch.sidecar_of(archive).unlink()
-    return adopt(monkeypatch, "cifar100", archive)
+    (tmp_path / "official").mkdir()
+    return adopt(monkeypatch, "cifar100", Path(shutil.copy(drawn_official, tmp_path / "official")))
 
 
 @dataclass
@@ -112,7 +117,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         def log_message(self, *args: object) -> None:
             pass
 
-    monkeypatch.setattr(fetch, "BACKOFF_S", 0.0)
+    monkeypatch.setattr(download, "BACKOFF_S", 0.0)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         state.url = f"http://127.0.0.1:{http.server_address[1]}"

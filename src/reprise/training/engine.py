@@ -171,7 +171,8 @@ def train(
             reporter.done()
     if failures:
         first = next(iter(failures))
-        others = f"; {len(failures)} of {len(ordered)} runs failed: {', '.join(failures)}" if len(failures) > 1 else ""
+        named = ", ".join([*failures][:10]) + (", …" if len(failures) > 10 else "")
+        others = f"; {len(failures)} of {len(ordered)} runs failed: {named}" if len(failures) > 1 else ""
         raise RepriseError(f"run {first}: {failures[first]}{others}")
     return outcomes
 

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and what killed processes leave."""
 
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from reprise import files
-from reprise.errors import RepriseError
+from reprise.errors import DamagedError, RepriseError
 from reprise.files import atomic, check_regular, keep_json, read_bytes, write_json
 
 KILLED = """
@@ -118,3 +119,8 @@ def test_reading_is_bounded(tmp_path):
         check_regular(tmp_path / "absent")
     with pytest.raises(RepriseError, match="a folder where a file is expected"):
         check_regular(tmp_path)
+
+
+def test_an_error_comes_from_another_process_as_it_is():
+    error = pickle.loads(pickle.dumps(DamagedError("a: damaged", "make it again")))
+    assert (str(error), error.what, error.remedy) == ("a: damaged; make it again", "a: damaged", "make it again")

@@ -1,6 +1,5 @@
 """The process that supervises, without torch: what it says, what it counts, and how it ends."""
 
-import json
 import os
 import re
 import signal
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from reprise.errors import RepriseError
+from reprise.records import write_record
 from reprise.supervision import check_deaths, forget_deaths
 
 ROOT = Path(__file__).parents[1]
@@ -180,7 +180,7 @@ def test_other_verbs_have_no_child():
 def twice(folder):
     """A folder whose run has died twice."""
     deaths = [{"signal": "SIGSEGV", "epoch": 3, "epochs": 8, "when": "2026-11-24T10:00:00+00:00"}] * 2
-    (folder / "deaths.json").write_text(json.dumps({"conditions": CONDITIONS, "deaths": deaths}))
+    write_record(folder / "deaths.json", {"conditions": CONDITIONS, "deaths": deaths})
     return folder
 
 
@@ -203,8 +203,21 @@ def test_tried_again_under_other_conditions(twice, changed):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"conditions": {}, "deaths": [{}]}', '{"conditions": {}, "deaths": [{"epoch": "x"}]}']
+    "content",
+    [
+        *("", "[]", "{}", '{"conditions": {}, "deaths": [{}]}', '{"conditions": {}, "deaths": [{"epoch": "x"}]}'),
+        '{"conditions": {}, "deaths": [{"signal": "SIGSEGV", "epoch": Infinity, "epochs": 8}]}',
+    ],
 )
 def test_a_damaged_note_counts_for_nothing(folder, content):
     (folder / "deaths.json").write_text(content)
     check_deaths(folder, {})
+
+
+@pytest.mark.parametrize("said", ['"epoch": 3', '"SIGSEGV"', '"deaths"'])
+def test_a_note_that_has_changed_counts_for_nothing(twice, said):
+    path = twice / "deaths.json"
+    content = path.read_text()
+    assert said in content
+    path.write_text(content.replace(said, said.replace("3", "7").replace("SEGV", "KILL").replace("deaths", "death")))
+    check_deaths(twice, CONDITIONS)

@@ -40,6 +40,10 @@ class DamagedError(RepriseError):
         super().__init__(f"{what}; {remedy}")
         self.what, self.remedy = what, remedy
 
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        """So that it can come from another process."""
+        return type(self), (self.what, self.remedy)
+
 
 def file_error(error: OSError, path: Path | str | None = None) -> str:
     """What the system says about a file, as one line; `path` where the error itself names none."""

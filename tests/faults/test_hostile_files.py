@@ -534,6 +534,7 @@ YAMLS = {
     "an empty binary int": ("a: !!int ''", "not a value"),
     "a zero": ('a: "x\\0y"', "a control character in a text"),
     "an escape": ('a: "\\e[2J"', "a control character in a text"),
+    "a turn of direction": ('a: "\\u202e"', "a control character in a text"),
     "a lone surrogate": ('a: "\\ud800"', "control character|invalid Unicode|escape"),
     "a key twice": ("a: 1\na: 2", "line 2: key 'a' stands twice"),
     "a list as a key": ("? [a]\n: 1", "stands twice|not a value"),
@@ -1337,7 +1338,7 @@ def test_a_read_only_results_folder_serves_what_is_finished(place, tmp_path):
         before = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
         for path in [place, *place.rglob("*")]:
             path.chmod(0o555 if path.is_dir() else 0o444)
-        environment = {**os.environ, "HOME": "/", "PYTHONDONTWRITEBYTECODE": "1", "TORCHINDUCTOR_CACHE_DIR": "/nowhere"}
+        environment = {**os.environ, "HOME": "/", "PYTHONDONTWRITEBYTECODE": "1", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
         done = subprocess.run(
             [sys.executable, "-c", READ_ONLY.format(commands=commands)],
             capture_output=True,

@@ -19,7 +19,7 @@ $(VENV)/.ready: pyproject.toml envs/constraints.txt
 
 # All figures, tables and verdicts on synthetic data, under results/demo/; no network.
 demo: $(VENV)/.ready
-	$(BIN)/snakemake --cores $(CORES) --scheduler greedy --config scale=demo shard=report threads=1
+	$(BIN)/python -m snakemake --cores $(CORES) --scheduler greedy --config scale=demo shard=report threads=1
 
 test: $(VENV)/.ready
 	$(BIN)/$(PYTEST) -m "not keras and not cpus"
@@ -31,8 +31,8 @@ check: style
 style: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/snakemake --lint
+	$(BIN)/python -m snakefmt --check Snakefile workflow
+	$(BIN)/python -m snakemake --lint
 
 lint: style
 	$(BIN)/python -m reprise check workflow/reports/*.yaml

@@ -23,6 +23,14 @@ include: "workflow/rules/training.smk"
 include: "workflow/rules/publishing.smk"
 
 
+onstart:
+    if workflow.non_local_exec:
+        try:
+            check_remote_paths(config, basedir)
+        except RepriseError as error:
+            raise WorkflowError(str(error)) from None
+
+
 rule all:
     default_target: True
     input:

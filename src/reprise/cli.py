@@ -359,6 +359,9 @@ def study_work(args: argparse.Namespace) -> None:
         )
     except Interrupted as stop:
         end(str(stop), stop.status)
+    for run in runs:  # one that was finished when its worker was killed has no stamp
+        if has_results(run.hash, where):
+            stamp_trained(run.hash, where)
 
 
 def evaluate(args: argparse.Namespace) -> None:

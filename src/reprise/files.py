@@ -72,11 +72,15 @@ def _host() -> str:
 
 
 def _start(pid: int) -> str:
-    """When a process of this machine started, in ticks; 0 where the system does not say. A number may be given to a process anew."""
+    """When a process of this machine started, in ticks; 0 where the system does not say, and where it is dead but not yet waited for.
+
+    A number may be given to a process anew.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
+        state, *_, start = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:20]
+    except (OSError, ValueError):
         return "0"
+    return "0" if state in "ZX" else start
 
 
 def _signature() -> str:

@@ -534,6 +534,7 @@ YAMLS = {
     "an empty binary int": ("a: !!int ''", "not a value"),
     "a zero": ('a: "x\\0y"', "a control character in a text"),
     "an escape": ('a: "\\e[2J"', "a control character in a text"),
+    "a turn of direction": ('a: "\\u202e"', "a control character in a text"),
     "a lone surrogate": ('a: "\\ud800"', "control character|invalid Unicode|escape"),
     "a key twice": ("a: 1\na: 2", "line 2: key 'a' stands twice"),
     "a list as a key": ("? [a]\n: 1", "stands twice|not a value"),

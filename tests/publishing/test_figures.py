@@ -144,6 +144,18 @@ def test_png_and_svg_carry_alt_text_and_provenance(tmp_path):
     assert record["spec_hash"] in files["svg"].decode()
 
 
+def test_hostile_texts_are_text_in_svg_and_png(tmp_path):
+    hostile = "</script></svg><script>alert(1)</script> & &lt; ]]> <!-- \"' $x$ \\input{x} [x](javascript:alert(1)) `x` %s {x}\n\n=\u202e"
+    changed = spec(caption=hostile, series=[{"runs": "adam", "label": hostile}], y_label=hostile)
+    files = write(tmp_path, changed, notes=[hostile])
+    svg = ET.fromstring(files["svg"])
+    assert not [each.tag for each in svg.iter() if each.tag.endswith("script")]
+    assert svg.find(f"{SVG}desc").text.startswith("</script></svg><script>alert(1)</script> & &lt; ]]> <!--")
+    assert json.loads(files["json"])["spec"] == changed
+    with Image.open(tmp_path / "figures/figure_02.png") as image:
+        assert json.loads(image.text["Provenance"])["spec"] == changed
+
+
 def test_json_holds_the_numbers_drawn(tmp_path):
     adam = cell("adam")
     table = history(adam, 4)

@@ -711,12 +711,12 @@ def test_full_scale_has_no_mark(tmp_path):
 def test_latex_is_escaped_and_markdown_cells_keep_their_bars(tmp_path):
     label = r"a_b & 5% #1 {x} $y$ ~ ^ \z | c"
     files = settings_table(tmp_path, rows=[{"label": label, "setting": "optimizer.name"}])
-    escaped = r"a\_b \& 5\% \#1 \{x\} \$y\$ \textasciitilde{} \textasciicircum{} \textbackslash{}z | c"
+    escaped = r"a\_b \& 5\% \#1 \{x\} \$y\$ \textasciitilde{} \textasciicircum{} \textbackslash{}z \textbar{} c"
     assert rf"{escaped} & adam \\" in files["tex"]
     assert r"\caption{50\% \& best\_model. $\pm$ is the standard deviation over 3 seeds.}" in files["tex"]
     assert r"\label{tab:report:table_02}" in files["tex"]
     assert all(rule in files["tex"] for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
-    assert label.replace("|", r"\|") in files["md"]
+    assert r"| a_b & 5% #1 {x} \$y\$ ~ ^ \z \| c |" in files["md"]
 
 
 def test_numbers_stand_right(tmp_path):

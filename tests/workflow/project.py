@@ -58,8 +58,9 @@ REPORT = {
 Project = Path
 
 
-def run(project: Project, command: list[str]) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(project / "src")}
+def run(project: Project, command: list[str], source: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command on the project's own `source`, or another."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(source or project / "src")}
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=600)
 
 

@@ -1,11 +1,18 @@
 from pathlib import Path
 
 from reprise.errors import RepriseError
-from reprise.spec.programme import Programme, complete, job_environment
+from reprise.spec.programme import (
+    Programme,
+    check_paths,
+    check_remote_paths,
+    complete,
+    job_environment,
+)
 
 basedir = Path(workflow.basedir)
 try:
     complete(config, basedir / "workflow" / "schemas" / "config.schema.yaml")
+    check_paths(config, basedir)
     programme = Programme(config, basedir / "workflow" / "reports")
     job_environment(config, basedir / "src", programme.reports.values())
 except RepriseError as error:

@@ -17,9 +17,11 @@ rule synthesize:
         runtime=10,
     params:
         options=programme.options,
-        images=f"--train {config['synthetic']['train']} --test {config['synthetic']['test']}",
+        images=[
+            f"--{split}={config['synthetic'][split]}" for split in ("train", "test")
+        ],
     shell:
-        "python -m reprise data synthesize {wildcards.dataset} {params.images} {params.options} 2>&1 | tee -i {log:q}"
+        "python -m reprise data synthesize {wildcards.dataset:q} {params.images:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
 
 
 rule fetch:
@@ -40,7 +42,7 @@ rule fetch:
     params:
         options=programme.options,
     shell:
-        "python -m reprise data fetch {wildcards.dataset} {params.options} 2>&1 | tee -i {log:q}"
+        "python -m reprise data fetch {wildcards.dataset:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
 
 
 rule stand_in:
@@ -63,7 +65,7 @@ rule stand_in:
     params:
         options=programme.options,
     shell:
-        "python -m reprise data stand-in {wildcards.dataset} {params.options} 2>&1 | tee -i {log:q}"
+        "python -m reprise data stand-in {wildcards.dataset:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
 
 
 rule fetch_weights:
@@ -80,7 +82,7 @@ rule fetch_weights:
     params:
         options=programme.options,
     shell:
-        "python -m reprise data fetch-weights {wildcards.arch} {params.options} 2>&1 | tee -i {log:q}"
+        "python -m reprise data fetch-weights {wildcards.arch:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
 
 
 rule decode:
@@ -104,7 +106,7 @@ rule decode:
     params:
         options=programme.options,
     shell:
-        "python -m reprise data decode {wildcards.dataset} {params.options} 2>&1 | tee -i {log:q}"
+        "python -m reprise data decode {wildcards.dataset:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
 
 
 rule statistics:
@@ -127,4 +129,4 @@ rule statistics:
     params:
         options=programme.options,
     shell:
-        "python -m reprise data statistics {wildcards.dataset} {params.options} 2>&1 | tee -i {log:q}"
+        "python -m reprise data statistics {wildcards.dataset:q} {params.options:q} 2>&1 | tee -i -- {log:q}"

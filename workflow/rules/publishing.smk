@@ -29,7 +29,7 @@ rule layers:
             wildcards.slug, wildcards.item
         ),
     shell:
-        "python -m reprise layers {wildcards.slug} {wildcards.item} {params.options} 2>&1 | tee -i {log:q}"
+        "python -m reprise layers {wildcards.slug:q} {wildcards.item:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
 
 
 rule samples:
@@ -54,7 +54,7 @@ rule samples:
             "figures", wildcards.slug, wildcards.item
         ),
     shell:
-        "python -m reprise samples {wildcards.slug} {wildcards.item} {params.options} 2>&1 | tee -i {log:q}"
+        "python -m reprise samples {wildcards.slug:q} {wildcards.item:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
 
 
 rule figure:
@@ -91,7 +91,7 @@ rule figure:
         ),
         code=programme.publishing_code,
     shell:
-        "python -m reprise figure {wildcards.slug} {wildcards.item} {params.options} 2>&1 | tee -i {log:q}"
+        "python -m reprise figure {wildcards.slug:q} {wildcards.item:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
 
 
 rule table:
@@ -128,7 +128,7 @@ rule table:
         ),
         code=programme.publishing_code,
     shell:
-        "python -m reprise table {wildcards.slug} {wildcards.item} {params.options} 2>&1 | tee -i {log:q}"
+        "python -m reprise table {wildcards.slug:q} {wildcards.item:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
 
 
 rule statements:
@@ -158,4 +158,4 @@ rule statements:
         content=lambda wildcards: programme.statement_params(wildcards.slug),
         code=programme.publishing_code,
     shell:
-        "python -m reprise statements {wildcards.slug} {params.options} {params.skip} 2>&1 | tee -i {log:q}"
+        "python -m reprise statements {wildcards.slug:q} {params.options:q} {params.skip:q} 2>&1 | tee -i -- {log:q}"

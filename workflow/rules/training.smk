@@ -26,8 +26,9 @@ for shard in programme.shards.values():
         params:
             options=programme.report_options(shard.slug),
             slug=shard.slug,
+            runs=lambda wildcards, output: [Path(stamp).parent.name for stamp in output],
         shell:
-            "python -m reprise train {params.slug} --runs {output} --threads {threads} {params.options} 2>&1 | tee -i {log:q}"
+            "python -m reprise train {params.slug:q} --runs {params.runs:q} --threads {threads} {params.options:q} 2>&1 | tee -i -- {log:q}"
 
     rule:
         name:
@@ -52,5 +53,6 @@ for shard in programme.shards.values():
         params:
             options=programme.report_options(shard.slug),
             slug=shard.slug,
+            runs=lambda wildcards, output: [Path(stamp).parent.name for stamp in output],
         shell:
-            "python -m reprise evaluate {params.slug} --runs {output} --threads {threads} {params.options} 2>&1 | tee -i {log:q}"
+            "python -m reprise evaluate {params.slug:q} --runs {params.runs:q} --threads {threads} {params.options:q} 2>&1 | tee -i -- {log:q}"

@@ -80,7 +80,7 @@ def download(url: str, part: Path, max_bytes: int) -> bool:
 def discard(part: Path) -> None:
     """Remove a partial download."""
     part.unlink(missing_ok=True)
-    _state_of(part).unlink(missing_ok=True)
+    state_of(part).unlink(missing_ok=True)
 
 
 def shown(url: str) -> str:
@@ -137,7 +137,7 @@ def _transfer(session: requests.Session, url: str, part: Path, max_bytes: int) -
         else:
             start = 0
             discard(part)
-            write_json(_state_of(part), {"url": shown(url), "validator": _validator(response), "size": size})
+            write_json(state_of(part), {"url": shown(url), "validator": _validator(response), "size": size})
         if (size or 0) > max_bytes:
             discard(part)
             raise RepriseError(f"{size:,} bytes are far too many: not the file")
@@ -199,7 +199,7 @@ def _can_be_sent(value: str) -> bool:
 # What is there already ----------------------------------------------------------------------------------------------------------
 
 
-def _state_of(part: Path) -> Path:
+def state_of(part: Path) -> Path:
     """Beside a partial download, what its continuation must agree with: URL, validator (ETag or date), full size."""
     return part.with_name(part.name + ".json")
 
@@ -207,7 +207,7 @@ def _state_of(part: Path) -> Path:
 def _state(part: Path) -> dict[str, Any]:
     """The state, or an empty one where there is none or it is damaged: then the download starts again."""
     try:
-        match read_json(_state_of(part)):
+        match read_json(state_of(part)):
             case {"url": str(), "size": int() as size, "validator": None | str() as validator} as state:
                 if size > 0 and (validator is None or _can_be_sent(validator)):
                     return state

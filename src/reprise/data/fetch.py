@@ -1,5 +1,6 @@
 """Bring archives and weights into place: mirrors first, then the official addresses; nothing unverified gets its final name."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -11,7 +12,7 @@ from urllib.request import url2pathname
 
 from reprise.data.archives import GET_AGAIN, Source, file_hash, identify, member_md5, read_archive, sidecar_of
 from reprise.data.catalog import DATASETS, WEIGHTS, DatasetFacts, WeightsFacts, dataset_facts, weights_facts
-from reprise.data.download import discard, download, shown
+from reprise.data.download import discard, download, shown, state_of
 from reprise.errors import RepriseError, file_error, printable
 from reprise.files import alone, atomic, check_regular
 
@@ -173,6 +174,7 @@ def _reason(error: Exception, file: Path) -> str:
 
 def _fetch_real(facts: Facts, destination: Path, mirrors: Sequence[Location]) -> Path:
     if _is_good(facts, destination):
+        _remove_leftovers(destination)
         return destination
     remedy = (
         f"get the file another way and run `python -m reprise data add {facts.file_name}`, or set `mirror` to a folder or URL that holds it"
@@ -188,12 +190,22 @@ def _fetch(facts: Facts, destination: Path, locations: Sequence[Location], check
     Of several processes with one `destination` one fetches, and the others wait for it.
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
-    with alone(
-        destination.with_name(f".{destination.name}.lock"), lambda: _say(f"{destination}: another process fetches it; waiting")
-    ) as waited:
+    with _alone(destination) as waited:
         if waited and (there := _passed(destination, locations, check)) is not None:
             return there
         return _fetch_alone(facts, destination, locations, check, remedy)
+
+
+def _alone(destination: Path) -> contextlib.AbstractContextManager[bool]:
+    return alone(destination.with_name(f".{destination.name}.lock"), lambda: _say(f"{destination}: another process fetches it; waiting"))
+
+
+def _remove_leftovers(destination: Path) -> None:
+    """Remove what a process that was killed when it had brought `destination` may have left beside it."""
+    part = destination.with_name(destination.name + ".part")
+    if any(path.exists() for path in (part, state_of(part), destination.with_name(f".{destination.name}.lock"))):
+        with contextlib.suppress(OSError), _alone(destination):
+            discard(part)
 
 
 def _say(message: str) -> None:

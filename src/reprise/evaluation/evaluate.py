@@ -35,7 +35,7 @@ from reprise.training.results import (
     write_evaluation_record,
     write_table,
 )
-from reprise.training.session import choose_device, reproducible
+from reprise.training.session import choose_device, reproducible, too_little_memory
 from reprise.training.steps import PRECISIONS, memory_format
 
 
@@ -54,8 +54,9 @@ def evaluate(
     train_loss, train_accuracy (running means of that epoch), gap (training − test accuracy), parameters, parameters.<layer> (of each layer
     that has some, see `reprise.models.layer_parameters`), train_images, validation_images and, where the images are normalised with the
     training part's own statistics, channel_mean.<colour> and channel_std.<colour>. The losses of a run that diverged at once are NaN.
-    Parameters as in `reprise.training.engine.train`. A run without result or weights is a `RepriseError`. An evaluation by an earlier
-    version, without a record, is compared with the run's other files and gets one.
+    Parameters as in `reprise.training.engine.train`. A run without result or weights is a `RepriseError`; so are, once the others are
+    evaluated, those for which there is too little memory. An evaluation by an earlier version, without a record, is compared with the
+    run's other files and gets one.
     """
     chosen = choose_device(device)
     datasets = Datasets(dataset_dirs, chosen)
@@ -64,6 +65,7 @@ def evaluate(
         return
     datasets.check(pending)
     meta = {run.hash: _meta(run, Path(cache), datasets) for run in pending}
+    failed: list[str] = []
     with reproducible(chosen, threads):
         most = torch.get_num_threads()
         for number, run in enumerate(progress(pending, description="evaluating", unit="run"), 1):
@@ -71,7 +73,15 @@ def evaluate(
             tell(run=run.hash, name=name, doing="evaluated")
             log(f"run {run.hash} ({number}/{len(pending)}) is evaluated" + (f": {name}" if name else ""))
             torch.set_num_threads(min(most, meta[run.hash].get("threads", most)))  # more were not faster when it was trained
-            _evaluate_run(run, meta[run.hash], datasets.of(run), Path(cache) / run.hash, chosen)
+            try:
+                _evaluate_run(run, meta[run.hash], datasets.of(run), Path(cache) / run.hash, chosen)
+            except Exception as error:
+                if not too_little_memory(error):
+                    raise
+                failed.append(run.hash)
+                say(f"run {run.hash}: there is too little memory; give the job more, or use another device")
+    if failed:
+        raise RepriseError(f"run {', '.join(failed)}: not evaluated, since there is too little memory; the others of {len(pending)} are")
 
 
 def _evaluated(run: Run, folder: Path) -> bool:

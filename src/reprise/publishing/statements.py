@@ -14,6 +14,7 @@ from typing import Any
 from reprise.errors import RepriseError
 from reprise.files import atomic
 from reprise.publishing import MARKS, Resolve
+from reprise.publishing.markup import markdown, markdown_code, markdown_row
 from reprise.publishing.measures import Measure, Reading, Tables, best_run, levels, lookup, no_setting, read
 from reprise.publishing.verdicts import (
     VERDICTS,
@@ -571,12 +572,12 @@ def _page(outcomes: Sequence[Outcome], slug: str, scale: str, about: Mapping[str
     lines = [f"# {slug}: numbers and claims", ""]
     if MARKS[scale]:
         lines += [f"> **{MARKS[scale]}.** Only verdicts at scale full judge the report.", ""]
-    lines += [line for note in about.get("notes", ()) for line in (f"> **{note[:1].upper()}{note[1:]}.**", "")]
+    lines += [line for note in about.get("notes", ()) for line in (f"> **{markdown(note[:1].upper() + note[1:])}.**", "")]
     if "title" in about:
         made = [str(about[key]) for key in ("authors", "framework") if key in about]
-        lines += [f"*{about['title']}*" + (f" ({', '.join(made)})" if made else ""), ""]
+        lines += [f"*{markdown(about['title'])}*" + (f" ({markdown(', '.join(made))})" if made else ""), ""]
     if "summary" in about:
-        lines += [" ".join(about["summary"].split()), ""]
+        lines += [markdown(about["summary"]), ""]
     lines += [", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS) + f", of {len(outcomes)} statements.", ""]
     for kind, title in (("number", "Numbers"), ("claim", "Claims")):
         chosen = [outcome for outcome in outcomes if outcome.statement.kind == kind]
@@ -584,19 +585,16 @@ def _page(outcomes: Sequence[Outcome], slug: str, scale: str, about: Mapping[str
             continue
         heads = ("Statement", "Reported" if kind == "number" else "Relation", "Measured")
         heads += ("Deviation over seeds" if kind == "number" else "Noise (95 %)", "Seeds", "Verdict", "Reason")
-        lines += [f"## {title}", "", _row(heads), "|" + "---|" * len(heads), *map(_line, chosen), ""]
+        lines += [f"## {title}", "", markdown_row(heads), "|" + "---|" * len(heads), *map(_line, chosen), ""]
     if about.get("assumptions"):
         lines += ["## Assumptions", "", "What the report leaves open, and how it is read here:", ""]
-        lines += [f"- {' '.join(assumption.split())}" for assumption in about["assumptions"]] + [""]
+        lines += [f"- {markdown(assumption)}" for assumption in about["assumptions"]] + [""]
     return "\n".join(lines)
 
 
 def _line(outcome: Outcome) -> str:
     statement, judgement = outcome.statement, outcome.judgement
     text = (statement.text or statement.id) + (f" ({statement.source})" if statement.source else "")
-    reported = f"`{outcome.reported}`" if statement.kind == "claim" else ("about " if statement.about else "") + outcome.reported
-    return _row((text, reported, judgement.measured, outcome.spread, str(outcome.n), f"**{judgement.verdict}**", judgement.reason))
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
+    reported = markdown_code(outcome.reported) if statement.kind == "claim" else ("about " if statement.about else "") + outcome.reported
+    measured = map(markdown, (judgement.measured, outcome.spread, str(outcome.n)))
+    return markdown_row((markdown(text), reported, *measured, f"**{judgement.verdict}**", markdown(judgement.reason)))

@@ -17,7 +17,7 @@ from reprise.files import UNLOCKABLE, check_regular
 from reprise.records import seal, unseal
 from reprise.search.asha import Halving, accuracies, load_optuna, read_history, rung_epochs, trial_order
 from reprise.spec.run import Run
-from reprise.training.engine import Outcome, train
+from reprise.training.engine import Outcome, remove_leftovers, train
 from reprise.training.results import finished
 from reprise.training.selection import Row
 
@@ -129,7 +129,10 @@ def take_trials(runs: Sequence[Run], cache: Path) -> Iterator[Run]:
     while True:
         for run in trials:
             folder = Path(cache) / run.hash
-            if run.hash in taken or finished(folder):
+            if run.hash in taken:
+                continue
+            if finished(folder):
+                remove_leftovers(folder)
                 continue
             with _held(folder) as mine:
                 if mine and not finished(folder):

@@ -114,7 +114,8 @@ def read_yaml(path: Path | str, *, known: bool = False) -> Any:
         raise RepriseError(f"{path}{line}: {getattr(error, 'problem', None) or gist(error)}; mend the YAML there") from None
 
 
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+"""Commands to a terminal, what turns the direction of a text, and what no XML can hold."""
 
 
 def _check_bounds(text: str) -> None:

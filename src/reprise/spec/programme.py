@@ -74,13 +74,11 @@ class Programme:
                 raise RepriseError(f"skip: {entry!r} is not report/experiment{nearest(slug, present)}")
             skip.setdefault(slug, []).append(experiment)
         stand_in = as_list(config.get("stand_in"))
-        self.options = shlex.join(
-            [
-                *("--scale", config["scale"], "--results", str(config["results"]), "--reports", os.path.relpath(folder)),
-                *(["--data", str(config["data"])] if config.get("data") else []),
-            ]
-        )
-        """Arguments that every verb of the command line is given."""
+        self.options = [
+            *(f"--scale={config['scale']}", f"--results={config['results']}", f"--reports={os.path.relpath(folder)}"),
+            *([f"--data={config['data']}"] if config.get("data") else []),
+        ]
+        """Arguments that every verb of the command line is given; with `=`, since a folder's name can begin with `-`."""
         self._stand_in = stand_in
         self.gpu = 0 if config.get("device") == "cpu" else 1
         """GPUs that a training job asks for."""
@@ -180,7 +178,7 @@ class Programme:
         """The demo fetches from archives that the project draws first."""
         return [str(self.layout.synthetic / f"{wildcards.dataset}.json")] if self.layout.scale == "demo" else []
 
-    def report_options(self, slug: str) -> str:
+    def report_options(self, slug: str) -> list[str]:
         """Arguments of a verb that reads a report; only one that uses a stand-in hears of it, so that other files stay as they are."""
         if not self._stand_in:
             return self.options
@@ -190,7 +188,7 @@ class Programme:
             item["images"]["dataset"] for item in report.figures if "images" in item
         }
         names = [name for name in self._stand_in if name in used]
-        return f"{self.options} {shlex.join(['--stand-in', *names])}" if names else self.options
+        return [*self.options, "--stand-in", *names] if names else self.options
 
     def stand_in_inputs(self, wildcards: Any) -> list[str]:
         """The data set whose images stand in for those of another."""
@@ -229,9 +227,9 @@ class Programme:
         found = [stamp for item in self.reports[slug].statements for stamp in self._stamps(slug, item)]
         return list(dict.fromkeys(found))
 
-    def skip_arguments(self, slug: str) -> str:
-        """Argument for the experiments of a report that the configuration leaves out."""
-        return shlex.join(["--skip", *self._skip[slug]]) if slug in self._skip else ""
+    def skip_arguments(self, slug: str) -> list[str]:
+        """Arguments for the experiments of a report that the configuration leaves out."""
+        return ["--skip", *self._skip[slug]] if slug in self._skip else []
 
     def item_params(self, section: str, slug: str, identifier: str) -> str:
         """Canonical JSON of all that decides how an item looks; Snakemake compares it, so key order never matters."""
@@ -259,9 +257,9 @@ class Programme:
         return [str(self.layout.dataset(name, report.source(name)) / "dataset.json")]
 
     def caption(self, section: str, slug: str, identifier: str) -> str:
-        """Caption for the workflow's HTML report."""
+        """Caption for the workflow's HTML report, which takes it for reStructuredText: one line, with all punctuation escaped."""
         item = self.reports[slug].item(section, identifier)
-        return str(item.get("caption") or item.get("title") or identifier).strip()
+        return re.sub(r"([^\w\s]|_)", r"\\\1", " ".join(str(item.get("caption") or item.get("title") or identifier).split()))
 
     @property
     def publishing_code(self) -> str:
@@ -326,6 +324,41 @@ def complete(config: dict[str, Any], schema_file: Path) -> None:
     validate(config, rules, source)
     for key, rule in rules["properties"].items():
         config.setdefault(key, rule["default"])
+
+
+def check_paths(config: dict[str, Any], checkout: Path) -> None:
+    """Raise a `RepriseError` for folders that Snakemake or the jobs cannot use, before anything is made.
+
+    `~` becomes the home folder, as Snakemake takes it.
+    """
+    folders = {}
+    for key in ("results", "data"):
+        try:
+            config[key] = str(Path(config[key]).expanduser()) if config[key].startswith("~") else config[key]
+        except RuntimeError:
+            raise RepriseError(f"{key}: {config[key]!r}: no such home folder; write the path out") from None
+        folders[key] = config[key]
+    folders["the folder of the Snakefile"] = str(checkout)
+    for name, path in folders.items():
+        if set("{}") & set(path):
+            raise RepriseError(f"{name}: {path!r}: Snakemake takes braces in a path for wildcards; use a folder without them")
+        if "://" in path:
+            raise RepriseError(f"{name}: {path!r} is a URL; give a folder")
+        if any("\ud800" <= letter <= "\udfff" for letter in path):  # how Python writes bytes that are none
+            raise RepriseError(f"{name}: {path!r}: the name is not UTF-8; rename the folder")
+    if not Path(config["results"]).parts:
+        raise RepriseError(f"results: {config['results']!r}: results need a folder of their own; leave it out, or name one")
+    for name, path in (("the folder of the Snakefile", str(checkout)), ("Python", sys.executable)):
+        if os.pathsep in path:
+            raise RepriseError(f"{name}: {path!r}: jobs cannot search a path that holds {os.pathsep!r}; move it to a folder without")
+
+
+def check_remote_paths(config: Mapping[str, Any], checkout: Path) -> None:
+    """Raise a `RepriseError` for paths that cannot go to a cluster: Snakemake quotes its jobs' commands as Python would, not as a shell."""
+    paths = [("results", config["results"]), ("data", config["data"]), *(("mirror", place) for place in as_list(config["mirror"]))]
+    for name, path in (*paths, ("the folder of the Snakefile", str(checkout)), ("Python", sys.executable)):
+        if found := re.search(r"[^\w./+,=@~:-]", path):
+            raise RepriseError(f"{name}: {path!r}: a path that holds {found[0]!r} cannot go to a cluster's jobs; rename the folder")
 
 
 def as_list(value: str | Sequence[str] | None) -> list[str]:

@@ -43,6 +43,7 @@ from reprise.training.session import (
     interruptible,
     only_process,
     reproducible,
+    too_little_memory,
 )
 from reprise.training.steps import (
     Feed,
@@ -152,8 +153,6 @@ def train(
                 outcomes.append(_train_unless_finished(run, datasets, session, failures))
                 if on_finished:
                     on_finished(run)
-            except torch.OutOfMemoryError:
-                failures[run.hash] = "the device's memory is too small; lower training.batch_size or use another device"
             except RecordingError as error:
                 left = sum(other in pending for other in ordered[place:])
                 failures[run.hash] = f"{error}; runs after it that were not tried: {left}" if left else str(error)
@@ -166,15 +165,22 @@ def train(
             except OSError as error:
                 failures[run.hash] = file_error(error)
             except Exception as error:  # whatever torch makes of a run that it cannot train
-                failures[run.hash] = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no reason given'])[0]}"
+                failures[run.hash] = _reason(error)
             if run.hash in failures:
                 reporter.say(f"run {run.hash}: {failures[run.hash]}")
             reporter.done()
     if failures:
         first = next(iter(failures))
-        others = f"; {len(failures)} of {len(ordered)} runs failed: {', '.join(failures)}" if len(failures) > 1 else ""
+        named = ", ".join([*failures][:10]) + (", …" if len(failures) > 10 else "")
+        others = f"; {len(failures)} of {len(ordered)} runs failed: {named}" if len(failures) > 1 else ""
         raise RepriseError(f"run {first}: {failures[first]}{others}")
     return outcomes
+
+
+def _reason(error: Exception) -> str:
+    if too_little_memory(error):
+        return "there is too little memory; lower training.batch_size, give the job more, or use another device"
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no reason given'])[0]}"
 
 
 def parents_first(runs: Sequence[Run]) -> list[Run]:
@@ -239,11 +245,15 @@ def _train_unless_finished(run: Run, datasets: Datasets, session: Session, failu
         return outcome
 
 
-def _kept(run: Run, folder: Path) -> Outcome:
-    """A run that is finished, without what its process, killed at that moment, may have left."""
+def remove_leftovers(folder: Path) -> None:
+    """Remove what the process of a finished run, killed at that moment, may have left in its folder."""
     with contextlib.suppress(OSError):
         (folder / CHECKPOINT).unlink(missing_ok=True)
         forget_deaths(folder)
+
+
+def _kept(run: Run, folder: Path) -> Outcome:
+    remove_leftovers(folder)
     return Outcome(run, trained=False, meta=adopt_run(folder)["meta"])
 
 

@@ -27,6 +27,13 @@ CONDITIONS = (
 """Environment variables that choose kernels, or tell how much memory a job has."""
 
 
+def too_little_memory(error: Exception) -> bool:
+    """Whether Python, torch's allocator for the CPU, or a device's has found none."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
 def choose_device(name: str) -> torch.device:
     """`auto` is the first CUDA device where there is one, else the CPU. Raises `RepriseError` for a device that torch cannot use."""
     if name == "auto":

@@ -7,24 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from reprise.publishing import markup
 from reprise.publishing.tables.sheet import Rows, Table
 
-_GREEK = dict(zip("αβγδεηλμσ", ("alpha", "beta", "gamma", "delta", "epsilon", "eta", "lambda", "mu", "sigma"), strict=True))
-LATEX = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        **{sign: rf"\{sign}" for sign in "&%$#_{}"},
-        "±": r"$\pm$",
-        "×": r"$\times$",
-        "−": "$-$",
-        "–": "--",
-        "°": r"\textdegree{}",
-        **{letter: rf"$\{name}$" for letter, name in _GREEK.items()},
-    }
-)
-"""What LaTeX reads as a command, and signs that not every font has."""
 LONG = 40
 """Characters of a cell that does not fit on one line of a table."""
 ROOM = 0.72
@@ -46,24 +31,24 @@ def _absent(cell: Any) -> bool:
 
 def markdown(table: Table, caption: str, said: Sequence[str]) -> str:
     """The sentences `said` in bold, the caption, the parts and the notes."""
-    blocks = [*(f"**{sentence}**" for sentence in said), caption]
+    blocks = [*(f"**{markup.markdown(sentence)}**" for sentence in said), markup.markdown(caption)]
     for title, shown in table.shown.items():
         if title:
-            blocks.append(f"**{title}**")
+            blocks.append(f"**{markup.markdown(title)}**")
         rule = ["---:" if right else "---" for right in _numeric(shown)]
-        lines = [shown.columns, rule, *shown.rows]
-        blocks.append("\n".join("| " + " | ".join(str(cell).replace("|", r"\|") for cell in line) + " |" for line in lines))
-    return "\n\n".join([*blocks, *table.notes]) + "\n"
+        heading, *rows = ([markup.markdown(str(cell)) for cell in row] for row in [shown.columns, *shown.rows])
+        blocks.append("\n".join(map(markup.markdown_row, [heading, rule, *rows])))
+    return "\n\n".join([*blocks, *map(markup.markdown, table.notes)]) + "\n"
 
 
 def latex(table: Table, caption: str, said: Sequence[str], label: str) -> str:
     """One `table` environment per part, with booktabs' rules."""
     parts = []
-    bold = "".join(rf"\textbf{{{sentence.rstrip('.').translate(LATEX)}.}} " for sentence in said)
+    bold = "".join(rf"\textbf{{{markup.latex(sentence.rstrip('.'))}.}} " for sentence in said)
     for place, (title, shown) in enumerate(table.shown.items(), 1):
         sentences = [part.rstrip(".") + "." for part in (caption, title, *table.notes) if part]
-        text = " ".join(sentence.translate(LATEX) for sentence in sentences)
-        heading, *rows = (" & ".join(str(cell).translate(LATEX) for cell in row) + r" \\" for row in [shown.columns, *shown.rows])
+        text = " ".join(map(markup.latex, sentences))
+        heading, *rows = (" & ".join(markup.latex(str(cell)) for cell in row) + r" \\" for row in [shown.columns, *shown.rows])
         lines = [
             r"\begin{table}[htbp]",
             rf"\caption{{{bold}{text}}}",

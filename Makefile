@@ -37,7 +37,7 @@ style: $(VENV)/.ready
 lint: style
 	$(BIN)/python -m reprise check workflow/reports/*.yaml
 
-# Damaged and hostile files, mirrors that fail, mutated inputs (tests/faults, which `make test` runs too): three minutes on two cores.
+# Damaged and hostile files, mirrors that fail, mutated inputs (tests/faults, which `make test` runs too): five minutes on two cores.
 faults: $(VENV)/.ready
 	$(BIN)/$(PYTEST) tests/faults
 

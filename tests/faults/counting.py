@@ -16,4 +16,8 @@ def table(passed: Counter[str], failed: Counter[str]) -> list[str]:
     """Markdown lines: kind of fault, cases, and those that came out as promised."""
     rows = [(kind, passed[file] + failed[file], passed[file]) for file, kind in KINDS.items()]
     rows.append(("all", sum(row[1] for row in rows), sum(row[2] for row in rows)))
-    return ["| what was injected | cases | as promised |", "|---|---|---|", *(f"| {kind} | {cases} | {good} |" for kind, cases, good in rows)]
+    return [
+        "| what was injected | cases | as promised |",
+        "|---|---|---|",
+        *(f"| {kind} | {cases} | {good} |" for kind, cases, good in rows),
+    ]

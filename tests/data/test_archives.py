@@ -26,6 +26,7 @@ from reprise.data.archives import RawSplit, Spool, content_digest, decode_png, r
 from reprise.data.catalog import DATASETS
 from reprise.data.synthetic import write_archive
 from reprise.errors import RepriseError
+from tiny import SAFELY
 
 FACTS = DATASETS["cifar100"]
 
@@ -275,7 +276,7 @@ def stl(path: Path, **changes: bytes | None) -> Path:
 
 def test_stl10_is_read_as_torchvision_reads_it(drawn, tmp_path, monkeypatch):
     with tarfile.open(drawn["stl10"]) as tar:
-        tar.extractall(tmp_path, filter="data")
+        tar.extractall(tmp_path, **SAFELY)
     monkeypatch.setattr(torchvision.datasets.STL10, "_check_integrity", lambda self: True)
     ours = read_archive(STL, drawn["stl10"])
     for split, raw in ours.items():
@@ -364,7 +365,7 @@ def test_cinic10_is_read_as_an_image_folder_is(tmp_path, prefix):
     ours = read_archive(CINIC, archive)
     with tarfile.open(archive) as tar:
         members = [member for member in tar if member.name.removeprefix(prefix) in TREE]
-        tar.extractall(tmp_path, members, filter="data")
+        tar.extractall(tmp_path, members, **SAFELY)
     assert list(ours) == ["train", "validation", "test"]
     for split, folder in {"train": "train", "validation": "valid", "test": "test"}.items():
         theirs = torchvision.datasets.ImageFolder(tmp_path / prefix / folder, allow_empty=True)

@@ -151,6 +151,7 @@ def died(log):
     return [line for line in log.splitlines() if line.startswith("reprise: ") and " died of " in line]
 
 
+@pytest.mark.slow
 def test_one_death_of_each_run_changes_nothing(project, names, undisturbed):
     """One of the runs dies in three epochs, but never twice in one."""
     deaths = {"rates/lr=0.002": ("SIGABRT", 3), "rates/lr=0.003": ("SIGKILL", 2), "rates/lr=0.004": ("SIGBUS", 5)}
@@ -176,6 +177,7 @@ def test_one_death_of_each_run_changes_nothing(project, names, undisturbed):
     assert_same([names[cell] for cell in ("base", "tuned", *deaths)], project, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_run_that_dies_twice_is_given_up_and_can_be_tried_again(project, names, undisturbed, tmp_path_factory, monkeypatch, capsys):
     run, others = names["base"], [names["rates/lr=0.002"], names["rates/lr=0.003"]]
     command = ["train", "mini", "--only", "rates/lr=0.002", "base", "tuned", "rates/lr=0.003"]
@@ -207,6 +209,7 @@ def test_a_run_that_dies_twice_is_given_up_and_can_be_tried_again(project, names
         assert_same([run, names["tuned"], *others], folder, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_trial_that_dies_is_left_and_the_worker_goes_on(project, names):
     trials = [run for cell, run in names.items() if cell.startswith("study/")]
     status, log = deadly("study", "work", "mini", "study", plan=f"{trials[1]}:1:SIGABRT:9")
@@ -267,6 +270,7 @@ def wait_for_epoch(process, epoch=""):
             return
 
 
+@pytest.mark.slow
 def test_killed_from_outside(project, names):
     with start(["-m", "reprise"], "train", "mini", "--only", "long") as process:
         wait_for_epoch(process)

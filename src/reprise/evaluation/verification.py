@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
+from torch.nn import functional
 
 from reprise import models
 from reprise.errors import DamagedError
@@ -122,15 +123,28 @@ def check_labels(folder: Path, data: RunData, remedy: str) -> pd.DataFrame:
 
 
 def check_sample(folder: Path, predictions: pd.DataFrame, data: RunData, network: nn.Module, remedy: str) -> None:
-    """Raise a `DamagedError` unless the network with the run's weights predicts, for a sample of the test images, what is stored."""
+    """Raise a `DamagedError` unless the network with the run's weights predicts, for a sample of the test images, what is stored.
+
+    The sample alone may not have more cross-entropy than the stored loss, a mean over all test images, allows.
+    """
+    final = read_table(folder / FINAL, ("metric", "value"))
+    loss = dict(zip(final["metric"], final["value"], strict=True))["loss"]
     count = min(SAMPLE, data.evaluation_batch, len(data.test))
     places = torch.linspace(0, len(data.test) - 1, count).round().long()
     sample = Part(data.test.inputs, data.test.labels, data.test.indices[places])
     logits = forward(network, sample, data.preprocess, data.evaluation_batch)
+    if not logits.isfinite().all():
+        if math.isfinite(loss):
+            raise DamagedError(f"{folder / WEIGHTS}: predicts what is not finite, though the loss is {loss}", remedy)
+        return
     stored = torch.from_numpy(predictions.sort_values("image")["predicted"].to_numpy()[places.numpy()].astype(np.int64))
-    largest = logits.max(1).values
+    largest, best = logits.max(1)
     missing = largest - logits.gather(1, stored[:, None])[:, 0]
-    wrong = missing > LOGIT_TOLERANCE * logits.abs().max(1).values.clamp(min=1)
+    wrong = (stored != best) & (missing >= LOGIT_TOLERANCE * logits.abs().max(1).values)
     if wrong.any():
         image = data.test_images[places[wrong][0]]
         raise DamagedError(f"{folder / PREDICTIONS}: the weights do not predict what it says, for image {image} to begin with", remedy)
+    least = functional.cross_entropy(logits.double(), sample.truth, reduction="sum").item() / len(data.test)
+    tolerance = LOSS_TOLERANCE * (loss + LOSS_TOLERANCE)
+    if least > loss + tolerance or (count == len(data.test) and least < loss - tolerance):
+        raise DamagedError(f"{folder / FINAL}: loss is {loss}, the weights give {least} on {count} of the test images alone", remedy)

@@ -19,6 +19,9 @@ from reprise.files import MOST_JSON, check_regular, parse_json, read_bytes, writ
 FILES, DIGEST = "files", "sha256"
 """Keys of a record: file name → SHA-256, and the SHA-256 of the rest of the record."""
 
+MOST_BYTES = 1 << 34
+"""Of a file with a digest; the arrays of the largest data set have a tenth of them."""
+
 _digests: dict[Path, tuple[tuple[int, ...], str]] = {}
 """What this process has read, and what the file was like then."""
 
@@ -28,7 +31,8 @@ def file_digest(path: Path) -> str:
 
     An absent one is a `FileNotFoundError`, one that is no plain file (a folder, a device) a `DamagedError`.
     """
-    check_regular(path)
+    if check_regular(path) > MOST_BYTES:  # hours for a sparse file that claims terabytes
+        raise DamagedError(f"{path}: more than {MOST_BYTES:,} bytes, far too many for what it should be", "check the path")
     found = path.stat()
     state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
     if _digests.get(path, (None,))[0] != state:

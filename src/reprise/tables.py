@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 TEXTS = ("run", "split", "metric")
 COUNTS = {"epoch": 1, "image": 0, "label": 0, "predicted": 0}
 """Columns of whole numbers, and the least that each holds; columns that are neither these nor texts are of numbers."""
-MOST_ROWS = 5_000_000
-"""Of a table; the largest has one for each of 300,000 test images."""
+MOST_ROWS, MOST_EPOCHS, MOST_CLASSES = 5_000_000, 100_000, 1000
+"""Rows of a table, of which the largest has one for each of 300,000 test images; epochs, each with two rows, and classes of a run."""
 SHARES = ("accuracy", "precision_macro", "recall_macro", "f1_macro", "train_accuracy")
 LOSSES = ("loss", "train_loss")
 
@@ -34,7 +34,7 @@ def read_table(path: Path, columns: Sequence[str], remedy: str) -> dict[str, lis
         check_regular(path)
         with path.open("rb") as file:
             parquet = pq.ParquetFile(file)
-            if parquet.metadata.num_rows > MOST_ROWS:
+            if parquet.metadata.num_rows > (2 * MOST_EPOCHS if "epoch" in columns else MOST_ROWS):
                 raise ValueError(f"{parquet.metadata.num_rows:,} rows")
             found = parquet.read(list(columns))
         found.validate(full=True)
@@ -75,6 +75,8 @@ def _fault(table: Mapping[str, Sequence[Any]]) -> str | None:
     for name, values in table.items():
         if name in COUNTS and values and min(values) < COUNTS[name]:
             return f"{name} is {min(values)}"
+        if name in ("label", "predicted") and values and max(values) >= MOST_CLASSES:
+            return f"{name} is {max(values)}, no run has more than {MOST_CLASSES} classes"
         if name == "accuracy" and (bad := [value for value in values if not 0 <= value <= 1]):
             return f"accuracy is {bad[0]}, which is not from 0 to 1"
         if name == "loss" and (bad := _impossible_losses(values, table.get("epoch", ()))):

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from reprise.errors import DamagedError, RepriseError
 from reprise.files import atomic, check_regular
+from reprise.records import MOST_BYTES
 from reprise.spec.run import Run
 from reprise.training.optim import restore_optimizer
 from reprise.training.selection import Row
@@ -55,11 +56,15 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
 
 def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """What a checkpoint holds; one that is damaged, or was written without a digest by an earlier version, is a `DamagedError`."""
-    check_regular(path)
+    remedy = "delete it, and the run starts again"
+    if check_regular(path) > MOST_BYTES:
+        raise DamagedError(f"{path}: more than {MOST_BYTES:,} bytes, far too many for a checkpoint", remedy)
     with path.open("rb") as file:
-        line, content = file.readline(1000), file.read()
-    if line != MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n":
-        raise DamagedError(f"{path}: damaged (its content does not match its digest)", "delete it, and the run starts again")
+        line, start = file.readline(1000), file.tell()
+        if line != MAGIC + hashlib.file_digest(file, "sha256").hexdigest().encode() + b"\n":  # before memory is asked for
+            raise DamagedError(f"{path}: damaged (its content does not match its digest)", remedy)
+        file.seek(start)
+        content = file.read()
     return torch.load(io.BytesIO(content), map_location=device, weights_only=True)
 
 

@@ -28,6 +28,7 @@ from reprise.training.results import (
     WEIGHTS,
     check_evaluation,
     check_history,
+    check_own_folder,
     finished,
     read_weights,
     write_evaluation_record,
@@ -93,6 +94,7 @@ def import_runs(
     for path, document in documents.items():
         mine = finished(Path(cache) / path.name)
         if mine is None:
+            check_own_folder(Path(cache) / path.name)
             _copy(path, Path(cache) / path.name)
         same = mine is not None and all(mine[key] == document[key] for key in ("spec", "meta"))
         states[path.name] = "imported" if mine is None else "identical" if same else "kept"

@@ -31,7 +31,7 @@ from reprise.training.optim import build_optimizer, build_schedule, learning_rat
 from reprise.training.parts import Datasets, RunData
 from reprise.training.regularization import build_penalty
 from reprise.training.reporting import Reporter
-from reprise.training.results import RUN, WEIGHTS, adopt_run, publish, read_run, read_weights
+from reprise.training.results import RUN, WEIGHTS, adopt_run, check_own_folder, publish, read_run, read_weights
 from reprise.training.seeds import derive
 from reprise.training.selection import Row, diverged, monitored, selected_epoch, stops_early
 from reprise.training.session import (
@@ -228,6 +228,7 @@ def _train_unless_finished(run: Run, datasets: Datasets, session: Session, failu
     folder = session.cache / run.hash
     if _unfinished(run, datasets, session.cache) is None:  # without a lock, which a folder that cannot be written to has no place for
         return _kept(run, folder)
+    check_own_folder(folder)
     with only_process(folder, session.interrupt, session.reporter.say):
         reason = _unfinished(run, datasets, session.cache)
         if reason is None:

@@ -62,6 +62,12 @@ def adopt_run(folder: Path) -> dict[str, Any]:
     return document
 
 
+def check_own_folder(folder: Path) -> None:
+    """Raise a `RepriseError` where a run's folder is a link to one of another name: what is written there would overwrite that run."""
+    if folder.is_symlink() and folder.resolve().name != folder.name:
+        raise RepriseError(f"{folder}: a link to {folder.resolve()}, which is not this run's; delete the link")
+
+
 def finished(folder: Path) -> dict[str, Any] | None:
     """What `read_run` gives, or None where the run is not finished."""
     try:

@@ -25,7 +25,7 @@ def read_tables(
     A run without results has no rows: what is drawn or judged says what that means. A damaged file is a `RepriseError`. Results of earlier
     versions have no records: their tables must agree with each other and with `run.json`.
     """
-    wanted = [folder / run for run in dict.fromkeys(runs) if (folder / run / RUN).is_file()]
+    wanted = [folder / run for run in dict.fromkeys(runs) if (folder / run / RUN).exists()]
     parts: dict[str, list[Columns]] = {name: [] for name in COLUMNS}
     for run in wanted:
         document = _run_record(run)
@@ -43,7 +43,7 @@ def read_tables(
 
 def read_meta(folder: Path, runs: Iterable[str]) -> dict[str, Mapping[str, Any]]:
     """Run → `meta` of its run.json (device, versions, dates), for the runs that have results. A damaged file is a `RepriseError`."""
-    return {run: _run_record(folder / run)["meta"] for run in runs if (folder / run / RUN).is_file()}
+    return {run: _run_record(folder / run)["meta"] for run in runs if (folder / run / RUN).exists()}
 
 
 def _run_record(folder: Path) -> Mapping[str, Any]:

@@ -346,6 +346,11 @@ def check_paths(config: dict[str, Any], checkout: Path) -> None:
             raise RepriseError(f"{name}: {path!r} is a URL; give a folder")
         if any("\ud800" <= letter <= "\udfff" for letter in path):  # how Python writes bytes that are none
             raise RepriseError(f"{name}: {path!r}: the name is not UTF-8; rename the folder")
+    for place in as_list(config.get("mirror")):
+        try:
+            os.fsencode(place)
+        except UnicodeEncodeError:
+            raise RepriseError(f"mirror: {place!r}: no name that a system can have; mend it") from None
     if not Path(config["results"]).parts:
         raise RepriseError(f"results: {config['results']!r}: results need a folder of their own; leave it out, or name one")
     for name, path in (("the folder of the Snakefile", str(checkout)), ("Python", sys.executable)):

@@ -1,4 +1,5 @@
 import json
+import math
 import re
 import shutil
 
@@ -262,6 +263,13 @@ def edit_weights(change):
     return damage
 
 
+def scaled_loss(factor):
+    def change(table):
+        table.loc[table["metric"] == "loss", "value"] *= factor
+
+    return edit_table("final.parquet", change)
+
+
 def shuffled(*columns):
     """The rows of these columns belong to other images: all metrics stay."""
     return edit_table("predictions.parquet", lambda table: table.assign(**{name: np.roll(table[name], 7) for name in columns}))
@@ -278,6 +286,16 @@ def shuffled(*columns):
         (edit_weights(lambda weights: weights.update(extra=torch.zeros(1))), "weights.safetensors: extra is float32 (1,), in the run's"),
         (edit_weights(lambda weights: weights.update({"3_dense.weight": weights["3_dense.weight"].flip(0)})),
          "predictions.parquet: the weights do not predict what it says, for image "),
+        (edit_weights(lambda weights: weights.update({name: value * math.nan for name, value in weights.items()})),
+         "weights.safetensors: predicts what is not finite, though the loss is "),
+        (edit_weights(lambda weights: weights.update({name: value * math.inf for name, value in weights.items()})),
+         "weights.safetensors: predicts what is not finite, though the loss is "),
+        (edit_weights(lambda weights: weights.update({name: value * 0 for name, value in weights.items()})),
+         "predictions.parquet: the weights do not predict what it says, for image "),
+        (edit_weights(lambda weights: weights.update({name: value.flip(0) * 1e-6 for name, value in weights.items()})),
+         "predictions.parquet: the weights do not predict what it says, for image "),
+        (scaled_loss(0.95), "final.parquet: loss is "),
+        (scaled_loss(1.05), "final.parquet: loss is "),
         (shuffled("label", "predicted"), "predictions.parquet: its images and labels are not those of the test images at hand"),
         (lambda folder: (edit_json(lambda document: document["meta"].update(parameters=515))(folder), final("parameters", 515)(folder)),
          "run.json: says that its network has 515 parameters, which has 516"),
@@ -345,6 +363,17 @@ def test_a_link_is_refused(exported, tmp_path):
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(RepriseError, match=r"weights.safetensors: is a link"):
         import_runs(exported, tmp_path / "new", synthetic=True)
+
+
+def test_a_folder_that_is_a_link_to_another_run_is_not_written_to(cache, exported, tmp_path):
+    import_runs(exported, tmp_path / "new", synthetic=True)
+    linked, other = (tmp_path / "new" / run.hash for run in RUNS[:2])
+    shutil.rmtree(linked)
+    linked.symlink_to(other)
+    with pytest.raises(RepriseError, match=r"a link to .*, which is not this run's; delete the link"):
+        import_runs(exported, tmp_path / "new", synthetic=True)
+    for file in FILES:
+        assert (other / file).read_bytes() == (cache / other.name / file).read_bytes()
 
 
 def test_a_run_cut_short_is_refused(exported, tmp_path):

@@ -49,6 +49,7 @@ from reprise.spec import report
 from reprise.spec.check import read_yaml, schema
 from reprise.spec.programme import complete
 from reprise.spec.report import Report
+from reprise.training.checkpoint import MAGIC, read_checkpoint
 from reprise.training.engine import train
 from reprise.training.results import read_run, read_weights
 from tiny import SAFELY, edit_dataset, record_run, tiny_run, write_dataset
@@ -943,6 +944,22 @@ TABLES = {
         "final",
         "final.parquet",
     ),
+    "a history of too many epochs": (
+        lambda folder: pq.write_table(
+            pa.table(
+                {
+                    "run": ["x"] * 200_001,
+                    "epoch": [1] * 200_001,
+                    "split": ["train"] * 200_001,
+                    "loss": [1.0] * 200_001,
+                    "accuracy": [0.5] * 200_001,
+                }
+            ),
+            folder / "history.parquet",
+        ),
+        "history",
+        r"\(200,001 rows\)",
+    ),
     "another format": (lambda folder: (folder / "final.parquet").write_bytes(b"PAR1" * 100), "final", "final.parquet"),
 }
 
@@ -955,6 +972,39 @@ def test_tables_of_runs(name, copy):
     change(folder)
     record_run(folder)
     refused(lambda: read_tables(folder.parent, [folder.name]), f"{table}.parquet: not a table of .*{message}|{message}: not a table of")
+
+
+@pytest.mark.parametrize("column", ["label", "predicted"])
+@pytest.mark.parametrize("value", [1000, 2**29, 2**62])
+def test_classes_that_are_too_many_are_not_counted(column, value, copy):
+    """Their counts would take as many numbers as the largest has."""
+    folder = run_folder(copy)
+    rewrite("predictions.parquet", **{column: lambda table: [value] * len(table)})(folder)
+    record_run(folder)
+    refused(lambda: read_tables(folder.parent, [folder.name]), f"{column} is {value}, no run has more than 1000 classes")
+
+
+def test_a_table_of_sparse_terabytes_is_not_hashed(copy):
+    folder = run_folder(copy)
+    os.truncate(folder / "history.parquet", 1 << 42)
+    refused(lambda: read_tables(folder.parent, [folder.name]), "history.parquet: more than 17,179,869,184 bytes, far too many")
+
+
+def test_a_checkpoint_of_sparse_gigabytes_is_not_read_into_memory(tmp_path):
+    with (tmp_path / "checkpoint.pt").open("wb") as file:
+        file.write(MAGIC + b"0" * 64 + b"\n")
+        file.truncate(1 << 30)
+    refused(lambda: read_checkpoint(tmp_path / "checkpoint.pt"), "its content does not match its digest")
+    os.truncate(tmp_path / "checkpoint.pt", 1 << 42)
+    refused(lambda: read_checkpoint(tmp_path / "checkpoint.pt"), "far too many for a checkpoint")
+
+
+def test_a_pipe_in_the_place_of_a_record_is_not_an_absent_run(copy):
+    folder = run_folder(copy)
+    (folder / "run.json").unlink()
+    os.mkfifo(folder / "run.json")
+    refused(lambda: read_tables(folder.parent, [folder.name]), "run.json: a pipe where a file is expected")
+    refused(lambda: read_meta(folder.parent, [folder.name]), "run.json: a pipe where a file is expected")
 
 
 def test_a_note_of_pandas_is_not_read(copy):

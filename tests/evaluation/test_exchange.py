@@ -245,6 +245,16 @@ def test_there_and_back_with_network_and_images(exported, tmp_path, at_hand):
     assert set(import_runs(exported, tmp_path / "new", synthetic=True, **at_hand).values()) == {"imported"}
 
 
+def test_a_run_in_bfloat16_is_taken_by_a_machine_that_computes_in_float32(dirs, tmp_path, at_hand):
+    """Eight bits of a product decide between classes that are nearly level; that is no forgery."""
+    runs = [tiny_run(optimizer__lr=lr) for lr in (1e-6, 0.01)]
+    train(runs, dataset_dirs=dirs, cache=tmp_path / "gpu", device="cpu", precision="bfloat16")
+    evaluate(runs, dirs, tmp_path / "gpu", device="cpu")
+    export_runs(tmp_path / "gpu", [run.hash for run in runs], tmp_path / "out")
+    states = import_runs(tmp_path / "out", tmp_path / "mine", synthetic=True, **at_hand)
+    assert set(states.values()) == {"imported"}
+
+
 def test_other_images_than_those_at_hand_are_not_compared(exported, tmp_path, at_hand):
     """Another draw of synthetic images says nothing about the run."""
     other = write_dataset(tmp_path / "other", train=20, test=10)

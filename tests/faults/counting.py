@@ -4,7 +4,7 @@ from collections import Counter
 
 KINDS = {
     "test_corruption.py": "damaged files: cut, changed in a bit, emptied, swapped, foreign",
-    "test_kills.py": "`kill -9` at a named moment of a step",
+    "test_kills.py": "SIGKILL at a named moment of a step",
     "test_hostile_files.py": "hostile files and settings",
     "test_mirrors.py": "faults of mirrors",
     "test_fuzz.py": "parsers fed with mutated inputs",

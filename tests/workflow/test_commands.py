@@ -205,7 +205,7 @@ def test_the_page_of_results_holds_them_all_with_captions_and_provenance(reader:
     page = (reader.finished / "report.html").read_text()
     for result in ("figures/mini/curves.png", "figures/mini/image.png", "tables/mini/networks.csv", "statements/mini.csv"):
         assert f'"results/demo/{result}": {{' in page
-    for text in ("Accuracy.", "An image.", "The network.", '"rule": "figure"', "--scale demo"):
+    for text in ("Accuracy.", "An image.", "The network.", '"rule": "figure"', "--scale=demo"):
         assert text in page
 
 

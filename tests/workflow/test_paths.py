@@ -26,9 +26,9 @@ def executed(folder: Path) -> list[Path]:
 
 
 def files(project: Project) -> set[Path]:
-    """What was made, without locks and Snakemake's own notes."""
+    """What was made, without locks, Snakemake's own notes and compiled modules."""
     found = {path.relative_to(project) for path in project.rglob("*") if path.is_file()}
-    return {path for path in found if not any(part.startswith(".") for part in path.parts)}
+    return {path for path in found if not any(part.startswith(".") or part == "__pycache__" for part in path.parts)}
 
 
 def test_a_whole_report_in_folders_with_nasty_names(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory):

@@ -37,6 +37,8 @@ def install() -> None:
             "a SLURM cluster answers here already (scontrol ping): a real one, that of another `make slurm`, or the daemons that a killed "
             f"one has left, which end with: kill $(cat {tempfile.gettempdir()}/reprise-slurm-*/*.pid)"
         )
+    # Daemons, and what dpkg calls, lie where a user's PATH does not lead.
+    os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], "/usr/local/sbin", "/usr/sbin", "/sbin"])
     if all(map(shutil.which, PROGRAMS)):
         return
     if not shutil.which("apt-get"):

@@ -1,11 +1,11 @@
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
-import pytest
 from counting import table
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print the table of faults where this folder was asked for."""
     passed, failed = (
         Counter(Path(report.fspath).name for state in states for report in terminalreporter.stats.get(state, []))

@@ -245,8 +245,7 @@ def test_there_and_back_with_network_and_images(exported, tmp_path, at_hand):
     assert set(import_runs(exported, tmp_path / "new", synthetic=True, **at_hand).values()) == {"imported"}
 
 
-def test_a_run_in_bfloat16_is_taken_by_a_machine_that_computes_in_float32(dirs, tmp_path, at_hand):
-    """Eight bits of a product decide between classes that are nearly level; that is no forgery."""
+def test_a_run_trained_in_bfloat16_is_evaluated_in_float32_and_taken(dirs, tmp_path, at_hand):
     runs = [tiny_run(optimizer__lr=lr) for lr in (1e-6, 0.01)]
     train(runs, dataset_dirs=dirs, cache=tmp_path / "gpu", device="cpu", precision="bfloat16")
     evaluate(runs, dirs, tmp_path / "gpu", device="cpu")

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import os
 import shutil
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from reprise.data.catalog import DATASETS, WEIGHTS, DatasetFacts, WeightsFacts, 
 from reprise.data.download import discard, download, shown, state_of
 from reprise.errors import RepriseError, file_error, printable
 from reprise.files import alone, atomic, check_regular
+from reprise.progress import say
 
 Facts = DatasetFacts | WeightsFacts
 Location = Path | str  # a local file, or an http(s) URL
@@ -197,7 +197,7 @@ def _fetch(facts: Facts, destination: Path, locations: Sequence[Location], check
 
 
 def _alone(destination: Path) -> contextlib.AbstractContextManager[bool]:
-    return alone(destination.with_name(f".{destination.name}.lock"), lambda: _say(f"{destination}: another process fetches it; waiting"))
+    return alone(destination.with_name(f".{destination.name}.lock"), lambda: say(f"{destination}: another process fetches it; waiting"))
 
 
 def _remove_leftovers(destination: Path) -> None:
@@ -208,19 +208,9 @@ def _remove_leftovers(destination: Path) -> None:
             discard(part)
 
 
-def _say(message: str) -> None:
-    print(f"reprise: {printable(message)}", file=sys.stderr, flush=True)
-
-
 def _passed(destination: Path, locations: Sequence[Location], check: Check) -> Location | None:
     """The location under which `destination` passes as it is."""
-    for location in locations:
-        try:
-            check(destination, location)
-        except RepriseError:
-            continue
-        return location
-    return None
+    return next((location for location in locations if _passes(check, destination, location)), None)
 
 
 def _fetch_alone(facts: Facts, destination: Path, locations: Sequence[Location], check: Check, remedy: str) -> Location:

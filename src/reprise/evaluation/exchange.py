@@ -189,8 +189,7 @@ def verify_with_images(folder: Path, run: Run, meta: Mapping[str, Any], datasets
         if (folder / PREDICTIONS).exists():
             predictions = check_labels(folder, data, GET_AGAIN)
             if (folder / WEIGHTS).exists():
-                dtype = "bfloat16" if meta.get("dtype") == "bfloat16" else "float32"
-                check_sample(folder, predictions, data, trained_network(run, data, folder), dtype, GET_AGAIN)
+                check_sample(folder, predictions, data, trained_network(run, data, folder), GET_AGAIN)
 
 
 def _refuse(path: Path, reason: str, remedy: str) -> None:

@@ -23,11 +23,8 @@ TOLERANCE = 1e-9
 """Between a stored metric and the same one computed again from the stored predictions and history."""
 LOSS_TOLERANCE = 1e-3
 """Between the losses of the same weights on the same images, as a share: training and evaluation may have run on different devices."""
-LOGIT_TOLERANCE = {"float32": 0.01, "bfloat16": 0.1}
-"""By how much, as a share of the largest, the logit of a stored prediction may be below the largest one: a tie on another device, which
-rounded as its run's `dtype` does."""
-SAMPLE_TOLERANCE = {"float32": LOSS_TOLERANCE, "bfloat16": 0.05}
-"""Between the loss and that of the sample, as a share."""
+LOGIT_TOLERANCE = 0.01
+"""By how much, as a share of the largest, the logit of a stored prediction may be below the largest one: a tie on another device."""
 SAMPLE = 64
 """Test images that are predicted again at most; fewer where they are large."""
 
@@ -125,10 +122,9 @@ def check_labels(folder: Path, data: RunData, remedy: str) -> pd.DataFrame:
     return predictions
 
 
-def check_sample(folder: Path, predictions: pd.DataFrame, data: RunData, network: nn.Module, dtype: str, remedy: str) -> None:
+def check_sample(folder: Path, predictions: pd.DataFrame, data: RunData, network: nn.Module, remedy: str) -> None:
     """Raise a `DamagedError` unless the network with the run's weights predicts, for a sample of the test images, what is stored.
 
-    `dtype` is what the run's matrix products were made in; here they are made in float32.
     The sample alone may not have more cross-entropy than the stored loss, a mean over all test images, allows.
     """
     final = read_table(folder / FINAL, ("metric", "value"))
@@ -144,11 +140,11 @@ def check_sample(folder: Path, predictions: pd.DataFrame, data: RunData, network
     stored = torch.from_numpy(predictions.sort_values("image")["predicted"].to_numpy()[places.numpy()].astype(np.int64))
     largest, best = logits.max(1)
     missing = largest - logits.gather(1, stored[:, None])[:, 0]
-    wrong = (stored != best) & (missing >= LOGIT_TOLERANCE[dtype] * logits.abs().max(1).values)
+    wrong = (stored != best) & (missing >= LOGIT_TOLERANCE * logits.abs().max(1).values)
     if wrong.any():
         image = data.test_images[places[wrong][0]]
         raise DamagedError(f"{folder / PREDICTIONS}: the weights do not predict what it says, for image {image} to begin with", remedy)
     least = functional.cross_entropy(logits.double(), sample.truth, reduction="sum").item() / len(data.test)
-    tolerance = SAMPLE_TOLERANCE[dtype] * (loss + LOSS_TOLERANCE)
+    tolerance = LOSS_TOLERANCE * (loss + LOSS_TOLERANCE)
     if least > loss + tolerance or (count == len(data.test) and least < loss - tolerance):
         raise DamagedError(f"{folder / FINAL}: loss is {loss}, the weights give {least} on {count} of the test images alone", remedy)

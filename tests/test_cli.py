@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from mini import convolution, mini
 from reprise import cli
 from reprise.cli import main
 from reprise.spec.report import SCALES
@@ -121,29 +122,15 @@ def test_usage(capsys, arguments, message):
 
 # ---- training, evaluation and figures through the command line ----
 
-REPORT = {
-    "slug": "mini",
-    "title": "Mini",
-    "models": {
-        "net": {
-            "name": "sequential",
-            "layers": [{"conv": 4, "activation": "relu"}, {"batch_norm": True}, {"pool": "max"}, {"flatten": True}, {"dense": "classes"}],
-        }
-    },
-    "defaults": {
-        "dataset": {"name": "cifar10", "labels": "fine"},
-        "split": {"validation": "test"},
-        "model": "net",
-        "optimizer": {"name": "adam", "lr": 0.001},
-        "training": {"epochs": 2, "batch_size": 32, "select": "best_accuracy"},
-        "seeds": [0],
-    },
-    "experiments": {
+REPORT = mini(
+    convolution(batch_norm=True),
+    {
         "base": {},
         "long": {"set": {"training.epochs": 60}},
         "wild": {"set": {"optimizer": {"name": "sgd", "lr": 1.0e30}}},
     },
-    "figures": [
+    labels="fine",
+    figures=[
         {
             "id": "curves",
             "kind": "curves",
@@ -153,7 +140,7 @@ REPORT = {
             "series": [{"runs": "base", "label": "base"}],
         }
     ],
-}
+)
 
 
 def new_project(folder):

@@ -7,30 +7,21 @@ from pathlib import Path
 
 import yaml
 
+from mini import convolution, mini
 from reprise.cli import main
 from reprise.spec.report import Report
 from reprise.training.engine import train
 
-NET = {"name": "sequential", "layers": [{"conv": 4, "activation": "relu"}, {"pool": "max"}, {"flatten": True}, {"dense": "classes"}]}
-REPORT = {
-    "slug": "mini",
-    "title": "Mini",
-    "models": {"net": NET},
-    "defaults": {
-        "dataset": {"name": "cifar10", "labels": "label"},
-        "split": {"validation": 0.2},
-        "model": "net",
-        "preprocess": {"normalize": "train"},
-        "optimizer": {"name": "adam", "lr": 0.001},
-        "training": {"epochs": 3, "batch_size": 32, "select": "best_accuracy"},
-        "seeds": [0],
-    },
-    "experiments": {
+REPORT = mini(
+    convolution(),
+    {
         "base": {},
         "fast": {"set": {"optimizer.lr": 0.01}},
         "tuned": {"set": {"initial_weights": {"from": "base", "drop": ["3_dense"]}}},
     },
-    "figures": [
+    validation=0.2,
+    epochs=3,
+    figures=[
         {
             "id": "curves",
             "kind": "curves",
@@ -42,11 +33,11 @@ REPORT = {
         {"id": "image", "kind": "samples", "caption": "An image.", "images": {"dataset": "cifar10", "captions": ["label"]}},
         {"id": "other", "kind": "samples", "caption": "Images.", "images": {"dataset": "cifar10", "captions": ["label"], "each": 2}},
     ],
-    "tables": [
+    tables=[
         {"id": "networks", "kind": "layers", "caption": "The network.", "networks": ["net"]},
         {"id": "again", "kind": "layers", "caption": "The network.", "networks": ["net"]},
     ],
-    "statements": [
+    statements=[
         {"id": "accuracy", "kind": "number", "text": "Accuracy", "reported": "0.5", "measure": {"metric": "accuracy", "runs": "base"}},
         {"id": "loss", "kind": "number", "text": "Loss", "reported": "2.3", "measure": {"metric": "loss", "runs": "tuned"}},
         {
@@ -64,7 +55,8 @@ REPORT = {
             "measure": {"metric": "class_accuracy", "classes": ["cat"], "runs": "base"},
         },
     ],
-}
+)
+REPORT["defaults"]["preprocess"] = {"normalize": "train"}
 OPTIONS = ["--scale", "demo", "--results", "results", "--reports", "reports"]
 TRAIN = ["--device", "cpu", "--threads", "1"]
 DATA, RUNS = Path("results/demo/data"), Path("results/demo/runs")

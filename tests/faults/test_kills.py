@@ -19,20 +19,11 @@ import pytest
 import yaml
 from PIL import Image
 
-NET = {"name": "sequential", "layers": [{"conv": 2, "activation": "relu"}, {"pool": "max"}, {"flatten": True}, {"dense": "classes"}]}
-REPORT = {
-    "slug": "mini",
-    "title": "Mini",
-    "models": {"net": NET},
-    "defaults": {
-        "dataset": {"name": "cifar10", "labels": "label"},
-        "split": {"validation": 0.2},
-        "model": "net",
-        "optimizer": {"name": "adam", "lr": 0.001},
-        "training": {"epochs": 3, "batch_size": 32, "select": "best_accuracy"},
-        "seeds": [0],
-    },
-    "experiments": {
+from mini import convolution, mini
+
+REPORT = mini(
+    convolution(2),
+    {
         "base": {},
         "tuned": {"set": {"initial_weights": {"from": "base"}}},
         "search": {
@@ -44,7 +35,9 @@ REPORT = {
             }
         },
     },
-    "figures": [
+    validation=0.2,
+    epochs=3,
+    figures=[
         {
             "id": "curves",
             "kind": "curves",
@@ -55,11 +48,11 @@ REPORT = {
         },
         {"id": "image", "kind": "samples", "caption": "An image.", "images": {"dataset": "cifar10", "captions": ["label"]}},
     ],
-    "tables": [{"id": "networks", "kind": "layers", "caption": "The network.", "networks": ["net"]}],
-    "statements": [
+    tables=[{"id": "networks", "kind": "layers", "caption": "The network.", "networks": ["net"]}],
+    statements=[
         {"id": "accuracy", "kind": "number", "text": "Accuracy", "reported": "0.5", "measure": {"metric": "accuracy", "runs": "base"}}
     ],
-}
+)
 DEMO = ["--scale", "demo", "--reports", "reports"]
 ON_CPU = ["--device", "cpu", "--threads", "1"]
 STEPS = {

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from docutils.core import publish_parts
 
+from mini import mini
 from reprise.publishing.markup import latex, markdown, markdown_code, markdown_row, one_line
 from reprise.spec.programme import Programme
 
@@ -112,20 +113,10 @@ class Reader(HTMLParser):
         self.text += data
 
 
-MINI = {
-    "slug": "mini",
-    "title": "Mini",
-    "models": {"net": {"name": "sequential", "layers": [{"flatten": True}, {"dense": "classes"}]}},
-    "defaults": {
-        "dataset": {"name": "cifar10", "labels": "label"},
-        "split": {"validation": "test"},
-        "model": "net",
-        "optimizer": {"name": "adam", "lr": 0.001},
-        "training": {"epochs": 2, "batch_size": 32, "select": "best_accuracy"},
-        "seeds": [0],
-    },
-    "experiments": {"base": {}},
-}
+MINI = mini(
+    [{"flatten": True}, {"dense": "classes"}],
+    {"base": {}},
+)
 FIGURE = {"id": "image", "kind": "samples", "images": {"dataset": "cifar10", "captions": ["label"]}}
 WRITABLE = [text for text in HOSTILE if not re.search("[\x00-\x08\x0b-\x1f\x85\u202a-\u202e]", text)]
 """What a report file may hold."""

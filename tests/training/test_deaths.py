@@ -17,6 +17,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from mini import convolution, mini
 from reprise.cli import main
 from reprise.spec.report import Report
 from reprise.training import session
@@ -24,24 +25,9 @@ from reprise.training.session import conditions
 from tiny import write_dataset
 
 TESTS = Path(__file__).parents[1]
-REPORT = {
-    "slug": "mini",
-    "title": "Mini",
-    "models": {
-        "net": {
-            "name": "sequential",
-            "layers": [{"conv": 4, "activation": "relu"}, {"batch_norm": True}, {"pool": "max"}, {"flatten": True}, {"dense": "classes"}],
-        }
-    },
-    "defaults": {
-        "dataset": {"name": "cifar10", "labels": "fine"},
-        "split": {"validation": "test"},
-        "model": "net",
-        "optimizer": {"name": "adam", "lr": 0.001},
-        "training": {"epochs": 5, "batch_size": 32, "select": "best_accuracy"},
-        "seeds": [0],
-    },
-    "experiments": {
+REPORT = mini(
+    convolution(batch_norm=True),
+    {
         "base": {},
         "rates": {"grid": {"lr": {"path": "optimizer.lr", "values": [0.002, 0.003, 0.004]}}},
         "tuned": {"set": {"initial_weights": {"from": "base"}, "training.epochs": 1}},
@@ -57,7 +43,9 @@ REPORT = {
             },
         },
     },
-}
+    labels="fine",
+    epochs=5,
+)
 OPTIONS = ["--device", "cpu", "--threads", "1", "--scale", "demo", "--reports", "reports"]
 FAULT = r"\(a fault in torch or another library; the log says where\)"
 

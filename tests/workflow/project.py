@@ -13,26 +13,17 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mini import convolution, mini
+
 ROOT = Path(__file__).parents[2]
-NET = {"name": "sequential", "layers": [{"conv": 4, "activation": "relu"}, {"pool": "max"}, {"flatten": True}, {"dense": "classes"}]}
-REPORT = {
-    "slug": "mini",
-    "title": "Mini",
-    "models": {"net": NET},
-    "defaults": {
-        "dataset": {"name": "cifar10", "labels": "label"},
-        "split": {"validation": "test"},
-        "model": "net",
-        "optimizer": {"name": "adam", "lr": 0.001},
-        "training": {"epochs": 2, "batch_size": 32, "select": "best_accuracy"},
-        "seeds": [0],
-    },
-    "experiments": {
+REPORT = mini(
+    convolution(),
+    {
         "base": {},
         "rates": {"grid": {"lr": {"path": "optimizer.lr", "values": [0.01, 0.02]}}},
         "tuned": {"set": {"initial_weights": {"from": "base", "drop": ["3_dense"]}}},
     },
-    "figures": [
+    figures=[
         {
             "id": "curves",
             "kind": "curves",
@@ -43,8 +34,8 @@ REPORT = {
         },
         {"id": "image", "kind": "samples", "caption": "An image.", "images": {"dataset": "cifar10", "captions": ["label"]}},
     ],
-    "tables": [{"id": "networks", "kind": "layers", "caption": "The network.", "networks": ["net"]}],
-    "statements": [
+    tables=[{"id": "networks", "kind": "layers", "caption": "The network.", "networks": ["net"]}],
+    statements=[
         {"id": "accuracy", "kind": "number", "text": "Accuracy", "reported": "0.5", "measure": {"metric": "accuracy", "runs": "base"}},
         {
             "id": "tuning_helps",
@@ -54,7 +45,7 @@ REPORT = {
             "holds": ["tuned > base"],
         },
     ],
-}
+)
 Project = Path
 
 

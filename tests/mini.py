@@ -1,0 +1,37 @@
+"""A small report, as a report file holds it, to which tests add what they are about. It imports nothing that is slow."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def convolution(channels: int = 4, *, batch_norm: bool = False) -> list[dict[str, Any]]:
+    """Layers of a network with one convolution."""
+    normalized = [{"batch_norm": True}] if batch_norm else []
+    return [{"conv": channels, "activation": "relu"}, *normalized, {"pool": "max"}, {"flatten": True}, {"dense": "classes"}]
+
+
+def mini(
+    layers: Sequence[Mapping[str, Any]],
+    experiments: Mapping[str, Any],
+    *,
+    labels: str = "label",
+    validation: float | str = "test",
+    epochs: int = 2,
+    **sections: Any,
+) -> dict[str, Any]:
+    """A report with the slug `mini` on CIFAR-10, one network `net`, one seed; `sections` are figures, tables and statements."""
+    return {
+        "slug": "mini",
+        "title": "Mini",
+        "models": {"net": {"name": "sequential", "layers": layers}},
+        "defaults": {
+            "dataset": {"name": "cifar10", "labels": labels},
+            "split": {"validation": validation},
+            "model": "net",
+            "optimizer": {"name": "adam", "lr": 0.001},
+            "training": {"epochs": epochs, "batch_size": 32, "select": "best_accuracy"},
+            "seeds": [0],
+        },
+        "experiments": experiments,
+        **sections,
+    }

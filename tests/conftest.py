@@ -8,7 +8,8 @@ import pytest
 
 pytest_plugins = ["mirrors"]
 
-# Who starts the tests in the background or with nohup has these ignored, and every process of the tests would inherit that.
+# Who starts the tests in the background or with nohup has these ignored, and every process of the tests would
+# inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 

@@ -1,4 +1,6 @@
-"""A small report, as a report file holds it, to which tests add what they are about. It imports nothing that is slow."""
+"""A small report, as a report file holds it, to which tests add what they are about. It imports nothing that
+is slow.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +9,13 @@ from typing import Any
 def convolution(channels: int = 4, *, batch_norm: bool = False) -> list[dict[str, Any]]:
     """Layers of a network with one convolution."""
     normalized = [{"batch_norm": True}] if batch_norm else []
-    return [{"conv": channels, "activation": "relu"}, *normalized, {"pool": "max"}, {"flatten": True}, {"dense": "classes"}]
+    return [
+        {"conv": channels, "activation": "relu"},
+        *normalized,
+        {"pool": "max"},
+        {"flatten": True},
+        {"dense": "classes"},
+    ]
 
 
 def mini(
@@ -19,7 +27,9 @@ def mini(
     epochs: int = 2,
     **sections: Any,
 ) -> dict[str, Any]:
-    """A report with the slug `mini` on CIFAR-10, one network `net`, one seed; `sections` are figures, tables and statements."""
+    """A report with the slug `mini` on CIFAR-10, one network `net`, one seed; `sections` are figures, tables
+    and statements.
+    """
     return {
         "slug": "mini",
         "title": "Mini",

@@ -34,10 +34,14 @@ def adopt(monkeypatch: pytest.MonkeyPatch, name: str, archive: Path) -> Official
     facts = DATASETS[name]
     found = read_archive(facts, archive)
     known = facts.splits["train"].digest is not None
-    splits = {split: SplitFacts(len(raw.images), raw.digest() if known else None) for split, raw in found.items()}
+    splits = {
+        split: SplitFacts(len(raw.images), raw.digest() if known else None) for split, raw in found.items()
+    }
     members = {member: md5 for raw in found.values() for member, md5 in raw.member_md5.items()}
     md5 = hashlib.md5(archive.read_bytes()).hexdigest()
-    facts = dataclasses.replace(facts, splits=splits, md5=md5, member_md5=members, urls=(), max_bytes=16 * 2**20)
+    facts = dataclasses.replace(
+        facts, splits=splits, md5=md5, member_md5=members, urls=(), max_bytes=16 * 2**20
+    )
     monkeypatch.setitem(catalog.DATASETS, name, facts)
     return Official(facts, archive)
 
@@ -75,7 +79,9 @@ def official(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, drawn_official: Pa
 
 @dataclass
 class Server:
-    """`answer(request, number)` handles request `number`, from 0; `ranges` are the Range headers seen (None: absent)."""
+    """`answer(request, number)` handles request `number`, from 0; `ranges` are the Range headers seen (None:
+    absent).
+    """
 
     url: str = ""
     answer: Callable[[BaseHTTPRequestHandler, int], None] | None = None
@@ -84,9 +90,16 @@ class Server:
 
     @staticmethod
     def send(
-        request: BaseHTTPRequestHandler, body: bytes, *, cut: int | None = None, etag: str | None = '"one"', resume: bool = True
+        request: BaseHTTPRequestHandler,
+        body: bytes,
+        *,
+        cut: int | None = None,
+        etag: str | None = '"one"',
+        resume: bool = True,
     ) -> None:
-        """Answer with `body`, honouring Range (and If-Range) when `resume`; break off after `cut` bytes of what is due."""
+        """Answer with `body`, honouring Range (and If-Range) when `resume`; break off after `cut` bytes of
+        what is due.
+        """
         start, wanted = 0, request.headers.get("Range")
         if wanted and resume and request.headers.get("If-Range", etag) == etag:
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))

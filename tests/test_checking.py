@@ -1,4 +1,6 @@
-"""Mistakes that a report file's schema cannot see, found before anything is trained; each in one line that says where."""
+"""Mistakes that a report file's schema cannot see, found before anything is trained; each in one line that
+says where.
+"""
 
 import copy
 import re
@@ -10,14 +12,23 @@ import yaml
 from reprise.checking import check_report
 from reprise.cli import main
 from reprise.errors import RepriseError
-from reprise.spec.report import SCALES, Report
+from reprise.reports.report import SCALES, Report
 
 ROOT = Path(__file__).parents[1]
 COUNTS = {"cifar100_superclass": "38 runs, 16 figures, 4 tables, 30 statements"}
-EXAMPLE = re.search(r"```yaml\n(.*?)```", (ROOT / "docs/report-files.md").read_text(encoding="utf-8"), re.DOTALL).group(1)
+EXAMPLE = re.search(
+    r"```yaml\n(.*?)```", (ROOT / "docs/report-files.md").read_text(encoding="utf-8"), re.DOTALL
+).group(1)
 HEAD = [{"flatten": True}, {"dense": 8}, {"dense": "classes"}]
 VGG = {"name": "torchvision", "arch": "vgg16", "part": "features", "weights": "random", "trainable": "head"}
-CURVES = {"id": "f", "kind": "curves", "caption": "c", "metric": "loss", "splits": ["train"], "series": [{"runs": "base"}]}
+CURVES = {
+    "id": "f",
+    "kind": "curves",
+    "caption": "c",
+    "metric": "loss",
+    "splits": ["train"],
+    "series": [{"runs": "base"}],
+}
 IMAGES = {"id": "f", "kind": "samples", "caption": "c"}
 TABLE = {"id": "t", "caption": "c"}
 NUMBER = {"id": "s", "kind": "number", "reported": "0.5"}
@@ -29,7 +40,10 @@ def base() -> dict:
     return {
         "slug": "mini",
         "title": "Mini",
-        "models": {"net": {"name": "sequential", "layers": [{"conv": 4}, {"pool": "max"}, *HEAD]}, "vgg16": VGG},
+        "models": {
+            "net": {"name": "sequential", "layers": [{"conv": 4}, {"pool": "max"}, *HEAD]},
+            "vgg16": VGG,
+        },
         "defaults": {
             "dataset": {"name": "cifar100", "labels": "coarse"},
             "split": {"validation": "test"},
@@ -38,7 +52,10 @@ def base() -> dict:
             "training": {"epochs": 4, "batch_size": 32, "select": "last"},
             "seeds": [0, 1],
         },
-        "experiments": {"base": {}, "rates": {"grid": {"lr": {"path": "optimizer.lr", "values": [0.1, 0.2]}}}},
+        "experiments": {
+            "base": {},
+            "rates": {"grid": {"lr": {"path": "optimizer.lr", "values": [0.1, 0.2]}}},
+        },
     }
 
 
@@ -70,7 +87,9 @@ def test_the_example_of_the_documentation_is_sound(tmp_path, scale):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file", sorted((ROOT / "workflow/reports").glob("*.yaml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "workflow/reports").glob("*.yaml")), ids=lambda file: file.stem
+)
 def test_the_reports_of_the_project_are_sound(file, capsys):
     """By the command, at every scale."""
     main(["check", str(file)])
@@ -82,7 +101,10 @@ def test_the_reports_of_the_project_are_sound(file, capsys):
 def test_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     check(
-        tmp_path, figures=[CURVES], tables=[{**TABLE, "kind": "layers", "networks": ["net"]}], statements=[{**NUMBER, "measure": ACCURACY}]
+        tmp_path,
+        figures=[CURVES],
+        tables=[{**TABLE, "kind": "layers", "networks": ["net"]}],
+        statements=[{**NUMBER, "measure": ACCURACY}],
     )
     assert [path.name for path in tmp_path.iterdir()] == ["mini.yaml"]
 
@@ -98,18 +120,33 @@ def test_networks_take_no_memory(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"dataset.name": "cifar10"}, r"dataset\.labels: cifar10 has no labels of kind 'coarse'; valid: label"),
+        (
+            {"dataset.name": "cifar10"},
+            r"dataset\.labels: cifar10 has no labels of kind 'coarse'; valid: label",
+        ),
         ({"dataset.labels": "corse"}, r"has no labels of kind 'corse'; did you mean coarse\?"),
-        ({"dataset.classes": ["fish", "tree"]}, r"dataset\.classes: no coarse label of cifar100 is called 'tree'; did you mean trees\?"),
-        ({"model.layers.0.kernel": 40}, r"model sequential: layer 0 \(conv\): an image of 32 × 32 pixels is too small"),
+        (
+            {"dataset.classes": ["fish", "tree"]},
+            r"dataset\.classes: no coarse label of cifar100 is called 'tree'; did you mean trees\?",
+        ),
+        (
+            {"model.layers.0.kernel": 40},
+            r"model sequential: layer 0 \(conv\): an image of 32 × 32 pixels is too small",
+        ),
         ({"model.layers.2": {"batch_norm": True}}, "layer 3 .*needs flat features"),
         ({"model.layers.4": {"dense": "classes", "activation": "relu"}}, "the output layer gives logits"),
         ({"model.layers.4": {"dense": 5}}, "is not 20 classes wide"),
         ({"model": {**VGG, "arch": "vgg17"}}, r"arch 'vgg17' is not known; did you mean vgg1\d"),
         ({"model": {**VGG, "head": [{"dense": "classes"}]}}, r"head: layer 0 \(dense\): needs flat features"),
-        ({"model": {**VGG, "arch": "resnet50", "part": "features"}}, "resnet50 has no part of its own named features"),
+        (
+            {"model": {**VGG, "arch": "resnet50", "part": "features"}},
+            "resnet50 has no part of its own named features",
+        ),
         ({"model": VGG, "preprocess": {"resize": 8}}, "vgg16 does not take images of 3×8×8"),
-        ({"model": {**VGG, "arch": "vgg13", "weights": "imagenet"}}, r"unknown pretrained weights 'vgg13'; did you mean vgg1\d"),
+        (
+            {"model": {**VGG, "arch": "vgg13", "weights": "imagenet"}},
+            r"unknown pretrained weights 'vgg13'; did you mean vgg1\d",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_together(tmp_path, settings, message):
@@ -126,16 +163,22 @@ def test_every_cell_and_reading_is_checked(tmp_path):
 def test_other_scales_have_mistakes_of_their_own(tmp_path):
     scales = {"demo": {"set": {"dataset.classes": ["fsh", "trees"]}}}
     check(tmp_path, "quick", scales=scales)
-    refused(tmp_path, "experiments: base: dataset.classes: .* 'fsh'; did you mean fish", "demo", scales=scales)
+    refused(
+        tmp_path, "experiments: base: dataset.classes: .* 'fsh'; did you mean fish", "demo", scales=scales
+    )
 
 
 @pytest.mark.parametrize(
     ("child", "message"),
     [
-        ({"drop": ["5_dense"]}, r"initial_weights\.drop: no parameter starts with '5_dense'; did you mean \d_dense\?"),
+        (
+            {"drop": ["5_dense"]},
+            r"initial_weights\.drop: no parameter starts with '5_dense'; did you mean \d_dense\?",
+        ),
         (
             {"classes": "fine"},
-            r"initial_weights: 4_dense\.weight is \(20, 8\) in the run it starts from and \(100, 8\) here; name it in drop",
+            r"initial_weights: 4_dense\.weight is \(20, 8\) in the run it starts from and \(100, 8\) here; "
+            r"name it in drop",
         ),
         ({"classes": "fine", "drop": ["3_dense"]}, r"initial_weights: 4_dense\.weight is"),
         ({"classes": "fine", "drop": ["4_dense"]}, None),
@@ -155,7 +198,10 @@ def test_initial_weights(tmp_path, child, message):
 
 def test_initial_weights_of_another_network(tmp_path):
     settings = {"initial_weights": {"from": "base"}, "model.layers.0": {"batch_norm": True}}
-    message = r"experiments: tuned: initial_weights: 0_batch_norm\.weight is absent in the run it starts from and \(3,\) here"
+    message = (
+        r"experiments: tuned: initial_weights: 0_batch_norm\.weight is absent in the run it starts "
+        r"from and \(3,\) here"
+    )
     refused(tmp_path, message, experiments={"base": {}, "tuned": {"set": settings}})
 
 
@@ -165,15 +211,30 @@ def test_initial_weights_of_another_network(tmp_path):
 @pytest.mark.parametrize(
     ("figure", "message"),
     [
-        ({**CURVES, "splits": ["validation"]}, "base has no history of split 'validation'; valid: test, train"),
+        (
+            {**CURVES, "splits": ["validation"]},
+            "base has no history of split 'validation'; valid: test, train",
+        ),
         ({**CURVES, "metric": "gap", "splits": ["train"]}, "split 'train' cannot be drawn for gap"),
         ({**CURVES, "series": [{"runs": "base", "color": "blu"}]}, "colour 'blu' is unknown"),
         ({**CURVES, "series": [{"runs": "base", "color": {"train": "rde"}}]}, "colour 'rde' is unknown"),
         ({**CURVES, "reference": [{"value": 1, "color": "gren"}]}, "colour 'gren' is unknown"),
-        ({**CURVES, "reference": [{"value": 1, "label": text} for text in "abcd"]}, "4 labels of reference lines are more than the 3"),
-        ({**CURVES, "series": [{"runs": "rates", "label": str(place)} for place in range(5)]}, "10 series are more than the 8"),
-        ({**IMAGES, "images": {"dataset": "cifar1000", "captions": ["fine"]}}, r"unknown data set 'cifar1000'; did you mean cifar100\?"),
-        ({**IMAGES, "images": {"dataset": "cifar10", "captions": ["fine"]}}, "images: cifar10 has no labels of kind 'fine'; valid: label"),
+        (
+            {**CURVES, "reference": [{"value": 1, "label": text} for text in "abcd"]},
+            "4 labels of reference lines are more than the 3",
+        ),
+        (
+            {**CURVES, "series": [{"runs": "rates", "label": str(place)} for place in range(5)]},
+            "10 series are more than the 8",
+        ),
+        (
+            {**IMAGES, "images": {"dataset": "cifar1000", "captions": ["fine"]}},
+            r"unknown data set 'cifar1000'; did you mean cifar100\?",
+        ),
+        (
+            {**IMAGES, "images": {"dataset": "cifar10", "captions": ["fine"]}},
+            "images: cifar10 has no labels of kind 'fine'; valid: label",
+        ),
         (
             {**IMAGES, "images": {"dataset": "cifar100", "captions": ["fine"], "by": "label"}},
             "images: cifar100 has no labels of kind 'label'",
@@ -195,7 +256,12 @@ def test_figures(tmp_path, figure, message):
 def test_a_fraction_validates_on_no_test_set(tmp_path):
     experiments = {"base": {"set": {"split.validation": 0.2}}}
     check(tmp_path, experiments=experiments, figures=[{**CURVES, "splits": ["train", "validation"]}])
-    refused(tmp_path, "figure f: base has no history of split 'test'", experiments=experiments, figures=[{**CURVES, "splits": ["test"]}])
+    refused(
+        tmp_path,
+        "figure f: base has no history of split 'test'",
+        experiments=experiments,
+        figures=[{**CURVES, "splits": ["test"]}],
+    )
 
 
 # ---- tables ----
@@ -213,13 +279,23 @@ def test_a_fraction_validates_on_no_test_set(tmp_path):
             {"kind": "settings", "runs": "base", "rows": [{"label": "a", "metric": "acuracy"}]},
             r"no metric 'acuracy'; did you mean accuracy\?",
         ),
-        ({"kind": "settings", "runs": "rates", "rows": [{"label": "a", "metric": "accuracy"}]}, "rates names 2 cells; name one"),
         (
-            {"kind": "settings", "runs": "base", "rows": [{"label": "a", "metric": "loss", "at": "last", "split": "validation"}]},
+            {"kind": "settings", "runs": "rates", "rows": [{"label": "a", "metric": "accuracy"}]},
+            "rates names 2 cells; name one",
+        ),
+        (
+            {
+                "kind": "settings",
+                "runs": "base",
+                "rows": [{"label": "a", "metric": "loss", "at": "last", "split": "validation"}],
+            },
             "its history has no split 'validation'",
         ),
         ({"kind": "trials", "runs": "rates", "metric": "losss"}, r"no metric 'losss'; did you mean loss\?"),
-        ({"kind": "trials", "runs": "rates", "metric": "accuracy", "reported": {"lrr": 0.1}}, r"has no axis lrr; did you mean lr\?"),
+        (
+            {"kind": "trials", "runs": "rates", "metric": "accuracy", "reported": {"lrr": 0.1}},
+            r"has no axis lrr; did you mean lr\?",
+        ),
     ],
 )
 def test_tables(tmp_path, table, message):
@@ -232,16 +308,35 @@ def test_tables(tmp_path, table, message):
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ({**NUMBER, "measure": {**ACCURACY, "metric": "acuracy"}}, r"no metric 'acuracy'; did you mean accuracy\?"),
-        ({**NUMBER, "measure": {"metric": "accuracy", "runs": "rates"}}, "rates names 2 configurations; add cells"),
-        ({**NUMBER, "measure": {"metric": "loss", "at": "last", "split": "validation", "runs": "base"}}, "no split 'validation'"),
+        (
+            {**NUMBER, "measure": {**ACCURACY, "metric": "acuracy"}},
+            r"no metric 'acuracy'; did you mean accuracy\?",
+        ),
+        (
+            {**NUMBER, "measure": {"metric": "accuracy", "runs": "rates"}},
+            "rates names 2 configurations; add cells",
+        ),
+        (
+            {**NUMBER, "measure": {"metric": "loss", "at": "last", "split": "validation", "runs": "base"}},
+            "no split 'validation'",
+        ),
         (
             {**NUMBER, "measure": {"metric": "loss", "at": {"epoch": 5}, "runs": "base"}},
             "could never be judged.*base has no loss to measure",
         ),
-        ({**NUMBER, "measure": {"metric": "class_accuracy", "classes": ["fsh"], "runs": "base"}}, r"no class 'fsh'; did you mean fish\?"),
+        (
+            {**NUMBER, "measure": {"metric": "class_accuracy", "classes": ["fsh"], "runs": "base"}},
+            r"no class 'fsh'; did you mean fish\?",
+        ),
         ({**CLAIM, "measures": {"a": ACCURACY}, "holds": ["a > b"]}, "no measure 'b'"),
-        ({**CLAIM, "measures": {"a": {**ACCURACY, "runs": "rates"}}, "holds": ['argmax(a) = "rates/lr=1"']}, "lr is never 1"),
+        (
+            {
+                **CLAIM,
+                "measures": {"a": {**ACCURACY, "runs": "rates"}},
+                "holds": ['argmax(a) = "rates/lr=1"'],
+            },
+            "lr is never 1",
+        ),
     ],
 )
 def test_statements(tmp_path, statement, message):

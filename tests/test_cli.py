@@ -1,4 +1,6 @@
-"""The command line: one line and exit status 1 for a user's mistake, no traceback, no torch where none is needed."""
+"""The command line: one line and exit status 1 for a user's mistake, no traceback, no torch where none is
+needed.
+"""
 
 import io
 import json
@@ -18,7 +20,7 @@ import yaml
 from mini import convolution, mini
 from reprise import cli
 from reprise.cli import main
-from reprise.spec.report import SCALES
+from reprise.reports.report import SCALES
 from tiny import write_dataset
 
 ROOT = Path(__file__).parents[1]
@@ -39,12 +41,21 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["runs", "cifar100_superclas"], "no report cifar100_superclas in .*; did you mean cifar100_superclass?"),
+        (
+            ["runs", "cifar100_superclas"],
+            "no report cifar100_superclas in .*; did you mean cifar100_superclass?",
+        ),
         (["check", "absent.yaml"], "absent.yaml: cannot be read"),
         (["figure", "cifar100_superclass", "figure_3"], "figures has no figure_3; did you mean figure_"),
-        (["table", "cifar100_superclass", "architecture"], "tables has no architecture; did you mean architectures?"),
+        (
+            ["table", "cifar100_superclass", "architecture"],
+            "tables has no architecture; did you mean architectures?",
+        ),
         (["train", "cifar100_superclass", "--only", "adm"], "no experiment adm; did you mean adam?"),
-        (["train", "cifar100_superclass", "--runs", "0123456789ab"], "no run 0123456789ab at scale full; list them with"),
+        (
+            ["train", "cifar100_superclass", "--runs", "0123456789ab"],
+            "no run 0123456789ab at scale full; list them with",
+        ),
         (["train", "cifar100_superclass", "--only", "adam"], "fetch"),
         (["evaluate", "cifar100_superclass", "--only", "adam"], "train it first|fetch"),
         (["runs", "cifar100_superclass", "--skip", "adm"], "no experiment adm; did you mean adam?"),
@@ -53,15 +64,27 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["data", "add", "/nowhere.tar.gz"], "no such file"),
         (["export", "0123456789ab", "out"], "0123456789ab: no result"),
         (["import", "/nowhere"], "holds no exported run"),
-        (["export", "cifar100_superclass", "out"], "no finished run of cifar100_superclass at scale full; train it first"),
+        (
+            ["export", "cifar100_superclass", "out"],
+            "no finished run of cifar100_superclass at scale full; train it first",
+        ),
         (["data", "add", "/nowhere.tar.gz", "--scale", "demo"], "scale demo draws its own data"),
-        (["layers", "cifar100_superclass", "random_search"], "no table of layers or diagram random_search; valid: architectures"),
-        (["samples", "cifar100_superclass", "figure_02"], "figure_02 is of kind curves, not samples; valid: "),
+        (
+            ["layers", "cifar100_superclass", "random_search"],
+            "no table of layers or diagram random_search; valid: architectures",
+        ),
+        (
+            ["samples", "cifar100_superclass", "figure_02"],
+            "figure_02 is of kind curves, not samples; valid: ",
+        ),
         (
             ["train", "cifar100_superclass", "--only", "adam", "--skip", "adam"],
             "selector 'adam' is skipped at scale full; leave out --skip",
         ),
-        (["figure", "cifar100_superclass", "figure_02", "--skip", "adam"], "figure_02 needs adam, which is skipped"),
+        (
+            ["figure", "cifar100_superclass", "figure_02", "--skip", "adam"],
+            "figure_02 needs adam, which is skipped",
+        ),
     ],
 )
 def test_mistakes(capsys, tmp_path, monkeypatch, arguments, message):
@@ -98,7 +121,8 @@ def test_light_verbs_never_import_torch(tmp_path):
     code = (
         "import sys; from reprise.cli import main; "
         f"main(['runs', 'cifar100_superclass', '--reports', {str(ROOT / 'workflow/reports')!r}]); "
-        f"main(['statements', 'cifar100_superclass', '--results', {str(tmp_path)!r}, '--reports', {str(ROOT / 'workflow/reports')!r}]); "
+        f"main(['statements', 'cifar100_superclass', '--results', {str(tmp_path)!r}, '--reports', "
+        f"{str(ROOT / 'workflow/reports')!r}]); "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=280).returncode == 0
@@ -107,9 +131,18 @@ def test_light_verbs_never_import_torch(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "cifar100_superclass", "--threads", "0"], "--threads: '0' is no whole number from 1 to 4,096"),
-        (["train", "cifar100_superclass", "--only", "adam", "--runs", "0123456789ab"], "--runs: not allowed with argument --only"),
-        (["train", "--only", "adam", "cifar100_superclass"], "required: report; put arguments before options that take several values"),
+        (
+            ["train", "cifar100_superclass", "--threads", "0"],
+            "--threads: '0' is no whole number from 1 to 4,096",
+        ),
+        (
+            ["train", "cifar100_superclass", "--only", "adam", "--runs", "0123456789ab"],
+            "--runs: not allowed with argument --only",
+        ),
+        (
+            ["train", "--only", "adam", "cifar100_superclass"],
+            "required: report; put arguments before options that take several values",
+        ),
         (["figure", "cifar100_superclass", "figure_02", "--skip"], "--skip: expected at least one argument"),
     ],
 )
@@ -179,7 +212,10 @@ def hashes(capsys):
 
 def test_check_counts_what_each_file_holds(project, capsys):
     sound = {**REPORT, "defaults": {**REPORT["defaults"], "dataset": {"name": "cifar10", "labels": "label"}}}
-    files = {"reports/three.yaml": sound, "reports/one.yaml": {**sound, "experiments": {"base": {}}, "figures": []}}
+    files = {
+        "reports/three.yaml": sound,
+        "reports/one.yaml": {**sound, "experiments": {"base": {}}, "figures": []},
+    }
     for file, report in files.items():
         (project / file).write_text(yaml.safe_dump({**report, "slug": Path(file).stem}))
     main(["check", *files])
@@ -196,7 +232,9 @@ def environment():
 
 
 def process(*arguments, **options):
-    return subprocess.Popen([sys.executable, "-m", "reprise", *arguments], env=environment(), text=True, **options)
+    return subprocess.Popen(
+        [sys.executable, "-m", "reprise", *arguments], env=environment(), text=True, **options
+    )
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +250,9 @@ def uninterrupted(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)], ids=["int", "term", "kill"]
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)],
+    ids=["int", "term", "kill"],
 )
 def test_a_stopped_training_goes_on_to_the_same_result(project, uninterrupted, capsys, number, code):
     run = hashes(capsys)["long"]
@@ -227,9 +267,13 @@ def test_a_stopped_training_goes_on_to_the_same_result(project, uninterrupted, c
     folder = project / "results/demo/runs" / run
     assert not (folder / "run.json").exists()
     assert not (folder / "trained.json").exists()
-    assert (folder / "checkpoint.pt").exists() == (number != signal.SIGKILL)  # its interval is longer than this run
+    assert (folder / "checkpoint.pt").exists() == (
+        number != signal.SIGKILL
+    )  # its interval is longer than this run
     assert status(*command) == 0
-    pd.testing.assert_frame_equal(pd.read_parquet(folder / "history.parquet"), uninterrupted, check_exact=True)
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(folder / "history.parquet"), uninterrupted, check_exact=True
+    )
 
 
 WITHOUT = """
@@ -248,7 +292,9 @@ def test_training_needs_no_snakemake_and_only_studies_need_optuna(project):
     axis = {"lr": {"path": "optimizer.lr", "log_uniform": [0.001, 0.01]}}
     study = {"asha": {"trials": 2, "seed": 0, "min_resource": 1, "reduction_factor": 2, "space": axis}}
     experiments = {"base": {}, "study": study}
-    (project / "reports/mini.yaml").write_text(yaml.safe_dump({**REPORT, "experiments": experiments, "figures": []}))
+    (project / "reports/mini.yaml").write_text(
+        yaml.safe_dump({**REPORT, "experiments": experiments, "figures": []})
+    )
     base, trials = (["mini", "--only", name, *TRAIN] for name in experiments)
     commands = ["train", *base], ["evaluate", *base], ["export", "mini", "out", *OPTIONS], ["train", *trials]
     command = [sys.executable, "-c", WITHOUT, *map(" ".join, commands)]
@@ -256,7 +302,8 @@ def test_training_needs_no_snakemake_and_only_studies_need_optuna(project):
     assert done.returncode == 1, done.stderr
     assert len(list(project.glob("out/**/final.parquet"))) == 1
     assert done.stderr.splitlines()[-1] == (
-        "reprise: the trials of a study are judged by optuna, which is not installed; install it with: pip install optuna"
+        "reprise: the trials of a study are judged by optuna, which is not installed; install it with: pip "
+        "install optuna"
     )
     assert len(list((project / "results/demo/runs").iterdir())) == 1  # not one epoch of a trial
 
@@ -301,7 +348,9 @@ def test_a_broken_log_ends_neither_training_nor_evaluation(project, capsys, monk
 
 
 def test_a_reader_that_has_gone_is_no_mistake():
-    with process("runs", "cifar100_superclass", *REPORTS, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as listing:
+    with process(
+        "runs", "cifar100_superclass", *REPORTS, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as listing:
         listing.stdout.close()
         assert listing.stderr.read() == ""
     assert listing.returncode == 0
@@ -321,7 +370,10 @@ def test_runs_by_the_path_of_a_file_in_their_folder(project, capsys):
     stamp = f"results/demo/runs/{run}/trained.json"
     assert status("train", "mini", "--runs", stamp, *TRAIN) == 0
     assert status("evaluate", "mini", "--runs", stamp, *TRAIN) == 0
-    assert json.loads((project / f"results/demo/runs/{run}/evaluated.json").read_text())["final"]["test_images"] == 60
+    assert (
+        json.loads((project / f"results/demo/runs/{run}/evaluated.json").read_text())["final"]["test_images"]
+        == 60
+    )
     assert status("train", "mini", "--runs", stamp, "--skip", "base", *TRAIN) == 1
     assert f"run {run} of base is skipped at scale demo" in capsys.readouterr().err
 
@@ -336,7 +388,10 @@ def test_results_that_may_not_be_read_are_not_called_damaged(project, capsys, mo
     monkeypatch.setattr(pq, "ParquetFile", refuse)
     capsys.readouterr()
     assert status("figure", "mini", "curves", *OPTIONS) == 1
-    message = f"reprise: results/demo/runs/{run}/history.parquet: Permission denied; check the path and its permissions\n"
+    message = (
+        f"reprise: results/demo/runs/{run}/history.parquet: Permission denied; check the path and its "
+        "permissions\n"
+    )
     assert capsys.readouterr().err == message
 
 
@@ -346,7 +401,8 @@ def test_a_file_in_place_of_the_results_folder(project, capsys):
     options = ["--reports", "reports", "--results", "file", "--data", "data"]
     assert status("train", "mini", "--only", "base", "--device", "cpu", *options) == 1
     assert re.fullmatch(
-        r"reprise: (run \w{12}: )?file\S*: Not a directory; check the path and its permissions", capsys.readouterr().err.splitlines()[-1]
+        r"reprise: (run \w{12}: )?file\S*: Not a directory; check the path and its permissions",
+        capsys.readouterr().err.splitlines()[-1],
     )
 
 

@@ -15,7 +15,10 @@ def canonical(name: str) -> str:
 
 def constraints() -> dict[str, str]:
     lines = (ROOT / "envs/constraints.txt").read_text().splitlines()
-    return {canonical(name): version for name, version in (line.split("==") for line in lines if line and not line.startswith("#"))}
+    return {
+        canonical(name): version
+        for name, version in (line.split("==") for line in lines if line and not line.startswith("#"))
+    }
 
 
 def conda_pins() -> dict[str, str]:
@@ -26,7 +29,9 @@ def conda_pins() -> dict[str, str]:
 
 def declared(*extras: str) -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = project["dependencies"] + [line for extra in extras for line in project["optional-dependencies"][extra]]
+    lines = project["dependencies"] + [
+        line for extra in extras for line in project["optional-dependencies"][extra]
+    ]
     return {canonical(re.split(r"[<>=!~ ]", line)[0]) for line in lines}
 
 
@@ -51,6 +56,8 @@ def test_pins_satisfy_the_bounds():
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     pins = constraints()
-    lines = project["dependencies"] + [line for extra in project["optional-dependencies"].values() for line in extra]
+    lines = project["dependencies"] + [
+        line for extra in project["optional-dependencies"].values() for line in extra
+    ]
     for requirement in map(Requirement, lines):
         assert requirement.specifier.contains(pins[canonical(requirement.name)]), requirement

@@ -34,7 +34,9 @@ def new_process(monkeypatch):
 
 def killed(path: Path) -> Path:
     """The partial file that a killed process has left of `path`."""
-    done = subprocess.run([sys.executable, "-c", KILLED, str(path)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(path)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == -signal.SIGKILL
     return path.parent / done.stdout.strip()
 
@@ -43,7 +45,9 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("name", ["run.json", "weights.safetensors", "train_names.txt", "noext", "a.b.c", ".hidden"])
+@pytest.mark.parametrize(
+    "name", ["run.json", "weights.safetensors", "train_names.txt", "noext", "a.b.c", ".hidden"]
+)
 def test_the_next_process_removes_what_a_killed_one_has_left(tmp_path, name):
     partial = killed(tmp_path / name)
     assert names(tmp_path) == [partial.name]
@@ -68,7 +72,9 @@ def test_a_number_that_another_process_has_got_since(tmp_path):
     assert names(tmp_path) == ["b.json"]
 
 
-@pytest.mark.parametrize("name", [".a.json.elsewhere-5-7.abcdefgh.partial.json", ".a.json.abcdefgh.partial.json"])
+@pytest.mark.parametrize(
+    "name", [".a.json.elsewhere-5-7.abcdefgh.partial.json", ".a.json.abcdefgh.partial.json"]
+)
 def test_files_of_other_machines_and_versions_go_after_a_day(tmp_path, name):
     (tmp_path / name).touch()
     write_json(tmp_path / "b.json", 1)
@@ -80,7 +86,9 @@ def test_files_of_other_machines_and_versions_go_after_a_day(tmp_path, name):
     assert names(tmp_path) == ["b.json"]
 
 
-@pytest.mark.parametrize("name", ["a.partial", ".partial", "partial.json", ".a.partialx", "run.json", ".lock"])
+@pytest.mark.parametrize(
+    "name", ["a.partial", ".partial", "partial.json", ".a.partialx", "run.json", ".lock"]
+)
 def test_other_files_stay(tmp_path, name):
     (tmp_path / name).touch()
     os.utime(tmp_path / name, (0, 0))
@@ -123,4 +131,8 @@ def test_reading_is_bounded(tmp_path):
 
 def test_an_error_comes_from_another_process_as_it_is():
     error = pickle.loads(pickle.dumps(DamagedError("a: damaged", "make it again")))
-    assert (str(error), error.what, error.remedy) == ("a: damaged; make it again", "a: damaged", "make it again")
+    assert (str(error), error.what, error.remedy) == (
+        "a: damaged; make it again",
+        "a: damaged",
+        "make it again",
+    )

@@ -1,4 +1,6 @@
-"""What each verb imports, in a process of its own: a demo starts a hundred of them, and a needless import costs each a second or two."""
+"""What each verb imports, in a process of its own: a demo starts a hundred of them, and a needless import
+costs each a second or two.
+"""
 
 import json
 import os
@@ -17,14 +19,23 @@ from reprise.publishing.measures import COLUMNS
 from reprise.publishing.results import EVALUATION, RUN
 from reprise.publishing.tables import KINDS as TABLES
 from reprise.records import FILES, digests, write_record
-from reprise.spec.programme import INTERMEDIATES, job_environment
-from reprise.spec.report import CHECKED, Report, network_names
+from reprise.reports.programme import INTERMEDIATES, job_environment
+from reprise.reports.report import CHECKED, Report, network_names
 from tiny import write_dataset
 
 FOLDER = Path(__file__).parents[1] / "workflow/reports"
 SCALE = "demo"
 NETWORKS = {"torch", "torchvision", "timm", "optuna", "sklearn", "safetensors", "tensorflow"}
-NEVER = NETWORKS | {"seaborn", "pandas", "jinja2", "requests", "tqdm", "snakemake", "scipy.stats", "matplotlib.pyplot"}
+NEVER = NETWORKS | {
+    "seaborn",
+    "pandas",
+    "jinja2",
+    "requests",
+    "tqdm",
+    "snakemake",
+    "scipy.stats",
+    "matplotlib.pyplot",
+}
 """What no verb that publishes needs."""
 PICTURES = {"matplotlib", "PIL"}
 VERDICTS = {"metrics", "comparison", "classes"}
@@ -38,7 +49,9 @@ def reports():
 
 def first(reports, section, kind):
     """The first figure or table of a kind, with its report."""
-    return next((report, item) for report in reports for item in getattr(report, section) if item["kind"] == kind)
+    return next(
+        (report, item) for report in reports for item in getattr(report, section) if item["kind"] == kind
+    )
 
 
 def imported(folder, *arguments, environment=None):
@@ -50,7 +63,14 @@ def imported(folder, *arguments, environment=None):
         "print(json.dumps(list(sys.modules)))"
     )
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, env={**os.environ, **(environment or {})}, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert not done.stderr
@@ -59,7 +79,13 @@ def imported(folder, *arguments, environment=None):
 
 
 def publish(folder, *arguments, environment=None):
-    options = ["--scale", SCALE, "--results", folder, *(() if "--reports" in arguments else ("--reports", FOLDER))]
+    options = [
+        "--scale",
+        SCALE,
+        "--results",
+        folder,
+        *(() if "--reports" in arguments else ("--reports", FOLDER)),
+    ]
     return imported(folder, *arguments, *options, environment=environment)
 
 
@@ -68,20 +94,31 @@ def write_results(report, runs, folder):
     specs = report.runs([cell for name in report.experiments for cell in report.all_cells(name)])
     chosen = {run: specs[run] for run in runs}
     tables = pretended(
-        chosen, {run: class_names(spec) for run, spec in chosen.items()}, [*report.figures, *report.tables, *report.statements]
+        chosen,
+        {run: class_names(spec) for run, spec in chosen.items()},
+        [*report.figures, *report.tables, *report.statements],
     )
     for run, spec in chosen.items():
         for name, columns in COLUMNS.items():
             table = getattr(tables, name)
             rows = [row for row in zip(*(table[column] for column in columns), strict=True) if row[0] == run]
             if name == "final":
-                rows = [(one, metric, 1.0 if metric == "accuracy" else float(value)) for one, metric, value in rows]
+                rows = [
+                    (one, metric, 1.0 if metric == "accuracy" else float(value))
+                    for one, metric, value in rows
+                ]
             path = folder / SCALE / "runs" / run / f"{name}.parquet"
             path.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(pa.table({column: [row[place] for row in rows] for place, column in enumerate(columns)}), path)
+            pq.write_table(
+                pa.table({column: [row[place] for row in rows] for place, column in enumerate(columns)}), path
+            )
         path = folder / SCALE / "runs" / run
-        write_record(path / RUN, {"run": run, "spec": spec.spec, "meta": {}, FILES: digests(path, ["history.parquet"])})
-        write_record(path / EVALUATION, {"run": run, FILES: digests(path, ["predictions.parquet", "final.parquet"])})
+        write_record(
+            path / RUN, {"run": run, "spec": spec.spec, "meta": {}, FILES: digests(path, ["history.parquet"])}
+        )
+        write_record(
+            path / EVALUATION, {"run": run, FILES: digests(path, ["predictions.parquet", "final.parquet"])}
+        )
 
 
 def prepared(report, section, item, folder):
@@ -94,12 +131,18 @@ def prepared(report, section, item, folder):
 def test_version_and_help_import_next_to_nothing(tmp_path):
     for arguments in (["--version"], ["--help"], ["figure", "--help"]):
         found = imported(tmp_path, *arguments)
-        assert not found & (NEVER | PICTURES | {"numpy", "yaml", "jsonschema", "pyarrow", "reprise.spec.report"})
+        assert not found & (
+            NEVER | PICTURES | {"numpy", "yaml", "jsonschema", "pyarrow", "reprise.reports.report"}
+        )
 
 
 def test_training_and_evaluation_import_no_library_of_statistics():
     code = "import json, sys, reprise.training, reprise.evaluation; print(json.dumps(list(sys.modules)))"
-    found = set(json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout))
+    found = set(
+        json.loads(
+            subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        )
+    )
     assert "torch" in found
     assert not found & {"sklearn", "scipy", "seaborn", "matplotlib", "torchvision", "timm", "optuna"}
 
@@ -146,7 +189,11 @@ SAMPLES = {
         "captions": ["fine"],
         "transforms": [{"label": "original"}, {"label": "flip", "augmentation": [{"flip": 1.0}]}],
     },
-    "sharpened": {"dataset": "cifar10", "captions": ["fine"], "transforms": [{"label": "sharp", "preprocess": {"sharpen": 2.0}}]},
+    "sharpened": {
+        "dataset": "cifar10",
+        "captions": ["fine"],
+        "transforms": [{"label": "sharp", "preprocess": {"sharpen": 2.0}}],
+    },
 }
 NEEDS = {"plain": set(), "transformed": {"torch", "tqdm"}, "sharpened": {"torch", "tqdm", "torchvision"}}
 
@@ -199,4 +246,6 @@ def test_a_job_of_the_workflow_checks_no_report_file_again(reports, tmp_path, mo
     job_environment({}, Path(__file__).parents[1] / "src", reports)
     assert "jsonschema" not in publish(tmp_path, "table", report.slug, item["id"])
     other = "quick" if SCALE != "quick" else "full"
-    assert "jsonschema" in imported(tmp_path, "table", report.slug, item["id"], "--scale", other, "--reports", FOLDER)
+    assert "jsonschema" in imported(
+        tmp_path, "table", report.slug, item["id"], "--scale", other, "--reports", FOLDER
+    )

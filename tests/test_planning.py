@@ -20,17 +20,37 @@ from reprise.data.catalog import dataset_facts
 from reprise.data.decode import read_facts
 from reprise.errors import RepriseError
 from reprise.files import read_json, write_json
-from reprise.planning import Calibration, Pace, Way, Work, compare, describe, disk, duration, expected_share, plan, size, typical, work_of
+from reprise.planning import (
+    Calibration,
+    Pace,
+    Way,
+    Work,
+    compare,
+    describe,
+    disk,
+    duration,
+    expected_share,
+    plan,
+    size,
+    typical,
+    work_of,
+)
 from reprise.records import seal
-from reprise.spec.check import read_yaml
-from reprise.spec.layout import Layout
-from reprise.spec.report import Report
-from reprise.spec.run import Run, prune
+from reprise.reports.check import read_yaml
+from reprise.reports.layout import Layout
+from reprise.reports.report import Report
+from reprise.reports.run import Run, prune
 from reprise.training.engine import train
 from tiny import edit_dataset, everything, tiny_run, write_dataset
 
 CPU = Way(torch.device("cpu"), threads=1)
-LAYERS = [{"conv": 4, "activation": "relu"}, {"pool": "max"}, {"flatten": True}, {"dropout": 0.3}, {"dense": "classes"}]
+LAYERS = [
+    {"conv": 4, "activation": "relu"},
+    {"pool": "max"},
+    {"flatten": True},
+    {"dropout": 0.3},
+    {"dense": "classes"},
+]
 REPORT = {
     "slug": "mini",
     "title": "Mini",
@@ -113,7 +133,10 @@ def call_fine_label(folder):
         ({"dataset__name": "cinic10", "split__validation": "official"}, (90_000, 90_000, 90_000)),
         ({"dataset__source": "synthetic"}, (400, 200, 200)),
         # a third of CIFAR-10's 60,000 in each part
-        ({"dataset__name": "cinic10", "dataset__source": "stand-in", "split__validation": "official"}, (20_000, 20_000, 20_000)),
+        (
+            {"dataset__name": "cinic10", "dataset__source": "stand-in", "split__validation": "official"},
+            (20_000, 20_000, 20_000),
+        ),
     ],
 )
 def test_images_as_the_catalog_counts_them(where, changes, expected):
@@ -129,18 +152,25 @@ def test_images_that_are_there(where):
 
 def test_the_demo_draws_as_many_images_as_are_planned():
     drawn = read_yaml(Path(__file__).parents[1] / "config.yaml")["synthetic"]
-    assert {**drawn, "validation": drawn["test"]} == planning.SYNTHETIC, "a validation part is as large as the test set"
+    assert {**drawn, "validation": drawn["test"]} == planning.SYNTHETIC, (
+        "a validation part is as large as the test set"
+    )
 
 
 def test_a_validation_part_that_there_is_not(report, where, calibration):
     document = {**REPORT, "experiments": {"base": {"set": {"split.validation": "official"}}}}
     report.path.write_text(yaml.safe_dump(document, sort_keys=False))
-    with pytest.raises(RepriseError, match=r"mini\.yaml: experiments: base: split\.validation: official: cifar10 has no validation part"):
+    with pytest.raises(
+        RepriseError,
+        match=r"mini\.yaml: experiments: base: split\.validation: official: cifar10 has no validation part",
+    ):
         plan([Report(report.path)], where, calibration)
 
 
 def test_share_of_a_study():
-    """Two trials of four epochs, one half goes on: the first always does; the second ends after epoch 1 where it is worse."""
+    """Two trials of four epochs, one half goes on: the first always does; the second ends after epoch 1 where
+    it is worse.
+    """
     study = {"min_resource": 1, "reduction_factor": 2}
     runs = [run_with(training__epochs=4, study={**study, "trial": trial}) for trial in (0, 1)]
     outcomes = {(4 + 4) / 8, (4 + 1) / 8}
@@ -193,12 +223,16 @@ def test_same_pace(changes):
     ],
 )
 def test_another_pace(changes):
-    assert typical(run_with(**{"model__layers": LAYERS, **changes})) != typical(run_with(model__layers=LAYERS))
+    assert typical(run_with(**{"model__layers": LAYERS, **changes})) != typical(
+        run_with(model__layers=LAYERS)
+    )
 
 
 @pytest.fixture
 def timed(monkeypatch):
-    """Batch sizes that are timed, of which `seconds` tells how long a step takes; evaluating an image takes 3 ms."""
+    """Batch sizes that are timed, of which `seconds` tells how long a step takes; evaluating an image takes 3
+    ms.
+    """
 
     def timed(seconds):
         sizes = []
@@ -222,9 +256,15 @@ def test_a_whole_batch_that_takes_too_long_is_a_straight_line(timed):
     assert pace == Pace(pytest.approx(0.1 + 0.02 * 512), 0.003)
 
 
-@pytest.mark.parametrize(("first", "second", "expected"), [(0.4, 0.9, 0.09 * 512), (0.4, 0.3, 0.3 + 0.015 * 502)], ids=["steep", "falling"])
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [(0.4, 0.9, 0.09 * 512), (0.4, 0.3, 0.3 + 0.015 * 502)],
+    ids=["steep", "falling"],
+)
 def test_a_busy_machine_does_not_tilt_the_line(timed, first, second, expected):
-    """8 images in 0.4 s and 10 in 0.9 s: at most 0.09 s each. In 0.3 s: at least half of 0.03 s for each further one."""
+    """8 images in 0.4 s and 10 in 0.9 s: at most 0.09 s each. In 0.3 s: at least half of 0.03 s for each
+    further one.
+    """
     sizes, pace = timed({8: first, 10: second}.get)
     assert sizes == [8, 10]
     assert pace.step == pytest.approx(expected)
@@ -232,14 +272,24 @@ def test_a_busy_machine_does_not_tilt_the_line(timed, first, second, expected):
 
 @pytest.mark.parametrize("changes", [{}, {"training__keep_originals": True}])
 def test_the_calibration_times_the_engine(changes, monkeypatch):
-    """Steps of 16 and of 128 images of one network: nearly eight times the work; evaluating an image is far less.
+    """Steps of 16 and of 128 images of one network: nearly eight times the work; evaluating an image is far
+    less.
 
     Processor time instead of the clock's, so that other work on the machine does not count.
     """
     monkeypatch.setattr(planning.time, "perf_counter", time.process_time)
-    layers = [{"conv": 32, "activation": "relu"}, {"conv": 32, "activation": "relu"}, {"flatten": True}, {"dense": "classes"}]
+    layers = [
+        {"conv": 32, "activation": "relu"},
+        {"conv": 32, "activation": "relu"},
+        {"flatten": True},
+        {"dense": "classes"},
+    ]
     runs = [
-        typical(run_with(model__layers=layers, augmentation=[{"crop": 2}], training__batch_size=batch_size, **changes))
+        typical(
+            run_with(
+                model__layers=layers, augmentation=[{"crop": 2}], training__batch_size=batch_size, **changes
+            )
+        )
         for batch_size in (16, 128)
     ]
     small, large = (planning.measure_pace(run, CPU, 1.0) for run in runs)
@@ -277,11 +327,25 @@ def test_an_evaluation_goes_through_what_the_validation_part_does(monkeypatch):
     def look(network, part, prepare, size):
         few = part.inputs[:2]
         prepared = prepare(few)
-        seen.append((type(network).__name__, tuple(prepared.shape[1:]), len(part), torch.equal(prepared, few.flip(-2) / 255)))
+        seen.append(
+            (
+                type(network).__name__,
+                tuple(prepared.shape[1:]),
+                len(part),
+                torch.equal(prepared, few.flip(-2) / 255),
+            )
+        )
 
     monkeypatch.setattr(planning, "evaluate", look)
     flip = {"augmentation": [{"vertical_flip": 1.0}]}
-    frozen = {"model": {"name": "torchvision", "arch": "mobilenet_v3_small", "weights": "imagenet", "trainable": "head"}}
+    frozen = {
+        "model": {
+            "name": "torchvision",
+            "arch": "mobilenet_v3_small",
+            "weights": "imagenet",
+            "trainable": "head",
+        }
+    }
     for changes, most in ((flip, 10**6), ({**flip, "split__augmented": True}, 40), (frozen, 40)):
         planning._time_inference(typical(run_with(**changes)), CPU, most)
     plain, augmented, head = seen[::2]
@@ -343,7 +407,9 @@ def test_a_damaged_calibration_is_made_again(where, monkeypatch, capsys, content
     file.write_text(content)
     monkeypatch.setattr(planning, "measure_pace", lambda run, *rest: Pace(1.0, 2.0))
     Calibration(file, "cpu", 1).prepare([run_with()])
-    assert re.match(rf"reprise: {re.escape(str(file))}: {reason}; it is made again\n", capsys.readouterr().err)
+    assert re.match(
+        rf"reprise: {re.escape(str(file))}: {reason}; it is made again\n", capsys.readouterr().err
+    )
     assert Calibration(file, "cpu", 1).pace(run_with()) == Pace(1.0, 2.0)
 
 
@@ -363,7 +429,9 @@ def test_bytes_of_a_run_are_those_of_its_files(tmp_path):
     folder = write_dataset(tmp_path / "data", train=200, test=50, size=32)
     layers = [{"flatten": True}, {"dense": 100, "activation": "relu"}, {"dense": "classes"}]
     run = tiny_run(dataset__labels="label", model__layers=layers, optimizer={"name": "adam", "lr": 0.001})
-    edit_dataset(folder, label_kinds=["coarse", "label"], classes={"coarse": ["a", "b"], "label": list("cdef")})
+    edit_dataset(
+        folder, label_kinds=["coarse", "label"], classes={"coarse": ["a", "b"], "label": list("cdef")}
+    )
     arguments = {"dataset_dirs": {"cifar10": folder}, "cache": tmp_path / "runs", "device": "cpu"}
     with pytest.raises(Enough):
         train([run], on_step=stop, **arguments)
@@ -390,10 +458,14 @@ def test_disk_of_data(where):
 
 
 def test_plan(report, where, calibration):
-    """45,000 images in batches of 100: 450 steps of 2 s and 5,000 evaluations of 1 ms an epoch; then 10,000 in the test."""
+    """45,000 images in batches of 100: 450 steps of 2 s and 5,000 evaluations of 1 ms an epoch; then 10,000
+    in the test.
+    """
     (made,) = plan([report], where, calibration)
     rows = {row.experiment: row for row in made.rows}
-    assert [(row.runs, row.left) for row in rows.values()] == [(2, 2), (2, 2), (6, 6)], "two runs of the grid are those of base"
+    assert [(row.runs, row.left) for row in rows.values()] == [(2, 2), (2, 2), (6, 6)], (
+        "two runs of the grid are those of base"
+    )
     epoch, test = 450 * 2.0 + 5.0, 10.0
     assert rows["base"].epochs == rows["base"].expected_epochs == 8
     assert rows["base"].images == 8 * 45_000
@@ -417,7 +489,9 @@ def test_what_is_there_is_not_planned(report, where, calibration):
 
 
 def test_comparison(report, where, calibration, monkeypatch):
-    """Four finished runs, one of them of another machine and one in another precision; two epochs each were trained."""
+    """Four finished runs, one of them of another machine and one in another precision; two epochs each were
+    trained.
+    """
     runs = list(report.runs().values())[:4]
     alike = {"epochs": 2, "device": calibration._conditions["device"], "dtype": "float32", "threads": 1}
     metas = [
@@ -435,15 +509,29 @@ def test_comparison(report, where, calibration, monkeypatch):
     ]
     assert rows[0].estimated_seconds == pytest.approx(4 * 905.0)
     text = planning.describe_comparison(report, rows, calibration.machine)
-    assert text.splitlines()[2].split() == ["base", "2", "0", "4", "60", "min", "50", "min", f"{3000 / 3620:.2f}"]
+    assert text.splitlines()[2].split() == [
+        "base",
+        "2",
+        "0",
+        "4",
+        "60",
+        "min",
+        "50",
+        "min",
+        f"{3000 / 3620:.2f}",
+    ]
     assert "no finished run to compare with" in planning.describe_comparison(report, [], calibration.machine)
 
 
 @pytest.mark.slow
 def test_the_estimate_is_near_the_truth(tmp_path):
-    """A run that the engine has trained, and its estimate: within a factor of three, whatever else the machine does."""
+    """A run that the engine has trained, and its estimate: within a factor of three, whatever else the
+    machine does.
+    """
     folder = write_dataset(tmp_path / "data", train=2000, test=200, size=32)
-    edit_dataset(folder, label_kinds=["coarse", "label"], classes={"coarse": ["a", "b"], "label": list("cdef")})
+    edit_dataset(
+        folder, label_kinds=["coarse", "label"], classes={"coarse": ["a", "b"], "label": list("cdef")}
+    )
     layers = [
         {"conv": 16, "activation": "relu"},
         {"pool": "max"},
@@ -452,14 +540,25 @@ def test_the_estimate_is_near_the_truth(tmp_path):
         {"dense": "classes"},
     ]
     run = everything(dataset__labels="label", model__layers=layers, training__epochs=2)
-    (outcome,) = train([run], dataset_dirs={"cifar10": folder}, cache=tmp_path / "runs", device="cpu", threads=1)
+    (outcome,) = train(
+        [run], dataset_dirs={"cifar10": folder}, cache=tmp_path / "runs", device="cpu", threads=1
+    )
     pace = planning.measure_pace(typical(run), CPU, 1.0)
     estimated = pace.seconds(Work(run, train_images=1600, validation_images=400, test_images=0), 2)
     assert 1 / 3 < estimated / outcome.meta["seconds"] < 3
 
 
 def test_command(report, where, calibration, capsys):
-    options = ["--reports", str(report.path.parent), "--results", str(where.results), "--device", "cpu", "--threads", "1"]
+    options = [
+        "--reports",
+        str(report.path.parent),
+        "--results",
+        str(where.results),
+        "--device",
+        "cpu",
+        "--threads",
+        "1",
+    ]
     main(["plan", *options])
     out = capsys.readouterr().out
     assert "mini, scale full" in out
@@ -471,7 +570,10 @@ def test_command(report, where, calibration, capsys):
     assert "no report maxi" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["plan", "--reports", str(where.results), "--results", str(where.results)])
-    assert capsys.readouterr().err == f"reprise: {where.results}: no report files (*.yaml) there; give their folder with --reports\n"
+    assert (
+        capsys.readouterr().err
+        == f"reprise: {where.results}: no report files (*.yaml) there; give their folder with --reports\n"
+    )
 
 
 def test_the_commands_options_are_those_of_train(report, where, monkeypatch):
@@ -485,7 +587,16 @@ def test_the_commands_options_are_those_of_train(report, where, monkeypatch):
         raise Asked
 
     monkeypatch.setattr(planning, "Calibration", calibration)
-    options = ["--reports", str(report.path.parent), "--results", str(where.results), "--device", "cpu", "--threads", "1"]
+    options = [
+        "--reports",
+        str(report.path.parent),
+        "--results",
+        str(where.results),
+        "--device",
+        "cpu",
+        "--threads",
+        "1",
+    ]
     with pytest.raises(Asked):
         main(["plan", "mini", *options, "--precision", "bfloat16", "--cuda-graphs", "off"])
     assert made == [(where.results / "calibration.json", "cpu", 1, "bfloat16", False)]
@@ -497,7 +608,9 @@ def test_a_misspelt_report_is_found_before_torch_is_loaded(report):
         f"try: main(['plan', 'mni', '--reports', {str(report.path.parent)!r}])\n"
         "except SystemExit as end: sys.exit(7 if end.code == 1 and 'torch' not in sys.modules else 8)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=280, check=False
+    )
     assert (done.returncode, done.stderr.count("\n")) == (7, 1), done.stderr
     assert "no report mni" in done.stderr
     assert "did you mean mini?" in done.stderr
@@ -505,7 +618,9 @@ def test_a_misspelt_report_is_found_before_torch_is_loaded(report):
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_plan_that_is_stopped(report, where, monkeypatch, capsys, number, status):
-    """In the middle of a training that is timed, where the engine holds the signal back until the next step."""
+    """In the middle of a training that is timed, where the engine holds the signal back until the next
+    step.
+    """
     look = planning._Stopwatch.__call__
 
     def stop(stopwatch, *arguments):
@@ -513,15 +628,30 @@ def test_a_plan_that_is_stopped(report, where, monkeypatch, capsys, number, stat
         look(stopwatch, *arguments)
 
     monkeypatch.setattr(planning._Stopwatch, "__call__", stop)
-    options = ["--reports", str(report.path.parent), "--results", str(where.results), "--device", "cpu", "--threads", "1"]
+    options = [
+        "--reports",
+        str(report.path.parent),
+        "--results",
+        str(where.results),
+        "--device",
+        "cpu",
+        "--threads",
+        "1",
+    ]
     with pytest.raises(SystemExit) as end:
         main(["plan", "mini", *options])
     assert end.value.code == status
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last == f"reprise: stopped by {number.name}; what was measured is kept, run the same command again to go on"
+    assert (
+        last
+        == f"reprise: stopped by {number.name}; what was measured is kept, run the same command again to go "
+        "on"
+    )
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(3.4, "3 s"), (89, "89 s"), (120, "2 min"), (3 * 3600, "3.0 h")])
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(3.4, "3 s"), (89, "89 s"), (120, "2 min"), (3 * 3600, "3.0 h")]
+)
 def test_duration(seconds, expected):
     assert duration(seconds) == expected
 

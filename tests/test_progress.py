@@ -26,7 +26,11 @@ def test_a_log_gets_a_line_now_and_then(capsys, monkeypatch):
         bar.set_postfix_str("slow", refresh=False)
         bar.update(1_000_000)
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split(" [")[0] for line in lines] == ["file: 1.00M/3.00M B", "file: 2.00M/3.00M B", "file: 3.00M/3.00M B"]
+    assert [line.split(" [")[0] for line in lines] == [
+        "file: 1.00M/3.00M B",
+        "file: 2.00M/3.00M B",
+        "file: 3.00M/3.00M B",
+    ]
     assert "slow" in lines[-1]
 
 

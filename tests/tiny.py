@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from reprise.data.decode import read_facts, write_dataset_record
-from reprise.spec.run import ENGINE, Run, prune
+from reprise.reports.run import ENGINE, Run, prune
 from reprise.training.results import write_evaluation_record, write_run_record
 
 CLASSES = {"coarse": ["warm", "cold"], "fine": ["red", "orange", "blue", "green"]}
@@ -17,10 +17,18 @@ SAFELY = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 COLOURS = np.array([[170, 90, 90], [160, 120, 80], [80, 90, 170], [90, 150, 100]])
 
 
-def write_dataset(folder: Path, train: int = 150, test: int = 60, source: str = "synthetic", size: int = 12) -> Path:
+def write_dataset(
+    folder: Path, train: int = 150, test: int = 60, source: str = "synthetic", size: int = 12
+) -> Path:
     """Noisy patches of four colours: learned within epochs, but never wholly."""
     rng = np.random.default_rng(7)
-    facts = {"name": "cifar10", "source": source, "label_kinds": list(CLASSES), "classes": CLASSES, "image_shape": [3, size, size]}
+    facts = {
+        "name": "cifar10",
+        "source": source,
+        "label_kinds": list(CLASSES),
+        "classes": CLASSES,
+        "image_shape": [3, size, size],
+    }
     facts["splits"] = {}
     for split, count in {"train": train, "test": test}.items():
         fine = rng.integers(4, size=count)
@@ -41,7 +49,9 @@ def edit_dataset(folder: Path, **changes) -> None:
 
 
 def record_run(folder: Path, change=lambda document: None) -> None:
-    """A run's records as they would be if its files had been written as they lie there now; `change` edits `run.json` first."""
+    """A run's records as they would be if its files had been written as they lie there now; `change` edits
+    `run.json` first.
+    """
     document = json.loads((folder / "run.json").read_text())
     document.pop("sha256", None)
     change(document)
@@ -63,7 +73,12 @@ SPEC = {
     "split": {"validation": "test"},
     "model": {
         "name": "sequential",
-        "layers": [{"conv": 4, "activation": "relu"}, {"pool": "max"}, {"flatten": True}, {"dense": "classes"}],
+        "layers": [
+            {"conv": 4, "activation": "relu"},
+            {"pool": "max"},
+            {"flatten": True},
+            {"dense": "classes"},
+        ],
     },
     "optimizer": {"name": "adam", "lr": 0.003},
     "training": {"epochs": 3, "batch_size": 32, "select": "best_accuracy"},
@@ -84,7 +99,9 @@ def tiny_run(**changes) -> Run:
 
 
 def everything(**changes) -> Run:
-    """A run with all that has state or chance: augmentation, dropout, batch norm, schedule, momentum, a part held out."""
+    """A run with all that has state or chance: augmentation, dropout, batch norm, schedule, momentum, a part
+    held out.
+    """
     layers = [
         {"conv": 4, "activation": "relu"}, {"batch_norm": True}, {"pool": "max"}, {"dropout": 0.25},
         {"flatten": True}, {"dense": 8, "activation": "relu"}, {"dropout": 0.5}, {"dense": "classes"},
@@ -92,7 +109,13 @@ def everything(**changes) -> Run:
     settings = {
         "split__validation": 0.2,
         "model__layers": layers,
-        "augmentation": [{"flip": 0.5}, {"crop": 2}, {"rotation": 10}, {"jitter": {"brightness": 0.2, "hue": 0.1}}, {"erasing": 0.5}],
+        "augmentation": [
+            {"flip": 0.5},
+            {"crop": 2},
+            {"rotation": 10},
+            {"jitter": {"brightness": 0.2, "hue": 0.1}},
+            {"erasing": 0.5},
+        ],
         "preprocess": {"normalize": "train"},
         "optimizer": {"name": "sgd", "lr": 0.02, "momentum": 0.9, "weight_decay": 0.001},
         "schedule": {"name": "step", "step": 2, "gamma": 0.5},

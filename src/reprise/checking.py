@@ -1,6 +1,8 @@
-"""What is wrong with a report file beyond its schema: everything that would otherwise show after hours of training, in seconds.
+"""What is wrong with a report file beyond its schema: everything that would otherwise show after hours of
+training, in seconds.
 
-No file is read but the report's: networks are built without memory for their weights, and results are pretended.
+No file is read but the report's: networks are built without memory for their weights, and results are
+pretended.
 """
 
 import contextlib
@@ -18,9 +20,9 @@ from reprise.data.catalog import dataset_facts, weights_facts
 from reprise.errors import RepriseError
 from reprise.models import layer_parameters
 from reprise.publishing.checking import check_publications, naming
-from reprise.spec.check import nearest
-from reprise.spec.report import Report, Undrawn
-from reprise.spec.run import Run, canonical
+from reprise.reports.check import nearest
+from reprise.reports.report import Report, Undrawn
+from reprise.reports.run import Run, canonical
 from reprise.training.engine import training_augmentation
 from reprise.training.optim import build_optimizer, build_schedule
 from reprise.training.regularization import build_penalty
@@ -29,8 +31,9 @@ from reprise.training.regularization import build_penalty
 def check_report(report: Report) -> None:
     """Check every run of the report at its scale, then its figures, tables and statements.
 
-    Classes, network, initial weights, optimiser, schedule, preprocessing and augmentation of a run must exist and fit together. A mistake
-    is a `RepriseError` that names the file, and the experiment, figure, table or statement.
+    Classes, network, initial weights, optimiser, schedule, preprocessing and augmentation of a run must exist
+    and fit together. A mistake is a `RepriseError` that names the file, and the experiment, figure, table or
+    statement.
     """
     cells = [cell for name in report.experiments for cell in report.all_cells(name)]
     runs = report.runs(cells)
@@ -65,7 +68,9 @@ def class_names(run: Run) -> Sequence[str]:
     known = _classes(facts.classes, kind, f"dataset.labels: {facts.name}")
     for name in wanted.get("classes", ()):
         if name not in known:
-            raise RepriseError(f"dataset.classes: no {kind} label of {facts.name} is called {name!r}{nearest(name, known)}")
+            raise RepriseError(
+                f"dataset.classes: no {kind} label of {facts.name} is called {name!r}{nearest(name, known)}"
+            )
     return wanted.get("classes", known)
 
 
@@ -76,7 +81,9 @@ def check_run(run: Run) -> None:
         weights_facts(spec["model"]["arch"])
     check_validation(run)
     trained = [nn.Parameter(torch.empty(1)) for item in network(run).parameters() if item.requires_grad]
-    build_schedule(spec.get("schedule", {}), build_optimizer(spec["optimizer"], trained), spec["training"]["epochs"])
+    build_schedule(
+        spec.get("schedule", {}), build_optimizer(spec["optimizer"], trained), spec["training"]["epochs"]
+    )
     training_augmentation(spec)
     build_penalty(spec.get("regularization", {}), network(run))
 
@@ -85,7 +92,10 @@ def check_validation(run: Run) -> None:
     """Whether the run's data set has the validation part that it asks for."""
     facts = dataset_facts(run.spec["dataset"]["name"])
     if run.spec["split"]["validation"] == "official" and "validation" not in facts.splits:
-        raise RepriseError(f"split.validation: official: {facts.name} has no validation part of its own; use a fraction or test")
+        raise RepriseError(
+            f"split.validation: official: {facts.name} has no validation part of its own; use a fraction or "
+            "test"
+        )
 
 
 def network(run: Run) -> nn.Module:
@@ -97,22 +107,32 @@ def network(run: Run) -> nn.Module:
 def _network(model: str, classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
     spec = json.loads(model)
     with torch.device("meta"):
-        return models.build({**spec, "weights": "random"} if "weights" in spec else spec, classes, image_shape)
+        return models.build(
+            {**spec, "weights": "random"} if "weights" in spec else spec, classes, image_shape
+        )
 
 
 def check_initial_weights(run: Run, parent: Run) -> None:
     """Whether the parent's weights fit the run's network, but for those that `drop` names."""
-    ours, theirs = ({name: tuple(value.shape) for name, value in network(each).state_dict().items()} for each in (run, parent))
+    ours, theirs = (
+        {name: tuple(value.shape) for name, value in network(each).state_dict().items()}
+        for each in (run, parent)
+    )
     names = list(dict.fromkeys([*ours, *theirs]))
     dropped = tuple(run.spec["initial_weights"].get("drop", ()))
     for prefix in dropped:
         if not any(name.startswith(prefix) for name in names):
             layers = dict.fromkeys(name.rpartition(".")[0] for name in names)
-            raise RepriseError(f"initial_weights.drop: no parameter starts with {prefix!r}{nearest(prefix, layers)}")
+            raise RepriseError(
+                f"initial_weights.drop: no parameter starts with {prefix!r}{nearest(prefix, layers)}"
+            )
     for name in names:
         here, there = (shapes.get(name, "absent") for shapes in (ours, theirs))
         if here != there and not name.startswith(dropped):
-            raise RepriseError(f"initial_weights: {name} is {there} in the run it starts from and {here} here; name it in drop")
+            raise RepriseError(
+                f"initial_weights: {name} is {there} in the run it starts from and {here} here; name it in "
+                "drop"
+            )
 
 
 def check_layers(named: Iterable[str], layers: Iterable[str]) -> None:
@@ -131,7 +151,9 @@ def check_images(selection: Mapping[str, Any]) -> None:
     for kind, name in selection.get("where", {}).items():
         known = _classes(facts.classes, kind, f"images.where: {facts.name}")
         if name not in known:
-            raise RepriseError(f"images.where.{kind}: {facts.name} has no class {name!r}{nearest(name, known)}")
+            raise RepriseError(
+                f"images.where.{kind}: {facts.name} has no class {name!r}{nearest(name, known)}"
+            )
     split = selection.get("split", "train")
     if split not in facts.splits:
         raise RepriseError(f"images.split: {facts.name} has no split {split!r}{nearest(split, facts.splits)}")
@@ -141,7 +163,9 @@ def check_images(selection: Mapping[str, Any]) -> None:
         known = _classes(facts.classes, selection["by"], f"images.by: {facts.name}")
         for name in selection["classes"]:
             if name not in known:
-                raise RepriseError(f"images.classes: {facts.name} has no class {name!r}{nearest(name, known)}")
+                raise RepriseError(
+                    f"images.classes: {facts.name} has no class {name!r}{nearest(name, known)}"
+                )
     for transform in selection.get("transforms", ()):
         prepared_shape(facts.name, transform.get("preprocess", {}), transform.get("augmentation") or [])
 

@@ -22,14 +22,14 @@ from reprise import __version__
 from reprise.errors import DamagedError, RepriseError, file_error, printable
 from reprise.files import keep_json, read_json, write_json
 from reprise.records import FILES, check_file, read_record, write_record
-from reprise.spec.check import nearest
-from reprise.spec.layout import SCALES, STAND_IN, Layout
+from reprise.reports.check import nearest
+from reprise.reports.layout import SCALES, STAND_IN, Layout
 from reprise.supervision import Stopped, supervise, tell
 
 if TYPE_CHECKING:
     from reprise.publishing.measures import Tables
-    from reprise.spec.report import Report
-    from reprise.spec.run import Run
+    from reprise.reports.report import Report
+    from reprise.reports.run import Run
 
 REPORTS = Path("workflow/reports")
 
@@ -45,7 +45,7 @@ def show(text: str) -> None:
 
 def open_report(args: argparse.Namespace, name: str | None = None) -> Report:
     """The report named by slug or by path: `name`, or the verb's own argument."""
-    from reprise.spec.report import Report
+    from reprise.reports.report import Report
 
     name = name or args.report
     path = Path(name)
@@ -85,7 +85,9 @@ def chosen_runs(args: argparse.Namespace, report: Report) -> dict[str, Run]:
 
 
 def skipped(report: Report, what: str) -> RepriseError:
-    return RepriseError(f"{report.path}: {what} is skipped at scale {report.scale}; leave out --skip or use another scale")
+    return RepriseError(
+        f"{report.path}: {what} is skipped at scale {report.scale}; leave out --skip or use another scale"
+    )
 
 
 def named_dataset(folder: str) -> tuple[str, str]:
@@ -109,7 +111,7 @@ def dataset_dir(name: str, source: str, where: Layout) -> Path:
 
 
 def dataset_dirs(runs: Iterable[Run], where: Layout) -> dict[str, Path]:
-    from reprise.spec.programme import datasets
+    from reprise.reports.programme import datasets
 
     return {name: dataset_dir(name, source, where) for name, source in datasets(runs)}
 
@@ -127,13 +129,19 @@ def item_of_kind(report: Report, section: str, identifier: str, kind: str) -> Ma
     item = report.item(section, identifier)
     if item["kind"] != kind:
         found = [entry["id"] for entry in report.document[section] if entry["kind"] == kind]
-        raise RepriseError(f"{report.path}: {identifier} is of kind {item['kind']}, not {kind}; valid: {', '.join(found) or 'none'}")
+        raise RepriseError(
+            f"{report.path}: {identifier} is of kind {item['kind']}, not {kind}; valid: "
+            f"{', '.join(found) or 'none'}"
+        )
     return item
 
 
 def names_of(report: Report, runs: Iterable[Run]) -> dict[str, str]:
     """Run → what the log calls it."""
-    return {run.hash: f"{report.slug}/{report.cell_of(run.hash).name}, seed {run.spec['seeds']['init']}" for run in runs}
+    return {
+        run.hash: f"{report.slug}/{report.cell_of(run.hash).name}, seed {run.spec['seeds']['init']}"
+        for run in runs
+    }
 
 
 def has_results(run: str, where: Layout) -> bool:
@@ -150,7 +158,9 @@ def stamp_evaluated(run: str, where: Layout) -> None:
     from reprise.training.results import FINAL, read_table
 
     final = read_table(where.runs / run / FINAL, ("metric", "value"))
-    keep_json(where.evaluated(run), {"run": run, "final": dict(zip(final["metric"], final["value"], strict=True))})
+    keep_json(
+        where.evaluated(run), {"run": run, "final": dict(zip(final["metric"], final["value"], strict=True))}
+    )
 
 
 # ---- verbs ----
@@ -158,13 +168,16 @@ def stamp_evaluated(run: str, where: Layout) -> None:
 
 def check(args: argparse.Namespace) -> None:
     from reprise.checking import check_report
-    from reprise.spec.report import Report
+    from reprise.reports.report import Report
 
     for path in args.files:
         for scale in SCALES:
             report = Report(path, scale)
             check_report(report)
-            counts = f"{len(report.figures)} figures, {len(report.tables)} tables, {len(report.statements)} statements"
+            counts = (
+                f"{len(report.figures)} figures, {len(report.tables)} tables, {len(report.statements)} "
+                "statements"
+            )
             show(f"{path}: {scale}: {len(report.runs())} runs, {counts}")
 
 
@@ -174,27 +187,44 @@ def list_runs(args: argparse.Namespace) -> None:
     for name in report.experiments:
         for cell in report.all_cells(name):
             for run in cell.members:
-                state = "trained" if has_results(run.hash, where) else "skipped" if not report.active(cell) else "-"
+                state = (
+                    "trained"
+                    if has_results(run.hash, where)
+                    else "skipped"
+                    if not report.active(cell)
+                    else "-"
+                )
                 training = run.spec["training"]
-                show(f"{run.hash}  {state:8}  {training['epochs']:4} epochs  seed {run.spec['seeds']['init']}  {cell.name}")
+                show(
+                    f"{run.hash}  {state:8}  {training['epochs']:4} epochs  seed "
+                    f"{run.spec['seeds']['init']}  {cell.name}"
+                )
 
 
 def plan(args: argparse.Namespace) -> None:
     where = layout(args)
     names = args.report or [file.stem for file in sorted(args.reports.glob("*.yaml"))]
     if not names:
-        raise RepriseError(f"{args.reports}: no report files (*.yaml) there; give their folder with --reports")
+        raise RepriseError(
+            f"{args.reports}: no report files (*.yaml) there; give their folder with --reports"
+        )
     reports = [open_report(args, name) for name in names]
 
     from reprise import planning
     from reprise.training.session import Interrupted
 
     file = where.results / "calibration.json"
-    calibration = planning.Calibration(file, args.device, args.threads, args.precision, args.cuda_graphs == "on")
+    calibration = planning.Calibration(
+        file, args.device, args.threads, args.precision, args.cuda_graphs == "on"
+    )
     try:
         if args.compare:
             for report in reports:
-                show(planning.describe_comparison(report, planning.compare(report, where, calibration), calibration.machine))
+                show(
+                    planning.describe_comparison(
+                        report, planning.compare(report, where, calibration), calibration.machine
+                    )
+                )
         else:
             show(planning.describe(planning.plan(reports, where, calibration), calibration.machine))
     except Interrupted as stop:
@@ -216,7 +246,10 @@ def data_fetch(args: argparse.Namespace) -> None:
     demo = args.scale == "demo"
     destination = where.archives / dataset_facts(args.name).file_name
     accept = "synthetic" if demo else "real"
-    stamp_file(args.name, fetch_dataset(args.name, destination, [str(where.synthetic)] if demo else args.mirror, accept=accept))
+    stamp_file(
+        args.name,
+        fetch_dataset(args.name, destination, [str(where.synthetic)] if demo else args.mirror, accept=accept),
+    )
 
 
 def data_fetch_weights(args: argparse.Namespace) -> None:
@@ -230,14 +263,15 @@ def data_fetch_weights(args: argparse.Namespace) -> None:
 def data_stand_in(args: argparse.Namespace) -> None:
     from reprise.data.decode import load
     from reprise.data.stand_in import write_stand_in
-    from reprise.spec.layout import stand_in_source
+    from reprise.reports.layout import stand_in_source
 
     where = layout(args)
     source = stand_in_source(args.name, "data stand-in")
     folder = where.archives / f"{args.name}{STAND_IN}"
     file = write_stand_in(args.name, load(dataset_dir(source, "real", where)), folder)
     write_json(
-        folder.with_suffix(".json"), {"name": args.name, "file": str(file.relative_to(where.archives)), "bytes": file.stat().st_size}
+        folder.with_suffix(".json"),
+        {"name": args.name, "file": str(file.relative_to(where.archives)), "bytes": file.stat().st_size},
     )
     show(f"{file}: a stand-in for {args.name}, made from {source}")
 
@@ -265,8 +299,14 @@ def data_synthesize(args: argparse.Namespace) -> None:
     classes = max(len(names) for names in dataset_facts(args.name).classes.values())
     per_class = {"train": max(1, args.train // classes), "test": max(1, args.test // classes)}
     file = write_synthetic(args.name, Layout(args.results, "demo").synthetic, per_class)
-    write_json(file.parent / f"{args.name}.json", {"name": args.name, "file": file.name, "images_per_class": per_class})
-    show(f"{file}: synthetic stand-in, {per_class['train']} training and {per_class['test']} test images of each of {classes} classes")
+    write_json(
+        file.parent / f"{args.name}.json",
+        {"name": args.name, "file": file.name, "images_per_class": per_class},
+    )
+    show(
+        f"{file}: synthetic stand-in, {per_class['train']} training and {per_class['test']} test images of "
+        f"each of {classes} classes"
+    )
 
 
 def data_add(args: argparse.Namespace) -> None:
@@ -370,7 +410,9 @@ def evaluate(args: argparse.Namespace) -> None:
     report, where = open_report(args), layout(args)
     runs = chosen_runs(args, report)
     names = names_of(report, runs.values())
-    evaluate_runs(list(runs.values()), dataset_dirs(runs.values(), where), where.runs, args.device, args.threads, names)
+    evaluate_runs(
+        list(runs.values()), dataset_dirs(runs.values(), where), where.runs, args.device, args.threads, names
+    )
     for identifier in runs:
         stamp_evaluated(identifier, where)
 
@@ -395,7 +437,10 @@ def submission(args: argparse.Namespace) -> None:
         device=args.device,
         threads=args.threads,
     )
-    show(f"{args.out}: {args.images:,} labels by run {run.hash} ({name}), the best of {len(runs)} on the validation images")
+    show(
+        f"{args.out}: {args.images:,} labels by run {run.hash} ({name}), the best of {len(runs)} on the "
+        "validation images"
+    )
 
 
 def class_names(run: Run) -> Sequence[str]:
@@ -409,12 +454,15 @@ def class_names(run: Run) -> Sequence[str]:
 def layers(args: argparse.Namespace) -> None:
     from reprise.data.augment import image_shape
     from reprise.models.layers import layer_table
-    from reprise.spec.report import network_names
+    from reprise.reports.report import network_names
 
     report = open_report(args)
     tables = {}
     for name, (title, run) in report.networks(network_names(report.item_with_layers(args.item))).items():
-        tables[name] = {"title": title, **layer_table(run.spec["model"], len(class_names(run)), image_shape(run))}
+        tables[name] = {
+            "title": title,
+            **layer_table(run.spec["model"], len(class_names(run)), image_shape(run)),
+        }
     record = {"report": report.slug, "item": args.item, "networks": tables}
     write_record(layout(args).intermediate(report.slug, args.item, ".layers.json"), record)
 
@@ -435,13 +483,15 @@ def results_of(report: Report, where: Layout, runs: Iterable[str]) -> Tables:
 
     cells = [cell for name in report.experiments for cell in report.all_cells(name)]
     wanted = set(runs)
-    names = {identifier: class_names(run) for identifier, run in report.runs(cells).items() if identifier in wanted}
+    names = {
+        identifier: class_names(run) for identifier, run in report.runs(cells).items() if identifier in wanted
+    }
     return read_tables(where.runs, names, class_names=names)
 
 
 def layer_tables(report: Report, where: Layout, item: Mapping[str, Any]) -> Mapping[str, Any]:
     """The layer tables that an item shows, from its intermediate file."""
-    from reprise.spec.report import network_names
+    from reprise.reports.report import network_names
 
     if not network_names(item):
         return {}
@@ -463,19 +513,29 @@ def is_layer_table(value: Any) -> bool:
 
     def row(value: Any) -> bool:
         match value:
-            case {"layer": str(), "kind": str(), "activation": None | str(), "output_shape": sizes, "parameters": int() as count}:
+            case {
+                "layer": str(),
+                "kind": str(),
+                "activation": None | str(),
+                "output_shape": sizes,
+                "parameters": int() as count,
+            }:
                 return shape(sizes) and count >= 0 and isinstance(value.get("name", ""), str)
         return False
 
     match value:
         case {"rows": list() as rows, "parameters": int()}:
-            return all(map(row, rows)) and shape(value.get("image_shape", [])) and isinstance(value.get("title", ""), str | None)
+            return (
+                all(map(row, rows))
+                and shape(value.get("image_shape", []))
+                and isinstance(value.get("title", ""), str | None)
+            )
     return False
 
 
 def sample_images(report: Report, where: Layout, item: Mapping[str, Any]) -> Path | None:
     """The sample images that a figure shows: its intermediate file."""
-    from reprise.spec.run import canonical
+    from reprise.reports.run import canonical
 
     if "images" not in item:
         return None
@@ -490,7 +550,10 @@ def sample_images(report: Report, where: Layout, item: Mapping[str, Any]) -> Pat
 
 def make_again(verb: str, report: Report, item: Mapping[str, Any], file: Path) -> str:
     """How to get a new intermediate file."""
-    return f"run python -m reprise {verb} {report.slug} {item['id']} (or delete {file.name}, and the workflow makes it again)"
+    return (
+        f"run python -m reprise {verb} {report.slug} {item['id']} (or delete {file.name}, and the "
+        "workflow makes it again)"
+    )
 
 
 def figure(args: argparse.Namespace) -> None:
@@ -536,16 +599,26 @@ def statements(args: argparse.Namespace) -> None:
     from reprise.publishing.statements import write_statements
 
     report, where = open_report(args), layout(args)
-    runs = report.runs([cell for item in report.statements for cell in report.needed(item) if report.active(cell)])
+    runs = report.runs(
+        [cell for item in report.statements for cell in report.needed(item) if report.active(cell)]
+    )
     path = where.statements(report.slug)
     pages = (path, path.with_suffix(".md"))
     about = {**report.about, "notes": report.notes(*report.statements)}
-    write_statements(report.statements, report.slug, report.cells, results_of(report, where, runs), report.scale, *pages, about=about)
+    write_statements(
+        report.statements,
+        report.slug,
+        report.cells,
+        results_of(report, where, runs),
+        report.scale,
+        *pages,
+        about=about,
+    )
 
 
 def export(args: argparse.Namespace) -> None:
     from reprise.evaluation.exchange import export_runs
-    from reprise.spec.report import Report
+    from reprise.reports.report import Report
 
     where = layout(args)
     runs = args.runs
@@ -553,7 +626,9 @@ def export(args: argparse.Namespace) -> None:
         report = Report(args.reports / f"{runs[0]}.yaml", args.scale, args.skip, args.stand_in)
         runs = [run for run in report.runs() if has_results(run, where)]
         if not runs:
-            raise RepriseError(f"{where.runs}: no finished run of {report.slug} at scale {report.scale}; train it first")
+            raise RepriseError(
+                f"{where.runs}: no finished run of {report.slug} at scale {report.scale}; train it first"
+            )
     count = export_runs(where.runs, runs, args.out)
     show(f"{args.out}: {count} runs")
 
@@ -568,7 +643,9 @@ def import_(args: argparse.Namespace) -> None:
         folder = where.dataset(name, source)
         return dataset_dir(name, source, where) if (folder / "dataset.json").exists() else None
 
-    states = import_runs(args.folder, where.runs, synthetic=args.scale == "demo", dataset_of=at_hand, network_of=network)
+    states = import_runs(
+        args.folder, where.runs, synthetic=args.scale == "demo", dataset_of=at_hand, network_of=network
+    )
     for run in states:
         stamp_trained(run, where)
         if (where.runs / run / "final.parquet").is_file():
@@ -610,34 +687,60 @@ def mirrors() -> list[str]:
 
 def parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--scale", choices=SCALES, default="full", help="full is what the reports did (default)")
-    common.add_argument("--results", type=Path, default=Path("results"), help="folder of everything that is made (default: results)")
-    common.add_argument("--data", type=Path, help="folder of archives and arrays (default: data in the results folder)")
-    common.add_argument("--reports", type=Path, default=REPORTS, help=f"folder of report files (default: {REPORTS})")
-    common.add_argument("--skip", nargs="+", default=[], metavar="EXPERIMENT", help="experiments of the report to leave out")
     common.add_argument(
-        "--stand-in", nargs="+", default=[], metavar="DATASET", help="use a stand-in made from other real images (see data stand-in)"
+        "--scale", choices=SCALES, default="full", help="full is what the reports did (default)"
+    )
+    common.add_argument(
+        "--results",
+        type=Path,
+        default=Path("results"),
+        help="folder of everything that is made (default: results)",
+    )
+    common.add_argument(
+        "--data", type=Path, help="folder of archives and arrays (default: data in the results folder)"
+    )
+    common.add_argument(
+        "--reports", type=Path, default=REPORTS, help=f"folder of report files (default: {REPORTS})"
+    )
+    common.add_argument(
+        "--skip", nargs="+", default=[], metavar="EXPERIMENT", help="experiments of the report to leave out"
+    )
+    common.add_argument(
+        "--stand-in",
+        nargs="+",
+        default=[],
+        metavar="DATASET",
+        help="use a stand-in made from other real images (see data stand-in)",
     )
 
     top = Parser(prog="reprise", description="Rebuild published image-classification reports from raw data.")
     top.add_argument("--version", action="version", version=f"reprise {__version__}")
     verbs = top.add_subparsers(title="verbs", required=True, metavar="VERB")
 
-    def verb(function: Callable[[argparse.Namespace], None], name: str, text: str, group: Any = verbs) -> argparse.ArgumentParser:
+    def verb(
+        function: Callable[[argparse.Namespace], None], name: str, text: str, group: Any = verbs
+    ) -> argparse.ArgumentParser:
         made = group.add_parser(name, help=text, description=text, parents=[common])
         made.set_defaults(verb=function)
         return made
 
     def on_device(made: argparse.ArgumentParser) -> None:
-        made.add_argument("--device", default=os.environ.get("REPRISE_DEVICE", "auto"), help="auto (default), cpu, cuda, cuda:1, …")
-        made.add_argument("--threads", type=whole(4096), help="CPU threads, at most (default: torch's number)")
+        made.add_argument(
+            "--device",
+            default=os.environ.get("REPRISE_DEVICE", "auto"),
+            help="auto (default), cpu, cuda, cuda:1, …",
+        )
+        made.add_argument(
+            "--threads", type=whole(4096), help="CPU threads, at most (default: torch's number)"
+        )
 
     def trains(made: argparse.ArgumentParser) -> None:
         on_device(made)
         made.add_argument(
             "--exact-threads",
             action="store_true",
-            help="take as many threads as --threads says (default: fewer where more are not faster; a run's meta says how many)",
+            help="take as many threads as --threads says (default: fewer where more are not faster; a run's "
+            "meta says how many)",
         )
         made.add_argument(
             "--precision",
@@ -652,15 +755,21 @@ def parser() -> argparse.ArgumentParser:
             help="whether training steps on CUDA are recorded once and replayed (default: on)",
         )
 
-    verb(check, "check", "check report files at every scale").add_argument("files", nargs="+", type=Path, metavar="FILE")
+    verb(check, "check", "check report files at every scale").add_argument(
+        "files", nargs="+", type=Path, metavar="FILE"
+    )
     verb(list_runs, "runs", "list a report's runs").add_argument("report")
 
     made = verb(plan, "plan", "runs, epochs, images, time and disk of reports, before anything starts")
     made.add_argument("report", nargs="*", help="reports to plan (default: all)")
-    made.add_argument("--compare", action="store_true", help="the time of finished runs beside what the plan says of them")
+    made.add_argument(
+        "--compare", action="store_true", help="the time of finished runs beside what the plan says of them"
+    )
     trains(made)
 
-    data = verbs.add_parser("data", help="fetch, verify and decode data sets").add_subparsers(required=True, metavar="VERB")
+    data = verbs.add_parser("data", help="fetch, verify and decode data sets").add_subparsers(
+        required=True, metavar="VERB"
+    )
     mirror = {
         "nargs": "+",
         "default": mirrors(),
@@ -676,10 +785,14 @@ def parser() -> argparse.ArgumentParser:
     verb(data_decode, "decode", "turn a fetched archive into arrays", data).add_argument("name")
     verb(data_statistics, "statistics", "channel means and standard deviations", data).add_argument("name")
     verb(data_add, "add", "take an archive that is already here", data).add_argument("archive", type=Path)
-    verb(data_stand_in, "stand-in", "make a stand-in for a data set from another's real images", data).add_argument("name")
+    verb(
+        data_stand_in, "stand-in", "make a stand-in for a data set from another's real images", data
+    ).add_argument("name")
     made = verb(data_synthesize, "synthesize", "draw the demo's stand-in for a data set", data)
     made.add_argument("name")
-    made.add_argument("--train", type=whole(1_000_000), default=1000, help="training images in all, as many of each class")
+    made.add_argument(
+        "--train", type=whole(1_000_000), default=1000, help="training images in all, as many of each class"
+    )
     made.add_argument("--test", type=whole(1_000_000), default=300, help="test images in all")
 
     for function, name, text in (
@@ -689,18 +802,28 @@ def parser() -> argparse.ArgumentParser:
         made = verb(function, name, text)
         made.add_argument("report")
         alone = made.add_mutually_exclusive_group()
-        alone.add_argument("--runs", nargs="+", default=[], metavar="RUN", help="these runs alone: hashes, or files in their folders")
-        alone.add_argument("--only", nargs="+", default=[], metavar="SELECTOR", help="experiments or cells alone")
+        alone.add_argument(
+            "--runs",
+            nargs="+",
+            default=[],
+            metavar="RUN",
+            help="these runs alone: hashes, or files in their folders",
+        )
+        alone.add_argument(
+            "--only", nargs="+", default=[], metavar="SELECTOR", help="experiments or cells alone"
+        )
         (trains if function is train else on_device)(made)
 
-    study = verbs.add_parser("study", help="searches with ASHA: the leaderboard, several workers").add_subparsers(
-        required=True, metavar="VERB"
-    )
+    study = verbs.add_parser(
+        "study", help="searches with ASHA: the leaderboard, several workers"
+    ).add_subparsers(required=True, metavar="VERB")
     made = verb(study_show, "show", "a study's trials, the best first, and the epochs saved", study)
     made.add_argument("--csv", type=Path, metavar="FILE", help="write the table there too")
     for name in ("report", "study"):
         made.add_argument(name)
-    made = verb(study_work, "work", "train trials as one of several workers (which cannot be repeated)", study)
+    made = verb(
+        study_work, "work", "train trials as one of several workers (which cannot be repeated)", study
+    )
     for name in ("report", "study"):
         made.add_argument(name)
     trains(made)
@@ -709,11 +832,22 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("report")
     which = made.add_mutually_exclusive_group(required=True)
     which.add_argument("--run", nargs=1, default=[], dest="runs", metavar="HASH", help="the run that labels")
-    which.add_argument("--only", nargs=1, default=[], metavar="SELECTOR", help="the best of these runs on the validation images")
-    made.add_argument("archive", type=Path, metavar="ARCHIVE", help="folder, .zip, .tar, .tar.gz or .7z of 1.png, 2.png, …")
+    which.add_argument(
+        "--only",
+        nargs=1,
+        default=[],
+        metavar="SELECTOR",
+        help="the best of these runs on the validation images",
+    )
+    made.add_argument(
+        "archive", type=Path, metavar="ARCHIVE", help="folder, .zip, .tar, .tar.gz or .7z of 1.png, 2.png, …"
+    )
     made.add_argument("out", type=Path, metavar="OUT.csv")
     made.add_argument(
-        "--images", type=whole(10_000_000), default=300_000, help="images in the archive (default: 300000, as Kaggle has them)"
+        "--images",
+        type=whole(10_000_000),
+        default=300_000,
+        help="images in the archive (default: 300000, as Kaggle has them)",
     )
     on_device(made)
 
@@ -729,9 +863,13 @@ def parser() -> argparse.ArgumentParser:
     verb(statements, "statements", "judge a report's numbers and claims").add_argument("report")
 
     made = verb(export, "export", "copy finished runs, to take them to another machine")
-    made.add_argument("runs", nargs="+", metavar="RUN", help="hashes, or a report's slug for all its finished runs")
+    made.add_argument(
+        "runs", nargs="+", metavar="RUN", help="hashes, or a report's slug for all its finished runs"
+    )
     made.add_argument("out", type=Path)
-    verb(import_, "import", "verify runs made elsewhere and add them to the cache").add_argument("folder", type=Path)
+    verb(import_, "import", "verify runs made elsewhere and add them to the cache").add_argument(
+        "folder", type=Path
+    )
     return top
 
 
@@ -773,7 +911,9 @@ def outlasting_its_log() -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_collector() -> Iterator[None]:
-    """Nothing looks for garbage, which costs a process of a second a tenth of its time; what there is goes with it."""
+    """Nothing looks for garbage, which costs a process of a second a tenth of its time; what there is goes
+    with it.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -794,13 +934,17 @@ def end(message: str, status: int) -> NoReturn:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one verb; a `RepriseError` or what the system refuses is one line on standard error and exit status 1.
+    """Run one verb; a `RepriseError` or what the system refuses is one line on standard error and exit status
+    1.
 
-    With the process's own arguments (None), trainings and predictions are made in a child process that this one supervises.
+    With the process's own arguments (None), trainings and predictions are made in a child process that this
+    one supervises.
     """
     if arguments is None and sys.stderr is not None:
         faulthandler.enable()
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait by spinning take the core from the one that they wait for
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "passive"
+    )  # threads that wait by spinning take the core from the one that they wait for
     with outlasting_its_log():
         try:
             args = parser().parse_args(arguments)
@@ -812,7 +956,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except RepriseError as error:
             end(str(error), 1)
         except Stopped as stop:
-            end(f"stopped by {signal.Signals(stop.number).name}; run the same command again", 128 + stop.number)
+            end(
+                f"stopped by {signal.Signals(stop.number).name}; run the same command again",
+                128 + stop.number,
+            )
         except KeyboardInterrupt:
             end("stopped by SIGINT; run the same command again", 130)
         except BrokenPipeError as error:  # the reader of our output (head, less) has gone

@@ -11,25 +11,34 @@ class RepriseError(Exception):
     """One line for the user: what is wrong, where, and what to do.
 
     The command line prints it as `reprise: <message>` without a traceback and exits with status 1, so a
-    message names the file (and key path, epoch, line …) and ends with the remedy. Names and values from files stand in it as `printable`
-    has them.
+    message names the file (and key path, epoch, line …) and ends with the remedy. Names and values from files
+    stand in it as `printable` has them.
     """
 
     def __init__(self, message: str) -> None:
         text = printable(message)
-        super().__init__(text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}")
+        super().__init__(
+            text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
+        )
 
 
 def printable(text: str) -> str:
-    """`text` as one line that cannot command a terminal: line breaks, control characters, changes of direction and the like as escapes."""
+    """`text` as one line that cannot command a terminal: line breaks, control characters, changes of
+    direction and the like as escapes.
+    """
     if text.isprintable():
         return text
     kept = (char.isprintable() or unicodedata.category(char) == "Zs" for char in text)
-    return "".join(char if keep else char.encode("unicode_escape").decode() for char, keep in zip(text, kept, strict=True))
+    return "".join(
+        char if keep else char.encode("unicode_escape").decode()
+        for char, keep in zip(text, kept, strict=True)
+    )
 
 
 def gist(error: BaseException) -> str:
-    """What a library's exception says, short enough to stand inside a message; its type where it says nothing."""
+    """What a library's exception says, short enough to stand inside a message; its type where it says
+    nothing.
+    """
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
@@ -49,4 +58,8 @@ def file_error(error: OSError, path: Path | str | None = None) -> str:
     """What the system says about a file, as one line; `path` where the error itself names none."""
     where = error.filename or path
     reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
-    return f"{where}: {reason}; check the path and its permissions" if where else f"{reason}; check the disk and the permissions"
+    return (
+        f"{where}: {reason}; check the path and its permissions"
+        if where
+        else f"{reason}; check the disk and the permissions"
+    )

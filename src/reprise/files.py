@@ -1,4 +1,6 @@
-"""Files that appear whole or not at all, and files read with care: of the right kind, not too large, whatever they hold."""
+"""Files that appear whole or not at all, and files read with care: of the right kind, not too large, whatever
+they hold.
+"""
 
 import contextlib
 import errno
@@ -24,15 +26,15 @@ UNLOCKABLE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What a file system without locks answers."""
 
 
-# Writing ------------------------------------------------------------------------------------------------------------------------
+# ---- writing ----
 
 
 @contextlib.contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well, it is flushed and renamed to `path`.
 
-    On any error the temporary file is removed and `path` keeps what it had. What a killed process has left in the folder is removed by the
-    next one that writes there. What the system refuses is a `RepriseError`.
+    On any error the temporary file is removed and `path` keeps what it had. What a killed process has left in
+    the folder is removed by the next one that writes there. What the system refuses is a `RepriseError`.
     """
     import tempfile  # a module that brings many, which --help need not wait for
 
@@ -41,7 +43,9 @@ def atomic(path: Path | str) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_forgotten(path.parent)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.{_signature()}.", suffix=".partial" + path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.name}.{_signature()}.", suffix=".partial" + path.suffix, dir=path.parent
+        )
         os.close(handle)
         partial = Path(name)
         yield partial
@@ -53,8 +57,12 @@ def atomic(path: Path | str) -> Iterator[Path]:
         partial.replace(path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RepriseError(f"{path}: no space left on the disk; free some and run the same command again") from error
-        if error.filename and Path(error.filename).name.startswith(f".{path.name}."):  # a name that means nothing to the user
+            raise RepriseError(
+                f"{path}: no space left on the disk; free some and run the same command again"
+            ) from error
+        if error.filename and Path(error.filename).name.startswith(
+            f".{path.name}."
+        ):  # a name that means nothing to the user
             error.filename = str(path)
         raise RepriseError(file_error(error, path)) from error
     finally:
@@ -62,7 +70,10 @@ def atomic(path: Path | str) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-_PARTIAL = re.compile(r"\..+?(?:\.(?P<host>[\w-]+)-(?P<pid>[0-9]+)-(?P<start>[0-9]+))?\.[^.]+\.partial(?:\.[^.]*)?", re.ASCII | re.DOTALL)
+_PARTIAL = re.compile(
+    r"\..+?(?:\.(?P<host>[\w-]+)-(?P<pid>[0-9]+)-(?P<start>[0-9]+))?\.[^.]+\.partial(?:\.[^.]*)?",
+    re.ASCII | re.DOTALL,
+)
 _seen: set[Path] = set()
 """Folders that this process has looked through for files of killed ones."""
 
@@ -72,7 +83,8 @@ def _host() -> str:
 
 
 def _start(pid: int) -> str:
-    """When a process of this machine started, in ticks; 0 where the system does not say, and where it is dead but not yet waited for.
+    """When a process of this machine started, in ticks; 0 where the system does not say, and where it is dead
+    but not yet waited for.
 
     A number may be given to a process anew.
     """
@@ -124,7 +136,9 @@ def write_json(path: Path | str, value: Any) -> None:
 
 
 def keep_json(path: Path, value: Any) -> None:
-    """As `write_json`, but a file that says the same already stays as it is: finished results may lie where nothing can be written."""
+    """As `write_json`, but a file that says the same already stays as it is: finished results may lie where
+    nothing can be written.
+    """
     with contextlib.suppress(OSError, RepriseError, UnicodeDecodeError):
         if read_bytes(path, MOST_JSON).decode("utf-8") == _json(value):
             return
@@ -137,9 +151,11 @@ def _json(value: Any) -> str:
 
 @contextlib.contextmanager
 def alone(path: Path, say: Callable[[], None]) -> Iterator[bool]:
-    """Hold the lock file `path`, which is there as long as somebody holds it; call `say` once before waiting for another process.
+    """Hold the lock file `path`, which is there as long as somebody holds it; call `say` once before waiting
+    for another process.
 
-    Yields whether it has waited. The lock goes when its process ends, however it ends. On a file system without locks there is none.
+    Yields whether it has waited. The lock goes when its process ends, however it ends. On a file system
+    without locks there is none.
     """
     waiting = False
     while True:
@@ -168,11 +184,12 @@ def alone(path: Path, say: Callable[[], None]) -> Iterator[bool]:
             path.unlink(missing_ok=True)
 
 
-# Reading ------------------------------------------------------------------------------------------------------------------------
+# ---- reading ----
 
 
 def check_regular(path: Path | str) -> int:
-    """Size of a file in bytes; what is no file (a folder, pipe, socket or device, which could block for ever) is a `DamagedError`.
+    """Size of a file in bytes; what is no file (a folder, pipe, socket or device, which could block for ever)
+    is a `DamagedError`.
 
     A missing one is a `FileNotFoundError`.
     """
@@ -188,14 +205,18 @@ def _kind(mode: int) -> str:
 
 
 def read_bytes(path: Path | str, most: int) -> bytes:
-    """The content of a file of at most `most` bytes; a larger one, and what is no file, is a `DamagedError`."""
+    """The content of a file of at most `most` bytes; a larger one, and what is no file, is a
+    `DamagedError`.
+    """
     size = check_regular(path)
     content = b""
     if size <= most:
         with Path(path).open("rb") as file:
             content = file.read(size + 1)
     if max(size, len(content)) > most:
-        raise DamagedError(f"{path}: more than {most:,} bytes, far too many for what it should be", "check the path")
+        raise DamagedError(
+            f"{path}: more than {most:,} bytes, far too many for what it should be", "check the path"
+        )
     return content
 
 
@@ -209,7 +230,9 @@ def read_json(path: Path | str) -> Any:
     except FileNotFoundError:
         raise RepriseError(f"{path}: not found; make it first (the step before this one writes it)") from None
     except ValueError as error:
-        raise RepriseError(f"{path}: not valid JSON ({gist(error)}); delete it and run the step that writes it again") from None
+        raise RepriseError(
+            f"{path}: not valid JSON ({gist(error)}); delete it and run the step that writes it again"
+        ) from None
 
 
 def parse_json(text: str) -> Any:

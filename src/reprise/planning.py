@@ -1,7 +1,9 @@
-"""What reports cost before anything starts: runs, epochs, images, minutes on this machine, disk; and afterwards how good that was.
+"""What reports cost before anything starts: runs, epochs, images, minutes on this machine, disk; and
+afterwards how good that was.
 
-Minutes come from a short calibration: the engine itself takes a few steps of every training that differs in pace, on random images of the
-right shape. It is kept in a file, by device, way of training and version, so that a second plan starts at once.
+Minutes come from a short calibration: the engine itself takes a few steps of every training that differs in
+pace, on random images of the right shape. It is kept in a file, by device, way of training and version, so
+that a second plan starts at once.
 """
 
 import contextlib
@@ -31,11 +33,11 @@ from reprise.errors import DamagedError
 from reprise.progress import progress, say
 from reprise.publishing.checking import naming
 from reprise.records import read_record, write_record
+from reprise.reports.layout import STAND_INS, Layout
+from reprise.reports.programme import datasets
+from reprise.reports.report import Report
+from reprise.reports.run import Run, digest, prune
 from reprise.search.asha import Halving
-from reprise.spec.layout import STAND_INS, Layout
-from reprise.spec.programme import datasets
-from reprise.spec.report import Report
-from reprise.spec.run import Run, digest, prune
 from reprise.training.engine import train
 from reprise.training.inference import compute_features, evaluate
 from reprise.training.parts import EVALUATION_IMAGES, EVALUATION_PIXELS, Part
@@ -44,7 +46,9 @@ from reprise.training.session import choose_device, device_name, reproducible
 from reprise.training.steps import choose_precision, memory_format, precision_name
 
 BUDGET_S = 30.0
-"""Seconds that the calibration of one report may take, shared by its trainings; none is given less than `LEAST_S` or more than `MOST_S`."""
+"""Seconds that the calibration of one report may take, shared by its trainings; none is given less than
+`LEAST_S` or more than `MOST_S`.
+"""
 LEAST_S, MOST_S = 0.4, 2.0
 WARM_UP = 2
 """Steps before the clock starts."""
@@ -74,7 +78,8 @@ class Work:
 
 
 def work_of(run: Run, where: Layout) -> Work:
-    """The images of a run: of its data set if that is there, else as the catalog counts them; classes count as equally large.
+    """The images of a run: of its data set if that is there, else as the catalog counts them; classes count
+    as equally large.
 
     A data set without the validation part that the run asks for is a `RepriseError`.
     """
@@ -90,7 +95,9 @@ def work_of(run: Run, where: Layout) -> Work:
         return min(images, spec["dataset"].get("per_class", images) * kept)
 
     train, test = chosen("train"), chosen("test")
-    held_out = test if split == "test" else chosen("validation") if split == "official" else round(train * split)
+    held_out = (
+        test if split == "test" else chosen("validation") if split == "official" else round(train * split)
+    )
     trained = train if split in ("test", "official") else train - held_out
     return Work(run, trained * (2 if spec["training"].get("keep_originals") else 1), held_out, test)
 
@@ -105,7 +112,9 @@ def _sizes(folder: Path, name: str, source: str) -> dict[str, int]:
         return {split: facts["images"] for split, facts in read_facts(folder)["splits"].items()}
     if source == "synthetic":
         return {split: SYNTHETIC[split] for split in dataset_facts(name).splits}
-    if source == "stand-in":  # all images of the other data set, dealt to equal parts (`reprise.data.stand_in`)
+    if (
+        source == "stand-in"
+    ):  # all images of the other data set, dealt to equal parts (`reprise.data.stand_in`)
         images = sum(split.images for split in dataset_facts(STAND_INS[name]).splits.values())
         return {split: images // len(dataset_facts(name).splits) for split in dataset_facts(name).splits}
     return {name: split.images for name, split in dataset_facts(name).splits.items()}
@@ -113,7 +122,9 @@ def _sizes(folder: Path, name: str, source: str) -> dict[str, int]:
 
 @cache
 def _expected_share(min_resource: int, reduction_factor: int, trials: int, epochs: int) -> float:
-    """The share of a study's epochs that its rule is expected to train: trials in random order, of which a better one is always better."""
+    """The share of a study's epochs that its rule is expected to train: trials in random order, of which a
+    better one is always better.
+    """
     generator, trained = random.Random(0), 0
     for _ in range(ORDERS):
         halving = Halving({"min_resource": min_resource, "reduction_factor": reduction_factor})
@@ -127,14 +138,17 @@ def _expected_share(min_resource: int, reduction_factor: int, trials: int, epoch
 
 
 def expected_share(runs: Sequence[Run]) -> float:
-    """The share of the epochs of one experiment's runs that is expected to be trained: less than 1 in a study with successive halving.
+    """The share of the epochs of one experiment's runs that is expected to be trained: less than 1 in a study
+    with successive halving.
 
     An early stop is not foreseen.
     """
     study = runs[0].spec.get("study")
     if study is None:
         return 1.0
-    return _expected_share(study["min_resource"], study["reduction_factor"], len(runs), runs[0].spec["training"]["epochs"])
+    return _expected_share(
+        study["min_resource"], study["reduction_factor"], len(runs), runs[0].spec["training"]["epochs"]
+    )
 
 
 # ---- calibration ----
@@ -142,7 +156,9 @@ def expected_share(runs: Sequence[Run]) -> float:
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds of one training step, of evaluating one image, and of what a frozen part makes of one image, once before the first epoch."""
+    """Seconds of one training step, of evaluating one image, and of what a frozen part makes of one image,
+    once before the first epoch.
+    """
 
     step: float
     evaluation: float
@@ -154,13 +170,17 @@ class Pace:
         return epochs * (batches * self.step + work.validation_images * self.evaluation)
 
     def seconds_around(self, work: Work) -> float:
-        """Of what comes before the first epoch and after the last: a frozen part's features, and the test, which sees the whole network."""
+        """Of what comes before the first epoch and after the last: a frozen part's features, and the test,
+        which sees the whole network.
+        """
         images = work.train_images + work.validation_images + work.test_images
         return self.features * images + work.test_images * self.evaluation
 
 
 def typical(run: Run) -> Run:
-    """A run of the same pace: whatever does not change how long a step takes has one value, so that few runs need to be timed."""
+    """A run of the same pace: whatever does not change how long a step takes has one value, so that few runs
+    need to be timed.
+    """
     spec, model, optimizer = run.spec, copy.deepcopy(run.spec["model"]), run.spec["optimizer"]
     if "weights" in model:
         model["weights"] = "random"
@@ -191,7 +211,9 @@ def _plain_rates(node: Any) -> Any:
     """The model with every dropout rate one half, or nothing."""
     if isinstance(node, Mapping):
         drops = ("dropout", "dropout2d")
-        return {key: (0.5 if value else 0) if key in drops else _plain_rates(value) for key, value in node.items()}
+        return {
+            key: (0.5 if value else 0) if key in drops else _plain_rates(value) for key, value in node.items()
+        }
     return [_plain_rates(item) for item in node] if isinstance(node, list) else node
 
 
@@ -209,9 +231,13 @@ class Way:
 
 
 class Calibration:
-    """Paces by run, from `file` or measured now and written there. Those of a damaged file are measured again, and a line says so."""
+    """Paces by run, from `file` or measured now and written there. Those of a damaged file are measured
+    again, and a line says so.
+    """
 
-    def __init__(self, file: Path, device: str, threads: int | None, precision: str = "auto", cuda_graphs: bool = True) -> None:
+    def __init__(
+        self, file: Path, device: str, threads: int | None, precision: str = "auto", cuda_graphs: bool = True
+    ) -> None:
         self._file, self._way = file, Way(choose_device(device), threads, precision, cuda_graphs)
         self._known = _read_calibration(file)
         self._conditions = {
@@ -227,12 +253,20 @@ class Calibration:
     def machine(self) -> str:
         """The device's name and, of a CPU, the number of threads."""
         threads = self._conditions["threads"]
-        return self._conditions["device"] + (f", {threads} thread{'s' * (threads > 1)}" if self._way.device.type == "cpu" else "")
+        return self._conditions["device"] + (
+            f", {threads} thread{'s' * (threads > 1)}" if self._way.device.type == "cpu" else ""
+        )
 
     def made_here(self, run: Run, meta: Mapping[str, Any]) -> bool:
-        """Whether a run with this `meta` was trained on a device like this one, in the same precision, with no more threads than may be."""
-        same = meta.get("device") == self._conditions["device"] and meta.get("dtype") == precision_name(self._way.precision_of(run))
-        return same and (self._way.device.type != "cpu" or meta.get("threads", 0) <= self._conditions["threads"])
+        """Whether a run with this `meta` was trained on a device like this one, in the same precision, with
+        no more threads than may be.
+        """
+        same = meta.get("device") == self._conditions["device"] and meta.get("dtype") == precision_name(
+            self._way.precision_of(run)
+        )
+        return same and (
+            self._way.device.type != "cpu" or meta.get("threads", 0) <= self._conditions["threads"]
+        )
 
     def prepare(self, runs: Sequence[Run]) -> None:
         """Measure the paces of `runs` that are not known."""
@@ -241,8 +275,13 @@ class Calibration:
         if not missing:
             return
         budget = min(MOST_S, max(LEAST_S, BUDGET_S / len(missing)))
-        for key, run in progress(missing.items(), description="calibrating", total=len(missing), unit="training"):
-            self._known[key] = {"pace": vars(measure_pace(typical(run), self._way, budget)), **self._conditions}
+        for key, run in progress(
+            missing.items(), description="calibrating", total=len(missing), unit="training"
+        ):
+            self._known[key] = {
+                "pace": vars(measure_pace(typical(run), self._way, budget)),
+                **self._conditions,
+            }
             write_record(self._file, {"paces": self._known})
 
     def pace(self, run: Run) -> Pace:
@@ -260,7 +299,10 @@ def _read_calibration(file: Path) -> dict[str, Any]:
         paces = read_record(file, "")["paces"]
         for entry in paces.values():
             pace = Pace(**entry["pace"])
-            if not all(isinstance(seconds, int | float) and 0 <= seconds < math.inf for seconds in vars(pace).values()):
+            if not all(
+                isinstance(seconds, int | float) and 0 <= seconds < math.inf
+                for seconds in vars(pace).values()
+            ):
                 raise ValueError
     except DamagedError as error:
         say(f"{error.what}; it is made again")
@@ -289,7 +331,9 @@ class _Stopwatch:
         if step == self.warm_up - 1:
             loss.item()  # waits for the device
             self._began = time.perf_counter()
-        if step == self.steps - 1 or (step >= self.warm_up and time.perf_counter() - self._began > self.budget):
+        if step == self.steps - 1 or (
+            step >= self.warm_up and time.perf_counter() - self._began > self.budget
+        ):
             loss.item()
             self._ended, self.timed = time.perf_counter(), step + 1 - self.warm_up
             raise _Enough
@@ -303,7 +347,8 @@ class _Stopwatch:
 def measure_pace(run: Run, way: Way, budget: float) -> Pace:
     """The pace of a `typical` run, in about `budget` seconds.
 
-    Where a whole batch takes too long, two smaller ones are timed and the rest is a straight line through them.
+    Where a whole batch takes too long, two smaller ones are timed and the rest is a straight line through
+    them.
     """
     batch_size = run.spec["training"]["batch_size"]
     first = min(batch_size, 2 if max(image_shape(run)[1:]) > 64 else 8)
@@ -312,9 +357,15 @@ def measure_pace(run: Run, way: Way, budget: float) -> Pace:
     if second == first:
         slope, then = probe.step / first, probe
     else:
-        most = 2 if _frozen(run, network(run)) else MOST_STEPS  # features of all images come before the first step
+        most = (
+            2 if _frozen(run, network(run)) else MOST_STEPS
+        )  # features of all images come before the first step
         then = _time_steps(run, second, most, way, budget / 2)
-        share = then.step / second  # of a line through nothing: as steep as one can be, and none is much flatter but by other work here
+        share = (
+            then.step / second
+            # of a line through nothing: as steep as one can be, and none is much flatter but by other work
+            # here
+        )
         slope = min(share, max(share / 2, (then.step - probe.step) / (second - first)))
     step = then.step + slope * (batch_size - second)
     return Pace(step, *_time_inference(run, way, most=int(budget / 4 * batch_size / step)))
@@ -331,7 +382,10 @@ def _time_steps(run: Run, batch_size: int, steps: int, way: Way, budget: float) 
     counts = {"train": stopwatch.steps * batch_size, "test": len(classes)}
     if spec["training"].get("keep_originals"):
         stopwatch.steps *= 2
-    with tempfile.TemporaryDirectory(prefix="reprise-plan-") as name, contextlib.redirect_stderr(io.StringIO()):
+    with (
+        tempfile.TemporaryDirectory(prefix="reprise-plan-") as name,
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
         folders = {dataset: write_noise(Path(name) / "images", dataset, counts, known)}
         with contextlib.suppress(_Enough):
             options = {**vars(way), "device": str(way.device)}
@@ -340,7 +394,9 @@ def _time_steps(run: Run, batch_size: int, steps: int, way: Way, budget: float) 
 
 
 def _time_inference(run: Run, way: Way, most: int) -> tuple[float, float]:
-    """Seconds of evaluating an image, and of what a frozen part makes of it where the engine computes that once; of about `most` images."""
+    """Seconds of evaluating an image, and of what a frozen part makes of it where the engine computes that
+    once; of about `most` images.
+    """
     spec, device = run.spec, way.device
     model = models.build(spec["model"], len(class_names(run)), image_shape(run))
     model.to(device, memory_format=memory_format(model, way.precision_of(run), device))
@@ -351,7 +407,9 @@ def _time_inference(run: Run, way: Way, most: int) -> tuple[float, float]:
 
     def prepare(pixels: Tensor) -> Tensor:
         pixels = preprocess.pixels(pixels)
-        return preprocess.normalise(augmentation(pixels, generator) if spec["split"].get("augmented") else pixels)
+        return preprocess.normalise(
+            augmentation(pixels, generator) if spec["split"].get("augmented") else pixels
+        )
 
     def seconds(work: Callable[[], Any]) -> float:
         times = []
@@ -362,17 +420,28 @@ def _time_inference(run: Run, way: Way, most: int) -> tuple[float, float]:
         return min(times)
 
     def part(inputs: Tensor) -> Part:
-        return Part(inputs, torch.zeros(len(inputs), dtype=torch.int64, device=device), torch.arange(len(inputs), device=device))
+        return Part(
+            inputs,
+            torch.zeros(len(inputs), dtype=torch.int64, device=device),
+            torch.arange(len(inputs), device=device),
+        )
 
     frozen = _frozen(run, model)
-    images = torch.randint(256, (count if frozen is None else EVALUATION_IMAGES, *facts.image_shape), dtype=torch.uint8, device=device)
+    images = torch.randint(
+        256,
+        (count if frozen is None else EVALUATION_IMAGES, *facts.image_shape),
+        dtype=torch.uint8,
+        device=device,
+    )
     with reproducible(device, way.threads):
         if frozen is None:
             return seconds(lambda: evaluate(model, part(images), prepare, count)) / count, 0.0
         features = compute_features(frozen, part(images), preprocess, len(images)).inputs
         whole = part(features[torch.arange(count, device=device) % len(features)])
         evaluation = seconds(lambda: evaluate(model.head, whole, lambda each: each, count)) / count
-        once = seconds(lambda: compute_features(frozen, part(images), preprocess, len(images)).inputs.sum().item())
+        once = seconds(
+            lambda: compute_features(frozen, part(images), preprocess, len(images)).inputs.sum().item()
+        )
         return evaluation, once / len(images)
 
 
@@ -390,19 +459,28 @@ PREDICTION_BYTES = 4
 
 
 def run_bytes(work: Work) -> tuple[int, int]:
-    """What a run leaves behind, and its checkpoint while it trains: the network, the optimiser's state and the selected weights."""
+    """What a run leaves behind, and its checkpoint while it trains: the network, the optimiser's state and
+    the selected weights.
+    """
     model = network(work.run)
     weights = sum(value.numel() * value.element_size() for value in model.state_dict().values())
     trained = [item for item in model.parameters() if item.requires_grad]
     settings = work.run.spec["optimizer"]
-    moments = {"adam": 2, "adamw": 2, "sgd": bool(settings.get("momentum")), "rmsprop": 1 + bool(settings.get("momentum"))}
+    moments = {
+        "adam": 2,
+        "adamw": 2,
+        "sgd": bool(settings.get("momentum")),
+        "rmsprop": 1 + bool(settings.get("momentum")),
+    }
     state = moments[settings["name"]] * sum(item.numel() * item.element_size() for item in trained)
     return weights + HISTORY_BYTES + PREDICTION_BYTES * work.test_images, 2 * weights + state
 
 
 @dataclass(frozen=True)
 class Disk:
-    """Bytes: arrays, archives and pretrained weights at most, and how much of them is there; what runs leave; the largest checkpoint."""
+    """Bytes: arrays, archives and pretrained weights at most, and how much of them is there; what runs leave;
+    the largest checkpoint.
+    """
 
     data: int
     there: int
@@ -417,9 +495,19 @@ def disk(works: Sequence[Work], where: Layout) -> Disk:
         facts, folder = dataset_facts(name), where.dataset(name, source)
         arrays = sum(_sizes(folder, name, source).values()) * int(np.prod(facts.image_shape))
         archive = where.archives / facts.file_name
-        data += arrays + (archive.stat().st_size if archive.exists() else facts.max_bytes if source == "real" else arrays)
-        there += arrays * (folder / "dataset.json").exists() + (archive.stat().st_size if archive.exists() else 0)
-    for arch in sorted({work.run.spec["model"]["arch"] for work in works if work.run.spec["model"].get("weights") == "imagenet"}):
+        data += arrays + (
+            archive.stat().st_size if archive.exists() else facts.max_bytes if source == "real" else arrays
+        )
+        there += arrays * (folder / "dataset.json").exists() + (
+            archive.stat().st_size if archive.exists() else 0
+        )
+    for arch in sorted(
+        {
+            work.run.spec["model"]["arch"]
+            for work in works
+            if work.run.spec["model"].get("weights") == "imagenet"
+        }
+    ):
         file = where.weights / weights_facts(arch).file_name
         data += file.stat().st_size if file.exists() else weights_facts(arch).max_bytes
         there += file.stat().st_size if file.exists() else 0
@@ -432,7 +520,9 @@ def disk(works: Sequence[Work], where: Layout) -> Disk:
 
 @dataclass(frozen=True)
 class Row:
-    """One experiment. Epochs and images are those of the runs that are left to train, at most and as `expected_share` says."""
+    """One experiment. Epochs and images are those of the runs that are left to train, at most and as
+    `expected_share` says.
+    """
 
     experiment: str
     runs: int
@@ -456,9 +546,14 @@ class Plan:
 
 
 def plan(reports: Sequence[Report], where: Layout, calibration: Calibration) -> list[Plan]:
-    """The plans of reports, whose paces are measured first where they are not known. A run counts in the first experiment that has it."""
+    """The plans of reports, whose paces are measured first where they are not known. A run counts in the
+    first experiment that has it.
+    """
     by_report = {report.slug: _by_experiment(report, where) for report in reports}
-    left = {slug: {name: _left(works, where) for name, works in groups.items()} for slug, groups in by_report.items()}
+    left = {
+        slug: {name: _left(works, where) for name, works in groups.items()}
+        for slug, groups in by_report.items()
+    }
     calibration.prepare([work.run for groups in left.values() for works in groups.values() for work in works])
     plans = []
     for report in reports:
@@ -483,7 +578,9 @@ def _left(works: Sequence[Work], where: Layout) -> list[Work]:
 
 def _row(name: str, works: Sequence[Work], left: Sequence[Work], calibration: Calibration) -> Row:
     share = expected_share([work.run for work in works])
-    row = dict.fromkeys(("epochs", "expected_epochs", "images", "expected_images", "seconds", "expected_seconds"), 0.0)
+    row = dict.fromkeys(
+        ("epochs", "expected_epochs", "images", "expected_images", "seconds", "expected_seconds"), 0.0
+    )
     for work in left:
         pace = calibration.pace(work.run)
         for prefix, epochs in (("", work.epochs), ("expected_", share * work.epochs)):
@@ -495,7 +592,9 @@ def _row(name: str, works: Sequence[Work], left: Sequence[Work], calibration: Ca
 
 @dataclass(frozen=True)
 class Comparison:
-    """Finished runs of one experiment that were trained on a machine like this one: their time as estimated and as it was."""
+    """Finished runs of one experiment that were trained on a machine like this one: their time as estimated
+    and as it was.
+    """
 
     experiment: str
     runs: int
@@ -507,12 +606,17 @@ class Comparison:
 
 
 def compare(report: Report, where: Layout, calibration: Calibration) -> list[Comparison]:
-    """What the calibration says of the epochs that finished runs have trained, beside what these took (`seconds` in their `meta`)."""
+    """What the calibration says of the epochs that finished runs have trained, beside what these took
+    (`seconds` in their `meta`).
+    """
     found: dict[str, list[tuple[Work, Mapping[str, Any]]]] = {}
     for name, works in _by_experiment(report, where).items():
         documents = [(work, finished(where.runs / work.run.hash)) for work in works]
         found[name] = [(work, document["meta"]) for work, document in documents if document]
-    here = {name: [(work, meta) for work, meta in each if calibration.made_here(work.run, meta)] for name, each in found.items()}
+    here = {
+        name: [(work, meta) for work, meta in each if calibration.made_here(work.run, meta)]
+        for name, each in found.items()
+    }
     calibration.prepare([work.run for each in here.values() for work, _ in each])
     return [
         Comparison(
@@ -520,7 +624,9 @@ def compare(report: Report, where: Layout, calibration: Calibration) -> list[Com
             runs=len(here[name]),
             elsewhere=len(each) - len(here[name]),
             epochs=sum(meta["epochs"] for _, meta in here[name]),
-            estimated_seconds=sum(calibration.pace(work.run).seconds(work, meta["epochs"]) for work, meta in here[name]),
+            estimated_seconds=sum(
+                calibration.pace(work.run).seconds(work, meta["epochs"]) for work, meta in here[name]
+            ),
             seconds=sum(meta["seconds"] for _, meta in here[name]),
         )
         for name, each in found.items()
@@ -567,7 +673,14 @@ def describe_comparison(report: Report, rows: Sequence[Comparison], machine: str
 
 
 def _sum(rows: Sequence[Row]) -> Row:
-    return Row("all", **{name: sum(getattr(row, name) for row in rows) for name in Row.__dataclass_fields__ if name != "experiment"})
+    return Row(
+        "all",
+        **{
+            name: sum(getattr(row, name) for row in rows)
+            for name in Row.__dataclass_fields__
+            if name != "experiment"
+        },
+    )
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -579,7 +692,10 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _disk(found: Disk) -> str:
-    parts = f"data and pretrained weights at most {size(found.data)} ({size(found.there)} are there), results {size(found.runs)}"
+    parts = (
+        f"data and pretrained weights at most {size(found.data)} ({size(found.there)} are there), "
+        f"results {size(found.runs)}"
+    )
     return f"disk: {parts}, a checkpoint at most {size(found.checkpoint)} for each job that trains"
 
 
@@ -600,4 +716,6 @@ def size(count: float) -> str:
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of columns, the first one flush left, the others flush right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows
+    ]

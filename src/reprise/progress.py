@@ -59,16 +59,37 @@ def _lines() -> type[tqdm]:
 
 
 def progress(
-    iterable: Iterable[Any] | None = None, *, description: str, total: int | None = None, initial: int = 0, unit: str = "it"
+    iterable: Iterable[Any] | None = None,
+    *,
+    description: str,
+    total: int | None = None,
+    initial: int = 0,
+    unit: str = "it",
 ) -> tqdm:
-    """A tqdm over `iterable`, or one moved by `update(n)`, written to standard error; use it in a `with` or exhaust it.
+    """A tqdm over `iterable`, or one moved by `update(n)`, written to standard error; use it in a `with` or
+    exhaust it.
 
-    `total` and `initial` count `unit`s; bytes (`unit="B"`) are shown as kB, MB …. `set_postfix_str` adds a word on the state.
+    `total` and `initial` count `unit`s; bytes (`unit="B"`) are shown as kB, MB …. `set_postfix_str` adds a
+    word on the state.
     """
-    shared = {"desc": printable(description), "total": total, "initial": initial, "unit": unit, "unit_scale": unit == "B"}
+    shared = {
+        "desc": printable(description),
+        "total": total,
+        "initial": initial,
+        "unit": unit,
+        "unit_scale": unit == "B",
+    }
     if sys.stderr.isatty():
         from tqdm import tqdm
 
         return tqdm(iterable, **shared, dynamic_ncols=True)
     layout = "{desc}: {n_fmt}/{total_fmt} {unit} [{elapsed}<{remaining}{postfix}]"
-    return _lines()(iterable, **shared, file=sys.stderr, bar_format=layout, mininterval=LINE_EVERY_S, maxinterval=LINE_EVERY_S, miniters=1)
+    return _lines()(
+        iterable,
+        **shared,
+        file=sys.stderr,
+        bar_format=layout,
+        mininterval=LINE_EVERY_S,
+        maxinterval=LINE_EVERY_S,
+        miniters=1,
+    )

@@ -1,10 +1,11 @@
 """Records: small JSON files that say, by their SHA-256, what the files of a step hold, and themselves.
 
-A step writes its record last; whoever reads the step's files compares them with it first. That tells a damaged, cut, swapped or foreign
-file from a good one. It is no seal: who can write a file can write its record too.
+A step writes its record last; whoever reads the step's files compares them with it first. That tells a
+damaged, cut, swapped or foreign file from a good one. It is no seal: who can write a file can write its
+record too.
 
-SHA-256 and not a faster hash: `sha256sum` computes it too, and 180 MB (CIFAR's arrays) take it 0.1 s, or 0.4 s on a processor without the
-instructions for it.
+SHA-256 and not a faster hash: `sha256sum` computes it too, and 180 MB (CIFAR's arrays) take it 0.1 s, or 0.4
+s on a processor without the instructions for it.
 """
 
 import hashlib
@@ -32,7 +33,9 @@ def file_digest(path: Path) -> str:
     An absent one is a `FileNotFoundError`, one that is no plain file (a folder, a device) a `DamagedError`.
     """
     if check_regular(path) > MOST_BYTES:  # hours for a sparse file that claims terabytes
-        raise DamagedError(f"{path}: more than {MOST_BYTES:,} bytes, far too many for what it should be", "check the path")
+        raise DamagedError(
+            f"{path}: more than {MOST_BYTES:,} bytes, far too many for what it should be", "check the path"
+        )
     found = path.stat()
     state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
     if _digests.get(path, (None,))[0] != state:
@@ -47,7 +50,9 @@ def digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def check_file(path: Path, files: Mapping[str, str], remedy: str) -> None:
-    """Raise a `DamagedError` for a file that is absent or has another content than the record with these `files` says."""
+    """Raise a `DamagedError` for a file that is absent or has another content than the record with these
+    `files` says.
+    """
     try:
         damaged = file_digest(path) != files.get(path.name)
     except FileNotFoundError:
@@ -93,7 +98,9 @@ def seal(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unseal(sealed: Mapping[str, Any]) -> dict[str, Any]:
-    """What `seal` was given; a `ValueError` for something else, and where the digest is absent or of another content."""
+    """What `seal` was given; a `ValueError` for something else, and where the digest is absent or of another
+    content.
+    """
     if not isinstance(sealed, Mapping):
         raise ValueError("not a record")
     content = {key: value for key, value in sealed.items() if key != DIGEST}

@@ -1,10 +1,11 @@
 """What is done about a process that a signal kills while it works.
 
-A fault in a library ends its process at once (SIGSEGV, SIGABRT, SIGBUS …), and so does the system when memory is full (SIGKILL): such a
-process says nothing any more. So `supervise` forks. The child works, and tells through a pipe which run is in hand; the parent, which
-never imports torch, waits. When the child dies, the parent says of what and with which run, notes it in the run's folder (`deaths.json`),
-and lets a new child go on: with this run once more, and after `MOST_DEATHS` deaths without it. Only deaths that a parent has seen count: a
-job that is killed as a whole, or loses its power, leaves no note.
+A fault in a library ends its process at once (SIGSEGV, SIGABRT, SIGBUS …), and so does the system when memory
+is full (SIGKILL): such a process says nothing any more. So `supervise` forks. The child works, and tells
+through a pipe which run is in hand; the parent, which never imports torch, waits. When the child dies, the
+parent says of what and with which run, notes it in the run's folder (`deaths.json`), and lets a new child go
+on: with this run once more, and after `MOST_DEATHS` deaths without it. Only deaths that a parent has seen
+count: a job that is killed as a whole, or loses its power, leaves no note.
 """
 
 import contextlib
@@ -22,10 +23,13 @@ from reprise.errors import RepriseError, file_error
 from reprise.records import read_record, write_record
 
 DEATHS = "deaths.json"
-"""In a run's folder: `deaths`, each with its `signal`, `epoch` (from 1; 0: before them) of `epochs` and UTC time `when`, and the
-`conditions` under which all happened."""
+"""In a run's folder: `deaths`, each with its `signal`, `epoch` (from 1; 0: before them) of `epochs` and UTC
+time `when`, and the `conditions` under which all happened.
+"""
 MOST_DEATHS = 2
-"""A run whose process has died so many times, under the same conditions and without getting further, is not tried again."""
+"""A run whose process has died so many times, under the same conditions and without getting further, is not
+tried again.
+"""
 MOST_GIVEN_UP = 10
 """When so many runs have been given up, there is little hope for the others: the parent stops."""
 
@@ -45,7 +49,9 @@ _channel: int | None = None
 
 
 class Stopped(KeyboardInterrupt):
-    """SIGINT or SIGTERM, by its `number`, in a supervised process that does not hold it back (see `training.session.interruptible`)."""
+    """SIGINT or SIGTERM, by its `number`, in a supervised process that does not hold it back (see
+    `training.session.interruptible`).
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -58,8 +64,9 @@ class Stopped(KeyboardInterrupt):
 def tell(**news: Any) -> None:
     """Tell the parent, if there is one, what is in hand: a `run` (None: nothing), or what has changed of it.
 
-    Of a run it understands `name`, what the report calls it; `doing`, such as `evaluated`; and where a death is to be noted, `folder`,
-    `conditions`, `epochs`, and `epoch`, the number of those finished, once the first has begun.
+    Of a run it understands `name`, what the report calls it; `doing`, such as `evaluated`; and where a death
+    is to be noted, `folder`, `conditions`, `epochs`, and `epoch`, the number of those finished, once the
+    first has begun.
     """
     if _channel is None:
         return
@@ -70,12 +77,19 @@ def tell(**news: Any) -> None:
 
 
 def check_deaths(folder: Path, conditions: Mapping[str, Any], name: str = "") -> None:
-    """Raise the `RepriseError` of a run, called `name`, whose process has died too often under these conditions."""
+    """Raise the `RepriseError` of a run, called `name`, whose process has died too often under these
+    conditions.
+    """
     deaths = _read(folder, conditions)
     if len(deaths) >= MOST_DEATHS:
         whose = f"{name}: " if name else ""
-        what = f"its process died {len(deaths)} times, the last time of {_manner(deaths[-1])}, and it is not tried again"
-        remedy = f"use another torch, processor, device, memory or number of threads, or delete {folder / DEATHS}"
+        what = (
+            f"its process died {len(deaths)} times, the last time of {_manner(deaths[-1])}, and it is "
+            "not tried again"
+        )
+        remedy = (
+            f"use another torch, processor, device, memory or number of threads, or delete {folder / DEATHS}"
+        )
         raise RepriseError(f"{whose}{what}; to have it tried, {remedy}")
 
 
@@ -109,13 +123,17 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def supervise(*, retry: bool) -> None:
-    """Return in a child process; the parent stays here, and exits with the child's status when the work is done.
+    """Return in a child process; the parent stays here, and exits with the child's status when the work is
+    done.
 
-    SIGINT and SIGTERM are handed on; the parent's own death, even by SIGKILL, ends the child. With `retry` a new child goes on where one
-    has died with a run in hand. Otherwise, and where nothing was in hand, the parent says so and exits with 128 + the signal's number.
-    To be called before there are threads, and before CUDA is used.
+    SIGINT and SIGTERM are handed on; the parent's own death, even by SIGKILL, ends the child. With `retry` a
+    new child goes on where one has died with a run in hand. Otherwise, and where nothing was in hand, the
+    parent says so and exits with 128 + the signal's number. To be called before there are threads, and before
+    CUDA is used.
     """
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # were it ignored, as some who start us have it, the child's status would be lost
+    signal.signal(
+        signal.SIGCHLD, signal.SIG_DFL
+    )  # were it ignored, as some who start us have it, the child's status would be lost
     me, child, given_up = os.getpid(), 0, 0
     stopped: list[int] = []
 
@@ -151,7 +169,10 @@ def supervise(*, retry: bool) -> None:
         deaths = _lament(-code, work, retry=retry)
         given_up += deaths >= MOST_DEATHS
         if given_up == MOST_GIVEN_UP:
-            _say(f"{given_up} runs were given up, which is hardly their fault; run the same command again to go on with the others")
+            _say(
+                f"{given_up} runs were given up, which is hardly their fault; run the same command again to "
+                "go on with the others"
+            )
         if not deaths or given_up == MOST_GIVEN_UP:
             sys.exit(128 - code)
 
@@ -183,10 +204,20 @@ def _leave(number: int) -> NoReturn:
 
 
 def _lament(number: int, work: Mapping[str, Any], *, retry: bool) -> int:
-    """Say, in one line, what the child died of. The number of times that its run has died if a new child is to go on, else 0."""
-    death = {"signal": _signal(number), "epoch": 0, "epochs": 0, "when": datetime.now(UTC).isoformat(timespec="seconds")}
+    """Say, in one line, what the child died of. The number of times that its run has died if a new child is
+    to go on, else 0.
+    """
+    death = {
+        "signal": _signal(number),
+        "epoch": 0,
+        "epochs": 0,
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
     if not work.get("run"):
-        _say(f"the process died of {_manner(death)}, with no run in hand; finished runs are kept, run the same command again")
+        _say(
+            f"the process died of {_manner(death)}, with no run in hand; finished runs are kept, run the "
+            "same command again"
+        )
         return 0
     run = f"run {work['run']}" + (f" ({work['name']})" if work.get("name") else "")
     if not retry:
@@ -199,13 +230,20 @@ def _lament(number: int, work: Mapping[str, Any], *, retry: bool) -> int:
     try:
         count = _note(Path(work["folder"]), death, work["conditions"])
     except (RepriseError, OSError) as error:  # and what is not noted would be tried for ever
-        raise RepriseError(f"{what}; {error if isinstance(error, RepriseError) else file_error(error)}") from None
-    _say(f"{what}; " + ("it is tried once more" if count < MOST_DEATHS else "it is given up, the other runs go on"))
+        raise RepriseError(
+            f"{what}; {error if isinstance(error, RepriseError) else file_error(error)}"
+        ) from None
+    _say(
+        f"{what}; "
+        + ("it is tried once more" if count < MOST_DEATHS else "it is given up, the other runs go on")
+    )
     return count
 
 
 def _note(folder: Path, death: Mapping[str, Any], conditions: Mapping[str, Any]) -> int:
-    """Add a death to those of the run; their number. Only those count that happened under the same conditions, and as far on."""
+    """Add a death to those of the run; their number. Only those count that happened under the same
+    conditions, and as far on.
+    """
     deaths = _read(folder, conditions)
     if deaths and death["epoch"] > deaths[-1]["epoch"]:
         deaths = []
@@ -215,11 +253,18 @@ def _note(folder: Path, death: Mapping[str, Any], conditions: Mapping[str, Any])
 
 
 def _read(folder: Path, conditions: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The deaths under these conditions; none where the file is absent or damaged: it is only there to count."""
+    """The deaths under these conditions; none where the file is absent or damaged: it is only there to
+    count.
+    """
     try:
         found = read_record(folder / DEATHS, "", legacy=True)
         deaths = [
-            {**death, "signal": str(death["signal"]), "epoch": int(death["epoch"]), "epochs": int(death["epochs"])}
+            {
+                **death,
+                "signal": str(death["signal"]),
+                "epoch": int(death["epoch"]),
+                "epochs": int(death["epochs"]),
+            }
             for death in found["deaths"]
         ]
         return deaths if found["conditions"] == conditions else []

@@ -15,18 +15,24 @@ if TYPE_CHECKING:
 
 TEXTS = ("run", "split", "metric")
 COUNTS = {"epoch": 1, "image": 0, "label": 0, "predicted": 0}
-"""Columns of whole numbers, and the least that each holds; columns that are neither these nor texts are of numbers."""
+"""Columns of whole numbers, and the least that each holds; columns that are neither these nor texts are of
+numbers.
+"""
 MOST_ROWS, MOST_EPOCHS, MOST_CLASSES = 5_000_000, 100_000, 1000
-"""Rows of a table, of which the largest has one for each of 300,000 test images; epochs, each with two rows, and classes of a run."""
+"""Rows of a table, of which the largest has one for each of 300,000 test images; epochs, each with two rows,
+and classes of a run.
+"""
 SHARES = ("accuracy", "precision_macro", "recall_macro", "f1_macro", "train_accuracy")
 LOSSES = ("loss", "train_loss")
 
 
 def read_table(path: Path, columns: Sequence[str], remedy: str) -> dict[str, list[Any]]:
-    """Column → its values, of a Parquet table that has these columns; a number that is absent, as NaN is written, is NaN.
+    """Column → its values, of a Parquet table that has these columns; a number that is absent, as NaN is
+    written, is NaN.
 
-    A missing table is a `RepriseError`. One that is no table, or holds what no training gives (an accuracy outside 0 to 1, a negative
-    loss, one that is not finite before the last epoch), is a `DamagedError`. What the system refuses is an `OSError`.
+    A missing table is a `RepriseError`. One that is no table, or holds what no training gives (an accuracy
+    outside 0 to 1, a negative loss, one that is not finite before the last epoch), is a `DamagedError`. What
+    the system refuses is an `OSError`.
     """
     import pyarrow.parquet as pq  # a tenth of a second, which figures without runs need not wait
 
@@ -45,9 +51,13 @@ def read_table(path: Path, columns: Sequence[str], remedy: str) -> dict[str, lis
     except DamagedError as error:
         raise DamagedError(error.what, remedy) from None
     except MemoryError:
-        raise RepriseError(f"{path}: too little memory to read it; free some and run the same command again") from None
+        raise RepriseError(
+            f"{path}: too little memory to read it; free some and run the same command again"
+        ) from None
     except Exception as error:  # a damaged file can make anything of the reader
-        if isinstance(error, OSError) and error.errno:  # what the system refuses says nothing of the file, which may be good
+        if (
+            isinstance(error, OSError) and error.errno
+        ):  # what the system refuses says nothing of the file, which may be good
             error.filename = error.filename or str(path)
             raise
         raise DamagedError(f"{path}: not a table of {', '.join(columns)} ({gist(error)})", remedy) from None
@@ -92,7 +102,11 @@ def _impossible_losses(losses: Sequence[float], epochs: Sequence[int]) -> list[f
     """Losses that are negative or, but in the last epoch, where a diverged trial has none, not finite."""
     last = max(epochs, default=0)
     early = [epoch < last for epoch in epochs] or [False] * len(losses)
-    return [loss for loss, soon in zip(losses, early, strict=True) if loss < 0 or (soon and not math.isfinite(loss))]
+    return [
+        loss
+        for loss, soon in zip(losses, early, strict=True)
+        if loss < 0 or (soon and not math.isfinite(loss))
+    ]
 
 
 def _possible(metric: str, value: float) -> bool:

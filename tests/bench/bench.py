@@ -1,8 +1,8 @@
 """make bench: the engine against what a user would write, and what surrounds it, on the CPU.
 
-Rounds take turns: in each, every network is trained for the same number of steps by the engine, by a plain PyTorch loop and by Lightning,
-one after the other, and by two engines and by two plain loops side by side, so that other work on the machine meets all of them. Written
-are `bench.md` and `bench.json`.
+Rounds take turns: in each, every network is trained for the same number of steps by the engine, by a plain
+PyTorch loop and by Lightning, one after the other, and by two engines and by two plain loops side by side, so
+that other work on the machine meets all of them. Written are `bench.md` and `bench.json`.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from reprise.data.decode import load
 from reprise.data.synthetic import write_noise
 from reprise.files import write_json
 from reprise.models import parameter_count
-from reprise.spec.report import Report
+from reprise.reports.report import Report
 from reprise.training.engine import CHECKPOINT_SECONDS
 from reprise.training.session import device_name
 
@@ -52,17 +52,30 @@ def cpu_cases() -> list[str]:
 
 
 TWO_ENGINES, TWO_LOOPS = "engine, two jobs", "plain loop, two jobs"
-"""Two processes side by side, one run each: as `snakemake --cores 2` trains them, and as a user would, with loaders without workers."""
+"""Two processes side by side, one run each: as `snakemake --cores 2` trains them, and as a user would, with
+loaders without workers.
+"""
 
 
-def time_training(names: Sequence[str], folders: dict[str, Path], args: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+def time_training(
+    names: Sequence[str], folders: dict[str, Path], args: argparse.Namespace, scratch: Path
+) -> dict[str, Any]:
     contestants = [name for name in CONTESTANTS if name != "Lightning" or lightning_is_there()]
-    results = {name: {contestant: [] for contestant in [*contestants, TWO_ENGINES, TWO_LOOPS]} for name in names}
+    results = {
+        name: {contestant: [] for contestant in [*contestants, TWO_ENGINES, TWO_LOOPS]} for name in names
+    }
 
     def once(contestant: str, name: str, steps: int) -> Clock:
         run = run_of(name)
         with tempfile.TemporaryDirectory(dir=scratch) as cache:
-            return measure(contestant, run, folders[run.spec["dataset"]["name"]], Clock(WARM_UP, steps), args.workers, Path(cache))
+            return measure(
+                contestant,
+                run,
+                folders[run.spec["dataset"]["name"]],
+                Clock(WARM_UP, steps),
+                args.workers,
+                Path(cache),
+            )
 
     steps = {}
     for name in names:
@@ -75,8 +88,15 @@ def time_training(names: Sequence[str], folders: dict[str, Path], args: argparse
                 results[name][contestant].append(rates(once(contestant, name, steps[name]), name))
             results[name][TWO_ENGINES].append(two_jobs("engine", name, 2 * steps[name], folders, args))
             results[name][TWO_LOOPS].append(two_jobs("plain loop", name, steps[name], folders, args))
-            shown = ", ".join(f"{contestant} {values[-1]['images_per_s']:,.0f}" for contestant, values in results[name].items())
-            print(f"round {turn + 1}/{args.rounds} {name} ({steps[name]} steps): {shown} images/s", file=sys.stderr, flush=True)
+            shown = ", ".join(
+                f"{contestant} {values[-1]['images_per_s']:,.0f}"
+                for contestant, values in results[name].items()
+            )
+            print(
+                f"round {turn + 1}/{args.rounds} {name} ({steps[name]} steps): {shown} images/s",
+                file=sys.stderr,
+                flush=True,
+            )
     return {
         name: {
             "title": CASES[name].title,
@@ -96,25 +116,36 @@ def rates(clock: Clock, name: str) -> dict[str, float]:
     return {"images_per_s": images / clock.seconds, "cpu_us_per_image": 1e6 * clock.cpu_seconds / images}
 
 
-def alone(contestant: str, name: str, steps: int, folders: dict[str, Path], cores: int, workers: int) -> list[str]:
+def alone(
+    contestant: str, name: str, steps: int, folders: dict[str, Path], cores: int, workers: int
+) -> list[str]:
     """The command that trains in a process of its own and prints its `rates` as JSON."""
     data = folders[run_of(name).spec["dataset"]["name"]]
     script = [sys.executable, str(Path(__file__)), "--cores", str(cores), "--workers", str(workers)]
     return [*script, "--alone", contestant, name, str(steps), str(data)]
 
 
-def two_jobs(contestant: str, name: str, steps: int, folders: dict[str, Path], args: argparse.Namespace) -> dict[str, float]:
+def two_jobs(
+    contestant: str, name: str, steps: int, folders: dict[str, Path], args: argparse.Namespace
+) -> dict[str, float]:
     """Both jobs' images per second together, and processor time per image."""
     command = alone(contestant, name, steps, folders, args.cores, workers=0)
     with ExitStack() as stack:
-        jobs = [stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)) for _ in range(2)]
+        jobs = [
+            stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL))
+            for _ in range(2)
+        ]
         found = [json.loads(job.communicate()[0]) for job in jobs]
     rate, cpu = ([each[key] for each in found] for key in ("images_per_s", "cpu_us_per_image"))
     return {"images_per_s": sum(rate), "cpu_us_per_image": statistics.mean(cpu)}
 
 
-def ratios(rounds: dict[str, list[dict[str, float]]], other: str, engine: str = "engine") -> dict[str, list[float]]:
-    """The engine's advantage over `other`, round by round: images per second, and processor time per image."""
+def ratios(
+    rounds: dict[str, list[dict[str, float]]], other: str, engine: str = "engine"
+) -> dict[str, list[float]]:
+    """The engine's advantage over `other`, round by round: images per second, and processor time per
+    image.
+    """
     pairs = list(zip(rounds[engine], rounds[other], strict=True))
     return {
         "images_per_s": [ours["images_per_s"] / theirs["images_per_s"] for ours, theirs in pairs],
@@ -123,16 +154,23 @@ def ratios(rounds: dict[str, list[dict[str, float]]], other: str, engine: str = 
 
 
 def two_cores(rounds: dict[str, list[dict[str, float]]]) -> list[float]:
-    """Images per second of the best way in which engines use two cores over those of the best way for plain loops, round by round."""
+    """Images per second of the best way in which engines use two cores over those of the best way for plain
+    loops, round by round.
+    """
 
     def best(*contestants: str) -> list[float]:
         each = zip(*([one["images_per_s"] for one in rounds[name]] for name in contestants), strict=True)
         return [max(ways) for ways in each]
 
-    return [ours / theirs for ours, theirs in zip(best("engine", TWO_ENGINES), best("plain loop", TWO_LOOPS), strict=True)]
+    return [
+        ours / theirs
+        for ours, theirs in zip(best("engine", TWO_ENGINES), best("plain loop", TWO_LOOPS), strict=True)
+    ]
 
 
-def profile(names: Sequence[str], folders: dict[str, Path], args: argparse.Namespace, scratch: Path) -> dict[str, dict[str, float]]:
+def profile(
+    names: Sequence[str], folders: dict[str, Path], args: argparse.Namespace, scratch: Path
+) -> dict[str, dict[str, float]]:
     """Milliseconds of the parts of one of the engine's steps, medians over the rounds."""
     found: dict[str, dict[str, float]] = {}
     for name in names:
@@ -152,7 +190,9 @@ OTHER_WORK = (0, 1, 2)
 """Busy processes on the same cores."""
 
 
-def time_threads(names: Sequence[str], folders: dict[str, Path], args: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+def time_threads(
+    names: Sequence[str], folders: dict[str, Path], args: argparse.Namespace, scratch: Path
+) -> dict[str, Any]:
     """Images per second by network, number of busy processes beside it, and way, round by round."""
 
     def once(name: str, way: str, steps: int) -> float:
@@ -164,11 +204,15 @@ def time_threads(names: Sequence[str], folders: dict[str, Path], args: argparse.
     found: dict[str, Any] = {}
     for name in names:
         run = run_of(name)
-        steps = max(args.least_steps, round(args.seconds * once(name, "1", 3) / run.spec["training"]["batch_size"]))
+        steps = max(
+            args.least_steps, round(args.seconds * once(name, "1", 3) / run.spec["training"]["batch_size"])
+        )
         for busy in OTHER_WORK:
             with ExitStack() as stack:
                 for _ in range(busy):
-                    process = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+                    process = stack.enter_context(
+                        subprocess.Popen([sys.executable, "-c", "while True: pass"])
+                    )
                     stack.callback(process.kill)
                 rounds = [{way: once(name, way, steps) for way in WAYS} for _ in range(args.rounds)]
             found.setdefault(name, {})[str(busy)] = {way: [each[way] for each in rounds] for way in WAYS}
@@ -179,21 +223,40 @@ def threads_table(found: dict[str, Any]) -> str:
     rows = []
     for name, loads in found.items():
         for busy, ways in loads.items():
-            best = [given / max(one, two) for given, one, two in zip(ways["at most 2"], ways["1"], ways["2"], strict=True)]
+            best = [
+                given / max(one, two)
+                for given, one, two in zip(ways["at most 2"], ways["1"], ways["2"], strict=True)
+            ]
             title = f"{CASES[name].title}; batch {run_of(name).spec['training']['batch_size']}"
             rows.append([title, busy, *(spread(ways[way]) for way in WAYS), spread(best, ".2f")])
-    heads = ["network", "busy processes beside it", *(f"threads: {way}, images/s" for way in WAYS), "at most 2 ÷ the better of 1 and 2"]
+    heads = [
+        "network",
+        "busy processes beside it",
+        *(f"threads: {way}, images/s" for way in WAYS),
+        "at most 2 ÷ the better of 1 and 2",
+    ]
     return table(heads, rows)
 
 
 def checks(folder: Path, args: argparse.Namespace, scratch: Path) -> dict[str, float]:
-    """Processor seconds of a quick training of report 4's CNN, and of them those for digests: of the arrays in `folder`, of checkpoints."""
+    """Processor seconds of a quick training of report 4's CNN, and of them those for digests: of the arrays
+    in `folder`, of checkpoints.
+    """
     run, case = run_of("cnn_4"), CASES["cnn_4"]
     with tempfile.TemporaryDirectory(dir=scratch) as cache:
-        clock = measure("engine", run, folder, Clock(WARM_UP, args.least_steps * 4), args.workers, Path(cache))
-    quick = Report(ROOT / f"workflow/reports/{case.report}.yaml", "quick").cells(case.selector)[0].members[0].spec["training"]
+        clock = measure(
+            "engine", run, folder, Clock(WARM_UP, args.least_steps * 4), args.workers, Path(cache)
+        )
+    quick = (
+        Report(ROOT / f"workflow/reports/{case.report}.yaml", "quick")
+        .cells(case.selector)[0]
+        .members[0]
+        .spec["training"]
+    )
     training = clock.cpu_seconds / clock.steps * quick["epochs"] * args.images / quick["batch_size"]
-    state = bytes(4 * 4 * parameter_count(network(run, load(folder))))  # weights, those selected, and Adam's two moments
+    state = bytes(
+        4 * 4 * parameter_count(network(run, load(folder)))
+    )  # weights, those selected, and Adam's two moments
 
     def hashed() -> dict[str, float]:
         began = time.process_time()
@@ -202,7 +265,10 @@ def checks(folder: Path, args: argparse.Namespace, scratch: Path) -> dict[str, f
                 hashlib.file_digest(file, "sha256")
         arrays = time.process_time() - began
         hashlib.sha256(state)
-        return {"arrays": arrays, "checkpoints": (time.process_time() - began - arrays) * training / CHECKPOINT_SECONDS}
+        return {
+            "arrays": arrays,
+            "checkpoints": (time.process_time() - began - arrays) * training / CHECKPOINT_SECONDS,
+        }
 
     seen = [hashed() for _ in range(args.rounds)]
     return {"training": training} | {part: statistics.median(each[part] for each in seen) for part in seen[0]}
@@ -211,7 +277,10 @@ def checks(folder: Path, args: argparse.Namespace, scratch: Path) -> dict[str, f
 def peak_memories(folders: dict[str, Path], args: argparse.Namespace) -> dict[str, int]:
     """Bytes, by contestant, for report 1's LeNet."""
     contestants = [name for name in CONTESTANTS if name != "Lightning" or lightning_is_there()]
-    return {name: bench_system.peak_memory(alone(name, "lenet", 10, folders, args.cores, args.workers)) for name in contestants}
+    return {
+        name: bench_system.peak_memory(alone(name, "lenet", 10, folders, args.cores, args.workers))
+        for name in contestants
+    }
 
 
 # ---- the report ----
@@ -255,7 +324,13 @@ def profile_table(found: dict[str, dict[str, float]]) -> str:
     for name, parts in found.items():
         total = sum(parts.values())
         shares = [f"{value:.1f} ms ({value / total:.0%})".replace("%", " %") for value in parts.values()]
-        rows.append([f"{CASES[name].title}; batch {run_of(name).spec['training']['batch_size']}", f"{total:.1f} ms", *shares])
+        rows.append(
+            [
+                f"{CASES[name].title}; batch {run_of(name).spec['training']['batch_size']}",
+                f"{total:.1f} ms",
+                *shares,
+            ]
+        )
     return table(["the engine's step", "whole", *next(iter(found.values()))], rows)
 
 
@@ -263,11 +338,16 @@ def markdown(found: dict[str, Any]) -> str:
     machine, arguments, versions = found["machine"], found["arguments"], found["versions"]
     cores = f"{machine['cores_used']} of {machine['cores']} cores"
     load = f"load {machine['load_before']:.1f} before and {machine['load_after']:.1f} after"
-    packages = ", ".join(f"{name.capitalize() if name == 'python' else name} {number}" for name, number in versions.items())
+    packages = ", ".join(
+        f"{name.capitalize() if name == 'python' else name} {number}" for name, number in versions.items()
+    )
     parts = [
-        f"{found['date']}; {machine['processor']}, {cores}, {machine['memory_gib']:.0f} GiB, {load}; {packages}. "
-        f"Medians of {arguments['rounds']} rounds, least and most in brackets; ratios are taken round by round; the loaders of the plain "
-        f"loop and of Lightning have {arguments['workers']} workers, those of two jobs side by side none. Command: `{found['command']}`."
+        f"{found['date']}; {machine['processor']}, {cores}, {machine['memory_gib']:.0f} GiB, {load}; "
+        f"{packages}. "
+        f"Medians of {arguments['rounds']} rounds, least and most in brackets; ratios are taken round by "
+        "round; the loaders of the plain "
+        f"loop and of Lightning have {arguments['workers']} workers, those of two jobs side by side none. "
+        f"Command: `{found['command']}`."
     ]
     if "training" in found:
         parts.append(training_table(found["training"]))
@@ -275,21 +355,40 @@ def markdown(found: dict[str, Any]) -> str:
         parts.append(profile_table(found["profile"]))
     if "threads" in found:
         parts.append(threads_table(found["threads"]))
-    rows = [[name, f"{value['median']:.2f} s ({value['least']:.2f}–{value['most']:.2f})"] for name, value in found.get("start", {}).items()]
+    rows = [
+        [name, f"{value['median']:.2f} s ({value['least']:.2f}–{value['most']:.2f})"]
+        for name, value in found.get("start", {}).items()
+    ]
     if "decode" in found:
         value = found["decode"]
-        rows.append(["decoding CIFAR-10's archive", f"{value['median']:,.0f} images/s ({value['least']:,.0f}–{value['most']:,.0f})"])
+        rows.append(
+            [
+                "decoding CIFAR-10's archive",
+                f"{value['median']:,.0f} images/s ({value['least']:,.0f}–{value['most']:,.0f})",
+            ]
+        )
     if "checks" in found:
         value = found["checks"]
         spent = value["arrays"] + value["checkpoints"]
         share = f"{spent / value['training']:.2%}".replace("%", " %")
-        rows.append(["digests of arrays and checkpoints in a quick training of report 4's CNN", f"{spent:.2f} s of a core, {share}"])
+        rows.append(
+            [
+                "digests of arrays and checkpoints in a quick training of report 4's CNN",
+                f"{spent:.2f} s of a core, {share}",
+            ]
+        )
     for times, value in found.get("dry-run", {}).items():
-        asked = f"`snakemake -n` for everything, {times} the runs ({value['runs']:,} runs, {value['training jobs']} training jobs)"
+        asked = (
+            f"`snakemake -n` for everything, {times} the runs ({value['runs']:,} runs, "
+            f"{value['training jobs']} training jobs)"
+        )
         rows.append([asked, f"{value['median']:.1f} s ({value['least']:.1f}–{value['most']:.1f})"])
     if "demo" in found:
         rows.append(["the demo", f"{found['demo']:.0f} s"])
-    rows += [[f"most memory while LeNet-5 trains: {name}", f"{value / 2**20:,.0f} MiB"] for name, value in found.get("memory", {}).items()]
+    rows += [
+        [f"most memory while LeNet-5 trains: {name}", f"{value / 2**20:,.0f} MiB"]
+        for name, value in found.get("memory", {}).items()
+    ]
     if rows:
         parts.append(table(["what", "measured"], rows))
     return "\n\n".join(parts) + "\n"
@@ -311,16 +410,30 @@ def package_versions() -> dict[str, str]:
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--out", type=Path, default=ROOT / "results/bench", help="folder of bench.md and bench.json (default: results/bench)"
+        "--out",
+        type=Path,
+        default=ROOT / "results/bench",
+        help="folder of bench.md and bench.json (default: results/bench)",
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--cases", nargs="+", choices=cpu_cases(), default=cpu_cases())
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="that the engine is timed for in each round of each network")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=2.0,
+        help="that the engine is timed for in each round of each network",
+    )
     parser.add_argument("--cores", type=int, default=2, help="that everything together may use (default: 2)")
-    parser.add_argument("--workers", type=int, default=2, help="of the loaders of the plain loop and Lightning (default: 2)")
-    parser.add_argument("--quick", action="store_true", help="a smoke test: seconds, and numbers that say nothing")
-    parser.add_argument("--alone", nargs=4, metavar=("CONTESTANT", "CASE", "STEPS", "DATA"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--workers", type=int, default=2, help="of the loaders of the plain loop and Lightning (default: 2)"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a smoke test: seconds, and numbers that say nothing"
+    )
+    parser.add_argument(
+        "--alone", nargs=4, metavar=("CONTESTANT", "CASE", "STEPS", "DATA"), help=argparse.SUPPRESS
+    )
     args = parser.parse_args(arguments)
     args.images, args.least_steps, args.archive = 50_000, 5, 20_000
     if args.quick:
@@ -332,7 +445,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
-    """Measure, write the two files and return what the JSON file holds; with `--alone`, only what the one contestant reaches."""
+    """Measure, write the two files and return what the JSON file holds; with `--alone`, only what the one
+    contestant reaches.
+    """
     args = parse(arguments)
     with on_cores(args.cores):
         return measure_alone(args) if args.alone else measure_all(args, arguments)
@@ -358,7 +473,12 @@ def measure_alone(args: argparse.Namespace) -> dict[str, float]:
     """What one contestant reaches in this process."""
     contestant, name, steps, data = args.alone
     with tempfile.TemporaryDirectory() as cache:
-        return rates(measure(contestant, run_of(name), Path(data), Clock(WARM_UP, int(steps)), args.workers, Path(cache)), name)
+        return rates(
+            measure(
+                contestant, run_of(name), Path(data), Clock(WARM_UP, int(steps)), args.workers, Path(cache)
+            ),
+            name,
+        )
 
 
 def measure_all(args: argparse.Namespace, arguments: Sequence[str] | None) -> dict[str, Any]:
@@ -376,7 +496,10 @@ def measure_all(args: argparse.Namespace, arguments: Sequence[str] | None) -> di
             "start": lambda: bench_system.start_up(args.rounds),
             "decode": lambda: bench_system.decoding(scratch, args.archive, args.rounds),
             "checks": lambda: checks(folders["cifar100"], args, scratch),
-            "dry-run": lambda: {key: bench_system.dry_run(scratch, times, min(args.rounds, 3)) for key, times in dry_runs.items()},
+            "dry-run": lambda: {
+                key: bench_system.dry_run(scratch, times, min(args.rounds, 3))
+                for key, times in dry_runs.items()
+            },
             "demo": lambda: bench_system.demo(scratch),
             "memory": lambda: peak_memories(folders, args),
         }
@@ -385,8 +508,12 @@ def measure_all(args: argparse.Namespace, arguments: Sequence[str] | None) -> di
             found[part] = steps[part]()
     found |= {
         "date": datetime.now(UTC).date().isoformat(),
-        "command": " ".join(["python tests/bench/bench.py", *(sys.argv[1:] if arguments is None else arguments)]),
-        "arguments": {key: getattr(args, key) for key in ("rounds", "seconds", "cores", "workers", "images", "quick")},
+        "command": " ".join(
+            ["python tests/bench/bench.py", *(sys.argv[1:] if arguments is None else arguments)]
+        ),
+        "arguments": {
+            key: getattr(args, key) for key in ("rounds", "seconds", "cores", "workers", "images", "quick")
+        },
         "versions": package_versions(),
         "machine": {
             "processor": device_name(torch.device("cpu")),

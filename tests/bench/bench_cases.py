@@ -1,7 +1,7 @@
 """The runs that are timed, those of the reports at full size, and how a table looks.
 
-Their settings lie in `cases.json`, so that `bench_gpu.py` needs neither the report files nor what reads them; `test_bench.py` holds that
-file against the reports. To write it anew: python tests/bench/bench_cases.py.
+Their settings lie in `cases.json`, so that `bench_gpu.py` needs neither the report files nor what reads them;
+`test_bench.py` holds that file against the reports. To write it anew: python tests/bench/bench_cases.py.
 """
 
 import copy
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reprise.files import write_json
-from reprise.spec.run import Run, prune
+from reprise.reports.run import Run, prune
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = Path(__file__).with_name("cases.json")
@@ -38,21 +38,43 @@ class Case:
 
 
 CASES = {
-    "mlp": Case("Report 1: MLP, baseline; flip, jitter, rotation", "cifar100_mlp_cnn", "mlp_baseline", {"augmentation": REPORT_1}, 5),
-    "mlp_tuned": Case("Report 1: MLP, tuned; flip, rotation, resized crop", "cifar100_mlp_cnn", "mlp_tuned", {}, 5),
-    "lenet": Case("Report 1: LeNet-5; flip, jitter, rotation", "cifar100_mlp_cnn", "cnn_baseline", {"augmentation": REPORT_1}, 5),
+    "mlp": Case(
+        "Report 1: MLP, baseline; flip, jitter, rotation",
+        "cifar100_mlp_cnn",
+        "mlp_baseline",
+        {"augmentation": REPORT_1},
+        5,
+    ),
+    "mlp_tuned": Case(
+        "Report 1: MLP, tuned; flip, rotation, resized crop", "cifar100_mlp_cnn", "mlp_tuned", {}, 5
+    ),
+    "lenet": Case(
+        "Report 1: LeNet-5; flip, jitter, rotation",
+        "cifar100_mlp_cnn",
+        "cnn_baseline",
+        {"augmentation": REPORT_1},
+        5,
+    ),
     "cnn_2": Case(
-        "Report 2: CNN; flip, rotation, erasing", "cifar10_architectures", "cnn/batch_size=128,lr=0.001,l2=0,dropout=0.5,augmentation=4"
+        "Report 2: CNN; flip, rotation, erasing",
+        "cifar10_architectures",
+        "cnn/batch_size=128,lr=0.001,l2=0,dropout=0.5,augmentation=4",
     ),
     "cnn_4": Case("Report 4: CNN; no augmentation", "cifar100_superclass", "adam", {}, 3),
     "resnet18": Case(
         "Report 5: ResNet-18 of a quarter of its width; crop, flip, rotation",
         "cifar10_asha",
         "resnet/trial=0",
-        {"model.depth": 18, "model.width": 0.25, "augmentation": [{"crop": 4}, {"flip": 0.5}, {"rotation": 15}]},
+        {
+            "model.depth": 18,
+            "model.width": 0.25,
+            "augmentation": [{"crop": 4}, {"flip": 0.5}, {"rotation": 15}],
+        },
     ),
     "vit": Case("Report 2: ViT, as run", "cifar10_architectures", "vit/batch_size=128,lr=0.001", cpu=False),
-    "residual": Case("Report 3: residual network", "cinic10_resnet", "residual", {"dataset.name": "cifar10"}, cpu=False),
+    "residual": Case(
+        "Report 3: residual network", "cinic10_resnet", "residual", {"dataset.name": "cifar10"}, cpu=False
+    ),
     "resnet34": Case(
         "Report 5: ResNet-34; crop, flip, rotation",
         "cifar10_asha",
@@ -61,7 +83,11 @@ CASES = {
         cpu=False,
     ),
     "resnet18_224": Case(
-        "Report 2: ResNet18 at 224, as written", "cifar10_architectures", "pretrained/network=resnet18@as_written", ALL_LAYERS, cpu=False
+        "Report 2: ResNet18 at 224, as written",
+        "cifar10_architectures",
+        "pretrained/network=resnet18@as_written",
+        ALL_LAYERS,
+        cpu=False,
     ),
     "mobilenet": Case(
         "Report 2: MobileNetV3-S at 224, as written",
@@ -76,13 +102,21 @@ CASES = {
         "pretrained/network=efficientnet_v2_s@as_written",
         cpu=False,
     ),
-    "vgg19": Case("Report 3: VGG19, unfrozen", "cinic10_resnet", "vgg19_unfrozen", {"dataset.name": "cifar10"}, cpu=False),
+    "vgg19": Case(
+        "Report 3: VGG19, unfrozen",
+        "cinic10_resnet",
+        "vgg19_unfrozen",
+        {"dataset.name": "cifar10"},
+        cpu=False,
+    ),
 }
 
 
 def derive(case: Case) -> dict[str, Any]:
-    """The settings of the case's run, from the report file: one seed, no search, random instead of pretrained weights, synthetic data."""
-    from reprise.spec.report import Report
+    """The settings of the case's run, from the report file: one seed, no search, random instead of pretrained
+    weights, synthetic data.
+    """
+    from reprise.reports.report import Report
 
     report = Report(ROOT / "workflow/reports" / f"{case.report}.yaml")
     spec = copy.deepcopy(dict(report.cells(case.selector)[0].members[0].spec))

@@ -1,7 +1,9 @@
-"""make bench-gpu: the engine on a CUDA device beside a plain loop on the same card, and whether it computes there what it does on a CPU.
+"""make bench-gpu: the engine on a CUDA device beside a plain loop on the same card, and whether it computes
+there what it does on a CPU.
 
-Needs torch, torchvision, timm and pandas, and this repository: PYTHONPATH=src python tests/bench/bench_gpu.py. Written are `bench_gpu.md`
-and `bench_gpu.json`; the exit status is 1 where a result is wrong.
+Needs torch, torchvision, timm and pandas, and this repository: PYTHONPATH=src python
+tests/bench/bench_gpu.py. Written are `bench_gpu.md` and `bench_gpu.json`; the exit status is 1 where a result
+is wrong.
 """
 
 import argparse
@@ -31,7 +33,7 @@ from bench_stacked import stacked_step
 from reprise import models
 from reprise.data.synthetic import write_noise
 from reprise.files import write_json
-from reprise.spec.run import Run
+from reprise.reports.run import Run
 from reprise.training.engine import train
 from reprise.training.optim import build_optimizer
 from reprise.training.session import reproducible
@@ -41,7 +43,9 @@ WARM_UP = 20
 STEPS_BEFORE_RECORDING = 3
 ORACLE_STEPS = 5
 TOLERANCE = {"float32": 1e-3, "bfloat16": 5e-2}
-"""Relative difference of a step's loss from the CPU's in float32 that rounding explains over `ORACLE_STEPS` steps."""
+"""Relative difference of a step's loss from the CPU's in float32 that rounding explains over `ORACLE_STEPS`
+steps.
+"""
 WHERE = {"device": "cuda"}
 PLAIN_BFLOAT16 = "plain loop, bfloat16"
 WAYS = ("engine", "engine without graphs", "plain loop", PLAIN_BFLOAT16)
@@ -66,7 +70,9 @@ def changed(run: Run, **changes: Any) -> Run:
 
 
 class Traffic(TorchDispatchMode):
-    """Counts the bytes that operations read and write: each one's inputs and outputs, whether or not a cache holds them."""
+    """Counts the bytes that operations read and write: each one's inputs and outputs, whether or not a cache
+    holds them.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,7 +81,9 @@ class Traffic(TorchDispatchMode):
     def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
         result = function(*arguments, **(keywords or {}))
         if not function.is_view:
-            tensors = [item for item in tree_leaves((arguments, keywords, result)) if isinstance(item, Tensor)]
+            tensors = [
+                item for item in tree_leaves((arguments, keywords, result)) if isinstance(item, Tensor)
+            ]
             self.bytes += sum(item.numel() * item.element_size() for item in tensors)
         return result
 
@@ -108,7 +116,9 @@ def seconds_of(work: Callable[[], Any], times: int = 10) -> float:
 
 
 def ceilings() -> dict[str, float]:
-    """What the card reaches: matrix products of 8192³ in both precisions (FLOP/s), and a copy of 4 GiB (bytes/s, read and written)."""
+    """What the card reaches: matrix products of 8192³ in both precisions (FLOP/s), and a copy of 4 GiB
+    (bytes/s, read and written).
+    """
 
     found = {}
     for name, precision in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
@@ -123,7 +133,9 @@ def ceilings() -> dict[str, float]:
 # ---- how fast ----
 
 
-def rates(names: Sequence[str], folders: dict[str, Path], args: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+def rates(
+    names: Sequence[str], folders: dict[str, Path], args: argparse.Namespace, scratch: Path
+) -> dict[str, Any]:
     limits, found = ceilings(), {}
     for name in names:
         run = changed(run_of(name), training__epochs=100_000, training__early_stop=None)
@@ -138,7 +150,9 @@ def rates(names: Sequence[str], folders: dict[str, Path], args: argparse.Namespa
             ways[PLAIN_BFLOAT16] = ("plain loop", {"precision": precision})
         cost, speeds = count(run, folder, scratch, **WHERE), {way: [] for way in ways}
 
-        def once(way: str, steps: int, run: Run = run, folder: Path = folder, ways: dict[str, Any] = ways) -> float:
+        def once(
+            way: str, steps: int, run: Run = run, folder: Path = folder, ways: dict[str, Any] = ways
+        ) -> float:
             contestant, options = ways[way]
             clock = Clock(WARM_UP, steps, processor_time=lambda: 0.0, synchronize=torch.cuda.synchronize)
             with tempfile.TemporaryDirectory(dir=scratch) as cache:
@@ -156,7 +170,8 @@ def rates(names: Sequence[str], folders: dict[str, Path], args: argparse.Namespa
             "batch_size": batch_size,
             "precision": precision_name(precision),
             "images_per_s": speeds,
-            "ratio": medians["engine"] / max(value for way, value in medians.items() if way.startswith("plain loop")),
+            "ratio": medians["engine"]
+            / max(value for way, value in medians.items() if way.startswith("plain loop")),
             "flops_per_image": cost["flops"] / batch_size,
             "bytes_per_image": cost["bytes"] / batch_size,
             "mfu": cost["flops"] / per_step / limits[precision_name(precision)],
@@ -168,10 +183,15 @@ def rates(names: Sequence[str], folders: dict[str, Path], args: argparse.Namespa
 
 
 def stacking(together: int = 8, batch_size: int = 512, steps: int = 200) -> dict[str, float]:
-    """Images per second of report 1's MLP, `together` networks as one and one after the other, each way one recorded step."""
+    """Images per second of report 1's MLP, `together` networks as one and one after the other, each way one
+    recorded step.
+    """
     device = torch.device("cuda")
     with reproducible(device, None), own_stream(device):
-        seconds = {"stacked": time_stacked(1, together, batch_size, steps), "one by one": time_stacked(together, 1, batch_size, steps)}
+        seconds = {
+            "stacked": time_stacked(1, together, batch_size, steps),
+            "one by one": time_stacked(together, 1, batch_size, steps),
+        }
     return {way: together * batch_size / value for way, value in seconds.items()}
 
 
@@ -181,8 +201,13 @@ def time_stacked(groups: int, each: int, batch_size: int, steps: int) -> float:
     stacks = []
     for _ in range(groups):
         networks = [models.build(spec["model"], 100, (3, 32, 32)).to("cuda") for _ in range(each)]
-        optimizers = [build_optimizer(spec["optimizer"], network.parameters(), on_cuda=True) for network in networks]
-        images, labels = torch.randn(each, batch_size, 3, 32, 32, device="cuda"), torch.randint(100, (each, batch_size), device="cuda")
+        optimizers = [
+            build_optimizer(spec["optimizer"], network.parameters(), on_cuda=True) for network in networks
+        ]
+        images, labels = (
+            torch.randn(each, batch_size, 3, 32, 32, device="cuda"),
+            torch.randint(100, (each, batch_size), device="cuda"),
+        )
         stacks.append((networks, optimizers, images, labels))
 
     def work() -> None:
@@ -197,16 +222,22 @@ def time_stacked(groups: int, each: int, batch_size: int, steps: int) -> float:
 # ---- whether it is right ----
 
 
-def engine_losses(run: Run, folder: Path, cache: Path, on_step: Callable[[int, int, Tensor], None], **options: Any) -> None:
+def engine_losses(
+    run: Run, folder: Path, cache: Path, on_step: Callable[[int, int, Tensor], None], **options: Any
+) -> None:
     """Train until `on_step` has had enough."""
     try:
-        train([run], dataset_dirs={run.spec["dataset"]["name"]: folder}, cache=cache, on_step=on_step, **options)
+        train(
+            [run], dataset_dirs={run.spec["dataset"]["name"]: folder}, cache=cache, on_step=on_step, **options
+        )
     except Enough:
         return
     raise AssertionError(f"run {run.hash} ended before it was looked at")
 
 
-def first_losses(run: Run, folder: Path, scratch: Path, steps: int, epoch: int = 1, **options: Any) -> list[float]:
+def first_losses(
+    run: Run, folder: Path, scratch: Path, steps: int, epoch: int = 1, **options: Any
+) -> list[float]:
     """The losses of all steps until so many of `epoch` were taken."""
     seen: list[float] = []
 
@@ -237,7 +268,9 @@ def without_chance() -> Iterator[None]:
 
 def oracle(run: Run, most: int = 32) -> Run:
     """The run without chance and with batches that a CPU can be asked for."""
-    batch_size = min(run.spec["training"]["batch_size"], most if run.spec.get("preprocess", {}).get("crop") is None else 4)
+    batch_size = min(
+        run.spec["training"]["batch_size"], most if run.spec.get("preprocess", {}).get("crop") is None else 4
+    )
     changes = {"augmentation": None, "training__batch_size": batch_size}
     if run.spec["model"]["name"] == "vit":  # whose attention drops on its own
         changes["model__dropout"] = 0.0
@@ -268,24 +301,37 @@ def correctness(names: Sequence[str], folders: dict[str, Path], scratch: Path) -
             for precision in dict.fromkeys(("float32", own)):
                 losses = first_losses(calm, folder, scratch, ORACLE_STEPS, **WHERE, precision=precision)
                 found = difference(losses, expected)
-                what = f"{name}: {ORACLE_STEPS} losses in {precision} against the CPU's in float32, largest relative difference"
+                what = (
+                    f"{name}: {ORACLE_STEPS} losses in {precision} against the CPU's in float32, largest "
+                    "relative difference"
+                )
                 rows.append({"what": what, "found": found, "right": found <= TOLERANCE[precision]})
-        eager, recorded = (first_losses(short(run), folder, scratch, 3, epoch=2, **WHERE, cuda_graphs=graphs) for graphs in (False, True))
+        eager, recorded = (
+            first_losses(short(run), folder, scratch, 3, epoch=2, **WHERE, cuda_graphs=graphs)
+            for graphs in (False, True)
+        )
         rows.append(
             {
-                "what": f"{name}: {len(eager)} losses, into the second epoch, of recorded steps against eager ones, bit for bit",
+                "what": f"{name}: {len(eager)} losses, into the second epoch, of recorded steps against "
+                "eager ones, bit for bit",
                 "found": difference(recorded, eager),
                 "right": recorded == eager,
             }
         )
     rows.append(resumed(folders, scratch))
     for row in rows:
-        print(f"{row['what']}: {row['found']:.2g}, {'right' if row['right'] else 'WRONG'}", file=sys.stderr, flush=True)
+        print(
+            f"{row['what']}: {row['found']:.2g}, {'right' if row['right'] else 'WRONG'}",
+            file=sys.stderr,
+            flush=True,
+        )
     return rows
 
 
 def resumed(folders: dict[str, Path], scratch: Path) -> dict[str, Any]:
-    """A second epoch after a restart against one without, bit for bit: recorded steps, augmentation, dropout, a schedule."""
+    """A second epoch after a restart against one without, bit for bit: recorded steps, augmentation, dropout,
+    a schedule.
+    """
     run = changed(short(run_of("cnn_2")), schedule={"name": "exponential", "gamma": 0.5})
     folder = folders[run.spec["dataset"]["name"]]
     losses: dict[str, list[float]] = {"whole": [], "parts": []}
@@ -304,7 +350,11 @@ def resumed(folders: dict[str, Path], scratch: Path) -> dict[str, Any]:
         engine_losses(run, folder, Path(parts), until((2, 0), []), **WHERE)
         engine_losses(run, folder, Path(parts), until((3, 0), losses["parts"]), **WHERE)
     found = difference(losses["parts"], losses["whole"])
-    return {"what": "cnn_2: second epoch after a restart, bit for bit", "found": found, "right": losses["parts"] == losses["whole"]}
+    return {
+        "what": "cnn_2: second epoch after a restart, bit for bit",
+        "found": found,
+        "right": losses["parts"] == losses["whole"],
+    }
 
 
 # ---- the command ----
@@ -316,37 +366,69 @@ def markdown(found: dict[str, Any]) -> str:
     if "rates" in found:
         limits = found["rates"]["ceilings"]
         parts.append(
-            f"Reached by a matrix product of 8192³: {limits['float32'] / 1e12:.0f} TFLOP/s in float32, {limits['bfloat16'] / 1e12:.0f} in "
-            f"bfloat16; by a copy: {limits['copy'] / 1e9:,.0f} GB/s. MFU is the share of the former in the network's own precision; GB/s "
-            "counts what operations read and write, caches included. The precision beside a network is the engine's; its float32 is full. "
-            "The plain loop has torch's default, float32 with convolutions in TF32. The ratio is to the faster of the plain loops."
+            f"Reached by a matrix product of 8192³: {limits['float32'] / 1e12:.0f} TFLOP/s in float32, "
+            f"{limits['bfloat16'] / 1e12:.0f} in "
+            f"bfloat16; by a copy: {limits['copy'] / 1e9:,.0f} GB/s. MFU is the share of the former in the "
+            "network's own precision; GB/s "
+            "counts what operations read and write, caches included. The precision beside a network is the "
+            "engine's; its float32 is full. "
+            "The plain loop has torch's default, float32 with convolutions in TF32. The ratio is to the "
+            "faster of the plain loops."
         )
         rows = []
         for each in found["rates"]["networks"].values():
             values = each["images_per_s"]
             speeds = [f"{statistics.median(values[way]):,.0f}" if way in values else "–" for way in WAYS]
             costs = [f"{each['mfu']:.1%}".replace("%", " %"), f"{each['gb_per_s']:,.0f}"]
-            rows.append([f"{each['title']}; batch {each['batch_size']}, {each['precision']}", *speeds, f"{each['ratio']:.1f}", *costs])
-        parts.append(table(["network", *(f"{way}, images/s" for way in WAYS), "engine ÷ plain loop", "MFU", "GB/s"], rows))
+            rows.append(
+                [
+                    f"{each['title']}; batch {each['batch_size']}, {each['precision']}",
+                    *speeds,
+                    f"{each['ratio']:.1f}",
+                    *costs,
+                ]
+            )
+        parts.append(
+            table(
+                ["network", *(f"{way}, images/s" for way in WAYS), "engine ÷ plain loop", "MFU", "GB/s"], rows
+            )
+        )
     if "stacking" in found:
         speeds = ", ".join(f"{way} {value:,.0f}" for way, value in found["stacking"].items())
         parts.append(f"Eight of report 1's MLPs: {speeds} images/s.")
     if "correctness" in found:
-        rows = [[row["what"], f"{row['found']:.2g}", "yes" if row["right"] else "**no**"] for row in found["correctness"]]
+        rows = [
+            [row["what"], f"{row['found']:.2g}", "yes" if row["right"] else "**no**"]
+            for row in found["correctness"]
+        ]
         parts.append(table(["check", "found", "right"], rows))
     return "\n\n".join(parts) + "\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--out", type=Path, default=ROOT / "results/bench", help="folder of the two files (default: results/bench)")
-    parser.add_argument("--parts", nargs="+", choices=("correctness", "rates", "stacking"), default=["correctness", "rates", "stacking"])
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=ROOT / "results/bench",
+        help="folder of the two files (default: results/bench)",
+    )
+    parser.add_argument(
+        "--parts",
+        nargs="+",
+        choices=("correctness", "rates", "stacking"),
+        default=["correctness", "rates", "stacking"],
+    )
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0, help="that each way is timed for in each round")
-    parser.add_argument("--workers", type=int, default=min(8, os.cpu_count() or 1), help="of the plain loop's loader")
+    parser.add_argument(
+        "--workers", type=int, default=min(8, os.cpu_count() or 1), help="of the plain loop's loader"
+    )
     args = parser.parse_args(arguments)
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS looks once, at the first matrix product, whoever makes it
+    os.environ.setdefault(
+        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+    )  # cuBLAS looks once, at the first matrix product, whoever makes it
     if not torch.cuda.is_available():
         sys.exit("no CUDA device: nothing was measured")
     found: dict[str, Any] = {}
@@ -362,9 +444,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             found["stacking"] = stacking()
     found |= {
         "date": datetime.now(UTC).date().isoformat(),
-        "command": " ".join(["python tests/bench/bench_gpu.py", *(sys.argv[1:] if arguments is None else arguments)]),
+        "command": " ".join(
+            ["python tests/bench/bench_gpu.py", *(sys.argv[1:] if arguments is None else arguments)]
+        ),
         "device": torch.cuda.get_device_name(),
-        "versions": {"Python": platform.python_version(), "torch": torch.__version__, "CUDA": torch.version.cuda},
+        "versions": {
+            "Python": platform.python_version(),
+            "torch": torch.__version__,
+            "CUDA": torch.version.cuda,
+        },
     }
     args.out.mkdir(parents=True, exist_ok=True)
     write_json(args.out / "bench_gpu.json", found)

@@ -1,8 +1,9 @@
 """Three ways to train the same run, with a clock in each: the engine, a plain PyTorch loop, and Lightning.
 
-The plain loop is what the tutorials of PyTorch and torchvision teach: a data set of PIL images with a `Compose` of torchvision's
-transforms, a shuffling DataLoader whose workers persist, `loss.item()` once a step. Network, optimiser, batch size and augmentation are
-those of the run; all three use one thread in the process that trains, and the loader's workers have one each.
+The plain loop is what the tutorials of PyTorch and torchvision teach: a data set of PIL images with a
+`Compose` of torchvision's transforms, a shuffling DataLoader whose workers persist, `loss.item()` once a
+step. Network, optimiser, batch size and augmentation are those of the run; all three use one thread in the
+process that trains, and the loader's workers have one each.
 """
 
 import logging
@@ -26,7 +27,7 @@ from reprise import models
 from reprise.data.augment import IMAGENET, Augmentation, Preprocess
 from reprise.data.decode import Dataset, load
 from reprise.data.statistics import channel_statistics
-from reprise.spec.run import Run
+from reprise.reports.run import Run
 from reprise.training.engine import train
 from reprise.training.optim import OPTIMIZERS
 from reprise.training.parts import Part
@@ -67,11 +68,16 @@ class Clock:
             self._began, self._cpu = time.perf_counter(), self.processor_time()
         if self.count == self.warm_up + self.steps:
             self.synchronize()
-            self.seconds, self.cpu_seconds = time.perf_counter() - self._began, self.processor_time() - self._cpu
+            self.seconds, self.cpu_seconds = (
+                time.perf_counter() - self._began,
+                self.processor_time() - self._cpu,
+            )
             raise Enough
 
 
-def time_engine(run: Run, folder: Path, clock: Clock, workers: int, scratch: Path, device: str = "cpu", **options: Any) -> None:
+def time_engine(
+    run: Run, folder: Path, clock: Clock, workers: int, scratch: Path, device: str = "cpu", **options: Any
+) -> None:
     """`reprise.training.engine.train`, stopped from within."""
     train(
         [run],
@@ -108,12 +114,16 @@ def torchvision_transforms(run: Run, dataset: Dataset) -> Callable[[Image.Image]
         "imagenet": lambda: IMAGENET,
         "train": lambda: channel_statistics(dataset.splits["train"].images),
     }[preprocess.get("normalize", "none")]()
-    normalize = [transforms.Normalize(*([float(value) for value in each] for each in moments))] if moments else []
+    normalize = (
+        [transforms.Normalize(*([float(value) for value in each] for each in moments))] if moments else []
+    )
     return transforms.Compose([*sizes, *on_images, transforms.ToTensor(), *on_tensors, *normalize])
 
 
 class Images(torch.utils.data.Dataset):
-    """The training images as `torchvision.datasets.CIFAR10` has them: an array (N, H, W, 3), one PIL image at a time."""
+    """The training images as `torchvision.datasets.CIFAR10` has them: an array (N, H, W, 3), one PIL image at
+    a time.
+    """
 
     def __init__(self, run: Run, dataset: Dataset) -> None:
         split, kind = dataset.splits["train"], run.spec["dataset"]["labels"]
@@ -130,7 +140,9 @@ class Images(torch.utils.data.Dataset):
 
 def network(run: Run, dataset: Dataset) -> nn.Module:
     torch.manual_seed(derive(run.spec["seeds"]["init"], "init"))
-    return models.build(run.spec["model"], len(dataset.classes[run.spec["dataset"]["labels"]]), image_shape(run, dataset))
+    return models.build(
+        run.spec["model"], len(dataset.classes[run.spec["dataset"]["labels"]]), image_shape(run, dataset)
+    )
 
 
 def image_shape(run: Run, dataset: Dataset) -> tuple[int, int, int]:
@@ -151,7 +163,9 @@ def loader(run: Run, dataset: Dataset, workers: int, pin_memory: bool = False) -
 
 def torch_optimizer(settings: Mapping[str, Any], parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     """The optimiser as torch makes it where nothing else is asked for."""
-    return OPTIMIZERS[settings["name"]](parameters, **{key: value for key, value in settings.items() if key != "name"})
+    return OPTIMIZERS[settings["name"]](
+        parameters, **{key: value for key, value in settings.items() if key != "name"}
+    )
 
 
 def epochs_without_end(batches: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
@@ -160,9 +174,17 @@ def epochs_without_end(batches: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def time_plain(
-    run: Run, folder: Path, clock: Clock, workers: int, scratch: Path, device: str = "cpu", precision: torch.dtype = torch.float32
+    run: Run,
+    folder: Path,
+    clock: Clock,
+    workers: int,
+    scratch: Path,
+    device: str = "cpu",
+    precision: torch.dtype = torch.float32,
 ) -> None:
-    """The plain loop; in bfloat16 with torch's autocast and channels last, as its guides to mixed precision and speed advise."""
+    """The plain loop; in bfloat16 with torch's autocast and channels last, as its guides to mixed precision
+    and speed advise.
+    """
     dataset, cuda, mixed = load(folder), device != "cpu", precision != torch.float32
     layout = torch.channels_last if mixed else torch.contiguous_format
     model = network(run, dataset).to(device, memory_format=layout)
@@ -172,7 +194,10 @@ def time_plain(
     model.train()
     running_loss, correct = 0.0, 0
     for images, labels in epochs_without_end(batches):
-        images, labels = images.to(device, non_blocking=cuda, memory_format=layout), labels.to(device, non_blocking=cuda)
+        images, labels = (
+            images.to(device, non_blocking=cuda, memory_format=layout),
+            labels.to(device, non_blocking=cuda),
+        )
         optimizer.zero_grad()
         with torch.autocast(device, precision, enabled=mixed):
             logits = model(images)
@@ -185,7 +210,9 @@ def time_plain(
 
 
 def time_lightning(run: Run, folder: Path, clock: Clock, workers: int, scratch: Path) -> None:
-    """The same loop as a LightningModule, without the logger, the bar and the checkpoints that a user would have besides."""
+    """The same loop as a LightningModule, without the logger, the bar and the checkpoints that a user would
+    have besides.
+    """
     import lightning
 
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -242,7 +269,9 @@ def lightning_is_there() -> bool:
     return True
 
 
-def measure(contestant: str, run: Run, folder: Path, clock: Clock, workers: int, scratch: Path, **options: Any) -> Clock:
+def measure(
+    contestant: str, run: Run, folder: Path, clock: Clock, workers: int, scratch: Path, **options: Any
+) -> Clock:
     """The clock after `contestant` has trained until it had enough."""
     try:
         CONTESTANTS[contestant](run, folder, clock, workers, scratch, **options)
@@ -252,7 +281,9 @@ def measure(contestant: str, run: Run, folder: Path, clock: Clock, workers: int,
 
 
 def engine_parts(run: Run, folder: Path, clock: Clock, scratch: Path) -> dict[str, float]:
-    """Seconds of the timed steps that the engine spends on its parts; what is left is the network, forwards and backwards, and the loss."""
+    """Seconds of the timed steps that the engine spends on its parts; what is left is the network, forwards
+    and backwards, and the loss.
+    """
     spent = dict.fromkeys(("images", "augmentation", "optimiser"), 0.0)
 
     def timed(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -266,7 +297,10 @@ def engine_parts(run: Run, folder: Path, clock: Clock, scratch: Path) -> dict[st
         return call
 
     places = [
-        *(("images", owner, name) for owner, name in ((Part, "batch"), (Preprocess, "pixels"), (Preprocess, "normalise"))),
+        *(
+            ("images", owner, name)
+            for owner, name in ((Part, "batch"), (Preprocess, "pixels"), (Preprocess, "normalise"))
+        ),
         ("augmentation", Augmentation, "__call__"),
         ("optimiser", OPTIMIZERS[run.spec["optimizer"]["name"]], "step"),
     ]

@@ -1,7 +1,8 @@
 """Several networks of one shape as one: a bmm in the place of their matrix products.
 
-Each network keeps its own weights, optimiser and learning rate; only the forward pass is shared, so each learns what it would learn alone.
-Whether that is faster than one network after the other, `bench_gpu.py` measures; the engine does not do it (docs/performance.md says why).
+Each network keeps its own weights, optimiser and learning rate; only the forward pass is shared, so each
+learns what it would learn alone. Whether that is faster than one network after the other, `bench_gpu.py`
+measures; the engine does not do it (docs/performance.md says why).
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,10 @@ def stacked_logits(networks: Sequence[nn.Sequential], inputs: Tensor) -> Tensor:
         if isinstance(first, nn.Flatten):
             values = values.flatten(2)
         elif isinstance(first, nn.Linear):
-            weights, biases = torch.stack([layer.weight for layer in layers]), torch.stack([layer.bias for layer in layers])
+            weights, biases = (
+                torch.stack([layer.weight for layer in layers]),
+                torch.stack([layer.bias for layer in layers]),
+            )
             values = torch.baddbmm(biases.unsqueeze(1), values, weights.mT)
         elif not list(first.parameters()):
             values = first(values)
@@ -27,10 +31,19 @@ def stacked_logits(networks: Sequence[nn.Sequential], inputs: Tensor) -> Tensor:
     return values
 
 
-def stacked_step(networks: Sequence[nn.Sequential], optimizers: Sequence[torch.optim.Optimizer], inputs: Tensor, labels: Tensor) -> Tensor:
+def stacked_step(
+    networks: Sequence[nn.Sequential],
+    optimizers: Sequence[torch.optim.Optimizer],
+    inputs: Tensor,
+    labels: Tensor,
+) -> Tensor:
     """One step of each network on its own batch, labels (K, N); their mean cross-entropies (K,)."""
     logits = stacked_logits(networks, inputs)
-    losses = nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view(labels.shape).mean(1)
+    losses = (
+        nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+        .view(labels.shape)
+        .mean(1)
+    )
     for optimizer in optimizers:
         optimizer.zero_grad()
     losses.sum().backward()

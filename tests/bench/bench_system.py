@@ -1,4 +1,6 @@
-"""What surrounds the training: start of the commands, decoding, dry runs of the workflow, the demo, memory."""
+"""What surrounds the training: start of the commands, decoding, dry runs of the workflow, the demo,
+memory.
+"""
 
 import copy
 import os
@@ -18,8 +20,8 @@ from bench_cases import ROOT
 from reprise.data.archives import sidecar_of
 from reprise.data.decode import decode
 from reprise.data.synthetic import write_synthetic
-from reprise.spec.check import read_yaml
-from reprise.spec.programme import Programme, complete
+from reprise.reports.check import read_yaml
+from reprise.reports.programme import Programme, complete
 
 SLICE_S = 0.05
 """Seconds between two looks at a process's memory."""
@@ -32,10 +34,18 @@ def environment_of_jobs() -> dict[str, str]:
 
 
 def run(command: Sequence[str], folder: Path = ROOT) -> float:
-    """Seconds that a command takes; one that fails raises a `RuntimeError` with the end of what it printed."""
+    """Seconds that a command takes; one that fails raises a `RuntimeError` with the end of what it
+    printed.
+    """
     began = time.perf_counter()
     done = subprocess.run(
-        command, cwd=folder, env=environment_of_jobs(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command,
+        cwd=folder,
+        env=environment_of_jobs(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     seconds = time.perf_counter() - began
     if done.returncode:
@@ -78,7 +88,9 @@ def decoding(scratch: Path, images: int, rounds: int) -> dict[str, float]:
 
 
 def project(folder: Path, times: int = 1) -> Path:
-    """A copy of the project without results; with `times`, report files that ask for so many times the runs."""
+    """A copy of the project without results; with `times`, report files that ask for so many times the
+    runs.
+    """
     folder.mkdir(parents=True)
     for name in ("Snakefile", "config.yaml"):
         shutil.copy2(ROOT / name, folder / name)
@@ -87,12 +99,16 @@ def project(folder: Path, times: int = 1) -> Path:
     (folder / "src").symlink_to(ROOT / "src")
     if times > 1:
         for path in (folder / "workflow/reports").glob("*.yaml"):
-            path.write_text(yaml.safe_dump(multiply(read_yaml(path), times), sort_keys=False), encoding="utf-8")
+            path.write_text(
+                yaml.safe_dump(multiply(read_yaml(path), times), sort_keys=False), encoding="utf-8"
+            )
     return folder
 
 
 def multiply(document: dict[str, Any], times: int) -> dict[str, Any]:
-    """The report with `times` as many seeds or, where it has studies, whose trials have one each, as many trials."""
+    """The report with `times` as many seeds or, where it has studies, whose trials have one each, as many
+    trials.
+    """
     document = copy.deepcopy(document)
     settings = [document["defaults"], *(experiment or {} for experiment in document["experiments"].values())]
     studies = [each["asha"] for each in settings if "asha" in each]
@@ -108,7 +124,10 @@ def programme(folder: Path) -> dict[str, int]:
     config: dict[str, Any] = {}
     complete(config, folder / "workflow/schemas/config.schema.yaml")
     made = Programme(config, folder / "workflow/reports")
-    return {"runs": sum(len(report.runs()) for report in made.reports.values()), "training jobs": len(made.shards)}
+    return {
+        "runs": sum(len(report.runs()) for report in made.reports.values()),
+        "training jobs": len(made.shards),
+    }
 
 
 def dry_run(scratch: Path, times: int, rounds: int) -> dict[str, float]:
@@ -141,7 +160,9 @@ def demo(scratch: Path) -> float:
 
 def peak_memory(command: Sequence[str]) -> int:
     """Bytes that a command and its children held at most at one time, shared pages counted once."""
-    child = psutil.Popen(command, env=environment_of_jobs(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    child = psutil.Popen(
+        command, env=environment_of_jobs(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
     peak = 0
     while child.poll() is None:
         peak = max(peak, sum(map(_held, [child, *_children(child)])))

@@ -16,14 +16,19 @@ from bench_stacked import stacked_logits, stacked_step
 from reprise.data.augment import build_augmentation
 from reprise.data.decode import load
 from reprise.data.synthetic import write_noise
-from reprise.spec.report import Report
-from reprise.spec.run import Run, prune
+from reprise.reports.report import Report
+from reprise.reports.run import Run, prune
 from reprise.training import steps
 from reprise.training.engine import train
 from reprise.training.optim import build_optimizer
 from reprise.training.parts import Datasets
 
-OURS = {"RandomHorizontalFlip": "Flip", "ColorJitter": "Jitter", "RandomRotation": "Rotation", "RandomResizedCrop": "ResizedCrop"}
+OURS = {
+    "RandomHorizontalFlip": "Flip",
+    "ColorJitter": "Jitter",
+    "RandomRotation": "Rotation",
+    "RandomResizedCrop": "ResizedCrop",
+}
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +45,22 @@ def test_cases_are_those_of_the_reports(name):
 
 @pytest.mark.slow
 def test_the_table_and_the_file(tmp_path):
-    found = bench.main(["--quick", "--parts", "training", "decode", "--cases", "cnn_4", "--out", str(tmp_path)])
+    found = bench.main(
+        ["--quick", "--parts", "training", "decode", "--cases", "cnn_4", "--out", str(tmp_path)]
+    )
     assert json.loads((tmp_path / "bench.json").read_text()) == json.loads(json.dumps(found))
     rounds = found["training"]["cnn_4"]["rounds"]
-    assert all(len(each) == 1 and each[0]["images_per_s"] > 0 and each[0]["cpu_us_per_image"] > 0 for each in rounds.values())
+    assert all(
+        len(each) == 1 and each[0]["images_per_s"] > 0 and each[0]["cpu_us_per_image"] > 0
+        for each in rounds.values()
+    )
     ratio = rounds["engine"][0]["images_per_s"] / rounds["plain loop"][0]["images_per_s"]
     assert found["training"]["cnn_4"]["ratio"]["plain loop"]["images_per_s"] == [ratio]
     page = (tmp_path / "bench.md").read_text()
-    best = {name: max(rounds[name][0]["images_per_s"], rounds[f"{name}, two jobs"][0]["images_per_s"]) for name in ("engine", "plain loop")}
+    best = {
+        name: max(rounds[name][0]["images_per_s"], rounds[f"{name}, two jobs"][0]["images_per_s"])
+        for name in ("engine", "plain loop")
+    }
     two = best["engine"] / best["plain loop"]
     row = next(line for line in page.splitlines() if CASES["cnn_4"].title in line).strip("| ").split(" | ")
     assert row[6] == f"{ratio:.2f} ({ratio:.2f}–{ratio:.2f})"
@@ -62,19 +75,32 @@ def test_threads(tmp_path):
     loads = found["threads"]["cnn_4"]
     assert list(loads) == ["0", "1", "2"]
     assert all(rate > 0 for ways in loads.values() for rates in ways.values() for rate in rates)
-    row = next(line for line in (tmp_path / "bench.md").read_text().splitlines() if CASES["cnn_4"].title in line).strip("| ").split(" | ")
+    row = (
+        next(
+            line for line in (tmp_path / "bench.md").read_text().splitlines() if CASES["cnn_4"].title in line
+        )
+        .strip("| ")
+        .split(" | ")
+    )
     alone = loads["0"]
     ratio = alone["at most 2"][0] / max(alone["1"][0], alone["2"][0])
     assert row[1:2] + row[-1:] == ["0", f"{ratio:.2f} ({ratio:.2f}–{ratio:.2f})"]
 
 
 @pytest.mark.parametrize(
-    ("one", "two", "loops", "reached"), [(300.0, 100.0, 90.0, "yes"), (200.0, 300.0, 90.0, "yes"), (200.0, 440.0, 150.0, "no")]
+    ("one", "two", "loops", "reached"),
+    [(300.0, 100.0, 90.0, "yes"), (200.0, 300.0, 90.0, "yes"), (200.0, 440.0, 150.0, "no")],
 )
 def test_the_goal_is_that_of_two_cores_used_as_well_as_can_be(one, two, loops, reached):
     rates = {"engine": one, "plain loop": 100.0, bench.TWO_ENGINES: two, bench.TWO_LOOPS: loops}
     rounds = {name: [{"images_per_s": rate, "cpu_us_per_image": 1.0}] for name, rate in rates.items()}
-    case = {"title": "net", "goal": 3, "batch_size": 8, "rounds": rounds, "ratio": {"plain loop": bench.ratios(rounds, "plain loop")}}
+    case = {
+        "title": "net",
+        "goal": 3,
+        "batch_size": 8,
+        "rounds": rounds,
+        "ratio": {"plain loop": bench.ratios(rounds, "plain loop")},
+    }
     case["two_cores_ratio"] = bench.two_cores(rounds)
     row = bench.training_table({"net": case}).splitlines()[-1].split(" | ")
     assert row[6].startswith(f"{one / 100:.2f} ")
@@ -87,7 +113,10 @@ def test_the_cost_of_digests(tmp_path):
     spent = found["arrays"] + found["checkpoints"]
     assert found["arrays"] > 0
     assert spent < 0.02 * found["training"], "of a training on few images; on all 50,000 the share is smaller"
-    assert f"{spent:.2f} s of a core, {spent / found['training']:.2%}".replace("%", " %") in (tmp_path / "bench.md").read_text()
+    assert (
+        f"{spent:.2f} s of a core, {spent / found['training']:.2%}".replace("%", " %")
+        in (tmp_path / "bench.md").read_text()
+    )
 
 
 def test_the_parts_of_a_step_are_its_whole(folder, tmp_path):
@@ -126,20 +155,32 @@ def test_the_plain_loop_feeds_what_the_engine_feeds(folder):
     images, labels = next(iter(loader(run, load(folder), workers=0)))
     assert images.shape == (32, 3, 32, 32)
     stored = load(folder).splits["train"]
-    known = {image.tobytes(): int(label) for image, label in zip(stored.images, stored.labels[:, 0], strict=True)}
+    known = {
+        image.tobytes(): int(label) for image, label in zip(stored.images, stored.labels[:, 0], strict=True)
+    }
     for image, label in zip(images, labels, strict=True):
         assert known[(image * 255).round().to(torch.uint8).numpy().tobytes()] == label
     for name in bench.cpu_cases():
         if CASES[name].report == "cifar100_mlp_cnn":
-            ours = [type(step).__name__ for step in build_augmentation(run_of(name).spec["augmentation"]).operations]
-            theirs = [type(step).__name__ for step in loader(run_of(name), load(folder), 0).dataset.transform.transforms]
+            ours = [
+                type(step).__name__
+                for step in build_augmentation(run_of(name).spec["augmentation"]).operations
+            ]
+            theirs = [
+                type(step).__name__
+                for step in loader(run_of(name), load(folder), 0).dataset.transform.transforms
+            ]
             assert [OURS[step] for step in theirs if step in OURS] == ours
 
 
 @pytest.mark.slow
 def test_the_plain_loop_learns_what_the_engine_learns(folder, tmp_path):
-    """First losses are those of the same initial weights: equal but for the batch, which each shuffles on its own."""
-    run = Run(prune({**run_of("cnn_4").spec, "training": {**run_of("cnn_4").spec["training"], "batch_size": 600}}))
+    """First losses are those of the same initial weights: equal but for the batch, which each shuffles on its
+    own.
+    """
+    run = Run(
+        prune({**run_of("cnn_4").spec, "training": {**run_of("cnn_4").spec["training"], "batch_size": 600}})
+    )
     losses = []
 
     def look(epoch, step, loss):
@@ -149,7 +190,9 @@ def test_the_plain_loop_learns_what_the_engine_learns(folder, tmp_path):
     with pytest.raises(Enough):
         train([run], dataset_dirs={"cifar100": folder}, cache=tmp_path, device="cpu", on_step=look)
     images, labels = next(iter(loader(run, load(folder), workers=0)))
-    assert nn.functional.cross_entropy(network(run, load(folder))(images), labels).item() == pytest.approx(losses[0], rel=1e-5)
+    assert nn.functional.cross_entropy(network(run, load(folder))(images), labels).item() == pytest.approx(
+        losses[0], rel=1e-5
+    )
 
 
 def test_the_plain_loop_in_bfloat16(folder, tmp_path, monkeypatch):
@@ -160,7 +203,9 @@ def test_the_plain_loop_in_bfloat16(folder, tmp_path, monkeypatch):
     class Spy(nn.Conv2d):
         def forward(self, images):
             made = super().forward(images)
-            channels_last = [each.is_contiguous(memory_format=torch.channels_last) for each in (images, self.weight)]
+            channels_last = [
+                each.is_contiguous(memory_format=torch.channels_last) for each in (images, self.weight)
+            ]
             seen.append((made.dtype, *channels_last))
             return made
 
@@ -202,13 +247,22 @@ def test_without_a_gpu_it_says_so(capsys):
 
 def test_operations_and_bytes_of_a_step(folder, tmp_path):
     """One dense layer of 3072 × 100 on 8 images, SGD: by hand."""
-    spec = {**run_of("mlp").spec, "augmentation": None, "preprocess": None, "optimizer": {"name": "sgd", "lr": 0.1}}
+    spec = {
+        **run_of("mlp").spec,
+        "augmentation": None,
+        "preprocess": None,
+        "optimizer": {"name": "sgd", "lr": 0.1},
+    }
     spec["model"] = {"name": "sequential", "layers": [{"flatten": True}, {"dense": "classes"}]}
     spec["training"] = {"epochs": 1, "batch_size": 8, "select": "last"}
     cost = bench_gpu.count(Run(prune(spec)), folder, tmp_path, device="cpu")
-    assert cost["flops"] == 2 * 2 * 8 * 3072 * 100, "forward, and the gradient of the weights; images need none"
+    assert cost["flops"] == 2 * 2 * 8 * 3072 * 100, (
+        "forward, and the gradient of the weights; images need none"
+    )
     pixels, weights = 8 * 3072, 3072 * 100
-    least = (1 + 1) * pixels + (1 + 4) * pixels + 2 * 4 * pixels + 4 * (pixels + weights) * 2 + 4 * 3 * weights
+    least = (
+        (1 + 1) * pixels + (1 + 4) * pixels + 2 * 4 * pixels + 4 * (pixels + weights) * 2 + 4 * 3 * weights
+    )
     assert least < cost["bytes"] < 1.5 * least
 
 
@@ -226,7 +280,9 @@ def test_the_oracle_has_no_chance(folder, tmp_path):
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     counts = {"train": 10_000, "test": 1000}  # enough for 100 of each class
-    return {name: write_noise(tmp_path_factory.mktemp(name), name, counts) for name in ("cifar10", "cifar100")}
+    return {
+        name: write_noise(tmp_path_factory.mktemp(name), name, counts) for name in ("cifar10", "cifar100")
+    }
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -249,14 +305,20 @@ def test_losses_until_a_step_of_an_epoch(folder, tmp_path):
 def test_the_ratio_is_to_the_better_plain_loop_and_both_are_shown(monkeypatch, tmp_path):
     """Seconds of a step: of the engine 1, of the plain loop 8 in float32 and 2 in bfloat16."""
 
-    def measure(contestant, run, folder, clock, workers, scratch, device, cuda_graphs=True, precision=torch.float32):
-        clock.seconds = clock.steps * (1.0 if contestant == "engine" else 8.0 if precision == torch.float32 else 2.0)
+    def measure(
+        contestant, run, folder, clock, workers, scratch, device, cuda_graphs=True, precision=torch.float32
+    ):
+        clock.seconds = clock.steps * (
+            1.0 if contestant == "engine" else 8.0 if precision == torch.float32 else 2.0
+        )
 
     monkeypatch.setattr(bench_gpu, "measure", measure)
     monkeypatch.setattr(bench_gpu, "ceilings", lambda: {"float32": 1e12, "bfloat16": 4e12, "copy": 1e12})
     monkeypatch.setattr(bench_gpu, "count", lambda *arguments, **options: {"flops": 1e12, "bytes": 1e9})
     args = argparse.Namespace(workers=0, seconds=1.0, rounds=1)
-    found = bench_gpu.rates(["lenet", "resnet34"], {"cifar10": tmp_path, "cifar100": tmp_path}, args, tmp_path)
+    found = bench_gpu.rates(
+        ["lenet", "resnet34"], {"cifar10": tmp_path, "cifar100": tmp_path}, args, tmp_path
+    )
     networks = found["networks"]
     assert {name: (each["precision"], each["ratio"]) for name, each in networks.items()} == {
         "lenet": ("float32", 8.0),
@@ -266,7 +328,13 @@ def test_the_ratio_is_to_the_better_plain_loop_and_both_are_shown(monkeypatch, t
     lenet, resnet = [line.strip("| ").split(" | ") for line in page.splitlines()[-2:]]
     sizes = [networks[name]["batch_size"] for name in ("lenet", "resnet34")]
     assert lenet[1:6] == [f"{sizes[0]:,.0f}", f"{sizes[0]:,.0f}", f"{sizes[0] / 8:,.0f}", "–", "8.0"]
-    assert resnet[1:6] == [f"{sizes[1]:,.0f}", f"{sizes[1]:,.0f}", f"{sizes[1] / 8:,.0f}", f"{sizes[1] / 2:,.0f}", "2.0"]
+    assert resnet[1:6] == [
+        f"{sizes[1]:,.0f}",
+        f"{sizes[1]:,.0f}",
+        f"{sizes[1] / 8:,.0f}",
+        f"{sizes[1] / 2:,.0f}",
+        "2.0",
+    ]
     assert "convolutions in TF32" in page
 
 
@@ -278,13 +346,21 @@ def test_differences():
 def test_stacked_networks_learn_what_each_learns_alone():
     """Three MLPs of their own weights, rates and batches, five steps with AdamW."""
     spec, rates = run_of("mlp").spec, (1e-2, 1e-3, 1e-4)
-    layers = [{"flatten": True}, {"dense": 16, "activation": "relu"}, {"dense": 12, "activation": "tanh"}, {"dense": "classes"}]
+    layers = [
+        {"flatten": True},
+        {"dense": 16, "activation": "relu"},
+        {"dense": 12, "activation": "tanh"},
+        {"dense": "classes"},
+    ]
 
     def make():
         torch.manual_seed(0)
-        networks = [bench_gpu.models.build({"name": "sequential", "layers": layers}, 10, (3, 8, 8)) for _ in rates]
+        networks = [
+            bench_gpu.models.build({"name": "sequential", "layers": layers}, 10, (3, 8, 8)) for _ in rates
+        ]
         return networks, [
-            build_optimizer({**spec["optimizer"], "lr": rate}, network.parameters()) for rate, network in zip(rates, networks, strict=True)
+            build_optimizer({**spec["optimizer"], "lr": rate}, network.parameters())
+            for rate, network in zip(rates, networks, strict=True)
         ]
 
     (alone, own), (stacked, shared) = make(), make()

@@ -1,8 +1,10 @@
-"""The training steps that the engine is asked for: every distinct network of the reports, in its layout, with its batch sizes.
+"""The training steps that the engine is asked for: every distinct network of the reports, in its layout, with
+its batch sizes.
 
-`python networks.py reference FOLDER` lists the steps in FOLDER and writes the gradients of each, made in float64 and contiguous.
-`python networks.py check FOLDER` makes them as the engine does, with the processor's kernels that the environment allows. It prints each
-step's name before it begins, since it may not live to say more, and how far the gradients lie from the reference after it.
+`python networks.py reference FOLDER` lists the steps in FOLDER and writes the gradients of each, made in
+float64 and contiguous. `python networks.py check FOLDER` makes them as the engine does, with the processor's
+kernels that the environment allows. It prints each step's name before it begins, since it may not live to say
+more, and how far the gradients lie from the reference after it.
 """
 
 import argparse
@@ -21,8 +23,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from reprise import models
 from reprise.checking import class_names, image_shape, network
 from reprise.data.catalog import dataset_facts
-from reprise.spec.report import Report
-from reprise.spec.run import Run, canonical
+from reprise.reports.report import Report
+from reprise.reports.run import Run, canonical
 from reprise.training.parts import Part
 from reprise.training.session import reproducible
 from reprise.training.steps import Feed, Step, memory_format
@@ -31,9 +33,13 @@ CPU = torch.device("cpu")
 REPORTS = Path(__file__).resolve().parents[2] / "workflow" / "reports"
 SCALES = ("full", "demo")
 FLOPS = 4e9
-"""What one step may cost. A batch that costs more is cut to fewer images (and said): ImageNet's networks would take minutes a step."""
+"""What one step may cost. A batch that costs more is cut to fewer images (and said): ImageNet's networks
+would take minutes a step.
+"""
 CHANCE = ("dropout", "dropout2d", "init", "weights")
-"""Keys of a network that do not choose its kernels. Dropout is turned off: its masks would differ between float32 and float64."""
+"""Keys of a network that do not choose its kernels. Dropout is turned off: its masks would differ between
+float32 and float64.
+"""
 
 
 @dataclass(frozen=True)
@@ -58,9 +64,15 @@ class Case:
         """The run's network in training mode, without chance, with the same weights at each call."""
         torch.manual_seed(0)
         spec = self.run.spec["model"]
-        model = models.build({**spec, "weights": "random"} if "weights" in spec else spec, self.classes, image_shape(self.run))
+        model = models.build(
+            {**spec, "weights": "random"} if "weights" in spec else spec, self.classes, image_shape(self.run)
+        )
         for module in model.modules():
-            for attribute in ("p", "dropout", "drop_rate"):  # torch's dropout and torchvision's stochastic depth; attention; timm
+            for attribute in (
+                "p",
+                "dropout",
+                "drop_rate",
+            ):  # torch's dropout and torchvision's stochastic depth; attention; timm
                 if isinstance(getattr(module, attribute, None), float):
                     setattr(module, attribute, 0.0)
         return model.train()
@@ -73,7 +85,9 @@ class Case:
 
 
 def cases(scales: tuple[str, ...] = SCALES) -> Iterator[Case]:
-    """Each distinct step of the reports at `scales` once: network, size of the images, images in a whole batch and in an epoch's last."""
+    """Each distinct step of the reports at `scales` once: network, size of the images, images in a whole
+    batch and in an epoch's last.
+    """
     seen: set[str] = set()
     for scale in scales:
         for path in sorted(REPORTS.glob("*.yaml")):
@@ -83,7 +97,9 @@ def cases(scales: tuple[str, ...] = SCALES) -> Iterator[Case]:
                 cost, batch_size = _flops(run), run.spec["training"]["batch_size"]
                 for images in dict.fromkeys([batch_size, _last_batch(run, batch_size)]):
                     cut = max(2, min(images, int(FLOPS / cost)))
-                    key = canonical([_without_chance(run.spec["model"]), image_shape(run), len(class_names(run)), cut])
+                    key = canonical(
+                        [_without_chance(run.spec["model"]), image_shape(run), len(class_names(run)), cut]
+                    )
                     if key not in seen:
                         seen.add(key)
                         yield Case(run, f"{report.slug} {cell.name} at {scale}", cut, images)
@@ -140,9 +156,11 @@ def _gradients(model: nn.Module) -> dict[str, Tensor]:
 
 
 def distance(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> float:
-    """The largest difference of any parameter's gradients: root mean square, relative to that of the parameter's own.
+    """The largest difference of any parameter's gradients: root mean square, relative to that of the
+    parameter's own.
 
-    A gradient that is 0 but for rounding, as that of a bias before batch normalisation, is held against a hundredth of the largest.
+    A gradient that is 0 but for rounding, as that of a bias before batch normalisation, is held against a
+    hundredth of the largest.
     """
     assert found.keys() == wanted.keys()
     sizes = {name: _size(value) for name, value in wanted.items()}
@@ -167,7 +185,9 @@ def main() -> None:
     steps = arguments.folder / "steps.json"
     if arguments.work == "reference":
         found = list(cases())
-        steps.write_text(json.dumps([[case.run.spec, case.where, case.images, case.batch_size] for case in found]))
+        steps.write_text(
+            json.dumps([[case.run.spec, case.where, case.images, case.batch_size] for case in found])
+        )
     else:
         found = [Case(Run(spec), *rest) for spec, *rest in json.loads(steps.read_text())]
     with reproducible(CPU, None):

@@ -1,7 +1,8 @@
-"""Kernels are chosen by the processor that runs them: what is right on one machine may give wrong gradients, or crash, on the next.
+"""Kernels are chosen by the processor that runs them: what is right on one machine may give wrong gradients,
+or crash, on the next.
 
-One step of every distinct network of the reports runs with the kernels of other processors, as far as this one can play them, and its
-gradients are held against float64. `make cpus` runs this; it takes minutes.
+One step of every distinct network of the reports runs with the kernels of other processors, as far as this
+one can play them, and its gradients are held against float64. `make cpus` runs this; it takes minutes.
 """
 
 import os
@@ -17,13 +18,23 @@ import pytest
 pytestmark = [pytest.mark.cpus, pytest.mark.timeout(1800)]
 
 TOLERANCE = 0.05
-"""Of a gradient's root mean square. One ReLU or maximum that rounding turns moves it by about .01; a wrong channel by .1 and more."""
+"""Of a gradient's root mean square. One ReLU or maximum that rounding turns moves it by about .01; a wrong
+channel by .1 and more.
+"""
 
 PROCESSORS = {  # what torch's three libraries of kernels are told: oneDNN, ATen, MKL
-    "SSE4.1": {"ONEDNN_MAX_CPU_ISA": "SSE41", "ATEN_CPU_CAPABILITY": "default", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
+    "SSE4.1": {
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "ATEN_CPU_CAPABILITY": "default",
+        "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    },
     "AVX": {"ONEDNN_MAX_CPU_ISA": "AVX", "ATEN_CPU_CAPABILITY": "default", "MKL_ENABLE_INSTRUCTIONS": "AVX"},
     "AVX2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
-    "AVX-512": {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE", "ATEN_CPU_CAPABILITY": "avx512", "MKL_ENABLE_INSTRUCTIONS": "AVX512"},
+    "AVX-512": {
+        "ONEDNN_MAX_CPU_ISA": "AVX512_CORE",
+        "ATEN_CPU_CAPABILITY": "avx512",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX512",
+    },
     "as it is": {},
     "ATen default": {"ATEN_CPU_CAPABILITY": "default"},
 }
@@ -49,7 +60,11 @@ class Outcome:
     def problems(self) -> list[str]:
         """What went wrong, a line each; a process that died did so in the last step that it began."""
         rows = [line.split("\t") for line in self.text.splitlines()]
-        found = [f"{name}: off by {value}" for value, name in rows if value != "begins" and not float(value) <= TOLERANCE]
+        found = [
+            f"{name}: off by {value}"
+            for value, name in rows
+            if value != "begins" and not float(value) <= TOLERANCE
+        ]
         if self.status:
             how = signal.Signals(-self.status).name if self.status < 0 else f"status {self.status}"
             name = rows[-1][1] if rows else "before the first step"
@@ -61,7 +76,11 @@ class Outcome:
 
 
 def _run(work: str, folder: Path, processor: str) -> Outcome:
-    inherited = {key: value for key, value in os.environ.items() if key not in {key for each in PROCESSORS.values() for key in each}}
+    inherited = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in {key for each in PROCESSORS.values() for key in each}
+    }
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("networks.py")), work, str(folder)],
         env={**inherited, "OMP_NUM_THREADS": "1", **PROCESSORS[processor]},
@@ -78,7 +97,9 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     reference = _run("reference", folder, "as it is")
     assert reference.status == 0, reference.errors
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        done = dict(zip(playable(), pool.map(lambda name: _run("check", folder, name), playable()), strict=True))
+        done = dict(
+            zip(playable(), pool.map(lambda name: _run("check", folder, name), playable()), strict=True)
+        )
     for file in folder.glob("*.pt"):  # a gigabyte
         file.unlink()
     return done

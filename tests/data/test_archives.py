@@ -22,7 +22,15 @@ import torchvision
 from PIL import Image
 
 from reprise.data import archives
-from reprise.data.archives import RawSplit, Spool, content_digest, decode_png, read_archive, read_members, safe_unpickle
+from reprise.data.archives import (
+    RawSplit,
+    Spool,
+    content_digest,
+    decode_png,
+    read_archive,
+    read_members,
+    safe_unpickle,
+)
 from reprise.data.catalog import DATASETS
 from reprise.data.synthetic import write_archive
 from reprise.errors import RepriseError
@@ -54,7 +62,9 @@ def read(path: Path, limit: int = 2**20) -> dict[str, bytes]:
 
 
 def test_members_are_read_and_others_ignored(tmp_path):
-    archive = pack(tmp_path / "a.tar.gz", special("a", tarfile.DIRTYPE), ("a/readme", b"hello"), ("./a/x", b"data"))
+    archive = pack(
+        tmp_path / "a.tar.gz", special("a", tarfile.DIRTYPE), ("a/readme", b"hello"), ("./a/x", b"data")
+    )
     assert read(archive) == {"a/x": b"data"}
 
 
@@ -92,7 +102,9 @@ def test_a_missing_member_and_a_missing_archive(tmp_path):
 
 @pytest.mark.parametrize("pax", [False, True], ids=["a member", "a header"])
 def test_a_decompression_bomb_is_refused(tmp_path, pax):
-    """Two MiB of zeros in two kB, as an unwanted member or hidden in a header that tarfile itself would read into memory."""
+    """Two MiB of zeros in two kB, as an unwanted member or hidden in a header that tarfile itself would read
+    into memory.
+    """
     if pax:
         info = tarfile.TarInfo("a/x")
         info.pax_headers = {"comment": "0" * 2**21}
@@ -100,7 +112,9 @@ def test_a_decompression_bomb_is_refused(tmp_path, pax):
     else:
         archive = pack(tmp_path / "a.tar.gz", ("a/y", bytes(2**21)), ("a/x", b""))
     assert archive.stat().st_size < 2**14
-    with pytest.raises(RepriseError, match="an extended header claims 2,0" if pax else "unpacks to more than 1,048,576 bytes"):
+    with pytest.raises(
+        RepriseError, match="an extended header claims 2,0" if pax else "unpacks to more than 1,048,576 bytes"
+    ):
         read(archive)
 
 
@@ -111,20 +125,26 @@ def test_a_truncated_archive(tmp_path, drawn, kept):
     archive.write_bytes(whole[: int(len(whole) * kept)])
     with pytest.raises(
         RepriseError,
-        match=r"cut.tar.gz: (damaged or cut short|cifar-100-python/t[a-z]+: cannot be unpickled .EOFError: Compressed file ended)",
+        match=r"cut.tar.gz: (damaged or cut short|cifar-100-python/t[a-z]+: cannot be unpickled .EOFError: "
+        r"Compressed file ended)",
     ):
         read_archive(FACTS, archive)
 
 
 def test_a_wrong_check_sum(tmp_path):
-    """It stands at the end of the file, far behind the last member: only a reader that goes on to the end notices."""
+    """It stands at the end of the file, far behind the last member: only a reader that goes on to the end
+    notices.
+    """
     archive = pack(tmp_path / "a.tar.gz", ("a/x", b"data"))
     packed = bytearray(gzip.compress(gzip.decompress(archive.read_bytes()) + bytes(2**22)))
     archive.write_bytes(packed)
     assert read(archive, limit=2**23) == {"a/x": b"data"}
     packed[-8] ^= 1
     archive.write_bytes(packed)
-    with pytest.raises(RepriseError, match=r"a.tar.gz: damaged or cut short \(Error -3 while decompressing data: incorrect data check"):
+    with pytest.raises(
+        RepriseError,
+        match=r"a.tar.gz: damaged or cut short \(Error -3 while decompressing data: incorrect data check",
+    ):
         read(archive, limit=2**23)
 
 
@@ -146,7 +166,11 @@ class Exploit:
 
 @pytest.mark.parametrize(
     ("value", "name"),
-    [(Exploit(), f"{os.system.__module__}.system"), (OrderedDict(), "collections.OrderedDict"), (np.float64(1), "multiarray.scalar")],
+    [
+        (Exploit(), f"{os.system.__module__}.system"),
+        (OrderedDict(), "collections.OrderedDict"),
+        (np.float64(1), "multiarray.scalar"),
+    ],
 )
 @pytest.mark.parametrize("protocol", [0, 2, 5])
 def test_forbidden_pickles(tmp_path, monkeypatch, value, name, protocol):
@@ -160,7 +184,9 @@ def test_forbidden_pickles(tmp_path, monkeypatch, value, name, protocol):
 def test_a_forbidden_pickle_in_an_archive(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     archive = pack(tmp_path / "a.tar.gz", ("cifar-100-python/meta", pickle.dumps(Exploit(), 2)))
-    with pytest.raises(RepriseError, match=r"a.tar.gz: cifar-100-python/meta: its pickle calls (posix|nt).system"):
+    with pytest.raises(
+        RepriseError, match=r"a.tar.gz: cifar-100-python/meta: its pickle calls (posix|nt).system"
+    ):
         read_archive(FACTS, archive)
     assert not (tmp_path / "exploited").exists()
 
@@ -178,7 +204,9 @@ def test_malformed_pickles():
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_arrays_and_texts_of_any_python_come_through(protocol):
-    """Python 3 writes bytes as `_codecs.encode` in protocol 2, and today's NumPy names its module `numpy._core`."""
+    """Python 3 writes bytes as `_codecs.encode` in protocol 2, and today's NumPy names its module
+    `numpy._core`.
+    """
     value = {"data": np.arange(6, dtype=np.uint8).reshape(2, 3), "labels": [1, 2], b"names": [b"\xff"]}
     read = safe_unpickle(io.BytesIO(pickle.dumps(value, protocol)), "member")
     np.testing.assert_array_equal(read["data"], value["data"])
@@ -190,12 +218,22 @@ def test_arrays_and_texts_of_any_python_come_through(protocol):
 
 def write(path: Path, **changes: object) -> Path:
     """A CIFAR-100 archive with one image a split, whose training member or class names are changed."""
-    split = {"data": np.zeros((2, 3072), np.uint8), "filenames": [b"a", b"b"], "coarse_labels": [0, 1], "fine_labels": [0, 99]}
-    meta = {"fine_label_names": list(FACTS.classes["fine"]), "coarse_label_names": list(FACTS.classes["coarse"])}
+    split = {
+        "data": np.zeros((2, 3072), np.uint8),
+        "filenames": [b"a", b"b"],
+        "coarse_labels": [0, 1],
+        "fine_labels": [0, 99],
+    }
+    meta = {
+        "fine_label_names": list(FACTS.classes["fine"]),
+        "coarse_label_names": list(FACTS.classes["coarse"]),
+    }
     train = changes.get("whole", {**split, **changes})
     meta.update({key: value for key, value in changes.items() if key in meta})
     members = {"train": train, "test": split, "meta": meta}
-    return pack(path, *((f"cifar-100-python/{name}", pickle.dumps(value, 2)) for name, value in members.items()))
+    return pack(
+        path, *((f"cifar-100-python/{name}", pickle.dumps(value, 2)) for name, value in members.items())
+    )
 
 
 def test_the_right_form_is_read(tmp_path):
@@ -219,7 +257,10 @@ def test_the_right_form_is_read(tmp_path):
         ({"coarse_labels": [-1, 0]}, "coarse_labels: not a list of labels from 0 to 19"),
         ({"coarse_labels": [0.0, 1.0]}, "coarse_labels: not a list of labels"),
         ({"coarse_labels": None}, "coarse_labels: not a list of labels"),
-        ({"fine_label_names": list(FACTS.classes["fine"])[::-1]}, "meta: fine_label_names are not the classes of cifar100"),
+        (
+            {"fine_label_names": list(FACTS.classes["fine"])[::-1]},
+            "meta: fine_label_names are not the classes of cifar100",
+        ),
         ({"whole": [1]}, "train: holds a list, not a dictionary"),
     ],
 )
@@ -243,7 +284,11 @@ def test_the_digest_ignores_order_and_nothing_else(drawn):
 def test_stand_ins_are_pickled_as_the_official_files_are(tmp_path, drawn):
     """Protocol 2, 8-bit strings, NumPy's old module name: what Python 2 wrote."""
     with tarfile.open(drawn["cifar100"]) as tar:
-        assert sorted(tar.getnames()) == ["cifar-100-python/meta", "cifar-100-python/test", "cifar-100-python/train"]
+        assert sorted(tar.getnames()) == [
+            "cifar-100-python/meta",
+            "cifar-100-python/test",
+            "cifar-100-python/train",
+        ]
         content = tar.extractfile("cifar-100-python/train").read()
     operations = list(pickletools.genops(content))
     assert {argument for operation, argument, _ in operations if operation.name == "GLOBAL"} == {
@@ -252,7 +297,9 @@ def test_stand_ins_are_pickled_as_the_official_files_are(tmp_path, drawn):
         "numpy dtype",
     }
     assert operations[0][1] == 2
-    assert not {"BINUNICODE", "UNICODE", "BINBYTES", "SHORT_BINBYTES"} & {operation.name for operation, _, _ in operations}
+    assert not {"BINUNICODE", "UNICODE", "BINBYTES", "SHORT_BINBYTES"} & {
+        operation.name for operation, _, _ in operations
+    }
 
 
 def test_an_archive_that_is_written_reads_back(tmp_path, drawn):
@@ -270,8 +317,20 @@ PICTURES = np.random.default_rng(0).integers(0, 256, (3, 27648), dtype=np.uint8)
 
 def stl(path: Path, **changes: bytes | None) -> Path:
     """A small STL-10 archive, whose members are changed or, with None, left out."""
-    members = {"test_X": PICTURES[:2].tobytes(), "test_y": bytes([1, 10]), "train_X": PICTURES.tobytes(), "train_y": bytes([2, 3, 4])}
-    return pack(path, *((f"stl10_binary/{name}.bin", content) for name, content in {**members, **changes}.items() if content is not None))
+    members = {
+        "test_X": PICTURES[:2].tobytes(),
+        "test_y": bytes([1, 10]),
+        "train_X": PICTURES.tobytes(),
+        "train_y": bytes([2, 3, 4]),
+    }
+    return pack(
+        path,
+        *(
+            (f"stl10_binary/{name}.bin", content)
+            for name, content in {**members, **changes}.items()
+            if content is not None
+        ),
+    )
 
 
 def test_stl10_is_read_as_torchvision_reads_it(drawn, tmp_path, monkeypatch):
@@ -302,7 +361,10 @@ def test_an_stl10_image_stands_column_by_column(tmp_path):
     [
         ({"train_y": bytes([2, 3, 0])}, "stl10_binary/train_y.bin: not labels from 1 to 10"),
         ({"train_y": bytes([2, 3, 11])}, "stl10_binary/train_y.bin: not labels from 1 to 10"),
-        ({"train_y": bytes([2, 3])}, "3 images in stl10_binary/train_X.bin, 2 labels in stl10_binary/train_y.bin"),
+        (
+            {"train_y": bytes([2, 3])},
+            "3 images in stl10_binary/train_X.bin, 2 labels in stl10_binary/train_y.bin",
+        ),
         ({"test_X": PICTURES.tobytes()[:-1]}, "stl10_binary/test_X.bin: not whole images of 27648 bytes"),
         ({"test_X": None, "train_y": None}, "lacks stl10_binary/test_X.bin, stl10_binary/train_y.bin"),
     ],
@@ -361,7 +423,9 @@ OTHERS = {
 
 @pytest.mark.parametrize("prefix", ["", "./", "CINIC-10/"])
 def test_cinic10_is_read_as_an_image_folder_is(tmp_path, prefix):
-    archive = pack(tmp_path / "a.tar.gz", *((prefix + name, content) for name, content in {**OTHERS, **TREE}.items()))
+    archive = pack(
+        tmp_path / "a.tar.gz", *((prefix + name, content) for name, content in {**OTHERS, **TREE}.items())
+    )
     ours = read_archive(CINIC, archive)
     with tarfile.open(archive) as tar:
         members = [member for member in tar if member.name.removeprefix(prefix) in TREE]
@@ -373,29 +437,43 @@ def test_cinic10_is_read_as_an_image_folder_is(tmp_path, prefix):
         for (image, label), (path, _) in zip(theirs, theirs.imgs, strict=True):
             there[theirs.classes[label], Path(path).name] = np.asarray(image).transpose(2, 0, 1).tobytes()
         classes = [CINIC.classes["label"][label] for label in raw.labels[:, 0]]
-        assert {place: image.tobytes() for place, image in zip(zip(classes, raw.names, strict=True), raw.images[:], strict=True)} == there
+        assert {
+            place: image.tobytes()
+            for place, image in zip(zip(classes, raw.names, strict=True), raw.images[:], strict=True)
+        } == there
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"train/cat/n4.png": png()[:-300]}, "train/cat/n4.png: a damaged PNG .image file is truncated.*"),
-        ({"train/cat/n4.png": png()[:200] + bytes(9) + png()[209:]}, "train/cat/n4.png: a damaged PNG .broken data stream.*"),
+        (
+            {"train/cat/n4.png": png()[:200] + bytes(9) + png()[209:]},
+            "train/cat/n4.png: a damaged PNG .broken data stream.*",
+        ),
         ({"train/cat/n4.png": b""}, "train/cat/n4.png: not a PNG image"),
         ({"train/cat/n4.png": b"GIF89a"}, "train/cat/n4.png: not a PNG image"),
         ({"valid/cat/n4.png": png(size=(32, 31))}, "valid/cat/n4.png: 32 × 31 pixels, not 32 × 32"),
         ({"valid/cat/n4.png": png(size=(300, 300))}, "valid/cat/n4.png: 300 × 300 pixels, not 32 × 32"),
-        ({"valid/cat/n4.png": bytes(2**20 + 1)}, "valid/cat/n4.png: 1,048,577 bytes are far too many for a small image"),
+        (
+            {"valid/cat/n4.png": bytes(2**20 + 1)},
+            "valid/cat/n4.png: 1,048,577 bytes are far too many for a small image",
+        ),
         ({"test/dogs/n4.png": png()}, "test/dogs/n4.png: cinic10 has no class 'dogs'; did you mean dog[?]"),
         ({"other/test/dog/n4.png": png()}, "other/test/dog/n4.png: belongs to a second tree of images"),
         ({"test/dog/a\nb.png": png()}, r"'test/dog/a\\nb.png': a name holds a control character"),
         ({"valid/dog/n3.PNG": None}, "lacks valid/<class>/<name>.png"),
-        (dict.fromkeys(TREE), "lacks train/<class>/<name>.png, valid/<class>/<name>.png, test/<class>/<name>.png"),
+        (
+            dict.fromkeys(TREE),
+            "lacks train/<class>/<name>.png, valid/<class>/<name>.png, test/<class>/<name>.png",
+        ),
     ],
 )
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_wrong_cinic10_is_refused(tmp_path, changes, message, workers):
-    archive = pack(tmp_path / "a.tar.gz", *(item for item in {**TREE, **changes}.items() if item[1] is not None))
+    archive = pack(
+        tmp_path / "a.tar.gz", *(item for item in {**TREE, **changes}.items() if item[1] is not None)
+    )
     with pytest.raises(RepriseError, match=f"a.tar.gz: {message}; delete it and fetch it again$") as caught:
         read_archive(CINIC, archive, workers=workers)
     assert "\n" not in str(caught.value)
@@ -404,7 +482,12 @@ def test_a_wrong_cinic10_is_refused(tmp_path, changes, message, workers):
 def test_processes_decode_as_one_does(tmp_path, monkeypatch):
     """Splits mixed, and more batches than may wait."""
     monkeypatch.setattr(archives, "ROWS", 4)
-    names = [f"{folder}/{label}/{i}.png" for i in range(20) for label in ("cat", "dog") for folder in ("train", "valid", "test")]
+    names = [
+        f"{folder}/{label}/{i}.png"
+        for i in range(20)
+        for label in ("cat", "dog")
+        for folder in ("train", "valid", "test")
+    ]
     archive = pack(tmp_path / "a.tar.gz", *((name, png(seed=seed)) for seed, name in enumerate(names)))
     one, two = (read_archive(CINIC, archive, tmp_path, workers) for workers in (1, 2))
     for split, raw in one.items():
@@ -418,7 +501,10 @@ def test_processes_decode_as_one_does(tmp_path, monkeypatch):
 def test_a_worker_that_is_killed_is_one_line(tmp_path, monkeypatch):
     archive = pack(tmp_path / "a.tar.gz", *TREE.items())
     monkeypatch.setattr(archives, "_decode_pngs", die)
-    with pytest.raises(RepriseError, match=r"a.tar.gz: a process that decoded images was killed, perhaps for lack of memory; run it again"):
+    with pytest.raises(
+        RepriseError,
+        match=r"a.tar.gz: a process that decoded images was killed, perhaps for lack of memory; run it again",
+    ):
         read_archive(CINIC, archive, workers=2)
 
 
@@ -439,8 +525,12 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_workers_end_when_their_parent_is_killed():
-    """They hold its output: a pipeline would wait for them for ever, as `communicate` does here until they are gone."""
-    with subprocess.Popen([sys.executable, "-c", ORPHANS, png().hex()], stdout=subprocess.PIPE, text=True) as parent:
+    """They hold its output: a pipeline would wait for them for ever, as `communicate` does here until they
+    are gone.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", ORPHANS, png().hex()], stdout=subprocess.PIPE, text=True
+    ) as parent:
         output, _ = parent.communicate(timeout=280)
     assert parent.returncode == -signal.SIGKILL
     workers = [int(pid) for pid in output.split()]

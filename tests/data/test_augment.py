@@ -9,7 +9,18 @@ from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as TF
 
-from reprise.data.augment import Brightness, Crop, Erasing, Flip, Jitter, ResizedCrop, Rotation, Zoom, build_augmentation, build_preprocess
+from reprise.data.augment import (
+    Brightness,
+    Crop,
+    Erasing,
+    Flip,
+    Jitter,
+    ResizedCrop,
+    Rotation,
+    Zoom,
+    build_augmentation,
+    build_preprocess,
+)
 from reprise.errors import RepriseError
 
 COUNT = 64
@@ -31,16 +42,26 @@ def generator(seed=0):
 
 
 def one_by_one(operation, images, reference):
-    """The batch changed by `operation`, and each image changed by `reference` with the same parameters as plain numbers."""
+    """The batch changed by `operation`, and each image changed by `reference` with the same parameters as
+    plain numbers.
+    """
     parameters = operation.draw(images.shape, generator())
     before = images.clone()
     batch = operation.apply(images, parameters)
     assert torch.equal(images, before), "the input was changed in place"
-    plain = [{name: values[index].tolist() for name, values in parameters.items()} for index in range(len(images))]
-    return batch, torch.stack([reference(image, **values) for image, values in zip(images, plain, strict=True)])
+    plain = [
+        {name: values[index].tolist() for name, values in parameters.items()} for index in range(len(images))
+    ]
+    return batch, torch.stack(
+        [reference(image, **values) for image, values in zip(images, plain, strict=True)]
+    )
 
 
-@pytest.mark.parametrize(("operation", "reference"), [(Flip(0.5), TF.hflip), (Flip(0.5, dim=-2), TF.vflip)], ids=["horizontal", "vertical"])
+@pytest.mark.parametrize(
+    ("operation", "reference"),
+    [(Flip(0.5), TF.hflip), (Flip(0.5, dim=-2), TF.vflip)],
+    ids=["horizontal", "vertical"],
+)
 def test_flip(images, operation, reference):
     batch, expected = one_by_one(operation, images, lambda image, flip: reference(image) if flip else image)
     assert torch.equal(batch, expected)
@@ -48,7 +69,9 @@ def test_flip(images, operation, reference):
 
 
 def test_crop(images):
-    batch, expected = one_by_one(Crop(4), images, lambda image, top, left: TF.crop(TF.pad(image, 4), top, left, *image.shape[1:]))
+    batch, expected = one_by_one(
+        Crop(4), images, lambda image, top, left: TF.crop(TF.pad(image, 4), top, left, *image.shape[1:])
+    )
     assert torch.equal(batch, expected)
 
 
@@ -91,7 +114,9 @@ def test_rotation(images, degrees):
 
 
 @pytest.mark.parametrize(
-    "names", [["brightness"], ["contrast"], ["saturation"], ["hue"], ["hue", "brightness", "contrast", "saturation"]], ids=" ".join
+    "names",
+    [["brightness"], ["contrast"], ["saturation"], ["hue"], ["hue", "brightness", "contrast", "saturation"]],
+    ids=" ".join,
 )
 def test_jitter(images, names):
     adjust = {name: getattr(TF, f"adjust_{name}") for name in names}
@@ -108,7 +133,9 @@ def test_jitter(images, names):
 
 
 def test_brightness(images):
-    batch, expected = one_by_one(Brightness(0.5), images, lambda image, value: (image.double() + value).clamp(0, 1).float())
+    batch, expected = one_by_one(
+        Brightness(0.5), images, lambda image, value: (image.double() + value).clamp(0, 1).float()
+    )
     torch.testing.assert_close(batch, expected, atol=1e-6, rtol=0)
 
 
@@ -144,7 +171,10 @@ def test_erasing(images):
 
 def assert_same_distribution(ours, theirs):
     """Two-sample Kolmogorov–Smirnov statistic below its 0.1 % limit (seeds are fixed)."""
-    ours, theirs = torch.as_tensor(ours).double().sort().values, torch.as_tensor(theirs).double().sort().values
+    ours, theirs = (
+        torch.as_tensor(ours).double().sort().values,
+        torch.as_tensor(theirs).double().sort().values,
+    )
     values = torch.cat([ours, theirs])
     shares = [torch.searchsorted(sample, values, right=True) / len(sample) for sample in (ours, theirs)]
     assert (shares[0] - shares[1]).abs().max() < 1.95 * math.sqrt(1 / len(ours) + 1 / len(theirs))
@@ -171,14 +201,20 @@ def test_crop_shifts_are_uniform_and_independent():
     assert torch.corrcoef(torch.stack(list(drawn.values())).float())[0, 1].abs() < 0.03
 
 
-@pytest.mark.parametrize("size", [(32, 32), (24, 40), (8, 64), (64, 8)], ids=["square", "wide", "very wide", "very high"])
+@pytest.mark.parametrize(
+    "size", [(32, 32), (24, 40), (8, 64), (64, 8)], ids=["square", "wide", "very wide", "very high"]
+)
 def test_resized_crop_boxes(size):
     ours = ResizedCrop().draw(torch.Size((MANY[0], 3, *size)), generator())
     image = torch.zeros(3, *size)
-    theirs = drawn_by_torchvision(lambda: transforms.RandomResizedCrop.get_params(image, [0.08, 1.0], [3 / 4, 4 / 3]))
+    theirs = drawn_by_torchvision(
+        lambda: transforms.RandomResizedCrop.get_params(image, [0.08, 1.0], [3 / 4, 4 / 3])
+    )
     for name, values in zip(("top", "left", "height", "width"), theirs, strict=True):
         assert_same_distribution(ours[name], values)
-    assert_same_distribution(ours["height"] * ours["width"], torch.tensor(theirs[2]) * torch.tensor(theirs[3]))
+    assert_same_distribution(
+        ours["height"] * ours["width"], torch.tensor(theirs[2]) * torch.tensor(theirs[3])
+    )
     assert int(ours["height"].min()) > 0
     assert bool((ours["top"] + ours["height"] <= size[0]).all())
     assert bool((ours["left"] + ours["width"] <= size[1]).all())
@@ -186,13 +222,20 @@ def test_resized_crop_boxes(size):
 
 def test_resized_crop_takes_the_central_box_when_none_fits():
     drawn = ResizedCrop(scale=(1.0, 1.0), ratio=(1.0, 1.0)).draw(torch.Size((4, 3, 10, 40)), generator())
-    assert {name: values.unique().tolist() for name, values in drawn.items()} == {"top": [0], "left": [15], "height": [10], "width": [10]}
+    assert {name: values.unique().tolist() for name, values in drawn.items()} == {
+        "top": [0],
+        "left": [15],
+        "height": [10],
+        "width": [10],
+    }
 
 
 def test_erasing_boxes():
     ours = Erasing(p=1.0, scale=(0.02, 0.6), ratio=(0.3, 2.0)).draw(MANY, generator())
     image = torch.zeros(MANY[1:])
-    theirs = drawn_by_torchvision(lambda: transforms.RandomErasing.get_params(image, (0.02, 0.6), (0.3, 2.0), [0.0])[:4])
+    theirs = drawn_by_torchvision(
+        lambda: transforms.RandomErasing.get_params(image, (0.02, 0.6), (0.3, 2.0), [0.0])[:4]
+    )
     for name, values in zip(("top", "left", "height", "width"), theirs, strict=True):
         assert_same_distribution(ours[name], values)
 
@@ -204,7 +247,9 @@ def test_erasing_that_never_fits_changes_nothing():
 
 def test_rotation_angles():
     ours = Rotation(30).draw(MANY, generator())["angle"]
-    assert_same_distribution(ours, drawn_by_torchvision(lambda: [transforms.RandomRotation.get_params([-30.0, 30.0])])[0])
+    assert_same_distribution(
+        ours, drawn_by_torchvision(lambda: [transforms.RandomRotation.get_params([-30.0, 30.0])])[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -250,7 +295,9 @@ def test_samples_are_changed_independently():
 
 
 def test_one_seed_gives_one_augmentation(images):
-    augmentation = build_augmentation([{"flip": 0.5}, {"crop": 4}, {"erasing": {"p": 0.5, "scale": [0.02, 0.2]}}])
+    augmentation = build_augmentation(
+        [{"flip": 0.5}, {"crop": 4}, {"erasing": {"p": 0.5, "scale": [0.02, 0.2]}}]
+    )
     assert torch.equal(augmentation(images, generator(3)), augmentation(images, generator(3)))
     assert not torch.equal(augmentation(images, generator(3)), augmentation(images, generator(4)))
 
@@ -290,14 +337,18 @@ def test_preprocess_as_torchvision():
             transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
         ]
     )
-    torch.testing.assert_close(preprocess(images), torch.stack([chain(image) for image in images]), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        preprocess(images), torch.stack([chain(image) for image in images]), atol=1e-6, rtol=0
+    )
     assert preprocess.shape(40, 50) == (3, 24, 24)
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.5, 2.0])
 def test_sharpening_comes_after_resize_and_crop(factor):
     images = torch.randint(256, (3, 3, 40, 50), dtype=torch.uint8, generator=generator())
-    preprocess = build_preprocess({"normalize": "half", "resize": 32, "crop": 24, "sharpen": factor}, fail, CPU)
+    preprocess = build_preprocess(
+        {"normalize": "half", "resize": 32, "crop": 24, "sharpen": factor}, fail, CPU
+    )
     chain = transforms.Compose(
         [
             transforms.ConvertImageDtype(torch.float32),
@@ -320,7 +371,9 @@ def fail():
     raise AssertionError("the statistics are not needed")
 
 
-@pytest.mark.parametrize(("normalize", "expected"), [("none", [0.0, 1.0]), ("half", [-1.0, 1.0]), ("train", [-2.0, 2.0])])
+@pytest.mark.parametrize(
+    ("normalize", "expected"), [("none", [0.0, 1.0]), ("half", [-1.0, 1.0]), ("train", [-2.0, 2.0])]
+)
 def test_normalisation(normalize, expected):
     images = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 4, 4)
     preprocess = build_preprocess({"normalize": normalize}, lambda: ([0.5] * 3, [0.25] * 3), CPU)

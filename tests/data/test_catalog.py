@@ -10,7 +10,10 @@ from reprise.data.catalog import DATASETS, WEIGHTS, weights_facts
 from reprise.errors import RepriseError
 
 
-@pytest.mark.parametrize(("name", "official"), [("cifar10", datasets.CIFAR10), ("cifar100", datasets.CIFAR100), ("stl10", datasets.STL10)])
+@pytest.mark.parametrize(
+    ("name", "official"),
+    [("cifar10", datasets.CIFAR10), ("cifar100", datasets.CIFAR100), ("stl10", datasets.STL10)],
+)
 def test_archives_are_torchvisions(name, official):
     facts = DATASETS[name]
     assert (facts.urls, facts.file_name, facts.md5) == ((official.url,), official.filename, official.tgz_md5)
@@ -18,14 +21,18 @@ def test_archives_are_torchvisions(name, official):
 
 def test_members_of_stl10_are_torchvisions():
     official = datasets.STL10.train_list + datasets.STL10.test_list
-    assert DATASETS["stl10"].member_md5 == {f"stl10_binary/{name}": md5 for name, md5 in official if not name.startswith("unlabeled")}
+    assert DATASETS["stl10"].member_md5 == {
+        f"stl10_binary/{name}": md5 for name, md5 in official if not name.startswith("unlabeled")
+    }
 
 
 def test_cinic10_has_the_classes_of_cifar10_and_three_equal_parts():
     """Its authors' README: 270,000 images, 9,000 of each class in each part."""
     facts = DATASETS["cinic10"]
     assert facts.classes == DATASETS["cifar10"].classes
-    assert {split: each.images for split, each in facts.splits.items()} == dict.fromkeys(("train", "validation", "test"), 90_000)
+    assert {split: each.images for split, each in facts.splits.items()} == dict.fromkeys(
+        ("train", "validation", "test"), 90_000
+    )
 
 
 @pytest.mark.parametrize("arch", WEIGHTS)
@@ -49,7 +56,9 @@ def test_a_local_file_with_any_name_serves_as_the_mirror(tmp_path, monkeypatch):
     monkeypatch.setitem(
         catalog.WEIGHTS,
         "resnet18",
-        fetch.WeightsFacts(**{**vars(facts), "urls": (), "sha256_prefix": hashlib.sha256(content).hexdigest()[:8]}),
+        fetch.WeightsFacts(
+            **{**vars(facts), "urls": (), "sha256_prefix": hashlib.sha256(content).hexdigest()[:8]}
+        ),
     )
     mine = tmp_path / "my download.pth"
     mine.write_bytes(content)
@@ -58,6 +67,8 @@ def test_a_local_file_with_any_name_serves_as_the_mirror(tmp_path, monkeypatch):
     assert destination.read_bytes() == content
     mine.write_bytes(b"weights of another network")
     destination.unlink()
-    with pytest.raises(RepriseError, match=r"my download.pth: SHA-256 is [0-9a-f]{64}, expected [0-9a-f]{8}…"):
+    with pytest.raises(
+        RepriseError, match=r"my download.pth: SHA-256 is [0-9a-f]{64}, expected [0-9a-f]{8}…"
+    ):
         fetch.fetch_weights("resnet18", destination, [str(mine)])
     assert not destination.exists()

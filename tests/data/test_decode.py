@@ -32,11 +32,19 @@ def folder(drawn, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "kinds"), [("cifar10", ("label",)), ("cifar100", ("coarse", "fine")), ("stl10", ("label",)), ("cinic10", ("label",))]
+    ("name", "kinds"),
+    [
+        ("cifar10", ("label",)),
+        ("cifar100", ("coarse", "fine")),
+        ("stl10", ("label",)),
+        ("cinic10", ("label",)),
+    ],
 )
 def test_a_stand_in_from_end_to_end(tmp_path, name, kinds):
     archive = write_synthetic(name, tmp_path / "synthetic", {"train": 4, "test": 2})
-    fetched = fetch_dataset(name, tmp_path / "archives" / archive.name, [str(archive.parent)], accept="synthetic")
+    fetched = fetch_dataset(
+        name, tmp_path / "archives" / archive.name, [str(archive.parent)], accept="synthetic"
+    )
     decode(name, fetched, tmp_path / name)
     write_statistics(tmp_path / name)
 
@@ -44,7 +52,12 @@ def test_a_stand_in_from_end_to_end(tmp_path, name, kinds):
     classes = len(DATASETS[name].classes[kinds[-1]])
     shape = (3, 96, 96) if name == "stl10" else (3, 32, 32)
     counts = {"train": 4, "test": 2} | ({"validation": 2} if name == "cinic10" else {})
-    assert (dataset.name, dataset.source, dataset.label_kinds, dataset.image_shape) == (name, "synthetic", kinds, shape)
+    assert (dataset.name, dataset.source, dataset.label_kinds, dataset.image_shape) == (
+        name,
+        "synthetic",
+        kinds,
+        shape,
+    )
     files = [f"{split}_{part}" for split in counts for part in ("images.npy", "labels.npy", "names.txt")]
     assert {path.name for path in (tmp_path / name).iterdir()} == {*files, "dataset.json", "statistics.json"}
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted({"archives", "synthetic", name})
@@ -73,16 +86,27 @@ def test_coarse_and_fine_labels_agree_with_the_names(folder):
 def test_images_labels_and_names_stay_together(name, drawn, tmp_path):
     decode(name, drawn[name], tmp_path / name)
     raw = read_archive(DATASETS[name], drawn[name])["test"]
-    there = {name: (image.tobytes(), tuple(label)) for name, image, label in zip(raw.names, raw.images[:], raw.labels, strict=True)}
+    there = {
+        name: (image.tobytes(), tuple(label))
+        for name, image, label in zip(raw.names, raw.images[:], raw.labels, strict=True)
+    }
     split = load(tmp_path / name).splits["test"]
-    here = {name: (image.tobytes(), tuple(label)) for name, image, label in zip(split.names(), split.images, split.labels, strict=True)}
+    here = {
+        name: (image.tobytes(), tuple(label))
+        for name, image, label in zip(split.names(), split.images, split.labels, strict=True)
+    }
     assert here == there
 
 
 def test_the_order_in_the_archive_does_not_matter(drawn, tmp_path):
-    """The same images in another order, two of them equal but for their names: the same files, byte for byte."""
+    """The same images in another order, two of them equal but for their names: the same files, byte for
+    byte.
+    """
     facts = DATASETS["cifar100"]
-    splits = {split: replace(raw, images=raw.images.copy()) for split, raw in read_archive(facts, drawn["cifar100"]).items()}
+    splits = {
+        split: replace(raw, images=raw.images.copy())
+        for split, raw in read_archive(facts, drawn["cifar100"]).items()
+    }
     for raw in splits.values():
         raw.images[1], raw.labels[1] = raw.images[0], raw.labels[0]
     for number in range(2):
@@ -93,7 +117,10 @@ def test_the_order_in_the_archive_does_not_matter(drawn, tmp_path):
             mixed[split] = RawSplit(raw.images[order], raw.labels[order], [raw.names[i] for i in order])
         archive = tmp_path / f"{number}.tar.gz"
         write_archive(archive, facts, mixed)
-        write_json(sidecar_of(archive), {"source": "synthetic", "digests": {split: raw.digest() for split, raw in mixed.items()}})
+        write_json(
+            sidecar_of(archive),
+            {"source": "synthetic", "digests": {split: raw.digest() for split, raw in mixed.items()}},
+        )
         decode("cifar100", archive, tmp_path / str(number))
     assert (tmp_path / "0.tar.gz").read_bytes() != (tmp_path / "1.tar.gz").read_bytes()
     for name in FILES:
@@ -111,7 +138,9 @@ def test_the_source_comes_from_the_content(official, drawn, tmp_path):
     decode("cifar100", archive, tmp_path / "drawn")
     assert load(tmp_path / "drawn").source == "synthetic"
     sidecar_of(archive).unlink()
-    with pytest.raises(RepriseError, match=r"not cifar100: content digest of train is \w{64}, expected \w{64}"):
+    with pytest.raises(
+        RepriseError, match=r"not cifar100: content digest of train is \w{64}, expected \w{64}"
+    ):
         decode("cifar100", archive, tmp_path / "unknown")
     assert not (tmp_path / "unknown").exists()
 
@@ -134,9 +163,14 @@ def test_real_is_what_the_catalog_knows_best(adopted, tmp_path, name):
     repacked.write_bytes(gzip.compress(gzip.decompress(official.bytes), compresslevel=9))
     if name == "stl10":
         decode(name, repacked, tmp_path / "again")
-        assert (tmp_path / "again" / "train_images.npy").read_bytes() == (tmp_path / "real" / "train_images.npy").read_bytes()
+        assert (tmp_path / "again" / "train_images.npy").read_bytes() == (
+            tmp_path / "real" / "train_images.npy"
+        ).read_bytes()
         return
-    with pytest.raises(RepriseError, match=r"repacked.tar.gz: not cinic10: MD5 of CINIC-10.tar.gz is \w{32}, expected \w{32}; delete it"):
+    with pytest.raises(
+        RepriseError,
+        match=r"repacked.tar.gz: not cinic10: MD5 of CINIC-10.tar.gz is \w{32}, expected \w{32}; delete it",
+    ):
         decode(name, repacked, tmp_path / "again")
     assert not (tmp_path / "again").exists()
 
@@ -146,13 +180,18 @@ def test_a_sidecar_makes_nothing_real(drawn, tmp_path, says):
     archive = Path(shutil.copy(drawn["cinic10"], tmp_path))
     true = json.loads(sidecar_of(drawn["cinic10"]).read_text())
     write_json(sidecar_of(archive), {"digests": true["digests"], **says} if isinstance(says, dict) else says)
-    with pytest.raises(RepriseError, match=r"neither cinic10 nor what CINIC-10.tar.gz.source.json says; make the stand-in again"):
+    with pytest.raises(
+        RepriseError,
+        match=r"neither cinic10 nor what CINIC-10.tar.gz.source.json says; make the stand-in again",
+    ):
         decode("cinic10", archive, tmp_path / "cinic10")
 
 
 @pytest.mark.parametrize("good", [0, 1])
 def test_a_full_disk_leaves_the_data_set_as_it_was_or_damaged(folder, drawn, tmp_path, monkeypatch, good):
-    """Decoded over other images: the first file cannot be written, or all but the first. Nobody takes a mixture for a data set."""
+    """Decoded over other images: the first file cannot be written, or all but the first. Nobody takes a
+    mixture for a data set.
+    """
     other = write_synthetic("cifar100", tmp_path / "other", {"train": 1, "test": 1}, seed=5)
     before = load(folder).splits["train"].digest
     header, written = module.np.lib.format.write_array_header_1_0, []
@@ -179,7 +218,10 @@ def test_a_full_disk_leaves_the_data_set_as_it_was_or_damaged(folder, drawn, tmp
 
 
 def test_an_absent_data_set(tmp_path):
-    with pytest.raises(RepriseError, match=r"cifar10: no decoded data set \(no dataset.json\); fetch and decode the archive first"):
+    with pytest.raises(
+        RepriseError,
+        match=r"cifar10: no decoded data set \(no dataset.json\); fetch and decode the archive first",
+    ):
         load(tmp_path / "cifar10")
 
 
@@ -194,7 +236,10 @@ def test_an_incomplete_data_set(folder, name):
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"nonsense" * 100])
 def test_a_damaged_file(folder, name, content):
     (folder / name).write_bytes(content)
-    with pytest.raises(DamagedError, match=f"{name}: damaged \\(its content does not match its record\\); delete the folder and decode"):
+    with pytest.raises(
+        DamagedError,
+        match=f"{name}: damaged \\(its content does not match its record\\); delete the folder and decode",
+    ):
         load(folder)
 
 
@@ -208,7 +253,9 @@ def test_a_truncated_array(folder):
 def test_a_folder_in_place_of_a_file(folder):
     (folder / "train_labels.npy").unlink()
     (folder / "train_labels.npy").mkdir()
-    with pytest.raises(RepriseError, match=r"train_labels.npy: a folder where a file is expected; delete the folder"):
+    with pytest.raises(
+        RepriseError, match=r"train_labels.npy: a folder where a file is expected; delete the folder"
+    ):
         load(folder)
 
 
@@ -251,7 +298,9 @@ def test_a_damaged_dataset_json(folder, content, reason):
 
 
 def test_another_data_set(folder):
-    with pytest.raises(DamagedError, match=r"cifar100: holds cifar100, not cifar10; delete the folder and decode"):
+    with pytest.raises(
+        DamagedError, match=r"cifar100: holds cifar100, not cifar10; delete the folder and decode"
+    ):
         load(folder, "cifar10")
 
 
@@ -261,7 +310,10 @@ def test_another_data_set(folder):
 @pytest.fixture
 def old(folder):
     facts = json.loads((folder / "dataset.json").read_text())
-    write_json(folder / "dataset.json", {key: value for key, value in facts.items() if key not in ("files", "sha256")})
+    write_json(
+        folder / "dataset.json",
+        {key: value for key, value in facts.items() if key not in ("files", "sha256")},
+    )
     return folder
 
 
@@ -271,7 +323,9 @@ def test_arrays_without_a_record_are_compared_with_their_content_digests(old):
     assert dataset.splits["train"].images.shape == (300, 3, 32, 32)
 
 
-@pytest.mark.parametrize("name", ["train_images.npy", "test_images.npy", "train_labels.npy", "test_labels.npy"])
+@pytest.mark.parametrize(
+    "name", ["train_images.npy", "test_images.npy", "train_labels.npy", "test_labels.npy"]
+)
 @pytest.mark.parametrize("change", ["bit", "order"])
 def test_damaged_arrays_without_a_record(old, name, change):
     path = old / name
@@ -316,13 +370,19 @@ def test_damaged_arrays_are_decoded_again(folder, drawn, capsys):
     (folder / "train_labels.npy").write_bytes(b"")
     mend("cifar100", drawn["cifar100"], folder)
     assert {name: (folder / name).read_bytes() for name in FILES} == before
-    says = f"{folder / 'train_labels.npy'}: damaged (its content does not match its record); decoding {drawn['cifar100']} again"
+    says = (
+        f"{folder / 'train_labels.npy'}: damaged (its content does not match its record); decoding "
+        f"{drawn['cifar100']} again"
+    )
     assert capsys.readouterr().err == f"reprise: {says}\n"
 
 
 def test_damaged_arrays_without_their_archive(folder, tmp_path):
     (folder / "train_labels.npy").write_bytes(b"")
-    with pytest.raises(DamagedError, match=r"damaged .*; get its archive again, which is not there \(.*no.tar.gz\), and run python"):
+    with pytest.raises(
+        DamagedError,
+        match=r"damaged .*; get its archive again, which is not there \(.*no.tar.gz\), and run python",
+    ):
         mend("cifar100", tmp_path / "no.tar.gz", folder)
 
 
@@ -331,7 +391,13 @@ def test_absent_arrays_are_no_damage(tmp_path):
 
 
 def test_names_of_files():
-    names = ("cifar-10-python.tar.gz", "cifar-100-python.tar.gz", "stl10_binary.tar.gz", "CINIC-10.tar.gz", "vgg16-397923af.pth")
+    names = (
+        "cifar-10-python.tar.gz",
+        "cifar-100-python.tar.gz",
+        "stl10_binary.tar.gz",
+        "CINIC-10.tar.gz",
+        "vgg16-397923af.pth",
+    )
     assert [name_of(name) for name in names] == ["cifar10", "cifar100", "stl10", "cinic10", "vgg16"]
     with pytest.raises(RepriseError, match=r"x.zip: not the file of a known data set"):
         name_of("x.zip")

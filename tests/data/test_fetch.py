@@ -54,7 +54,9 @@ def test_mirrors_are_tried_in_order_after_failures(official, destination, tmp_pa
     wrong = tmp_path / "wrong"
     wrong.mkdir()
     (wrong / official.archive.name).write_bytes(b"not an archive")
-    fetch_dataset("cifar100", destination, [str(tmp_path / "absent"), str(wrong), str(official.archive.parent)])
+    fetch_dataset(
+        "cifar100", destination, [str(tmp_path / "absent"), str(wrong), str(official.archive.parent)]
+    )
     assert destination.read_bytes() == official.bytes
 
 
@@ -68,7 +70,9 @@ def test_repacked_archive_passes_by_its_content(official, destination, tmp_path)
 
 
 def test_other_content_is_refused_and_removed(official, destination, drawn):
-    message = fails("no source worked", "data add", "mirror", destination=destination, mirrors=[str(drawn["cifar100"])])
+    message = fails(
+        "no source worked", "data add", "mirror", destination=destination, mirrors=[str(drawn["cifar100"])]
+    )
     assert hashlib.md5(drawn["cifar100"].read_bytes()).hexdigest() in message
     assert official.facts.md5 in message
     assert read_archive(official.facts, drawn["cifar100"])["train"].digest() in message
@@ -104,7 +108,11 @@ def repack(official, path: Path, change=lambda name, content: content) -> Path:
 def test_a_repacked_stl10_passes_by_its_four_members(adopted, tmp_path):
     official = adopted("stl10")
     target = tmp_path / "data" / official.archive.name
-    four = repack(official, tmp_path / "four" / official.archive.name, lambda name, content: content if name[13:] in FOUR else None)
+    four = repack(
+        official,
+        tmp_path / "four" / official.archive.name,
+        lambda name, content: content if name[13:] in FOUR else None,
+    )
     fetch_dataset("stl10", target, [str(four)])
     assert target.read_bytes() == four.read_bytes() != official.bytes
     target.unlink()
@@ -114,9 +122,13 @@ def test_a_repacked_stl10_passes_by_its_four_members(adopted, tmp_path):
         return content[::-1] if name.endswith("test_y.bin") else content
 
     other = repack(official, tmp_path / "other" / official.archive.name, relabelled)
-    found = hashlib.md5(relabelled("test_y.bin", member(official.archive, "stl10_binary/test_y.bin"))).hexdigest()
+    found = hashlib.md5(
+        relabelled("test_y.bin", member(official.archive, "stl10_binary/test_y.bin"))
+    ).hexdigest()
     expected = official.facts.member_md5["stl10_binary/test_y.bin"]
-    message = rf"nor a repacked one \(not stl10: MD5 of stl10_binary/test_y.bin is {found}, expected {expected}\)"
+    message = (
+        rf"nor a repacked one \(not stl10: MD5 of stl10_binary/test_y.bin is {found}, expected {expected}\)"
+    )
     with pytest.raises(RepriseError, match=message):
         fetch_dataset("stl10", target, [str(other)])
     assert names(target.parent) == []
@@ -132,16 +144,24 @@ def test_cinic10_is_known_by_its_archive_alone(adopted, tmp_path):
     target = tmp_path / "data" / official.archive.name
     other = repack(official, tmp_path / "other" / official.archive.name)
     found = hashlib.md5(other.read_bytes()).hexdigest()
-    with pytest.raises(RepriseError, match=rf"not the official file: md5 is {found}, expected {official.facts.md5}\)"):
+    with pytest.raises(
+        RepriseError, match=rf"not the official file: md5 is {found}, expected {official.facts.md5}\)"
+    ):
         fetch_dataset("cinic10", target, [str(other)])
     assert names(target.parent) == []
 
 
 def test_add_says_how_many_images_an_archive_lacks(adopted, tmp_path):
     cinic = adopted("cinic10")
-    few = repack(cinic, tmp_path / "few" / cinic.archive.name, lambda name, content: None if "valid/cat" in name else content)
+    few = repack(
+        cinic,
+        tmp_path / "few" / cinic.archive.name,
+        lambda name, content: None if "valid/cat" in name else content,
+    )
     with pytest.raises(
-        RepriseError, match=r"CINIC-10.tar.gz: not the official CINIC-10.tar.gz: 18 of 20 validation images; get the official"
+        RepriseError,
+        match=r"CINIC-10.tar.gz: not the official CINIC-10.tar.gz: 18 of 20 validation images; get the "
+        r"official",
     ):
         add_archive(few, tmp_path / "data")
     stl = adopted("stl10")
@@ -150,13 +170,18 @@ def test_add_says_how_many_images_an_archive_lacks(adopted, tmp_path):
         return content[: len(content) // 2] if "/train_" in name else content
 
     few = repack(stl, tmp_path / "half" / stl.archive.name, shorter)
-    with pytest.raises(RepriseError, match=r"not the official stl10_binary.tar.gz: 15 of 30 training images; get the official"):
+    with pytest.raises(
+        RepriseError,
+        match=r"not the official stl10_binary.tar.gz: 15 of 30 training images; get the official",
+    ):
         add_archive(few, tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
 
 def test_part_of_the_images_is_refused(official, destination, tmp_path):
-    """The first image of every class of the official archive, repacked: right form, right pictures, too few of them."""
+    """The first image of every class of the official archive, repacked: right form, right pictures, too few
+    of them.
+    """
     splits = read_archive(official.facts, official.archive)
     few = {}
     for split, raw in splits.items():
@@ -164,7 +189,12 @@ def test_part_of_the_images_is_refused(official, destination, tmp_path):
         few[split] = RawSplit(raw.images[keep], raw.labels[keep], [raw.names[i] for i in keep])
     subset = tmp_path / "subset" / official.archive.name
     write_archive(subset, official.facts, few)
-    fails(few["train"].digest(), official.facts.splits["train"].digest, destination=destination, mirrors=[str(subset)])
+    fails(
+        few["train"].digest(),
+        official.facts.splits["train"].digest,
+        destination=destination,
+        mirrors=[str(subset)],
+    )
     assert not destination.exists()
 
 
@@ -215,7 +245,9 @@ def test_http_mirror_that_is_the_file(official, destination, server):
 
 
 def test_broken_connections_are_resumed(official, destination, server):
-    """Every request delivers a seventh and breaks off: seven pieces, more than `ATTEMPTS`, because each brings something new."""
+    """Every request delivers a seventh and breaks off: seven pieces, more than `ATTEMPTS`, because each
+    brings something new.
+    """
     piece = len(official.bytes) // 7 + 1
     server.answer = lambda request, number: server.send(request, official.bytes, cut=piece)
     fetch_dataset("cifar100", destination, [server.url])
@@ -260,7 +292,12 @@ def test_a_file_of_another_size_is_not_appended(official, destination, server):
     """Without an ETag only the size in Content-Range can tell."""
 
     def changed(request, number):
-        server.send(request, b"x" * 5000 if number == 0 else official.bytes, cut=1000 if number == 0 else None, etag=None)
+        server.send(
+            request,
+            b"x" * 5000 if number == 0 else official.bytes,
+            cut=1000 if number == 0 else None,
+            etag=None,
+        )
 
     server.answer = changed
     fetch_dataset("cifar100", destination, [server.url])
@@ -269,7 +306,9 @@ def test_a_file_of_another_size_is_not_appended(official, destination, server):
 
 
 def test_a_server_that_ignores_range(official, destination, server):
-    server.answer = lambda request, number: server.send(request, official.bytes, resume=False, cut=2000 if number == 0 else None)
+    server.answer = lambda request, number: server.send(
+        request, official.bytes, resume=False, cut=2000 if number == 0 else None
+    )
     fetch_dataset("cifar100", destination, [server.url])
     assert destination.read_bytes() == official.bytes
     assert server.ranges == [None, "bytes=2000-"]
@@ -307,7 +346,9 @@ def test_a_download_stopped_before_its_check_is_not_repeated(official, destinati
 
 
 def test_server_errors_are_retried(official, destination, server):
-    server.answer = lambda request, number: request.send_error(500) if number < 2 else server.send(request, official.bytes)
+    server.answer = lambda request, number: (
+        request.send_error(500) if number < 2 else server.send(request, official.bytes)
+    )
     fetch_dataset("cifar100", destination, [server.url])
     assert destination.read_bytes() == official.bytes
     assert len(server.ranges) == 3
@@ -322,9 +363,16 @@ def test_a_body_that_is_always_truncated_gives_up(official, destination, server)
 
 def test_every_failing_source_is_listed(official, destination, server, monkeypatch):
     server.answer = lambda request, number: request.send_error(404)
-    monkeypatch.setitem(catalog.DATASETS, "cifar100", dataclasses.replace(official.facts, urls=(f"{server.url}/official.tar.gz",)))
+    monkeypatch.setitem(
+        catalog.DATASETS,
+        "cifar100",
+        dataclasses.replace(official.facts, urls=(f"{server.url}/official.tar.gz",)),
+    )
     gone = str(destination.parent / "nowhere")
-    http = f"{server.url}/a/{destination.name}: HTTP 404 Not Found; {server.url}/official.tar.gz: HTTP 404 Not Found"
+    http = (
+        f"{server.url}/a/{destination.name}: HTTP 404 Not Found; {server.url}/official.tar.gz: HTTP 404 "
+        "Not Found"
+    )
     fails(
         f"({gone}: no such file; {http})",
         f"python -m reprise data add {destination.name}",
@@ -336,7 +384,9 @@ def test_every_failing_source_is_listed(official, destination, server, monkeypat
 
 
 def test_no_connection_and_no_password_in_the_message(official, destination, server):
-    message = fails("no connection", "refused", destination=destination, mirrors=["http://user:secret@127.0.0.1:1/x"])
+    message = fails(
+        "no connection", "refused", destination=destination, mirrors=["http://user:secret@127.0.0.1:1/x"]
+    )
     assert "secret" not in message
 
 
@@ -437,7 +487,10 @@ def test_wrong_weights_are_refused(weights, tmp_path):
 
 def test_add_by_name_and_by_content(official, weights, tmp_path, monkeypatch):
     renamed = tmp_path / "download (1).bin"
-    for file, place in ((official.archive, f"archives/{official.archive.name}"), (weights, f"weights/{weights.name}")):
+    for file, place in (
+        (official.archive, f"archives/{official.archive.name}"),
+        (weights, f"weights/{weights.name}"),
+    ):
         for given in (file, Path(shutil.copy(file, renamed))):
             target = add_archive(given, tmp_path / "data")
             assert target == tmp_path / "data" / place
@@ -449,17 +502,24 @@ def test_add_by_name_and_by_content(official, weights, tmp_path, monkeypatch):
 def test_add_refuses_other_files(official, drawn, tmp_path):
     mine = drawn["cifar100"]
     with pytest.raises(
-        RepriseError, match=f"^{mine}: not the official {mine.name}: 300 of 200 training images, .*its 100 test images.*; get the official"
+        RepriseError,
+        match=f"^{mine}: not the official {mine.name}: 300 of 200 training images, .*its 100 test images.*; "
+        "get the official",
     ):
         add_archive(mine, tmp_path / "data")
     damaged = tmp_path / mine.name
     damaged.write_bytes(mine.read_bytes()[:-100])
-    with pytest.raises(RepriseError, match=rf"md5 is \w+, expected {official.facts.md5}.*nor a repacked one") as error:
+    with pytest.raises(
+        RepriseError, match=rf"md5 is \w+, expected {official.facts.md5}.*nor a repacked one"
+    ) as error:
         add_archive(damaged, tmp_path / "data")
     assert "delete" not in str(error.value)
     other = tmp_path / "other.zip"
     other.write_bytes(b"PK")
-    known = "cifar-10-python.tar.gz, cifar-100-python.tar.gz, stl10_binary.tar.gz, CINIC-10.tar.gz, vgg16-397923af.pth"
+    known = (
+        "cifar-10-python.tar.gz, cifar-100-python.tar.gz, stl10_binary.tar.gz, CINIC-10.tar.gz, "
+        "vgg16-397923af.pth"
+    )
     with pytest.raises(RepriseError, match=f"other.zip: none of {known}"):
         add_archive(other, tmp_path / "data")
     with pytest.raises(RepriseError, match="no such file"):
@@ -491,14 +551,26 @@ def test_a_redrawn_stand_in_replaces_the_old_one(drawn, tmp_path):
 def test_stand_ins_and_real_archives_do_not_pass_for_each_other(official, destination, drawn, tmp_path):
     fails("neither the official file", destination=destination, mirrors=[str(drawn["cifar100"])])
     fails(
-        "the real cifar100 where a synthetic one is expected", destination=destination, mirrors=[str(official.archive)], accept="synthetic"
+        "the real cifar100 where a synthetic one is expected",
+        destination=destination,
+        mirrors=[str(official.archive)],
+        accept="synthetic",
     )
     fails(
-        "a synthetic archive where a stand-in one is expected", destination=destination, mirrors=[str(drawn["cifar100"])], accept="stand-in"
+        "a synthetic archive where a stand-in one is expected",
+        destination=destination,
+        mirrors=[str(drawn["cifar100"])],
+        accept="stand-in",
     )
     bare = Path(shutil.copy(drawn["cifar100"], tmp_path))
     fails("content digest", destination=destination, mirrors=[str(bare)], accept="synthetic")
     sidecar_of(bare).write_text(json.dumps({"digests": {"train": "0", "test": "0"}}))
     fails("make the stand-in again", destination=destination, mirrors=[str(bare)], accept="synthetic")
-    fails("none is given", "make the synthetic archive first", destination=destination, mirrors=["https://host/data"], accept="synthetic")
+    fails(
+        "none is given",
+        "make the synthetic archive first",
+        destination=destination,
+        mirrors=["https://host/data"],
+        accept="synthetic",
+    )
     assert names(destination.parent) == []

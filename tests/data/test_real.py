@@ -26,7 +26,9 @@ def test_fetch_decode_and_published_statistics(name, tmp_path):
     decode(name, archive, tmp_path / name)
     write_statistics(tmp_path / name)
     statistics = json.loads((tmp_path / name / "statistics.json").read_text())
-    tolerance = 6e-9 if name.startswith("cifar") else 5e-3  # what is quoted for the others does not say over which images
+    tolerance = (
+        6e-9 if name.startswith("cifar") else 5e-3
+    )  # what is quoted for the others does not say over which images
     np.testing.assert_allclose(statistics["mean"], facts.mean, atol=tolerance)
     np.testing.assert_allclose(statistics["std"], facts.std, atol=tolerance)
     dataset = load(tmp_path / name)

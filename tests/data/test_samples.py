@@ -36,13 +36,18 @@ def written(dataset, tmp_path, **selection):
 def test_images_of_each_class_stand_in_stored_order(dataset):
     chosen = choose(dataset, {"by": "fine", "each": 3})
     labels = dataset.splits["train"].labels[:, 1]
-    expected = [index for label in range(4) for index in [i for i, found in enumerate(labels) if found == label][:3]]
+    expected = [
+        index for label in range(4) for index in [i for i, found in enumerate(labels) if found == label][:3]
+    ]
     assert chosen.tolist() == expected
     assert choose(dataset, {"each": 2}).tolist() == [0, 1]
 
 
 def test_one_superclass_by_its_classes(dataset):
-    assert fine(dataset, choose(dataset, {"where": {"coarse": "cold"}, "by": "fine", "each": 2})) == ["blue"] * 2 + ["green"] * 2
+    assert (
+        fine(dataset, choose(dataset, {"where": {"coarse": "cold"}, "by": "fine", "each": 2}))
+        == ["blue"] * 2 + ["green"] * 2
+    )
 
 
 def test_named_classes_stand_in_the_order_named(dataset):
@@ -50,9 +55,17 @@ def test_named_classes_stand_in_the_order_named(dataset):
 
 
 def test_every_split_of_the_data_set_can_be_shown(dataset):
-    assert fine(dataset, choose(dataset, {"split": "test", "by": "fine"}), "test") == ["red", "orange", "blue", "green"]
+    assert fine(dataset, choose(dataset, {"split": "test", "by": "fine"}), "test") == [
+        "red",
+        "orange",
+        "blue",
+        "green",
+    ]
     three = replace(dataset, splits={**dataset.splits, "validation": dataset.splits["test"]})
-    assert choose(three, {"split": "validation", "by": "fine"}).tolist() == choose(three, {"split": "test", "by": "fine"}).tolist()
+    assert (
+        choose(three, {"split": "validation", "by": "fine"}).tolist()
+        == choose(three, {"split": "test", "by": "fine"}).tolist()
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,13 +75,19 @@ def test_every_split_of_the_data_set_can_be_shown(dataset):
         ({"split": "tests"}, "images.split: cifar10 has no split tests; did you mean test?"),
         ({"by": "fin"}, "cifar10 has no labels of kind fin; did you mean fine?"),
         ({"where": {"fine": "rde"}}, "images.where.fine: cifar10 has no class rde; did you mean red?"),
-        ({"by": "fine", "classes": ["gren"]}, "images.classes: cifar10 has no class gren; did you mean green?"),
+        (
+            {"by": "fine", "classes": ["gren"]},
+            "images.classes: cifar10 has no class gren; did you mean green?",
+        ),
         (
             {"by": "fine", "classes": ["red"], "where": {"coarse": "cold"}},
             "images.classes: no image of red fits `where` {'coarse': 'cold'}",
         ),
         ({"classes": ["red"]}, "images.classes: of which kind of label? name it in images.by"),
-        ({"where": {"coarse": "cold", "fine": "red"}}, "no image of cifar10 fits `where` {'coarse': 'cold', 'fine': 'red'}; widen it"),
+        (
+            {"where": {"coarse": "cold", "fine": "red"}},
+            "no image of cifar10 fits `where` {'coarse': 'cold', 'fine': 'red'}; widen it",
+        ),
     ],
 )
 def test_mistakes_are_named(dataset, selection, message):
@@ -88,7 +107,11 @@ def test_without_transforms_the_file_holds_the_images(dataset, tmp_path):
 
 
 def test_every_transform_is_an_array_of_its_own_size(dataset, tmp_path):
-    transforms = [{"label": "original"}, {"label": "small", "preprocess": {"resize": 6}}, {"label": "left", "augmentation": [{"flip": 1}]}]
+    transforms = [
+        {"label": "original"},
+        {"label": "small", "preprocess": {"resize": 6}},
+        {"label": "left", "augmentation": [{"flip": 1}]},
+    ]
     arrays = written(dataset, tmp_path, by="fine", transforms=transforms)
     assert set(arrays) == {"captions", "labels", "images_0", "images_1", "images_2"}
     assert arrays["labels"].tolist() == ["original", "small", "left"]
@@ -114,7 +137,10 @@ def images(dataset):
 
 
 def test_settings_act_in_a_runs_order(dataset, images):
-    transform = {"preprocess": {"resize": 10, "crop": 8, "sharpen": 2, "normalize": "half"}, "augmentation": [{"vertical_flip": 1}]}
+    transform = {
+        "preprocess": {"resize": 10, "crop": 8, "sharpen": 2, "normalize": "half"},
+        "augmentation": [{"vertical_flip": 1}],
+    }
     pixels = TF.center_crop(TF.resize(torch.from_numpy(images) / 255, 10, antialias=True), 8)
     expected = (2 * TF.vflip(TF.adjust_sharpness(pixels, 2)) - 1).clamp(0, 1) * 255
     assert np.abs(one(dataset, images, **transform) - expected.numpy()).max() <= 0.5 + 1e-3
@@ -138,7 +164,9 @@ RANDOM = {"label": "rotation", "augmentation": [{"rotation": 90}]}
 
 def test_a_seed_gives_one_picture_whatever_else_is_shown(dataset, images):
     alone = transformed(dataset, images, [RANDOM], 0)[0]
-    among = transformed(dataset, images, [{"label": "jitter", "augmentation": [{"jitter": {"hue": 0.1}}]}, RANDOM], 0)[1]
+    among = transformed(
+        dataset, images, [{"label": "jitter", "augmentation": [{"jitter": {"hue": 0.1}}]}, RANDOM], 0
+    )[1]
     assert np.array_equal(alone, among)
     assert not np.array_equal(alone, transformed(dataset, images, [RANDOM], 1)[0])
 

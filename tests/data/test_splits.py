@@ -43,15 +43,22 @@ def test_per_class_counts_by_the_learned_label_and_takes_the_first(dataset):
     ("arguments", "message"),
     [
         ({"labels": "fin"}, "no labels 'fin'; did you mean fine"),
-        ({"labels": "coarse", "classes": ["fish", "flower"]}, "no class 'flower' among its coarse labels; did you mean flowers"),
+        (
+            {"labels": "coarse", "classes": ["fish", "flower"]},
+            "no class 'flower' among its coarse labels; did you mean flowers",
+        ),
         ({"labels": "fine", "classes": ["fish", "apple"]}, "no class 'fish' among its fine labels"),
-        ({"labels": "fine", "classes": ["apple", "apple"]}, "classes apple, apple; name at least two, each once"),
+        (
+            {"labels": "fine", "classes": ["apple", "apple"]},
+            "classes apple, apple; name at least two, each once",
+        ),
         ({"labels": "fine", "classes": []}, r"classes \(none\)"),
         ({"labels": "fine", "per_class": 0}, "0 images per class"),
         ({"labels": "fine", "split": "tests"}, "no split 'tests'; did you mean test"),
         (
             {"labels": "fine", "split": "validation"},
-            r"cifar100: has no validation images of its own .*; hold out a fraction of its training images, or let the test set validate",
+            r"cifar100: has no validation images of its own .*; hold out a fraction of its training images, "
+            r"or let the test set validate",
         ),
     ],
 )
@@ -65,7 +72,9 @@ def test_validation_images_of_the_data_sets_own(drawn, tmp_path):
     own = load(tmp_path)
     stored = own.splits["validation"].labels[:, 0]
     part = subset(own, "label", ["dog", "cat"], split="validation")
-    assert [own.classes["label"][stored[i]] for i in part.indices] == [part.classes[label] for label in part.labels]
+    assert [own.classes["label"][stored[i]] for i in part.indices] == [
+        part.classes[label] for label in part.labels
+    ]
     assert sorted(part.labels) == [0, 1]
 
 
@@ -73,7 +82,10 @@ def test_a_class_without_images(dataset, tmp_path):
     labels = dataset.splits["test"].labels
     there = [name for name in dataset.classes["fine"] if name not in ("apple",)]
     cut = type(dataset.splits["test"])(
-        dataset.splits["test"].images, np.where(labels == 0, 1, labels), dataset.splits["test"].digest, dataset.splits["test"].names_file
+        dataset.splits["test"].images,
+        np.where(labels == 0, 1, labels),
+        dataset.splits["test"].digest,
+        dataset.splits["test"].names_file,
     )
     damaged = type(dataset)(dataset.name, dataset.source, dataset.classes, dataset.image_shape, {"test": cut})
     assert len(subset(damaged, "fine", there, split="test").classes) == 99

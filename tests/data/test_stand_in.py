@@ -30,13 +30,19 @@ def cifar10(adopted, tmp_path) -> Dataset:
 def content(dataset: Dataset, *splits: str) -> list[tuple[int, bytes]]:
     """Label and pixels of each image."""
     chosen = [dataset.splits[split] for split in splits]
-    return [(int(label[0]), image.tobytes()) for part in chosen for label, image in zip(part.labels, part.images, strict=True)]
+    return [
+        (int(label[0]), image.tobytes())
+        for part in chosen
+        for label, image in zip(part.labels, part.images, strict=True)
+    ]
 
 
 def test_a_stand_in_from_end_to_end(cifar10, tmp_path):
     archive = write_stand_in("cinic10", cifar10, tmp_path / "made")
     assert archive.name == "CINIC-10.tar.gz"
-    fetched = fetch_dataset("cinic10", tmp_path / "archives" / archive.name, [str(archive.parent)], accept="stand-in")
+    fetched = fetch_dataset(
+        "cinic10", tmp_path / "archives" / archive.name, [str(archive.parent)], accept="stand-in"
+    )
     decode("cinic10", fetched, tmp_path / "cinic10")
     made = load(tmp_path / "cinic10")
     assert (made.name, made.source) == ("cinic10", "stand-in")
@@ -46,7 +52,9 @@ def test_a_stand_in_from_end_to_end(cifar10, tmp_path):
     dealt = content(made, "train", "validation", "test")
     assert len(set(dealt)) == 60
     assert set(dealt) < set(content(cifar10, "train", "test"))
-    assert set(content(cifar10, "train")) <= set(dealt)  # 6 of the 8 images of a class are dealt, training images first
+    assert set(content(cifar10, "train")) <= set(
+        dealt
+    )  # 6 of the 8 images of a class are dealt, training images first
 
 
 def test_it_says_what_it_is(cifar10, tmp_path):
@@ -64,7 +72,9 @@ def test_names_and_pixels_are_those_of_the_source(cifar10, tmp_path):
     found = 0
     with tarfile.open(write_stand_in("cinic10", cifar10, tmp_path)) as tar:
         for member in tar:
-            if place := re.fullmatch(r"(train|valid|test)/([a-z]+)/cifar10-(train|test)-(\d+)\.png", member.name):
+            if place := re.fullmatch(
+                r"(train|valid|test)/([a-z]+)/cifar10-(train|test)-(\d+)\.png", member.name
+            ):
                 part, number = cifar10.splits[place[3]], int(place[4])
                 assert cifar10.classes["label"][part.labels[number, 0]] == place[2]
                 pixels = np.asarray(Image.open(io.BytesIO(tar.extractfile(member).read())).convert("RGB"))
@@ -74,18 +84,25 @@ def test_names_and_pixels_are_those_of_the_source(cifar10, tmp_path):
 
 
 def test_fewer_images_and_the_same_bytes_again(cifar10, tmp_path):
-    one, two, all_ = (write_stand_in("cinic10", cifar10, tmp_path / str(k), per_class=each) for k, each in enumerate((1, 1, 2)))
+    one, two, all_ = (
+        write_stand_in("cinic10", cifar10, tmp_path / str(k), per_class=each)
+        for k, each in enumerate((1, 1, 2))
+    )
     assert one.read_bytes() == two.read_bytes() != all_.read_bytes()
     decode("cinic10", one, tmp_path / "few")
     assert [len(part.images) for part in load(tmp_path / "few").splits.values()] == [10, 10, 10]
     for wrong in (0, 3):
-        with pytest.raises(RepriseError, match=f"{wrong} images of each class in each of 3 parts: cifar10 has enough for 2"):
+        with pytest.raises(
+            RepriseError, match=f"{wrong} images of each class in each of 3 parts: cifar10 has enough for 2"
+        ):
             write_stand_in("cinic10", cifar10, tmp_path / "wrong", per_class=wrong)
     assert not (tmp_path / "wrong").exists()
 
 
 def test_nobody_takes_it_for_the_data_set(cifar10, tmp_path, monkeypatch):
-    monkeypatch.setitem(catalog.DATASETS, "cinic10", dataclasses.replace(catalog.DATASETS["cinic10"], urls=()))
+    monkeypatch.setitem(
+        catalog.DATASETS, "cinic10", dataclasses.replace(catalog.DATASETS["cinic10"], urls=())
+    )
     archive = write_stand_in("cinic10", cifar10, tmp_path / "made", per_class=1)
     target = tmp_path / "archives" / archive.name
     with pytest.raises(RepriseError, match=r"made/CINIC-10.tar.gz: not the official file: md5 is"):
@@ -95,7 +112,9 @@ def test_nobody_takes_it_for_the_data_set(cifar10, tmp_path, monkeypatch):
     drawn = write_synthetic("cinic10", tmp_path / "drawn", {"train": 1, "test": 1})
     with pytest.raises(RepriseError, match=r"a synthetic archive where a stand-in one is expected"):
         fetch_dataset("cinic10", target, [str(drawn)], accept="stand-in")
-    with pytest.raises(RepriseError, match=r"no source worked \(none is given\); make the stand-in archive first"):
+    with pytest.raises(
+        RepriseError, match=r"no source worked \(none is given\); make the stand-in archive first"
+    ):
         fetch_dataset("cinic10", target, accept="stand-in")
     shutil.copy(archive, target)
     with pytest.raises(RepriseError, match=r"not cinic10: MD5 of CINIC-10.tar.gz is"):
@@ -104,7 +123,10 @@ def test_nobody_takes_it_for_the_data_set(cifar10, tmp_path, monkeypatch):
 
 def test_other_pairs_and_other_sources(cifar10, drawn, tmp_path):
     for name in ("stl10", "cifar10"):
-        with pytest.raises(RepriseError, match=f"no stand-in for {name} can be made from cifar10; possible: cinic10 from cifar10"):
+        with pytest.raises(
+            RepriseError,
+            match=f"no stand-in for {name} can be made from cifar10; possible: cinic10 from cifar10",
+        ):
             write_stand_in(name, cifar10, tmp_path / "made")
     with pytest.raises(RepriseError, match="unknown data set 'cinic1O'; did you mean cinic10"):
         write_stand_in("cinic1O", cifar10, tmp_path / "made")

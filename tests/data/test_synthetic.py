@@ -31,7 +31,9 @@ def test_the_sidecar_holds_the_digests(drawn):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "per_class"), [("cifar100", (18, 2)), ("stl10", (100, 30)), ("cinic10", (100, 30))])
+@pytest.mark.parametrize(
+    ("name", "per_class"), [("cifar100", (18, 2)), ("stl10", (100, 30)), ("cinic10", (100, 30))]
+)
 def test_a_demo_is_drawn_in_seconds(tmp_path, name, per_class):
     start = time.process_time()
     write_synthetic(name, tmp_path, dict(zip(("train", "test"), per_class, strict=True)))
@@ -52,11 +54,19 @@ def test_members_of_the_official_archives(drawn):
     }
 
     with tarfile.open(drawn["cinic10"]) as tar:
-        images = {member.name: Image.open(io.BytesIO(tar.extractfile(member).read())) for member in tar if member.name.endswith(".png")}
-        assert {"README.md", "imagenet-contributors.csv", "synsets-to-cifar-10-classes.txt"} == set(tar.getnames()) - set(images)
+        images = {
+            member.name: Image.open(io.BytesIO(tar.extractfile(member).read()))
+            for member in tar
+            if member.name.endswith(".png")
+        }
+        assert {"README.md", "imagenet-contributors.csv", "synsets-to-cifar-10-classes.txt"} == set(
+            tar.getnames()
+        ) - set(images)
     folders = [tuple(name.split("/")[:2]) for name in images]
     for folder, count in {"train": 3, "valid": 1, "test": 1}.items():
-        assert [folders.count((folder, label)) for label in DATASETS["cinic10"].classes["label"]] == 10 * [count]
+        assert [folders.count((folder, label)) for label in DATASETS["cinic10"].classes["label"]] == 10 * [
+            count
+        ]
     assert {image.size for image in images.values()} == {(32, 32)}
     assert sorted(image.mode for image in images.values()) == 3 * ["L"] + 47 * ["RGB"]
 
@@ -84,8 +94,12 @@ def test_at_least_one_image(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DATASETS)
 def test_classes_can_be_learned_but_not_trivially(name, tmp_path):
-    """A linear model on coarse pixels beats chance several times over and stays far from perfect on new pictures."""
-    archive = write_synthetic(name, tmp_path, {"train": 10 if name == "cifar100" else 100, "test": 4 if name == "cifar100" else 40})
+    """A linear model on coarse pixels beats chance several times over and stays far from perfect on new
+    pictures.
+    """
+    archive = write_synthetic(
+        name, tmp_path, {"train": 10 if name == "cifar100" else 100, "test": 4 if name == "cifar100" else 40}
+    )
     splits = read_archive(DATASETS[name], archive)
     side = DATASETS[name].image_shape[-1] // 8
     blocks = {split: raw.images[:].reshape(-1, 3, 8, side, 8, side) for split, raw in splits.items()}

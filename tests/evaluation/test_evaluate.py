@@ -6,7 +6,13 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support, precision_score, recall_score
+from sklearn.metrics import (
+    accuracy_score,
+    f1_score,
+    precision_recall_fscore_support,
+    precision_score,
+    recall_score,
+)
 from torch import nn
 
 from reprise.data.decode import load
@@ -31,7 +37,9 @@ def evaluated(dirs, tmp_path):
         train([run], dataset_dirs=dirs, cache=tmp_path, device="cpu")
         evaluate([run], dirs, tmp_path, device="cpu")
         folder = tmp_path / run.hash
-        predictions, final, history = (pd.read_parquet(folder / f"{name}.parquet") for name in ("predictions", "final", "history"))
+        predictions, final, history = (
+            pd.read_parquet(folder / f"{name}.parquet") for name in ("predictions", "final", "history")
+        )
         assert list(final.columns) == ["run", "metric", "value"]
         assert set(final["run"]) == set(predictions["run"]) == {run.hash}
         return predictions, dict(zip(final["metric"], final["value"], strict=True)), history, folder
@@ -41,7 +49,10 @@ def evaluated(dirs, tmp_path):
 
 def test_predictions_are_those_of_the_selected_weights(evaluated, dirs):
     predictions, final, _, folder = evaluated(tiny_run())
-    images, labels = load(dirs["cifar10"]).splits["test"].images, load(dirs["cifar10"]).splits["test"].labels[:, 1]
+    images, labels = (
+        load(dirs["cifar10"]).splits["test"].images,
+        load(dirs["cifar10"]).splits["test"].labels[:, 1],
+    )
     weights = load_file(folder / "weights.safetensors")
     plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(100, 4))
     for layer, name in ((plain[0], "0_conv"), (plain[4], "3_dense")):
@@ -52,10 +63,14 @@ def test_predictions_are_those_of_the_selected_weights(evaluated, dirs):
     assert predictions["image"].tolist() == list(range(60))
     assert predictions["label"].tolist() == labels.tolist()
     assert predictions["predicted"].tolist() == logits.argmax(1).tolist()
-    assert final["loss"] == pytest.approx(nn.functional.cross_entropy(logits, torch.tensor(labels).long()).item(), abs=1e-6)
+    assert final["loss"] == pytest.approx(
+        nn.functional.cross_entropy(logits, torch.tensor(labels).long()).item(), abs=1e-6
+    )
 
 
-@pytest.mark.parametrize("run", [tiny_run(training__epochs=8), everything(split__validation="test")], ids=["tiny", "everything"])
+@pytest.mark.parametrize(
+    "run", [tiny_run(training__epochs=8), everything(split__validation="test")], ids=["tiny", "everything"]
+)
 def test_accuracy_is_the_validation_accuracy_where_the_test_set_validates(evaluated, run):
     _, final, history, folder = evaluated(run)
     epoch = json.loads((folder / "run.json").read_text())["meta"]["selected_epoch"]
@@ -89,8 +104,14 @@ def test_metrics(evaluated):
             "parameters.1_batch_norm": 8,
             "parameters.5_dense": 100 * 8 + 8,
             "parameters.7_dense": 8 * 4 + 4,
-            **{f"channel_mean.{name}": document["meta"]["channel_mean"][place] for place, name in enumerate(("red", "green", "blue"))},
-            **{f"channel_std.{name}": document["meta"]["channel_std"][place] for place, name in enumerate(("red", "green", "blue"))},
+            **{
+                f"channel_mean.{name}": document["meta"]["channel_mean"][place]
+                for place, name in enumerate(("red", "green", "blue"))
+            },
+            **{
+                f"channel_std.{name}": document["meta"]["channel_std"][place]
+                for place, name in enumerate(("red", "green", "blue"))
+            },
         }
     )
 
@@ -102,7 +123,9 @@ def test_channel_statistics_are_those_of_the_training_part(evaluated, dirs):
     pixels = part.inputs[part.indices].double() / 255
     for place, name in enumerate(("red", "green", "blue")):
         assert final[f"channel_mean.{name}"] == pytest.approx(pixels[:, place].mean().item(), abs=1e-7)
-        assert final[f"channel_std.{name}"] == pytest.approx(pixels[:, place].std(correction=0).item(), abs=1e-7)
+        assert final[f"channel_std.{name}"] == pytest.approx(
+            pixels[:, place].std(correction=0).item(), abs=1e-7
+        )
 
 
 def test_without_own_statistics_there_are_none(evaluated):
@@ -114,7 +137,9 @@ def test_a_result_of_an_older_version_has_no_statistics(evaluated, dirs, tmp_pat
     run = everything(training__epochs=1)
     _, expected, _, folder = evaluated(run)
     (folder / "final.parquet").unlink()
-    record_run(folder, lambda document: [document["meta"].pop(name) for name in ("channel_mean", "channel_std")])
+    record_run(
+        folder, lambda document: [document["meta"].pop(name) for name in ("channel_mean", "channel_std")]
+    )
     evaluate([run], dirs, tmp_path, device="cpu")
     final = pd.read_parquet(folder / "final.parquet").set_index("metric")["value"].to_dict()
     assert final == {name: value for name, value in expected.items() if not name.startswith("channel")}
@@ -124,7 +149,13 @@ def test_metrics_by_hand():
     """Two classes of three are predicted; class 2 never, so its precision counts as 0."""
     found = classification_metrics(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 1]))
     assert found == pytest.approx(
-        {"accuracy": 0.5, "precision_macro": (1 + 1 / 3 + 0) / 3, "recall_macro": 0.5, "f1_macro": (2 / 3 + 1 / 2) / 3, "test_images": 4}
+        {
+            "accuracy": 0.5,
+            "precision_macro": (1 + 1 / 3 + 0) / 3,
+            "recall_macro": 0.5,
+            "f1_macro": (2 / 3 + 1 / 2) / 3,
+            "test_images": 4,
+        }
     )
 
 
@@ -174,7 +205,10 @@ def test_a_damaged_evaluation_is_made_again(evaluated, dirs, tmp_path, capsys, n
     capsys.readouterr()
     evaluate([tiny_run()], dirs, tmp_path, device="cpu")
     assert (folder / name).read_bytes() == expected
-    says = f"run {folder.name} is evaluated again ({folder / name}: damaged (its content does not match its record))"
+    says = (
+        f"run {folder.name} is evaluated again ({folder / name}: damaged (its content does not match its "
+        "record))"
+    )
     assert f"reprise: {says}" in capsys.readouterr().err.splitlines()
 
 
@@ -189,13 +223,17 @@ def test_an_evaluation_whose_record_is_damaged_is_made_again(evaluated, dirs, tm
 
 def test_an_evaluation_without_a_record_gets_one(evaluated, dirs, tmp_path):
     *_, folder = evaluated(tiny_run())
-    expected = {name: (folder / name).read_bytes() for name in ("run.json", "evaluation.json", "final.parquet")}
+    expected = {
+        name: (folder / name).read_bytes() for name in ("run.json", "evaluation.json", "final.parquet")
+    }
     without_records(folder)
     evaluate([tiny_run()], dirs, tmp_path, device="cpu")
     assert {name: (folder / name).read_bytes() for name in expected} == expected
 
 
-def test_an_evaluation_without_a_record_that_does_not_fit_its_run_is_made_again(evaluated, dirs, tmp_path, capsys):
+def test_an_evaluation_without_a_record_that_does_not_fit_its_run_is_made_again(
+    evaluated, dirs, tmp_path, capsys
+):
     *_, folder = evaluated(tiny_run())
     without_records(folder)
     expected = (folder / "final.parquet").read_bytes()
@@ -220,7 +258,9 @@ def test_other_images_than_those_of_the_training(dirs, tmp_path):
     shutil.copytree(dirs["cifar10"], tmp_path / "data")
     splits = json.loads((tmp_path / "data/dataset.json").read_text())["splits"]
     edit_dataset(tmp_path / "data", splits={**splits, "test": {**splits["test"], "digest": "1" * 64}})
-    with pytest.raises(RepriseError, match=f"run {run.hash} was trained on other images than those in .*data; train it again"):
+    with pytest.raises(
+        RepriseError, match=f"run {run.hash} was trained on other images than those in .*data; train it again"
+    ):
         evaluate([run], {"cifar10": tmp_path / "data"}, tmp_path / "runs", device="cpu")
 
 
@@ -232,7 +272,9 @@ def test_mistakes(dirs, tmp_path):
     path = tmp_path / run.hash / "weights.safetensors"
     save_file({"other": torch.zeros(1)}, path, {"run": run.hash})
     with pytest.raises(
-        RepriseError, match=r"weights.safetensors: damaged \(its content does not match its record\); delete the run's folder"
+        RepriseError,
+        match=r"weights.safetensors: damaged \(its content does not match its record\); delete the run's "
+        r"folder",
     ):
         evaluate([run], dirs, tmp_path, device="cpu")
     record_run(path.parent)
@@ -240,9 +282,13 @@ def test_mistakes(dirs, tmp_path):
         evaluate([run], dirs, tmp_path, device="cpu")
     save_file({"other": torch.zeros(1)}, path, {"run": "0" * 12})
     record_run(path.parent)
-    with pytest.raises(RepriseError, match=rf"weights.safetensors: is of run 000000000000, its folder is {run.hash}"):
+    with pytest.raises(
+        RepriseError, match=rf"weights.safetensors: is of run 000000000000, its folder is {run.hash}"
+    ):
         evaluate([run], dirs, tmp_path, device="cpu")
     path.unlink()
-    with pytest.raises(RepriseError, match=r"weights.safetensors: not found; the run's weights were not kept"):
+    with pytest.raises(
+        RepriseError, match=r"weights.safetensors: not found; the run's weights were not kept"
+    ):
         evaluate([run], dirs, tmp_path, device="cpu")
     assert not (tmp_path / run.hash / "final.parquet").exists()

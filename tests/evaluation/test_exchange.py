@@ -16,8 +16,19 @@ from reprise.training.engine import train
 from reprise.training.results import read_run
 from tiny import edit_dataset, everything, record_run, tiny_run, without_records, write_dataset
 
-RUNS = [tiny_run(), everything(), tiny_run(training__epochs=40, training__early_stop={"monitor": "loss", "patience": 1}, optimizer__lr=0.5)]
-FILES = ["evaluation.json", "final.parquet", "history.parquet", "predictions.parquet", "run.json", "weights.safetensors"]
+RUNS = [
+    tiny_run(),
+    everything(),
+    tiny_run(training__epochs=40, training__early_stop={"monitor": "loss", "patience": 1}, optimizer__lr=0.5),
+]
+FILES = [
+    "evaluation.json",
+    "final.parquet",
+    "history.parquet",
+    "predictions.parquet",
+    "run.json",
+    "weights.safetensors",
+]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +41,10 @@ def cache(dirs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("work")
     train(RUNS, dataset_dirs=dirs, cache=folder / "runs", device="cpu")
     evaluate(RUNS, dirs, folder / "runs", device="cpu")
-    assert json.loads((folder / "runs" / RUNS[2].hash / "run.json").read_text())["meta"]["stopped"] == "early stop"
+    assert (
+        json.loads((folder / "runs" / RUNS[2].hash / "run.json").read_text())["meta"]["stopped"]
+        == "early stop"
+    )
     return folder / "runs"
 
 
@@ -60,7 +74,9 @@ def test_an_existing_run_is_kept(exported, tmp_path):
     assert mine.read_text() == before
 
 
-@pytest.mark.parametrize("absent", [["weights.safetensors"], ["evaluation.json", "final.parquet", "predictions.parquet"]])
+@pytest.mark.parametrize(
+    "absent", [["weights.safetensors"], ["evaluation.json", "final.parquet", "predictions.parquet"]]
+)
 def test_without_weights_or_without_evaluation(exported, tmp_path, absent):
     folder, new = exported / RUNS[0].hash, tmp_path / "new" / RUNS[0].hash
     for file in absent:
@@ -74,7 +90,10 @@ def test_with_neither_weights_nor_evaluation(exported, tmp_path):
     folder = exported / RUNS[0].hash
     for file in ("evaluation.json", "final.parquet", "predictions.parquet", "weights.safetensors"):
         (folder / file).unlink()
-    with pytest.raises(RepriseError, match=r"has neither weights.safetensors nor predictions.parquet, so nothing can be made of it"):
+    with pytest.raises(
+        RepriseError,
+        match=r"has neither weights.safetensors nor predictions.parquet, so nothing can be made of it",
+    ):
         import_runs(exported, tmp_path / "new", synthetic=True)
     assert not (tmp_path / "new").exists()
 
@@ -124,7 +143,9 @@ def put(column, value, row=0):
 
 
 def other_prediction(table):
-    table.loc[0, "predicted"] = (table.loc[0, "label"] + (table.loc[0, "predicted"] == table.loc[0, "label"])) % 4
+    table.loc[0, "predicted"] = (
+        table.loc[0, "label"] + (table.loc[0, "predicted"] == table.loc[0, "label"])
+    ) % 4
 
 
 def final(metric, value):
@@ -139,7 +160,10 @@ def refused(folder, tmp_path, message, **options):
     with pytest.raises(RepriseError, match=re.escape(message)) as error:
         import_runs(folder, tmp_path / "new", synthetic=True, **options)
     assert str(folder) in str(error.value)
-    assert str(error.value).endswith("; get this run again from its source") or "holds no exported run" in message
+    assert (
+        str(error.value).endswith("; get this run again from its source")
+        or "holds no exported run" in message
+    )
     assert "\n" not in str(error.value)
     assert not (tmp_path / "new").exists(), "nothing is imported, of no run"
 
@@ -151,14 +175,23 @@ def refused(folder, tmp_path, message, **options):
         (lambda folder: (folder / "run.json").write_text("{"), "run.json: damaged (not valid JSON"),
         (lambda folder: (folder / "run.json").write_text("[]"), "run.json: damaged (not a record)"),
         (lambda folder: (folder / "run.json").write_text("{}"), "run.json: is no run"),
-        (lambda folder: (folder / "evaluation.json").write_text("{}"), "evaluation.json: damaged (its content does not match"),
-        (edit_json(lambda document: document.update(run="0" * 12)), "run.json: is of run 000000000000, its folder is"),
-        (edit_json(lambda document: document["spec"]["optimizer"].update(lr=0.1)), "run.json: its settings are those of run"),
+        (lambda folder: (folder / "evaluation.json").write_text("{}"), "evaluation.json: damaged (its "
+            "content "
+            "does "
+            "not "
+            "match"),
+        (edit_json(lambda document: document.update(run="0" * 12)), "run.json: is of run 000000000000, its "
+            "folder "
+            "is"),
+        (edit_json(lambda document: document["spec"]["optimizer"].update(lr=0.1)), "run.json: its settings are those of "
+            "run"),
         (edit_json(lambda document: document["spec"]["optimizer"].update(lr=float("nan"))), "run.json: its settings are none"),
         (edit_meta(epochs=2), "history.parquet: is not 2 epochs of train and test"),
         (edit_meta(epochs="3"), "history.parquet: does not fit run.json"),
         (edit_meta(validation_images=59), "history.parquet: has accuracies that are no share of 59 images"),
-        (edit_json(lambda document: document["meta"].pop("epochs")), "history.parquet: does not fit run.json (KeyError: 'epochs')"),
+        (edit_json(lambda document: document["meta"].pop("epochs")), "history.parquet: does not fit run.json "
+            "(KeyError: "
+            "'epochs')"),
         (edit_meta(selected_epoch=1), "history.parquet: epoch 3 is the one that best_accuracy selects"),
         (edit_meta(source="real"), "run.json: is for synthetic images and was trained on real ones"),
         (edit_meta(parameters=5), "final.parquet: parameters is 516.0, the predictions"),
@@ -166,24 +199,45 @@ def refused(folder, tmp_path, message, **options):
         (lambda folder: (folder / "history.parquet").unlink(), "history.parquet: not found"),
         (edit_table("history.parquet", put("run", "0" * 12)), "history.parquet: has rows of another run"),
         (edit_table("history.parquet", put("loss", float("nan"))), "history.parquet: loss is nan"),
-        (edit_table("history.parquet", put("loss", float("nan"), 5)), "history.parquet: has values that are not finite"),
+        (edit_table("history.parquet", put("loss", float("nan"), 5)), "history.parquet: has values that are "
+            "not "
+            "finite"),
         (edit_table("history.parquet", put("loss", -1.0, 4)), "history.parquet: loss is -1.0"),
-        (edit_table("history.parquet", put("loss", 0.1, 3)), "history.parquet: has losses that are too small for their accuracies"),
-        (edit_table("history.parquet", put("accuracy", 1.5)), "history.parquet: accuracy is 1.5, which is not from 0 to 1"),
+        (edit_table("history.parquet", put("loss", 0.1, 3)), "history.parquet: has losses that are too small "
+            "for "
+            "their "
+            "accuracies"),
+        (edit_table("history.parquet", put("accuracy", 1.5)), "history.parquet: accuracy is 1.5, which is "
+            "not "
+            "from "
+            "0 "
+            "to "
+            "1"),
         (edit_table("history.parquet", put("accuracy", float("nan"))), "history.parquet: accuracy is nan"),
-        (edit_table("history.parquet", put("accuracy", 0.31, 1)), "history.parquet: has accuracies that are no share of 60 images"),
+        (edit_table("history.parquet", put("accuracy", 0.31, 1)), "history.parquet: has accuracies that are "
+            "no "
+            "share "
+            "of "
+            "60 "
+            "images"),
         (edit_table("history.parquet", put("split", "validation", 1)), "history.parquet: is not 3 epochs"),
         (edit_table("history.parquet", put("epoch", 0)), "history.parquet: epoch is 0"),
         (edit_table("history.parquet", lambda table: table.drop(columns="loss")), "history.parquet: not a table"),
         (edit_table("history.parquet", lambda table: table.astype({"loss": str})), "accuracy (column loss is of type"),
         (edit_table("history.parquet", put("loss", 9.0, 4)), "final.parquet: train_loss is"),
         (edit_table("history.parquet", put("loss", 9.0, 5)), "final.parquet: loss is"),
-        (edit_table("history.parquet", put("accuracy", 59 / 60, 5)), "predictions.parquet: gives accuracy 0.5166"),
+        (edit_table("history.parquet", put("accuracy", 59 / 60, 5)), "predictions.parquet: gives accuracy "
+            "0.5166"),
         (edit_table("predictions.parquet", other_prediction), "final.parquet: accuracy is"),
-        (edit_table("predictions.parquet", put("image", 1)), "predictions.parquet: has two predictions for one image"),
+        (edit_table("predictions.parquet", put("image", 1)), "predictions.parquet: has two predictions for "
+            "one "
+            "image"),
         (edit_table("predictions.parquet", put("label", -1)), "predictions.parquet: label is -1"),
-        (edit_table("predictions.parquet", put("run", "0" * 12)), "predictions.parquet: has rows of another run"),
-        (edit_table("predictions.parquet", lambda table: table.head(0)), "predictions.parquet: has rows of another run"),
+        (edit_table("predictions.parquet", put("run", "0" * 12)), "predictions.parquet: has rows of another "
+            "run"),
+        (edit_table("predictions.parquet", lambda table: table.head(0)), "predictions.parquet: has rows of "
+            "another "
+            "run"),
         (lambda folder: (folder / "predictions.parquet").unlink(), "predictions.parquet: not found"),
         (edit_table("final.parquet", put("value", 0.99)), "final.parquet: accuracy is 0.99"),
         (final("accuracy", 1.273), "final.parquet: accuracy is 1.273"),
@@ -214,7 +268,9 @@ TABLES = [name for name in FILES if name.endswith(".parquet")]
 def test_a_damaged_file_stops_the_import(exported, tmp_path, name, kind):
     path = exported / RUNS[0].hash / name
     content = path.read_bytes()
-    flipped = bytes([*content[: len(content) // 2], content[len(content) // 2] ^ 1, *content[len(content) // 2 + 1 :]])
+    flipped = bytes(
+        [*content[: len(content) // 2], content[len(content) // 2] ^ 1, *content[len(content) // 2 + 1 :]]
+    )
     path.write_bytes({"cut": content[:-1], "empty": b"", "flipped": flipped, "foreign": b"PAR1" * 9}[kind])
     refused(exported, tmp_path, f"{name}: damaged (its content does not match its record)")
 
@@ -257,9 +313,14 @@ def test_a_run_trained_in_bfloat16_is_evaluated_in_float32_and_taken(dirs, tmp_p
 def test_other_images_than_those_at_hand_are_not_compared(exported, tmp_path, at_hand):
     """Another draw of synthetic images says nothing about the run."""
     other = write_dataset(tmp_path / "other", train=20, test=10)
-    edit_dataset(other, splits={"train": {"images": 20, "digest": "1" * 64}, "test": {"images": 10, "digest": "1" * 64}})
+    edit_dataset(
+        other,
+        splits={"train": {"images": 20, "digest": "1" * 64}, "test": {"images": 10, "digest": "1" * 64}},
+    )
     dataset_of = {"dataset_of": lambda name, source: other}
-    assert set(import_runs(exported, tmp_path / "new", synthetic=True, **{**at_hand, **dataset_of}).values()) == {"imported"}
+    assert set(
+        import_runs(exported, tmp_path / "new", synthetic=True, **{**at_hand, **dataset_of}).values()
+    ) == {"imported"}
 
 
 def edit_weights(change):
@@ -281,7 +342,10 @@ def scaled_loss(factor):
 
 def shuffled(*columns):
     """The rows of these columns belong to other images: all metrics stay."""
-    return edit_table("predictions.parquet", lambda table: table.assign(**{name: np.roll(table[name], 7) for name in columns}))
+    return edit_table(
+        "predictions.parquet",
+        lambda table: table.assign(**{name: np.roll(table[name], 7) for name in columns}),
+    )
 
 
 @pytest.mark.parametrize(
@@ -291,8 +355,18 @@ def shuffled(*columns):
          "weights.safetensors: 0_conv.bias is float32 (5,), in the run's network it is float32 (4,)"),
         (edit_weights(lambda weights: weights.update({"0_conv.bias": weights["0_conv.bias"].double()})),
          "weights.safetensors: 0_conv.bias is float64 (4,), in the run's network it is float32 (4,)"),
-        (edit_weights(lambda weights: weights.pop("0_conv.bias")), "weights.safetensors: 0_conv.bias is absent, in the run's network"),
-        (edit_weights(lambda weights: weights.update(extra=torch.zeros(1))), "weights.safetensors: extra is float32 (1,), in the run's"),
+        (edit_weights(lambda weights: weights.pop("0_conv.bias")), "weights.safetensors: 0_conv.bias is "
+            "absent, "
+            "in "
+            "the "
+            "run's "
+            "network"),
+        (edit_weights(lambda weights: weights.update(extra=torch.zeros(1))), "weights.safetensors: extra is "
+            "float32 "
+            "(1,), "
+            "in "
+            "the "
+            "run's"),
         (edit_weights(lambda weights: weights.update({"3_dense.weight": weights["3_dense.weight"].flip(0)})),
          "predictions.parquet: the weights do not predict what it says, for image "),
         (edit_weights(lambda weights: weights.update({name: value * math.nan for name, value in weights.items()})),
@@ -305,10 +379,12 @@ def shuffled(*columns):
          "predictions.parquet: the weights do not predict what it says, for image "),
         (scaled_loss(0.95), "final.parquet: loss is "),
         (scaled_loss(1.05), "final.parquet: loss is "),
-        (shuffled("label", "predicted"), "predictions.parquet: its images and labels are not those of the test images at hand"),
+        (shuffled("label", "predicted"), "predictions.parquet: its images and labels are not those of the "
+            "test images at hand"),
         (lambda folder: (edit_json(lambda document: document["meta"].update(parameters=515))(folder), final("parameters", 515)(folder)),
          "run.json: says that its network has 515 parameters, which has 516"),
-        (final("parameters.0_conv", 111), "final.parquet: its numbers of parameters are not those of the run's network"),
+        (final("parameters.0_conv", 111), "final.parquet: its numbers of parameters are not those of the "
+            "run's network"),
         (lambda folder: (edit_json(lambda document: document["meta"].update(train_images=149))(folder), final("train_images", 149)(folder)),
          "run.json: says train_images 149, the data set at hand gives 150"),
         (edit_meta(channel_mean=[0.1, 0.2, 0.3]), "final.parquet: channel_mean.red is None"),
@@ -328,7 +404,12 @@ def test_permuted_predictions(exported, tmp_path, at_hand):
         table.loc[[0, other], "predicted"] = table.loc[[other, 0], "predicted"].to_numpy()
 
     edit_table("predictions.parquet", swap)(exported / RUNS[0].hash)
-    refused(exported, tmp_path, "predictions.parquet: the weights do not predict what it says, for image 0 to begin with", **at_hand)
+    refused(
+        exported,
+        tmp_path,
+        "predictions.parquet: the weights do not predict what it says, for image 0 to begin with",
+        **at_hand,
+    )
 
 
 def test_a_network_that_cannot_be_built(exported, tmp_path):
@@ -339,7 +420,9 @@ def test_a_network_that_cannot_be_built(exported, tmp_path):
 
 
 def test_runs_of_the_other_source_are_refused(exported, tmp_path):
-    with pytest.raises(RepriseError, match="is of synthetic images, this scale is for real ones; import it with --scale demo"):
+    with pytest.raises(
+        RepriseError, match="is of synthetic images, this scale is for real ones; import it with --scale demo"
+    ):
         import_runs(exported, tmp_path / "new", synthetic=False)
     assert not (tmp_path / "new").exists()
 

@@ -26,7 +26,9 @@ from reprise.training.engine import train
 from tiny import SPEC, edit_dataset, record_run, tiny_run, write_dataset
 
 CLASSES = list(DATASETS["cifar10"].classes["label"])
-RUN = tiny_run(dataset__labels="label", model__layers=[{"flatten": True}, {"dense": "classes"}], training__epochs=4)
+RUN = tiny_run(
+    dataset__labels="label", model__layers=[{"flatten": True}, {"dense": "classes"}], training__epochs=4
+)
 COUNT = 40
 
 
@@ -68,7 +70,8 @@ def expected(cache):
     table = pd.read_parquet(cache / RUN.hash / "predictions.parquet").sort_values("image")
     assert table["predicted"].nunique() >= 5
     return "id,label\n" + "".join(
-        f"{image + 1},{CLASSES[label]}\n" for image, label in zip(table["image"], table["predicted"], strict=True)
+        f"{image + 1},{CLASSES[label]}\n"
+        for image, label in zip(table["image"], table["predicted"], strict=True)
     )
 
 
@@ -77,7 +80,9 @@ def submit(dirs, cache, tmp_path):
     """Write a submission for an archive; its text."""
 
     def submit(archive, images=COUNT, run=RUN):
-        write_submission(run, archive, tmp_path / "out.csv", dataset_dirs=dirs, cache=cache, images=images, device="cpu")
+        write_submission(
+            run, archive, tmp_path / "out.csv", dataset_dirs=dirs, cache=cache, images=images, device="cpu"
+        )
         return (tmp_path / "out.csv").read_text()
 
     return submit
@@ -125,7 +130,12 @@ KINDS = ["", ".zip", ".tar", ".tar.gz", ".tgz"]
 @pytest.mark.parametrize("batch", [16, 7281], ids=["in batches", "at once"])
 def test_labels_are_those_of_the_evaluation(submit, files, expected, tmp_path, monkeypatch, kind, batch):
     monkeypatch.setattr(parts, "EVALUATION_PIXELS", batch * 12**2)
-    extra = {"__MACOSX/test/._1.png": b"attributes", ".DS_Store": b"", "readme.txt": b"", "test/.hidden.png": b""}
+    extra = {
+        "__MACOSX/test/._1.png": b"attributes",
+        ".DS_Store": b"",
+        "readme.txt": b"",
+        "test/.hidden.png": b"",
+    }
     assert submit(pack(kind, tmp_path, {**extra, **files})) == expected
 
 
@@ -142,19 +152,27 @@ def test_a_seven_zip_archive(submit, files, expected, tmp_path):
             archive.writef(io.BytesIO(content), name)
     assert submit(path) == expected
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(RepriseError, match=r"test.7z: py7zr cannot unpack it \(.+\); get it again, or unpack it \(7z x test.7z\)"):
+    with pytest.raises(
+        RepriseError,
+        match=r"test.7z: py7zr cannot unpack it \(.+\); get it again, or unpack it \(7z x test.7z\)",
+    ):
         submit(path)
 
 
 def test_a_seven_zip_archive_without_its_reader(submit, tmp_path, monkeypatch):
     (tmp_path / "test.7z").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "py7zr", None)
-    expected = r"test.7z: reading a .7z needs py7zr; pip install py7zr, or unpack it \(7z x test.7z\) and give the folder"
+    expected = (
+        r"test.7z: reading a .7z needs py7zr; pip install py7zr, or unpack it \(7z x test.7z\) and "
+        r"give the folder"
+    )
     with pytest.raises(RepriseError, match=expected):
         submit(tmp_path / "test.7z")
 
 
-def test_a_seven_zip_archive_goes_through_a_folder_that_is_removed(submit, files, expected, tmp_path, monkeypatch):
+def test_a_seven_zip_archive_goes_through_a_folder_that_is_removed(
+    submit, files, expected, tmp_path, monkeypatch
+):
     """A stand-in for py7zr, where it is not installed: it unpacks what `files` holds."""
     folders = []
 
@@ -183,7 +201,10 @@ def test_a_seven_zip_archive_goes_through_a_folder_that_is_removed(submit, files
         raise EOFError("Compressed file ended")
 
     monkeypatch.setattr(SevenZipFile, "extractall", fail)
-    with pytest.raises(RepriseError, match=r"test.7z: py7zr cannot unpack it \(EOFError: Compressed file ended\); get it again"):
+    with pytest.raises(
+        RepriseError,
+        match=r"test.7z: py7zr cannot unpack it \(EOFError: Compressed file ended\); get it again",
+    ):
         submit(tmp_path / "test.7z")
 
 
@@ -195,7 +216,9 @@ def test_other_modes_are_converted(submit, test_images, tmp_path, mode):
         assert image.mode == mode
         plain = io.BytesIO()
         image.convert("RGB").save(plain, "PNG")
-    rows = submit(pack(".tar", tmp_path, {"1.png": content, "2.png": plain.getvalue()}), images=2).splitlines()
+    rows = submit(
+        pack(".tar", tmp_path, {"1.png": content, "2.png": plain.getvalue()}), images=2
+    ).splitlines()
     assert rows[1].partition(",")[2] == rows[2].partition(",")[2]
 
 
@@ -219,15 +242,39 @@ def damaged(content):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda files: {"test/7.png": None}, r"{archive}: lacks 1 of 40 images, the first is 7.png; get the archive again"),
-        (lambda files: {"other/7.png": files["test/7.png"]}, r"{archive}: (test|other)/7.png: the second image 7; remove one of them"),
-        (lambda files: {"test/41.png": files["test/7.png"]}, r"{archive}: test/41.png: not one of 1.png to 40.png; remove it, or say with"),
-        (lambda files: {"test/0.png": files["test/7.png"]}, r"{archive}: test/0.png: not one of 1.png to 40.png"),
-        (lambda files: {"test/cat.png": files["test/7.png"]}, r"{archive}: test/cat.png: not one of 1.png to 40.png"),
-        (lambda files: {"test/7.png": b"<html>"}, r"{archive}: test/7.png: not a PNG image; get the archive again"),
+        (
+            lambda files: {"test/7.png": None},
+            r"{archive}: lacks 1 of 40 images, the first is 7.png; get the archive again",
+        ),
+        (
+            lambda files: {"other/7.png": files["test/7.png"]},
+            r"{archive}: (test|other)/7.png: the second image 7; remove one of them",
+        ),
+        (
+            lambda files: {"test/41.png": files["test/7.png"]},
+            r"{archive}: test/41.png: not one of 1.png to 40.png; remove it, or say with",
+        ),
+        (
+            lambda files: {"test/0.png": files["test/7.png"]},
+            r"{archive}: test/0.png: not one of 1.png to 40.png",
+        ),
+        (
+            lambda files: {"test/cat.png": files["test/7.png"]},
+            r"{archive}: test/cat.png: not one of 1.png to 40.png",
+        ),
+        (
+            lambda files: {"test/7.png": b"<html>"},
+            r"{archive}: test/7.png: not a PNG image; get the archive again",
+        ),
         (lambda files: {"test/7.png": b""}, r"{archive}: test/7.png: not a PNG image"),
-        (lambda files: {"test/7.png": files["test/7.png"][:-60]}, r"{archive}: test/7.png: a damaged PNG \(.+\); get the archive again"),
-        (lambda files: {"test/7.png": damaged(files["test/7.png"])}, r"{archive}: test/7.png: a damaged PNG \(.+\); get the archive again"),
+        (
+            lambda files: {"test/7.png": files["test/7.png"][:-60]},
+            r"{archive}: test/7.png: a damaged PNG \(.+\); get the archive again",
+        ),
+        (
+            lambda files: {"test/7.png": damaged(files["test/7.png"])},
+            r"{archive}: test/7.png: a damaged PNG \(.+\); get the archive again",
+        ),
         (
             lambda files: {"test/7.png": files["test/7.png"] + bytes(2**20)},
             r"{archive}: test/7.png: more than 1,048,576 bytes, so no image",
@@ -257,11 +304,15 @@ def test_no_images_at_all(submit, tmp_path):
 
 
 @pytest.mark.parametrize("kind", [".zip", ".tar", ".tar.gz"])
-@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"<html>" * 100, lambda data: b""])
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[: len(data) // 2], lambda data: b"<html>" * 100, lambda data: b""]
+)
 def test_damaged_archives(submit, files, tmp_path, kind, damage):
     archive = pack(kind, tmp_path, files)
     archive.write_bytes(damage(archive.read_bytes()))
-    with pytest.raises(RepriseError, match=rf"{archive}: (damaged or cut short \(.+\); get it again|lacks \d+ of 40 images)") as error:
+    with pytest.raises(
+        RepriseError, match=rf"{archive}: (damaged or cut short \(.+\); get it again|lacks \d+ of 40 images)"
+    ) as error:
         submit(archive)
     assert "\n" not in str(error.value)
 
@@ -281,7 +332,9 @@ def test_runs_that_do_not_fit(submit, files, tmp_path):
     with pytest.raises(RepriseError, match=r"run.json: not found; train the run first"):
         submit(archive, run=untrained)
     two = tiny_run(dataset__labels="label", dataset__classes=["cat", "dog"])
-    with pytest.raises(RepriseError, match=f"run {two.hash}: does not learn the ten classes of cifar10; name another run"):
+    with pytest.raises(
+        RepriseError, match=f"run {two.hash}: does not learn the ten classes of cifar10; name another run"
+    ):
         submit(archive, run=two)
 
 
@@ -295,10 +348,21 @@ def test_an_older_submission_stays_when_the_new_one_fails(submit, files, expecte
 
 def test_pretrained_weights_are_not_needed_again(submit, dirs, cache, files, tmp_path, monkeypatch):
     """The run's own weights hold everything, so a run that came from another machine can label."""
-    model = {"name": "torchvision", "arch": "resnet18", "weights": "random", "trainable": "head", "frozen_mode": "train"}
+    model = {
+        "name": "torchvision",
+        "arch": "resnet18",
+        "weights": "random",
+        "trainable": "head",
+        "frozen_mode": "train",
+    }
     preprocess = {"normalize": "imagenet", "resize": 32}
     random, pretrained = (
-        tiny_run(dataset__labels="label", model={**model, "weights": weights}, preprocess=preprocess, training__epochs=1)
+        tiny_run(
+            dataset__labels="label",
+            model={**model, "weights": weights},
+            preprocess=preprocess,
+            training__epochs=1,
+        )
         for weights in ("random", "imagenet")
     )
     train([random], dataset_dirs=dirs, cache=tmp_path / "cache", device="cpu")
@@ -308,7 +372,9 @@ def test_pretrained_weights_are_not_needed_again(submit, dirs, cache, files, tmp
     record_run(folder, lambda document: document.update(run=pretrained.hash, spec=pretrained.spec))
     archive = pack(".tar", tmp_path, files)
     out = tmp_path / "out.csv"
-    write_submission(pretrained, archive, out, dataset_dirs=dirs, cache=tmp_path / "cache", images=COUNT, device="cpu")
+    write_submission(
+        pretrained, archive, out, dataset_dirs=dirs, cache=tmp_path / "cache", images=COUNT, device="cpu"
+    )
     assert len(out.read_text().splitlines()) == COUNT + 1
 
 
@@ -317,7 +383,9 @@ def test_damaged_weights_label_nothing(cache, dirs, tmp_path, files):
     path = tmp_path / "cache" / RUN.hash / "weights.safetensors"
     content = path.read_bytes()
     path.write_bytes(content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])
-    with pytest.raises(RepriseError, match=r"weights.safetensors: damaged .*; delete the run's folder and train it again"):
+    with pytest.raises(
+        RepriseError, match=r"weights.safetensors: damaged .*; delete the run's folder and train it again"
+    ):
         write_submission(
             RUN,
             pack(".tar", tmp_path, files),
@@ -336,13 +404,22 @@ def test_damaged_weights_label_nothing(cache, dirs, tmp_path, files):
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "most_per_image"), [("", 50), (".tar", 50), (".tar.gz", 50), (".zip", 600)])
 def test_memory_does_not_grow_with_the_archive(submit, tmp_path, monkeypatch, kind, most_per_image):
-    """Peak of traced memory for 200 and for 2000 images; one image's pixels are 432 bytes, its PNG has about as many."""
+    """Peak of traced memory for 200 and for 2000 images; one image's pixels are 432 bytes, its PNG has about
+    as many.
+    """
     monkeypatch.setattr(parts, "EVALUATION_PIXELS", 50 * 12**2)
-    contents = [png(pixels) for pixels in np.random.default_rng(2).integers(256, size=(2000, 3, 12, 12), dtype=np.uint8)]
+    contents = [
+        png(pixels)
+        for pixels in np.random.default_rng(2).integers(256, size=(2000, 3, 12, 12), dtype=np.uint8)
+    ]
     peaks = {}
     for count in (20, 200, 2000):  # the first warms up
         (tmp_path / str(count)).mkdir()
-        archive = pack(kind, tmp_path / str(count), ((f"{number}.png", content) for number, content in enumerate(contents[:count], 1)))
+        archive = pack(
+            kind,
+            tmp_path / str(count),
+            ((f"{number}.png", content) for number, content in enumerate(contents[:count], 1)),
+        )
         tracemalloc.start()
         try:
             submit(archive, images=count)
@@ -356,7 +433,10 @@ def test_memory_does_not_grow_with_the_archive(submit, tmp_path, monkeypatch, ki
 
 
 def test_the_best_run_on_the_validation_images(dirs, tmp_path):
-    runs = [tiny_run(dataset__labels="label", optimizer__lr=rate, training__epochs=2) for rate in (1e-12, 0.01, 1e-11)]
+    runs = [
+        tiny_run(dataset__labels="label", optimizer__lr=rate, training__epochs=2)
+        for rate in (1e-12, 0.01, 1e-11)
+    ]
     train(runs, dataset_dirs=dirs, cache=tmp_path, device="cpu")
     accuracies = []
     for run in runs:
@@ -366,7 +446,10 @@ def test_the_best_run_on_the_validation_images(dirs, tmp_path):
     assert best_run(runs, tmp_path) == runs[1]
     assert best_run(runs[:1], tmp_path) == runs[0]
     missing = tiny_run(dataset__labels="label", seeds__init=7)
-    with pytest.raises(RepriseError, match=f"run {missing.hash}: no result in .*; train it first, or name a trained run with --run"):
+    with pytest.raises(
+        RepriseError,
+        match=f"run {missing.hash}: no result in .*; train it first, or name a trained run with --run",
+    ):
         best_run([*runs, missing], tmp_path)
 
 
@@ -379,7 +462,16 @@ def project(tmp_path):
     (tmp_path / "reports").mkdir()
     (tmp_path / "reports/tiny.yaml").write_text(yaml.safe_dump(document))
     ten_classes(tmp_path / "results/demo/data/cifar10")
-    places = ["--scale", "demo", "--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports"), "--device", "cpu"]
+    places = [
+        "--scale",
+        "demo",
+        "--results",
+        str(tmp_path / "results"),
+        "--reports",
+        str(tmp_path / "reports"),
+        "--device",
+        "cpu",
+    ]
     cli.main(["train", "tiny", *places])
     return places
 
@@ -404,8 +496,14 @@ def test_command_line(project, files, tmp_path, capsys):
 def test_command_line_mistakes(project, files, tmp_path, capsys):
     archive, out = pack(".zip", tmp_path, files), tmp_path / "out.csv"
     for arguments, message in (
-        (["--only", "base", str(archive), str(out)], f"reprise: {archive}: lacks 299,960 of 300,000 images, the first is 41.png;"),
-        (["--only", "bse", str(archive), str(out)], "reprise: selector 'bse': no experiment bse; did you mean base?"),
+        (
+            ["--only", "base", str(archive), str(out)],
+            f"reprise: {archive}: lacks 299,960 of 300,000 images, the first is 41.png;",
+        ),
+        (
+            ["--only", "bse", str(archive), str(out)],
+            "reprise: selector 'bse': no experiment bse; did you mean base?",
+        ),
         (["--run", "123456789abc", str(archive), str(out)], "no run 123456789abc at scale demo"),
     ):
         with pytest.raises(SystemExit) as stop:

@@ -1,4 +1,6 @@
-"""What was injected and what came out, counted: `make faults` prints the table, docs/reliability.md shows it."""
+"""What was injected and what came out, counted: `make faults` prints the table, docs/reliability.md shows
+it.
+"""
 
 from collections import Counter
 

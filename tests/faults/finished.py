@@ -1,4 +1,6 @@
-"""A tiny project whose work is done, made once; each test damages a copy. Verbs run in this process: a case takes a second."""
+"""A tiny project whose work is done, made once; each test damages a copy. Verbs run in this process: a case
+takes a second.
+"""
 
 import contextlib
 import os
@@ -9,7 +11,7 @@ import yaml
 
 from mini import convolution, mini
 from reprise.cli import main
-from reprise.spec.report import Report
+from reprise.reports.report import Report
 from reprise.training.engine import train
 
 REPORT = mini(
@@ -30,16 +32,38 @@ REPORT = mini(
             "splits": ["train", "validation"],
             "series": [{"runs": "base", "label": "base"}, {"runs": "fast", "label": "fast"}],
         },
-        {"id": "image", "kind": "samples", "caption": "An image.", "images": {"dataset": "cifar10", "captions": ["label"]}},
-        {"id": "other", "kind": "samples", "caption": "Images.", "images": {"dataset": "cifar10", "captions": ["label"], "each": 2}},
+        {
+            "id": "image",
+            "kind": "samples",
+            "caption": "An image.",
+            "images": {"dataset": "cifar10", "captions": ["label"]},
+        },
+        {
+            "id": "other",
+            "kind": "samples",
+            "caption": "Images.",
+            "images": {"dataset": "cifar10", "captions": ["label"], "each": 2},
+        },
     ],
     tables=[
         {"id": "networks", "kind": "layers", "caption": "The network.", "networks": ["net"]},
         {"id": "again", "kind": "layers", "caption": "The network.", "networks": ["net"]},
     ],
     statements=[
-        {"id": "accuracy", "kind": "number", "text": "Accuracy", "reported": "0.5", "measure": {"metric": "accuracy", "runs": "base"}},
-        {"id": "loss", "kind": "number", "text": "Loss", "reported": "2.3", "measure": {"metric": "loss", "runs": "tuned"}},
+        {
+            "id": "accuracy",
+            "kind": "number",
+            "text": "Accuracy",
+            "reported": "0.5",
+            "measure": {"metric": "accuracy", "runs": "base"},
+        },
+        {
+            "id": "loss",
+            "kind": "number",
+            "text": "Loss",
+            "reported": "2.3",
+            "measure": {"metric": "loss", "runs": "tuned"},
+        },
         {
             "id": "fit",
             "kind": "number",
@@ -81,7 +105,9 @@ def statements() -> bytes:
 def results() -> dict[str, bytes]:
     """The content of every result of every run that no clock has a part in."""
     names = ("history.parquet", "weights.safetensors", "predictions.parquet", "final.parquet")
-    return {f"{run.name}/{name}": (run / name).read_bytes() for run in sorted(RUNS.iterdir()) for name in names}
+    return {
+        f"{run.name}/{name}": (run / name).read_bytes() for run in sorted(RUNS.iterdir()) for name in names
+    }
 
 
 def make(folder: Path, images: int = 100) -> Path:
@@ -126,7 +152,14 @@ def save_checkpoint(name: str) -> None:
             raise Stop
 
     with contextlib.suppress(Stop):
-        train([run], dataset_dirs={"cifar10": DATA / "cifar10"}, cache=Path("saved"), device="cpu", checkpoint_seconds=0, on_step=stop)
+        train(
+            [run],
+            dataset_dirs={"cifar10": DATA / "cifar10"},
+            cache=Path("saved"),
+            device="cpu",
+            checkpoint_seconds=0,
+            on_step=stop,
+        )
     (Path("saved") / run.hash / "checkpoint.pt").rename(f"saved/{name}.pt")
 
 

@@ -1,8 +1,9 @@
-"""reprise in processes that die at a given moment: `python killing.py` takes one call a line from standard input, and answers with its end.
+"""reprise in processes that die at a given moment: `python killing.py` takes one call a line from standard
+input, and answers with its end.
 
-A call has `folder`, `arguments` of reprise, `log`, and perhaps `kill`: `who` dies, and at which `event`: what changes files in the
-call's folder (`EVENTS`), as Python's audit hooks tell it. This process has imported all rooms; a call is a fork of it, so that it takes no
-longer than its work.
+A call has `folder`, `arguments` of reprise, `log`, and perhaps `kill`: `who` dies, and at which `event`: what
+changes files in the call's folder (`EVENTS`), as Python's audit hooks tell it. This process has imported all
+rooms; a call is a fork of it, so that it takes no longer than its work.
 """
 
 import contextlib
@@ -23,16 +24,28 @@ from reprise import cli
 from reprise.data.catalog import DATASETS
 from reprise.training import engine
 
-EVENTS = {"open": 0, "os.rename": 1, "os.remove": 0, "os.mkdir": 0, "os.chmod": 0, "os.link": 1, "os.symlink": 1, "os.truncate": 0}
-"""Event → which of its arguments is the path. `os.chmod` comes when a file is written and flushed, right before it is renamed."""
+EVENTS = {
+    "open": 0,
+    "os.rename": 1,
+    "os.remove": 0,
+    "os.mkdir": 0,
+    "os.chmod": 0,
+    "os.link": 1,
+    "os.symlink": 1,
+    "os.truncate": 0,
+}
+"""Event → which of its arguments is the path. `os.chmod` comes when a file is written and flushed, right
+before it is renamed.
+"""
 PR_SET_CHILD_SUBREAPER = 36
 
 
 def become_mortal(folder: Path, who: str, event: str, died: Path) -> None:
-    """Die at an event: `before rename PATTERN`, `after rename PATTERN 2` (the second), `event 7` (of all), or once a file has 1000 bytes:
-    `byte 1000`. With `count`, `died` gets a line for each event, and nobody dies.
+    """Die at an event: `before rename PATTERN`, `after rename PATTERN 2` (the second), `event 7` (of all), or
+    once a file has 1000 bytes: `byte 1000`. With `count`, `died` gets a line for each event, and nobody dies.
 
-    `who` is `all`, the process and the one that supervises it, as when the power fails; or `child`, the process alone. It happens once.
+    `who` is `all`, the process and the one that supervises it, as when the power fails; or `child`, the
+    process alone. It happens once.
     """
     words = event.split()
     if words[0] == "byte":  # the system ends who writes further, with SIGXFSZ
@@ -67,7 +80,9 @@ def become_mortal(folder: Path, who: str, event: str, died: Path) -> None:
             seen += 1
             if seen == int(words[1]):
                 die()
-        elif name == (words[1] if words[1] == "open" else f"os.{words[1]}") and re.search(words[2], os.path.relpath(path, folder)):
+        elif name == (words[1] if words[1] == "open" else f"os.{words[1]}") and re.search(
+            words[2], os.path.relpath(path, folder)
+        ):
             seen += 1
             if seen == int((words[3:] or ["1"])[0]):
                 armed = True
@@ -77,7 +92,9 @@ def become_mortal(folder: Path, who: str, event: str, died: Path) -> None:
     sys.addaudithook(hook)
 
 
-def call(folder: str, arguments: list[str], log: str, supervised: bool = False, kill: dict[str, str] | None = None) -> None:
+def call(
+    folder: str, arguments: list[str], log: str, supervised: bool = False, kill: dict[str, str] | None = None
+) -> None:
     """Be `python -m reprise <arguments>` in `folder`, and exit."""
     os.setsid()
     os.chdir(folder)
@@ -103,7 +120,13 @@ def prepare() -> None:
     workers = importlib.import_module("reprise.search.workers")
     workers.train, workers.STALE_LOCK_S = engine.train, 1
     DATASETS["cifar100"] = replace(DATASETS["cifar100"], md5=md5(b"archive" * 1000).hexdigest(), urls=())
-    for room in ("evaluation.exchange", "evaluation.submission", "publishing.figures", "publishing.statements", "publishing.tables"):
+    for room in (
+        "evaluation.exchange",
+        "evaluation.submission",
+        "publishing.figures",
+        "publishing.statements",
+        "publishing.tables",
+    ):
         importlib.import_module(f"reprise.{room}")
 
 

@@ -1,7 +1,7 @@
 """Every file that one step writes and another reads, damaged in every way: nothing is computed from it.
 
-Either the state is made again, and one line says so, or the command refuses it with one line. In the end, after what the line says to do,
-all results and verdicts are what they were, bit for bit.
+Either the state is made again, and one line says so, or the command refuses it with one line. In the end,
+after what the line says to do, all results and verdicts are what they were, bit for bit.
 """
 
 import io
@@ -26,9 +26,9 @@ from reprise import cli
 from reprise.data.decode import load
 from reprise.errors import RepriseError
 from reprise.publishing.results import read_meta, read_tables
+from reprise.reports.layout import Layout
+from reprise.reports.run import Run, prune
 from reprise.search.workers import JournalJudge
-from reprise.spec.layout import Layout
-from reprise.spec.run import Run, prune
 from reprise.training.checkpoint import read_checkpoint
 from reprise.training.results import check_evaluation, read_run, read_weights
 from tiny import SPEC, record_run
@@ -112,7 +112,9 @@ def rotated(path: Path, *_: object) -> None:
 
 
 def swapped(source: Callable[[Path], Path]) -> Callable[..., None]:
-    """The same file of another run, data set, figure … (`source`: the path of the undamaged one → where to take it from)."""
+    """The same file of another run, data set, figure … (`source`: the path of the undamaged one → where to
+    take it from).
+    """
 
     def swap(path: Path, *_: object) -> None:
         shutil.copyfile(source(path), path)
@@ -137,7 +139,9 @@ def nothing() -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """`command` on a project whose `file` was damaged says `says`; `first` is done before. A `remedy` follows a refusal, as it says."""
+    """`command` on a project whose `file` was damaged says `says`; `first` is done before. A `remedy` follows
+    a refusal, as it says.
+    """
 
     file: Callable[[], Path]
     damage: Callable[..., None]
@@ -150,7 +154,14 @@ class Case:
 CASES: dict[str, Case] = {}
 
 
-def cases(name: str, file: Callable[[], Path], command: tuple[str, ...], says: str, swap: Callable[[Path], Path], **options) -> None:
+def cases(
+    name: str,
+    file: Callable[[], Path],
+    command: tuple[str, ...],
+    says: str,
+    swap: Callable[[Path], Path],
+    **options,
+) -> None:
     """Cases of one file read by one command, of every kind; `says` may name the `{kind}`."""
     extra = options.pop("extra", {})
     for kind, damage in {**KINDS, "swap": swapped(swap), **extra}.items():
@@ -189,7 +200,9 @@ def of_other_images(path: Path) -> Path:
     return OTHER[0] / path
 
 
-ARRAYS = [f"{split}_{part}" for split in ("train", "test") for part in ("images.npy", "labels.npy", "names.txt")]
+ARRAYS = [
+    f"{split}_{part}" for split in ("train", "test") for part in ("images.npy", "labels.npy", "names.txt")
+]
 for array in ARRAYS:
     cases(
         array,
@@ -213,7 +226,11 @@ for command, first in (
     (("data", "statistics", "cifar10"), nothing),
     (("samples", "mini", "image"), nothing),
 ):
-    for array, damage in (("train_images.npy", flip), ("test_labels.npy", rotated), ("train_labels.npy", cut)):
+    for array, damage in (
+        ("train_images.npy", flip),
+        ("test_labels.npy", rotated),
+        ("train_labels.npy", cut),
+    ):
         CASES[f"{array}-{'-'.join(command)}-{damage.__name__}"] = Case(
             lambda array=array: DATA / "cifar10" / array,
             damage,
@@ -270,7 +287,10 @@ for name in ("predictions.parquet", "final.parquet", "evaluation.json"):
         extra=more,
     )
 for command, files in (
-    (("export", "mini", "out"), ("run.json", "history.parquet", "weights.safetensors", "predictions.parquet", "final.parquet")),
+    (
+        ("export", "mini", "out"),
+        ("run.json", "history.parquet", "weights.safetensors", "predictions.parquet", "final.parquet"),
+    ),
     (("train", "mini", "--only", "tuned"), ("weights.safetensors", "history.parquet")),
 ):
     for name in files:
@@ -295,7 +315,8 @@ cases(
     "checkpoint.pt",
     lambda: run_of("base") / "checkpoint.pt",
     ("train", "mini"),
-    r"^reprise: \S+checkpoint.pt: checkpoint ignored, the run starts again \((damaged \(its content .+\)|it is of .+)\)$",
+    r"^reprise: \S+checkpoint.pt: checkpoint ignored, the run starts again \((damaged \(its content .+\)|it "
+    r"is of .+)\)$",
     lambda path: Path("saved/fast.pt"),
     first=stopped,
 )
@@ -305,7 +326,8 @@ cases(
     "networks.layers.json",
     lambda: INTERMEDIATE / "networks.layers.json",
     ("table", "mini", "networks"),
-    rf"^reprise: \S+networks.layers.json: ({DAMAGED}|of another figure or table); run python -m reprise layers mini networks ",
+    rf"^reprise: \S+networks.layers.json: ({DAMAGED}|of another figure or table); run python -m reprise "
+    r"layers mini networks ",
     lambda path: path.with_name("again.layers.json"),
     remedy=lambda: verb("layers", "mini", "networks"),
 )
@@ -314,7 +336,8 @@ for name in ("image.samples.json", "image.samples.npz"):
         name,
         lambda name=name: INTERMEDIATE / name,
         ("figure", "mini", "image"),
-        rf"^reprise: \S+{name}: ({DAMAGED}|of another selection of images); run python -m reprise samples mini image ",
+        rf"^reprise: \S+{name}: ({DAMAGED}|of another selection of images); run python -m reprise samples "
+        r"mini image ",
         lambda path: path.with_name(path.name.replace("image", "other")),
         remedy=lambda: verb("samples", "mini", "image"),
     )
@@ -349,7 +372,11 @@ def test_nothing_is_computed_from_a_damaged_file(name, project, other, expected,
 
     status = verb(*case.command)
     said = capsys.readouterr().err
-    lines = [line for line in said.splitlines() if line.startswith("reprise: ") and "were there already" not in line]
+    lines = [
+        line
+        for line in said.splitlines()
+        if line.startswith("reprise: ") and "were there already" not in line
+    ]
     assert [line for line in lines if re.search(case.says, line)], said
     assert "Traceback" not in said
     if case.remedy is None:
@@ -391,7 +418,9 @@ def test_arrays_that_cannot_be_decoded_again(project, capsys):
     no_runs()
     assert verb("train", "mini") == 1
     said = capsys.readouterr().err
-    assert re.search(r"damaged \(.*\); get its archive again, .*, and run python -m reprise data decode cifar10$", said)
+    assert re.search(
+        r"damaged \(.*\); get its archive again, .*, and run python -m reprise data decode cifar10$", said
+    )
     assert not RUNS.exists() or not list(RUNS.glob("*/run.json"))
     fetch_again()
     assert verb("train", "mini") == 0
@@ -408,7 +437,9 @@ def before_records() -> None:
             (folder / name).write_text(json.dumps({key: document[key] for key in ("run", "spec", "meta")}))
         (folder / "evaluation.json").unlink()
     facts = json.loads((DATA / "cifar10/dataset.json").read_text())
-    (DATA / "cifar10/dataset.json").write_text(json.dumps({key: facts[key] for key in facts if key not in ("files", "sha256")}))
+    (DATA / "cifar10/dataset.json").write_text(
+        json.dumps({key: facts[key] for key in facts if key not in ("files", "sha256")})
+    )
 
 
 def test_results_of_earlier_versions_are_accepted_and_recorded_once(project, expected, capsys):
@@ -449,18 +480,25 @@ def test_there_and_back(project, expected, old, weights):
 
 
 def test_an_import_compares_with_the_images_at_hand(project, capsys):
-    """Labels and predictions of two test images change places: every metric stays, and the author of the run has written its records."""
+    """Labels and predictions of two test images change places: every metric stays, and the author of the run
+    has written its records.
+    """
     assert verb("export", "mini", "out") == 0
     no_runs()
     folder = Path("out") / run_of("base").name
     (folder / "weights.safetensors").unlink()
     table = pd.read_parquet(folder / "predictions.parquet")
     one, other = 0, table.index[table["label"] != table.loc[0, "label"]][0]
-    table.loc[[one, other], ["label", "predicted"]] = table.loc[[other, one], ["label", "predicted"]].to_numpy()
+    table.loc[[one, other], ["label", "predicted"]] = table.loc[
+        [other, one], ["label", "predicted"]
+    ].to_numpy()
     table.to_parquet(folder / "predictions.parquet", index=False)
     record_run(folder)
     assert verb("import", "out") == 1
-    assert f"{folder}/predictions.parquet: its images and labels are not those of the test images at hand; get" in capsys.readouterr().err
+    assert (
+        f"{folder}/predictions.parquet: its images and labels are not those of the test images at hand; get"
+        in capsys.readouterr().err
+    )
     shutil.rmtree(DATA / "cifar10")
     assert verb("import", "out") == 0
 
@@ -472,7 +510,9 @@ def test_damaged_arrays_of_earlier_versions_are_decoded_again(project, expected,
     no_runs()
     damage(DATA / "cifar10" / array)
     assert verb("train", "mini") == 0
-    assert re.search(r"^reprise: .+damaged \(.+\); decoding \S+ again$", capsys.readouterr().err, re.MULTILINE)
+    assert re.search(
+        r"^reprise: .+damaged \(.+\); decoding \S+ again$", capsys.readouterr().err, re.MULTILINE
+    )
     assert verb("evaluate", "mini") == 0
     assert (results(), statements()) == expected
 
@@ -521,11 +561,15 @@ def test_a_run_that_did_not_diverge_has_a_loss_in_its_last_epoch(project, capsys
     table.loc[len(table) - 1, "loss"] = float("nan")
     table.to_parquet(path, index=False)
     assert verb("statements", "mini") == 1
-    assert f"reprise: {path}: loss is nan, though the run did not diverge; delete the folder" in capsys.readouterr().err
+    assert (
+        f"reprise: {path}: loss is nan, though the run did not diverge; delete the folder"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [("accuracy", 1.5), ("loss", -0.1), ("loss", float("nan")), ("epoch", 0), ("accuracy", float("nan"))]
+    ("column", "value"),
+    [("accuracy", 1.5), ("loss", -0.1), ("loss", float("nan")), ("epoch", 0), ("accuracy", float("nan"))],
 )
 def test_a_history_that_cannot_be_is_refused_where_verdicts_read(project, capsys, column, value):
     before_records()
@@ -535,7 +579,9 @@ def test_a_history_that_cannot_be_is_refused_where_verdicts_read(project, capsys
     table.to_parquet(path, index=False)
     assert verb("statements", "mini") == 1
     assert re.match(
-        rf"reprise: {path}: {column} is {value}.*; delete the folder {path.parent} and train the run again\n$", capsys.readouterr().err
+        rf"reprise: {path}: {column} is {value}.*; delete the folder {path.parent} and train the run "
+        r"again\n$",
+        capsys.readouterr().err,
     )
 
 
@@ -548,7 +594,16 @@ def study() -> list[Run]:
     for trial in range(2):
         rule = {"trial": trial, "after": after, "min_resource": 1, "reduction_factor": 2}
         runs.append(
-            Run(prune({**SPEC, "split": {"validation": 0.2}, "study": rule, "optimizer": {"name": "adam", "lr": 0.1 / (1 + trial)}}))
+            Run(
+                prune(
+                    {
+                        **SPEC,
+                        "split": {"validation": 0.2},
+                        "study": rule,
+                        "optimizer": {"name": "adam", "lr": 0.1 / (1 + trial)},
+                    }
+                )
+            )
         )
         after = runs[-1].hash
     return runs
@@ -585,7 +640,10 @@ def test_a_damaged_journal(journal, damage):
     assert verdict(journal) == reason
     journal.write_bytes(content)
     damage(journal)
-    with pytest.raises(RepriseError, match=r"study.journal: not a journal .+; stop the workers, delete it and start them again") as error:
+    with pytest.raises(
+        RepriseError,
+        match=r"study.journal: not a journal .+; stop the workers, delete it and start them again",
+    ) as error:
         verdict(journal)
     assert "\n" not in str(error.value)
 
@@ -612,7 +670,9 @@ def tables(folder: Path) -> object:
 
 def arrays(_: Path) -> object:
     dataset = load(DATA / "cifar10")
-    parts = [(split.images.tobytes(), split.labels.tobytes(), split.names()) for split in dataset.splits.values()]
+    parts = [
+        (split.images.tobytes(), split.labels.tobytes(), split.names()) for split in dataset.splits.values()
+    ]
     return parts, dataset.classes, dataset.source
 
 
@@ -637,7 +697,10 @@ def intermediates(_: Path) -> object:
 
 
 FLIPPED: dict[str, tuple[Callable[[], Path], Callable[[Path], object]]] = {
-    **{name: (lambda name=name: run_of("base") / name, whole_run) for name in ("run.json", "history.parquet", "weights.safetensors")},
+    **{
+        name: (lambda name=name: run_of("base") / name, whole_run)
+        for name in ("run.json", "history.parquet", "weights.safetensors")
+    },
     **{
         f"{name} where verdicts read": (lambda name=name: run_of("base") / name, tables)
         for name in ("run.json", "history.parquet", "predictions.parquet", "final.parquet", "evaluation.json")

@@ -1,7 +1,9 @@
-"""Every parser of what comes from outside, fed with mutated inputs: it takes them or refuses them in one line, in bounded time and memory.
+"""Every parser of what comes from outside, fed with mutated inputs: it takes them or refuses them in one
+line, in bounded time and memory.
 
-A short run by default; `make fuzz FUZZ=100` runs a hundred times as many inputs, `FUZZ_SEED=7` others. Each input follows from the target's
-name, the seed and its number, so that a failure can be repeated; it is also kept in the folder that the failure names.
+A short run by default; `make fuzz FUZZ=100` runs a hundred times as many inputs, `FUZZ_SEED=7` others. Each
+input follows from the target's name, the seed and its number, so that a failure can be repeated; it is also
+kept in the folder that the failure names.
 """
 
 import contextlib
@@ -40,8 +42,8 @@ from reprise.files import read_json
 from reprise.publishing.figures import samples
 from reprise.publishing.results import read_meta, read_tables
 from reprise.publishing.statements import _Parser
-from reprise.spec.programme import Programme, complete
-from reprise.spec.report import Report
+from reprise.reports.programme import Programme, complete
+from reprise.reports.report import Report
 from reprise.training.engine import train
 from reprise.training.results import read_run, read_weights
 from tiny import tiny_run, write_dataset
@@ -53,14 +55,28 @@ MOST_S = 5.0
 MOST_MEMORY = 3 << 30
 """Bytes of address space beyond what the process has before the first input."""
 
-TOKENS = [b"\0", b"\xff" * 8, b"9" * 5000, b"1e400", b"-1", b"18446744073709551616", b"NaN", b"\n", b"\x1b[2J", b"\xed\xa0\x80", b"[" * 200]
+TOKENS = [
+    b"\0",
+    b"\xff" * 8,
+    b"9" * 5000,
+    b"1e400",
+    b"-1",
+    b"18446744073709551616",
+    b"NaN",
+    b"\n",
+    b"\x1b[2J",
+    b"\xed\xa0\x80",
+    b"[" * 200,
+]
 
 
 # ---- mutations ----
 
 
 def mutated(content: bytes, chance: random.Random, tokens: list[bytes]) -> bytes:
-    """`content` with a few changes: bits, bytes, pieces moved, removed or repeated, numbers and tokens put in."""
+    """`content` with a few changes: bits, bytes, pieces moved, removed or repeated, numbers and tokens put
+    in.
+    """
     data = bytearray(content)
     for _ in range(chance.choice((1, 1, 1, 2, 3, 8))):
         place, length = chance.randrange(len(data) + 1), chance.choice((1, 2, 4, 8, 64, 512))
@@ -87,7 +103,27 @@ def mutated(content: bytes, chance: random.Random, tokens: list[bytes]) -> bytes
 
 
 VALUES = [
-    *(None, True, -1, 0, 2**62, 2**70, 1e308, 5e-324, "", "x" * 5000, "\u202e", "a\nb", [], {}, [[]], "base", "1e400", "nan", "9" * 5000),
+    *(
+        None,
+        True,
+        -1,
+        0,
+        2**62,
+        2**70,
+        1e308,
+        5e-324,
+        "",
+        "x" * 5000,
+        "\u202e",
+        "a\nb",
+        [],
+        {},
+        [[]],
+        "base",
+        "1e400",
+        "nan",
+        "9" * 5000,
+    ),
     *(["a"] * 3, {"a": {"b": {"c": 1}}}, "*", "@", "/", "axis=value", "-" * 500, [1, "a", None]),
 ]
 
@@ -96,11 +132,16 @@ def restructured(document, chance: random.Random):
     """A document of lists and mappings with a few values replaced, removed, moved or renamed."""
     document = json.loads(json.dumps(document))
     for _ in range(chance.choice((1, 1, 2, 4))):
-        places = [(document, key) for key in (document if isinstance(document, dict) else range(len(document)))]
+        places = [
+            (document, key) for key in (document if isinstance(document, dict) else range(len(document)))
+        ]
         for holder, key in places:
             inner = holder[key]
             places += [
-                (inner, each) for each in (inner if isinstance(inner, dict) else range(len(inner)) if isinstance(inner, list) else ())
+                (inner, each)
+                for each in (
+                    inner if isinstance(inner, dict) else range(len(inner)) if isinstance(inner, list) else ()
+                )
             ]
         if not places:
             return document
@@ -109,7 +150,9 @@ def restructured(document, chance: random.Random):
             case 0:
                 del holder[key]
             case 1 if isinstance(holder, dict):
-                holder[chance.choice(["x", "", "a b", "9" * 300, "name", "kind", "base", "experiments"])] = holder.pop(key)
+                holder[chance.choice(["x", "", "a b", "9" * 300, "name", "kind", "base", "experiments"])] = (
+                    holder.pop(key)
+                )
             case 2:
                 other, name = chance.choice(places)
                 with contextlib.suppress(LookupError):
@@ -124,7 +167,9 @@ def restructured(document, chance: random.Random):
 
 @dataclass
 class Target:
-    """`run` takes an input; `seeds` are good ones, `cases` are tried. Some are changed as documents (`structured`), not as bytes."""
+    """`run` takes an input; `seeds` are good ones, `cases` are tried. Some are changed as documents
+    (`structured`), not as bytes.
+    """
 
     seeds: list[bytes]
     run: Callable[[bytes], object]
@@ -188,17 +233,23 @@ def made(tmp_path_factory):
     evaluate([run], dirs, folder / "runs", device="cpu")
     rng = np.random.default_rng(0)
     splits = {
-        name: archives.RawSplit(rng.integers(256, size=(3, 3072), dtype=np.uint8), np.zeros((3, 2), np.uint8), ["a", "b", "c"])
+        name: archives.RawSplit(
+            rng.integers(256, size=(3, 3072), dtype=np.uint8), np.zeros((3, 2), np.uint8), ["a", "b", "c"]
+        )
         for name in ("train", "test")
     }
     write_archive(folder / "cifar.tar.gz", DATASETS["cifar100"], splits)
-    np.savez_compressed(folder / "samples.npz", captions=np.array(["a", "b"]), images=np.zeros((2, 4, 4, 3), np.uint8))
+    np.savez_compressed(
+        folder / "samples.npz", captions=np.array(["a", "b"]), images=np.zeros((2, 4, 4, 3), np.uint8)
+    )
     return folder, folder / "runs" / run.hash
 
 
 def png() -> bytes:
     file = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(256, size=(12, 12, 3), dtype=np.uint8)).save(file, "PNG")
+    Image.fromarray(np.random.default_rng(0).integers(256, size=(12, 12, 3), dtype=np.uint8)).save(
+        file, "PNG"
+    )
     return file.getvalue()
 
 
@@ -215,7 +266,9 @@ def tars(format_: int) -> bytes:
 def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> Target:
     data, run = made
     members: dict[str, bytes] = {}
-    archives.scan(data / "cifar.tar.gz", 1 << 24, lambda name, file, size: members.__setitem__(name, file.read()))
+    archives.scan(
+        data / "cifar.tar.gz", 1 << 24, lambda name, file, size: members.__setitem__(name, file.read())
+    )
     shutil.copytree(run, folder / run.name)
     mine = folder / run.name
 
@@ -285,19 +338,40 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
     def options(content: bytes) -> None:
         text = content.decode("utf-8", "replace").replace("\0", "")
         for option in ("--threads", "--device", "--precision", "--only", "--skip", "--scale"):
-            with contextlib.suppress(SystemExit), contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
-                main(["train", "mini", option, text, "--reports", str(folder / "reports"), "--results", str(folder / "results")])
+            with (
+                contextlib.suppress(SystemExit),
+                contextlib.redirect_stderr(io.StringIO()),
+                contextlib.redirect_stdout(io.StringIO()),
+            ):
+                main(
+                    [
+                        "train",
+                        "mini",
+                        option,
+                        text,
+                        "--reports",
+                        str(folder / "reports"),
+                        "--results",
+                        str(folder / "results"),
+                    ]
+                )
 
     def journal(path: Path) -> None:
         from reprise.search.workers import JournalJudge
 
-        JournalJudge([cell.members[0] for cell in Report(folder / "reports" / "mini.yaml").cells("study")], folder, path)
+        JournalJudge(
+            [cell.members[0] for cell in Report(folder / "reports" / "mini.yaml").cells("study")],
+            folder,
+            path,
+        )
 
     (folder / "reports").mkdir()
     (folder / "reports" / "mini.yaml").write_text(yaml.safe_dump(MINI, sort_keys=False))
     mini = Report(folder / "reports" / "mini.yaml")
     written = yaml.safe_dump(MINI, sort_keys=False).encode()
-    layers = json.dumps({"net": {"title": "N", "rows": [], "parameters": 5, "image_shape": [3, 4, 4]}}).encode()
+    layers = json.dumps(
+        {"net": {"title": "N", "rows": [], "parameters": 5, "image_shape": [3, 4, 4]}}
+    ).encode()
     words = [
         b"&a ",
         b"*a",
@@ -314,7 +388,10 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
         b"1:1:1",
         b"|\n",
     ]
-    codes = [bytes([code]) for code in b"(.0N)]}tabesuRdlpqrghjcioVXBCTUIJKLMG\x80\x81\x85\x86\x87\x88\x89\x8a\x8b\x8c\x93\x94\x95\x96"]
+    codes = [
+        bytes([code])
+        for code in b"(.0N)]}tabesuRdlpqrghjcioVXBCTUIJKLMG\x80\x81\x85\x86\x87\x88\x89\x8a\x8b\x8c\x93\x94\x95\x96"
+    ]
     lines = [
         b"Content-Length: ",
         b"Transfer-Encoding: chunked\r\n",
@@ -324,7 +401,10 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
         b"\r\n\r\n",
         b"HTTP/1.1 206 P\r\n",
     ]
-    headers = [b'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: "x"\r\n\r\nhello', b"HTTP/1.1 302 F\r\nLocation: http://[::1]:x/\r\n\r\n"]
+    headers = [
+        b'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: "x"\r\n\r\nhello',
+        b"HTTP/1.1 302 F\r\nLocation: http://[::1]:x/\r\n\r\n",
+    ]
     headers += [
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
         b"HTTP/1.0 206 P\r\nContent-Range: bytes 0-4/5\r\n\r\nhello",
@@ -346,18 +426,40 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
 
     match name:
         case "report":
-            seeds = [written, *([file.read_bytes() for file in (ROOT / "workflow/reports").glob("*.yaml")] if SIZE > 1 else [])]
+            seeds = [
+                written,
+                *(
+                    [file.read_bytes() for file in (ROOT / "workflow/reports").glob("*.yaml")]
+                    if SIZE > 1
+                    else []
+                ),
+            ]
             return Target(seeds, report, 120, words, yaml.safe_load, dumped)
         case "configuration":
-            return Target([(ROOT / "config.yaml").read_bytes()], configuration, 60, words, yaml.safe_load, dumped)
+            return Target(
+                [(ROOT / "config.yaml").read_bytes()], configuration, 60, words, yaml.safe_load, dumped
+            )
         case "expression":
-            return Target(relations, expression, 400, [b"(", b")", b"-", b"*", b"/", b"1e400", b"1e-400", b" of ", b"\xd9\xa1", b"'", b"a"])
+            return Target(
+                relations,
+                expression,
+                400,
+                [b"(", b")", b"-", b"*", b"/", b"1e400", b"1e-400", b" of ", b"\xd9\xa1", b"'", b"a"],
+            )
         case "selector":
             return Target(
-                [b"grid/lr=0.1,net=a", b"sweep/base", b"read@code", b"search/trial=0"], selector, 400, [b"/", b"@", b"=", b",", b"nan"]
+                [b"grid/lr=0.1,net=a", b"sweep/base", b"read@code", b"search/trial=0"],
+                selector,
+                400,
+                [b"/", b"@", b"=", b",", b"nan"],
             )
         case "options":
-            return Target([b"4", b"cpu", b"cuda:1", b"base", b"float32"], options, 20, [b"9" * 30, b"-", b"\xd9\xa1", b"cuda:", b"\x1b[2J"])
+            return Target(
+                [b"4", b"cpu", b"cuda:1", b"base", b"float32"],
+                options,
+                20,
+                [b"9" * 30, b"-", b"\xd9\xa1", b"cuda:", b"\x1b[2J"],
+            )
         case "pickle":
             seeds = [members["cifar-100-python/meta"], members["cifar-100-python/test"]]
             value = {"data": np.zeros((2, 3), np.uint8), "labels": [1, 2.5, None], b"x": ("a", b"b", 2**40)}
@@ -392,10 +494,28 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
             seeds = [tars(each) for each in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT)]
             return Target(seeds, as_file(folder / "a.tar", read_all), 500, numbers)
         case "tar.gz":
-            return Target([gzip.compress(tars(tarfile.GNU_FORMAT), 1)], as_file(folder / "a.tar.gz", read_all), 200, TOKENS)
+            return Target(
+                [gzip.compress(tars(tarfile.GNU_FORMAT), 1)],
+                as_file(folder / "a.tar.gz", read_all),
+                200,
+                TOKENS,
+            )
         case "png":
-            chunks = [b"IHDR", b"IDAT", b"PLTE", b"tRNS", b"iCCP", b"zTXt", b"acTL", b"fcTL", b"IEND", b"\x7f\xff\xff\xff"]
-            return Target([png()], lambda content: archives.decode_png(content, (3, 12, 12), "x"), 400, chunks)
+            chunks = [
+                b"IHDR",
+                b"IDAT",
+                b"PLTE",
+                b"tRNS",
+                b"iCCP",
+                b"zTXt",
+                b"acTL",
+                b"fcTL",
+                b"IEND",
+                b"\x7f\xff\xff\xff",
+            ]
+            return Target(
+                [png()], lambda content: archives.decode_png(content, (3, 12, 12), "x"), 400, chunks
+            )
         case "zip":
             signs = [b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06", b"PK\x03\x04", b"\xff" * 4]
             read = as_file(folder / "x.zip", lambda path: list(submission._images(path, 2, (12, 12))))
@@ -409,7 +529,9 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
                 b"-" * 300,
                 b"\x93NUMPY\x03\x00",
             ]
-            return Target([(data / "data" / "train_labels.npy").read_bytes()], in_data("train_labels.npy"), 200, header)
+            return Target(
+                [(data / "data" / "train_labels.npy").read_bytes()], in_data("train_labels.npy"), 200, header
+            )
         case "dataset.json":
             return Target(
                 [(data / "data/dataset.json").read_bytes()],
@@ -420,7 +542,9 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
                 dumped,
             )
         case "names":
-            return Target([(data / "data/train_names.txt").read_bytes()], in_data("train_names.txt"), 30, TOKENS)
+            return Target(
+                [(data / "data/train_names.txt").read_bytes()], in_data("train_names.txt"), 30, TOKENS
+            )
         case "run.json":
             return Target(
                 [(run / "run.json").read_bytes()],
@@ -431,18 +555,35 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
                 dumped,
             )
         case "json":
-            return Target([(run / "run.json").read_bytes(), layers], as_file(folder / "x.json", read_json), 300, TOKENS)
+            return Target(
+                [(run / "run.json").read_bytes(), layers], as_file(folder / "x.json", read_json), 300, TOKENS
+            )
         case "history" | "predictions" | "final":
             return Target(
-                [(run / f"{name}.parquet").read_bytes()], replaced(f"{name}.parquet", tables), 60, [*TOKENS, b"PAR1", b"\xff\xff\xff\x7f"]
+                [(run / f"{name}.parquet").read_bytes()],
+                replaced(f"{name}.parquet", tables),
+                60,
+                [*TOKENS, b"PAR1", b"\xff\xff\xff\x7f"],
             )
         case "weights":
-            words = [b'"dtype":"F64"', b'"BOOL"', b'"shape":[9999999999999]', b'"data_offsets":[0,99999999]', b"{", b"\xff" * 7]
+            words = [
+                b'"dtype":"F64"',
+                b'"BOOL"',
+                b'"shape":[9999999999999]',
+                b'"data_offsets":[0,99999999]',
+                b"{",
+                b"\xff" * 7,
+            ]
             read = as_file(mine / "weights.safetensors", lambda path: read_weights(path))
             return Target([(run / "weights.safetensors").read_bytes()], read, 200, words)
         case "samples":
             read = as_file(folder / "x.npz", samples.read)
-            return Target([(data / "samples.npz").read_bytes()], read, 150, [b"PK\x01\x02", b"\xff" * 4, b"<U99999999", b"|O"])
+            return Target(
+                [(data / "samples.npz").read_bytes()],
+                read,
+                150,
+                [b"PK\x01\x02", b"\xff" * 4, b"<U99999999", b"|O"],
+            )
         case "answer":
             return Target(headers, answers, 60, [*lines, *TOKENS])
         case "state":
@@ -459,19 +600,52 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
         case "journal":
             good = folder / "good.journal"
             journal(good)
-            return Target([good.read_bytes()], as_file(folder / "x.journal", journal), 30, [b'"op_code": 9', b'"op_code": null', *TOKENS])
+            return Target(
+                [good.read_bytes()],
+                as_file(folder / "x.journal", journal),
+                30,
+                [b'"op_code": 9', b'"op_code": null', *TOKENS],
+            )
     raise AssertionError(name)
 
 
 TARGETS = (
-    *("report", "configuration", "expression", "selector", "options", "pickle", "batches", "tar", "tar.gz", "png", "zip", "array"),
-    *("dataset.json", "names", "run.json", "json", "history", "predictions", "final", "weights", "samples", "answer", "state", "journal"),
+    *(
+        "report",
+        "configuration",
+        "expression",
+        "selector",
+        "options",
+        "pickle",
+        "batches",
+        "tar",
+        "tar.gz",
+        "png",
+        "zip",
+        "array",
+    ),
+    *(
+        "dataset.json",
+        "names",
+        "run.json",
+        "json",
+        "history",
+        "predictions",
+        "final",
+        "weights",
+        "samples",
+        "answer",
+        "state",
+        "journal",
+    ),
 )
 
 
 @pytest.fixture
 def bounded_memory():
-    """What asks for gigabytes gets a `MemoryError`, which no parser may answer with anything but a refusal."""
+    """What asks for gigabytes gets a `MemoryError`, which no parser may answer with anything but a
+    refusal.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MOST_MEMORY, hard))

@@ -1,4 +1,6 @@
-"""Files that are made to harm: input → what must be said. Each is refused in one printable line, in bounded time and memory."""
+"""Files that are made to harm: input → what must be said. Each is refused in one printable line, in bounded
+time and memory.
+"""
 
 import contextlib
 import ctypes
@@ -45,10 +47,10 @@ from reprise.publishing.measures import lookup
 from reprise.publishing.results import read_meta, read_tables
 from reprise.publishing.statements import _Parser
 from reprise.records import DIGEST, seal
-from reprise.spec import report
-from reprise.spec.check import read_yaml, schema
-from reprise.spec.programme import complete
-from reprise.spec.report import Report
+from reprise.reports import report
+from reprise.reports.check import read_yaml, schema
+from reprise.reports.programme import complete
+from reprise.reports.report import Report
 from reprise.training.checkpoint import MAGIC, read_checkpoint
 from reprise.training.engine import train
 from reprise.training.results import read_run, read_weights
@@ -100,7 +102,9 @@ class Reduced:
 _RECONSTRUCT = np.empty(0).__reduce__()[0]
 
 
-def array(shape: object, kind: object, content: object, fortran: object = False, version: object = 1) -> Reduced:
+def array(
+    shape: object, kind: object, content: object, fortran: object = False, version: object = 1
+) -> Reduced:
     return Reduced(_RECONSTRUCT, (np.ndarray, (0,), b"b"), (version, shape, kind, fortran, content))
 
 
@@ -109,7 +113,9 @@ def kind(name: str, *state: object) -> Reduced:
 
 
 OBJECTS = kind("V8", 3, "|", None, ("a",), {"a": (np.dtype("O"), 0)}, 8, 1, 0)
-"""A type whose elements are Python objects, and which does not say so: reading one follows an address that stands in the file."""
+"""A type whose elements are Python objects, and which does not say so: reading one follows an address that
+stands in the file.
+"""
 DEEP = b"(" * 100_000 + b"t" * 100_000
 
 
@@ -127,7 +133,10 @@ PICKLES: dict[str, tuple[bytes, str]] = {
     "a type with flags": (pickled(array((1,), kind("u1", 3, "|", None, None, None, -1, -1, 63), b"x")), "described in an unknown way"),
     "a type of a size of its own": (pickled(array((1,), kind("u1", 3, "|", None, None, None, 1 << 40, -1, 0), b"x")), "unknown way"),
     "an unknown order": (pickled(array((1,), kind("u2", 3, "x", None, None, None, -1, -1, 0), b"xx")), "unknown way"),
-    "too few bytes": (pickled(array((10, 3072), kind("u1"), b"x")), r"impossible shape|shape \(10, 3072\) and 1 bytes"),
+    "too few bytes": (pickled(array((10, 3072), kind("u1"), b"x")), r"impossible shape|shape \(10, 3072\) "
+        r"and "
+        r"1 "
+        r"bytes"),
     "too many bytes": (pickled(array((1,), kind("u1"), b"xxx")), r"an array of shape \(1,\) and 3 bytes"),
     "a shape of petabytes": (pickled(array((2**31, 2**31), kind("u1"), b"x" * 70_000)), "impossible shape"),
     "a shape of nothing times much": (b"}" + pickle.dumps(array((0, 2**40), kind("u1"), b""), 3)[2:], "impossible shape"),
@@ -214,7 +223,11 @@ def test_names_that_multiply_are_not_decoded():
 
 def test_arrays_are_made_of_what_the_file_holds():
     """Without a copy: the bytes of the file are the bytes of the array, and cannot be written to."""
-    value = {"a": np.arange(300_000, dtype=">u2").reshape(3, 100_000, order="F"), "b": np.zeros((1, 5)), "c": np.float32([1.5])}
+    value = {
+        "a": np.arange(300_000, dtype=">u2").reshape(3, 100_000, order="F"),
+        "b": np.zeros((1, 5)),
+        "c": np.float32([1.5]),
+    }
     for protocol in range(5):
         content = pickle.dumps(value, protocol)
         found = safe_unpickle(io.BytesIO(content), "member")
@@ -227,12 +240,18 @@ def test_arrays_are_made_of_what_the_file_holds():
 # ---- tar ----
 
 
-def header(name: bytes = b"a/x", size: bytes = b"00000000005\0", type_: bytes = b"0", **fields: bytes) -> bytes:
+def header(
+    name: bytes = b"a/x", size: bytes = b"00000000005\0", type_: bytes = b"0", **fields: bytes
+) -> bytes:
     """A ustar header with a right check sum."""
     block = bytearray(512)
     block[0 : len(name)], block[124 : 124 + len(size)], block[156:157] = name, size, type_
     block[100:108], block[257:265] = b"0000644\0", b"ustar\x0000"
-    for place, value in ((345, fields.get("prefix", b"")), (157, fields.get("link", b"")), (386, fields.get("sparse", b""))):
+    for place, value in (
+        (345, fields.get("prefix", b"")),
+        (157, fields.get("link", b"")),
+        (386, fields.get("sparse", b"")),
+    ):
         block[place : place + len(value)] = value
     block[148:156] = b" " * 8
     block[148:156] = b"%06o\0 " % sum(block)
@@ -261,15 +280,20 @@ def record(key: bytes, value: bytes) -> bytes:
 
 END = bytes(1024)
 TARS: dict[str, tuple[bytes, str]] = {
-    "8 exbibytes": (header(size=binary(2**63)) + b"12345", r"unpacks to more than .* \(member 'a/x' claims 9,223,372,036,854,775,808\)"),
+    "8 exbibytes": (header(size=binary(2**63)) + b"12345", r"unpacks to more than .* \(member 'a/x' claims "
+        r"9,223,372,036,854,775,808\)"),
     "10 GiB": (header(size=binary(10 * 2**30)) + b"12345", "claims 10,737,418,240"),
     "8 GiB in octal": (header(size=b"77777777777\0") + b"12345", "claims 8,589,934,591"),
     "less than nothing": (header(size=binary(-512)) + b"12345", "claims -512 bytes"),
-    "a little more than is left": (header(size=b"00000004000\0") + b"12345", "damaged or cut short .it ends within a member"),
+    "a little more than is left": (header(size=b"00000004000\0") + b"12345", "damaged or cut short .it ends within "
+        "a "
+        "member"),
     "no number": (header(size=b"xxxxxxxxxxx\0"), "damaged or cut short"),
     "8 exbibytes by an extended header": (pax(record(b"size", b"9223372036854775808")) + member(), "claims 9,223,372,036,854,775,808"),
-    "a size of 5,000 digits": (pax(record(b"size", b"9" * 5000)) + member(), "a number in an extended header is none"),
-    "a negative size by an extended header": (pax(record(b"size", b"-512")) + member(), "a number in an extended header is none"),
+    "a size of 5,000 digits": (pax(record(b"size", b"9" * 5000)) + member(), "a number in an extended header is "
+        "none"),
+    "a negative size by an extended header": (pax(record(b"size", b"-512")) + member(), "a number in an extended header is "
+        "none"),
     "a sparse file of 10 GiB": (header(type_=b"S", sparse=b"0" * 96 + b"\0" + binary(10 * 2**30)) + END, "is a sparse file"),
     "a sparse file, GNU 0.0": (pax(record(b"GNU.sparse.size", b"10737418240")) + member(), "is a sparse file"),
     "a sparse file, GNU 0.1": (pax(record(b"GNU.sparse.map", b"0,10737418240")) + member(), "is a sparse file"),
@@ -277,7 +301,8 @@ TARS: dict[str, tuple[bytes, str]] = {
         pax(record(b"GNU.sparse.major", b"1"), record(b"GNU.sparse.minor", b"0"), record(b"GNU.sparse.realsize", b"9")) + member(b"1\n"),
         "is a sparse file",
     ),
-    "an extended header of 10 MB": (member(bytes(10**7), type_=b"x"), "an extended header claims 10,000,000 bytes"),
+    "an extended header of 10 MB": (member(bytes(10**7), type_=b"x"), "an extended header claims 10,000,000 "
+        "bytes"),
     "an extended header of 8 EiB": (header(size=binary(2**63), type_=b"x"), "an extended header claims 9,223,"),
     "a negative extended header": (header(size=binary(-1), type_=b"L"), "an extended header claims -1 bytes"),
     "a long name of 8 EiB": (header(size=binary(2**63), type_=b"L"), "an extended header claims 9,223,"),
@@ -325,15 +350,22 @@ def test_good_headers_of_all_formats(tmp_path):
     for format_ in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
         archive = tmp_path / f"{format_}.tar.gz"
         with tarfile.open(
-            archive, "w:gz", format=format_, pax_headers={"comment": "global"} if format_ == tarfile.PAX_FORMAT else None
+            archive,
+            "w:gz",
+            format=format_,
+            pax_headers={"comment": "global"} if format_ == tarfile.PAX_FORMAT else None,
         ) as made:
             for name in ("a/x", long):
                 info = tarfile.TarInfo(name)
                 info.size, info.mtime = 700, 1.5
                 made.addfile(info, io.BytesIO(name.encode().ljust(700)))
-        found = read_members(archive, {name: lambda file, where: file.read() for name in ("a/x", long)}, 2**20)
+        found = read_members(
+            archive, {name: lambda file, where: file.read() for name in ("a/x", long)}, 2**20
+        )
         assert found == {name: name.encode().ljust(700) for name in ("a/x", long)}
-        shutil.unpack_archive(archive, tmp_path / str(format_), "gztar", **SAFELY)  # as the standard library reads it
+        shutil.unpack_archive(
+            archive, tmp_path / str(format_), "gztar", **SAFELY
+        )  # as the standard library reads it
         assert (tmp_path / str(format_) / long).read_bytes() == found[long]
 
 
@@ -351,7 +383,9 @@ def test_many_members_and_extended_headers_that_follow_each_other(tmp_path, monk
 
 
 def test_gzip_headers(tmp_path):
-    """A name of 30 MB in a header is passed over; parts without end are not. Several parts, and zeros between them, are fine."""
+    """A name of 30 MB in a header is passed over; parts without end are not. Several parts, and zeros between
+    them, are fine.
+    """
     archive, content = tmp_path / "a.tar.gz", member() + END
     packed = gzip.compress(content, 1)
     archive.write_bytes(packed[:3] + b"\x08" + packed[4:10] + b"n" * 30_000_000 + b"\0" + packed[10:])
@@ -360,16 +394,29 @@ def test_gzip_headers(tmp_path):
     assert time.process_time() - began < MOST_S
     archive.write_bytes(gzip.compress(b"") * 500_000)
     refused(lambda: read_members(archive, {}, 2**20), "is packed in more than 65,536 parts")
-    archive.write_bytes(b"".join(gzip.compress(content[place : place + 100]) + bytes(place % 7) for place in range(0, len(content), 100)))
+    archive.write_bytes(
+        b"".join(
+            gzip.compress(content[place : place + 100]) + bytes(place % 7)
+            for place in range(0, len(content), 100)
+        )
+    )
     assert read_members(archive, {"a/x": lambda file, where: file.read()}, 2**20) == {"a/x": b"12345"}
     for rubbish in (b"rubbish", b"\x1f\x8b\x08", gzip.compress(b"x")[:-9]):
         archive.write_bytes(packed + rubbish)
-        refused(lambda: read_members(archive, {"a/x": lambda file, where: file.read()}, 2**20), "damaged or cut short")
+        refused(
+            lambda: read_members(archive, {"a/x": lambda file, where: file.read()}, 2**20),
+            "damaged or cut short",
+        )
     packed = bytearray(packed)
     for place in (-8, -4):  # check sum, length
-        archive.write_bytes(packed[:place] + bytes([packed[place] ^ 1]) + packed[place + 1 :] if place != -4 else packed[:-4] + b"\0\0\0\0")
+        archive.write_bytes(
+            packed[:place] + bytes([packed[place] ^ 1]) + packed[place + 1 :]
+            if place != -4
+            else packed[:-4] + b"\0\0\0\0"
+        )
         refused(
-            lambda: read_members(archive, {"a/x": lambda file, where: file.read()}, 2**20), "damaged or cut short .*incorrect (data|length)"
+            lambda: read_members(archive, {"a/x": lambda file, where: file.read()}, 2**20),
+            "damaged or cut short .*incorrect (data|length)",
         )
 
 
@@ -406,13 +453,31 @@ def zeros(count: int) -> bytes:
 
 
 PNGS = {
-    "4 billion pixels a side": (png(ihdr(2**32 - 1, 2**32 - 1)), "4294967295 × 4294967295 pixels, not 12 × 12"),
-    "100,000 pixels a side": (png(ihdr(100_000, 100_000), chunk(b"IDAT", zeros(1000))), "100000 × 100000 pixels"),
-    "a second size": (png(ihdr(12, 12), ihdr(30_000, 30_000), chunk(b"IDAT", zeros(1000))), "30000 × 30000 pixels|a damaged PNG"),
+    "4 billion pixels a side": (
+        png(ihdr(2**32 - 1, 2**32 - 1)),
+        "4294967295 × 4294967295 pixels, not 12 × 12",
+    ),
+    "100,000 pixels a side": (
+        png(ihdr(100_000, 100_000), chunk(b"IDAT", zeros(1000))),
+        "100000 × 100000 pixels",
+    ),
+    "a second size": (
+        png(ihdr(12, 12), ihdr(30_000, 30_000), chunk(b"IDAT", zeros(1000))),
+        "30000 × 30000 pixels|a damaged PNG",
+    ),
     "no pixels": (png(ihdr(0, 0)), "0 × 0 pixels"),
-    "pixels of a gigabyte": (png(ihdr(12, 12), chunk(b"IDAT", zeros(2**27)), chunk(b"IEND", b"")), "not a PNG|damaged|ok"),
-    "a text of 128 MB": (png(ihdr(12, 12), chunk(b"zTXt", b"a\0\0" + zeros(2**27)), chunk(b"IDAT", zeros(12 * 37))), "a damaged PNG"),
-    "a profile of 128 MB": (png(ihdr(12, 12), chunk(b"iCCP", b"a\0\0" + zeros(2**27)), chunk(b"IDAT", zeros(12 * 37))), "a damaged PNG|ok"),
+    "pixels of a gigabyte": (
+        png(ihdr(12, 12), chunk(b"IDAT", zeros(2**27)), chunk(b"IEND", b"")),
+        "not a PNG|damaged|ok",
+    ),
+    "a text of 128 MB": (
+        png(ihdr(12, 12), chunk(b"zTXt", b"a\0\0" + zeros(2**27)), chunk(b"IDAT", zeros(12 * 37))),
+        "a damaged PNG",
+    ),
+    "a profile of 128 MB": (
+        png(ihdr(12, 12), chunk(b"iCCP", b"a\0\0" + zeros(2**27)), chunk(b"IDAT", zeros(12 * 37))),
+        "a damaged PNG|ok",
+    ),
     "a chunk of 2 GiB": (png(ihdr(12, 12), b"\x7f\xff\xff\xffIDATxx"), "a damaged PNG"),
     "another format": (b"GIF89a" + bytes(100), "not a PNG image"),
     "no header": (png(chunk(b"IDAT", b"")), "not a PNG image"),
@@ -498,10 +563,12 @@ def test_sample_images_that_claim_too_much(tmp_path, monkeypatch):
 # ---- YAML, and the reports that are written in it ----
 
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
-    f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]\n"
+    for old, new in zip("abcdefgh", "bcdefghi", strict=True)
 )
 MERGES = "a: &a {x: 1}\n" + "".join(
-    f"{new}: &{new} {{<<: [{', '.join([f'*{old}'] * 10)}]}}\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+    f"{new}: &{new} {{<<: [{', '.join([f'*{old}'] * 10)}]}}\n"
+    for old, new in zip("abcdefgh", "bcdefghi", strict=True)
 )
 
 YAMLS = {
@@ -518,7 +585,9 @@ YAMLS = {
     "a list of 2,000": (f"a: [{', '.join(['1'] * 2000)}]", "more than 1,000 items in a list"),
     "100,000 keys": ("".join(f"k{number}: 1\n" for number in range(100_000)), "more than 50,000 values"),
     "10 MB": ("a: " + "x" * 10**7, "more than 4,194,304 bytes"),
-    "an integer of 5,000 digits": (f"a: {'9' * 5000}", r"line 1: 99999999999999999999… is no number to compute with"),
+    "an integer of 5,000 digits": (f"a: {'9' * 5000}", r"line 1: 99999999999999999999… is no number to "
+        r"compute "
+        r"with"),
     "an integer of 65 bits": ("a:\n  b: 9223372036854775808", "line 2: 9223372036854775808 is no number"),
     "a hexadecimal of 5,000 digits": (f"a: 0x{'f' * 5000}", "is no number"),
     "an integer in sixties": (f"a: 1{':59' * 2000}", "is no number|:59"),
@@ -555,7 +624,9 @@ def test_yaml(name, tmp_path):
 
 def test_dates_are_texts_and_aliases_are_fine(tmp_path):
     path = tmp_path / "a.yaml"
-    path.write_text("a: &a {x: 2001-01-01, y: 2001-13-45, z: 1e-3}\nb: [*a, *a]\nc: {<<: *a, w: 9223372036854775807}\n")
+    path.write_text(
+        "a: &a {x: 2001-01-01, y: 2001-13-45, z: 1e-3}\nb: [*a, *a]\nc: {<<: *a, w: 9223372036854775807}\n"
+    )
     a = {"x": "2001-01-01", "y": "2001-13-45", "z": 0.001}
     assert read_yaml(path) == {"a": a, "b": [a, a], "c": {**a, "w": 2**63 - 1}}
 
@@ -579,7 +650,13 @@ def axis(count: int) -> dict:
 
 
 def grid(*counts: int) -> dict:
-    paths = ("optimizer.lr", "optimizer.eps", "optimizer.weight_decay", "training.batch_size", "training.epochs")
+    paths = (
+        "optimizer.lr",
+        "optimizer.eps",
+        "optimizer.weight_decay",
+        "training.batch_size",
+        "training.epochs",
+    )
     return {
         f"a{place}": {"path": path, "values": list(range(1, count + 1))}
         for place, (path, count) in enumerate(zip(paths, counts, strict=False))
@@ -590,11 +667,23 @@ class Quoted(str):
     """Written in quotes, as reports write printed numbers."""
 
 
-yaml.SafeDumper.add_representer(Quoted, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style='"'))
+yaml.SafeDumper.add_representer(
+    Quoted, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style='"')
+)
 
 
 def number(**keys: object) -> dict:
-    return {"statements": [{"id": "a", "kind": "number", "reported": "1", "measure": {"metric": "accuracy", "runs": "e"}, **keys}]}
+    return {
+        "statements": [
+            {
+                "id": "a",
+                "kind": "number",
+                "reported": "1",
+                "measure": {"metric": "accuracy", "runs": "e"},
+                **keys,
+            }
+        ]
+    }
 
 
 def claim(relation: str) -> dict:
@@ -603,7 +692,10 @@ def claim(relation: str) -> dict:
 
 
 REPORTS: dict[str, tuple[dict, str]] = {
-    "a grid of a billion": ({"experiments": {"e": {"grid": grid(1000, 1000, 1000)}}}, "experiments.e: 1,000,000,000 runs, of at most"),
+    "a grid of a billion": ({"experiments": {"e": {"grid": grid(1000, 1000, 1000)}}}, "experiments.e: 1,000,000,000 runs, "
+        "of "
+        "at "
+        "most"),
     "grids that are too many together": (
         {"experiments": {f"e{place}": {"grid": grid(20, 20)} for place in range(3)}},
         "experiments.e2: 1,200 runs, of at most 1,000",
@@ -645,7 +737,8 @@ REPORTS: dict[str, tuple[dict, str]] = {
     ),
     "a path of 1,000 steps": ({"experiments": {"e": {"set": {".".join("a" * 1000): 1}}}}, "is too long"),
     "a setting as a float": ({"experiments": {"e": {"set": {"training.epochs": 3.0}}}}, "3.0 is not of type 'integer'"),
-    "a billion epochs": ({"experiments": {"e": {"set": {"training.epochs": 10**9}}}}, "1000000000 is greater than the maximum"),
+    "a billion epochs": ({"experiments": {"e": {"set": {"training.epochs": 10**9}}}}, "1000000000 is greater than the "
+        "maximum"),
     "epochs of another type, shrunk": (
         {"experiments": {"e": {"set": {"training.epochs": "many"}}}, "scales": {"demo": {"epochs": {"max": 1}}}},
         "'many' is not of type 'integer'",
@@ -675,7 +768,8 @@ REPORTS: dict[str, tuple[dict, str]] = {
     "a slug with a line break": ({"slug": "mini\n", "experiments": {"e": {}}}, "does not match"),
     "an id with a line break": ({"experiments": {"e": {}}, **number(id="a\n")}, "does not match"),
     "a number with a line break": ({"experiments": {"e": {}}, **number(reported="0.5\n")}, "does not match"),
-    "a number with an exponent of a billion": ({"experiments": {"e": {}}, **number(reported=Quoted("1e-999999999"))}, "does not match"),
+    "a number with an exponent of a "
+        "billion": ({"experiments": {"e": {}}, **number(reported=Quoted("1e-999999999"))}, "does not match"),
     "a number of 5,000 digits": ({"experiments": {"e": {}}, **number(reported=Quoted("0." + "1" * 5000))}, "is too long|does not match"),
     "a selector of 100,000 characters": (
         {"experiments": {"e": {}}, **number(measure={"metric": "accuracy", "runs": "e/" + "x" * 100_000})},
@@ -730,7 +824,9 @@ def test_places_in_lists():
 
 def test_a_random_search_of_the_whole_space_is_quick(tmp_path):
     """Drawn without repetition; looking for each draw in a list took minutes."""
-    path = write_report(tmp_path, {"experiments": {"e": {"random": {"trials": 990, "space": {"a": axis(990)}}}}})
+    path = write_report(
+        tmp_path, {"experiments": {"e": {"random": {"trials": 990, "space": {"a": axis(990)}}}}}
+    )
     began = time.process_time()
     assert len(Report(path).runs()) == 990
     assert time.process_time() - began < 20
@@ -752,7 +848,10 @@ def test_a_configuration_whose_aliases_multiply():
     value: list = ["x"]
     for _ in range(9):
         value = [value] * 10
-    refused(lambda: complete({"mirror": value}, ROOT / "workflow/schemas/config.schema.yaml"), "more than 50,000 values, with what aliases")
+    refused(
+        lambda: complete({"mirror": value}, ROOT / "workflow/schemas/config.schema.yaml"),
+        "more than 50,000 values, with what aliases",
+    )
     loop: dict = {}
     loop["mirror"] = loop
     refused(lambda: complete(loop, ROOT / "workflow/schemas/config.schema.yaml"), "more than 50,000 values")
@@ -781,7 +880,9 @@ def patterns(node: object) -> Iterator[str]:
 
 def test_no_pattern_lets_a_line_break_pass():
     """`$` matches before one."""
-    found = [pattern for name in ("report", "publications") for pattern in patterns(schema(f"{name}.schema.yaml"))]
+    found = [
+        pattern for name in ("report", "publications") for pattern in patterns(schema(f"{name}.schema.yaml"))
+    ]
     found += patterns(read_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
     assert len(found) > 10
     for pattern in found:
@@ -903,7 +1004,12 @@ def rewrite(name: str, **columns: object) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         table = pd.read_parquet(folder / name)
         pq.write_table(
-            pa.table({**{column: table[column].to_list() for column in table}, **{key: value(table) for key, value in columns.items()}}),
+            pa.table(
+                {
+                    **{column: table[column].to_list() for column in table},
+                    **{key: value(table) for key, value in columns.items()},
+                }
+            ),
             folder / name,
         )
 
@@ -911,8 +1017,16 @@ def rewrite(name: str, **columns: object) -> Callable[[Path], None]:
 
 
 TABLES = {
-    "a text as a loss": (rewrite("history.parquet", loss=lambda table: ["x"] * len(table)), "history", "column loss is of type string"),
-    "lists as losses": (rewrite("history.parquet", loss=lambda table: [[1.0]] * len(table)), "history", "column loss is of type list"),
+    "a text as a loss": (
+        rewrite("history.parquet", loss=lambda table: ["x"] * len(table)),
+        "history",
+        "column loss is of type string",
+    ),
+    "lists as losses": (
+        rewrite("history.parquet", loss=lambda table: [[1.0]] * len(table)),
+        "history",
+        "column loss is of type list",
+    ),
     "a float as an epoch": (
         rewrite("history.parquet", epoch=lambda table: [1.5] * len(table)),
         "history",
@@ -923,17 +1037,31 @@ TABLES = {
         "history",
         "column epoch has empty fields",
     ),
-    "bytes as a split": (rewrite("history.parquet", split=lambda table: [b"x"] * len(table)), "history", "column split is of type binary"),
-    "a truth as a value": (rewrite("final.parquet", value=lambda table: [True] * len(table)), "final", "column value is of type bool"),
+    "bytes as a split": (
+        rewrite("history.parquet", split=lambda table: [b"x"] * len(table)),
+        "history",
+        "column split is of type binary",
+    ),
+    "a truth as a value": (
+        rewrite("final.parquet", value=lambda table: [True] * len(table)),
+        "final",
+        "column value is of type bool",
+    ),
     "dates as labels": (
         rewrite("predictions.parquet", label=lambda table: [pd.Timestamp(0)] * len(table)),
         "predictions",
         "column label is of type timestamp",
     ),
-    "no column": (lambda folder: pq.write_table(pa.table({"run": ["a"]}), folder / "final.parquet"), "final", "final.parquet"),
+    "no column": (
+        lambda folder: pq.write_table(pa.table({"run": ["a"]}), folder / "final.parquet"),
+        "final",
+        "final.parquet",
+    ),
     "a hostile note of pandas": (
         lambda folder: pq.write_table(
-            pq.read_table(folder / "final.parquet").replace_schema_metadata({"pandas": "[" * 100_000}).drop_columns("value"),
+            pq.read_table(folder / "final.parquet")
+            .replace_schema_metadata({"pandas": "[" * 100_000})
+            .drop_columns("value"),
             folder / "final.parquet",
         ),
         "final",
@@ -960,7 +1088,11 @@ TABLES = {
         "history",
         r"\(200,001 rows\)",
     ),
-    "another format": (lambda folder: (folder / "final.parquet").write_bytes(b"PAR1" * 100), "final", "final.parquet"),
+    "another format": (
+        lambda folder: (folder / "final.parquet").write_bytes(b"PAR1" * 100),
+        "final",
+        "final.parquet",
+    ),
 }
 
 
@@ -971,7 +1103,10 @@ def test_tables_of_runs(name, copy):
     folder = run_folder(copy)
     change(folder)
     record_run(folder)
-    refused(lambda: read_tables(folder.parent, [folder.name]), f"{table}.parquet: not a table of .*{message}|{message}: not a table of")
+    refused(
+        lambda: read_tables(folder.parent, [folder.name]),
+        f"{table}.parquet: not a table of .*{message}|{message}: not a table of",
+    )
 
 
 @pytest.mark.parametrize("column", ["label", "predicted"])
@@ -981,13 +1116,19 @@ def test_classes_that_are_too_many_are_not_counted(column, value, copy):
     folder = run_folder(copy)
     rewrite("predictions.parquet", **{column: lambda table: [value] * len(table)})(folder)
     record_run(folder)
-    refused(lambda: read_tables(folder.parent, [folder.name]), f"{column} is {value}, no run has more than 1000 classes")
+    refused(
+        lambda: read_tables(folder.parent, [folder.name]),
+        f"{column} is {value}, no run has more than 1000 classes",
+    )
 
 
 def test_a_table_of_sparse_terabytes_is_not_hashed(copy):
     folder = run_folder(copy)
     os.truncate(folder / "history.parquet", 1 << 42)
-    refused(lambda: read_tables(folder.parent, [folder.name]), "history.parquet: more than 17,179,869,184 bytes, far too many")
+    refused(
+        lambda: read_tables(folder.parent, [folder.name]),
+        "history.parquet: more than 17,179,869,184 bytes, far too many",
+    )
 
 
 def test_a_checkpoint_of_sparse_gigabytes_is_not_read_into_memory(tmp_path):
@@ -1031,9 +1172,15 @@ WEIGHTS = {
     "a header of 100 MB": header_of(b"{}", 10**8),
     "a deep header": header_of(b'{"a":' * 100_000),
     "an unknown type": header_of(b'{"a":{"dtype":"X99","shape":[1],"data_offsets":[0,1]}}'),
-    "offsets beyond the file": header_of(b'{"a":{"dtype":"U8","shape":[9999999],"data_offsets":[0,9999999]}}'),
-    "a shape that overflows": header_of(b'{"a":{"dtype":"F64","shape":[4294967296,4294967296],"data_offsets":[0,0]}}'),
-    "a number of 5,000 digits": header_of(b'{"a":{"dtype":"U8","shape":[' + b"9" * 5000 + b'],"data_offsets":[0,0]}}'),
+    "offsets beyond the file": header_of(
+        b'{"a":{"dtype":"U8","shape":[9999999],"data_offsets":[0,9999999]}}'
+    ),
+    "a shape that overflows": header_of(
+        b'{"a":{"dtype":"F64","shape":[4294967296,4294967296],"data_offsets":[0,0]}}'
+    ),
+    "a number of 5,000 digits": header_of(
+        b'{"a":{"dtype":"U8","shape":[' + b"9" * 5000 + b'],"data_offsets":[0,0]}}'
+    ),
     "no UTF-8": header_of(b"\xff" * 20),
     "nothing": lambda path: path.write_bytes(b""),
     "half": lambda path: path.write_bytes(path.read_bytes()[:-20]),
@@ -1051,7 +1198,13 @@ def test_weights(name, copy):
 
 def npy(text: str, version: int = 1, content: bytes = b"") -> bytes:
     body = text.encode("latin-1")
-    return b"\x93NUMPY" + bytes([version, 0]) + len(body).to_bytes(2 if version == 1 else 4, "little") + body + content
+    return (
+        b"\x93NUMPY"
+        + bytes([version, 0])
+        + len(body).to_bytes(2 if version == 1 else 4, "little")
+        + body
+        + content
+    )
 
 
 ARRAYS = {
@@ -1103,7 +1256,9 @@ def test_descriptions_of_data_sets(name, copy):
     path, change = copy / "data" / "dataset.json", DESCRIPTIONS[name]
     document = json.loads(path.read_text())
     del document[DIGEST]
-    path.write_text(change if isinstance(change, str) else json.dumps(seal({**document, change[0]: change[1]})))
+    path.write_text(
+        change if isinstance(change, str) else json.dumps(seal({**document, change[0]: change[1]}))
+    )
     refused(lambda: load(copy / "data"), r"dataset.json: (not what decode writes|damaged \(not a record)")
 
 
@@ -1113,8 +1268,14 @@ def test_names_that_are_no_text(copy):
     refused(split.names, "train_names.txt: damaged")
 
 
-CALIBRATIONS = ["[]", '{"a": 5}', '{"a": {"pace": {"step": "1", "evaluation": 1}}}', '{"a": {"pace": {"step": NaN, "evaluation": 1}}}',
-                '{"a": {"pace": {"step": -1, "evaluation": 1}}}', '{"a": {"pace": {"step": 1, "evaluation": 1, "more": 1}}}']  # fmt: skip
+CALIBRATIONS = [
+    "[]",
+    '{"a": 5}',
+    '{"a": {"pace": {"step": "1", "evaluation": 1}}}',
+    '{"a": {"pace": {"step": NaN, "evaluation": 1}}}',
+    '{"a": {"pace": {"step": -1, "evaluation": 1}}}',
+    '{"a": {"pace": {"step": 1, "evaluation": 1, "more": 1}}}',
+]
 
 
 @pytest.mark.parametrize("text", CALIBRATIONS)
@@ -1124,7 +1285,9 @@ def test_calibrations(text, sealed, tmp_path, capsys):
     path.write_text(json.dumps(seal({"paces": json.loads(text)})) if sealed else text)
     planning.Calibration(path, "cpu", 1)
     said = capsys.readouterr().err
-    assert re.fullmatch(rf"reprise: {path}: (not the calibration of a plan|damaged \(.+\)); it is made again\n", said)
+    assert re.fullmatch(
+        rf"reprise: {path}: (not the calibration of a plan|damaged \(.+\)); it is made again\n", said
+    )
 
 
 # ---- what is no file ----
@@ -1191,7 +1354,8 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a description": ("made/data/dataset.json", lambda folder: load(folder / "made/data")),
     "names": ("made/data/train_names.txt", lambda folder: load(folder / "made/data").splits["train"].names()),
     "an archive that is added": ("cifar-10-python.tar.gz", command("data", "add", "{}/cifar-10-python.tar.gz", "--results", "{}/r")),
-    "an archive of another name that is added": ("x.tar.gz", command("data", "add", "{}/x.tar.gz", "--results", "{}/r")),
+    "an archive of another name that is "
+        "added": ("x.tar.gz", command("data", "add", "{}/x.tar.gz", "--results", "{}/r")),
     "an archive that is read": ("x.tar.gz", lambda folder: read_members(folder / "x.tar.gz", {}, 100)),
     "an archive that is decoded": ("r/data/archives/cifar-10-python.tar.gz", command("data", "decode", "cifar10", "--results", "{}/r")),
     "sample images": ("x.npz", lambda folder: samples.read(folder / "x.npz")),
@@ -1223,7 +1387,18 @@ def test_a_mirror_that_holds_no_file(kind_, official, tmp_path, capsys):
     bad = tmp_path / "bad" / official.archive.name
     bad.parent.mkdir()
     KINDS[kind_](bad)
-    main(["data", "fetch", "cifar100", "--results", str(tmp_path / "r"), "--mirror", str(bad.parent), str(official.archive.parent)])
+    main(
+        [
+            "data",
+            "fetch",
+            "cifar100",
+            "--results",
+            str(tmp_path / "r"),
+            "--mirror",
+            str(bad.parent),
+            str(official.archive.parent),
+        ]
+    )
     assert (tmp_path / "r/data/archives" / official.archive.name).read_bytes() == official.bytes
     with pytest.raises(SystemExit):
         main(["data", "fetch", "cifar100", "--results", str(tmp_path / "other"), "--mirror", str(bad.parent)])
@@ -1241,7 +1416,11 @@ def place(tmp_path_factory):
     place = tmp_path_factory.mktemp("place")
     (place / "reports").mkdir()
     document = {**MINI, "experiments": {"e": {}}}
-    document["defaults"] = {**MINI["defaults"], "dataset": {"name": "cifar10", "labels": "label"}, "split": {"validation": "test"}}
+    document["defaults"] = {
+        **MINI["defaults"],
+        "dataset": {"name": "cifar10", "labels": "label"},
+        "split": {"validation": "test"},
+    }
     (place / "reports" / "mini.yaml").write_text(yaml.safe_dump(document))
     data, options = ["--results", str(place / "results")], options_of(place)
     main(["data", "synthesize", "cifar10", "--train", "50", "--test", "20", *data])
@@ -1284,7 +1463,10 @@ def test_a_record_cannot_command_the_terminal(copy, tmp_path, capsys):
 
 
 def test_messages():
-    assert str(RepriseError("a\nb\x1b[0m\ud800\u2028c\xa0d\u202f")) == r"a\nb\x1b[0m\ud800\u2028c" + "\xa0d\u202f"
+    assert (
+        str(RepriseError("a\nb\x1b[0m\ud800\u2028c\xa0d\u202f"))
+        == r"a\nb\x1b[0m\ud800\u2028c" + "\xa0d\u202f"
+    )
     long = str(RepriseError("a" * 10_000 + "; do this"))
     assert len(long) < 4010
     assert long.endswith("; do this")
@@ -1293,12 +1475,24 @@ def test_messages():
 # ---- options ----
 
 OPTIONS = {
-    "threads of 5,000 digits": (["train", "mini", "--threads", "9" * 5000], 2, "'99999999999999999999' is no whole number from 1 to 4,096"),
+    "threads of 5,000 digits": (
+        ["train", "mini", "--threads", "9" * 5000],
+        2,
+        "'99999999999999999999' is no whole number from 1 to 4,096",
+    ),
     "a million threads": (["train", "mini", "--threads", "1000000"], 2, "is no whole number from 1 to 4,096"),
     "threads of another script": (["train", "mini", "--threads", "١"], 2, "is no whole number"),
-    "a billion images": (["data", "synthesize", "cifar10", "--train", "1000000000"], 2, "from 1 to 1,000,000"),
+    "a billion images": (
+        ["data", "synthesize", "cifar10", "--train", "1000000000"],
+        2,
+        "from 1 to 1,000,000",
+    ),
     "no images": (["data", "synthesize", "cifar10", "--test", "0"], 2, "from 1 to 1,000,000"),
-    "a trillion images": (["submission", "mini", "--only", "e", "a", "b", "--images", "1000000000000"], 2, "from 1 to 10,000,000"),
+    "a trillion images": (
+        ["submission", "mini", "--only", "e", "a", "b", "--images", "1000000000000"],
+        2,
+        "from 1 to 10,000,000",
+    ),
     "a data set of 100,000 letters": (["data", "fetch", "x" * 100_000], 1, "unknown data set"),
     "a report of 100,000 letters": (["runs", "x" * 100_000], 1, "no report|name too long"),
 }
@@ -1352,7 +1546,9 @@ def test_what_the_system_refuses_is_no_reason_to_delete(number_, copy, monkeypat
         for read in readers:
             with pytest.raises((RepriseError, OSError)) as caught:
                 read()
-            assert not re.search("delete|train it again|decode the archive again|fetch it again", str(caught.value)), caught.value
+            assert not re.search(
+                "delete|train it again|decode the archive again|fetch it again", str(caught.value)
+            ), caught.value
             assert os.strerror(number_) in str(caught.value)
 
 
@@ -1371,7 +1567,9 @@ for arguments in {commands!r}:
 
 
 def without_privilege() -> None:
-    """Root may write everywhere, unless it gives that up: CAP_DAC_OVERRIDE, out of the set that the next program can have."""
+    """Root may write everywhere, unless it gives that up: CAP_DAC_OVERRIDE, out of the set that the next
+    program can have.
+    """
     if os.getuid() == 0:
         assert ctypes.CDLL(None, use_errno=True).prctl(24, 1, 0, 0, 0) == 0
 
@@ -1379,7 +1577,10 @@ def without_privilege() -> None:
 def test_a_read_only_results_folder_serves_what_is_finished(place, tmp_path):
     place = Path(shutil.copytree(place, tmp_path / "place"))
     options = options_of(place)
-    commands = [["train", "mini", "--device", "cpu", *options], ["evaluate", "mini", "--device", "cpu", *options]]
+    commands = [
+        ["train", "mini", "--device", "cpu", *options],
+        ["evaluate", "mini", "--device", "cpu", *options],
+    ]
     (place / "copy").mkdir()
     runs = place / "results" / "demo" / "runs"
     shutil.copytree(runs, place / "copy" / "runs", ignore=shutil.ignore_patterns("*ed.json", ".lock"))
@@ -1388,7 +1589,12 @@ def test_a_read_only_results_folder_serves_what_is_finished(place, tmp_path):
         before = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
         for path in [place, *place.rglob("*")]:
             path.chmod(0o555 if path.is_dir() else 0o444)
-        environment = {**os.environ, "HOME": "/", "PYTHONDONTWRITEBYTECODE": "1", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "inductor")}
+        environment = {
+            **os.environ,
+            "HOME": "/",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "inductor"),
+        }
         done = subprocess.run(
             [sys.executable, "-c", READ_ONLY.format(commands=commands)],
             capture_output=True,

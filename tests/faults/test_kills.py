@@ -46,11 +46,22 @@ REPORT = mini(
             "splits": ["train", "validation"],
             "series": [{"runs": "base", "label": "base"}, {"runs": "tuned", "label": "tuned"}],
         },
-        {"id": "image", "kind": "samples", "caption": "An image.", "images": {"dataset": "cifar10", "captions": ["label"]}},
+        {
+            "id": "image",
+            "kind": "samples",
+            "caption": "An image.",
+            "images": {"dataset": "cifar10", "captions": ["label"]},
+        },
     ],
     tables=[{"id": "networks", "kind": "layers", "caption": "The network.", "networks": ["net"]}],
     statements=[
-        {"id": "accuracy", "kind": "number", "text": "Accuracy", "reported": "0.5", "measure": {"metric": "accuracy", "runs": "base"}}
+        {
+            "id": "accuracy",
+            "kind": "number",
+            "text": "Accuracy",
+            "reported": "0.5",
+            "measure": {"metric": "accuracy", "runs": "base"},
+        }
     ],
 )
 DEMO = ["--scale", "demo", "--reports", "reports"]
@@ -69,7 +80,18 @@ STEPS = {
     "figure": ["figure", "mini", "curves", *DEMO],
     "table": ["table", "mini", "networks", *DEMO],
     "statements": ["statements", "mini", *DEMO],
-    "submission": ["submission", "mini", "--only", "base", "images.zip", "labels.csv", "--images", "4", *ON_CPU, *DEMO],
+    "submission": [
+        "submission",
+        "mini",
+        "--only",
+        "base",
+        "images.zip",
+        "labels.csv",
+        "--images",
+        "4",
+        *ON_CPU,
+        *DEMO,
+    ],
     "export": ["export", "mini", "exported", *DEMO],
     "import": ["import", "exported", "--results", "imported", *DEMO],
     "add": ["data", "add", "cifar-100-python.tar.gz"],
@@ -89,7 +111,9 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.folder, self.count = folder, 0
         program = Path(__file__).with_name("killing.py")
-        self.process = subprocess.Popen([sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            [sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         assert self.process.stdout.readline() == "ready\n"
 
     def call(self, folder: Path, arguments: list[str], **options: Any) -> tuple[int, str]:
@@ -116,7 +140,9 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         def log_message(self, *arguments: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))) as server:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))
+    ) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
@@ -155,12 +181,20 @@ def command(step: str, mirror: str) -> list[str]:
 
 
 def content(folder: Path) -> dict[str, Any]:
-    """File → what it holds, without times. A journal of a search also tells of interrupted attempts: only that it is there."""
+    """File → what it holds, without times. A journal of a search also tells of interrupted attempts: only
+    that it is there.
+    """
     found: dict[str, Any] = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             name = str(path.relative_to(folder))
-            found[name] = timeless(path.read_bytes()) if path.suffix == ".json" else "" if ".journal" in name else path.read_bytes()
+            found[name] = (
+                timeless(path.read_bytes())
+                if path.suffix == ".json"
+                else ""
+                if ".journal" in name
+                else path.read_bytes()
+            )
     return found
 
 
@@ -275,13 +309,22 @@ def test_after_a_kill_the_same_command_ends_as_if_nothing_had_been(
     shutil.copytree(stage(project, step), folder)
     torn = event.startswith("byte")
     status, output = server.call(
-        folder, command(step, mirror), supervised=step in SUPERVISED and not torn, kill={"who": who, "event": event}
+        folder,
+        command(step, mirror),
+        supervised=step in SUPERVISED and not torn,
+        kill={"who": who, "event": event},
     )
     if torn:
         assert status == -signal.SIGXFSZ, output
     else:
         assert server.log.with_name(f"{server.log.name}.died").exists(), "there is no such moment"
-        expected = -signal.SIGKILL if who == "all" or step not in SUPERVISED else 0 if step in RETRIED else 128 + signal.SIGKILL
+        expected = (
+            -signal.SIGKILL
+            if who == "all" or step not in SUPERVISED
+            else 0
+            if step in RETRIED
+            else 128 + signal.SIGKILL
+        )
         assert status == expected, output
         assert ("SIGKILL" in output) == (who == "child")
     status, output = server.call(folder, command(step, mirror), supervised=step in SUPERVISED)

@@ -45,7 +45,10 @@ def train(runs, data, cache, **options):
 
 def test_a_run_for_which_there_is_too_little_memory_fails_alone(data, tmp_path, capsys, little_memory):
     small, huge, other = tiny_run(), tiny_run(**HUGE), tiny_run(seeds__init=1)
-    line = f"run {huge.hash}: there is too little memory; lower training.batch_size, give the job more, or use another device"
+    line = (
+        f"run {huge.hash}: there is too little memory; lower training.batch_size, give the job more, or "
+        "use another device"
+    )
     with pytest.raises(RepriseError, match=line):
         train([small, huge, other], data, tmp_path)
     assert capsys.readouterr().err.count(line) == 1
@@ -56,9 +59,16 @@ def test_a_run_for_which_there_is_too_little_memory_fails_alone(data, tmp_path, 
 
 
 @pytest.mark.parametrize(
-    "error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory: you tried …")]
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("can't allocate memory: you tried …"),
+    ],
 )
-def test_an_evaluation_for_which_there_is_too_little_memory_fails_alone(error, data, tmp_path, capsys, monkeypatch):
+def test_an_evaluation_for_which_there_is_too_little_memory_fails_alone(
+    error, data, tmp_path, capsys, monkeypatch
+):
     runs = [tiny_run(seeds__init=seed) for seed in range(3)]
     train(runs, data, tmp_path)
     calls = []
@@ -70,7 +80,10 @@ def test_an_evaluation_for_which_there_is_too_little_memory_fails_alone(error, d
         return predict(*arguments)
 
     monkeypatch.setattr(sys.modules["reprise.evaluation.evaluate"], "predict", fail_once)
-    with pytest.raises(RepriseError, match=rf"run {runs[1].hash}: not evaluated, since there is too little memory; the others of 3 are"):
+    with pytest.raises(
+        RepriseError,
+        match=rf"run {runs[1].hash}: not evaluated, since there is too little memory; the others of 3 are",
+    ):
         evaluate(runs, data, tmp_path, "cpu")
     assert f"run {runs[1].hash}: there is too little memory" in capsys.readouterr().err
     assert [(tmp_path / run.hash / "final.parquet").exists() for run in runs] == [True, False, True]
@@ -103,13 +116,23 @@ def test_clocks_that_jump_back_change_no_result(data, tmp_path, monkeypatch):
     assert wrong["started"] > wrong["finished"]
     assert 0 < wrong["seconds"] < 60
     for name in ("history.parquet", "weights.safetensors"):
-        assert (tmp_path / "right" / run.hash / name).read_bytes() == (tmp_path / "wrong" / run.hash / name).read_bytes()
+        assert (tmp_path / "right" / run.hash / name).read_bytes() == (
+            tmp_path / "wrong" / run.hash / name
+        ).read_bytes()
     evaluate([run], data, tmp_path / "right", "cpu")
     evaluate([run], data, tmp_path / "wrong", "cpu")
     for name in ("predictions.parquet", "final.parquet"):
-        assert (tmp_path / "right" / run.hash / name).read_bytes() == (tmp_path / "wrong" / run.hash / name).read_bytes()
-    assert {key: value for key, value in right.items() if key not in ("started", "finished", "seconds", "seconds_per_epoch")} == {
-        key: value for key, value in wrong.items() if key not in ("started", "finished", "seconds", "seconds_per_epoch")
+        assert (tmp_path / "right" / run.hash / name).read_bytes() == (
+            tmp_path / "wrong" / run.hash / name
+        ).read_bytes()
+    assert {
+        key: value
+        for key, value in right.items()
+        if key not in ("started", "finished", "seconds", "seconds_per_epoch")
+    } == {
+        key: value
+        for key, value in wrong.items()
+        if key not in ("started", "finished", "seconds", "seconds_per_epoch")
     }
 
 
@@ -128,7 +151,11 @@ pathlib.Path(sys.argv[1]).touch()
 def test_a_process_that_is_stopped_and_goes_on_is_not_dead(who: str, tmp_path: Path):
     done = tmp_path / "done"
     process = subprocess.Popen(
-        [sys.executable, "-c", STOPPED, str(done)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", STOPPED, str(done)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     child = int(process.stdout.readline())
     send, target = (os.kill, child) if who == "child" else (os.killpg, process.pid)

@@ -1,7 +1,8 @@
-"""Mirrors that misbehave: each fault ends within its bound, in one line, and the next source or the next call brings the file.
+"""Mirrors that misbehave: each fault ends within its bound, in one line, and the next source or the next call
+brings the file.
 
-`python -m reprise data fetch` is run in this process, against a server on this machine. The bounds in seconds and bytes are lowered, so
-that a test takes one second instead of minutes.
+`python -m reprise data fetch` is run in this process, against a server on this machine. The bounds in seconds
+and bytes are lowered, so that a test takes one second instead of minutes.
 """
 
 import contextlib
@@ -58,7 +59,9 @@ def raw(*pieces: bytes, pause: float = 0.0) -> Answer:
 
 
 def forever(first: bytes, piece: bytes, pause: float = 0.0) -> Answer:
-    return lambda request, number, body: raw(first, *[piece] * (200 if pause else 100_000), pause=pause)(request, number, body)
+    return lambda request, number, body: raw(first, *[piece] * (200 if pause else 100_000), pause=pause)(
+        request, number, body
+    )
 
 
 def head(*lines: str, status: str = "200 OK") -> bytes:
@@ -67,7 +70,9 @@ def head(*lines: str, status: str = "200 OK") -> bytes:
 
 def replies(*lines: str, status: str = "200 OK", body: bytes | None = None) -> Answer:
     """The file, or `body`, under these headers."""
-    return lambda request, number, content: raw(head(*lines, status=status), content if body is None else body)(request, number, content)
+    return lambda request, number, content: raw(
+        head(*lines, status=status), content if body is None else body
+    )(request, number, content)
 
 
 def silent(first: bytes = b"") -> Answer:
@@ -96,23 +101,30 @@ def another_range(request: BaseHTTPRequestHandler, number: int, body: bytes) -> 
     """The second answer begins 10 bytes too early."""
     if number == 0:
         return Server.send(request, body, cut=100_000)
-    return replies(f"Content-Range: bytes 99990-{len(body) - 1}/{len(body)}", status="206 Partial Content", body=body[99_990:])(
-        request, 1, body
-    )
+    return replies(
+        f"Content-Range: bytes 99990-{len(body) - 1}/{len(body)}",
+        status="206 Partial Content",
+        body=body[99_990:],
+    )(request, 1, body)
 
 
 def longer_rest(request: BaseHTTPRequestHandler, number: int, body: bytes) -> None:
     """The second answer goes on well and has no end."""
     if number == 0:
         return Server.send(request, body, cut=100_000)
-    first = head(f"Content-Range: bytes 100000-{len(body) - 1}/{len(body)}", status="206 Partial Content") + body[100_000:]
+    first = (
+        head(f"Content-Range: bytes 100000-{len(body) - 1}/{len(body)}", status="206 Partial Content")
+        + body[100_000:]
+    )
     return forever(first, bytes(2**16))(request, number, body)
 
 
 def unknown_total(request: BaseHTTPRequestHandler, number: int, body: bytes) -> None:
     if number == 0:
         return Server.send(request, body, cut=100_000)
-    return replies("Content-Range: bytes 100000-/*", status="206 Partial Content", body=body[100_000:])(request, number, body)
+    return replies("Content-Range: bytes 100000-/*", status="206 Partial Content", body=body[100_000:])(
+        request, number, body
+    )
 
 
 def never_resumes(request: BaseHTTPRequestHandler, number: int, body: bytes) -> None:
@@ -131,7 +143,9 @@ def leads_to(place: str) -> Answer:
 
 def label(etag: str) -> Answer:
     """An ETag that cannot be sent back, and a body that breaks off."""
-    return lambda request, number, body: raw(head(f"ETag: {etag}", f"Content-Length: {len(body)}"), body[:1000])(request, number, body)
+    return lambda request, number, body: raw(
+        head(f"ETag: {etag}", f"Content-Length: {len(body)}"), body[:1000]
+    )(request, number, body)
 
 
 NINES = "9" * 5000
@@ -150,24 +164,30 @@ FAULTS: dict[str, tuple[Answer, str]] = {
     "closed at once": (raw(), "broke off again and again"),
     "reset": (reset, "broke off again and again"),
     "an announcement that is too large": (replies("Content-Length: 999999999"), "999,999,999 bytes are far too many"),
-    "a file without end": (forever(head(), bytes(2**16)), "far too many: not the file|far too much: not the file"),
+    "a file without end": (forever(head(), bytes(2**16)), "far too many: not the file|far too much: not the "
+        "file"),
     "chunks without end": (forever(head("Transfer-Encoding: chunked"), b"10000\r\n" + bytes(2**16) + b"\r\n"), "far too m"),
     "a chunk's length without end": (forever(head("Transfer-Encoding: chunked"), b"0" * 2**16), "headers without end"),
     "a chunk's length that is none": (replies("Transfer-Encoding: chunked", body=b"many\r\nx"), "broke off again and again"),
     "trailers without end": (forever(head("Transfer-Encoding: chunked") + b"1\r\nx\r\n0\r\n", b"X: y\r\n" * 10_000), "headers without end"),
-    "headers without end": (forever(head("X: y")[:-2], b"X: y\r\n" * 10_000), "makes no sense|broke off again and again|without end"),
+    "headers without end": (forever(head("X: y")[:-2], b"X: y\r\n" * 10_000), "makes no sense|broke off again and "
+        "again|without "
+        "end"),
     "a header line without end": (forever(head("X: y")[:-2], b"X" * 2**16), "headers without end"),
     "told to continue without end": (forever(b"", head(status="100 Continue") * 1000), "headers without end"),
     "a shorter length than the file has": (replies("Content-Length: 5000"), "neither the official file"),
     "a negative length": (replies("Content-Length: -1", body=b"x"), "neither the official file"),
     "a length that is no number": (replies("Content-Length: many", body=b"x"), "neither the official file"),
     "a length in superscript": (replies("Content-Length: \xb2", body=b"x"), "neither the official file"),
-    "a length of 5,000 digits": (replies(f"Content-Length: {NINES}", body=b"x"), "neither the official file|makes no sense|broke off"),
+    "a length of 5,000 digits": (replies(f"Content-Length: {NINES}", body=b"x"), "neither the official file|makes no "
+        "sense|broke "
+        "off"),
     "two lengths": (replies("Content-Length: 5, 6", body=b"x"), "makes no sense|broke off"),
     "the rest of nothing": (replies("Content-Range: bytes 0-9/10", status="206 Partial Content"), "resumed another file"),
     "another range": (another_range, "resumed another file"),
     "a range of an unknown whole": (unknown_total, "resumed another file"),
-    "a range of 5,000 digits": (replies(f"Content-Range: bytes 0-{NINES}/{NINES}", status="206 Partial Content"), "resumed another file"),
+    "a range of 5,000 digits": (replies("Content-Range: bytes "
+        f"0-{NINES}/{NINES}", status="206 Partial Content"), "resumed another file"),
     "a rest without end": (longer_rest, "far too m"),
     "no resuming": (never_resumes, "cannot resume|broke off"),
     "416 always": (replies(status="416 Range Not Satisfiable", body=b""), "cannot resume"),
@@ -257,16 +277,23 @@ def fetch(tmp_path, official, capsys) -> Fetch:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_is_named_and_the_file_comes_from_the_next_source_or_in_a_later_call(name, faulty, fetch, official):
+def test_a_fault_is_named_and_the_file_comes_from_the_next_source_or_in_a_later_call(
+    name, faulty, fetch, official
+):
     fault, message = FAULTS[name]
     said = fetch(faulty(fault))
-    assert re.search(f"no source worked \\(http://127.0.0.1:[0-9]+/{official.archive.name}: .*({message})", said), said
+    assert re.search(
+        f"no source worked \\(http://127.0.0.1:[0-9]+/{official.archive.name}: .*({message})", said
+    ), said
     assert "data add" in said
     for sources in ([faulty(fault), str(official.archive.parent)], [faulty(None)]):
         assert not fetch.archive.exists()
         assert fetch(*sources) == ""
         assert fetch.archive.read_bytes() == official.bytes
-        assert sorted(path.name for path in fetch.archive.parent.iterdir()) == [fetch.archive.name, "cifar100.json"]
+        assert sorted(path.name for path in fetch.archive.parent.iterdir()) == [
+            fetch.archive.name,
+            "cifar100.json",
+        ]
         fetch.archive.unlink()
 
 
@@ -291,9 +318,11 @@ def test_an_honest_slow_server(faulty, fetch, official, monkeypatch):
 
     def slowly(request, number, body):
         step = len(body) // 20
-        raw(head(f"Content-Length: {len(body)}"), *(body[place : place + step] for place in range(0, len(body), step)), pause=0.1)(
-            request, number, body
-        )
+        raw(
+            head(f"Content-Length: {len(body)}"),
+            *(body[place : place + step] for place in range(0, len(body), step)),
+            pause=0.1,
+        )(request, number, body)
 
     assert fetch(faulty(slowly)) == ""
     assert fetch.archive.read_bytes() == official.bytes
@@ -331,14 +360,24 @@ DAMAGE = {
     "bytes as a state": lambda part, state: state.write_bytes(b"\xff\xfe\0"),
     "a list as a state": lambda part, state: state.write_text("[]"),
     "a deep state": lambda part, state: state.write_text("[" * 10**5),
-    "a text as a size": lambda part, state: state.write_text(re.sub(r'"size": \d+', '"size": "x"', state.read_text())),
-    "a huge size": lambda part, state: state.write_text(re.sub(r'"size": \d+', f'"size": {NINES}', state.read_text())),
-    "a negative size": lambda part, state: state.write_text(re.sub(r'"size": \d+', '"size": -5', state.read_text())),
-    "another size": lambda part, state: state.write_text(re.sub(r'"size": \d+', '"size": 123456', state.read_text())),
+    "a text as a size": lambda part, state: state.write_text(
+        re.sub(r'"size": \d+', '"size": "x"', state.read_text())
+    ),
+    "a huge size": lambda part, state: state.write_text(
+        re.sub(r'"size": \d+', f'"size": {NINES}', state.read_text())
+    ),
+    "a negative size": lambda part, state: state.write_text(
+        re.sub(r'"size": \d+', '"size": -5', state.read_text())
+    ),
+    "another size": lambda part, state: state.write_text(
+        re.sub(r'"size": \d+', '"size": 123456', state.read_text())
+    ),
     "a validator of two lines": lambda part, state: state.write_text(
         re.sub(r'"validator": ".*",?\n?', '"validator": "a\\\\nb"\n', state.read_text())
     ),
-    "a validator that is none": lambda part, state: state.write_text(re.sub(r'"validator": ".*"', '"validator": 5', state.read_text())),
+    "a validator that is none": lambda part, state: state.write_text(
+        re.sub(r'"validator": ".*"', '"validator": 5', state.read_text())
+    ),
 }
 
 
@@ -350,12 +389,21 @@ def fetch_size(state: Path) -> int:
 @pytest.mark.parametrize("etag", ['"one"', None], ids=["with an ETag", "without"])
 def test_a_damaged_part_or_state_heals(name, etag, faulty, fetch, official):
     """The same source, the same call: nothing has to be deleted by hand."""
-    fetch(faulty(lambda request, number, body: Server.send(request, body, cut=KEPT if number == 0 else 0, etag=etag)))
+    fetch(
+        faulty(
+            lambda request, number, body: Server.send(
+                request, body, cut=KEPT if number == 0 else 0, etag=etag
+            )
+        )
+    )
     part = fetch.archive.with_name(fetch.archive.name + ".part")
     DAMAGE[name](part, part.with_name(part.name + ".json"))
     assert fetch(faulty(lambda request, number, body: Server.send(request, body, etag=etag))) == ""
     assert fetch.archive.read_bytes() == official.bytes
-    assert sorted(path.name for path in fetch.archive.parent.iterdir()) == [fetch.archive.name, "cifar100.json"]
+    assert sorted(path.name for path in fetch.archive.parent.iterdir()) == [
+        fetch.archive.name,
+        "cifar100.json",
+    ]
 
 
 # ---- several processes ----
@@ -385,9 +433,11 @@ def test_processes_on_one_results_folder(local, faulty, fetch, official, server,
 
     def slowly(request, number, body):
         step = len(body) // 10 + 1
-        raw(head(f"Content-Length: {len(body)}"), *(body[place : place + step] for place in range(0, len(body), step)), pause=0.1)(
-            request, number, body
-        )
+        raw(
+            head(f"Content-Length: {len(body)}"),
+            *(body[place : place + step] for place in range(0, len(body), step)),
+            pause=0.1,
+        )(request, number, body)
 
     mirror = str(official.archive.parent) if local else faulty(slowly)
     script = SCRIPT.format(tests=str(Path(__file__).parents[1]))
@@ -402,7 +452,10 @@ def test_processes_on_one_results_folder(local, faulty, fetch, official, server,
     ends = [process.communicate(timeout=280) for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], ends
     assert fetch.archive.read_bytes() == official.bytes
-    assert sorted(path.name for path in fetch.archive.parent.iterdir()) == [fetch.archive.name, "cifar100.json"]
+    assert sorted(path.name for path in fetch.archive.parent.iterdir()) == [
+        fetch.archive.name,
+        "cifar100.json",
+    ]
     if not local:
         assert server.ranges == [None]
         assert sum("another process fetches it; waiting" in err for _, err in ends) == 2
@@ -418,7 +471,9 @@ def test_a_killed_process_leaves_its_lock_free(faulty, fetch, official, tmp_path
 
     url = faulty(half)
     arguments = [sys.executable, "-c", script, str(official.archive), str(tmp_path / "results"), url]
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        arguments, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, text=True
+    ) as process:
         process.stdin.write("\n")
         process.stdin.flush()
         part = fetch.archive.with_name(fetch.archive.name + ".part")
@@ -430,7 +485,10 @@ def test_a_killed_process_leaves_its_lock_free(faulty, fetch, official, tmp_path
     assert part.with_name(f".{fetch.archive.name}.lock").exists()
     assert fetch(faulty(None)) == ""
     assert fetch.archive.read_bytes() == official.bytes
-    assert sorted(path.name for path in fetch.archive.parent.iterdir()) == [fetch.archive.name, "cifar100.json"]
+    assert sorted(path.name for path in fetch.archive.parent.iterdir()) == [
+        fetch.archive.name,
+        "cifar100.json",
+    ]
 
 
 def test_a_lock_is_waited_for(tmp_path):

@@ -1,7 +1,9 @@
-"""What Keras does with the networks, penalties and callbacks of reports 3 and 4, saved in the folder given: weights, losses, defaults.
+"""What Keras does with the networks, penalties and callbacks of reports 3 and 4, saved in the folder given:
+weights, losses, defaults.
 
-The tests beside this file run it as a program of its own, because TensorFlow and torch's triton each register LLVM's options,
-which ends a process that loads both. Everything is float64, so that rounding hides no difference of meaning. Networks have no dropout.
+The tests beside this file run it as a program of its own, because TensorFlow and torch's triton each register
+LLVM's options, which ends a process that loads both. Everything is float64, so that rounding hides no
+difference of meaning. Networks have no dropout.
 """
 
 import json
@@ -14,17 +16,27 @@ import numpy as np
 
 STEPS, BATCH, CLASSES = 20, 16, 20
 EXACT = {"learning_rate": 2**-10, "beta_1": 1 - 2**-3, "beta_2": 1 - 2**-10, "epsilon": 2**-23}
-"""Near Adam's defaults, but exact in float32, to which Keras rounds β: 1 - β₂ is else 1.3e-5 off, which training amplifies."""
-OPTIMIZERS = {"adam": ("Adam", {"learning_rate": 1e-3}), "exact_adam": ("Adam", EXACT), "sgd": ("SGD", {"learning_rate": 1e-3})}
+"""Near Adam's defaults, but exact in float32, to which Keras rounds β: 1 - β₂ is else 1.3e-5 off, which
+training amplifies.
+"""
+OPTIMIZERS = {
+    "adam": ("Adam", {"learning_rate": 1e-3}),
+    "exact_adam": ("Adam", EXACT),
+    "sgd": ("SGD", {"learning_rate": 1e-3}),
+}
 NETS = ("basic", "deeper")
 WINDOWS = [(kernel, stride) for kernel in (2, 3, 4, 5) for stride in (1, 2)]
 RESIDUAL_NETS = [(2, 3), (3, 1), (3, 3), (4, 3), (5, 3)]
 """Kernel and number of blocks."""
 RESIDUAL_FILTERS = 3
-"""As many as an image has channels, so that the first block's shortcut is the image itself and the others are projected."""
+"""As many as an image has channels, so that the first block's shortcut is the image itself and the others are
+projected.
+"""
 ALPHA, LAMBDA = 2**-2, 2**-3
 """Of the elastic net; exact in float32, to which Keras rounds them."""
-PLATEAUS = [(patience, factor, min_lr) for patience in (1, 2, 3) for factor, min_lr in ((0.5, 0.0), (0.1, 2e-3))]
+PLATEAUS = [
+    (patience, factor, min_lr) for patience in (1, 2, 3) for factor, min_lr in ((0.5, 0.0), (0.1, 2e-3))
+]
 PATIENCES = (1, 2, 3, 5)
 
 
@@ -43,7 +55,9 @@ def windows_image() -> np.ndarray:
 
 
 def loss_curves() -> list[list[float]]:
-    """Made-up validation losses by epoch: noise that falls, steps about as large as the callback's min_delta of 1e-4, a plateau."""
+    """Made-up validation losses by epoch: noise that falls, steps about as large as the callback's min_delta
+    of 1e-4, a plateau.
+    """
     noise = np.random.default_rng(2).normal(scale=0.1, size=(6, 20))
     falling = 2 * 0.9 ** np.arange(20)
     return [
@@ -98,7 +112,9 @@ def main(folder: Path) -> None:
         for number in range(1, blocks + 1):
             shortcut, filters = values, RESIDUAL_FILTERS * 2 ** (number - 1)
             for place in (1, 2):
-                values = layers.Conv2D(filters, kernel, padding="same", name=f"block{number}.conv{place}")(values)
+                values = layers.Conv2D(filters, kernel, padding="same", name=f"block{number}.conv{place}")(
+                    values
+                )
                 values = layers.BatchNormalization(name=f"block{number}.norm{place}")(values)
                 if place == 1:
                     values = layers.ReLU()(values)
@@ -110,7 +126,11 @@ def main(folder: Path) -> None:
         return keras.Model(image, output)
 
     def by_name(model: Any, prefix: str) -> dict[str, np.ndarray]:
-        return {f"{prefix}/{layer.name}/{index}": item for layer in model.layers for index, item in enumerate(layer.get_weights())}
+        return {
+            f"{prefix}/{layer.name}/{index}": item
+            for layer in model.layers
+            for index, item in enumerate(layer.get_weights())
+        }
 
     first_images, _ = next(batches())
     for kernel, blocks in RESIDUAL_NETS:
@@ -122,11 +142,19 @@ def main(folder: Path) -> None:
             model.reset_metrics()
             losses.append(float(model.train_on_batch(images, np.eye(CLASSES)[labels])))
         outputs = np.asarray(model(first_images, training=False))
-        np.savez(folder / f"residual_{kernel}_{blocks}.npz", losses=losses, outputs=outputs, **arrays, **by_name(model, "after"))
+        np.savez(
+            folder / f"residual_{kernel}_{blocks}.npz",
+            losses=losses,
+            outputs=outputs,
+            **arrays,
+            **by_name(model, "after"),
+        )
 
     keras.utils.set_random_seed(0)
     penalty = keras.regularizers.L1L2(l1=LAMBDA * ALPHA, l2=LAMBDA * (1 - ALPHA))
-    model = keras.Sequential([keras.Input((32, 32, 3)), layers.Flatten(), layers.Dense(8, activation="relu", name="1_dense")])
+    model = keras.Sequential(
+        [keras.Input((32, 32, 3)), layers.Flatten(), layers.Dense(8, activation="relu", name="1_dense")]
+    )
     model.add(layers.Dense(CLASSES, activation="softmax", kernel_regularizer=penalty, name="2_dense"))
     model.compile(keras.optimizers.SGD(learning_rate=1e-2), "categorical_crossentropy")
     arrays, losses = by_name(model, "before"), []
@@ -139,7 +167,9 @@ def main(folder: Path) -> None:
     for index, curve in enumerate(loss_curves()):
         for patience, factor, min_lr in PLATEAUS:
             model.optimizer.learning_rate = 0.01
-            callback = keras.callbacks.ReduceLROnPlateau(monitor="val_loss", patience=patience, factor=factor, min_lr=min_lr)
+            callback = keras.callbacks.ReduceLROnPlateau(
+                monitor="val_loss", patience=patience, factor=factor, min_lr=min_lr
+            )
             callback.set_model(model)
             callback.on_train_begin()
             rates[f"{index}/{patience}/{factor}/{min_lr}"] = found = []

@@ -1,9 +1,11 @@
-"""Report 4's networks train as in Keras: same weights, batches and optimiser give the same losses, step by step.
+"""Report 4's networks train as in Keras: same weights, batches and optimiser give the same losses, step by
+step.
 
-All in float64. With SGD, losses and weights agree within 1e-12. So they do with Adam if Adam's constants are exact in float32 and epsilon
-stands where Keras puts it: Keras divides by √v + ε, torch by √(v / (1 − β₂ᵗ)) + ε, so torch's ε must be Keras' ε / √(1 − β₂ᵗ) to mean the
-same: 32 times as large at the first step, 3 % larger after 3000. With one ε for all steps, as torch has it, the losses of the first twenty
-steps differ by a few hundredths; nothing else differs.
+All in float64. With SGD, losses and weights agree within 1e-12. So they do with Adam if Adam's constants are
+exact in float32 and epsilon stands where Keras puts it: Keras divides by √v + ε, torch by √(v / (1 − β₂ᵗ)) +
+ε, so torch's ε must be Keras' ε / √(1 − β₂ᵗ) to mean the same: 32 times as large at the first step, 3 %
+larger after 3000. With one ε for all steps, as torch has it, the losses of the first twenty steps differ by a
+few hundredths; nothing else differs.
 """
 
 import importlib.util
@@ -20,11 +22,13 @@ import torch
 from torch import nn
 
 from reprise.models import build
-from reprise.spec.check import read_yaml
+from reprise.reports.check import read_yaml
 
 pytestmark = [
     pytest.mark.keras,
-    pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="tensorflow-cpu is not installed"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("tensorflow") is None, reason="tensorflow-cpu is not installed"
+    ),
 ]
 
 REPORT = read_yaml(Path(__file__).parents[2] / "workflow" / "reports" / "cifar100_superclass.yaml")
@@ -46,7 +50,9 @@ def network(name: str) -> nn.Module:
 
 
 def to_torch(arrays: Mapping[str, np.ndarray], prefix: str, model: nn.Module) -> dict[str, torch.Tensor]:
-    """Keras' weights by torch's names: kernels (H, W, in, out) → (out, in, H, W), inputs of the first dense layer (H, W, C) → (C, H, W)."""
+    """Keras' weights by torch's names: kernels (H, W, in, out) → (out, in, H, W), inputs of the first dense
+    layer (H, W, C) → (C, H, W).
+    """
     weights = {}
     for index, (name, item) in enumerate(model.named_parameters()):
         array = arrays[f"{prefix}_{index}"]
@@ -63,7 +69,9 @@ def to_torch(arrays: Mapping[str, np.ndarray], prefix: str, model: nn.Module) ->
 
 def optimizer_of(settings: Mapping[str, Any], model: nn.Module) -> torch.optim.Optimizer:
     rules = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
-    return rules[settings["name"]](model.parameters(), **{key: value for key, value in settings.items() if key != "name"})
+    return rules[settings["name"]](
+        model.parameters(), **{key: value for key, value in settings.items() if key != "name"}
+    )
 
 
 def train(model: nn.Module, settings: Mapping[str, Any], keras_epsilon: bool = False) -> np.ndarray:
@@ -74,7 +82,9 @@ def train(model: nn.Module, settings: Mapping[str, Any], keras_epsilon: bool = F
             group = optimizer.param_groups[0]
             group["eps"] = settings["eps"] / math.sqrt(1 - group["betas"][1] ** step)
         optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(torch.tensor(images.transpose(0, 3, 1, 2))), torch.tensor(labels))
+        loss = nn.functional.cross_entropy(
+            model(torch.tensor(images.transpose(0, 3, 1, 2))), torch.tensor(labels)
+        )
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
@@ -91,7 +101,9 @@ def start(keras_results: Path, name: str, optimizer: str) -> tuple[nn.Module, Ma
 
 @pytest.mark.parametrize("name", keras_oracle.NETS)
 @pytest.mark.parametrize(("optimizer", "settings"), [("sgd", SGD), ("exact_adam", EXACT_ADAM)])
-def test_training_agrees_step_by_step(keras_results: Path, name: str, optimizer: str, settings: Mapping[str, Any]):
+def test_training_agrees_step_by_step(
+    keras_results: Path, name: str, optimizer: str, settings: Mapping[str, Any]
+):
     model, expected = start(keras_results, name, optimizer)
     losses = train(model, settings, keras_epsilon=optimizer == "exact_adam")
     np.testing.assert_allclose(losses, expected["losses"], rtol=0, atol=1e-12)
@@ -102,9 +114,13 @@ def test_training_agrees_step_by_step(keras_results: Path, name: str, optimizer:
 
 @pytest.mark.parametrize("name", keras_oracle.NETS)
 def test_adam_with_its_defaults(keras_results: Path, name: str):
-    """Five steps agree within 1e-4 where epsilon means the same; as torch places it, twenty within 0.1 (.064 and .023 measured)."""
+    """Five steps agree within 1e-4 where epsilon means the same; as torch places it, twenty within 0.1 (.064
+    and .023 measured).
+    """
     model, expected = start(keras_results, name, "adam")
-    np.testing.assert_allclose(train(model, ADAM, keras_epsilon=True)[:5], expected["losses"][:5], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(
+        train(model, ADAM, keras_epsilon=True)[:5], expected["losses"][:5], rtol=0, atol=1e-4
+    )
     model, expected = start(keras_results, name, "adam")
     losses = train(model, ADAM)
     np.testing.assert_allclose(losses, expected["losses"], rtol=0, atol=0.1)
@@ -132,19 +148,31 @@ def test_initial_weights_have_keras_distribution(keras_results: Path, name: str)
 def test_the_report_file_uses_keras_optimizer_defaults(keras_results: Path):
     defaults = json.loads((keras_results / "defaults.json").read_text())
     adam = optimizer_of(ADAM, nn.Linear(1, 1)).defaults
-    assert (adam["eps"], *adam["betas"]) == (defaults["adam"]["epsilon"], defaults["adam"]["beta_1"], defaults["adam"]["beta_2"])
+    assert (adam["eps"], *adam["betas"]) == (
+        defaults["adam"]["epsilon"],
+        defaults["adam"]["beta_1"],
+        defaults["adam"]["beta_2"],
+    )
     assert adam["weight_decay"] == 0
     assert defaults["adam"]["weight_decay"] is None
     assert not adam["amsgrad"]
     assert not defaults["adam"]["amsgrad"]
     sgd = optimizer_of(SGD, nn.Linear(1, 1)).defaults
-    assert (sgd["momentum"], sgd["nesterov"], sgd["weight_decay"]) == (defaults["sgd"]["momentum"], defaults["sgd"]["nesterov"], 0)
+    assert (sgd["momentum"], sgd["nesterov"], sgd["weight_decay"]) == (
+        defaults["sgd"]["momentum"],
+        defaults["sgd"]["nesterov"],
+        0,
+    )
 
 
 @pytest.mark.parametrize(("kernel", "stride"), keras_oracle.WINDOWS)
 def test_same_padding_is_keras(keras_results: Path, kernel: int, stride: int):
     expected = np.load(keras_results / "windows.npz")
-    layers = [{"conv": 4, "kernel": kernel, "stride": stride, "padding": "same"}, {"flatten": True}, {"dense": "classes"}]
+    layers = [
+        {"conv": 4, "kernel": kernel, "stride": stride, "padding": "same"},
+        {"flatten": True},
+        {"dense": "classes"},
+    ]
     conv = build({"name": "sequential", "init": "keras", "layers": layers}, 2, (3, 9, 12)).double()[0]
     with torch.no_grad():
         conv.weight.copy_(torch.tensor(expected[f"kernel_{kernel}_{stride}"].transpose(3, 2, 0, 1)))

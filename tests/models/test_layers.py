@@ -36,7 +36,10 @@ def test_rows_of_a_sequential_network():
     described = describe(model, IMAGE)
     rows = [tuple(row.values())[1:] for row in described]
     assert list(described[0]) == ["name", "layer", "kind", "activation", "output_shape", "parameters"]
-    layers = "0_conv 1_batch_norm 3_pool 4_relu 5_dropout2d 6_conv 7_conv 8_conv 9_pool 10_flatten 11_dropout 12_dense 13_dense"
+    layers = (
+        "0_conv 1_batch_norm 3_pool 4_relu 5_dropout2d 6_conv 7_conv 8_conv 9_pool 10_flatten "
+        "11_dropout 12_dense 13_dense"
+    )
     assert [row["name"] for row in described] == layers.split()
     assert rows == [
         ("conv 3×3, 8, same", "conv", "relu", [8, 32, 32], 9 * 3 * 8 + 8),
@@ -78,21 +81,41 @@ def test_rows_add_up(arch):
 
 @pytest.mark.parametrize(
     ("arch", "sums", "activation"),
-    [("resnet18", 8, "relu"), ("resnet50", 16, "relu"), ("mobilenet_v3_small", 6, None)],  # blocks that keep size and channels, or project
+    [
+        ("resnet18", 8, "relu"),
+        ("resnet50", 16, "relu"),
+        ("mobilenet_v3_small", 6, None),
+    ],  # blocks that keep size and channels, or project
 )
 def test_residual_sums_have_rows(arch, sums, activation):
     model = build({"name": "torchvision", "arch": arch, "weights": "random"}, 10, (3, 64, 64))
     rows = [row for row in describe(model, (3, 64, 64)) if row["kind"] == "add"]
-    assert [(row["layer"], row["activation"], row["parameters"]) for row in rows] == [("add", activation, 0)] * sums
-    assert rows[0]["output_shape"] == {"resnet18": [64, 16, 16], "resnet50": [256, 16, 16], "mobilenet_v3_small": [24, 8, 8]}[arch]
+    assert [(row["layer"], row["activation"], row["parameters"]) for row in rows] == [
+        ("add", activation, 0)
+    ] * sums
+    assert (
+        rows[0]["output_shape"]
+        == {"resnet18": [64, 16, 16], "resnet50": [256, 16, 16], "mobilenet_v3_small": [24, 8, 8]}[arch]
+    )
 
 
 def test_rows_of_residual_blocks():
     model = build({"name": "torchvision", "arch": "resnet18", "weights": "random"}, 10, (3, 64, 64))
     rows = [(row["layer"], row["activation"]) for row in describe(model, (3, 64, 64))[3:20]]
-    same = [("conv 3×3, 64, same", None), ("batch norm", "relu"), ("conv 3×3, 64, same", None), ("batch norm", None), ("add", "relu")]
+    same = [
+        ("conv 3×3, 64, same", None),
+        ("batch norm", "relu"),
+        ("conv 3×3, 64, same", None),
+        ("batch norm", None),
+        ("add", "relu"),
+    ]
     shortcut = [("conv 1×1, 128, stride 2, valid", None), ("batch norm", None)]
-    narrower = [("conv 3×3, 128, stride 2, padding 1", None), ("batch norm", "relu"), ("conv 3×3, 128, same", None), ("batch norm", None)]
+    narrower = [
+        ("conv 3×3, 128, stride 2, padding 1", None),
+        ("batch norm", "relu"),
+        ("conv 3×3, 128, same", None),
+        ("batch norm", None),
+    ]
     assert rows == [*same, *same, *narrower, *shortcut, ("add", "relu")]
 
 
@@ -113,7 +136,9 @@ def test_attention_shared_layers_and_own_parameters():
             return self.head(self.norm(self.attention(tokens, tokens, tokens)[0])[:, 0])
 
     model = Net()
-    assert [(row["layer"], row["kind"], row["output_shape"], row["parameters"]) for row in describe(model, IMAGE)] == [
+    assert [
+        (row["layer"], row["kind"], row["output_shape"], row["parameters"]) for row in describe(model, IMAGE)
+    ] == [
         ("token", "parameter", [1, 1, 6], 6),
         ("conv 8×8, 6, stride 8, valid, 3 groups", "conv", [6, 4, 4], 64 * 6 + 6),
         ("adaptive avg pool 1×1", "pool", [6, 1, 1], 0),
@@ -125,12 +150,24 @@ def test_attention_shared_layers_and_own_parameters():
 
 
 def test_table_needs_no_weight_file():
-    spec = {"name": "torchvision", "arch": "mobilenet_v3_small", "weights": "imagenet", "part": "features", "trainable": "head"}
+    spec = {
+        "name": "torchvision",
+        "arch": "mobilenet_v3_small",
+        "weights": "imagenet",
+        "part": "features",
+        "trainable": "head",
+    }
     table = layer_table(spec, 7, IMAGE)
     assert table["model"] == spec
     assert (table["classes"], table["image_shape"]) == (7, IMAGE)
     assert table["rows"][0]["layer"] == "conv 3×3, 16, stride 2, padding 1"
-    last = {"layer": "dense 7", "kind": "dense", "activation": None, "output_shape": [7], "parameters": 576 * 7 + 7}
+    last = {
+        "layer": "dense 7",
+        "kind": "dense",
+        "activation": None,
+        "output_shape": [7],
+        "parameters": 576 * 7 + 7,
+    }
     assert table["rows"][-1] == {"name": "head.1_dense", **last}
     assert table["parameters"] == sum(row["parameters"] for row in table["rows"])
 
@@ -157,9 +194,17 @@ def test_parameters_by_layer():
 
 
 def test_layer_f6_of_report_1_has_10164_parameters():
-    """LeNet-5 for CIFAR-100: three 5×5 convolutions (6, 16, 120) with pooling between them, then F6, 120 → 84."""
+    """LeNet-5 for CIFAR-100: three 5×5 convolutions (6, 16, 120) with pooling between them, then F6, 120 →
+    84.
+    """
     layers = [
-        *({"conv": 6, "kernel": 5}, {"pool": "avg"}, {"conv": 16, "kernel": 5}, {"pool": "avg"}, {"conv": 120, "kernel": 5}),
+        *(
+            {"conv": 6, "kernel": 5},
+            {"pool": "avg"},
+            {"conv": 16, "kernel": 5},
+            {"pool": "avg"},
+            {"conv": 120, "kernel": 5},
+        ),
         *({"flatten": True}, {"dense": 84}, {"dense": "classes"}),
     ]
     assert layer_parameters(build({"name": "sequential", "layers": layers}, 100, IMAGE))["6_dense"] == 10_164

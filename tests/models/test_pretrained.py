@@ -20,8 +20,18 @@ ARCH = "mobilenet_v3_small"  # small, and with batch normalisation and dropout
 REPORT_2 = ["mobilenet_v3_small", "efficientnet_v2_s", "resnet18"]
 
 
-def network(classes: int = 10, image_shape: tuple[int, int, int] = IMAGE, weights_dir: Path | None = None, **options: Any) -> nn.Module:
-    return build({"name": "torchvision", "arch": ARCH, "weights": "random", **options}, classes, image_shape, weights_dir)
+def network(
+    classes: int = 10,
+    image_shape: tuple[int, int, int] = IMAGE,
+    weights_dir: Path | None = None,
+    **options: Any,
+) -> nn.Module:
+    return build(
+        {"name": "torchvision", "arch": ARCH, "weights": "random", **options},
+        classes,
+        image_shape,
+        weights_dir,
+    )
 
 
 @pytest.mark.slow
@@ -38,7 +48,14 @@ def test_vgg16_counts():
 @pytest.mark.slow
 def test_vgg16_features_with_a_dense_head():
     """Keras' VGG16(include_top=False) turns 32 × 32 pixels into 1 × 1 × 512."""
-    model = network(100, arch="vgg16", part="features", trainable="head", init="keras", head=[{"flatten": True}, {"dense": "classes"}])
+    model = network(
+        100,
+        arch="vgg16",
+        part="features",
+        trainable="head",
+        init="keras",
+        head=[{"flatten": True}, {"dense": "classes"}],
+    )
     assert parameter_count(model) == 14_714_688 + 512 * 100 + 100
     assert parameter_count(model, trainable_only=True) == 512 * 100 + 100
     assert not model.head.get_submodule("1_dense").bias.any()
@@ -55,8 +72,14 @@ def test_vgg16_features_with_a_dense_head():
     ],
 )
 def test_parameter_counts_of_report_2(arch, printed, whole, features):
-    """The report prints those of the nets with ImageNet's 1000 classes; the last layer has `features` inputs."""
-    assert parameter_count(network(1000, arch=arch)) == parameter_count(models.get_model(arch, weights=None)) == whole
+    """The report prints those of the nets with ImageNet's 1000 classes; the last layer has `features`
+    inputs.
+    """
+    assert (
+        parameter_count(network(1000, arch=arch))
+        == parameter_count(models.get_model(arch, weights=None))
+        == whole
+    )
     assert round(whole / 1e6, 1) == printed
     ten = network(10, arch=arch, trainable="head", frozen_mode="train")
     assert parameter_count(ten) == whole - 990 * (features + 1)
@@ -72,15 +95,24 @@ def real_looking_images() -> torch.Tensor:
     return ((smooth + edges + 0.08 * torch.randn(6, 3, 32, 32)) * 255).clamp(0, 255).to(torch.uint8)
 
 
-@pytest.mark.parametrize(("arch", "resize", "crop"), [(REPORT_2[0], 256, 224), (REPORT_2[1], 384, 384), (REPORT_2[2], 256, 224)])
+@pytest.mark.parametrize(
+    ("arch", "resize", "crop"), [(REPORT_2[0], 256, 224), (REPORT_2[1], 384, 384), (REPORT_2[2], 256, 224)]
+)
 def test_own_preprocessing_is_torchvisions(arch, resize, crop):
-    """A batch in float against one image at a time, which torchvision rounds to whole grey levels once, and Pillow after each direction."""
+    """A batch in float against one image at a time, which torchvision rounds to whole grey levels once, and
+    Pillow after each direction.
+    """
     transforms = models.get_model_weights(arch).IMAGENET1K_V1.transforms()
     images = real_looking_images()
     settings = {"normalize": "imagenet", "resize": resize, "crop": crop}
-    ours = build_preprocess(settings, lambda: pytest.fail("statistics are not asked for"), torch.device("cpu"))(images)
+    ours = build_preprocess(
+        settings, lambda: pytest.fail("statistics are not asked for"), torch.device("cpu")
+    )(images)
     grey_levels = 255 * torch.tensor(transforms.std).view(3, 1, 1)
-    for given, most in ((list(images), 0.501), ([Image.fromarray(image.permute(1, 2, 0).numpy()) for image in images], 1.001)):
+    for given, most in (
+        (list(images), 0.501),
+        ([Image.fromarray(image.permute(1, 2, 0).numpy()) for image in images], 1.001),
+    ):
         reference = torch.stack([transforms(image) for image in given])
         assert ours.shape == reference.shape == (6, 3, crop, crop)
         difference = (ours - reference).abs() * grey_levels
@@ -112,7 +144,9 @@ def test_a_frozen_backbone_neither_learns_nor_changes(part):
     images = torch.rand(4, *IMAGE)
     features = model.frozen_features(images)
     assert model.frozen_features is model.backbone
-    assert torch.equal(model(images), model.head(features))  # one image's features never change, so they may be kept
+    assert torch.equal(
+        model(images), model.head(features)
+    )  # one image's features never change, so they may be kept
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     model(images).square().sum().backward()
     optimizer.step()
@@ -128,7 +162,9 @@ def test_a_frozen_backbone_neither_learns_nor_changes(part):
 @pytest.mark.slow
 @pytest.mark.parametrize("arch", REPORT_2)
 def test_a_frozen_backbone_in_training_mode(arch):
-    """Report 2's code: its parameters stay, its running statistics drift, dropout and stochastic depth act."""
+    """Report 2's code: its parameters stay, its running statistics drift, dropout and stochastic depth
+    act.
+    """
     torch.manual_seed(0)
     model = network(arch=arch, trainable="head", frozen_mode="train")
     model(torch.rand(8, *IMAGE))  # away from the initial running statistics
@@ -173,14 +209,19 @@ def test_imagenet_weights_are_read_from_their_file(tmp_path: Path, believed):
     saved = models.get_model(ARCH, weights=None)
     torch.save(saved.state_dict(), tmp_path / WEIGHTS[ARCH].file_name)
     model = network(weights="imagenet", weights_dir=tmp_path, part="features")
-    assert all(torch.equal(item, saved.features.state_dict()[name]) for name, item in model.backbone.state_dict().items())
+    assert all(
+        torch.equal(item, saved.features.state_dict()[name])
+        for name, item in model.backbone.state_dict().items()
+    )
 
 
 @pytest.mark.parametrize("arch", REPORT_2)
 def test_weights_of_another_architecture_do_not_fit(tmp_path: Path, arch, believed):
     other = REPORT_2[REPORT_2.index(arch) - 1]
     torch.save(models.get_model(other, weights=None).state_dict(), tmp_path / WEIGHTS[arch].file_name)
-    expected = rf"{WEIGHTS[arch].file_name}: cannot be loaded \(Error\(s\) in loading state_dict .*Missing key"
+    expected = (
+        rf"{WEIGHTS[arch].file_name}: cannot be loaded \(Error\(s\) in loading state_dict .*Missing key"
+    )
     with pytest.raises(RepriseError, match=expected) as error:
         network(arch=arch, weights="imagenet", weights_dir=tmp_path)
     assert "though the file is good" in str(error.value)
@@ -188,10 +229,15 @@ def test_weights_of_another_architecture_do_not_fit(tmp_path: Path, arch, believ
 
 def test_a_missing_weight_file(tmp_path: Path):
     expected = r"mobilenet_v3_small-047dcff4.pth: the ImageNet weights of mobilenet_v3_small are missing; "
-    with pytest.raises(RepriseError, match=expected + r"run python -m reprise data fetch-weights mobilenet_v3_small \(or set mirror\)"):
+    with pytest.raises(
+        RepriseError,
+        match=expected + r"run python -m reprise data fetch-weights mobilenet_v3_small \(or set mirror\)",
+    ):
         network(weights="imagenet", weights_dir=tmp_path)
     with pytest.raises(
-        RepriseError, match=r"no folder for the ImageNet weights of mobilenet_v3_small is given; run python -m reprise data"
+        RepriseError,
+        match=r"no folder for the ImageNet weights of mobilenet_v3_small is given; run python -m reprise "
+        r"data",
     ):
         network(weights="imagenet")
 
@@ -212,20 +258,30 @@ def test_a_weight_file_that_does_not_fit(tmp_path: Path, content, reason, believ
     if content in ("text", "empty"):
         path.write_text("<html>not found</html>" if content == "text" else "")
     else:
-        values = {"other": {"weight": torch.zeros(3)}, "list": [1, 2], "code": nn.Linear(2, 2), "cut": {"weight": torch.zeros(3000)}}
+        values = {
+            "other": {"weight": torch.zeros(3)},
+            "list": [1, 2],
+            "code": nn.Linear(2, 2),
+            "cut": {"weight": torch.zeros(3000)},
+        }
         torch.save(values[content], path)
     if content == "cut":
         path.write_bytes(path.read_bytes()[:4000])
     with pytest.raises(RepriseError, match=reason) as error:
         network(weights="imagenet", weights_dir=tmp_path)
     assert "\n" not in str(error.value)
-    assert str(error.value).endswith("though the file is good; is there too little memory?")  # its digest says so
+    assert str(error.value).endswith(
+        "though the file is good; is there too little memory?"
+    )  # its digest says so
 
 
 def test_a_weight_file_whose_content_is_not_that_of_its_name(tmp_path: Path):
     """It would load: only its content says that it is not the official one."""
     torch.save(models.get_model(ARCH, weights=None).state_dict(), tmp_path / WEIGHTS[ARCH].file_name)
-    reason = rf"not the ImageNet weights of {ARCH} \(its SHA-256 does not begin as its name says\); delete it and run python"
+    reason = (
+        rf"not the ImageNet weights of {ARCH} \(its SHA-256 does not begin as its name says\); delete "
+        r"it and run python"
+    )
     with pytest.raises(RepriseError, match=reason):
         network(weights="imagenet", weights_dir=tmp_path)
 
@@ -237,13 +293,28 @@ def test_a_weight_file_whose_content_is_not_that_of_its_name(tmp_path: Path):
         ({"arch": "inception_v3"}, r"arch 'inception_v3' is not known"),
         ({"weights": "imagnet"}, r"weights 'imagnet' is not known; did you mean imagenet\?"),
         ({"part": "feature"}, r"part 'feature' is not known; did you mean features\?"),
-        ({"frozen_mode": "eval", "trainable": "head"}, r"frozen_mode 'eval' is not known; valid: inference, train"),
-        ({"frozen_mode": "train"}, r"frozen_mode: train is for a frozen backbone; set trainable: head or leave frozen_mode out"),
+        (
+            {"frozen_mode": "eval", "trainable": "head"},
+            r"frozen_mode 'eval' is not known; valid: inference, train",
+        ),
+        (
+            {"frozen_mode": "train"},
+            r"frozen_mode: train is for a frozen backbone; set trainable: head or leave frozen_mode out",
+        ),
         ({"trainable": "heads"}, r"trainable 'heads' is not known; did you mean head\?"),
-        ({"arch": "resnet34", "weights": "imagenet"}, r"no ImageNet weights are listed for resnet34; valid: vgg16, .*or weights: random"),
-        ({"arch": "resnet18", "part": "features"}, r"resnet18 has no part of its own named features; leave part out"),
+        (
+            {"arch": "resnet34", "weights": "imagenet"},
+            r"no ImageNet weights are listed for resnet34; valid: vgg16, .*or weights: random",
+        ),
+        (
+            {"arch": "resnet18", "part": "features"},
+            r"resnet18 has no part of its own named features; leave part out",
+        ),
         ({"arch": "squeezenet1_1"}, r"squeezenet1_1 does not end in a linear layer; use part: features"),
-        ({"part": "features", "head": [{"dense": "classes"}]}, r"head: layer 0 \(dense\): needs flat features"),
+        (
+            {"part": "features", "head": [{"dense": "classes"}]},
+            r"head: layer 0 \(dense\): needs flat features",
+        ),
         ({"head": [{"dense": 3}]}, r"head: layer 0 \(dense\): its output of 3 is not 10 classes wide"),
         ({"init": "he"}, r"head: init 'he' is not known"),
         ({"dropout": 0.5}, r"model torchvision: unknown option dropout; valid: arch, weights"),
@@ -257,5 +328,7 @@ def test_mistakes(options, message):
 @pytest.mark.parametrize(("arch", "image_shape"), [("alexnet", (3, 8, 8)), ("resnet18", (1, 32, 32))])
 def test_images_that_the_architecture_cannot_take(arch, image_shape):
     size = "×".join(map(str, image_shape))
-    with pytest.raises(RepriseError, match=rf"{arch} does not take images of {size} \(.+\); set preprocess: resize"):
+    with pytest.raises(
+        RepriseError, match=rf"{arch} does not take images of {size} \(.+\); set preprocess: resize"
+    ):
         network(arch=arch, image_shape=image_shape)

@@ -7,7 +7,7 @@ import pytest
 
 from reprise.models import build, parameter_count
 from reprise.models.layers import describe
-from reprise.spec.check import read_yaml
+from reprise.reports.check import read_yaml
 
 MODELS = read_yaml(Path(__file__).parents[2] / "workflow/reports/cifar10_architectures.yaml")["models"]
 IMAGE = (3, 32, 32)
@@ -39,7 +39,17 @@ def test_parameter_counts(name, total, arithmetic):
 
 def test_the_cnn_as_run_halves_the_image_four_times():
     shapes = [row["output_shape"] for row in describe(network("cnn"), IMAGE)]
-    assert shapes == [[32, 16, 16], [64, 8, 8], [128, 4, 4], [128, 2, 2], [128, 2, 2], [512], [512], [40], [10]]
+    assert shapes == [
+        [32, 16, 16],
+        [64, 8, 8],
+        [128, 4, 4],
+        [128, 2, 2],
+        [128, 2, 2],
+        [512],
+        [512],
+        [40],
+        [10],
+    ]
 
 
 def test_dropout_stands_before_the_last_activation_of_an_mlp():

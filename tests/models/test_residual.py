@@ -1,4 +1,6 @@
-"""The family `residual`: counts, the forward pass written out, sizes, initial values, layer table, mistakes."""
+"""The family `residual`: counts, the forward pass written out, sizes, initial values, layer table,
+mistakes.
+"""
 
 import math
 
@@ -31,18 +33,24 @@ def block(inputs, filters, kernel):
     [(1, [3, 32], 32 * 16**2), (3, [3, 32, 64, 128], 128 * 4**2), (5, [3, 32, 64, 128, 256, 512], 512)],
 )
 def test_parameter_counts_of_report_3(blocks, channels, flat, kernel):
-    expected = sum(block(channels[place], channels[place + 1], kernel) for place in range(blocks)) + flat * 10 + 10
+    expected = (
+        sum(block(channels[place], channels[place + 1], kernel) for place in range(blocks)) + flat * 10 + 10
+    )
     with torch.device("meta"):
         assert parameter_count(network(blocks=blocks, kernel=kernel)) == expected
 
 
 def plain_logits(model, images, blocks, kernel, training):
-    """The network written out, without dropout; TensorFlow's `same` puts the larger half of an odd padding at the bottom and right."""
+    """The network written out, without dropout; TensorFlow's `same` puts the larger half of an odd padding at
+    the bottom and right.
+    """
     values = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     before, after = (kernel - 1) // 2, kernel - 1 - (kernel - 1) // 2
 
     def conv(x, name):
-        return F.conv2d(F.pad(x, (before, after, before, after)), values[f"{name}.weight"], values[f"{name}.bias"])
+        return F.conv2d(
+            F.pad(x, (before, after, before, after)), values[f"{name}.weight"], values[f"{name}.bias"]
+        )
 
     def norm(x, name):
         if training:
@@ -62,20 +70,31 @@ def plain_logits(model, images, blocks, kernel, training):
         images = (norm(conv(inner, f"{name}.conv2"), f"{name}.norm2") + shortcut).clamp(min=0)
         if min(images.shape[2:]) > 1:
             rows, columns = images.shape[2] // 2, images.shape[3] // 2
-            images = images[:, :, : 2 * rows, : 2 * columns].unflatten(3, (columns, 2)).unflatten(2, (rows, 2)).amax((3, 5))
+            images = (
+                images[:, :, : 2 * rows, : 2 * columns]
+                .unflatten(3, (columns, 2))
+                .unflatten(2, (rows, 2))
+                .amax((3, 5))
+            )
     return images.flatten(1) @ values["output.weight"].T + values["output.bias"]
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
 @pytest.mark.parametrize(
     ("changes", "shape"),
-    [({}, IMAGE), ({"kernel": 4, "blocks": 2}, (3, 10, 13)), ({"kernel": 2, "filters": 3, "blocks": 5}, (3, 16, 16))],
+    [
+        ({}, IMAGE),
+        ({"kernel": 4, "blocks": 2}, (3, 10, 13)),
+        ({"kernel": 2, "filters": 3, "blocks": 5}, (3, 16, 16)),
+    ],
 )
 def test_forward_is_that_of_a_plain_network(changes, shape, training):
     torch.manual_seed(0)
     spec = {**SPEC, "filters": 4, "dropout": 0, **changes}
     model = build(spec, 10, shape)
-    for item in model.state_dict().values():  # biases, norms and statistics start at 0 and 1, which would hide mistakes
+    for item in (
+        model.state_dict().values()
+    ):  # biases, norms and statistics start at 0 and 1, which would hide mistakes
         if item.is_floating_point():
             torch.nn.init.uniform_(item, 0.1, 0.3)
     images = torch.rand(6, *shape)
@@ -84,7 +103,9 @@ def test_forward_is_that_of_a_plain_network(changes, shape, training):
 
 
 def test_gradients_pass_the_sum_in_place():
-    model = build({**SPEC, "filters": 3, "dropout": 0, "blocks": 2}, 10, (3, 8, 8))  # block 1 without, block 2 with a projection
+    model = build(
+        {**SPEC, "filters": 3, "dropout": 0, "blocks": 2}, 10, (3, 8, 8)
+    )  # block 1 without, block 2 with a projection
     images = torch.rand(4, 3, 8, 8)
     plain_logits(model, images, 2, 3, True).square().sum().backward()
     expected = {name: item.grad.clone() for name, item in model.named_parameters()}
@@ -106,7 +127,9 @@ def test_running_statistics_keep_99_percent():
 def test_pooling_ends_at_one_pixel():
     with torch.device("meta"):
         model = network(blocks=7, filters=1)
-    assert [name for name in dict(model.named_children()) if name.startswith("pool")] == [f"pool{number}" for number in range(1, 6)]
+    assert [name for name in dict(model.named_children()) if name.startswith("pool")] == [
+        f"pool{number}" for number in range(1, 6)
+    ]
     assert model.output.in_features == 64
 
 
@@ -118,7 +141,11 @@ def test_dropout_follows_each_block():
 
 def test_keras_initial_values():
     model = network()
-    for layer, fan_in, fan_out in [(model.block2.conv1, 9 * 32, 9 * 64), (model.block2.projection, 32, 64), (model.output, 2048, 10)]:
+    for layer, fan_in, fan_out in [
+        (model.block2.conv1, 9 * 32, 9 * 64),
+        (model.block2.projection, 32, 64),
+        (model.output, 2048, 10),
+    ]:
         limit = math.sqrt(6 / (fan_in + fan_out))
         assert 0.98 * limit < layer.weight.abs().max() <= limit
         assert not layer.bias.any()
@@ -133,7 +160,10 @@ def test_width_scales_every_convolution():
 
 def test_layer_table():
     model = network(blocks=1)
-    rows = [(row["layer"], row["kind"], row["activation"], row["output_shape"], row["parameters"]) for row in describe(model, IMAGE)]
+    rows = [
+        (row["layer"], row["kind"], row["activation"], row["output_shape"], row["parameters"])
+        for row in describe(model, IMAGE)
+    ]
     assert rows == [
         ("conv 3×3, 32, same", "conv", None, [32, 32, 32], 27 * 32 + 32),
         ("batch norm", "batch_norm", "relu", [32, 32, 32], 64),

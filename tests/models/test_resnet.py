@@ -32,7 +32,9 @@ def test_parameter_counts(depth, total):
     stem = 3 * 64 * (7 * 7 - 3 * 3)
     assert parameter_count(ours) == parameter_count(theirs) - stem == total
     assert total == parameter_count(imagenet) - stem - (512 * 990 + 990)
-    shapes, expected = ({name: item.shape for name, item in model.state_dict().items()} for model in (ours, theirs))
+    shapes, expected = (
+        {name: item.shape for name, item in model.state_dict().items()} for model in (ours, theirs)
+    )
     assert shapes == {**expected, "conv1.weight": torch.Size([64, 3, 3, 3])}
 
 
@@ -74,7 +76,9 @@ def test_initial_values_are_torchvisions():
         assert weights.std().item() == pytest.approx(deviation, rel=0.05), name
         assert abs(weights.mean().item()) < 0.1 * deviation
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    assert all(norm.weight.eq(1).all() and norm.bias.eq(0).all() for norm in norms), "no residual branch starts at zero"
+    assert all(norm.weight.eq(1).all() and norm.bias.eq(0).all() for norm in norms), (
+        "no residual branch starts at zero"
+    )
 
 
 def test_xavier_for_the_dense_layer():
@@ -99,9 +103,18 @@ def test_width_scales_the_channels():
     with torch.device("meta"):
         model, narrowest = network(34, width=0.125), network(width=0.001)
     assert model.conv1.out_channels == 8
-    assert [model.get_submodule(f"layer{stage}.0.conv1").out_channels for stage in (1, 2, 3, 4)] == [8, 16, 32, 64]
+    assert [model.get_submodule(f"layer{stage}.0.conv1").out_channels for stage in (1, 2, 3, 4)] == [
+        8,
+        16,
+        32,
+        64,
+    ]
     assert model.fc.in_features == 64
-    assert [narrowest.conv1.out_channels, narrowest.layer1[0].conv1.out_channels, narrowest.fc.in_features] == [2, 1, 1]
+    assert [
+        narrowest.conv1.out_channels,
+        narrowest.layer1[0].conv1.out_channels,
+        narrowest.fc.in_features,
+    ] == [2, 1, 1]
 
 
 @pytest.mark.parametrize(("depth", "blocks"), [(18, 8), (34, 16)])

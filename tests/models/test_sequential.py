@@ -20,11 +20,23 @@ FIRST = {"conv": 32, "padding": "same", "activation": "relu"}
 SECOND = {"conv": 64, "padding": "same", "activation": "relu"}
 HEAD: list[dict[str, Any]] = [{"dense": 128, "activation": "relu"}, {"dense": "classes"}]
 BASIC = [FIRST, {"pool": "max"}, SECOND, {"flatten": True}, *HEAD]
-DROPOUT = [FIRST, {"pool": "max"}, {"dropout": 0.25}, SECOND, {"flatten": True}, {"dropout": 0.25}, HEAD[0], {"dropout": 0.5}, HEAD[1]]
+DROPOUT = [
+    FIRST,
+    {"pool": "max"},
+    {"dropout": 0.25},
+    SECOND,
+    {"flatten": True},
+    {"dropout": 0.25},
+    HEAD[0],
+    {"dropout": 0.5},
+    HEAD[1],
+]
 DEEPER = [FIRST, *DROPOUT[:3], SECOND, *DROPOUT[3:]]
 
 
-def network(layers: list[dict[str, Any]], classes: int = 20, image_shape: tuple[int, int, int] = IMAGE, **options: Any) -> nn.Module:
+def network(
+    layers: list[dict[str, Any]], classes: int = 20, image_shape: tuple[int, int, int] = IMAGE, **options: Any
+) -> nn.Module:
     torch.manual_seed(0)
     return build({"name": "sequential", "layers": layers, **options}, classes, image_shape)
 
@@ -34,7 +46,10 @@ def network(layers: list[dict[str, Any]], classes: int = 20, image_shape: tuple[
     [
         (BASIC, (3 * 3 * 3 * 32 + 32) + (3 * 3 * 32 * 64 + 64)),
         (DROPOUT, (3 * 3 * 3 * 32 + 32) + (3 * 3 * 32 * 64 + 64)),
-        (DEEPER, (3 * 3 * 3 * 32 + 32) + (3 * 3 * 32 * 32 + 32) + (3 * 3 * 32 * 64 + 64) + (3 * 3 * 64 * 64 + 64)),
+        (
+            DEEPER,
+            (3 * 3 * 3 * 32 + 32) + (3 * 3 * 32 * 32 + 32) + (3 * 3 * 32 * 64 + 64) + (3 * 3 * 64 * 64 + 64),
+        ),
     ],
     ids=["basic", "dropout", "more convolutions"],
 )
@@ -63,15 +78,30 @@ def test_lenet_of_report_1():
     )
     f6 = model.get_submodule("8_dense")
     assert parameter_count(f6) == 10_164 == 120 * 84 + 84
-    assert parameter_count(model) == (5 * 5 * 3 * 6 + 6) + (5 * 5 * 6 * 16 + 16) + (5 * 5 * 16 * 120 + 120) + 10_164 + (84 * 100 + 100)
+    assert parameter_count(model) == (5 * 5 * 3 * 6 + 6) + (5 * 5 * 6 * 16 + 16) + (
+        5 * 5 * 16 * 120 + 120
+    ) + 10_164 + (84 * 100 + 100)
 
 
 def test_cnn_of_report_2_as_run():
-    convolutions = [{"conv": channels, "stride": 2, "padding": 1, "activation": "relu"} for channels in (32, 64, 128)]
+    convolutions = [
+        {"conv": channels, "stride": 2, "padding": 1, "activation": "relu"} for channels in (32, 64, 128)
+    ]
     dense = [{"dense": units, "activation": "relu"} for units in (512, 40)]
-    model = network([*convolutions, {"pool": "max"}, {"dropout2d": 0.5}, {"flatten": True}, *dense, {"dense": "classes"}], classes=10)
+    model = network(
+        [*convolutions, {"pool": "max"}, {"dropout2d": 0.5}, {"flatten": True}, *dense, {"dense": "classes"}],
+        classes=10,
+    )
     flat = 2 * 2 * 128  # 32 → 16 → 8 → 4, pooled to 2
-    assert parameter_count(model) == (27 * 32 + 32) + (9 * 32 * 64 + 64) + (9 * 64 * 128 + 128) + (flat * 512 + 512) + (512 * 40 + 40) + 410
+    assert (
+        parameter_count(model)
+        == (27 * 32 + 32)
+        + (9 * 32 * 64 + 64)
+        + (9 * 64 * 128 + 128)
+        + (flat * 512 + 512)
+        + (512 * 40 + 40)
+        + 410
+    )
     assert model(torch.zeros(3, *IMAGE)).shape == (3, 10)
 
 
@@ -92,7 +122,10 @@ def test_names_of_weights_and_safetensors_round_trip(tmp_path: Path):
         *(f"4_batch_norm.{name}" for name in norm),
         *("5_dense.weight", "5_dense.bias", "6_dense.weight", "6_dense.bias"),
     ]
-    assert (model.get_submodule("4_batch_norm").eps, model.get_submodule("4_batch_norm").momentum) == (1e-3, 0.01)
+    assert (model.get_submodule("4_batch_norm").eps, model.get_submodule("4_batch_norm").momentum) == (
+        1e-3,
+        0.01,
+    )
     images = torch.rand(4, *IMAGE)
     model(images)  # moves the running statistics
     save_file(model.state_dict(), tmp_path / "weights.safetensors")
@@ -113,7 +146,13 @@ def test_no_part_is_frozen():
 def test_same_padding_follows_tensorflow(kernel, stride, size):
     """Output ⌈size / stride⌉; of the padding that it needs, the smaller half stands at the top and left."""
     model = network(
-        [{"conv": 2, "kernel": kernel, "stride": stride, "padding": "same"}, {"flatten": True}, {"dense": "classes"}], 2, (1, *size)
+        [
+            {"conv": 2, "kernel": kernel, "stride": stride, "padding": "same"},
+            {"flatten": True},
+            {"dense": "classes"},
+        ],
+        2,
+        (1, *size),
     )
     conv = model[0]
     image = np.random.default_rng(0).normal(size=size)
@@ -125,14 +164,18 @@ def test_same_padding_follows_tensorflow(kernel, stride, size):
     padded = np.pad(image, padded_sides)
     weight = conv.weight.detach().double().numpy()[:, 0]
     windows = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel))[::stride, ::stride]
-    expected = np.einsum("hwij,cij->chw", windows, weight) + conv.bias.detach().double().numpy()[:, None, None]
+    expected = (
+        np.einsum("hwij,cij->chw", windows, weight) + conv.bias.detach().double().numpy()[:, None, None]
+    )
     result = conv(torch.tensor(image, dtype=torch.float32)[None, None])[0]
     assert result.shape == (2, math.ceil(size[0] / stride), math.ceil(size[1] / stride))
     np.testing.assert_allclose(result.detach().numpy(), expected, atol=1e-5)
 
 
 def test_even_kernel_sees_past_the_bottom_right_corner_only():
-    conv = network([{"conv": 1, "kernel": 2, "padding": "same"}, {"flatten": True}, {"dense": "classes"}], 2, (1, 2, 2))[0]
+    conv = network(
+        [{"conv": 1, "kernel": 2, "padding": "same"}, {"flatten": True}, {"dense": "classes"}], 2, (1, 2, 2)
+    )[0]
     with torch.no_grad():
         conv.weight.copy_(torch.tensor([[[[1.0, 10.0], [100.0, 1000.0]]]]))
         conv.bias.zero_()
@@ -149,7 +192,15 @@ def test_valid_padding_pooling_and_activations_run_as_asked():
             {"dense": "classes"},
         ]
     )
-    assert [type(module) for module in model] == [nn.Conv2d, nn.Sigmoid, nn.AvgPool2d, nn.Flatten, nn.Linear, nn.Tanh, nn.Linear]
+    assert [type(module) for module in model] == [
+        nn.Conv2d,
+        nn.Sigmoid,
+        nn.AvgPool2d,
+        nn.Flatten,
+        nn.Linear,
+        nn.Tanh,
+        nn.Linear,
+    ]
     assert model[4].in_features == 4 * 14 * 14  # (32 - 5) // 2 + 1 = 14
 
 
@@ -204,20 +255,30 @@ def test_dropout_does_not_depend_on_how_images_lie_in_memory():
 
 def test_width_scales_hidden_layers_alone():
     model = network(BASIC, width=0.25)
-    assert [(name, tuple(item.shape[:2])) for name, item in model.named_parameters() if name.endswith("weight")] == [
+    assert [
+        (name, tuple(item.shape[:2])) for name, item in model.named_parameters() if name.endswith("weight")
+    ] == [
         ("0_conv.weight", (8, 3)),
         ("2_conv.weight", (16, 8)),
         ("4_dense.weight", (32, 16 * 16 * 16)),
         ("5_dense.weight", (20, 32)),
     ]
-    assert [module.out_channels for module in network(BASIC, width=0.001) if isinstance(module, nn.Conv2d)] == [1, 1]
+    assert [
+        module.out_channels for module in network(BASIC, width=0.001) if isinstance(module, nn.Conv2d)
+    ] == [1, 1]
     retrained = network([{"flatten": True}, {"dense": 100, "scaled": False}, {"dense": "classes"}], width=0.1)
     assert retrained.get_submodule("1_dense").out_features == 100
 
 
 def test_batch_norm_false_is_left_out_and_keeps_its_place():
     def layers(switch):
-        return [{"conv": 8}, {"batch_norm": switch, "eps": 1e-3}, {"activation": "relu"}, {"flatten": True}, {"dense": "classes"}]
+        return [
+            {"conv": 8},
+            {"batch_norm": switch, "eps": 1e-3},
+            {"activation": "relu"},
+            {"flatten": True},
+            {"dense": "classes"},
+        ]
 
     without, normed = network(layers(False)), network(layers(True))
     assert list(dict(normed.named_children())) == ["0_conv", "1_batch_norm", "2_relu", "3_flatten", "4_dense"]
@@ -225,11 +286,13 @@ def test_batch_norm_false_is_left_out_and_keeps_its_place():
     images = torch.rand(2, *IMAGE)
     normed.get_submodule(
         "1_batch_norm"
-    ).eps = (
-        1e-12  # as good as 0, which older versions refuse: in evaluation with fresh statistics, batch normalisation then changes nothing
-    )
+        # as good as 0, which older versions refuse: in evaluation with fresh statistics, batch normalisation
+        # then changes nothing
+    ).eps = 1e-12
     assert torch.equal(without.eval()(images), normed.eval()(images))
-    with pytest.raises(RepriseError, match=r"layer 0 \(batch_norm\): unknown option mometum; did you mean momentum\?"):
+    with pytest.raises(
+        RepriseError, match=r"layer 0 \(batch_norm\): unknown option mometum; did you mean momentum\?"
+    ):
         network([{"batch_norm": False, "mometum": 0.1}, *FLAT])
 
 
@@ -239,19 +302,39 @@ FLAT: list[dict[str, Any]] = [{"flatten": True}, {"dense": "classes"}]
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ([{"flatten": True}, {"pool": "max"}], r"layer 1 \(pool\): needs an image, but 3072 flat features come in; move it before flatten"),
+        (
+            [{"flatten": True}, {"pool": "max"}],
+            r"layer 1 \(pool\): needs an image, but 3072 flat features come in; move it before flatten",
+        ),
         ([{"flatten": True}, {"conv": 8}], r"layer 1 \(conv\): needs an image"),
         ([{"flatten": True}, {"dropout2d": 0.5}], r"layer 1 \(dropout2d\): needs an image"),
-        ([{"dense": 8}], r"layer 0 \(dense\): needs flat features, but an image of 3 × 32 × 32 comes in; put \{flatten: true\} before it"),
-        ([{"flatten": True}, {"dense": 10}], r"layer 1 \(dense\): its output of 10 is not 20 classes wide; end with \{dense: classes\}"),
+        (
+            [{"dense": 8}],
+            r"layer 0 \(dense\): needs flat features, but an image of 3 × 32 × 32 comes in; put \{flatten: "
+            r"true\} before it",
+        ),
+        (
+            [{"flatten": True}, {"dense": 10}],
+            r"layer 1 \(dense\): its output of 10 is not 20 classes wide; end with \{dense: classes\}",
+        ),
         ([{"conv": 20}], r"layer 0 \(conv\): its output of 20 × 30 × 30 is not 20 classes wide"),
-        ([{"conv": 8, "kernal": 3}, *FLAT], r"layer 0 \(conv\): unknown option kernal; did you mean kernel\?"),
+        (
+            [{"conv": 8, "kernal": 3}, *FLAT],
+            r"layer 0 \(conv\): unknown option kernal; did you mean kernel\?",
+        ),
         ([{"flatten": True, "size": 3}], r"layer 0 \(flatten\): unknown option size; remove it"),
         ([{"cnov": 8}, *FLAT], r"layer 0: names no kind of layer: cnov; did you mean conv\?"),
-        ([{"conv": 8, "pool": "max"}], r"layer 0: names the kinds conv and pool; give each a mapping of its own"),
+        (
+            [{"conv": 8, "pool": "max"}],
+            r"layer 0: names the kinds conv and pool; give each a mapping of its own",
+        ),
         ([{"activation": "relu", "kernel": 3}], r"layer 0: names no kind of layer: activation"),
         (["flatten"], r"layer 0: must be a mapping such as \{conv: 32\}, not 'flatten'"),
-        ([{"conv": 8, "kernel": 33}], r"layer 0 \(conv\): an image of 32 × 32 pixels is too small for a window of 33; use larger images"),
+        (
+            [{"conv": 8, "kernel": 33}],
+            r"layer 0 \(conv\): an image of 32 × 32 pixels is too small for a window of 33; use larger "
+            r"images",
+        ),
         (
             [{"pool": "max", "size": 16}, {"pool": "max", "size": 3}],
             r"layer 1 \(pool\): an image of 2 × 2 pixels is too small for a window of 3",
@@ -263,18 +346,27 @@ FLAT: list[dict[str, Any]] = [{"flatten": True}, {"dense": "classes"}]
         ([{"conv": 8, "padding": -1}], r"padding must be a whole number of at least 0, not -1"),
         ([{"conv": 8, "activation": "rleu"}], r"activation 'rleu' is not known; did you mean relu\?"),
         ([{"conv": 8, "scaled": "no"}], r"scaled 'no' is not known; valid: True, False"),
-        ([{"activation": "softmax"}], r"layer 0 \(activation\): activation 'softmax' is not known; valid: relu, tanh, sigmoid"),
+        (
+            [{"activation": "softmax"}],
+            r"layer 0 \(activation\): activation 'softmax' is not known; valid: relu, tanh, sigmoid",
+        ),
         (
             [{"flatten": True}, {"dense": "classes", "activation": "relu"}],
             r"gives logits \(softmax is part of the loss\); remove its activation",
         ),
         ([{"flatten": True}, {"dense": "class"}], r"dense must be a whole number of at least 1, not 'class'"),
         ([{"pool": "mean"}], r"layer 0 \(pool\): pool 'mean' is not known; valid: max, avg"),
-        ([{"pool": "max", "padding": 2}], r"layer 0 \(pool\): padding 2 is more than half the size 2; lower it"),
+        (
+            [{"pool": "max", "padding": 2}],
+            r"layer 0 \(pool\): padding 2 is more than half the size 2; lower it",
+        ),
         ([{"dropout": 25}], r"layer 0 \(dropout\): dropout must be a number from 0 to 1, not 25"),
         ([{"batch_norm": True, "momentum": float("nan")}], r"momentum must be a number from 0 to 1, not nan"),
         ([{"batch_norm": "no"}], r"layer 0 \(batch_norm\): batch_norm 'no' is not known; valid: True, False"),
-        ([{"flatten": False}], r"layer 0 \(flatten\): flatten takes only true, not False; leave the layer out"),
+        (
+            [{"flatten": False}],
+            r"layer 0 \(flatten\): flatten takes only true, not False; leave the layer out",
+        ),
         ([], r"layers must be a list of at least one layer, not \[\]"),
     ],
 )
@@ -287,12 +379,27 @@ def test_a_layer_that_does_not_fit(layers, message):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"name": "sequental", "layers": BASIC}, r"model: family 'sequental' is not known; did you mean sequential\?"),
-        ({"layers": BASIC}, r"model: family None is not known; valid: residual, resnet, sequential, torchvision, vit"),
-        ({"name": "sequential", "layer": BASIC}, r"model sequential: unknown option layer; did you mean layers\?"),
+        (
+            {"name": "sequental", "layers": BASIC},
+            r"model: family 'sequental' is not known; did you mean sequential\?",
+        ),
+        (
+            {"layers": BASIC},
+            r"model: family None is not known; valid: residual, resnet, sequential, torchvision, vit",
+        ),
+        (
+            {"name": "sequential", "layer": BASIC},
+            r"model sequential: unknown option layer; did you mean layers\?",
+        ),
         ({"name": "sequential"}, r"model sequential: option layers is missing; add it"),
-        ({"name": "sequential", "layers": BASIC, "init": "glorot"}, r"init 'glorot' is not known; valid: torch, keras, xavier_dense"),
-        ({"name": "sequential", "layers": BASIC, "width": -1}, r"width must be a number of at least 0, not -1"),
+        (
+            {"name": "sequential", "layers": BASIC, "init": "glorot"},
+            r"init 'glorot' is not known; valid: torch, keras, xavier_dense",
+        ),
+        (
+            {"name": "sequential", "layers": BASIC, "width": -1},
+            r"width must be a number of at least 0, not -1",
+        ),
     ],
 )
 def test_a_model_that_does_not_exist(spec, message):

@@ -31,7 +31,10 @@ def test_parameter_counts(layers, total):
 
 def test_width_scales_the_feed_forward_part_alone():
     model = build({**AS_RUN, "width": 0.25}, 10, IMAGE)
-    assert parameter_count(model) == EMBEDDING + TOKENS + ATTENTION + (30 * 512 + 512 + 512 * 30 + 30) + 2 * 2 * 30 + HEAD
+    assert (
+        parameter_count(model)
+        == EMBEDDING + TOKENS + ATTENTION + (30 * 512 + 512 + 512 * 30 + 30) + 2 * 2 * 30 + HEAD
+    )
 
 
 def plain_logits(model, images, patch, heads):
@@ -55,14 +58,18 @@ def plain_logits(model, images, patch, heads):
     tokens = torch.cat([values["class_token"].repeat(count, 1, 1), embedded], 1) + values["positions"]
     for index in range(len(model.encoder)):
         name = f"encoder.{index}"
-        joint = tokens @ values[f"{name}.self_attn.in_proj_weight"].T + values[f"{name}.self_attn.in_proj_bias"]
+        joint = (
+            tokens @ values[f"{name}.self_attn.in_proj_weight"].T + values[f"{name}.self_attn.in_proj_bias"]
+        )
         queries, keys, contents = (part.split(tokens.shape[-1] // heads, -1) for part in joint.chunk(3, -1))
         attended = []
         for query, key, content in zip(queries, keys, contents, strict=True):
             scores = query @ key.mT / math.sqrt(query.shape[-1])
             attended.append(scores.softmax(-1) @ content)
         tokens = norm(tokens + dense(torch.cat(attended, -1), f"{name}.self_attn.out_proj"), f"{name}.norm1")
-        tokens = norm(tokens + dense(dense(tokens, f"{name}.linear1").clamp(min=0), f"{name}.linear2"), f"{name}.norm2")
+        tokens = norm(
+            tokens + dense(dense(tokens, f"{name}.linear1").clamp(min=0), f"{name}.linear2"), f"{name}.norm2"
+        )
     return dense(norm(tokens[:, 0], "head.0"), "head.1")
 
 
@@ -115,7 +122,10 @@ def test_dropout_acts_in_training_alone():
 
 def test_layer_table():
     model = build(AS_RUN, 10, IMAGE)
-    rows = [(row["layer"], row["kind"], row["activation"], row["output_shape"], row["parameters"]) for row in describe(model, IMAGE)]
+    rows = [
+        (row["layer"], row["kind"], row["activation"], row["output_shape"], row["parameters"])
+        for row in describe(model, IMAGE)
+    ]
     assert rows == [
         ("class_token", "parameter", None, [1, 1, 30], 30),
         ("positions", "parameter", None, [1, 65, 30], 65 * 30),
@@ -139,10 +149,17 @@ def test_layer_table():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"patch": 5}, r"model vit: images of 32×32 pixels do not divide into patches of 5; change patch or set preprocess: resize"),
+        (
+            {"patch": 5},
+            r"model vit: images of 32×32 pixels do not divide into patches of 5; change patch or set "
+            r"preprocess: resize",
+        ),
         ({"heads": 4}, r"model vit: dim 30 does not divide by 4 heads; change one of them"),
         ({"heads": 0}, r"heads must be a whole number of at least 1, not 0"),
-        ({"layers": [{"dense": "classes"}]}, r"layers must be a whole number of at least 1, not \[\{'dense': 'classes'\}\]"),
+        (
+            {"layers": [{"dense": "classes"}]},
+            r"layers must be a whole number of at least 1, not \[\{'dense': 'classes'\}\]",
+        ),
         ({"dropout": 1.5}, r"dropout must be a number from 0 to 1, not 1.5"),
         ({"width": -1}, r"width must be a number of at least 0, not -1"),
         ({"depth": 6}, r"model vit: unknown option depth"),

@@ -1,4 +1,6 @@
-"""Bars: the numbers of a pointwise sweep, what tells better from worse, and that nothing overlaps or is cut off."""
+"""Bars: the numbers of a pointwise sweep, what tells better from worse, and that nothing overlaps or is cut
+off.
+"""
 
 import json
 import math
@@ -13,8 +15,8 @@ from reprise.publishing.figures import Results
 from reprise.publishing.figures.rows import THICK
 from reprise.publishing.measures import Tables
 from reprise.publishing.style import WIDTHS, style
-from reprise.spec.report import Cell
-from reprise.spec.run import Run
+from reprise.reports.report import Cell
+from reprise.reports.run import Run
 
 BASE = (0.24, 0.26)
 MANY = {
@@ -29,25 +31,43 @@ MANY = {
 
 
 def cell(seeds=2, **settings):
-    return Cell("sweep", settings, None, tuple(Run({"settings": settings, "seeds": {"init": seed}}) for seed in range(seeds)))
+    return Cell(
+        "sweep",
+        settings,
+        None,
+        tuple(Run({"settings": settings, "seeds": {"init": seed}}) for seed in range(seeds)),
+    )
 
 
 def sweep(base=BASE, **axes):
     """Cells and the values of their runs: the base run, then those of `axes`: axis → value → values."""
     found = [(cell(len(base)), base)]
-    return found + [(cell(len(numbers), **{axis: value}), numbers) for axis, values in axes.items() for value, numbers in values.items()]
+    return found + [
+        (cell(len(numbers), **{axis: value}), numbers)
+        for axis, values in axes.items()
+        for value, numbers in values.items()
+    ]
 
 
 def many(seeds=2):
     values = {
-        axis: {value: [0.2 + 0.01 * (3 * place % 7) + 0.01 * seed for seed in range(seeds)] for place, value in enumerate(values)}
+        axis: {
+            value: [0.2 + 0.01 * (3 * place % 7) + 0.01 * seed for seed in range(seeds)]
+            for place, value in enumerate(values)
+        }
         for axis, values in MANY.items()
     }
     return sweep(BASE[:seeds], **values)
 
 
 def spec(**changes):
-    return {"id": "figure_02", "kind": "bars", "caption": "Tuning.", "runs": "sweep", "metric": "accuracy"} | changes
+    return {
+        "id": "figure_02",
+        "kind": "bars",
+        "caption": "Tuning.",
+        "runs": "sweep",
+        "metric": "accuracy",
+    } | changes
 
 
 def build(found, scale="full", notes=(), **changes):
@@ -58,13 +78,19 @@ def build(found, scale="full", notes=(), **changes):
     rows += [(run, "test_images", 10_000) for one, _ in found for run in one.runs]
     tables = Tables.of(final=pd.DataFrame(rows, columns=["run", "metric", "value"]))
     with style():
-        return build_figure(item, Results(lambda _: [one for one, _ in found], tables), scale=scale, notes=notes)
+        return build_figure(
+            item, Results(lambda _: [one for one, _ in found], tables), scale=scale, notes=notes
+        )
 
 
 def bars(figure):
     """(length, hatched, face) of each bar, from the top, column by column."""
     found = [bar for axes in figure.axes for bar in sorted(axes.patches, key=lambda bar: bar.get_y())]
-    return [(bar.get_width(), bool(bar.get_hatch()), bar.get_facecolor()) for bar in found if bar.get_height() == pytest.approx(THICK)]
+    return [
+        (bar.get_width(), bool(bar.get_hatch()), bar.get_facecolor())
+        for bar in found
+        if bar.get_height() == pytest.approx(THICK)
+    ]
 
 
 def rows(figure):
@@ -108,7 +134,12 @@ def test_each_group_has_a_heading_and_each_bar_its_name_mean_and_distance_from_t
         ["Test accuracy"],
     ]
     weights = {label.get_text(): label.get_fontweight() for label in figure.axes[0].get_yticklabels()}
-    assert weights == {"learning rate": "bold", "0.01": "normal", "extra layers": "bold", "two more": "normal"}
+    assert weights == {
+        "learning rate": "bold",
+        "0.01": "normal",
+        "extra layers": "bold",
+        "two more": "normal",
+    }
 
 
 def test_axes_are_drawn_in_the_order_asked_for():
@@ -116,7 +147,15 @@ def test_axes_are_drawn_in_the_order_asked_for():
     _, drawn = build(found, axes=["weight_decay", "learning_rate"])
     assert [row["axis"] for row in drawn.values] == ["", *["weight_decay"] * 5, *["learning_rate"] * 2]
     _, everything = build(found)
-    assert [row["value"] for row in everything.values[1:8]] == ["0.01", "0.0001", "32", "64", "128", "256", "1024"]
+    assert [row["value"] for row in everything.values[1:8]] == [
+        "0.01",
+        "0.0001",
+        "32",
+        "64",
+        "128",
+        "256",
+        "1024",
+    ]
     assert len(everything.values) == 1 + sum(map(len, MANY.values()))
 
 
@@ -126,9 +165,17 @@ def test_better_and_worse_differ_by_more_than_colour_and_equal_is_neither():
     better, worse, equal = bars(figure)
     assert [hatched for _, hatched, _ in (better, worse, equal)] == [False, True, False]
     assert len({face for _, _, face in (better, worse, equal)}) == 3
-    assert legend(figure)[:3] == ["better than the base run", "worse than the base run", "equal to the base run"]
+    assert legend(figure)[:3] == [
+        "better than the base run",
+        "worse than the base run",
+        "equal to the base run",
+    ]
     small, _ = build(sweep(batch_size=axis), metric="loss")
-    assert [look[1:] for look in bars(small)] == [worse[1:], better[1:], equal[1:]]  # of a loss less is better
+    assert [look[1:] for look in bars(small)] == [
+        worse[1:],
+        better[1:],
+        equal[1:],
+    ]  # of a loss less is better
     neutral, _ = build(sweep(batch_size={1: (9.0, 9.0), 2: (5.0, 5.0)}, base=(7.0, 7.0)), metric="best_epoch")
     assert legend(neutral)[:2] == ["above the base run", "below the base run"]
 
@@ -138,7 +185,11 @@ def test_base_run_is_a_line_and_a_band_through_all_bars():
     axes = figure.axes[0]
     (line,) = [line for line in axes.lines if list(line.get_xdata()) == [0.25, 0.25]]
     assert list(line.get_ydata()) == [0, 1]  # of the axes' height
-    edges = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in axes.patches if patch.get_height() == 1]
+    edges = [
+        (patch.get_x(), patch.get_x() + patch.get_width())
+        for patch in axes.patches
+        if patch.get_height() == 1
+    ]
     assert edges == [pytest.approx((0.25 - 0.02 / math.sqrt(2), 0.25 + 0.02 / math.sqrt(2)))]
     assert "± sd of 2 seeds" in legend(figure)
     single, _ = build(many(seeds=1))
@@ -173,10 +224,15 @@ def test_split_place_and_limits():
         ],
         columns=["run", "epoch", "split", "loss", "accuracy"],
     )
-    images = pd.DataFrame([(run, "test_images", 100.0) for run in (*base.runs, *changed.runs)], columns=["run", "metric", "value"])
+    images = pd.DataFrame(
+        [(run, "test_images", 100.0) for run in (*base.runs, *changed.runs)],
+        columns=["run", "metric", "value"],
+    )
     with style():
         results = Results(lambda _: [base, changed], Tables.of(history=history, final=images))
-        figure, drawn = build_figure(spec(split="test", at="best", y_limits=[0.25, 0.75]), results, scale="full")
+        figure, drawn = build_figure(
+            spec(split="test", at="best", y_limits=[0.25, 0.75]), results, scale="full"
+        )
     assert [row["mean"] for row in drawn.values] == [0.5, 0.6]
     assert figure.axes[0].get_xlim() == (0.25, 0.75)
     assert figure.axes[0].get_xlabel() == "Best test accuracy"
@@ -203,12 +259,19 @@ def test_nothing_overlaps_and_nothing_is_cut_off(width, scale, seeds):
 
 def test_many_bars_stand_in_two_columns_of_a_wide_page_with_the_same_scale():
     figure, drawn = build(many(), width="wide")
-    left, right = ([label.get_text() for label in axes.get_yticklabels() if label.get_fontweight() == "bold"] for axes in figure.axes)
+    left, right = (
+        [label.get_text() for label in axes.get_yticklabels() if label.get_fontweight() == "bold"]
+        for axes in figure.axes
+    )
     assert left + right == [axis.replace("_", " ") for axis in MANY]
     assert left
     assert right
-    assert len({axes.get_xlim() for axes in figure.axes}) == len({axes.get_ylim() for axes in figure.axes}) == 1
-    assert [length for length, _, _ in bars(figure)] == pytest.approx([row["mean"] for row in drawn.values[1:]])
+    assert (
+        len({axes.get_xlim() for axes in figure.axes}) == len({axes.get_ylim() for axes in figure.axes}) == 1
+    )
+    assert [length for length, _, _ in bars(figure)] == pytest.approx(
+        [row["mean"] for row in drawn.values[1:]]
+    )
     few, _ = build(many(), width="wide", axes=["batch_size", "epochs"])
     assert len(few.axes) == 1
 
@@ -223,20 +286,32 @@ def test_a_base_run_at_the_edge_keeps_its_number_whole(base):
 @pytest.mark.parametrize(
     ("found", "changes", "words"),
     [
-        (sweep(batch_size={1: BASE})[1:], {}, "runs: sweep has no base run to compare with; name a whole pointwise sweep"),
+        (
+            sweep(batch_size={1: BASE})[1:],
+            {},
+            "runs: sweep has no base run to compare with; name a whole pointwise sweep",
+        ),
         (sweep(), {}, "runs: sweep has a base run alone; name a whole pointwise sweep"),
         (
             [*sweep(), (cell(batch_size=1, lr=2), BASE)],
             {},
             "runs: sweep/batch_size=1,lr=2 changes 2 values at once; name a pointwise sweep",
         ),
-        (sweep(batch_size={1: BASE}), {"axes": ["batch_sise"]}, "axes: sweep has no axis batch_sise; did you mean batch_size?"),
+        (
+            sweep(batch_size={1: BASE}),
+            {"axes": ["batch_sise"]},
+            "axes: sweep has no axis batch_sise; did you mean batch_size?",
+        ),
         (
             sweep((math.inf, 1.0), batch_size={1: BASE}),
             {"metric": "loss"},
             "sweep: its loss is not finite, so there is nothing to compare with",
         ),
-        (sweep(batch_size={1: BASE}), {"metric": "acuracy"}, "metric acuracy: no metric 'acuracy'; did you mean accuracy?"),
+        (
+            sweep(batch_size={1: BASE}),
+            {"metric": "acuracy"},
+            "metric acuracy: no metric 'acuracy'; did you mean accuracy?",
+        ),
     ],
 )
 def test_mistakes(found, changes, words):
@@ -247,9 +322,15 @@ def test_mistakes(found, changes, words):
 
 def test_a_run_without_a_result_is_named():
     base, changed = cell(1), cell(1, batch_size=1)
-    final = pd.DataFrame([(base.runs[0], "accuracy", 0.5), (base.runs[0], "test_images", 100)], columns=["run", "metric", "value"])
+    final = pd.DataFrame(
+        [(base.runs[0], "accuracy", 0.5), (base.runs[0], "test_images", 100)],
+        columns=["run", "metric", "value"],
+    )
     with (
         style(),
-        pytest.raises(RepriseError, match=f"run {changed.runs[0]} of sweep/batch_size=1 has no accuracy; train and evaluate it first"),
+        pytest.raises(
+            RepriseError,
+            match=f"run {changed.runs[0]} of sweep/batch_size=1 has no accuracy; train and evaluate it first",
+        ),
     ):
         build_figure(spec(), Results(lambda _: [base, changed], Tables.of(final=final)), scale="full")

@@ -1,4 +1,6 @@
-"""Claims of the report files on made-up results, both ways: what the report found must be reproduced, the opposite contradicted."""
+"""Claims of the report files on made-up results, both ways: what the report found must be reproduced, the
+opposite contradicted.
+"""
 
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 
 from reprise.publishing.measures import Tables
 from reprise.publishing.statements import judge_statements
-from reprise.spec.report import Report
+from reprise.reports.report import Report
 
 REPORTS = Path(__file__).parents[2] / "workflow/reports"
 
@@ -17,20 +19,36 @@ def verdicts(report: Report, tables: Tables, *wanted: str) -> list[str]:
     """Verdicts of the statements with these ids."""
     statements = [spec for spec in report.statements if spec["id"] in wanted]
     found = judge_statements(statements, report.slug, report.cells, tables)
-    return [next(outcome.judgement.verdict for outcome in found if outcome.statement.id == name) for name in wanted]
+    return [
+        next(outcome.judgement.verdict for outcome in found if outcome.statement.id == name)
+        for name in wanted
+    ]
 
 
 def grids(report: Report, accuracy) -> Tables:
-    """Histories of the two grids of report 3: `accuracy(settings)` on the validation part at the last of two epochs."""
+    """Histories of the two grids of report 3: `accuracy(settings)` on the validation part at the last of two
+    epochs.
+    """
     history, final = [], []
     for experiment in ("training_grid", "regularization_grid"):
         for cell in report.cells(experiment):
             value = accuracy(cell.settings)
             for run in cell.runs:
-                history += [(run, epoch, split, 1.0, value - 0.1 * (epoch < 2)) for epoch in (1, 2) for split in ("train", "validation")]
-                final += [(run, "selected_epoch", 2.0), (run, "test_images", 90000.0), (run, "validation_images", 90000.0)]
+                history += [
+                    (run, epoch, split, 1.0, value - 0.1 * (epoch < 2))
+                    for epoch in (1, 2)
+                    for split in ("train", "validation")
+                ]
+                final += [
+                    (run, "selected_epoch", 2.0),
+                    (run, "test_images", 90000.0),
+                    (run, "validation_images", 90000.0),
+                ]
     columns = ["run", "epoch", "split", "loss", "accuracy"]
-    return Tables.of(history=pd.DataFrame(history, columns=columns), final=pd.DataFrame(final, columns=["run", "metric", "value"]))
+    return Tables.of(
+        history=pd.DataFrame(history, columns=columns),
+        final=pd.DataFrame(final, columns=["run", "metric", "value"]),
+    )
 
 
 def few_blocks_with_large_kernels(settings):
@@ -44,11 +62,21 @@ def many_blocks_with_small_kernels(settings):
 
 
 def drop_rate_matters(settings):
-    return 0.7 - 0.3 * settings.get("drop_rate", 0) - 0.2 * settings.get("lambda", 0) - 0.001 * settings.get("alpha", 0)
+    return (
+        0.7
+        - 0.3 * settings.get("drop_rate", 0)
+        - 0.2 * settings.get("lambda", 0)
+        - 0.001 * settings.get("alpha", 0)
+    )
 
 
 def alpha_matters(settings):
-    return 0.7 - 0.01 * settings.get("drop_rate", 0) + 0.5 * settings.get("lambda", 0) - 0.3 * settings.get("alpha", 0)
+    return (
+        0.7
+        - 0.01 * settings.get("drop_rate", 0)
+        + 0.5 * settings.get("lambda", 0)
+        - 0.3 * settings.get("alpha", 0)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +87,9 @@ def report_3() -> Report:
 def test_few_blocks_with_large_kernels(report_3):
     claims = ("few_blocks", "large_kernels", "few_blocks_large_kernels")
     assert verdicts(report_3, grids(report_3, few_blocks_with_large_kernels), *claims) == ["reproduced"] * 3
-    assert verdicts(report_3, grids(report_3, many_blocks_with_small_kernels), *claims) == ["contradicted"] * 3
+    assert (
+        verdicts(report_3, grids(report_3, many_blocks_with_small_kernels), *claims) == ["contradicted"] * 3
+    )
     assert verdicts(report_3, grids(report_3, lambda settings: 0.6), *claims) == ["differs"] * 3
 
 
@@ -73,7 +103,9 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 
 def study(report: Report, accuracies: dict[str, float]) -> Tables:
-    """Results of report 5's classic study, in which every trial tells the classes apart with these accuracies; 1,000 images of each."""
+    """Results of report 5's classic study, in which every trial tells the classes apart with these
+    accuracies; 1,000 images of each.
+    """
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(10), 1000)
     right = np.concatenate([rng.permutation(1000) < 1000 * accuracies[name] for name in CLASSES])
@@ -82,8 +114,14 @@ def study(report: Report, accuracies: dict[str, float]) -> Tables:
     for place, cell in enumerate(report.cells("classic")):
         (run,) = cell.runs
         history += [(run, 1, split, 1.0, 0.5 + place / 100) for split in ("train", "validation")]
-        final += [(run, "selected_epoch", 1.0), (run, "test_images", 10000.0), (run, "accuracy", float(right.mean()))]
-        predictions.append(pd.DataFrame({"run": run, "image": np.arange(10000), "label": labels, "predicted": predicted}))
+        final += [
+            (run, "selected_epoch", 1.0),
+            (run, "test_images", 10000.0),
+            (run, "accuracy", float(right.mean())),
+        ]
+        predictions.append(
+            pd.DataFrame({"run": run, "image": np.arange(10000), "label": labels, "predicted": predicted})
+        )
     return Tables(
         history=pd.DataFrame(history, columns=["run", "epoch", "split", "loss", "accuracy"]),
         final=pd.DataFrame(final, columns=["run", "metric", "value"]),
@@ -97,7 +135,11 @@ def test_worst_and_best_class():
     report = Report(REPORTS / "cifar10_asha.yaml")
     clear = dict.fromkeys(CLASSES, 0.6) | {"cat": 0.3, "frog": 0.9}
     assert verdicts(report, study(report, clear), "cat_worst_frog_best") == ["reproduced"]
-    assert verdicts(report, study(report, clear | {"cat": 0.9, "frog": 0.3}), "cat_worst_frog_best") == ["contradicted"]
+    assert verdicts(report, study(report, clear | {"cat": 0.9, "frog": 0.3}), "cat_worst_frog_best") == [
+        "contradicted"
+    ]
     numbers = [f"classic_{name}" for name in ("cat", "frog", "mean", "variance")]
-    printed = dict(zip(CLASSES, (0.77, 0.652, 0.524, 0.415, 0.624, 0.602, 0.801, 0.638, 0.72, 0.692), strict=True))
+    printed = dict(
+        zip(CLASSES, (0.77, 0.652, 0.524, 0.415, 0.624, 0.602, 0.801, 0.638, 0.72, 0.692), strict=True)
+    )
     assert verdicts(report, study(report, printed), *numbers) == ["reproduced"] * 4

@@ -1,4 +1,6 @@
-"""Class accuracies: which classes are drawn, in what order and with what numbers, and that nothing overlaps or is cut off."""
+"""Class accuracies: which classes are drawn, in what order and with what numbers, and that nothing overlaps
+or is cut off.
+"""
 
 import json
 from dataclasses import replace
@@ -14,8 +16,8 @@ from reprise.publishing.figures import Results
 from reprise.publishing.figures.rows import THICK
 from reprise.publishing.measures import COLUMNS, Tables
 from reprise.publishing.style import WIDTHS, style
-from reprise.spec.report import Cell
-from reprise.spec.run import Run
+from reprise.reports.report import Cell
+from reprise.reports.run import Run
 
 NAMES = [*"abcdefgh", "maple_tree", "lawn_mower", "k", "l"]
 EVEN = dict(zip(NAMES, (3, 9, 5, 5, 10, 0, 7, 2, 5, 1, 4, 6), strict=True))
@@ -24,11 +26,18 @@ IMAGES = 10
 
 
 def cell(name="cnn", seeds=2, **settings):
-    return Cell(name, settings, None, tuple(Run({"name": name, **settings, "seeds": {"init": seed}}) for seed in range(seeds)))
+    return Cell(
+        name,
+        settings,
+        None,
+        tuple(Run({"name": name, **settings, "seeds": {"init": seed}}) for seed in range(seeds)),
+    )
 
 
 def tables(hits, validated=None):
-    """Predictions with `hits`: run → class → right answers of ten; `validated`: run → validation accuracy of its kept epoch."""
+    """Predictions with `hits`: run → class → right answers of ten; `validated`: run → validation accuracy of
+    its kept epoch.
+    """
     rows = []
     for run, right in hits.items():
         for label, name in enumerate(NAMES):
@@ -38,7 +47,11 @@ def tables(hits, validated=None):
                 for image in range(IMAGES)
                 if name in right
             ]
-    history = [(run, 1, split, 1.0, accuracy) for run, accuracy in (validated or {}).items() for split in ("train", "validation")]
+    history = [
+        (run, 1, split, 1.0, accuracy)
+        for run, accuracy in (validated or {}).items()
+        for split in ("train", "validation")
+    ]
     final = [(run, "selected_epoch", 1.0) for run in validated or {}]
     frames = {"predictions": rows, "history": history, "final": final}
     filled = {name: pd.DataFrame(rows, columns=list(COLUMNS[name])) for name, rows in frames.items()}
@@ -47,7 +60,14 @@ def tables(hits, validated=None):
 
 def spec(**changes):
     models = [{"label": "CNN", "runs": "cnn"}]
-    return {"id": "figure_16", "kind": "classes", "caption": "Class accuracies.", "models": models, "top": 3, "bottom": 2} | changes
+    return {
+        "id": "figure_16",
+        "kind": "classes",
+        "caption": "Class accuracies.",
+        "models": models,
+        "top": 3,
+        "bottom": 2,
+    } | changes
 
 
 def build(cells, found, scale="full", **changes):
@@ -114,8 +134,8 @@ def test_accuracies_are_means_over_the_runs():
     assert "± sd of 3 seeds" in legend(figure)
     assert drawn.runs == sorted(cnn.runs)
     assert (
-        "CNN (n = 3, mean of all 12 classes 0.564): best 3: e 1.000, b 0.967, g 0.800; worst 2: lawn mower 0.200, f 0.100."
-        in drawn.description
+        "CNN (n = 3, mean of all 12 classes 0.564): best 3: e 1.000, b 0.967, g 0.800; worst 2: lawn mower "
+        "0.200, f 0.100." in drawn.description
     )
     json.dumps(drawn.values, allow_nan=False)
 
@@ -124,8 +144,14 @@ def test_pick_takes_the_run_with_the_best_validation_accuracy_of_all_cells():
     small, large = cell(width=1), cell(width=2)
     better, worse = EVEN, dict.fromkeys(NAMES, 1)
     hits = dict(zip((*small.runs, *large.runs), (worse, worse, worse, better), strict=True))
-    validated = dict(zip(hits, (0.5, 0.9, 0.6, 0.8), strict=True))  # the run that validates best is not the best on the test images
-    figure, drawn = build({"cnn": [small, large]}, tables(hits, validated), models=[{"label": "CNN", "runs": "cnn", "pick": "best"}])
+    validated = dict(
+        zip(hits, (0.5, 0.9, 0.6, 0.8), strict=True)
+    )  # the run that validates best is not the best on the test images
+    figure, drawn = build(
+        {"cnn": [small, large]},
+        tables(hits, validated),
+        models=[{"label": "CNN", "runs": "cnn", "pick": "best"}],
+    )
     assert drawn.runs == [small.runs[1]]
     assert {row["mean"] for row in drawn.values} == {0.1}
     assert figure.axes[0].get_title() == "CNN (best run)"
@@ -142,7 +168,11 @@ def test_marked_classes_are_set_off_and_drawn_where_they_are_neither_best_nor_wo
     figure, drawn = one(mark=["b", "k", "a"])
     (axes,) = figure.axes
     assert names(axes) == ["e", "b", "g", "k (8)", "a (9)", "lawn mower", "f"]
-    assert [label.get_text() for label in axes.get_yticklabels() if label.get_fontweight() == "bold"] == ["b", "k (8)", "a (9)"]
+    assert [label.get_text() for label in axes.get_yticklabels() if label.get_fontweight() == "bold"] == [
+        "b",
+        "k (8)",
+        "a (9)",
+    ]
     assert [bool(bar.get_hatch()) for bar in bars(axes)] == [False, True, False, True, True, False, False]
     assert [row["class"] for row in drawn.values if row["marked"]] == ["b", "k", "a"]
     assert "between: k 0.400 (marked, rank 8), a 0.300 (marked, rank 9)" in drawn.description
@@ -166,7 +196,9 @@ def test_a_panel_for_each_model_with_the_same_scale():
     models = [{"label": "CNN", "runs": "cnn"}, {"label": "MLP", "runs": "mlp"}]
     figure, drawn = build({"cnn": [cnn], "mlp": [mlp]}, found, models=models, mark=["k"], width="wide")
     assert [axes.get_title() for axes in figure.axes] == ["CNN", "MLP"]
-    assert len({axes.get_xlim() for axes in figure.axes}) == len({axes.get_ylim() for axes in figure.axes}) == 1
+    assert (
+        len({axes.get_xlim() for axes in figure.axes}) == len({axes.get_ylim() for axes in figure.axes}) == 1
+    )
     assert figure.axes[0].get_xlim()[0] == 0
     assert [row["model"] for row in drawn.values] == ["CNN"] * 6 + ["MLP"] * 6
     assert drawn.runs == sorted([*cnn.runs, *mlp.runs])
@@ -181,9 +213,17 @@ def test_nothing_overlaps_and_nothing_is_cut_off(width, scale, seeds):
     hits = {run: EVEN for one in cells for run in one.runs}
     found = replace(tables(hits), class_names=dict.fromkeys(hits, long))
     models = [
-        {"label": label, "runs": one.name} for label, one in zip(("CNN", "MLP", "a network with a long name " * 3), cells, strict=True)
+        {"label": label, "runs": one.name}
+        for label, one in zip(("CNN", "MLP", "a network with a long name " * 3), cells, strict=True)
     ]
-    figure, _ = build({one.name: [one] for one in cells}, found, scale, models=models, mark=[long[-1], long[-2], "e"], width=width)
+    figure, _ = build(
+        {one.name: [one] for one in cells},
+        found,
+        scale,
+        models=models,
+        mark=[long[-1], long[-2], "e"],
+        width=width,
+    )
     assert len(figure.axes) == 3
     assert_sound(figure)
     assert_apart(figure)
@@ -200,9 +240,15 @@ def test_mistakes():
 
     assert message([cnn], found, mark=["maple_tre"]) == "mark: no class maple_tre; did you mean maple_tree?"
     assert message([cnn, other], found) == "CNN: cnn names 2 cells; name one, e.g. cnn, or add pick: best"
-    assert message([cnn], Tables.of()) == f"run {cnn.runs[0]} of cnn has no predictions; train and evaluate it first"
+    assert (
+        message([cnn], Tables.of())
+        == f"run {cnn.runs[0]} of cnn has no predictions; train and evaluate it first"
+    )
     best = [{"label": "CNN", "runs": "cnn", "pick": "best"}]
     words = "CNN: not all of cnn is trained, so the best run is not known; train and evaluate it first"
     assert message([cnn, other], tables({cnn.runs[0]: EVEN}, {cnn.runs[0]: 0.5}), models=best) == words
     nameless = replace(found, class_names={})
-    assert message([cnn], nameless) == f"run {cnn.runs[0]} of cnn: the names of its classes are not known; read the tables with them"
+    assert (
+        message([cnn], nameless)
+        == f"run {cnn.runs[0]} of cnn: the names of its classes are not known; read the tables with them"
+    )

@@ -1,4 +1,6 @@
-"""Diagrams: what they say is what the layer table says, layers are folded and marked, sizes are to scale, and all is legible."""
+"""Diagrams: what they say is what the layer table says, layers are folded and marked, sizes are to scale, and
+all is legible.
+"""
 
 import json
 
@@ -15,7 +17,14 @@ from reprise.publishing.style import DPI, SMALL, WIDTHS, style
 
 
 def row(layer, kind, shape, parameters=0, activation=None, name=""):
-    return {"layer": layer, "kind": kind, "activation": activation, "output_shape": shape, "parameters": parameters, "name": name}
+    return {
+        "layer": layer,
+        "kind": kind,
+        "activation": activation,
+        "output_shape": shape,
+        "parameters": parameters,
+        "name": name,
+    }
 
 
 LENET = [
@@ -29,7 +38,10 @@ LENET = [
     row("dense 84", "dense", [84], 134484, "tanh", "7_dense"),
     row("dense 100", "dense", [100], 8500, name="8_dense"),
 ]
-DEEP = [row(f"conv 3×3, {64 + index}, same", "conv", [64 + index, 32, 32], 10**6 + index, "relu", f"{index}_conv") for index in range(24)]
+DEEP = [
+    row(f"conv 3×3, {64 + index}, same", "conv", [64 + index, 32, 32], 10**6 + index, "relu", f"{index}_conv")
+    for index in range(24)
+]
 RESIDUAL = [
     row("conv 3×3, 16, same", "conv", [16, 8, 8], 448, "relu"),
     row("conv 3×3, 16, same", "conv", [16, 8, 8], 2320),
@@ -40,7 +52,12 @@ RESIDUAL = [
 
 
 def table(rows, **more):
-    return {"title": "LeNet-5", "rows": rows, "parameters": sum(one["parameters"] for one in rows), "image_shape": [3, 32, 32]} | more
+    return {
+        "title": "LeNet-5",
+        "rows": rows,
+        "parameters": sum(one["parameters"] for one in rows),
+        "image_shape": [3, 32, 32],
+    } | more
 
 
 def build(layers, scale="full", **changes):
@@ -86,7 +103,9 @@ def test_every_layer_stands_with_its_operation_shape_and_parameters():
     counts = ["456", "0", "2,448", "0", "134,484", "8,500"]  # batch normalisation belongs to its convolution
     assert [word for word in said if word in shapes] == shapes
     assert [word for word in said if word in set(counts)] == counts
-    assert sum(value["parameters"] for value in drawn.values[:-1]) == drawn.values[-1]["parameters"] == 145_888
+    assert (
+        sum(value["parameters"] for value in drawn.values[:-1]) == drawn.values[-1]["parameters"] == 145_888
+    )
     assert "145,888 parameters in all; sizes on logarithmic scales" in said
     assert not is_list(figure)
     json.dumps(drawn.values, allow_nan=False)
@@ -103,14 +122,19 @@ def test_normalisation_activation_and_dropout_are_part_of_the_layer_before():
         ("dense 84, tanh", ["7_dense"]),
         ("dense 100", ["8_dense"]),
     ]
-    _, first = build([row("LayerNorm", "layernorm", [64, 48], 96), *LENET[-2:]])  # not the input's shape, so a layer of its own
+    _, first = build(
+        [row("LayerNorm", "layernorm", [64, 48], 96), *LENET[-2:]]
+    )  # not the input's shape, so a layer of its own
     assert [value["layer"] for value in first.values[:2]] == ["input", "LayerNorm"]
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_marked_layers_have_another_colour_and_bold_words(width):
     figure, drawn = build(LENET, width=width, mark=["8_dense", "4_batch_norm"])
-    assert [value["layer"] for value in drawn.values[:-1] if value["marked"]] == ["conv 5×5, 16, valid, batch norm, relu", "dense 100"]
+    assert [value["layer"] for value in drawn.values[:-1] if value["marked"]] == [
+        "conv 5×5, 16, valid, batch norm, relu",
+        "dense 100",
+    ]
     bold = {text.get_text() for text in boxes(figure) if text.get_fontweight() == "bold"}
     assert {"16×10×10", "2,448", "100", "8,500", "dense 100"} <= bold
     assert not {"84", "134,484", "dense 84", "3×32×32"} & bold
@@ -137,7 +161,12 @@ def test_more_layers_than_two_lines_hold_are_a_list():
     assert_sound(figure)
     assert_apart(figure)
     left, right = (
-        [patch for patch in figure.axes[0].patches if to_hex(patch.get_facecolor()) == to_hex(FACES[False][side])] for side in (0, 1)
+        [
+            patch
+            for patch in figure.axes[0].patches
+            if to_hex(patch.get_facecolor()) == to_hex(FACES[False][side])
+        ]
+        for side in (0, 1)
     )
     assert len(left) == len(right) == 25  # a bar for the map and one for the channels, of the input too
     assert len({extent(patch) for patch in left}) == 1  # the maps stay 32 pixels wide

@@ -20,12 +20,15 @@ from reprise.errors import RepriseError
 from reprise.publishing.figures import KINDS, Results, draw_figure
 from reprise.publishing.measures import Tables
 from reprise.publishing.style import DPI, WIDTHS, style, text_width, wrap
-from reprise.spec.check import kinds
-from reprise.spec.report import Cell
-from reprise.spec.run import Run
+from reprise.reports.check import kinds
+from reprise.reports.report import Cell
+from reprise.reports.run import Run
 
 SVG = "{http://www.w3.org/2000/svg}"
-LONG = "a network with two additional convolutional layers, three dropout layers and as many dense units as before"
+LONG = (
+    "a network with two additional convolutional layers, three dropout layers and as many dense units as "
+    "before"
+)
 
 
 def cell(name, seeds=3, **settings):
@@ -41,7 +44,17 @@ def history(cell, epochs=20, top=0.5, splits=("train", "test")):
         epoch = np.arange(1, number + 1)
         for split in splits:
             accuracy = (top + 0.4 * (split == "train")) * (1 - np.exp(-epoch / 4)) + 0.01 * index
-            rows.append(pd.DataFrame({"run": run, "epoch": epoch, "split": split, "loss": 3 - 3 * accuracy, "accuracy": accuracy}))
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "run": run,
+                        "epoch": epoch,
+                        "split": split,
+                        "loss": 3 - 3 * accuracy,
+                        "accuracy": accuracy,
+                    }
+                )
+            )
     return pd.concat(rows, ignore_index=True)
 
 
@@ -66,20 +79,32 @@ def build(spec, cells, epochs=20, scale="full", notes=(), finals=None):
     unique = {one.name + str(one.settings): one for found in cells.values() for one in found}
     table = pd.concat([history(one, epochs, 0.3 + 0.05 * index) for index, one in enumerate(unique.values())])
     with style():
-        return build_figure(spec, Results(cells.__getitem__, Tables.of(history=table, final=finals)), scale=scale, notes=notes)
+        return build_figure(
+            spec, Results(cells.__getitem__, Tables.of(history=table, final=finals)), scale=scale, notes=notes
+        )
 
 
 def write(folder, spec=None, scale="full", notes=(), seeds=3, **more):
     adam = cell("adam", seeds)
     stem = folder / "figures" / "figure_02"
-    options = {"resolve": lambda selector: [adam], "tables": Tables.of(history=history(adam)), "scale": scale, "notes": notes} | more
+    options = {
+        "resolve": lambda selector: [adam],
+        "tables": Tables.of(history=history(adam)),
+        "scale": scale,
+        "notes": notes,
+    } | more
     draw_figure(spec or globals()["spec"](), slug="report", out_stem=stem, **options)
     return {suffix: (stem.parent / f"figure_02.{suffix}").read_bytes() for suffix in ("png", "svg", "json")}
 
 
 def boxes(figure):
     """Extents in pixels of all visible text."""
-    hidden = {tick.label1 for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for tick in axis.get_major_ticks()}
+    hidden = {
+        tick.label1
+        for axes in figure.axes
+        for axis in (axes.xaxis, axes.yaxis)
+        for tick in axis.get_major_ticks()
+    }
     for axes in figure.axes:  # ticks beyond the limits are not drawn
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
@@ -133,7 +158,9 @@ def test_png_and_svg_carry_alt_text_and_provenance(tmp_path):
         embedded = json.loads(image.text["Provenance"])
         assert image.text["Description"] == record["alt"]
     assert embedded["runs"] == record["runs"]
-    assert record["runs"] == {run: {} for run in cell("adam").runs} | {cell("adam").runs[0]: {"torch": "2.11", "device": "cpu"}}
+    assert record["runs"] == {run: {} for run in cell("adam").runs} | {
+        cell("adam").runs[0]: {"torch": "2.11", "device": "cpu"}
+    }
     assert record["spec"] == spec()
     assert set(record["versions"]) >= {"reprise", "matplotlib", "python"}
     svg = ET.fromstring(files["svg"])
@@ -145,7 +172,10 @@ def test_png_and_svg_carry_alt_text_and_provenance(tmp_path):
 
 
 def test_hostile_texts_are_text_in_svg_and_png(tmp_path):
-    hostile = "</script></svg><script>alert(1)</script> & &lt; ]]> <!-- \"' $x$ \\input{x} [x](javascript:alert(1)) `x` %s {x}\n\n=\u202e"
+    hostile = (
+        "</script></svg><script>alert(1)</script> & &lt; ]]> <!-- \"' $x$ \\input{x} "
+        "[x](javascript:alert(1)) `x` %s {x}\n\n=\u202e"
+    )
     changed = spec(caption=hostile, series=[{"runs": "adam", "label": hostile}], y_label=hostile)
     files = write(tmp_path, changed, notes=[hostile])
     svg = ET.fromstring(files["svg"])
@@ -160,7 +190,9 @@ def test_json_holds_the_numbers_drawn(tmp_path):
     adam = cell("adam")
     table = history(adam, 4)
     lines = json.loads(write(tmp_path, tables=Tables.of(history=table))["json"])["values"]
-    assert [(line["split"], line["epoch"], line["n"]) for line in lines] == [(s, [1, 2, 3, 4], [3] * 4) for s in ("train", "test")]
+    assert [(line["split"], line["epoch"], line["n"]) for line in lines] == [
+        (s, [1, 2, 3, 4], [3] * 4) for s in ("train", "test")
+    ]
     losses = table[(table.split == "test") & (table.epoch == 2)].loss
     assert lines[1]["mean"][1] == pytest.approx(losses.mean())
     assert lines[1]["sd"][1] == pytest.approx(losses.std(ddof=1))
@@ -202,7 +234,8 @@ def test_user_settings_of_matplotlib_do_not_matter(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("scale", "words"), [("demo", "DEMO – synthetic data"), ("quick", "QUICK – fewer epochs, seeds or images than the report")]
+    ("scale", "words"),
+    [("demo", "DEMO – synthetic data"), ("quick", "QUICK – fewer epochs, seeds or images than the report")],
 )
 def test_small_scales_say_so_above_the_axes(scale, words):
     figure, _ = build(spec(), {"adam": [cell("adam")]}, scale=scale)
@@ -219,7 +252,10 @@ def test_full_scale_says_nothing(tmp_path):
 
 
 def test_notes_are_printed_whole_and_make_room_for_themselves():
-    note = "VGG16 starts from random instead of pretrained weights, because the demonstration works without a network."
+    note = (
+        "VGG16 starts from random instead of pretrained weights, because the demonstration works without "
+        "a network."
+    )
     plain, _ = build(spec(), {"adam": [cell("adam")]}, scale="demo")
     noted, _ = build(spec(), {"adam": [cell("adam")]}, scale="demo", notes=[note])
     assert [text for text in boxes(noted) if text.get_text().replace("\n", " ") == note]
@@ -231,7 +267,10 @@ def test_notes_are_printed_whole_and_make_room_for_themselves():
 
 
 def two_series(**changes):
-    return spec(series=[{"runs": "adam", "label": "batch size 16"}, {"runs": "sgd", "label": "batch size 64"}], **changes)
+    return spec(
+        series=[{"runs": "adam", "label": "batch size 16"}, {"runs": "sgd", "label": "batch size 64"}],
+        **changes,
+    )
 
 
 TWO = {"adam": [cell("adam")], "sgd": [cell("sgd")]}
@@ -246,8 +285,18 @@ GRID = [cell("cnn", batch_size=size, lr=lr) for size in (64, 128) for lr in (0.0
     [
         (spec(), {"adam": [cell("adam")]}, 100),
         (spec(), {"adam": [cell("adam", 1)]}, 1),
-        (two_series(metric="accuracy", reference=[{"value": "0.496"}, {"value": "0.502", "label": "chance"}]), TWO, 4),
-        (spec(metric="accuracy", series=[{"runs": "adam", "label": LONG}], y_label=LONG), {"adam": [cell("adam")]}, 30),
+        (
+            two_series(
+                metric="accuracy", reference=[{"value": "0.496"}, {"value": "0.502", "label": "chance"}]
+            ),
+            TWO,
+            4,
+        ),
+        (
+            spec(metric="accuracy", series=[{"runs": "adam", "label": LONG}], y_label=LONG),
+            {"adam": [cell("adam")]},
+            30,
+        ),
         (spec(series=[{"runs": "adam", "label": "x" * 120}]), {"adam": [cell("adam")]}, 3),
         (spec(metric="accuracy"), {"adam": GRID}, 40),
         (spec(metric="gap", splits=["test"]), {"adam": [cell("adam", 2)]}, [5, 9]),
@@ -266,7 +315,10 @@ def test_band_needs_two_seeds():
 
 def test_lines_differ_without_colour():
     figure, _ = build(two_series(), TWO, 20)
-    looks = {(line.get_linestyle(), line.get_marker(), line.get_markerfacecolor() == "white") for line in figure.axes[0].lines}
+    looks = {
+        (line.get_linestyle(), line.get_marker(), line.get_markerfacecolor() == "white")
+        for line in figure.axes[0].lines
+    }
     assert len(looks) == 4
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
         "batch size 16",
@@ -283,7 +335,14 @@ def test_few_epochs_have_markers_and_whole_ticks():
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1", "2", "3", "4"]
     assert all(line.get_marker() not in ("", "None") for line in figure.axes[0].lines)
     long, _ = build(spec(), {"adam": [cell("adam")]}, 100)
-    assert [label.get_text() for label in long.axes[0].get_xticklabels()] == ["1", "20", "40", "60", "80", "100"]
+    assert [label.get_text() for label in long.axes[0].get_xticklabels()] == [
+        "1",
+        "20",
+        "40",
+        "60",
+        "80",
+        "100",
+    ]
 
 
 def test_runs_that_stop_early_leave_the_mean_to_the_others():
@@ -298,7 +357,9 @@ def test_a_loss_that_is_not_finite_breaks_the_line():
     table = history(adam, 3)
     table.loc[(table.run == adam.runs[0]) & (table.epoch == 2), "loss"] = np.inf
     with style():
-        figure, drawn = build_figure(spec(), Results(lambda _: [adam], Tables.of(history=table)), scale="full")
+        figure, drawn = build_figure(
+            spec(), Results(lambda _: [adam], Tables.of(history=table)), scale="full"
+        )
     assert drawn.values[0]["mean"][1] is None
     assert np.isnan(figure.axes[0].lines[0].get_ydata()[1])
     json.dumps(drawn.values, allow_nan=False)
@@ -306,9 +367,21 @@ def test_a_loss_that_is_not_finite_breaks_the_line():
 
 def test_gap_is_training_less_test():
     adam = cell("adam", 1)
-    table = pd.DataFrame({"run": adam.runs[0], "epoch": [1, 1], "split": ["train", "test"], "loss": 1.0, "accuracy": [0.75, 0.5]})
+    table = pd.DataFrame(
+        {
+            "run": adam.runs[0],
+            "epoch": [1, 1],
+            "split": ["train", "test"],
+            "loss": 1.0,
+            "accuracy": [0.75, 0.5],
+        }
+    )
     with style():
-        figure, drawn = build_figure(spec(metric="gap", splits=["test"]), Results(lambda _: [adam], Tables.of(history=table)), scale="full")
+        figure, drawn = build_figure(
+            spec(metric="gap", splits=["test"]),
+            Results(lambda _: [adam], Tables.of(history=table)),
+            scale="full",
+        )
     assert drawn.values[0]["mean"] == [0.25]
     assert figure.axes[0].get_ylabel() == "Training − test accuracy"
 
@@ -323,7 +396,10 @@ def test_selected_epoch_of_each_run_is_marked():
 
 
 def test_reference_numbers_are_printed_as_the_report_prints_them_and_apart():
-    item = spec(metric="accuracy", reference=[{"value": "0.480"}, {"value": "0.4801"}, {"value": 0.05, "label": "chance"}])
+    item = spec(
+        metric="accuracy",
+        reference=[{"value": "0.480"}, {"value": "0.4801"}, {"value": 0.05, "label": "chance"}],
+    )
     figure, _ = build(item, {"adam": [cell("adam")]})
     printed = {text.get_text(): box for text, box in boxes(figure).items()}
     assert {"0.480", "0.4801", "0.05", "report", "chance"} <= set(printed)
@@ -409,9 +485,15 @@ def test_a_panel_for_each_reading():
 def test_panels_have_common_axes_and_labels_outside_only(width):
     item = panelled("batch_size", width=width, metric="accuracy", reference=[{"value": "0.63"}])
     figure, _ = build(item, RATES, 20)
-    assert len({axes.get_ylim() for axes in figure.axes}) == len({axes.get_xlim() for axes in figure.axes}) == 1
-    assert [axes.get_ylabel() for axes in figure.axes] == (["Accuracy", ""] if width == "wide" else ["Accuracy", "Accuracy"])
-    assert [axes.get_xlabel() for axes in figure.axes] == (["Epoch", "Epoch"] if width == "wide" else ["", "Epoch"])
+    assert (
+        len({axes.get_ylim() for axes in figure.axes}) == len({axes.get_xlim() for axes in figure.axes}) == 1
+    )
+    assert [axes.get_ylabel() for axes in figure.axes] == (
+        ["Accuracy", ""] if width == "wide" else ["Accuracy", "Accuracy"]
+    )
+    assert [axes.get_xlabel() for axes in figure.axes] == (
+        ["Epoch", "Epoch"] if width == "wide" else ["", "Epoch"]
+    )
     printed = [text for text in boxes(figure) if text.get_text() == "0.63"]
     assert [text.axes for text in printed] == (figure.axes[1:] if width == "wide" else figure.axes)
 
@@ -422,7 +504,11 @@ def test_panels_have_common_axes_and_labels_outside_only(width):
 @pytest.mark.parametrize(
     ("item", "cells", "epochs"),
     [
-        (panelled("batch_size", metric="accuracy", reference=[{"value": "0.63"}, {"value": "0.65"}]), RATES, 4),
+        (
+            panelled("batch_size", metric="accuracy", reference=[{"value": "0.63"}, {"value": "0.65"}]),
+            RATES,
+            4,
+        ),
         (panelled("batch_size"), RATES, [33, 60, 100]),
         (panelled("split", series=[{"runs": "grid"}]), {"grid": GRID}, 40),
         (panelled("lr", series=[{"runs": "grid"}], y_label=LONG), {"grid": GRID}, [5, 9, 9]),
@@ -439,7 +525,9 @@ def test_no_panel_overlaps_another(item, cells, epochs, scale, width):
 @pytest.mark.slow
 def test_panels_that_are_not_full_leave_no_empty_axes():
     many = [cell("cnn", 1, lr=number) for number in range(5)]
-    figure, _ = build(panelled("lr", series=[{"runs": "grid", "label": "cnn"}], width="wide"), {"grid": many}, 20)
+    figure, _ = build(
+        panelled("lr", series=[{"runs": "grid", "label": "cnn"}], width="wide"), {"grid": many}, 20
+    )
     assert titles(figure) == [f"lr {number}" for number in range(5)]
     assert [axes.get_xlabel() for axes in figure.axes] == ["", "", "Epoch", "Epoch", "Epoch"]
     assert_sound(figure)
@@ -448,9 +536,17 @@ def test_panels_that_are_not_full_leave_no_empty_axes():
 @pytest.mark.parametrize(
     ("item", "cells", "words"),
     [
-        (panelled("batch_sise"), RATES, "panels: cnn/batch_size=64,lr=0.01 has no batch_sise; did you mean batch_size?"),
+        (
+            panelled("batch_sise"),
+            RATES,
+            "panels: cnn/batch_size=64,lr=0.01 has no batch_sise; did you mean batch_size?",
+        ),
         (panelled("reading"), RATES, "has no reading; valid: split, batch_size, lr"),
-        (panelled("seed", series=[{"runs": "as_run"}]), READ, "panels: vit@as_run has no seed; valid: split, reading"),
+        (
+            panelled("seed", series=[{"runs": "as_run"}]),
+            READ,
+            "panels: vit@as_run has no seed; valid: split, reading",
+        ),
         (
             panelled("batch_size", series=[{"runs": "lr=0.01"}, {"runs": "lr=0.001"}]),
             RATES,
@@ -504,12 +600,18 @@ def test_each_metric_of_a_list_has_a_panel_with_its_own_axis():
         ("loss", "batch size 16", "test"),
     ]
     accuracy, loss = drawn.values[1], drawn.values[3]
-    assert loss["mean"] == pytest.approx([3 - 3 * value for value in accuracy["mean"]])  # as the histories are made up
+    assert loss["mean"] == pytest.approx(
+        [3 - 3 * value for value in accuracy["mean"]]
+    )  # as the histories are made up
     assert legend(figure) == ["batch size 16", "batch size 64", "training", "test", "mean ± sd of 3 seeds"]
-    looks = [[(line.get_color(), line.get_linestyle(), line.get_marker()) for line in axes.lines] for axes in figure.axes]
+    looks = [
+        [(line.get_color(), line.get_linestyle(), line.get_marker()) for line in axes.lines]
+        for axes in figure.axes
+    ]
     assert looks[0] == looks[1]
     assert drawn.description.startswith(
-        "2 line plots of test accuracy and test cross-entropy loss per epoch. accuracy, batch size 16, training"
+        "2 line plots of test accuracy and test cross-entropy loss per epoch. accuracy, batch size 16, "
+        "training"
     )
     assert "loss, batch size 64, test (n = 3): " in drawn.description
     lowest, highest = min(loss["mean"]), max(accuracy["mean"])
@@ -528,7 +630,11 @@ def test_panels_of_metrics_are_side_by_side_or_one_under_another():
 
 def test_a_gap_beside_other_metrics_has_no_training_line():
     figure, drawn = build(metrics("gap", "accuracy"), TWO, 20)
-    assert [(line["panel"], line["split"]) for line in drawn.values[:3]] == [("gap", "test"), ("accuracy", "train"), ("accuracy", "test")]
+    assert [(line["panel"], line["split"]) for line in drawn.values[:3]] == [
+        ("gap", "test"),
+        ("accuracy", "train"),
+        ("accuracy", "test"),
+    ]
     assert [axes.get_ylabel() for axes in figure.axes] == ["Training − test accuracy", "Accuracy"]
     alone, _ = build(spec(metric=["gap", "accuracy"]), {"adam": [cell("adam")]}, 20)
     assert legend(alone) == ["training", "test", "mean ± sd of 3 seeds"]
@@ -537,19 +643,36 @@ def test_a_gap_beside_other_metrics_has_no_training_line():
 @pytest.mark.slow
 def test_a_reference_line_stands_in_the_panel_that_it_names():
     item = metrics(
-        "accuracy", "loss", reference=[{"value": "0.48", "panel": "accuracy"}, {"value": 1.5, "panel": "loss", "label": "chance"}]
+        "accuracy",
+        "loss",
+        reference=[
+            {"value": "0.48", "panel": "accuracy"},
+            {"value": 1.5, "panel": "loss", "label": "chance"},
+        ],
     )
     for width in WIDTHS:
         figure, _ = build({**item, "width": width}, TWO, 20)
         printed = {text.get_text(): text.axes for text in boxes(figure) if isinstance(text, Annotation)}
         assert printed == {"0.48": figure.axes[0], "1.5": figure.axes[1]}
-        lines = [[line.get_ydata()[0] for line in axes.lines if list(line.get_xdata()) == [0, 1]] for axes in figure.axes]
+        lines = [
+            [line.get_ydata()[0] for line in axes.lines if list(line.get_xdata()) == [0, 1]]
+            for axes in figure.axes
+        ]
         assert lines == [[0.48], [1.5]]
     common, _ = build(
-        panelled("batch_size", metric="accuracy", width="wide", reference=[{"value": "0.63", "panel": "batch size 64"}]), RATES, 20
+        panelled(
+            "batch_size",
+            metric="accuracy",
+            width="wide",
+            reference=[{"value": "0.63", "panel": "batch size 64"}],
+        ),
+        RATES,
+        20,
     )
     assert [text.axes for text in boxes(common) if text.get_text() == "0.63"] == [common.axes[0]]
-    single, _ = build(two_series(metric="accuracy", reference=[{"value": "0.48", "panel": "accuracy"}]), TWO, 20)
+    single, _ = build(
+        two_series(metric="accuracy", reference=[{"value": "0.48", "panel": "accuracy"}]), TWO, 20
+    )
     assert "0.48" in [text.get_text() for text in boxes(single)]
 
 
@@ -569,7 +692,9 @@ def draw_linked(item, epochs=(5, 4), kept=(5, 2), cells=LINKED):
     table = pd.concat([history(FROZEN, epochs[0], 0.2), history(THAWED, epochs[1], 0.5)])
     finals = pd.concat([final(FROZEN, kept[0]), final(THAWED, kept[1])])
     with style():
-        return build_figure(item, Results(cells.__getitem__, Tables.of(history=table, final=finals)), scale="full")
+        return build_figure(
+            item, Results(cells.__getitem__, Tables.of(history=table, final=finals)), scale="full"
+        )
 
 
 def test_a_curve_goes_on_from_the_curve_of_the_runs_that_it_starts_from():
@@ -592,17 +717,33 @@ def test_a_curve_goes_on_from_the_curve_of_the_runs_that_it_starts_from():
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("epochs", [(2, 60), (30, 30), (60, 2)])
 def test_a_seam_is_named_above_its_line(width, epochs):
-    figure, _ = draw_linked(linked(width=width, metric=["accuracy", "loss"], reference=[{"value": "0.5", "panel": "accuracy"}]), epochs)
+    figure, _ = draw_linked(
+        linked(width=width, metric=["accuracy", "loss"], reference=[{"value": "0.5", "panel": "accuracy"}]),
+        epochs,
+    )
     assert_sound(figure)
     for axes in figure.axes:
-        (name,) = [box for text, box in boxes(figure).items() if text.get_text() == "vgg frozen → vgg thawed" and text.axes is axes]
+        (name,) = [
+            box
+            for text, box in boxes(figure).items()
+            if text.get_text() == "vgg frozen → vgg thawed" and text.axes is axes
+        ]
         area = axes.get_window_extent()
-        assert area.x0 - 1 <= name.x0 <= axes.transData.transform((epochs[0] + 0.5, 0))[0] <= name.x1 <= area.x1 + 1
+        assert (
+            area.x0 - 1
+            <= name.x0
+            <= axes.transData.transform((epochs[0] + 0.5, 0))[0]
+            <= name.x1
+            <= area.x1 + 1
+        )
         assert name.y0 >= area.y1
 
 
 def test_cells_of_one_experiment_are_told_apart_by_their_settings():
-    frozen, thawed = (Cell("vgg", {"layers": layers, "lr": 1}, None, one.members) for layers, one in (("frozen", FROZEN), ("all", THAWED)))
+    frozen, thawed = (
+        Cell("vgg", {"layers": layers, "lr": 1}, None, one.members)
+        for layers, one in (("frozen", FROZEN), ("all", THAWED))
+    )
     figure, _ = draw_linked(linked(), cells={"frozen": [frozen], "thawed": [thawed]})
     assert "layers frozen → layers all" in [text.get_text() for text in boxes(figure)]
 
@@ -635,7 +776,10 @@ def test_earlier_runs_of_different_lengths_end_at_the_seam_of_the_longest():
 
 def test_seams_of_several_series_have_their_colours():
     cells = {"frozen": [FROZEN], "thawed": [THAWED], "other": [Cell("other", {}, None, FROZEN.members)]}
-    series = [{"runs": "thawed", "after": "frozen", "label": "a"}, {"runs": "thawed", "after": "other", "label": "b"}]
+    series = [
+        {"runs": "thawed", "after": "frozen", "label": "a"},
+        {"runs": "thawed", "after": "other", "label": "b"},
+    ]
     figure, _ = draw_linked(linked(series=series), cells=cells)
     names = {text.get_text(): text.get_color() for text in boxes(figure) if "→" in text.get_text()}
     curves = [line.get_color() for line in figure.axes[0].lines if len(line.get_xdata()) == 9]
@@ -654,21 +798,34 @@ def test_series_without_a_seam_say_nothing_of_one():
     [
         ({"metric": ["accuracy", "los"]}, "metric 'los' is not known; did you mean loss?"),
         ({"metric": ["accuracy", "gap"], "splits": ["train"]}, "split 'train' cannot be drawn for gap"),
-        ({"metric": ["accuracy", "gap"], "splits": ["tset"]}, "split 'tset' cannot be drawn for accuracy; did you mean test?"),
+        (
+            {"metric": ["accuracy", "gap"], "splits": ["tset"]},
+            "split 'tset' cannot be drawn for accuracy; did you mean test?",
+        ),
         (
             {"metric": ["accuracy", "loss"], "panels": "split"},
             "panels: each of accuracy and loss has a panel and a y axis of its own; leave panels out",
         ),
-        ({"metric": ["accuracy", "loss"], "y_limits": [0, 1]}, "y_limits: each of accuracy and loss has a panel"),
+        (
+            {"metric": ["accuracy", "loss"], "y_limits": [0, 1]},
+            "y_limits: each of accuracy and loss has a panel",
+        ),
         (
             {"metric": ["accuracy", "loss"], "reference": [{"value": "0.5"}]},
             "reference 0.5: say which metric it is of, with panel: accuracy or panel: loss",
         ),
-        ({"reference": [{"value": "0.5", "panel": "acuracy"}]}, "reference 0.5: no panel 'acuracy'; did you mean accuracy?"),
-        ({"series": [{"runs": "thawed", "after": "many"}]}, "after: many names 2 cells; name one, e.g. vgg_frozen"),
+        (
+            {"reference": [{"value": "0.5", "panel": "acuracy"}]},
+            "reference 0.5: no panel 'acuracy'; did you mean accuracy?",
+        ),
+        (
+            {"series": [{"runs": "thawed", "after": "many"}]},
+            "after: many names 2 cells; name one, e.g. vgg_frozen",
+        ),
         (
             {"series": [{"runs": "thawed", "after": "single"}]},
-            "after: adam and vgg_thawed have 1 and 3 runs; they are matched by place, so give both the same seeds",
+            "after: adam and vgg_thawed have 1 and 3 runs; they are matched by place, so give both the same "
+            "seeds",
         ),
     ],
 )
@@ -683,7 +840,9 @@ def test_mistakes_with_metrics_and_seams(changes, words):
 
 
 def write_images(path, captions, size=32, count=None):
-    images = np.random.default_rng(0).integers(0, 256, (count or len(captions), size, size, 3), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(
+        0, 256, (count or len(captions), size, size, 3), dtype=np.uint8
+    )
     np.savez(path, images=images, captions=np.array(captions))
     return images
 
@@ -699,7 +858,14 @@ def samples(**changes):
 
 def test_every_pixel_of_a_sample_is_a_square_of_one_colour(tmp_path):
     images = write_images(tmp_path / "one.npz", ["coarse: fish\nfine: shark"])
-    draw_figure(samples(), slug="report", resolve=lambda _: [], scale="full", images=tmp_path / "one.npz", out_stem=tmp_path / "figure_01")
+    draw_figure(
+        samples(),
+        slug="report",
+        resolve=lambda _: [],
+        scale="full",
+        images=tmp_path / "one.npz",
+        out_stem=tmp_path / "figure_01",
+    )
     pixels = np.asarray(Image.open(tmp_path / "figure_01.png").convert("RGB"))
     zoom = 12
     left, top = (700 - 32 * zoom) // 2, round(0.06 * DPI)
@@ -713,7 +879,9 @@ def test_every_pixel_of_a_sample_is_a_square_of_one_colour(tmp_path):
 def test_samples_and_captions_do_not_overlap(tmp_path, size, count, columns, scale):
     write_images(tmp_path / "many.npz", ["large omnivores and herbivores", *["fish"] * (count - 1)], size)
     with style():
-        figure, drawn = build_figure(samples(columns=columns), Results(lambda _: [], images=tmp_path / "many.npz"), scale=scale)
+        figure, drawn = build_figure(
+            samples(columns=columns), Results(lambda _: [], images=tmp_path / "many.npz"), scale=scale
+        )
     assert_sound(figure)
     pictures = figure.findobj(AxesImage)
     areas = [picture.get_window_extent() for picture in pictures] + list(boxes(figure).values())
@@ -725,7 +893,14 @@ def test_samples_and_captions_do_not_overlap(tmp_path, size, count, columns, sca
 def test_missing_or_broken_images_are_errors(tmp_path):
     def message(path):
         with pytest.raises(RepriseError) as error:
-            draw_figure(samples(), slug="report", resolve=lambda _: [], scale="full", images=path, out_stem=tmp_path / "figure_01")
+            draw_figure(
+                samples(),
+                slug="report",
+                resolve=lambda _: [],
+                scale="full",
+                images=path,
+                out_stem=tmp_path / "figure_01",
+            )
         return str(error.value)
 
     assert "sample images: not found; make it first" in message(None)
@@ -749,7 +924,10 @@ def test_missing_or_broken_images_are_errors(tmp_path):
         ({"metric": "gap", "splits": ["train"]}, "split 'train' cannot be drawn for gap"),
         ({"splits": ["validation"]}, "adam has no history of split 'validation'; valid: test, train"),
         ({"series": [{"runs": "adam", "color": "bleu"}]}, "colour 'bleu' is unknown"),
-        ({"reference": [{"value": 0.5, "label": label} for label in "abcd"]}, "4 labels of reference lines are more than the 3 that"),
+        (
+            {"reference": [{"value": 0.5, "label": label} for label in "abcd"]},
+            "4 labels of reference lines are more than the 3 that",
+        ),
     ],
 )
 def test_what_cannot_be_drawn_is_named_with_the_nearest(tmp_path, changes, words):
@@ -774,7 +952,8 @@ def test_missing_runs_are_named(tmp_path):
     adam = cell("adam")
     table = history(adam)
     words = (
-        rf"report, figure figure_02: run {adam.runs[1]} of adam has no history \(2 of its 3 runs are missing\); train and evaluate it first"
+        rf"report, figure figure_02: run {adam.runs[1]} of adam has no history \(2 of its 3 runs are "
+        r"missing\); train and evaluate it first"
     )
     with pytest.raises(RepriseError, match=words):
         write(tmp_path, tables=Tables.of(history=table[table.run == adam.runs[0]]))
@@ -789,18 +968,35 @@ def test_every_kind_has_its_closed_options():
     fragments = kinds("figures")
     assert set(fragments) == set(KINDS)
     items = {
-        "curves": two_series(panels="split", reference=[{"value": "0.480"}, {"value": 0.05, "label": "chance"}]),
+        "curves": two_series(
+            panels="split", reference=[{"value": "0.480"}, {"value": 0.05, "label": "chance"}]
+        ),
         "samples": samples(columns=3),
         "diagram": {"network": "lenet", "mark": ["8_dense"]},
-        "bars": {"runs": "search", "axes": ["lr"], "metric": "accuracy", "split": "test", "at": "best", "y_limits": [0, 1]},
-        "classes": {"models": [{"label": "CNN", "runs": "search", "pick": "best"}], "top": 3, "bottom": 3, "mark": ["road"]},
+        "bars": {
+            "runs": "search",
+            "axes": ["lr"],
+            "metric": "accuracy",
+            "split": "test",
+            "at": "best",
+            "y_limits": [0, 1],
+        },
+        "classes": {
+            "models": [{"label": "CNN", "runs": "search", "pick": "best"}],
+            "top": 3,
+            "bottom": 3,
+            "mark": ["road"],
+        },
         "boxes": {"runs": "grid", "by": "blocks", "metric": "accuracy"},
         "heatmap": {"runs": "grid", "rows": "blocks", "columns": "kernel", "metric": "accuracy"},
         "levels": {"runs": "grid", "axes": ["blocks"], "metric": "accuracy"},
         "cube": {"runs": "grid", "axes": ["alpha", "lambda", "drop"], "metric": "accuracy"},
         "trials": {"runs": "study", "metric": "loss"},
     }
-    items = {kind: {"id": "figure_01", "kind": kind, "caption": "What it shows.", **item} for kind, item in items.items()}
+    items = {
+        kind: {"id": "figure_01", "kind": kind, "caption": "What it shows.", **item}
+        for kind, item in items.items()
+    }
     for kind, fragment in fragments.items():
         check = jsonschema.Draft202012Validator(fragment)
         assert not list(check.iter_errors(items[kind]))
@@ -818,7 +1014,15 @@ def test_wrapped_lines_fit_and_lose_no_word():
 
 @pytest.mark.slow
 def test_publishing_never_imports_torch():
-    modules = [path.stem for path in (Path(__file__).parents[2] / "src/reprise/publishing").glob("*.py") if path.stem != "__init__"]
-    names = ["reprise.publishing", *(f"reprise.publishing.{name}" for name in modules), "reprise.publishing.figures"]
+    modules = [
+        path.stem
+        for path in (Path(__file__).parents[2] / "src/reprise/publishing").glob("*.py")
+        if path.stem != "__init__"
+    ]
+    names = [
+        "reprise.publishing",
+        *(f"reprise.publishing.{name}" for name in modules),
+        "reprise.publishing.figures",
+    ]
     code = f"import sys, {', '.join(names)}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

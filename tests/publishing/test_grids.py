@@ -1,4 +1,6 @@
-"""Figures of a grid (boxes, heatmap, levels, cube): the numbers drawn are those computed by hand, and nothing overlaps or is cut off."""
+"""Figures of a grid (boxes, heatmap, levels, cube): the numbers drawn are those computed by hand, and nothing
+overlaps or is cut off.
+"""
 
 import itertools
 import json
@@ -17,15 +19,21 @@ from reprise.publishing.figures import Results, cube, draw_figure, grid
 from reprise.publishing.figures.boxes import swarm
 from reprise.publishing.measures import Tables
 from reprise.publishing.style import COLORS, WIDTHS, style
-from reprise.spec.check import kinds
-from reprise.spec.report import Cell
-from reprise.spec.run import Run
+from reprise.reports.check import kinds
+from reprise.reports.report import Cell
+from reprise.reports.run import Run
 
 TWO = {"blocks": [1, 3, 5], "kernel_size": [2, 3, 4, 5]}
 THREE = {"alpha": [0.2, 0.5, 0.8], "lambda": [0.001, 0.01, 0.1], "drop_rate": [0.1, 0.3, 0.5]}
 SPECS = {
     "boxes": {"kind": "boxes", "runs": "grid", "by": "blocks", "metric": "accuracy"},
-    "heatmap": {"kind": "heatmap", "runs": "grid", "rows": "blocks", "columns": "kernel_size", "metric": "accuracy"},
+    "heatmap": {
+        "kind": "heatmap",
+        "runs": "grid",
+        "rows": "blocks",
+        "columns": "kernel_size",
+        "metric": "accuracy",
+    },
     "levels": {"kind": "levels", "runs": "grid", "metric": "accuracy"},
     "cube": {"kind": "cube", "runs": "grid", "axes": ["alpha", "lambda", "drop_rate"], "metric": "accuracy"},
 }
@@ -34,7 +42,10 @@ AXES = {"boxes": TWO, "heatmap": TWO, "levels": THREE, "cube": THREE}
 
 def cells(axes, seeds=1):
     combinations = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-    return [Cell("grid", one, None, tuple(Run({**one, "seeds": {"init": seed}}) for seed in range(seeds))) for one in combinations]
+    return [
+        Cell("grid", one, None, tuple(Run({**one, "seeds": {"init": seed}}) for seed in range(seeds)))
+        for one in combinations
+    ]
 
 
 def results(grid_cells, value):
@@ -61,7 +72,13 @@ def two(settings, seed=0):
 
 
 def three(settings, seed=0):
-    return 0.7 - 0.4 * settings["drop_rate"] - 0.02 * np.log10(settings["lambda"]) - 0.01 * settings["alpha"] + 0.001 * seed
+    return (
+        0.7
+        - 0.4 * settings["drop_rate"]
+        - 0.02 * np.log10(settings["lambda"])
+        - 0.01 * settings["alpha"]
+        + 0.001 * seed
+    )
 
 
 VALUES = {"boxes": two, "heatmap": two, "levels": three, "cube": three}
@@ -83,7 +100,12 @@ def said(figure):
 
 def assert_apart(figure):
     """No text touches another."""
-    beyond = {tick.label2 for axes in figure.axes for tick in axes.yaxis.get_major_ticks() if not low_to_high(axes, tick.get_loc())}
+    beyond = {
+        tick.label2
+        for axes in figure.axes
+        for tick in axes.yaxis.get_major_ticks()
+        if not low_to_high(axes, tick.get_loc())
+    }
     areas = [(text.get_text(), box.padded(-0.5)) for text, box in boxes(figure).items() if text not in beyond]
     for (first, one), (second, other) in itertools.combinations(areas, 2):
         assert not one.overlaps(other), (first, second)
@@ -110,12 +132,18 @@ def test_values_that_are_all_equal_are_drawn(kind):
 @pytest.mark.parametrize("kind", SPECS)
 def test_runs_without_a_finite_value_are_left_out_and_counted(kind):
     first = cells(AXES[kind])[0].settings
-    figure, drawn = build(kind, lambda settings, seed: np.nan if settings == first and seed == 0 else VALUES[kind](settings), seeds=2)
+    figure, drawn = build(
+        kind,
+        lambda settings, seed: np.nan if settings == first and seed == 0 else VALUES[kind](settings),
+        seeds=2,
+    )
     assert "1 run without a finite value left out" in said(figure)
     assert "1 run without a finite value left out." in drawn.description
     assert len(drawn.runs) == 2 * len(cells(AXES[kind]))
     json.dumps(drawn.values, allow_nan=False)
-    with pytest.raises(RepriseError, match="grid: accuracy is not finite in any run; there is nothing to draw"):
+    with pytest.raises(
+        RepriseError, match="grid: accuracy is not finite in any run; there is nothing to draw"
+    ):
         build(kind, lambda settings, seed: np.inf)
 
 
@@ -125,9 +153,18 @@ def test_same_input_gives_the_same_bytes(kind, tmp_path):
     found = results(cells(AXES[kind], 3), VALUES[kind])
     for folder in "ab":
         spec = {"id": "figure", "caption": "A grid.", **SPECS[kind]}
-        draw_figure(spec, slug="report", resolve=found.resolve, tables=found.tables, scale="demo", out_stem=tmp_path / folder / "figure")
+        draw_figure(
+            spec,
+            slug="report",
+            resolve=found.resolve,
+            tables=found.tables,
+            scale="demo",
+            out_stem=tmp_path / folder / "figure",
+        )
     for suffix in ("png", "svg", "json"):
-        assert (tmp_path / f"a/figure.{suffix}").read_bytes() == (tmp_path / f"b/figure.{suffix}").read_bytes()
+        assert (tmp_path / f"a/figure.{suffix}").read_bytes() == (
+            tmp_path / f"b/figure.{suffix}"
+        ).read_bytes()
 
 
 @pytest.mark.parametrize("kind", SPECS)
@@ -143,8 +180,16 @@ def test_options_are_closed(kind):
     ("kind", "changes", "words"),
     [
         ("boxes", {"by": "block"}, "by: grid/blocks=1,kernel_size=2 has no axis block; did you mean blocks?"),
-        ("heatmap", {"rows": "kernel"}, "rows: grid/blocks=1,kernel_size=2 has no axis kernel; did you mean kernel_size?"),
-        ("heatmap", {"columns": "seed"}, "columns: grid/blocks=1,kernel_size=2 has no axis seed; valid: blocks, kernel_size"),
+        (
+            "heatmap",
+            {"rows": "kernel"},
+            "rows: grid/blocks=1,kernel_size=2 has no axis kernel; did you mean kernel_size?",
+        ),
+        (
+            "heatmap",
+            {"columns": "seed"},
+            "columns: grid/blocks=1,kernel_size=2 has no axis seed; valid: blocks, kernel_size",
+        ),
         ("heatmap", {"columns": "blocks"}, "rows and columns are both blocks; name two axes"),
         ("levels", {"axes": ["droprate"]}, "has no axis droprate; did you mean drop_rate?"),
         ("cube", {"axes": ["alpha", "lamda", "drop_rate"]}, "has no axis lamda; did you mean lambda?"),
@@ -162,11 +207,23 @@ def test_mistakes_are_named_with_the_nearest(kind, changes, words):
 @pytest.mark.parametrize("kind", SPECS)
 def test_cells_that_are_no_grid_are_an_error(kind):
     base = Cell("tuning", {}, None, (Run({"base": 1}),))
-    changed = [Cell("tuning", {"blocks": blocks, "alpha": 0.2}, None, (Run({"blocks": blocks}),)) for blocks in (1, 3)]
-    with style(), pytest.raises(RepriseError, match=r"tuning has no axis (blocks|alpha); name the cells of a grid"):
-        build_figure({"id": "f", "caption": "c", **SPECS[kind]}, results([*changed, base], lambda *_: 0.5), scale="full")
+    changed = [
+        Cell("tuning", {"blocks": blocks, "alpha": 0.2}, None, (Run({"blocks": blocks}),))
+        for blocks in (1, 3)
+    ]
+    with (
+        style(),
+        pytest.raises(RepriseError, match=r"tuning has no axis (blocks|alpha); name the cells of a grid"),
+    ):
+        build_figure(
+            {"id": "f", "caption": "c", **SPECS[kind]},
+            results([*changed, base], lambda *_: 0.5),
+            scale="full",
+        )
     with style(), pytest.raises(RepriseError, match="name the cells of a grid"):
-        build_figure({"id": "f", "caption": "c", **SPECS[kind]}, results([base], lambda *_: 0.5), scale="full")
+        build_figure(
+            {"id": "f", "caption": "c", **SPECS[kind]}, results([base], lambda *_: 0.5), scale="full"
+        )
 
 
 def test_values_stand_in_the_order_of_the_report_file_and_named_ones_in_words():
@@ -181,11 +238,22 @@ def test_values_stand_in_the_order_of_the_report_file_and_named_ones_in_words():
 
 def test_a_part_of_a_grid_keeps_the_order_of_the_whole():
     missing = [(1, 2), (1, 4), (3, 5)]  # so 3 and 5 appear before 2 and 4
-    figure, drawn = build("heatmap", two, only=lambda settings: (settings["blocks"], settings["kernel_size"]) not in missing)
+    figure, drawn = build(
+        "heatmap", two, only=lambda settings: (settings["blocks"], settings["kernel_size"]) not in missing
+    )
     assert [row["settings"]["kernel_size"] for row in drawn.values[:4]] == ["2", "3", "4", "5"]
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["2", "3", "4", "5"]
-    _, drawn = build("levels", two, TWO, only=lambda settings: settings["kernel_size"] == {1: 5, 3: 2, 5: 4}[settings["blocks"]])
-    assert [row["value"] for row in drawn.values if row["axis"] == "kernel_size" and "value" in row] == ["5", "2", "4"]
+    _, drawn = build(
+        "levels",
+        two,
+        TWO,
+        only=lambda settings: settings["kernel_size"] == {1: 5, 3: 2, 5: 4}[settings["blocks"]],
+    )
+    assert [row["value"] for row in drawn.values if row["axis"] == "kernel_size" and "value" in row] == [
+        "5",
+        "2",
+        "4",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +289,10 @@ def test_boxes_have_the_quartiles_over_all_runs_of_a_value():
         [0.175, 0.325],
         [0.175, 0.325],
     ]
-    assert "blocks 1 (n = 4): mean 0.550, median 0.550, quartiles 0.475 and 0.625, range 0.400 to 0.700." in drawn.description
+    assert (
+        "blocks 1 (n = 4): mean 0.550, median 0.550, quartiles 0.475 and 0.625, range 0.400 to 0.700."
+        in drawn.description
+    )
 
 
 def test_every_run_is_a_dot_of_its_own():
@@ -234,7 +305,14 @@ def test_every_run_is_a_dot_of_its_own():
 
 
 @pytest.mark.parametrize(
-    "heights", [np.zeros(40), np.linspace(0, 30, 60), np.random.default_rng(0).normal(0, 10, 80), np.array([3.0]), np.array([])]
+    "heights",
+    [
+        np.zeros(40),
+        np.linspace(0, 30, 60),
+        np.random.default_rng(0).normal(0, 10, 80),
+        np.array([3.0]),
+        np.array([]),
+    ],
 )
 def test_dots_of_a_swarm_touch_no_other_and_stand_about_the_middle(heights):
     aside = swarm(heights, 4.0)
@@ -272,16 +350,22 @@ def test_limits_are_kept():
 def framed(figure):
     """(column, row) of the fields in a frame."""
     frames = [
-        patch for patch in figure.axes[0].patches if isinstance(patch, Rectangle) and to_hex(patch.get_edgecolor()) == COLORS["vermillion"]
+        patch
+        for patch in figure.axes[0].patches
+        if isinstance(patch, Rectangle) and to_hex(patch.get_edgecolor()) == COLORS["vermillion"]
     ]
     return [(int(patch.get_x()), int(patch.get_y())) for patch in frames]
 
 
 def test_fields_are_means_over_the_runs_and_the_best_is_framed():
     figure, drawn = build("heatmap", two, seeds=2)
-    assert [row["settings"] for row in drawn.values[:2]] == [{"blocks": "1", "kernel_size": size} for size in "23"]
+    assert [row["settings"] for row in drawn.values[:2]] == [
+        {"blocks": "1", "kernel_size": size} for size in "23"
+    ]
     assert {row["n"] for row in drawn.values} == {2}
-    assert [row["mean"] for row in drawn.values] == pytest.approx([0.405, 0.505, 0.605, 0.705, *[0.105, 0.205, 0.305, 0.405] * 2])
+    assert [row["mean"] for row in drawn.values] == pytest.approx(
+        [0.405, 0.505, 0.605, 0.705, *[0.105, 0.205, 0.305, 0.405] * 2]
+    )
     assert drawn.values[0]["sd"] == pytest.approx(0.01 / 2**0.5)
     printed = {text.get_position(): text for text in figure.axes[0].texts}
     assert printed[0.5, 0.5].get_text() == "0.405"
@@ -317,9 +401,17 @@ def test_other_axes_are_averaged_and_said_so():
 
 
 def test_combinations_without_a_run_are_hatched():
-    figure, drawn = build("heatmap", two, only=lambda settings: settings["blocks"] + settings["kernel_size"] != 5)
-    assert [tuple(row["settings"].values()) for row in drawn.values if row["mean"] is None] == [("1", "4"), ("3", "2")]
-    assert [(patch.get_x(), patch.get_y()) for patch in figure.axes[0].patches if patch.get_hatch()] == [(2, 0), (0, 1)]
+    figure, drawn = build(
+        "heatmap", two, only=lambda settings: settings["blocks"] + settings["kernel_size"] != 5
+    )
+    assert [tuple(row["settings"].values()) for row in drawn.values if row["mean"] is None] == [
+        ("1", "4"),
+        ("3", "2"),
+    ]
+    assert [(patch.get_x(), patch.get_y()) for patch in figure.axes[0].patches if patch.get_hatch()] == [
+        (2, 0),
+        (0, 1),
+    ]
     assert "no value" in said(figure)
     assert "kernel size 2: no value" in drawn.description
     assert len([text for text in figure.axes[0].texts if text.get_text()]) == 10
@@ -343,8 +435,14 @@ def test_levels_are_means_and_quartiles_over_all_runs_and_the_spread_is_printed(
     around = 0.7 + 0.04 - 0.005
     assert [row["value"] for row in rates] == ["0.1", "0.3", "0.5"]
     assert [row["mean"] for row in rates] == pytest.approx([around - 0.04, around - 0.12, around - 0.2])
-    nine = sorted(0.7 - 0.04 - 0.02 * decade - 0.01 * alpha for decade in (-3, -2, -1) for alpha in (0.2, 0.5, 0.8))
-    assert (rates[0]["n"], rates[0]["q1"], rates[0]["q3"]) == (9, pytest.approx(nine[2]), pytest.approx(nine[6]))
+    nine = sorted(
+        0.7 - 0.04 - 0.02 * decade - 0.01 * alpha for decade in (-3, -2, -1) for alpha in (0.2, 0.5, 0.8)
+    )
+    assert (rates[0]["n"], rates[0]["q1"], rates[0]["q3"]) == (
+        9,
+        pytest.approx(nine[2]),
+        pytest.approx(nine[6]),
+    )
     spreads = {row["axis"]: row["spread"] for row in drawn.values if "spread" in row}
     assert spreads == pytest.approx({"alpha": 0.006, "lambda": 0.04, "drop_rate": 0.16})
     assert [axes.get_title() for axes in figure.axes] == ["spread 0.006", "spread 0.040", "spread 0.160"]
@@ -354,10 +452,14 @@ def test_levels_are_means_and_quartiles_over_all_runs_and_the_spread_is_printed(
 
 
 def test_a_mean_may_lie_outside_the_quartiles():
-    figure, drawn = build("levels", lambda settings, seed: 0.9 if settings["kernel_size"] == 5 else 0.1, TWO, axes=["blocks"])
+    figure, drawn = build(
+        "levels", lambda settings, seed: 0.9 if settings["kernel_size"] == 5 else 0.1, TWO, axes=["blocks"]
+    )
     level = drawn.values[0]
     assert (level["mean"], level["q1"], level["q3"]) == pytest.approx((0.3, 0.1, 0.3))
-    figure, drawn = build("levels", lambda settings, seed: 0.9 if seed == 9 else 0.1, {"lr": [1, 2]}, seeds=10)
+    figure, drawn = build(
+        "levels", lambda settings, seed: 0.9 if seed == 9 else 0.1, {"lr": [1, 2]}, seeds=10
+    )
     level = drawn.values[0]
     assert level["mean"] == pytest.approx(0.18)
     assert level["q3"] == pytest.approx(0.1)
@@ -375,7 +477,9 @@ def test_only_axes_that_vary_have_a_panel_and_chosen_ones_stand_in_their_order()
 
 def test_means_are_joined_where_the_values_are_numbers():
     figure, _ = build("levels", lambda *_: 0.5, {"lr": [0.1, 0.01], "optimizer": ["adam", "sgd"]})
-    joined = [[line.get_linestyle() for line in axes.lines if line.get_marker() == "o"] for axes in figure.axes]
+    joined = [
+        [line.get_linestyle() for line in axes.lines if line.get_marker() == "o"] for axes in figure.axes
+    ]
     assert joined == [["-"], ["None"]]
 
 
@@ -427,8 +531,19 @@ def test_values_are_printed_where_there_is_room():
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_cube_need_not_be_one(width):
-    axes = {"optimizer": ["adam", "sgd with momentum"], "lr": [1e-5, 1e-4, 1e-3, 1e-2], "augmentation": ["none"], "seed": [1, 2]}
-    figure, drawn = build("cube", lambda settings, seed: settings["lr"], axes, width=width, axes=["optimizer", "lr", "augmentation"])
+    axes = {
+        "optimizer": ["adam", "sgd with momentum"],
+        "lr": [1e-5, 1e-4, 1e-3, 1e-2],
+        "augmentation": ["none"],
+        "seed": [1, 2],
+    }
+    figure, drawn = build(
+        "cube",
+        lambda settings, seed: settings["lr"],
+        axes,
+        width=width,
+        axes=["optimizer", "lr", "augmentation"],
+    )
     assert len(drawn.values) == 8
     assert {"mean over seed", "Optimizer", "Lr", "Augmentation", "none"} <= said(figure)
     assert_sound(figure)
@@ -436,5 +551,7 @@ def test_a_cube_need_not_be_one(width):
 
 
 def test_combinations_without_a_run_have_no_point():
-    figure, drawn = build("cube", three, only=lambda settings: settings["alpha"] == 0.2 or settings["drop_rate"] == 0.3)
+    figure, drawn = build(
+        "cube", three, only=lambda settings: settings["alpha"] == 0.2 or settings["drop_rate"] == 0.3
+    )
     assert len(drawn.values) == len(figure.axes[0].collections[0].get_offsets()) == 15

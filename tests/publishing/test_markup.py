@@ -9,7 +9,7 @@ from docutils.core import publish_parts
 
 from mini import mini
 from reprise.publishing.markup import latex, markdown, markdown_code, markdown_row, one_line
-from reprise.spec.programme import Programme
+from reprise.reports.programme import Programme
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -92,7 +92,13 @@ def test_a_cell_of_markdown_stays_one_cell(text: str):
 
 
 def test_plain_texts_stay_as_they_are():
-    for text in ("Learning rate 1e-3, batch size 64 (3 of 20 epochs)", "mlp_search/weight_decay=0.1", "a < b, c > 0.5 & d", "-0.5", "82 %"):
+    for text in (
+        "Learning rate 1e-3, batch size 64 (3 of 20 epochs)",
+        "mlp_search/weight_decay=0.1",
+        "a < b, c > 0.5 & d",
+        "-0.5",
+        "82 %",
+    ):
         assert markdown(text) == text
     assert latex("± 5 – 6") == r"$\pm$ 5 -- 6"
 

@@ -9,7 +9,18 @@ import pandas as pd
 import pytest
 
 from reprise.errors import RepriseError
-from reprise.publishing.measures import METRICS, PATHS, Measure, Reading, Tables, best_run, cell_values, levels, lookup, read
+from reprise.publishing.measures import (
+    METRICS,
+    PATHS,
+    Measure,
+    Reading,
+    Tables,
+    best_run,
+    cell_values,
+    levels,
+    lookup,
+    read,
+)
 
 HISTORY = pd.DataFrame(
     [
@@ -52,7 +63,11 @@ class Cell:
 
 
 SPECS = {
-    "a": {"optimizer": {"name": "sgd", "lr": 0.0039, "nesterov": True}, "training": {"epochs": 3}, "model": {"layers": [{"dense": 8}]}},
+    "a": {
+        "optimizer": {"name": "sgd", "lr": 0.0039, "nesterov": True},
+        "training": {"epochs": 3},
+        "model": {"layers": [{"dense": 8}]},
+    },
     "b": {"optimizer": {"name": "adam", "lr": 0.1}, "training": {"epochs": 30}},
 }
 CELL = Cell("cell", ("a", "b"), specs=SPECS)
@@ -118,8 +133,15 @@ def test_binomial_variance_of_accuracies_and_gaps_only(tables):
     assert variance(metric="gap") == pytest.approx(0.48 * 0.52 / 100)
     assert variance(metric="gap", at="last") == pytest.approx(0.44 * 0.56 / 100)
     assert variance(run="b", metric="accuracy", split="validation") == pytest.approx(0.25 * 0.75 / 50)
-    assert variance(metric="class_accuracy", classes=["apple", "bear"]) == pytest.approx((0.25 / 4 + 0.1875 / 4) / 4)
-    for spec in ({"metric": "loss"}, {"metric": "best_epoch"}, {"metric": "accuracy", "split": "train"}, {"metric": "chance"}):
+    assert variance(metric="class_accuracy", classes=["apple", "bear"]) == pytest.approx(
+        (0.25 / 4 + 0.1875 / 4) / 4
+    )
+    for spec in (
+        {"metric": "loss"},
+        {"metric": "best_epoch"},
+        {"metric": "accuracy", "split": "train"},
+        {"metric": "chance"},
+    ):
         assert variance(**spec) == 0
 
 
@@ -147,23 +169,38 @@ def test_a_run_that_ended_before_its_epochs_were_through_stopped_early(tables):
 
 
 def test_class_measures_divide_by_the_number_of_classes_as_report_5_does():
-    """Its table 4: ten class accuracies of the classic CNN, deviation 10.8; its discussion: variance 117.7."""
+    """Its table 4: ten class accuracies of the classic CNN, deviation 10.8; its discussion: variance
+    117.7.
+    """
     percent = [52.4, 65.2, 41.5, 62.4, 60.2, 80.1, 63.8, 77.0, 72.0, 69.2]
     right = [np.arange(1000) < round(10 * share) for share in percent]
     labels = np.repeat(np.arange(10), 1000)
-    rows = pd.DataFrame({"run": "a", "image": range(10000), "label": labels, "predicted": np.where(np.concatenate(right), labels, 10)})
+    rows = pd.DataFrame(
+        {
+            "run": "a",
+            "image": range(10000),
+            "label": labels,
+            "predicted": np.where(np.concatenate(right), labels, 10),
+        }
+    )
     tables = Tables.of(predictions=rows)
     assert f"{10000 * value(tables, metric='class_variance'):.1f}" == "117.7"
     assert 100 * value(tables, metric="class_deviation") == pytest.approx(10.849, abs=0.001)
     assert 100 * value(tables, metric="class_accuracy", classes=list(range(10))) == pytest.approx(64.38)
     animals, vehicles = [2, 3, 4, 5, 6, 7], [0, 1, 8, 9]
     assert value(tables, metric="class_rank", classes=[2]) == 10
-    assert value(tables, metric="class_accuracy", classes=animals) == pytest.approx(np.mean([percent[label] for label in animals]) / 100)
-    assert value(tables, metric="class_accuracy", classes=vehicles) == pytest.approx(np.mean([percent[label] for label in vehicles]) / 100)
+    assert value(tables, metric="class_accuracy", classes=animals) == pytest.approx(
+        np.mean([percent[label] for label in animals]) / 100
+    )
+    assert value(tables, metric="class_accuracy", classes=vehicles) == pytest.approx(
+        np.mean([percent[label] for label in vehicles]) / 100
+    )
 
 
 def scored(**accuracies):
-    """Runs whose selected epoch, the second of three, has the given validation accuracy; the last epoch is better and does not count."""
+    """Runs whose selected epoch, the second of three, has the given validation accuracy; the last epoch is
+    better and does not count.
+    """
     rows, final = [], []
     for run, accuracy in accuracies.items():
         split = "test" if run.startswith("t") else "validation"
@@ -207,8 +244,14 @@ def test_levels_of_an_axis_are_compared_over_the_same_values_of_the_others():
     assert names(levels(full, "rate")) == {"0.1": ["0.1,a", "0.1,b"], "0.3": ["0.3,a", "0.3,b"]}
     assert names(levels(full, "decay")) == {"a": ["0.1,a", "0.3,a"], "b": ["0.1,b", "0.3,b"]}
     assert names(levels(full[:3], "rate")) == {"0.1": ["0.1,a"], "0.3": ["0.3,a"]}
-    assert names(levels(grid(("0.1", "a"), ("0.3", "b")), "rate")) == {"0.1": [], "0.3": []}  # the decay may be what differs
-    assert names(levels([Cell("base", ()), *grid(("0.1",), ("0.3",))], "rate")) == {"0.1": ["0.1"], "0.3": ["0.3"]}
+    assert names(levels(grid(("0.1", "a"), ("0.3", "b")), "rate")) == {
+        "0.1": [],
+        "0.3": [],
+    }  # the decay may be what differs
+    assert names(levels([Cell("base", ()), *grid(("0.1",), ("0.3",))], "rate")) == {
+        "0.1": ["0.1"],
+        "0.3": ["0.3"],
+    }
     assert levels(full, "momentum") == {}
 
 
@@ -249,12 +292,21 @@ def test_hits_and_chance_follow_the_images(tables):
         ({"metric": "gap", "at": "best"}, "a gap cannot be read at best"),
         ({"metric": "gap", "at": "change"}, "a gap cannot be read at change"),
         ({"metric": "accuracy", "at": "rise"}, "only a loss can be read at rise"),
-        ({"metric": "accuracy", "pick": "best", "cells": "max"}, "'pick' takes one run, so there are no cells to give their max"),
+        (
+            {"metric": "accuracy", "pick": "best", "cells": "max"},
+            "'pick' takes one run, so there are no cells to give their max",
+        ),
         ({"metric": "class_accuracy"}, "needs 'classes'"),
         ({"metric": "channel_mean"}, "metric 'channel_mean' needs 'channel', red, green or blue"),
         ({"metric": "setting"}, "metric 'setting' needs 'setting', the path of a number"),
-        ({"metric": "setting", "setting": "optimizer.lr", "cells": "mean"}, "metric 'setting' takes no 'cells'"),
-        ({"metric": "setting", "setting": "optimizer.lr", "effect": "lr"}, "metric 'setting' takes no 'effect'"),
+        (
+            {"metric": "setting", "setting": "optimizer.lr", "cells": "mean"},
+            "metric 'setting' takes no 'cells'",
+        ),
+        (
+            {"metric": "setting", "setting": "optimizer.lr", "effect": "lr"},
+            "metric 'setting' takes no 'effect'",
+        ),
         ({"metric": "accuracy", "layer": "8_dense"}, "metric 'accuracy' takes no 'layer'"),
         (
             {"metric": "accuracy", "effect": "lr", "cells": "mean"},
@@ -274,17 +326,49 @@ def test_mistakes_in_a_measure(spec, message):
 @pytest.mark.parametrize(
     ("run", "spec", "message"),
     [
-        ("a", {"metric": "loss", "split": "validation"}, "run a: its history has no split 'validation', only test, train"),
-        ("a", {"metric": "class_accuracy", "classes": ["aple"]}, "run a: no class 'aple'; did you mean apple?"),
+        (
+            "a",
+            {"metric": "loss", "split": "validation"},
+            "run a: its history has no split 'validation', only test, train",
+        ),
+        (
+            "a",
+            {"metric": "class_accuracy", "classes": ["aple"]},
+            "run a: no class 'aple'; did you mean apple?",
+        ),
         ("a", {"metric": "class_accuracy", "classes": [7]}, "run a: no test image has label 7"),
         ("empty", {"metric": "accuracy"}, "run empty: its final metrics lack test_images"),
-        ("a", {"metric": "parameters", "layer": "8_dens"}, r"run a: no parameters of '8_dens'; did you mean 8_dense\?"),
-        ("b", {"metric": "parameters", "layer": "8_dense"}, r"run b: its final metrics lack parameters\.8_dense; evaluate it again"),
-        ("a", {"metric": "channel_mean", "channel": "green"}, "run a: no channel_mean of 'green'; valid: red, blue"),
-        ("b", {"metric": "channel_mean", "channel": "red"}, r"run b: its final metrics lack channel_mean\.red"),
-        ("a", {"metric": "setting", "setting": "optimizer.name"}, r"run a: setting 'optimizer\.name' is sgd, not one number"),
+        (
+            "a",
+            {"metric": "parameters", "layer": "8_dens"},
+            r"run a: no parameters of '8_dens'; did you mean 8_dense\?",
+        ),
+        (
+            "b",
+            {"metric": "parameters", "layer": "8_dense"},
+            r"run b: its final metrics lack parameters\.8_dense; evaluate it again",
+        ),
+        (
+            "a",
+            {"metric": "channel_mean", "channel": "green"},
+            "run a: no channel_mean of 'green'; valid: red, blue",
+        ),
+        (
+            "b",
+            {"metric": "channel_mean", "channel": "red"},
+            r"run b: its final metrics lack channel_mean\.red",
+        ),
+        (
+            "a",
+            {"metric": "setting", "setting": "optimizer.name"},
+            r"run a: setting 'optimizer\.name' is sgd, not one number",
+        ),
         ("a", {"metric": "setting", "setting": "optimizer.nesterov"}, "is true, not one number"),
-        ("a", {"metric": "setting", "setting": "optimizer"}, "not one number; name a number, or the configuration in an argmax"),
+        (
+            "a",
+            {"metric": "setting", "setting": "optimizer"},
+            "not one number; name a number, or the configuration in an argmax",
+        ),
     ],
 )
 def test_mistakes_that_only_the_tables_show(tables, run, spec, message):
@@ -293,13 +377,17 @@ def test_mistakes_that_only_the_tables_show(tables, run, spec, message):
 
 
 def test_a_table_without_its_columns():
-    with pytest.raises(RepriseError, match="table final: no column metric, value; make the result tables again"):
+    with pytest.raises(
+        RepriseError, match="table final: no column metric, value; make the result tables again"
+    ):
         Tables(HISTORY, FINAL[["run"]], PREDICTIONS)
 
 
 def test_empty_tables_measure_nothing():
     empty = Tables(HISTORY[:0], FINAL[:0], PREDICTIONS[:0])
-    assert [value(empty, metric=metric) for metric in ("accuracy", "epochs", "chance", "best_epoch")] == [None] * 4
+    assert [value(empty, metric=metric) for metric in ("accuracy", "epochs", "chance", "best_epoch")] == [
+        None
+    ] * 4
 
 
 def test_every_metric_has_a_default_or_no_noise():
@@ -311,7 +399,9 @@ def test_every_metric_has_a_default_or_no_noise():
 
 
 def test_the_mean_of_several_classes_scatters_less():
-    one, four = (Measure("class_accuracy", "x", classes=tuple(range(number))).noise.deviation for number in (1, 4))
+    one, four = (
+        Measure("class_accuracy", "x", classes=tuple(range(number))).noise.deviation for number in (1, 4)
+    )
     assert (one, four) == (0.03, 0.015)
     assert Measure("class_deviation", "x").noise == METRICS["class_deviation"]
 
@@ -324,7 +414,11 @@ def test_the_page_for_readers_gives_every_default():
             names, _, default = line.strip("| ").split(" | ")
             stated |= dict.fromkeys(re.findall(r"`(\w+)`", names), default)
     defaults = {
-        name: "none" if not metric.deviation else f"{metric.deviation * 100:g} %" if metric.relative else f"{metric.deviation:g}"
+        name: "none"
+        if not metric.deviation
+        else f"{metric.deviation * 100:g} %"
+        if metric.relative
+        else f"{metric.deviation:g}"
         for name, metric in METRICS.items()
     }
     assert stated == defaults

@@ -1,4 +1,6 @@
-"""What a report publishes is checked before anything is trained, on results that are made up (`reprise.publishing.checking`)."""
+"""What a report publishes is checked before anything is trained, on results that are made up
+(`reprise.publishing.checking`).
+"""
 
 import copy
 
@@ -7,12 +9,14 @@ import yaml
 
 from reprise.errors import RepriseError
 from reprise.publishing.checking import check_publications, pretended
-from reprise.spec.report import Report
+from reprise.reports.report import Report
 
 DOCUMENT = {
     "slug": "tiny",
     "title": "Tiny",
-    "models": {"net": {"name": "sequential", "layers": [{"conv": 6}, {"flatten": True}, {"dense": "classes"}]}},
+    "models": {
+        "net": {"name": "sequential", "layers": [{"conv": 6}, {"flatten": True}, {"dense": "classes"}]}
+    },
     "defaults": {
         "dataset": {"name": "cifar10", "labels": "label"},
         "split": {"validation": 0.1},
@@ -60,7 +64,9 @@ def check(folder, scale="full", **sections):
 
 
 def number(reported="1", about=None, **measure):
-    return {"id": "s", "kind": "number", "reported": reported, "measure": {"runs": "base"} | measure} | ({"about": about} if about else {})
+    return {"id": "s", "kind": "number", "reported": reported, "measure": {"runs": "base"} | measure} | (
+        {"about": about} if about else {}
+    )
 
 
 def claim(*holds, **measures):
@@ -70,7 +76,10 @@ def claim(*holds, **measures):
 @pytest.fixture
 def tables(tmp_path):
     report = open_report(tmp_path)
-    items = [number(metric="parameters", layer="8_dense"), {"rows": [{"measure": {"metric": "parameters", "layer": "0_conv"}}]}]
+    items = [
+        number(metric="parameters", layer="8_dense"),
+        {"rows": [{"measure": {"metric": "parameters", "layer": "0_conv"}}]},
+    ]
     return report, pretended(runs_of(report), dict.fromkeys(runs_of(report), CLASSES), items)
 
 
@@ -85,7 +94,11 @@ def test_every_final_metric_is_there(tables):
     report, results = tables
     (run,) = report.cells("base")[0].runs
     assert all(results.part(run, "parameters", layer) for layer in ("8_dense", "0_conv"))
-    assert all(results.part(run, statistic, colour) for statistic in ("channel_mean", "channel_std") for colour in ("red", "green", "blue"))
+    assert all(
+        results.part(run, statistic, colour)
+        for statistic in ("channel_mean", "channel_std")
+        for colour in ("red", "green", "blue")
+    )
     assert results.curve(report.cells("official")[0].runs[0], "validation", "accuracy") is not None
 
 
@@ -99,8 +112,14 @@ def test_every_final_metric_is_there(tables):
         number(metric="stopped_early", runs="study", cells="mean"),
         number(metric="class_accuracy", classes=["bird"], runs="study", pick="best"),
         number(metric="class_variance", runs="study", pick="best"),
-        claim("lr > batch", **{axis: {"metric": "accuracy", "runs": "grid", "effect": axis} for axis in ("lr", "batch")}),
-        claim('argmax(a) = "study/trial=0"', a={"metric": "accuracy", "runs": "study", "split": "validation", "at": "best"}),
+        claim(
+            "lr > batch",
+            **{axis: {"metric": "accuracy", "runs": "grid", "effect": axis} for axis in ("lr", "batch")},
+        ),
+        claim(
+            'argmax(a) = "study/trial=0"',
+            a={"metric": "accuracy", "runs": "study", "split": "validation", "at": "best"},
+        ),
     ],
 )
 def test_every_measure_can_be_checked(tmp_path, statement):
@@ -110,12 +129,24 @@ def test_every_measure_can_be_checked(tmp_path, statement):
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        (number(metric="setting", setting="optimizer.lrr"), "the runs have no setting 'optimizer.lrr'; did you mean optimizer.lr?"),
+        (
+            number(metric="setting", setting="optimizer.lrr"),
+            "the runs have no setting 'optimizer.lrr'; did you mean optimizer.lr?",
+        ),
         (number(metric="setting", setting="optimizer.name"), "is adam, not one number"),
         (number(metric="channel_mean"), "needs 'channel'"),
-        (claim("a > 0", a={"metric": "accuracy", "runs": "grid", "effect": "l"}), "effect: grid has no axis l"),
-        (claim("a > 0", a={"metric": "accuracy", "runs": "study", "effect": "lr"}), "could never be judged, even with every run trained"),
-        (claim('argmax(a) = "grid"', a={"metric": "accuracy", "runs": "grid"}), "could never be judged, even with every run trained"),
+        (
+            claim("a > 0", a={"metric": "accuracy", "runs": "grid", "effect": "l"}),
+            "effect: grid has no axis l",
+        ),
+        (
+            claim("a > 0", a={"metric": "accuracy", "runs": "study", "effect": "lr"}),
+            "could never be judged, even with every run trained",
+        ),
+        (
+            claim('argmax(a) = "grid"', a={"metric": "accuracy", "runs": "grid"}),
+            "could never be judged, even with every run trained",
+        ),
     ],
 )
 def test_mistakes_in_measures(tmp_path, statement, message):
@@ -130,14 +161,37 @@ MODELS = [{"label": "Base", "runs": "base"}, {"label": "Best", "runs": "study", 
 
 @pytest.mark.parametrize("scale", ["full", "demo"])
 def test_every_kind_of_table_can_be_checked(tmp_path, scale):
-    rows = [{"label": "lr", "setting": "optimizer.lr"}, {"label": "a", "metric": "accuracy", "reported": {"Best": "0.9"}}]
+    rows = [
+        {"label": "lr", "setting": "optimizer.lr"},
+        {"label": "a", "metric": "accuracy", "reported": {"Best": "0.9"}},
+    ]
     tables = [
         {"id": "a", "kind": "comparison", "caption": "c", "models": MODELS, "rows": rows},
         {"id": "b", "kind": "space", "caption": "c", "experiment": "sweep"},
-        {"id": "c", "kind": "space", "caption": "c", "experiment": "study", "rows": [{"axis": "lr", "reported": "1e-4 to 1e-2"}]},
-        {"id": "d", "kind": "classes", "caption": "c", "models": MODELS, "reported": {"Best": {"bird": "52.4", "mean": "64.4"}}},
+        {
+            "id": "c",
+            "kind": "space",
+            "caption": "c",
+            "experiment": "study",
+            "rows": [{"axis": "lr", "reported": "1e-4 to 1e-2"}],
+        },
+        {
+            "id": "d",
+            "kind": "classes",
+            "caption": "c",
+            "models": MODELS,
+            "reported": {"Best": {"bird": "52.4", "mean": "64.4"}},
+        },
         {"id": "e", "kind": "layers", "caption": "c", "networks": ["net"]},
-        {"id": "f", "kind": "trials", "caption": "c", "runs": "study", "metric": "accuracy", "split": "validation", "at": "best"},
+        {
+            "id": "f",
+            "kind": "trials",
+            "caption": "c",
+            "runs": "study",
+            "metric": "accuracy",
+            "split": "validation",
+            "at": "best",
+        },
     ]
     check(tmp_path, scale, tables=tables, scales={"demo": {"trials": 3, "epochs": {"max": 4}}})
 
@@ -147,8 +201,14 @@ def test_every_kind_of_table_can_be_checked(tmp_path, scale):
     [
         ({"kind": "space", "experiment": "swep"}, "no experiment swep; did you mean sweep?"),
         ({"kind": "space", "experiment": "base"}, "experiment base has no axes"),
-        ({"kind": "classes", "models": MODELS, "names": {"brd": "bird"}}, "names: no class 'brd'; did you mean bird?"),
-        ({"kind": "comparison", "models": MODELS, "rows": [{"label": "a", "setting": "optimzer.lr"}]}, "row 'a': the runs have no setting"),
+        (
+            {"kind": "classes", "models": MODELS, "names": {"brd": "bird"}},
+            "names: no class 'brd'; did you mean bird?",
+        ),
+        (
+            {"kind": "comparison", "models": MODELS, "rows": [{"label": "a", "setting": "optimzer.lr"}]},
+            "row 'a': the runs have no setting",
+        ),
         ({"kind": "layers", "networks": ["nett"]}, "no experiment trains a model nett; did you mean net?"),
     ],
 )
@@ -162,9 +222,21 @@ def test_mistakes_in_tables(tmp_path, table, message):
 def test_a_diagram_is_drawn_with_the_layers_that_it_marks(tmp_path):
     figure = {"id": "f", "kind": "diagram", "caption": "c", "network": "net", "mark": ["0_conv", "2_dense"]}
     check(tmp_path, figures=[figure])
-    with pytest.raises(RepriseError, match=r"figure f: no experiment trains a model nett; did you mean net\?"):
+    with pytest.raises(
+        RepriseError, match=r"figure f: no experiment trains a model nett; did you mean net\?"
+    ):
         check(tmp_path, figures=[figure | {"network": "nett"}])
 
 
 def test_images_of_a_data_set_are_left_out(tmp_path):
-    check(tmp_path, figures=[{"id": "f", "kind": "samples", "caption": "c", "images": {"dataset": "cifar10", "captions": ["label"]}}])
+    check(
+        tmp_path,
+        figures=[
+            {
+                "id": "f",
+                "kind": "samples",
+                "caption": "c",
+                "images": {"dataset": "cifar10", "captions": ["label"]},
+            }
+        ],
+    )

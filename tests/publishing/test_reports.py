@@ -1,4 +1,6 @@
-"""The report files of this repository: what they publish can be understood at every scale, before anything is trained."""
+"""The report files of this repository: what they publish can be understood at every scale, before anything is
+trained.
+"""
 
 from pathlib import Path
 
@@ -6,7 +8,7 @@ import pytest
 
 from reprise.publishing.statements import parse
 from reprise.publishing.tables.metrics import parse_rows
-from reprise.spec.report import SCALES, Report
+from reprise.reports.report import SCALES, Report
 
 FILES = sorted((Path(__file__).parents[2] / "workflow" / "reports").glob("*.yaml"))
 
@@ -27,6 +29,10 @@ def test_statements_tables_and_panels_are_understood(file, scale):
 def test_report_2_publishes_every_figure_and_judges_the_code_not_the_text():
     report = Report(next(file for file in FILES if file.stem == "cifar10_architectures"))
     assert {f"figure_{number:02}" for number in range(1, 13)} <= {figure["id"] for figure in report.figures}
-    assert {cell.reading for statement in report.statements for cell in report.needed(statement)} == {"as_run"}
+    assert {cell.reading for statement in report.statements for cell in report.needed(statement)} == {
+        "as_run"
+    }
     assert len(report.cells("cnn")) == 72
-    assert {run for cell in report.cells("cnn_readings") for run in cell.runs} < {run for cell in report.cells("cnn") for run in cell.runs}
+    assert {run for cell in report.cells("cnn_readings") for run in cell.runs} < {
+        run for cell in report.cells("cnn") for run in cell.runs
+    }

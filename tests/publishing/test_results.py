@@ -1,4 +1,6 @@
-"""Reading result tables: what pandas has written comes back, and a damaged file is one line that says what to do."""
+"""Reading result tables: what pandas has written comes back, and a damaged file is one line that says what to
+do.
+"""
 
 import math
 
@@ -9,7 +11,7 @@ from reprise.errors import RepriseError
 from reprise.files import write_json
 from reprise.publishing.results import EVALUATION, RUN, read_meta, read_tables
 from reprise.records import FILES, digests, write_record
-from reprise.spec.run import digest
+from reprise.reports.run import digest
 from reprise.tables import read_table
 
 SPEC = {"seeds": {"init": 0}}
@@ -28,7 +30,9 @@ PREDICTIONS = pd.DataFrame({"run": A, "image": [1, 0, 2], "label": [3, 1, 1], "p
 
 
 def write(folder, *, records=True, **changes):
-    """The results of run A, with other tables in the place of some; without `records`, as earlier versions wrote them."""
+    """The results of run A, with other tables in the place of some; without `records`, as earlier versions
+    wrote them.
+    """
     folder = folder / A
     folder.mkdir()
     for name, table in {"history": HISTORY, "final": FINAL, "predictions": PREDICTIONS, **changes}.items():
@@ -36,7 +40,9 @@ def write(folder, *, records=True, **changes):
     document = {"run": A, "spec": SPEC, "meta": {"device": "cpu", "selected_epoch": 1}}
     if records:
         write_record(folder / RUN, {**document, FILES: digests(folder, ["history.parquet"])})
-        write_record(folder / EVALUATION, {"run": A, FILES: digests(folder, ["predictions.parquet", "final.parquet"])})
+        write_record(
+            folder / EVALUATION, {"run": A, FILES: digests(folder, ["predictions.parquet", "final.parquet"])}
+        )
     else:
         write_json(folder / RUN, document)
     return folder
@@ -51,7 +57,11 @@ def test_tables_come_back_as_they_were_written(tmp_path):
     assert tables.splits(A) == ["test", "train"]
     assert tables.finals(A) == {"accuracy": 0.4, "selected_epoch": 2.0}
     found = tables.predicted(A)
-    assert (found.image.tolist(), found.label.tolist(), found.right.tolist()) == ([0, 1, 2], [1, 3, 1], [1.0, 1.0, 0.0])
+    assert (found.image.tolist(), found.label.tolist(), found.right.tolist()) == (
+        [0, 1, 2],
+        [1, 3, 1],
+        [1.0, 1.0, 0.0],
+    )
     assert found.classes == {1: (0.5, 2), 3: (1.0, 1)}
     assert tables.class_names == {A: ["x", "y"]}
     assert read_meta(tmp_path, [A, "absent"]) == {A: {"device": "cpu", "selected_epoch": 1}}
@@ -60,7 +70,12 @@ def test_tables_come_back_as_they_were_written(tmp_path):
 def test_a_run_without_results_has_no_rows(tmp_path):
     (write(tmp_path) / "run.json").unlink()
     tables = read_tables(tmp_path, [A, "b"])
-    assert (tables.curve(A, "test", "loss"), tables.finals(A), tables.predicted(A), tables.splits(A)) == (None, {}, None, [])
+    assert (tables.curve(A, "test", "loss"), tables.finals(A), tables.predicted(A), tables.splits(A)) == (
+        None,
+        {},
+        None,
+        [],
+    )
 
 
 def test_only_the_tables_asked_for_are_read(tmp_path):
@@ -85,7 +100,11 @@ def test_only_the_tables_asked_for_are_read(tmp_path):
         ("final", FINAL.assign(value=[1.273, 2.0]), "accuracy is 1.273"),
         ("final", FINAL.assign(value=[0.4, math.inf]), "selected_epoch is inf"),
         ("predictions", PREDICTIONS.assign(predicted=[3, 1, -1]), "predicted is -1"),
-        ("predictions", PREDICTIONS.assign(label=pd.array([1, None, 2], dtype="Int64")), "column label has empty fields"),
+        (
+            "predictions",
+            PREDICTIONS.assign(label=pd.array([1, None, 2], dtype="Int64")),
+            "column label has empty fields",
+        ),
     ],
 )
 def test_a_table_that_is_not_what_it_should_be(tmp_path, name, table, what):
@@ -96,7 +115,9 @@ def test_a_table_that_is_not_what_it_should_be(tmp_path, name, table, what):
     assert message.startswith(f"{folder / name}.parquet: ")
     assert what in message
     again = f"; delete the folder {folder} and train the run again"
-    assert message.endswith(again if name == "history" else f"; delete {folder / 'evaluated.json'} and evaluate the run again")
+    assert message.endswith(
+        again if name == "history" else f"; delete {folder / 'evaluated.json'} and evaluate the run again"
+    )
 
 
 @pytest.mark.parametrize("records", [True, False])
@@ -106,7 +127,9 @@ def test_a_damaged_file_is_one_line(tmp_path, content, records):
     path.write_bytes(path.read_bytes()[:-20] if content == b"cut" else content)
     with pytest.raises(RepriseError) as error:
         read_tables(tmp_path, [A])
-    assert str(error.value).startswith(f"{path}: {'damaged' if records else 'not a table of run, epoch, split, loss, accuracy'} (")
+    assert str(error.value).startswith(
+        f"{path}: {'damaged' if records else 'not a table of run, epoch, split, loss, accuracy'} ("
+    )
     assert "\n" not in str(error.value)
 
 

@@ -1,4 +1,6 @@
-"""Sample images in rows: transforms side by side, classes captioned once. Nothing overlaps or is cut off, and no pixel is bent."""
+"""Sample images in rows: transforms side by side, classes captioned once. Nothing overlaps or is cut off, and
+no pixel is bent.
+"""
 
 import io
 import json
@@ -16,7 +18,12 @@ from reprise.publishing.figures import Results, draw_figure
 from reprise.publishing.figures.samples import SMALLEST
 from reprise.publishing.style import DPI, style
 
-LONG = ["large omnivores and herbivores", "fish", "non-insect invertebrates", "coarse: household electrical devices\nfine: television"]
+LONG = [
+    "large omnivores and herbivores",
+    "fish",
+    "non-insect invertebrates",
+    "coarse: household electrical devices\nfine: television",
+]
 LABELS = ["original", "horizontal flip", "colour jitter", "rotation 10°", "normalise"]
 
 
@@ -38,7 +45,13 @@ def write_images(path, captions, size=32):
 
 
 def spec(**changes):
-    return {"id": "figure_06", "kind": "samples", "caption": "Images.", "images": {"dataset": "cifar100", "captions": ["fine"]}, **changes}
+    return {
+        "id": "figure_06",
+        "kind": "samples",
+        "caption": "Images.",
+        "images": {"dataset": "cifar100", "captions": ["fine"]},
+        **changes,
+    }
 
 
 def build(path, scale="full", **changes):
@@ -64,7 +77,9 @@ def texts(figure):
 
 def assert_sound(figure):
     """Pictures and texts lie on the page, and no two of them overlap."""
-    areas = [picture.get_window_extent() for picture in images_of(figure)] + [text.get_window_extent() for text in texts(figure)]
+    areas = [picture.get_window_extent() for picture in images_of(figure)] + [
+        text.get_window_extent() for text in texts(figure)
+    ]
     width, height = figure.get_size_inches() * DPI
     for box in areas:
         assert -0.5 <= box.x0 < box.x1 <= width + 0.5
@@ -87,7 +102,11 @@ def assert_sound(figure):
         (LONG, LABELS, [32] * 5),
         (LONG * 5, LABELS, [32] * 5),
         (["dog"], ["original", "brightness", "flip", "rotation", "zoom in", "cut-out"], [32] * 6),
-        (["bird", "horse"], ["original", "resize", "resize, sharpen, normalise and whatever else there is"], [96, 32, 32]),
+        (
+            ["bird", "horse"],
+            ["original", "resize", "resize, sharpen, normalise and whatever else there is"],
+            [96, 32, 32],
+        ),
         (["dog", "cat"], ["original", "wide"], [32, (20, 48)]),
     ],
     ids=["one", "long captions", "20 rows", "6 columns", "sizes", "not square"],
@@ -111,10 +130,15 @@ def test_a_row_is_an_image_and_a_column_a_transform(tmp_path):
         left, top = round(place.x0), round(len(page) - place.y1)
         found = page[top : top + round(place.height), left : left + round(place.width)]
         assert np.array_equal(found, image.repeat(zoom, 0).repeat(zoom, 1))
-    assert len({round(place.y0) for place in places}) == len({round(place.x0) for place in places}) == 2  # two rows, two columns
+    assert (
+        len({round(place.y0) for place in places}) == len({round(place.x0) for place in places}) == 2
+    )  # two rows, two columns
     assert len({(round(place.width), round(place.height)) for place in places}) == 1
     assert drawn.values[1] == {"caption": "dog", "label": "small", "height": 32, "width": 32}
-    assert drawn.description == "2 images in rows, enlarged: dog; cat. Columns: original (96 × 96 pixels); small (32 × 32 pixels)."
+    assert (
+        drawn.description
+        == "2 images in rows, enlarged: dog; cat. Columns: original (96 × 96 pixels); small (32 × 32 pixels)."
+    )
 
 
 def test_labels_stand_over_columns_and_captions_left_of_rows(tmp_path):
@@ -127,7 +151,9 @@ def test_labels_stand_over_columns_and_captions_left_of_rows(tmp_path):
         assert sum(places[label].intervalx) == pytest.approx(sum(places_of_images[column].intervalx), abs=3)
     for row, caption in enumerate(["dog", "cat"]):
         assert places[caption].x1 <= places_of_images[3 * row].x0
-        assert sum(places[caption].intervaly) == pytest.approx(sum(places_of_images[3 * row].intervaly), abs=6)
+        assert sum(places[caption].intervaly) == pytest.approx(
+            sum(places_of_images[3 * row].intervaly), abs=6
+        )
 
 
 def test_labels_shrink_before_their_words_break(tmp_path):
@@ -157,7 +183,10 @@ def test_what_transforms_decide_is_not_set_too(tmp_path, key):
 
 def test_too_many_columns_are_an_error(tmp_path):
     write_transforms(tmp_path / "s.npz", ["dog"], [str(index) for index in range(20)], [32] * 20)
-    with pytest.raises(RepriseError, match=re.escape(f"20 columns leave an image less than {SMALLEST} inches; draw fewer, or set width")):
+    with pytest.raises(
+        RepriseError,
+        match=re.escape(f"20 columns leave an image less than {SMALLEST} inches; draw fewer, or set width"),
+    ):
         build(tmp_path / "s.npz")
     assert_sound(build(tmp_path / "s.npz", width="wide")[0])
 
@@ -203,10 +232,19 @@ def test_row_labels_that_are_off_leave_captions_under_the_images(tmp_path):
 def test_the_figure_is_written_the_same_each_time(tmp_path):
     write_transforms(tmp_path / "s.npz", ["dog", "cat"], LABELS, [96, 32, 32, 32, 32])
     for name in ("a", "b"):
-        draw_figure(spec(), slug="r", resolve=lambda _: [], scale="full", images=tmp_path / "s.npz", out_stem=tmp_path / name)
+        draw_figure(
+            spec(),
+            slug="r",
+            resolve=lambda _: [],
+            scale="full",
+            images=tmp_path / "s.npz",
+            out_stem=tmp_path / name,
+        )
     for suffix in ("png", "svg", "json"):
         assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
-    assert json.loads((tmp_path / "a.json").read_text())["alt"].startswith("Images. 2 images in rows, enlarged: dog; cat.")
+    assert json.loads((tmp_path / "a.json").read_text())["alt"].startswith(
+        "Images. 2 images in rows, enlarged: dog; cat."
+    )
 
 
 # ---- the file ----
@@ -216,7 +254,10 @@ def test_the_figure_is_written_the_same_each_time(tmp_path):
     ("arrays", "message"),
     [
         ({"captions": ["a"]}, "not a readable file of sample images ('images is not a file in the archive')"),
-        ({"captions": ["a"], "labels": ["x", "y"], "images_0": pictures(1, 4)}, "('images_1 is not a file in the archive')"),
+        (
+            {"captions": ["a"], "labels": ["x", "y"], "images_0": pictures(1, 4)},
+            "('images_1 is not a file in the archive')",
+        ),
         (
             {"captions": ["a"], "labels": ["x"], "images_0": pictures(2, 4)},
             "1 captions and uint8 images (2, 4, 4, 3), not uint8 (N",
@@ -224,7 +265,10 @@ def test_the_figure_is_written_the_same_each_time(tmp_path):
         ({"captions": ["a"], "images": pictures(1, 4) / 255}, "1 captions and float64 images (1, 4, 4, 3)"),
         ({"captions": [["a"]], "images": pictures(1, 4)}, "1 captions and uint8 images (1, 4, 4, 3)"),
         ({"captions": [], "images": pictures(0, 4)}, "0 captions and uint8 images (0, 4, 4, 3)"),
-        ({"captions": ["a"], "images": pictures(1, 4), "images_0": pictures(1, 4)}, "not a file of sample images (it holds images_0)"),
+        (
+            {"captions": ["a"], "images": pictures(1, 4), "images_0": pictures(1, 4)},
+            "not a file of sample images (it holds images_0)",
+        ),
     ],
 )
 def test_a_file_of_another_content_is_an_error(tmp_path, arrays, message):

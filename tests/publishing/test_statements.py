@@ -11,8 +11,8 @@ from reprise.publishing import MARKS
 from reprise.publishing.measures import COLUMNS as TABLE_COLUMNS
 from reprise.publishing.measures import Tables
 from reprise.publishing.statements import COLUMNS, judge_statements, parse, write_statements
-from reprise.spec.check import kinds, validate
-from reprise.spec.report import Report
+from reprise.reports.check import kinds, validate
+from reprise.reports.report import Report
 
 IMAGES, CLASSES = 2000, 20
 Z = 1.959964
@@ -44,7 +44,9 @@ def resolve(selector):
 
 
 def make_tables():
-    """Three seeds of every cell but `absent`; overfits from epoch 2 of 4 on; three seeds differ by ± 0.5 points."""
+    """Three seeds of every cell but `absent`; overfits from epoch 2 of 4 on; three seeds differ by ± 0.5
+    points.
+    """
     rng = np.random.default_rng(0)
     labels = np.arange(IMAGES) % CLASSES
     history, final, predictions = [], [], []
@@ -57,8 +59,18 @@ def make_tables():
             accuracy = right.mean()
             wrong = (labels + 1) % CLASSES
             predicted = np.full(IMAGES, seed) if name == "lost" else np.where(right, labels, wrong)
-            predictions.append(pd.DataFrame({"run": run, "image": np.arange(IMAGES), "label": labels, "predicted": predicted}))
-            values = {"accuracy": accuracy, "selected_epoch": 2 + (seed == 2), "test_images": IMAGES, "gap": 0.1, "parameters": 1000}
+            predictions.append(
+                pd.DataFrame(
+                    {"run": run, "image": np.arange(IMAGES), "label": labels, "predicted": predicted}
+                )
+            )
+            values = {
+                "accuracy": accuracy,
+                "selected_epoch": 2 + (seed == 2),
+                "test_images": IMAGES,
+                "gap": 0.1,
+                "parameters": 1000,
+            }
             final += [(run, metric, value) for metric, value in values.items()]
             for epoch, train, test in ((1, 2.0, 2.1), (2, 1.5, 1.8), (3, 1.0, 2.0), (4, 0.5, 2.5)):
                 history.append((run, epoch, "train", train + 0.01 * seed, 0.2 * epoch))
@@ -149,7 +161,9 @@ def test_the_best_of_several_cells(tables, relation, runs, verdict):
 
 def test_a_best_with_a_missing_cell_is_not_run(tables, monkeypatch):
     monkeypatch.setitem(CELLS, "search/trial=3", Cell("search/trial=3", ("nowhere",)))
-    outcome = judge_statements([claim('argmax(a) = "search/trial=0"', **{"a": accuracy("search")})], "r", resolve, tables)[0]
+    outcome = judge_statements(
+        [claim('argmax(a) = "search/trial=0"', **{"a": accuracy("search")})], "r", resolve, tables
+    )[0]
     assert outcome.judgement.verdict == "not run"
     assert "search/trial=3" in outcome.judgement.reason
 
@@ -158,17 +172,25 @@ def test_a_best_with_a_missing_cell_is_not_run(tables, monkeypatch):
 def shaken(tables):
     """The tables with one seed of `high` collapsed in the last epoch."""
     history = tables.history.copy()
-    history.loc[(history["run"] == "high-2") & (history["split"] == "test") & (history["epoch"] == 4), ["loss", "accuracy"]] = (9.0, 0.05)
+    history.loc[
+        (history["run"] == "high-2") & (history["split"] == "test") & (history["epoch"] == 4),
+        ["loss", "accuracy"],
+    ] = (9.0, 0.05)
     return Tables(history, tables.final, tables.predictions)
 
 
 @pytest.mark.parametrize("metric", ["loss", "accuracy"])
 def test_a_configuration_whose_seeds_differ(shaken, metric):
     shaky, steady = ({"metric": metric, "at": "last", "runs": runs} for runs in ("high", "search"))
-    verdicts = [judged(shaken, claim(relation, a=shaky, b=steady))[0] for relation in ("spread(a) > spread(b)", "spread(b) < spread(a)")]
+    verdicts = [
+        judged(shaken, claim(relation, a=shaky, b=steady))[0]
+        for relation in ("spread(a) > spread(b)", "spread(b) < spread(a)")
+    ]
     assert verdicts == ["reproduced", "reproduced"]
     assert judged(shaken, claim("spread(a) < spread(b)", a=shaky, b=steady)) == ["contradicted"]
-    assert judge_statements([claim("spread(a) > spread(b)", a=shaky, b=steady)], "r", resolve, shaken)[0].n == 3
+    assert (
+        judge_statements([claim("spread(a) > spread(b)", a=shaky, b=steady)], "r", resolve, shaken)[0].n == 3
+    )
 
 
 def test_a_configuration_on_both_sides_of_a_spread_counts_on_the_first(shaken, monkeypatch):
@@ -191,7 +213,9 @@ def with_validation(tables):
         for epoch in (1, 2, 3, 4)
     ]
     history = tables.history[tables.history["split"] == "train"]
-    return Tables(pd.concat([history, pd.DataFrame(rows, columns=history.columns)]), tables.final, tables.predictions)
+    return Tables(
+        pd.concat([history, pd.DataFrame(rows, columns=history.columns)]), tables.final, tables.predictions
+    )
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +226,9 @@ def validated(tables):
 BEST = accuracy("search", pick="best")
 
 
-@pytest.mark.parametrize(("reported", "verdict"), [("0.420", "reproduced"), ("0.50", "differs"), ("0.36", "differs")])
+@pytest.mark.parametrize(
+    ("reported", "verdict"), [("0.420", "reproduced"), ("0.50", "differs"), ("0.36", "differs")]
+)
 def test_the_number_of_the_best_model_is_that_of_the_picked_run(validated, reported, verdict):
     outcome = judge_statements([measured_number(reported, measure=BEST)], "r", resolve, validated)[0]
     assert (outcome.judgement.verdict, outcome.n, outcome.spread) == (verdict, 1, "")
@@ -211,17 +237,26 @@ def test_the_number_of_the_best_model_is_that_of_the_picked_run(validated, repor
 
 
 @pytest.mark.parametrize(
-    ("relation", "verdict"), [("high > best", "reproduced"), ("best > high", "contradicted"), ("best > close", "differs")]
+    ("relation", "verdict"),
+    [("high > best", "reproduced"), ("best > high", "contradicted"), ("best > close", "differs")],
 )
 def test_claims_of_the_best_model(validated, relation, verdict):
     measures = {"high": accuracy("high"), "close": accuracy("close"), "best": BEST}
-    assert judged(validated, claim(relation, **{name: measure for name, measure in measures.items() if name in relation})) == [verdict]
+    assert judged(
+        validated,
+        claim(relation, **{name: measure for name, measure in measures.items() if name in relation}),
+    ) == [verdict]
 
 
 def test_the_noise_of_the_best_model_is_binomial_with_the_stated_default(validated):
-    beside = {**measured_number("0.5", measure=accuracy("high")), "id": "beside"}  # three seeds, which would give t = 4.3
+    beside = {
+        **measured_number("0.5", measure=accuracy("high")),
+        "id": "beside",
+    }  # three seeds, which would give t = 4.3
     outcome = judge_statements([claim("best > 0.1", best=BEST), beside], "r", resolve, validated)[0]
-    assert outcome.judgement.noise == pytest.approx(1.959964 * (0.005**2 + 0.42 * 0.58 / IMAGES) ** 0.5, rel=1e-4)
+    assert outcome.judgement.noise == pytest.approx(
+        1.959964 * (0.005**2 + 0.42 * 0.58 / IMAGES) ** 0.5, rel=1e-4
+    )
 
 
 def test_the_best_model_is_not_run_until_all_are(validated, monkeypatch):
@@ -245,12 +280,19 @@ def test_what_the_best_model_is_picked_from_does_not_enter_the_pool(validated):
 
 
 def test_conjunctions(tables):
-    assert judged(tables, claim("high > low", "high > close", **{k: PAIR[k] for k in ("low", "high", "close")})) == ["reproduced"]
-    assert judged(tables, claim("high > low", "close > low", **{k: PAIR[k] for k in ("low", "high", "close")})) == ["differs"]
-    assert judged(tables, claim("high > low", "low > close", "close > high", **{k: PAIR[k] for k in ("low", "high", "close")})) == [
-        "contradicted"
-    ]
-    assert judged(tables, claim("high > low", "absent > low", **{k: PAIR[k] for k in ("low", "high", "absent")})) == ["not run"]
+    assert judged(
+        tables, claim("high > low", "high > close", **{k: PAIR[k] for k in ("low", "high", "close")})
+    ) == ["reproduced"]
+    assert judged(
+        tables, claim("high > low", "close > low", **{k: PAIR[k] for k in ("low", "high", "close")})
+    ) == ["differs"]
+    assert judged(
+        tables,
+        claim("high > low", "low > close", "close > high", **{k: PAIR[k] for k in ("low", "high", "close")}),
+    ) == ["contradicted"]
+    assert judged(
+        tables, claim("high > low", "absent > low", **{k: PAIR[k] for k in ("low", "high", "absent")})
+    ) == ["not run"]
 
 
 @pytest.mark.parametrize(
@@ -264,9 +306,30 @@ def test_conjunctions(tables):
         ({"reported": "9", "measure": {"metric": "best_epoch", "runs": "high"}}, "differs"),
         ({"reported": "0.05", "measure": {"metric": "chance", "runs": "high"}}, "reproduced"),
         ({"reported": "0.01", "measure": {"metric": "chance", "runs": "high"}}, "differs"),
-        ({"reported": "1", "value": "p / 1e3", "measures": {"p": {"metric": "parameters", "runs": "high"}}}, "reproduced"),
-        ({"reported": "10.0", "value": "100 * (h - l)", "measures": {"h": accuracy("high"), "l": accuracy("low")}}, "reproduced"),
-        ({"reported": "20.0", "value": "100 * (h - l)", "measures": {"h": accuracy("high"), "l": accuracy("low")}}, "differs"),
+        (
+            {
+                "reported": "1",
+                "value": "p / 1e3",
+                "measures": {"p": {"metric": "parameters", "runs": "high"}},
+            },
+            "reproduced",
+        ),
+        (
+            {
+                "reported": "10.0",
+                "value": "100 * (h - l)",
+                "measures": {"h": accuracy("high"), "l": accuracy("low")},
+            },
+            "reproduced",
+        ),
+        (
+            {
+                "reported": "20.0",
+                "value": "100 * (h - l)",
+                "measures": {"h": accuracy("high"), "l": accuracy("low")},
+            },
+            "differs",
+        ),
         ({"reported": "0.50", "measure": accuracy("search", cells="max")}, "reproduced"),
         ({"reported": "0.40", "measure": accuracy("search", cells="min")}, "reproduced"),
         ({"reported": "0.44", "measure": accuracy("search", cells="mean")}, "reproduced"),
@@ -280,9 +343,15 @@ def test_numbers(tables, spec, verdict):
 
 def test_a_curve_that_turns_upward(tables):
     loss = {"metric": "loss", "runs": "high"}
-    measures = {"first": {**loss, "at": {"epoch": 1}}, "lowest": {**loss, "at": "best"}, "last": {**loss, "at": "last"}}
+    measures = {
+        "first": {**loss, "at": {"epoch": 1}},
+        "lowest": {**loss, "at": "best"},
+        "last": {**loss, "at": "last"},
+    }
     assert judged(tables, claim("last - lowest > 0.3", "first > lowest", **measures)) == ["reproduced"]
-    assert judged(tables, claim("last < lowest", last=measures["last"], lowest=measures["lowest"])) == ["contradicted"]
+    assert judged(tables, claim("last < lowest", last=measures["last"], lowest=measures["lowest"])) == [
+        "contradicted"
+    ]
 
 
 def test_some_seeds_missing_means_fewer_seeds(tables, monkeypatch):
@@ -296,12 +365,18 @@ def test_a_diverged_seed_is_a_difference_not_an_error(tables):
     final.loc[(final["run"] == "high-1") & (final["metric"] == "gap"), "value"] = np.nan
     broken = Tables(tables.history, final, tables.predictions)
     gap = {"metric": "gap", "runs": "high"}
-    assert judged(broken, measured_number("0.1", measure=gap), claim("g > 0", g=gap)) == ["differs", "differs"]
+    assert judged(broken, measured_number("0.1", measure=gap), claim("g > 0", g=gap)) == [
+        "differs",
+        "differs",
+    ]
 
 
 def test_seeds_are_pooled_over_every_configuration_that_the_statements_name(tables, monkeypatch):
     def width(*runs):
-        statements = [{**measured_number("2.5", measure={"metric": "loss", "at": "last", "runs": name}), "id": name} for name in runs]
+        statements = [
+            {**measured_number("2.5", measure={"metric": "loss", "at": "last", "runs": name}), "id": name}
+            for name in runs
+        ]
         return judge_statements(statements, "r", resolve, tables)[0].judgement.noise
 
     assert width("high", "low", "close", "search/trial=1") < width("high")
@@ -310,14 +385,18 @@ def test_seeds_are_pooled_over_every_configuration_that_the_statements_name(tabl
 
 
 def test_predictions_of_the_same_images_sharpen_a_claim():
-    """A network that is right wherever another is, and on 30 of 2000 images more, is better, though two binomials could not tell."""
+    """A network that is right wherever another is, and on 30 of 2000 images more, is better, though two
+    binomials could not tell.
+    """
     labels = np.arange(IMAGES) % CLASSES
     base = labels.copy()
     base[:1000] = (labels[:1000] + 1) % CLASSES
     better = base.copy()
     better[:30] = labels[:30]
     frames = [
-        pd.DataFrame({"run": f"{name}-{seed}", "image": range(IMAGES), "label": labels, "predicted": predicted})
+        pd.DataFrame(
+            {"run": f"{name}-{seed}", "image": range(IMAGES), "label": labels, "predicted": predicted}
+        )
         for name, predicted in (("low", base), ("high", better))
         for seed in range(3)
     ]
@@ -341,10 +420,22 @@ def test_predictions_of_the_same_images_sharpen_a_claim():
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        (claim("high > lwo", high=PAIR["high"], low=PAIR["low"]), "report: statement c: 'high > lwo': no measure 'lwo'; did you mean low?"),
-        (claim("high >= low", high=PAIR["high"], low=PAIR["low"]), "'high >= low': expected a measure or a number, found '='"),
-        (claim("high low", high=PAIR["high"], low=PAIR["low"]), "expected '>', '<', 'within' or 'at chance', found 'low'"),
-        (claim("high > low > 0", high=PAIR["high"], low=PAIR["low"]), "unexpected '>'; write further relations as further entries"),
+        (
+            claim("high > lwo", high=PAIR["high"], low=PAIR["low"]),
+            "report: statement c: 'high > lwo': no measure 'lwo'; did you mean low?",
+        ),
+        (
+            claim("high >= low", high=PAIR["high"], low=PAIR["low"]),
+            "'high >= low': expected a measure or a number, found '='",
+        ),
+        (
+            claim("high low", high=PAIR["high"], low=PAIR["low"]),
+            "expected '>', '<', 'within' or 'at chance', found 'low'",
+        ),
+        (
+            claim("high > low > 0", high=PAIR["high"], low=PAIR["low"]),
+            "unexpected '>'; write further relations as further entries",
+        ),
         (claim("high >", high=PAIR["high"]), "expected a measure or a number, found 'the end'"),
         (claim("", high=PAIR["high"]), "expected a measure or a number, found 'the end'"),
         (claim("(high > 1", high=PAIR["high"]), "expected ')', found '>'"),
@@ -352,35 +443,60 @@ def test_predictions_of_the_same_images_sharpen_a_claim():
         (claim("1 / high > 1", high=PAIR["high"]), "multiplied and divided by numbers"),
         (claim("high / 0 > 1", high=PAIR["high"]), "by numbers other than 0"),
         (claim("2 > 1", high=PAIR["high"]), "it names no measure"),
-        (claim("high within low of 1", high=PAIR["high"], low=PAIR["low"]), "expected the margin after 'within', found 'low'"),
+        (
+            claim("high within low of 1", high=PAIR["high"], low=PAIR["low"]),
+            "expected the margin after 'within', found 'low'",
+        ),
         (claim("high within 0.1 low", high=PAIR["high"], low=PAIR["low"]), "expected 'of', found 'low'"),
         (claim("high at last", high=PAIR["high"]), "expected 'chance', found 'last'"),
         (claim("2 * high at chance", high=PAIR["high"]), "takes one measure alone"),
-        (claim("high at chance", high={"metric": "loss", "runs": "high"}), "only an accuracy can be at chance"),
+        (
+            claim("high at chance", high={"metric": "loss", "runs": "high"}),
+            "only an accuracy can be at chance",
+        ),
         (claim("__import__ > 1", high=PAIR["high"]), "no measure '__import__'"),
         (claim("high > 0", high=PAIR["high"], low=PAIR["low"]), "measure 'low' is never used"),
         (claim("of > 0", of=PAIR["high"]), "measure 'of' has the name of a relation"),
         (claim("spread > 0", spread=PAIR["high"]), "measure 'spread' has the name of a relation"),
         (claim("spread(high) > 0.1", high=PAIR["high"]), "expected 'spread', found '0.1'"),
-        (claim("spread(high) within 0.1 of spread(high)", high=PAIR["high"]), "expected '>' or '<', found 'within'"),
+        (
+            claim("spread(high) within 0.1 of spread(high)", high=PAIR["high"]),
+            "expected '>' or '<', found 'within'",
+        ),
         (claim("spread high > spread(high)", high=PAIR["high"]), "expected '(', found 'high'"),
         (claim("spread(2) > spread(high)", high=PAIR["high"]), "takes one measure alone"),
         (
             claim("spread(a) > spread(b)", a=accuracy("high"), b=accuracy("low", at="last")),
             "only measures of the same metric, split and epoch",
         ),
-        (claim("spread(a) > spread(b)", a=accuracy("high"), b=BEST), "leave 'cells', 'effect' and 'pick' out of measure 'b'"),
-        (claim('argmax(a) = "search/trial=0"', a=accuracy("search", cells="max")), "leave 'cells', 'effect' and 'pick' out of measure 'a'"),
+        (
+            claim("spread(a) > spread(b)", a=accuracy("high"), b=BEST),
+            "leave 'cells', 'effect' and 'pick' out of measure 'b'",
+        ),
+        (
+            claim('argmax(a) = "search/trial=0"', a=accuracy("search", cells="max")),
+            "leave 'cells', 'effect' and 'pick' out of measure 'a'",
+        ),
         (claim("a > 0", a=accuracy("hihg")), "report: statement c: selector 'hihg': no experiment hihg"),
         (
             claim("a > 0", a=accuracy("search")),
-            "measure 'a': search names 3 configurations; add cells: mean, max or min, effect: an axis, or pick: best",
+            "measure 'a': search names 3 configurations; add cells: mean, max or min, effect: an axis, or "
+            "pick: best",
         ),
-        (claim('argmax(a) = "search/trial=9"', a=accuracy("search")), "report: statement c: selector 'search/trial=9'"),
+        (
+            claim('argmax(a) = "search/trial=9"', a=accuracy("search")),
+            "report: statement c: selector 'search/trial=9'",
+        ),
         (claim('argmax(a) = "high"', a=accuracy("search")), "'argmax(a) = \"high\"': high is none of search"),
-        (claim("argmax(a) = high", a=accuracy("search")), "expected the selector of a cell in quotes, found 'high'"),
+        (
+            claim("argmax(a) = high", a=accuracy("search")),
+            "expected the selector of a cell in quotes, found 'high'",
+        ),
         (claim('argmax(a + 1) = "high"', a=accuracy("search")), "expected ')', found '+'"),
-        (measured_number("1", value="a +", measures={"a": accuracy("high")}), "report: statement n: 'a +': expected a measure"),
+        (
+            measured_number("1", value="a +", measures={"a": accuracy("high")}),
+            "report: statement n: 'a +': expected a measure",
+        ),
         (measured_number("1", value="a b", measures={"a": accuracy("high")}), "unexpected 'b'"),
         (measured_number("1", value="3", measures={"a": accuracy("high")}), "it names no measure"),
         (
@@ -398,7 +514,9 @@ def test_mistakes_name_the_statement_and_the_remedy(statement, message):
 
 
 def test_a_mistake_that_only_the_tables_show_names_the_statement(tables):
-    with pytest.raises(RepriseError, match="report: statement n: run high-0: its history has no split 'validation'"):
+    with pytest.raises(
+        RepriseError, match="report: statement n: run high-0: its history has no split 'validation'"
+    ):
         judged(tables, measured_number("1", measure=accuracy("high", split="validation")))
 
 
@@ -433,7 +551,8 @@ def open_report(folder, **experiment):
 
 
 def results(report, accuracy, epochs=lambda cell: 8):
-    """Results of every run: validation accuracy `accuracy(cell)` at the selected epoch, the first; 100 test images, right as often.
+    """Results of every run: validation accuracy `accuracy(cell)` at the selected epoch, the first; 100 test
+    images, right as often.
 
     Of the ten classes, labels 0 to 4 are right twice as often as labels 5 to 9.
     """
@@ -444,12 +563,21 @@ def results(report, accuracy, epochs=lambda cell: 8):
             for epoch in range(1, epochs(cell) + 1):
                 right = accuracy(cell) - 0.01 * (epoch > 1)
                 history += [(run, epoch, "train", 1.0, 0.9), (run, epoch, "validation", 1.0, right)]
-            values = {"selected_epoch": 1, "accuracy": accuracy(cell), "test_images": 10000, "validation_images": 10000}
+            values = {
+                "selected_epoch": 1,
+                "accuracy": accuracy(cell),
+                "test_images": 10000,
+                "validation_images": 10000,
+            }
             values |= {"parameters.1_dense": 30730, "channel_mean.red": 0.4914}
             final += [(run, name, value) for name, value in values.items()]
             share = accuracy(cell) * np.where(labels < 5, 4, 2) / 3
             right = np.tile(np.arange(10), 10) < np.round(10 * share)
-            predictions.append(pd.DataFrame({"run": run, "image": range(100), "label": labels, "predicted": (labels + 1 - right) % 10}))
+            predictions.append(
+                pd.DataFrame(
+                    {"run": run, "image": range(100), "label": labels, "predicted": (labels + 1 - right) % 10}
+                )
+            )
     frames = {"history": history, "final": final}
     return Tables(
         **{name: pd.DataFrame(rows, columns=list(TABLE_COLUMNS[name])) for name, rows in frames.items()},
@@ -495,7 +623,9 @@ def test_how_much_an_axis_matters(regularized, relation, verdict):
 
 
 def test_the_noise_of_an_effect(regularized):
-    """Rate: means of two cells each, three levels; decay: means of three, two levels. s = 0.005, one seed; 10,000 validation images."""
+    """Rate: means of two cells each, three levels; decay: means of three, two levels. s = 0.005, one seed;
+    10,000 validation images.
+    """
     found = outcome(*regularized, claim("rate > decay", rate=effect("rate"), decay=effect("decay")))
 
     def variance(*cells):
@@ -508,8 +638,13 @@ def test_the_noise_of_an_effect(regularized):
 
 
 def test_a_reported_effect_is_a_number(regularized):
-    assert outcome(*regularized, measured_number("0.100", measure=effect("rate"))).judgement.verdict == "reproduced"
-    assert outcome(*regularized, measured_number("0.15", measure=effect("rate"))).judgement.verdict == "differs"
+    assert (
+        outcome(*regularized, measured_number("0.100", measure=effect("rate"))).judgement.verdict
+        == "reproduced"
+    )
+    assert (
+        outcome(*regularized, measured_number("0.15", measure=effect("rate"))).judgement.verdict == "differs"
+    )
 
 
 def test_a_diverged_cell_leaves_an_effect_unknown(regularized):
@@ -525,10 +660,16 @@ def test_an_effect_needs_a_grid(tmp_path):
     report = open_report(tmp_path, random=search)
     found = outcome(report, results(report, lambda cell: 0.5), claim("a > 0", a=effect("optimizer")))
     assert found.judgement.verdict == "not run"
-    assert "no combination of the other axes of cnn was run with every value of optimizer; name a grid" in found.judgement.reason
+    assert (
+        "no combination of the other axes of cnn was run with every value of optimizer; name a grid"
+        in found.judgement.reason
+    )
     one = open_report(tmp_path, grid={"rate": {"path": "optimizer.lr", "values": [0.1]}})
     found = outcome(one, results(one, lambda cell: 0.5), claim("a > 0", a=effect("rate")))
-    assert (found.judgement.verdict, found.judgement.reason) == ("not run", "rate has one value in cnn, so its effect is not known.")
+    assert (found.judgement.verdict, found.judgement.reason) == (
+        "not run",
+        "rate has one value in cnn, so its effect is not known.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -536,17 +677,25 @@ def test_an_effect_needs_a_grid(tmp_path):
     [
         (claim("a > 0", a=effect("rat")), "measure 'a': effect: cnn has no axis rat; did you mean rate?"),
         (claim("a at chance", a=effect("rate")), "only an accuracy can be at chance"),
-        (claim('argmax(a) = "cnn/rate=0.1"', a=effect("rate")), "leave 'cells', 'effect' and 'pick' out of measure 'a'"),
+        (
+            claim('argmax(a) = "cnn/rate=0.1"', a=effect("rate")),
+            "leave 'cells', 'effect' and 'pick' out of measure 'a'",
+        ),
         (
             measured_number("1", measure={"metric": "setting", "setting": "optimizer.lr", "runs": "cnn"}),
             "cnn names 6 configurations; add pick: best",
         ),
         (
-            measured_number("1", measure={"metric": "setting", "setting": "optimizer.lrr", "runs": "cnn", "pick": "best"}),
+            measured_number(
+                "1", measure={"metric": "setting", "setting": "optimizer.lrr", "runs": "cnn", "pick": "best"}
+            ),
             "measure 'measure': the runs have no setting 'optimizer.lrr'; did you mean optimizer.lr?",
         ),
         (
-            claim('argmax(a) = "cnn/rate=0.1"', a={"metric": "setting", "setting": "optimizer.lr", "runs": "cnn"}),
+            claim(
+                'argmax(a) = "cnn/rate=0.1"',
+                a={"metric": "setting", "setting": "optimizer.lr", "runs": "cnn"},
+            ),
             "compares results; measure 'a' is a setting",
         ),
     ],
@@ -562,7 +711,8 @@ def test_mistakes_in_measures_of_a_grid(regularized, statement, message):
 def searched(tmp_path_factory):
     """A study in which the trials with SGD and the small rate win; half of the others are stopped early."""
     report = open_report(
-        tmp_path_factory.mktemp("study"), asha={"trials": 16, "seed": 3, "min_resource": 1, "reduction_factor": 2, "space": SPACE}
+        tmp_path_factory.mktemp("study"),
+        asha={"trials": 16, "seed": 3, "min_resource": 1, "reduction_factor": 2, "space": SPACE},
     )
     kinds = {(cell.settings["optimizer"], cell.settings["lr"]) for cell in report.cells("cnn")}
     assert len(kinds) == 4  # else the seed is a bad one for these tests
@@ -571,7 +721,11 @@ def searched(tmp_path_factory):
         return cell.settings["optimizer"] == "sgd" and cell.settings["lr"] == 0.0039
 
     stops = {cell.name: 8 if wins(cell) or cell.settings["trial"] % 2 else 2 for cell in report.cells("cnn")}
-    return report, results(report, lambda cell: 0.7 if wins(cell) else 0.6, lambda cell: stops[cell.name]), stops
+    return (
+        report,
+        results(report, lambda cell: 0.7 if wins(cell) else 0.6, lambda cell: stops[cell.name]),
+        stops,
+    )
 
 
 TRIALS = {"metric": "accuracy", "split": "validation", "at": "best", "runs": "cnn"}
@@ -599,30 +753,47 @@ def test_equal_winners_leave_it_open(searched):
     trial = next(cell for cell in report.cells("cnn/optimizer=sgd,lr=0.0039"))
     others = [cell for cell in report.cells("cnn/optimizer=sgd,lr=0.0039") if cell is not trial]
     assert others
-    found = outcome(report, tables, claim(f'argmax(trials) = "cnn/trial={trial.settings["trial"]}"', trials=TRIALS))
+    found = outcome(
+        report, tables, claim(f'argmax(trials) = "cnn/trial={trial.settings["trial"]}"', trials=TRIALS)
+    )
     assert found.judgement.verdict == "differs"
 
 
 def test_a_winner_that_leaves_no_other_to_compare_is_not_run(tables):
     found = judge_statements([claim('argmax(a) = "high"', a=accuracy("high"))], "r", resolve, tables)[0]
-    assert (found.judgement.verdict, found.judgement.reason) == ("not run", "high is all of high and leaves no other to compare.")
+    assert (found.judgement.verdict, found.judgement.reason) == (
+        "not run",
+        "high is all of high and leaves no other to compare.",
+    )
 
 
 def test_what_a_search_did_not_draw_is_not_run(tmp_path):
-    report = open_report(tmp_path, asha={"trials": 2, "seed": 3, "min_resource": 1, "reduction_factor": 2, "space": SPACE})
+    report = open_report(
+        tmp_path, asha={"trials": 2, "seed": 3, "min_resource": 1, "reduction_factor": 2, "space": SPACE}
+    )
     assert {cell.settings["lr"] for cell in report.cells("cnn")} == {0.01}
     tables = results(report, lambda cell: 0.5)
     statements = [
         claim('argmax(trials) = "cnn/lr=0.0039"', trials=TRIALS),
-        claim("drawn > undrawn", drawn=accuracy("cnn", cells="mean"), undrawn=accuracy("cnn/lr=0.0039", cells="mean")),
+        claim(
+            "drawn > undrawn",
+            drawn=accuracy("cnn", cells="mean"),
+            undrawn=accuracy("cnn/lr=0.0039", cells="mean"),
+        ),
         claim('argmax(a) = "cnn/trial=0"', a=accuracy("cnn/lr=0.0039")),
         claim("spread(a) > spread(b)", a=accuracy("cnn"), b=accuracy("cnn/lr=0.0039")),
         measured_number("0.5", measure=accuracy("cnn/lr=0.0039", pick="best")),
-        measured_number("0.0039", measure={"metric": "setting", "setting": "optimizer.lr", "runs": "cnn/lr=0.0039", "pick": "best"}),
+        measured_number(
+            "0.0039",
+            measure={"metric": "setting", "setting": "optimizer.lr", "runs": "cnn/lr=0.0039", "pick": "best"},
+        ),
     ]
     for statement in statements:
         found = outcome(report, tables, statement)
-        assert (found.judgement.verdict, found.judgement.reason) == ("not run", "no trial of cnn at scale full has lr 0.0039.")
+        assert (found.judgement.verdict, found.judgement.reason) == (
+            "not run",
+            "no trial of cnn at scale full has lr 0.0039.",
+        )
     with pytest.raises(RepriseError, match=r"lr is never 0\.1"):
         outcome(report, tables, claim('argmax(trials) = "cnn/lr=0.1"', trials=TRIALS))
 
@@ -651,7 +822,9 @@ def test_what_a_search_did_not_draw_is_not_run(tmp_path):
 def test_what_the_winner_of_a_search_is_like(searched, measure, reported, about, verdict):
     """Its class accuracies are .9 (labels 0 to 4) and .5 (5 to 9): deviation .2."""
     report, tables, _ = searched
-    statement = measured_number(reported, measure={**measure, "runs": "cnn", "pick": "best"}, **({"about": about} if about else {}))
+    statement = measured_number(
+        reported, measure={**measure, "runs": "cnn", "pick": "best"}, **({"about": about} if about else {})
+    )
     if verdict is None:
         with pytest.raises(RepriseError, match=r"the runs have no setting 'schedule\.gamma'"):
             outcome(report, tables, statement)
@@ -667,7 +840,12 @@ def test_a_percentage_is_computed(searched):
     found = outcome(report, tables, measured_number("90.0", value="100 * acc", measures=measures))
     assert (found.judgement.verdict, found.judgement.measured) == ("reproduced", "90.00")
     variance = {"v": {"metric": "class_variance", "runs": "cnn", "pick": "best"}}
-    assert outcome(report, tables, measured_number("400", value="10000 * v", measures=variance)).judgement.measured == "400.0"
+    assert (
+        outcome(
+            report, tables, measured_number("400", value="10000 * v", measures=variance)
+        ).judgement.measured
+        == "400.0"
+    )
 
 
 def test_a_winner_without_the_setting_differs(tmp_path):
@@ -694,7 +872,9 @@ def test_the_share_of_trials_that_a_search_stops(searched):
     assert float(found.judgement.measured.split()[0]) == pytest.approx(share, abs=1e-4)
     assert found.judgement.noise == pytest.approx(Z * 0.5 / 4, rel=1e-4)
     assert found.judgement.verdict == ("reproduced" if share - 0.01 > Z / 8 else "differs")
-    assert outcome(report, tables, claim("stopped > 0.9", stopped=stopped)).judgement.verdict == "contradicted"
+    assert (
+        outcome(report, tables, claim("stopped > 0.9", stopped=stopped)).judgement.verdict == "contradicted"
+    )
     epochs = {"epochs": {"metric": "epochs", "runs": "cnn", "cells": "mean"}}
     saved = outcome(report, tables, measured_number("0.5", value="1 - epochs / 8", measures=epochs))
     assert float(saved.judgement.measured) == pytest.approx(1 - sum(stops.values()) / 128, abs=0.01)
@@ -703,9 +883,18 @@ def test_the_share_of_trials_that_a_search_stops(searched):
 # ---- output ----
 
 STATEMENTS = [
-    {"id": "top", "kind": "number", "text": "a | b", "source": "Part 1", "reported": "0.500", "measure": accuracy("high")},
+    {
+        "id": "top",
+        "kind": "number",
+        "text": "a | b",
+        "source": "Part 1",
+        "reported": "0.500",
+        "measure": accuracy("high"),
+    },
     {"id": "missing", "kind": "number", "reported": "0.1", "measure": accuracy("absent")},
-    claim("high > low", "low within 0.06 of close", **{name: PAIR[name] for name in ("high", "low", "close")}),
+    claim(
+        "high > low", "low within 0.06 of close", **{name: PAIR[name] for name in ("high", "low", "close")}
+    ),
 ]
 
 
@@ -716,7 +905,9 @@ def test_csv_and_page(tables, tmp_path, scale):
         reader = csv.DictReader(file)
         rows = list(reader)
     assert (
-        tuple(reader.fieldnames) == COLUMNS == ("report", "id", "kind", "text", "reported", "measured", "spread", "n", "scale", "verdict")
+        tuple(reader.fieldnames)
+        == COLUMNS
+        == ("report", "id", "kind", "text", "reported", "measured", "spread", "n", "scale", "verdict")
     )
     assert rows[0] == {
         "report": "report", "id": "top", "kind": "number", "text": "a | b", "reported": "0.500", "measured": "0.5000", "spread": "0.0050",
@@ -732,13 +923,19 @@ def test_csv_and_page(tables, tmp_path, scale):
     assert "a \\| b (Part 1)" in page
     assert "0.500 lies inside" in page
     assert "absent has no accuracy to measure" in page
-    assert (f"> **{MARKS['demo']}.** Only verdicts at scale full judge the report." in page) == (scale == "demo")
-    assert (f"> **{MARKS['quick']}.** Only verdicts at scale full judge the report." in page) == (scale == "quick")
+    assert (f"> **{MARKS['demo']}.** Only verdicts at scale full judge the report." in page) == (
+        scale == "demo"
+    )
+    assert (f"> **{MARKS['quick']}.** Only verdicts at scale full judge the report." in page) == (
+        scale == "quick"
+    )
     assert {line.count("|") - line.count("\\|") for line in page.splitlines() if line.startswith("|")} == {8}
 
 
 def test_a_report_without_statements(tables, tmp_path):
-    assert write_statements([], "report", resolve, tables, "full", tmp_path / "a.csv", tmp_path / "a.md") == []
+    assert (
+        write_statements([], "report", resolve, tables, "full", tmp_path / "a.csv", tmp_path / "a.md") == []
+    )
     assert (tmp_path / "a.csv").read_text(encoding="utf-8") == ",".join(COLUMNS) + "\n"
 
 
@@ -746,7 +943,15 @@ def test_nothing_is_written_on_a_mistake(tables, tmp_path):
     with pytest.raises(RepriseError, match="scale 'ful' is not known; did you mean full"):
         write_statements(STATEMENTS, "report", resolve, tables, "ful", tmp_path / "a.csv", tmp_path / "a.md")
     with pytest.raises(RepriseError, match="no measure 'x'"):
-        write_statements([claim("x > 1", a=accuracy("high"))], "report", resolve, tables, "full", tmp_path / "a.csv", tmp_path / "a.md")
+        write_statements(
+            [claim("x > 1", a=accuracy("high"))],
+            "report",
+            resolve,
+            tables,
+            "full",
+            tmp_path / "a.csv",
+            tmp_path / "a.md",
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -777,16 +982,31 @@ def test_the_schema_takes_valid_statements(statement):
         (measured_number(0.48, measure=accuracy("a")), "reported"),
         (measured_number("0,48", measure=accuracy("a")), "reported"),
         (measured_number("0.48"), "measure"),
-        (measured_number("0.48", measure=accuracy("a"), value="a", measures={"a": accuracy("a")}), "valid under each of"),
+        (
+            measured_number("0.48", measure=accuracy("a"), value="a", measures={"a": accuracy("a")}),
+            "valid under each of",
+        ),
         (measured_number("0.48", measures={"a": accuracy("a")}), "value"),
-        (measured_number("0.48", measure=accuracy("a"), abuot=0.1), "abuot: unknown key; did you mean about?"),
-        (measured_number("0.48", measure=accuracy("a", spilt="test")), "measure.spilt: unknown key; did you mean split?"),
+        (
+            measured_number("0.48", measure=accuracy("a"), abuot=0.1),
+            "abuot: unknown key; did you mean about?",
+        ),
+        (
+            measured_number("0.48", measure=accuracy("a", spilt="test")),
+            "measure.spilt: unknown key; did you mean split?",
+        ),
         (measured_number("0.48", measure=accuracy("a", at={"epoch": 0})), "measure.at"),
         (measured_number("0.48", measure=accuracy("a", at="lats")), "measure.at"),
-        (measured_number("0.48", measure=accuracy("a", split="tset")), "measure.split: 'tset' is not valid; did you mean test?"),
+        (
+            measured_number("0.48", measure=accuracy("a", split="tset")),
+            "measure.split: 'tset' is not valid; did you mean test?",
+        ),
         (measured_number("0.48", measure=accuracy("a", cells="median")), "measure.cells"),
         (measured_number("0.48", measure=accuracy("a", pick="bets")), "measure.pick"),
-        (measured_number("0.48", measure=accuracy("a", pik="best")), "measure.pik: unknown key; did you mean pick?"),
+        (
+            measured_number("0.48", measure=accuracy("a", pik="best")),
+            "measure.pik: unknown key; did you mean pick?",
+        ),
         (measured_number("0.48", measure={"metric": "accuracy"}), "measure: key runs is missing"),
         (claim(a=accuracy("a")), "holds"),
         (claim("a > 1"), "measures"),
@@ -801,11 +1021,20 @@ def test_the_schema_rejects_mistakes(statement, message):
 
 
 def test_the_page_shows_what_the_report_is_and_how_it_is_read(tmp_path):
-    about = {"title": "A title", "framework": "Keras", "summary": "What it does.", "assumptions": ["Padding is | same."]}
+    about = {
+        "title": "A title",
+        "framework": "Keras",
+        "summary": "What it does.",
+        "assumptions": ["Padding is | same."],
+    }
     about["notes"] = ["vgg16 with random instead of pretrained weights"]
     empty = Tables(*(pd.DataFrame(columns=list(columns)) for columns in TABLE_COLUMNS.values()))
-    write_statements([], "slug", lambda selector: [], empty, "full", tmp_path / "a.csv", tmp_path / "a.md", about=about)
+    write_statements(
+        [], "slug", lambda selector: [], empty, "full", tmp_path / "a.csv", tmp_path / "a.md", about=about
+    )
     page = (tmp_path / "a.md").read_text()
     for text in ("*A title* (Keras)", "What it does.", "## Assumptions", "- Padding is | same."):
         assert text in page
-    assert page.startswith("# slug: numbers and claims\n\n> **Vgg16 with random instead of pretrained weights.**\n\n*A title*")
+    assert page.startswith(
+        "# slug: numbers and claims\n\n> **Vgg16 with random instead of pretrained weights.**\n\n*A title*"
+    )

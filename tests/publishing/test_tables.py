@@ -15,42 +15,79 @@ from reprise.publishing.measures import COLUMNS, METRICS, Tables
 from reprise.publishing.tables import KINDS, write_table
 from reprise.publishing.tables.values import configuration, mean_and_sd, measured, setting, show
 from reprise.publishing.verdicts import Estimate, Pool
-from reprise.spec.check import kinds
-from reprise.spec.report import Cell, Report
-from reprise.spec.run import Run
+from reprise.reports.check import kinds
+from reprise.reports.report import Cell, Report
+from reprise.reports.run import Run
 
 LAYERS = {
     "basic": {
         "title": "First CNN (part 1)",
         "rows": [
-            {"layer": "conv 3×3, 32, same", "kind": "conv", "activation": "relu", "output_shape": [32, 32, 32], "parameters": 896},
-            {"layer": "max pool 2×2", "kind": "pool", "activation": None, "output_shape": [32, 16, 16], "parameters": 0},
+            {
+                "layer": "conv 3×3, 32, same",
+                "kind": "conv",
+                "activation": "relu",
+                "output_shape": [32, 32, 32],
+                "parameters": 896,
+            },
+            {
+                "layer": "max pool 2×2",
+                "kind": "pool",
+                "activation": None,
+                "output_shape": [32, 16, 16],
+                "parameters": 0,
+            },
         ],
         "parameters": 896,
     },
     "mlp": {
-        "rows": [{"layer": "dense 20", "kind": "dense", "activation": None, "output_shape": [20], "parameters": 61460}],
+        "rows": [
+            {
+                "layer": "dense 20",
+                "kind": "dense",
+                "activation": None,
+                "output_shape": [20],
+                "parameters": 61460,
+            }
+        ],
         "parameters": 61460,
     },
 }
 
 
 def cell(name, seeds=3, epochs=20, **settings):
-    model = {"name": "sequential", "layers": [{"conv": 32, "kernel": 3}, {"dropout": 0.25}, {"conv": 64, "kernel": 3}]}
+    model = {
+        "name": "sequential",
+        "layers": [{"conv": 32, "kernel": 3}, {"dropout": 0.25}, {"conv": 64, "kernel": 3}],
+    }
     optimizer = {"name": "adam", "lr": 1e-3}
-    spec = {"model": model, "optimizer": optimizer, "training": {"epochs": epochs, "batch_size": 64}, "note": {"name": name, **settings}}
+    spec = {
+        "model": model,
+        "optimizer": optimizer,
+        "training": {"epochs": epochs, "batch_size": 64},
+        "note": {"name": name, **settings},
+    }
     return Cell(name, settings, None, tuple(Run({**spec, "seeds": {"init": seed}}) for seed in range(seeds)))
 
 
 def final(cell, accuracies, epochs):
     rows = []
     for run, accuracy, epoch in zip(cell.runs, accuracies, epochs, strict=True):
-        rows += [(run, "accuracy", accuracy), (run, "selected_epoch", float(epoch)), (run, "test_images", 10000.0)]
+        rows += [
+            (run, "accuracy", accuracy),
+            (run, "selected_epoch", float(epoch)),
+            (run, "test_images", 10000.0),
+        ]
     return pd.DataFrame(rows, columns=["run", "metric", "value"])
 
 
 def layers_spec(**changes):
-    return {"id": "table_01", "kind": "layers", "caption": "The networks.", "networks": ["basic", "mlp"]} | changes
+    return {
+        "id": "table_01",
+        "kind": "layers",
+        "caption": "The networks.",
+        "networks": ["basic", "mlp"],
+    } | changes
 
 
 def settings_spec(**changes):
@@ -61,11 +98,23 @@ def settings_spec(**changes):
         {"label": "Accuracy", "metric": "accuracy", "reported": "0.496"},
         {"label": "Best epoch", "metric": "best_epoch"},
     ]
-    return {"id": "table_02", "kind": "settings", "caption": "50% & best_model", "runs": "adam", "rows": rows} | changes
+    return {
+        "id": "table_02",
+        "kind": "settings",
+        "caption": "50% & best_model",
+        "runs": "adam",
+        "rows": rows,
+    } | changes
 
 
 def trials_spec(**changes):
-    spec = {"id": "table_03", "kind": "trials", "caption": "The random search.", "runs": "search", "metric": "accuracy"}
+    spec = {
+        "id": "table_03",
+        "kind": "trials",
+        "caption": "The random search.",
+        "runs": "search",
+        "metric": "accuracy",
+    }
     return spec | {"reported": {"conv1": 32, "dense": 128}} | changes
 
 
@@ -74,7 +123,10 @@ def write(folder, spec, cells=(), scale="full", **more):
     if frames := {name: more.pop(name) for name in ("history", "final") if name in more}:
         more["tables"] = Tables.of(**frames)
     write_table(spec, slug="report", resolve=lambda selector: list(cells), scale=scale, out_stem=stem, **more)
-    return {suffix: (stem.parent / f"{spec['id']}.{suffix}").read_text(encoding="utf-8") for suffix in ("csv", "md", "tex")}
+    return {
+        suffix: (stem.parent / f"{spec['id']}.{suffix}").read_text(encoding="utf-8")
+        for suffix in ("csv", "md", "tex")
+    }
 
 
 def rows(text):
@@ -83,7 +135,9 @@ def rows(text):
 
 def settings_table(folder, scale="full", **changes):
     adam = cell("adam")
-    return write(folder, settings_spec(**changes), [adam], scale, final=final(adam, [0.49, 0.50, 0.51], [4, 5, 9]))
+    return write(
+        folder, settings_spec(**changes), [adam], scale, final=final(adam, [0.49, 0.50, 0.51], [4, 5, 9])
+    )
 
 
 def trials_table(folder, scale="full", **changes):
@@ -103,7 +157,9 @@ def trials_table(folder, scale="full", **changes):
 def test_layers_list_each_network_and_its_parameters(tmp_path):
     files = write(tmp_path, layers_spec(), layers=LAYERS)
     data = rows(files["csv"])
-    assert [(row["architecture"], row["position"], row["output_shape"], row["parameters"]) for row in data] == [
+    assert [
+        (row["architecture"], row["position"], row["output_shape"], row["parameters"]) for row in data
+    ] == [
         ("First CNN (part 1)", "1", "32 × 32 × 32", "896"),
         ("First CNN (part 1)", "2", "32 × 16 × 16", "0"),
         ("mlp", "1", "20", "61460"),
@@ -121,7 +177,11 @@ def test_layers_list_each_network_and_its_parameters(tmp_path):
 def test_settings_and_measured_values_stand_beside_the_reported(tmp_path):
     files = settings_table(tmp_path)
     data = {row["setting"]: row for row in rows(files["csv"])}
-    assert (data["Optimizer"]["value"], data["Optimizer"]["reported"], data["Optimizer"]["n"]) == ("adam", "Adam", "")
+    assert (data["Optimizer"]["value"], data["Optimizer"]["reported"], data["Optimizer"]["n"]) == (
+        "adam",
+        "Adam",
+        "",
+    )
     assert data["Learning rate"]["value"] == "0.001"
     assert data["Filters"]["value"] == "32, 64"
     assert float(data["Accuracy"]["value"]) == pytest.approx(0.5)
@@ -147,7 +207,11 @@ def test_paths_of_settings():
 
 
 def test_a_list_of_words_names_each_once():
-    spec = {"layers": [{"activation": word, "conv": size} for word, size in (("tanh", 6), ("sigmoid", 6), ("tanh", 16))]}
+    spec = {
+        "layers": [
+            {"activation": word, "conv": size} for word, size in (("tanh", 6), ("sigmoid", 6), ("tanh", 16))
+        ]
+    }
     assert setting(spec, "layers.*.activation") == ["tanh", "sigmoid"]
     assert setting(spec, "layers.*.conv") == ["6", "6", "16"]
 
@@ -156,7 +220,10 @@ def test_a_list_of_words_names_each_once():
     ("value", "shown"),
     [
         ([{"flip": 0.5}, {"rotation": 10}], "flip 0.5, rotation 10"),
-        ([{"jitter": {"brightness": 0.2, "hue": 0.1}}, {"resized_crop": {}}], "jitter (brightness 0.2, hue 0.1), resized crop"),
+        (
+            [{"jitter": {"brightness": 0.2, "hue": 0.1}}, {"resized_crop": {}}],
+            "jitter (brightness 0.2, hue 0.1), resized crop",
+        ),
         ({"name": "sgd", "lr": 3e-3, "nesterov": True}, "sgd (lr 0.003, nesterov)"),
         ({"name": "adam", "betas": [0.9, 0.999], "amsgrad": False}, "adam (betas 0.9, 0.999, no amsgrad)"),
         ({"name": "sequential", "layers": [{"flatten": True}, {"dense": 8}]}, "sequential (2 layers)"),
@@ -213,7 +280,9 @@ def test_best_values_of_a_split_come_from_the_history(tmp_path):
 
 def test_a_trial_that_diverged_comes_last(tmp_path):
     found = [cell("search", 1, conv1=size) for size in (16, 32, 64)]
-    table = pd.concat([final(one, [value], [1]) for one, value in zip(found, (float("nan"), 0.5, 0.4), strict=True)])
+    table = pd.concat(
+        [final(one, [value], [1]) for one, value in zip(found, (float("nan"), 0.5, 0.4), strict=True)]
+    )
     files = write(tmp_path, trials_spec(reported={"conv1": 16}), found, final=table)
     assert [(row["rank"], row["conv1"], row["winner"]) for row in rows(files["csv"])] == [
         ("1", "32", "True"),
@@ -243,14 +312,20 @@ def row(label="Best", reported="0.52", **measure):
 
 def curves(cell, validation):
     """One epoch of each run, which is selected, with these validation accuracies."""
-    rows = [(run, 1, "validation", 1.0, accuracy) for run, accuracy in zip(cell.runs, validation, strict=True)]
+    rows = [
+        (run, 1, "validation", 1.0, accuracy) for run, accuracy in zip(cell.runs, validation, strict=True)
+    ]
     return pd.DataFrame(rows, columns=["run", "epoch", "split", "loss", "accuracy"])
 
 
 def metrics_table(folder, *rows, scale="full", **more):
-    """Two configurations of three seeds; validation prefers the second seed of the second, which is not the best on the test images."""
+    """Two configurations of three seeds; validation prefers the second seed of the second, which is not the
+    best on the test images.
+    """
     found = [cell("cnn", batch_size=64, lr=0.001), cell("cnn", batch_size=128, lr=0.001)]
-    table = pd.concat([final(found[0], [0.59, 0.60, 0.61], [1] * 3), final(found[1], [0.49, 0.50, 0.51], [1] * 3)])
+    table = pd.concat(
+        [final(found[0], [0.59, 0.60, 0.61], [1] * 3), final(found[1], [0.49, 0.50, 0.51], [1] * 3)]
+    )
     history = pd.concat([curves(found[0], [0.5, 0.5, 0.5]), curves(found[1], [0.5, 0.7, 0.6])])
     cells = {"cnn": found, "cnn/batch_size=64": found[:1]}
     stem = folder / "tables" / "table_04"
@@ -263,11 +338,15 @@ def metrics_table(folder, *rows, scale="full", **more):
         tables=Tables.of(history=history, final=table),
         **more,
     )
-    return {suffix: (stem.parent / f"table_04.{suffix}").read_text(encoding="utf-8") for suffix in ("csv", "md", "tex")}, found
+    return {
+        suffix: (stem.parent / f"table_04.{suffix}").read_text(encoding="utf-8")
+        for suffix in ("csv", "md", "tex")
+    }, found
 
 
 @pytest.mark.parametrize(
-    ("reported", "verdict"), [("0.50", "reproduced"), ("0.5100", "reproduced"), ("0.5200", "differs"), ("0.60", "differs")]
+    ("reported", "verdict"),
+    [("0.50", "reproduced"), ("0.5100", "reproduced"), ("0.5200", "differs"), ("0.60", "differs")],
 )
 def test_the_best_model_stands_beside_what_the_report_says(tmp_path, reported, verdict):
     files, found = metrics_table(tmp_path, row(pick="best", reported=reported))
@@ -282,9 +361,15 @@ def test_the_best_model_stands_beside_what_the_report_says(tmp_path, reported, v
 
 def test_means_over_seeds_are_judged_by_the_scatter_of_the_table(tmp_path):
     one = row("Small batches", "0.62", runs="cnn/batch_size=64")
-    files, _ = metrics_table(tmp_path, one, {**one, "label": "about", "about": 0.05}, row("Both", "0.55", cells="mean"))
+    files, _ = metrics_table(
+        tmp_path, one, {**one, "label": "about", "about": 0.05}, row("Both", "0.55", cells="mean")
+    )
     lines = {line["label"]: line for line in rows(files["csv"])}
-    assert [lines[label]["verdict"] for label in ("Small batches", "about", "Both")] == ["reproduced", "reproduced", "reproduced"]
+    assert [lines[label]["verdict"] for label in ("Small batches", "about", "Both")] == [
+        "reproduced",
+        "reproduced",
+        "reproduced",
+    ]
     assert float(lines["Small batches"]["sd"]) == pytest.approx(0.01)
     assert "| Small batches | batch size 64, lr 0.001 | 0.62 | 0.600 ± 0.010 | reproduced |" in files["md"]
     assert "| about | batch size 64, lr 0.001 | about 0.62 | 0.600 ± 0.010 | reproduced |" in files["md"]
@@ -323,11 +408,21 @@ def test_a_reading_is_named(tmp_path):
 
 
 def test_a_setting_and_an_effect_have_rows_too(tmp_path):
-    lr = {"label": "Learning rate", "measure": {"metric": "setting", "setting": "optimizer.lr", "runs": "cnn/batch_size=64"}}
-    effect = {"label": "Batch size", "measure": {"metric": "accuracy", "runs": "cnn", "effect": "batch_size"}, "reported": "0.10"}
+    lr = {
+        "label": "Learning rate",
+        "measure": {"metric": "setting", "setting": "optimizer.lr", "runs": "cnn/batch_size=64"},
+    }
+    effect = {
+        "label": "Batch size",
+        "measure": {"metric": "accuracy", "runs": "cnn", "effect": "batch_size"},
+        "reported": "0.10",
+    }
     files, _ = metrics_table(tmp_path, lr, effect)
     assert "| Learning rate | batch size 64, lr 0.001 |  | 0.001 |  |" in files["md"]
-    assert "| Batch size | effect of batch size over 2 configurations | 0.10 | 0.100 ± 0.014 | reproduced |" in files["md"]
+    assert (
+        "| Batch size | effect of batch size over 2 configurations | 0.10 | 0.100 ± 0.014 | reproduced |"
+        in files["md"]
+    )
 
 
 def test_exact_values_keep_their_digits():
@@ -346,7 +441,10 @@ def test_exact_values_keep_their_digits():
 BASE = {
     "dataset": {"name": "cifar10", "labels": "label"},
     "split": {"validation": 0.1},
-    "model": {"name": "sequential", "layers": [{"conv": 6, "activation": "relu"}, {"flatten": True}, {"dense": "classes"}]},
+    "model": {
+        "name": "sequential",
+        "layers": [{"conv": 6, "activation": "relu"}, {"flatten": True}, {"dense": "classes"}],
+    },
     "optimizer": {"name": "adamw", "lr": 1e-3, "weight_decay": 1.0},
     "training": {"epochs": 8, "batch_size": 512, "select": "best_accuracy"},
     "seeds": [0, 1, 2],
@@ -364,11 +462,22 @@ EXPERIMENTS = {
         "seeds": [0],
         "pointwise": {
             "learning_rate": {"path": "optimizer.lr", "values": [1e-2, 1e-4]},
-            "optimizer": {"path": "optimizer", "values": {"SGD": {"name": "sgd", "lr": 1e-3}, "AdamW": BASE["optimizer"]}},
-            "transform": {"values": {"flip": {"augmentation": [{"flip": 0.5}]}, "half": {"preprocess": {"normalize": "half"}}}},
+            "optimizer": {
+                "path": "optimizer",
+                "values": {"SGD": {"name": "sgd", "lr": 1e-3}, "AdamW": BASE["optimizer"]},
+            },
+            "transform": {
+                "values": {
+                    "flip": {"augmentation": [{"flip": 0.5}]},
+                    "half": {"preprocess": {"normalize": "half"}},
+                }
+            },
             "augmentation": {"path": "augmentation", "values": {"with": [{"flip": 0.5}], "without": None}},
             "batch": {"values": {"large": {}, "small": {"training.batch_size": 32, "optimizer.lr": 1e-3}}},
-            "layers": {"path": "model.layers", "values": {"deeper": [{"conv": 6}, {"conv": 6}, {"flatten": True}, {"dense": "classes"}]}},
+            "layers": {
+                "path": "model.layers",
+                "values": {"deeper": [{"conv": 6}, {"conv": 6}, {"flatten": True}, {"dense": "classes"}]},
+            },
         },
     },
     "study": {
@@ -403,14 +512,25 @@ ACCURACIES = {"base": (0.20, 0.21, 0.22), "tuned": (0.50, 0.51, 0.52)}
 def results(report):
     """Test accuracies over seeds as above; of the study's trials, 0.1 for the first, 0.2 for the second, …
 
-    All learn three classes and are right on all images of the first, on half of the second and on none of the third.
+    All learn three classes and are right on all images of the first, on half of the second and on none of the
+    third.
     """
     history, values, predictions = [], [], []
     for cell in [cell for name in ("base", "tuned", "study") for cell in report.cells(name)]:
         for place, run in enumerate(cell.runs):
-            accuracy = ACCURACIES[cell.experiment][place] if cell.experiment in ACCURACIES else 0.1 + 0.1 * cell.settings.get("trial", 0)
+            accuracy = (
+                ACCURACIES[cell.experiment][place]
+                if cell.experiment in ACCURACIES
+                else 0.1 + 0.1 * cell.settings.get("trial", 0)
+            )
             history += [(run, 1, "train", 1.0, 0.9), (run, 1, "validation", 1.0, accuracy)]
-            metrics = {"selected_epoch": 1, "accuracy": accuracy, "f1_macro": accuracy - 0.01, "test_images": 10000, "parameters": 1000}
+            metrics = {
+                "selected_epoch": 1,
+                "accuracy": accuracy,
+                "f1_macro": accuracy - 0.01,
+                "test_images": 10000,
+                "parameters": 1000,
+            }
             metrics["recall_macro"] = (11 + 2 * place) / 30  # as the predictions below give it
             values += [(run, name, value) for name, value in metrics.items()]
             half = 1 + 2 * place  # of the ten images of the second class: one, three, five
@@ -429,7 +549,10 @@ def written(folder, report, spec, **more):
     stem = folder / spec["id"]
     given = {"tables": results(report), "experiment": EXPERIMENTS.get(spec.get("experiment"))} | more
     write_table(spec, slug="tiny", resolve=report.cells, scale="full", out_stem=stem, **given)
-    return {suffix: (folder / f"{spec['id']}.{suffix}").read_text(encoding="utf-8") for suffix in ("csv", "md", "tex")}
+    return {
+        suffix: (folder / f"{spec['id']}.{suffix}").read_text(encoding="utf-8")
+        for suffix in ("csv", "md", "tex")
+    }
 
 
 def refusal(folder, report, spec, **more):
@@ -449,17 +572,31 @@ BEST = {"label": "Best", "runs": "study", "pick": "best"}
 
 
 def comparison_spec(*rows, models=MODELS, **changes):
-    return {"id": "table_05", "kind": "comparison", "caption": "Models compared.", "models": models, "rows": list(rows)} | changes
+    return {
+        "id": "table_05",
+        "kind": "comparison",
+        "caption": "Models compared.",
+        "models": models,
+        "rows": list(rows),
+    } | changes
 
 
 LR = {"label": "Learning rate", "setting": "optimizer.lr", "reported": {"Base": "1.0E-03", "Tuned": 0.003}}
 MOMENTUM = {"label": "Momentum", "setting": "optimizer.momentum"}
-AUGMENTATION = {"label": "Augmentation", "setting": "augmentation", "reported": {"Tuned": "flip, rotation (10°)"}}
+AUGMENTATION = {
+    "label": "Augmentation",
+    "setting": "augmentation",
+    "reported": {"Tuned": "flip, rotation (10°)"},
+}
 TESTED = {"label": "Accuracy", "metric": "accuracy", "reported": {"Base": "0.21", "Tuned": "0.60"}}
 
 
 def test_models_stand_side_by_side_each_beside_the_report(tmp_path, report):
-    files = written(tmp_path, report, comparison_spec(LR, MOMENTUM, AUGMENTATION, TESTED, {"label": "Parameters", "metric": "parameters"}))
+    files = written(
+        tmp_path,
+        report,
+        comparison_spec(LR, MOMENTUM, AUGMENTATION, TESTED, {"label": "Parameters", "metric": "parameters"}),
+    )
     lines = files["md"].splitlines()
     assert "|  | Base | Report | Tuned | Report |" in lines
     assert "| Learning rate | 0.001 | 1.0E-03 | 0.003 | 0.003 |" in lines
@@ -472,7 +609,12 @@ def test_models_stand_side_by_side_each_beside_the_report(tmp_path, report):
     assert r"flip, rotation (10\textdegree{}) \\" in files["tex"]
     data = {(row["row"], row["model"]): row for row in rows(files["csv"])}
     tested = data["Accuracy", "Tuned"]
-    assert (tested["configuration"], tested["n"], tested["reported"], tested["verdict"]) == ("tuned", "3", "0.60", "differs")
+    assert (tested["configuration"], tested["n"], tested["reported"], tested["verdict"]) == (
+        "tuned",
+        "3",
+        "0.60",
+        "differs",
+    )
     assert (float(tested["value"]), float(tested["sd"])) == (pytest.approx(0.51), pytest.approx(0.01))
     assert [data["Momentum", "Base"][key] for key in ("value", "sd", "n", "verdict")] == ["–", "", "", ""]
 
@@ -495,7 +637,9 @@ def test_the_best_model_has_the_settings_of_the_run_that_was_picked(tmp_path, re
     assert f"Best: trial 3, lr {lr}, " in files["md"]
     assert ", seed 0, of 4 runs the one with the best validation accuracy." in files["md"]
     assert "±" not in files["md"]
-    assert {(row["configuration"], row["run"]) for row in rows(files["csv"])} == {(winner.name, winner.runs[0])}
+    assert {(row["configuration"], row["run"]) for row in rows(files["csv"])} == {
+        (winner.name, winner.runs[0])
+    }
     assert [row["n"] for row in rows(files["csv"])] == ["", "1"]
 
 
@@ -509,7 +653,9 @@ def test_a_comparison_of_settings_alone_needs_no_results(tmp_path, report):
 def test_seeds_are_pooled_over_the_models_of_a_comparison(tmp_path, report):
     """One model: 4.30 · .01 · √(4/3) + .005 = .0547; two: 2.78 · .01 · √(4/3) + .005 = .0371."""
     near = TESTED | {"reported": {"Base": "0.26"}}
-    assert "0.26 (reproduced)" in written(tmp_path / "a", report, comparison_spec(near, models=MODELS[:1]))["md"]
+    assert (
+        "0.26 (reproduced)" in written(tmp_path / "a", report, comparison_spec(near, models=MODELS[:1]))["md"]
+    )
     assert "0.26 (differs)" in written(tmp_path / "b", report, comparison_spec(near))["md"]
 
 
@@ -520,17 +666,26 @@ def test_seeds_are_pooled_over_the_models_of_a_comparison(tmp_path, report):
             comparison_spec(LR | {"reported": {"Tund": 1}}),
             "row 'Learning rate': no model has the label 'Tund'; did you mean Tuned?",
         ),
-        (comparison_spec(LR | {"setting": "optimizer.lrr"}), "row 'Learning rate': the runs have no setting 'optimizer.lrr'; did you mean"),
+        (
+            comparison_spec(LR | {"setting": "optimizer.lrr"}),
+            "row 'Learning rate': the runs have no setting 'optimizer.lrr'; did you mean",
+        ),
         (comparison_spec(TESTED | {"metric": "acuracy"}), "no metric 'acuracy'; did you mean accuracy?"),
         (comparison_spec(TESTED | {"metric": "class_rank"}), "metric 'class_rank' needs 'classes'"),
-        (comparison_spec(TESTED | {"reported": {"Base": "half"}}), "row 'Accuracy': 'half', reported of Base, is no number"),
+        (
+            comparison_spec(TESTED | {"reported": {"Base": "half"}}),
+            "row 'Accuracy': 'half', reported of Base, is no number",
+        ),
         (comparison_spec(LR, LR), "row 'Learning rate' stands twice"),
         (comparison_spec(LR, models=[*MODELS, MODELS[0]]), "model 'Base' stands twice"),
         (
             comparison_spec(LR, models=[{"label": "Study", "runs": "study"}]),
             "model 'Study': study names 4 configurations; name one, or add pick: best",
         ),
-        (comparison_spec(TESTED | {"split": "test"}), "its history has no split 'test', only train, validation"),
+        (
+            comparison_spec(TESTED | {"split": "test"}),
+            "its history has no split 'test', only train, validation",
+        ),
     ],
 )
 def test_mistakes_in_a_comparison(tmp_path, report, spec, message):
@@ -538,9 +693,13 @@ def test_mistakes_in_a_comparison(tmp_path, report, spec, message):
 
 
 def test_a_comparison_needs_its_runs(tmp_path, report):
-    assert "row 'Accuracy': base has no accuracy to measure" in refusal(tmp_path, report, comparison_spec(TESTED), tables=Tables.of())
+    assert "row 'Accuracy': base has no accuracy to measure" in refusal(
+        tmp_path, report, comparison_spec(TESTED), tables=Tables.of()
+    )
     spec = comparison_spec(LR | {"reported": {}}, models=[BEST])
-    assert "model 'Best': not every configuration of study is trained" in refusal(tmp_path, report, spec, tables=Tables.of())
+    assert "model 'Best': not every configuration of study is trained" in refusal(
+        tmp_path, report, spec, tables=Tables.of()
+    )
 
 
 # ---- space ----
@@ -561,11 +720,19 @@ def test_the_axes_of_a_sweep_beside_its_baseline(tmp_path, report):
     assert "| Batch | large | large, small |" in lines
     assert "| Layers | 3 layers | deeper |" in lines
     assert lines[-1] == "One value at a time is changed from the baseline."
-    assert rows(files["csv"])[0] == {"axis": "Learning rate", "baseline": "0.001", "values": "0.01, 0.0001", "scale": "full"}
+    assert rows(files["csv"])[0] == {
+        "axis": "Learning rate",
+        "baseline": "0.001",
+        "values": "0.01, 0.0001",
+        "scale": "full",
+    }
 
 
 def test_a_space_beside_what_the_report_says(tmp_path, report):
-    chosen = [{"axis": "optimizer", "label": "Optimiser", "reported": "AdamW; SGD"}, {"axis": "learning_rate"}]
+    chosen = [
+        {"axis": "optimizer", "label": "Optimiser", "reported": "AdamW; SGD"},
+        {"axis": "learning_rate"},
+    ]
     lines = written(tmp_path, report, space_spec(rows=chosen, base="tuned"))["md"].splitlines()
     assert lines[2:6] == [
         "| Setting | Baseline | Values | Report |",
@@ -594,7 +761,10 @@ def test_the_space_of_a_study_has_ranges(tmp_path, report):
     [
         (space_spec(experiment="base"), "experiment base has no axes; name a sweep, a grid or a search"),
         (space_spec(experiment="swep"), "experiment swep has no axes"),
-        (space_spec(rows=[{"axis": "optimiser"}]), "rows: experiment sweep has no axis optimiser; did you mean optimizer?"),
+        (
+            space_spec(rows=[{"axis": "optimiser"}]),
+            "rows: experiment sweep has no axis optimiser; did you mean optimizer?",
+        ),
         (space_spec(base="study"), "base: study names 4 cells; name one, e.g. study/trial=0"),
         (space_spec(base="bse"), "no experiment bse; did you mean base?"),
     ],
@@ -607,12 +777,20 @@ def test_mistakes_in_a_space(tmp_path, report, spec, message):
 
 
 def classes_spec(**changes):
-    return {"id": "table_07", "kind": "classes", "caption": "By class.", "models": [*MODELS[:1], BEST]} | changes
+    return {
+        "id": "table_07",
+        "kind": "classes",
+        "caption": "By class.",
+        "models": [*MODELS[:1], BEST],
+    } | changes
 
 
 def test_classes_in_percent_beside_the_report(tmp_path, report):
     """Base: second class right on 1, 3 and 5 of 10 images, so 30 ± 20; the best trial is a first seed: 10."""
-    reported = {"Base": {"automobile": "33.5", "mean": "43.33"}, "Best": {"airplane": "52.4", "deviation": "45.0"}}
+    reported = {
+        "Base": {"automobile": "33.5", "mean": "43.33"},
+        "Best": {"airplane": "52.4", "deviation": "45.0"},
+    }
     spec = classes_spec(names={"airplane": "plane", "automobile": "car"}, reported=reported)
     files = written(tmp_path, report, spec)
     lines = files["md"].splitlines()
@@ -624,7 +802,10 @@ def test_classes_in_percent_beside_the_report(tmp_path, report):
     over_classes = [pstdev((100, share, 0)) for share in (10, 30, 50)]
     base = f"{fmean(over_classes):.1f} ± {stdev(over_classes):.1f}"
     assert f"| Standard deviation | {base} |  | {over_classes[0]:.1f} | 45.0 (reproduced) |" in lines
-    assert "Test accuracy in percent; the standard deviation is that of the classes (n in the denominator)." in lines
+    assert (
+        "Test accuracy in percent; the standard deviation is that of the classes (n in the denominator)."
+        in lines
+    )
     data = {(row["class"], row["model"]): row for row in rows(files["csv"])}
     assert [row["class"] for row in rows(files["csv"])[::2]] == [*NAMES, "mean", "deviation"]
     assert float(data["automobile", "Base"]["percent"]) == pytest.approx(30)
@@ -663,17 +844,28 @@ def test_classes_need_predictions_and_the_same_names(tmp_path, report):
 
 def test_many_long_columns_share_the_width_of_the_page(tmp_path, report):
     long = {"label": "Note", "setting": "optimizer.lr", "reported": {"Base": "x" * 41, "Tuned": "y" * 41}}
-    assert r"\begin{tabular}{lrp{0.36\linewidth}rp{0.36\linewidth}}" in written(tmp_path, report, comparison_spec(long))["tex"]
+    assert (
+        r"\begin{tabular}{lrp{0.36\linewidth}rp{0.36\linewidth}}"
+        in written(tmp_path, report, comparison_spec(long))["tex"]
+    )
     more = long | {"label": "z" * 41}
     assert (
-        r"\begin{tabular}{p{0.24\linewidth}rp{0.24\linewidth}rp{0.24\linewidth}}" in written(tmp_path, report, comparison_spec(more))["tex"]
+        r"\begin{tabular}{p{0.24\linewidth}rp{0.24\linewidth}rp{0.24\linewidth}}"
+        in written(tmp_path, report, comparison_spec(more))["tex"]
     )
 
 
 def test_notes_stand_on_the_face_of_every_format(tmp_path):
-    files, _ = metrics_table(tmp_path, row(pick="best"), scale="demo", notes=["vgg_16 has random weights", "So has vgg_19."])
-    assert files["md"].startswith("**DEMO – synthetic data**\n\n**vgg_16 has random weights**\n\n**So has vgg_19.**\n\nTest accuracies.")
-    assert r"\caption{\textbf{DEMO -- synthetic data.} \textbf{vgg\_16 has random weights.} \textbf{So has vgg\_19.} Test" in files["tex"]
+    files, _ = metrics_table(
+        tmp_path, row(pick="best"), scale="demo", notes=["vgg_16 has random weights", "So has vgg_19."]
+    )
+    assert files["md"].startswith(
+        "**DEMO – synthetic data**\n\n**vgg_16 has random weights**\n\n**So has vgg_19.**\n\nTest accuracies."
+    )
+    assert (
+        r"\caption{\textbf{DEMO -- synthetic data.} \textbf{vgg\_16 has random weights.} \textbf{So has "
+        r"vgg\_19.} Test" in files["tex"]
+    )
     assert rows(files["csv"])[0]["notes"] == "vgg_16 has random weights; So has vgg_19."
     plain, _ = metrics_table(tmp_path, row(pick="best"))
     assert "notes" not in rows(plain["csv"])[0]
@@ -687,7 +879,8 @@ def test_long_cells_are_broken_in_latex(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("scale", "mark"), [("demo", "DEMO – synthetic data"), ("quick", "QUICK – fewer epochs, seeds or images than the report")]
+    ("scale", "mark"),
+    [("demo", "DEMO – synthetic data"), ("quick", "QUICK – fewer epochs, seeds or images than the report")],
 )
 def test_small_scales_say_so_in_every_format(tmp_path, scale, mark):
     for files in (
@@ -711,7 +904,9 @@ def test_full_scale_has_no_mark(tmp_path):
 def test_latex_is_escaped_and_markdown_cells_keep_their_bars(tmp_path):
     label = r"a_b & 5% #1 {x} $y$ ~ ^ \z | c"
     files = settings_table(tmp_path, rows=[{"label": label, "setting": "optimizer.name"}])
-    escaped = r"a\_b \& 5\% \#1 \{x\} \$y\$ \textasciitilde{} \textasciicircum{} \textbackslash{}z \textbar{} c"
+    escaped = (
+        r"a\_b \& 5\% \#1 \{x\} \$y\$ \textasciitilde{} \textasciicircum{} \textbackslash{}z \textbar{} c"
+    )
     assert rf"{escaped} & adam \\" in files["tex"]
     assert r"\caption{50\% \& best\_model. $\pm$ is the standard deviation over 3 seeds.}" in files["tex"]
     assert r"\label{tab:report:table_02}" in files["tex"]
@@ -727,7 +922,13 @@ def test_numbers_stand_right(tmp_path):
 
 @pytest.mark.parametrize(
     ("values", "shown"),
-    [([0.5], "0.5000"), ([4.0, 4.0], "4 ± 0"), ([4.0, 5.0], "4.5 ± 0.7"), ([1.0, 0.5], "0.7500 ± 0.3536"), ([12.0], "12")],
+    [
+        ([0.5], "0.5000"),
+        ([4.0, 4.0], "4 ± 0"),
+        ([4.0, 5.0], "4.5 ± 0.7"),
+        ([1.0, 0.5], "0.7500 ± 0.3536"),
+        ([12.0], "12"),
+    ],
 )
 def test_mean_and_sd(values, shown):
     assert mean_and_sd(values) == shown
@@ -748,22 +949,34 @@ def test_errors_name_report_and_table_and_the_nearest(tmp_path):
     adam = cell("adam")
     table = final(adam, [0.5] * 3, [1] * 3)
     assert (
-        message(tmp_path, layers_spec(kind="layer")) == "report, table table_01: no kind of table is called 'layer'; did you mean layers?"
+        message(tmp_path, layers_spec(kind="layer"))
+        == "report, table table_01: no kind of table is called 'layer'; did you mean layers?"
     )
-    assert "no layer table of network 'basc'; did you mean basic?" in message(tmp_path, layers_spec(networks=["basc"]), layers=LAYERS)
+    assert "no layer table of network 'basc'; did you mean basic?" in message(
+        tmp_path, layers_spec(networks=["basc"]), layers=LAYERS
+    )
     wrong = settings_spec(rows=[{"label": "Rate", "setting": "optimizer.learning"}])
-    assert "the runs have no setting 'optimizer.learning'; did you mean optimizer." in message(tmp_path, wrong, [adam], final=table)
+    assert "the runs have no setting 'optimizer.learning'; did you mean optimizer." in message(
+        tmp_path, wrong, [adam], final=table
+    )
     wrong = settings_spec(rows=[{"label": "Accuracy", "metric": "acuracy"}])
     assert "no metric 'acuracy'; did you mean accuracy?" in message(tmp_path, wrong, [adam], final=table)
-    assert "adam names 2 cells; name one, e.g. adam" in message(tmp_path, settings_spec(), [adam, adam], final=table)
+    assert "adam names 2 cells; name one, e.g. adam" in message(
+        tmp_path, settings_spec(), [adam, adam], final=table
+    )
     wrong = trials_spec(reported={"conv2": 32})
-    assert "the search has no axis conv2; did you mean conv1?" in message(tmp_path, wrong, [cell("search", conv1=32)], final=table)
+    assert "the search has no axis conv2; did you mean conv1?" in message(
+        tmp_path, wrong, [cell("search", conv1=32)], final=table
+    )
     assert "scale 'demos' is not known; did you mean demo?" in message(tmp_path, layers_spec(), scale="demos")
     wrong = metrics_spec(row(metric="acuracy"))
-    assert "row 'Best': no metric 'acuracy'; did you mean accuracy?" in message(tmp_path, wrong, [adam], final=table)
+    assert "row 'Best': no metric 'acuracy'; did you mean accuracy?" in message(
+        tmp_path, wrong, [adam], final=table
+    )
     wrong = metrics_spec(row())
-    assert "row 'Best': cnn names 2 configurations; add cells: mean, max or min, effect: an axis, or pick: best" in message(
-        tmp_path, wrong, [adam, adam], final=table
+    assert (
+        "row 'Best': cnn names 2 configurations; add cells: mean, max or min, effect: an axis, or pick: best"
+        in message(tmp_path, wrong, [adam, adam], final=table)
     )
 
 
@@ -772,9 +985,14 @@ def test_missing_runs_are_named(tmp_path):
     table = final(adam, [0.5] * 3, [1] * 3)
     words = f"report, table table_02: run {adam.runs[2]} of adam has no accuracy; train and evaluate it first"
     assert message(tmp_path, settings_spec(), [adam], final=table[table.run != adam.runs[2]]) == words
-    words = "report, table table_04: row 'Best': adam has no accuracy to measure: not trained, or not that far."
+    words = (
+        "report, table table_04: row 'Best': adam has no accuracy to measure: not trained, or not that far."
+    )
     assert message(tmp_path, metrics_spec(row()), [adam], final=table[:0]) == words
-    words = "row 'Best': not every configuration of cnn is trained and evaluated, so the best of them is not known."
+    words = (
+        "row 'Best': not every configuration of cnn is trained and evaluated, so the best of them is "
+        "not known."
+    )
     assert words in message(tmp_path, metrics_spec(row(pick="best")), [adam], final=table)
 
 
@@ -784,12 +1002,15 @@ def test_every_kind_has_its_closed_options():
     items = {
         "layers": layers_spec(),
         "settings": settings_spec(),
-        "comparison": comparison_spec(LR, TESTED | {"split": "test", "at": "best"}, models=[*MODELS, BEST], transpose=True),
+        "comparison": comparison_spec(
+            LR, TESTED | {"split": "test", "at": "best"}, models=[*MODELS, BEST], transpose=True
+        ),
         "space": space_spec(base="base", rows=[{"axis": "lr", "label": "Rate", "reported": "1e-3"}]),
         "classes": classes_spec(names={"airplane": "plane"}, reported={"Base": {"airplane": "77.0"}}),
         "trials": trials_spec(split="test", at="best"),
         "metrics": metrics_spec(
-            {**row(pick="best"), "about": 0.01}, {"label": "x", "measure": {"metric": "loss", "runs": "a", "at": "rise"}}
+            {**row(pick="best"), "about": 0.01},
+            {"label": "x", "measure": {"metric": "loss", "runs": "a", "at": "rise"}},
         ),
     }
     for kind, fragment in fragments.items():

@@ -17,9 +17,9 @@ from reprise.errors import RepriseError
 from reprise.publishing.figures import Results, trials
 from reprise.publishing.measures import Tables
 from reprise.publishing.style import DPI, WIDTHS, style
-from reprise.spec.check import kinds
-from reprise.spec.report import Cell
-from reprise.spec.run import Run
+from reprise.reports.check import kinds
+from reprise.reports.report import Cell
+from reprise.reports.run import Run
 
 SPEC = {"id": "figure", "kind": "trials", "runs": "study", "caption": "Thirty trials."}
 
@@ -27,7 +27,9 @@ SPEC = {"id": "figure", "kind": "trials", "runs": "study", "caption": "Thirty tr
 def trial(number, study=True, runs=1, epochs=30, **settings):
     spec = {"trial": number, "training": {"epochs": epochs}}
     if study:
-        spec["study"] = {"min_resource": 1, "reduction_factor": 3} | (study if isinstance(study, dict) else {})
+        spec["study"] = {"min_resource": 1, "reduction_factor": 3} | (
+            study if isinstance(study, dict) else {}
+        )
     members = tuple(Run({**spec, "seeds": {"init": seed}}) for seed in range(runs))
     return Cell("study", {"trial": number, **settings}, None, members)
 
@@ -36,26 +38,39 @@ def history(cell, validation, training=None, split="validation"):
     """Accuracies as given, losses 1 less them."""
     rows = []
     for run in cell.runs:
-        for name, values in ((split, validation), ("train", training or [value + 0.1 for value in validation])):
+        for name, values in (
+            (split, validation),
+            ("train", training or [value + 0.1 for value in validation]),
+        ):
             rows += [(run, epoch, name, 1 - value, value) for epoch, value in enumerate(values, 1)]
     return pd.DataFrame(rows, columns=["run", "epoch", "split", "loss", "accuracy"])
 
 
 def build(curves, scale="full", study=True, split="validation", **changes):
-    """The figure of made-up curves: one list of validation accuracies per trial, or a pair with the training accuracies."""
+    """The figure of made-up curves: one list of validation accuracies per trial, or a pair with the training
+    accuracies.
+    """
     cells = [trial(number, study) for number in range(len(curves))]
     pairs = [curve if isinstance(curve, tuple) else (curve, None) for curve in curves]
     table = pd.concat([history(cell, *pair, split=split) for cell, pair in zip(cells, pairs, strict=True)])
     with style():
-        return build_figure({**SPEC, **changes}, Results(lambda _: cells, Tables.of(history=table)), scale=scale)
+        return build_figure(
+            {**SPEC, **changes}, Results(lambda _: cells, Tables.of(history=table)), scale=scale
+        )
 
 
 def asha(count, epochs, seed=0):
-    """Curves under asynchronous successive halving: rungs 1, 3, 9, …, each keeps the best third of those seen there."""
+    """Curves under asynchronous successive halving: rungs 1, 3, 9, …, each keeps the best third of those seen
+    there.
+    """
     generator, rungs, curves = np.random.default_rng(seed), {}, []
     for _ in range(count):
         top, pace = 0.1 + 0.6 * generator.beta(2, 1.5), generator.uniform(1, 8)
-        curve = list(0.1 + (top - 0.1) * (1 - np.exp(-np.arange(1, epochs + 1) / pace)) + generator.normal(0, 0.01, epochs))
+        curve = list(
+            0.1
+            + (top - 0.1) * (1 - np.exp(-np.arange(1, epochs + 1) / pace))
+            + generator.normal(0, 0.01, epochs)
+        )
         for epoch in (3**rung for rung in range(10) if 3**rung < epochs):
             seen = rungs.setdefault(epoch, [])
             seen.append(curve[epoch - 1])
@@ -71,10 +86,14 @@ HEADINGS = ("trial", "val.", "test", "train", "epochs")
 
 
 def table(figure):
-    """Rows of the table below the axes: (trial, validation, training, epochs) as printed, block by block from top to bottom."""
+    """Rows of the table below the axes: (trial, validation, training, epochs) as printed, block by block from
+    top to bottom.
+    """
     written = [text for text in figure.texts if text.get_text() not in HEADINGS]
     written = [text for text in written if text.get_ha() == "right"]
-    return [tuple(text.get_text() for text in written[start : start + 4]) for start in range(0, len(written), 4)]
+    return [
+        tuple(text.get_text() for text in written[start : start + 4]) for start in range(0, len(written), 4)
+    ]
 
 
 def dots(axes):
@@ -119,11 +138,22 @@ def test_nothing_overlaps_and_nothing_is_cut_off(curves, changes, width):
 def test_every_trial_is_listed_with_its_best_values_and_the_best_first():
     curves = [([0.2, 0.5, 0.4], [0.3, 0.6, 0.9]), ([0.31], [0.25]), ([0.1, 0.8], [0.2, 0.7])]
     figure, drawn = build(curves)
-    assert table(figure) == [("2", "0.800", "0.700", "2"), ("0", "0.500", "0.900", "3"), ("1", "0.310", "0.250", "1")]
-    assert [(row["rank"], row["trial"], row["best_validation"]) for row in drawn.values] == [(1, 2, 0.8), (2, 0, 0.5), (3, 1, 0.31)]
+    assert table(figure) == [
+        ("2", "0.800", "0.700", "2"),
+        ("0", "0.500", "0.900", "3"),
+        ("1", "0.310", "0.250", "1"),
+    ]
+    assert [(row["rank"], row["trial"], row["best_validation"]) for row in drawn.values] == [
+        (1, 2, 0.8),
+        (2, 0, 0.5),
+        (3, 1, 0.31),
+    ]
     assert (drawn.values[1]["epoch"], drawn.values[1]["validation"]) == ([1, 2, 3], [0.2, 0.5, 0.4])
     assert "3 trials, which ran 1 to 3 epochs, 6 in all" in drawn.description
-    assert "trial 2: 0.800, training 0.700, 2 epochs; trial 0: 0.500, training 0.900, 3 epochs" in drawn.description
+    assert (
+        "trial 2: 0.800, training 0.700, 2 epochs; trial 0: 0.500, training 0.900, 3 epochs"
+        in drawn.description
+    )
     assert "trial 1: 0.310, training 0.250, 1 epoch." in drawn.description
     assert len(drawn.runs) == 3
 
@@ -190,7 +220,9 @@ def test_trials_of_one_epoch_are_dots_beside_each_other():
     axes = figure.axes[0]
     single = {line: place for line, place in dots(axes).items() if line.get_xdata()[0] == 1}
     assert len(single) == 10  # validation and training
-    assert sorted(line.get_ydata()[0] for line in single if line.get_alpha() == 1) == pytest.approx([0.1, 0.101, 0.102, 0.103, 0.104])
+    assert sorted(line.get_ydata()[0] for line in single if line.get_alpha() == 1) == pytest.approx(
+        [0.1, 0.101, 0.102, 0.103, 0.104]
+    )
     size = next(iter(single)).get_markersize() / 72 * DPI
     for one, other in itertools.combinations(single.values(), 2):
         assert np.hypot(*(one - other)) > size
@@ -201,15 +233,26 @@ def test_trials_of_one_epoch_are_dots_beside_each_other():
 def test_a_trial_that_diverges_keeps_what_is_finite():
     nan = float("nan")
     figure, drawn = build([[0.1, 0.4, nan], [0.3, nan], [nan], [0.1, 0.2]])
-    assert [(row["trial"], row["best_validation"]) for row in drawn.values] == [(0, 0.4), (1, 0.3), (3, 0.2), (2, None)]
+    assert [(row["trial"], row["best_validation"]) for row in drawn.values] == [
+        (0, 0.4),
+        (1, 0.3),
+        (3, 0.2),
+        (2, None),
+    ]
     assert table(figure)[-1] == ("2", "–", "–", "1")
     assert drawn.values[0]["validation"] == [0.1, 0.4, None]
     assert "trial 2: –, training –, 1 epoch" in drawn.description
-    ends = sorted((line.get_xdata()[0], line.get_ydata()[0]) for line in dots(figure.axes[0]) if line.get_alpha() in (None, 1))
+    ends = sorted(
+        (line.get_xdata()[0], line.get_ydata()[0])
+        for line in dots(figure.axes[0])
+        if line.get_alpha() in (None, 1)
+    )
     assert ends == [(1, 0.3), (2, 0.2), (2, 0.4)]
     json.dumps(drawn.values, allow_nan=False)
     assert_sound(figure)
-    with pytest.raises(RepriseError, match="runs: no trial of study has a finite loss; there is nothing to draw"):
+    with pytest.raises(
+        RepriseError, match="runs: no trial of study has a finite loss; there is nothing to draw"
+    ):
         build([[nan], [nan, nan]], metric="loss")
 
 
@@ -225,7 +268,9 @@ def test_a_trial_that_diverges_keeps_what_is_finite():
 )
 def test_rungs_are_marked(study, length, expected):
     figure, drawn = build([[0.01 * epoch for epoch in range(1, length + 1)], [0.1]], study=study)
-    dotted = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_color() == trials.RUNG["color"]]
+    dotted = [
+        line.get_xdata()[0] for line in figure.axes[0].lines if line.get_color() == trials.RUNG["color"]
+    ]
     assert dotted == expected
     words = [text.get_text() for text in figure.legends[0].get_texts() if text.get_text().startswith("rungs")]
     assert words == ([f"rungs: epochs {', '.join(map(str, expected))}"] if expected else [])
@@ -259,11 +304,18 @@ def test_mistakes_are_named():
 
     one, two = trial(0), trial(1)
     both = pd.concat([history(one, [0.1]), history(two, [0.2])])
-    missing = f"run {two.runs[0]} of study/trial=1 has no history (1 of its 1 runs are missing); train and evaluate it first"
+    missing = (
+        f"run {two.runs[0]} of study/trial=1 has no history (1 of its 1 runs are missing); train and "
+        "evaluate it first"
+    )
     assert message([one, two], history(one, [0.1])) == missing
     grid = Cell("grid", {"lr": 0.1}, None, one.members)
     assert message([grid], both) == "runs: grid/lr=0.1 is not a trial; name the trials of a search"
     several = trial(0, runs=3)
-    assert "study/trial=0 has 3 runs; a trial is one curve, so give the search one seed" in message([several], history(several, [0.1]))
+    assert "study/trial=0 has 3 runs; a trial is one curve, so give the search one seed" in message(
+        [several], history(several, [0.1])
+    )
     assert "study/trial=0: its history has train alone" in message([one], both[both["split"] == "train"])
-    assert "study/trial=0: its history has validation alone" in message([one], both[both["split"] == "validation"])
+    assert "study/trial=0: its history has validation alone" in message(
+        [one], both[both["split"] == "validation"]
+    )

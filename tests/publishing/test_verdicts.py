@@ -120,7 +120,10 @@ def test_pooling_narrows_the_interval():
     assert estimate.freedom == 24
     assert estimate.reach() == pytest.approx(T24 * 0.02 * math.sqrt(4 / 3), rel=1e-6)
     assert judge_number("0.530", estimate).verdict == "differs"
-    assert judge_number("0.530", Estimate.of([0.46, 0.48, 0.50], Pool.of(samples[:1], 0.005))).verdict == "reproduced"
+    assert (
+        judge_number("0.530", Estimate.of([0.46, 0.48, 0.50], Pool.of(samples[:1], 0.005))).verdict
+        == "reproduced"
+    )
 
 
 def test_one_seed_everywhere_uses_the_default_and_says_so():
@@ -140,14 +143,21 @@ def test_the_binomial_floor_dominates_small_seed_scatter():
     assert judge_number("0.511", Estimate.of(values, pool, binomial=0.25 / 10_000)).verdict == "reproduced"
     assert judge_number("0.512", Estimate.of(values, pool, binomial=0.25 / 10_000)).verdict == "differs"
     assert judge_number("0.511", Estimate.of(values, pool)).verdict == "differs"
-    assert Estimate.of([0.4, 0.5, 0.6], Pool.of([[0.4, 0.5, 0.6]], 0.005), 0.25 / 10_000).reach() == pytest.approx(
-        T2 * 0.1 * math.sqrt(4 / 3)
-    )
+    assert Estimate.of(
+        [0.4, 0.5, 0.6], Pool.of([[0.4, 0.5, 0.6]], 0.005), 0.25 / 10_000
+    ).reach() == pytest.approx(T2 * 0.1 * math.sqrt(4 / 3))
 
 
 @pytest.mark.parametrize(
     ("reported", "verdict"),
-    [("4", "reproduced"), ("4.4", "differs"), ("4.5", "reproduced"), ("4.54", "differs"), ("5", "reproduced"), ("6", "differs")],
+    [
+        ("4", "reproduced"),
+        ("4.4", "differs"),
+        ("4.5", "reproduced"),
+        ("4.54", "differs"),
+        ("5", "reproduced"),
+        ("6", "differs"),
+    ],
 )
 def test_half_a_unit_of_the_last_printed_digit(reported, verdict):
     assert judge_number(reported, Estimate(4.5)).verdict == verdict
@@ -155,7 +165,9 @@ def test_half_a_unit_of_the_last_printed_digit(reported, verdict):
 
 def test_about_widens_the_interval():
     assert judge_number("0.63", Estimate(0.66)).verdict == "differs"
-    assert judge_number("0.63", Estimate(0.66), about=0.025).verdict == "reproduced"  # .025 + half a unit: the end is inside
+    assert (
+        judge_number("0.63", Estimate(0.66), about=0.025).verdict == "reproduced"
+    )  # .025 + half a unit: the end is inside
     assert judge_number("0.63", Estimate(0.66), about=0.024).verdict == "differs"
 
 
@@ -184,7 +196,10 @@ def test_a_value_that_is_not_finite_agrees_with_nothing(value):
         judge_best({"a": fine, "b": bad}, ["a"]),
     ]
     assert {judgement.verdict for judgement in judgements} == {"differs"}
-    assert all("absent or not finite" in judgement.reason and judgement.measured == "not finite" for judgement in judgements)
+    assert all(
+        "absent or not finite" in judgement.reason and judgement.measured == "not finite"
+        for judgement in judgements
+    )
 
 
 def test_moving_the_report_away_never_turns_differs_into_reproduced():
@@ -194,7 +209,10 @@ def test_moving_the_report_away_never_turns_differs_into_reproduced():
         estimate = Estimate.of(values, Pool.of([values, [0.3, 0.31]], 0.005), 0.25 / rng.integers(50, 10_000))
         for side in (-1, 1):
             distances = np.sort(rng.uniform(0, 0.4, 25))
-            verdicts = [judge_number(f"{estimate.value + side * distance:.4f}", estimate).verdict for distance in distances]
+            verdicts = [
+                judge_number(f"{estimate.value + side * distance:.4f}", estimate).verdict
+                for distance in distances
+            ]
             assert verdicts == sorted(verdicts, reverse=True)  # reproduced …, then differs …
 
 
@@ -219,7 +237,12 @@ def test_greater_in_each_direction():
     assert greater(at(0.5 + 0.999 * edge), at(0.5)) == "differs"
     assert greater(at(0.5 - 0.999 * edge), at(0.5)) == "differs"
     assert greater(at(0.5 - 1.001 * edge), at(0.5)) == "contradicted"
-    for factor, verdict in ((1.001, "contradicted"), (0.999, "differs"), (-0.999, "differs"), (-1.001, "reproduced")):
+    for factor, verdict in (
+        (1.001, "contradicted"),
+        (0.999, "differs"),
+        (-0.999, "differs"),
+        (-1.001, "reproduced"),
+    ):
         left, right = at(0.5 + factor * edge), at(0.5)
         assert judge_order(left, right, combine([(1, left), (-1, right)]), greater=False).verdict == verdict
 
@@ -257,7 +280,9 @@ def test_chance_in_each_direction():
     assert judge_chance(at(0.05), 0.05, 10_000).verdict == "reproduced"
     assert judge_chance(at(0.05 + 0.99 * guessing), 0.05, 10_000).verdict == "reproduced"
     assert judge_chance(at(0.05 + 1.1 * guessing), 0.05, 10_000).verdict == "contradicted"
-    assert judge_chance(at(0.05 + 1.1 * guessing, error=0.01**2), 0.05, 10_000).verdict == "differs"  # unsteady seeds
+    assert (
+        judge_chance(at(0.05 + 1.1 * guessing, error=0.01**2), 0.05, 10_000).verdict == "differs"
+    )  # unsteady seeds
     assert judge_chance(at(0.02), 0.05, 10_000).verdict == "reproduced"  # worse than guessing is no better
     assert judge_chance(at(0.05), 0.05, 100).verdict == "differs"  # too few images to tell
     assert judge_chance(at(0.01), 0.01, 10_000).verdict == "reproduced"
@@ -275,7 +300,10 @@ def test_best_in_each_direction():
     assert judge_best(cells(a=0.50, b=0.60, c=0.60), ["a"], largest=False).verdict == "reproduced"
     assert judge_best(cells(a=0.60, b=0.50, c=0.60), ["a"], largest=False).verdict == "contradicted"
     assert judge_best(cells(a=0.50, b=0.60), ["a"]).measured == "largest is b (0.6000), a has 0.5000"
-    assert judge_best(cells(a=0.50, b=0.60), ["b"], largest=False).measured == "smallest is a (0.5000), b has 0.6000"
+    assert (
+        judge_best(cells(a=0.50, b=0.60), ["b"], largest=False).measured
+        == "smallest is a (0.5000), b has 0.6000"
+    )
 
 
 STEADY = [[p - 0.01, p, p + 0.01] for p in (0.3, 0.4, 0.5, 0.6, 0.7)]
@@ -297,13 +325,18 @@ def test_spread_in_proportion_to_the_value():
     small, large = [[0.09, 0.10, 0.11]], [[9.0, 10.0, 11.0]]
     assert judge_spread(large, small).verdict == "reproduced"
     judgement = judge_spread(large, small, relative=True)
-    assert (judgement.verdict, judgement.measured.replace("<", ">").replace("=", ">")) == ("differs", "spread 10.0 % > 10.0 %")
+    assert (judgement.verdict, judgement.measured.replace("<", ">").replace("=", ">")) == (
+        "differs",
+        "spread 10.0 % > 10.0 %",
+    )
 
 
 def test_spread_needs_two_seeds_and_finite_values():
     assert judge_spread([[0.5]], STEADY).verdict == "not run"
     assert judge_spread(STEADY, [[0.5], []]).verdict == "not run"
-    assert judge_spread([[0.5], [0.4, 0.5]], STEADY).verdict == "reproduced"  # one configuration of two seeds is enough
+    assert (
+        judge_spread([[0.5], [0.4, 0.5]], STEADY).verdict == "reproduced"
+    )  # one configuration of two seeds is enough
     assert judge_spread([[0.5, math.nan]], STEADY).verdict == "differs"
     assert judge_spread([[0.5, 0.5]], [[0.4, 0.4]]).verdict == "differs"  # nothing scatters
     assert judge_spread([[0.5, 0.6]], [[0.4, 0.4]]).verdict == "reproduced"
@@ -311,14 +344,20 @@ def test_spread_needs_two_seeds_and_finite_values():
 
 def test_equal_spreads_are_told_apart_in_one_case_of_twenty():
     rng = np.random.default_rng(7)
-    verdicts = [judge_spread(rng.normal(0.5, 0.02, (1, 3)), rng.normal(0.5, 0.02, (5, 3))).verdict for _ in range(1000)]
+    verdicts = [
+        judge_spread(rng.normal(0.5, 0.02, (1, 3)), rng.normal(0.5, 0.02, (5, 3))).verdict
+        for _ in range(1000)
+    ]
     for verdict in ("reproduced", "contradicted"):
         assert 0.0102 < verdicts.count(verdict) / 1000 < 0.0398  # 2.5 %: ± 3 standard errors
 
 
 def test_a_picked_run_says_which_and_that_its_scatter_is_a_default():
     a, b = (replace(Estimate.of([value], Pool.of([], 0.005)), picked=f"run {value}") for value in (0.7, 0.5))
-    assert "picked: run 0.7; one training shows no scatter, so a stated default stands for it" in judge_number("0.700", a).reason
+    assert (
+        "picked: run 0.7; one training shows no scatter, so a stated default stands for it"
+        in judge_number("0.700", a).reason
+    )
     difference = combine([(1, a), (-1, b)])
     assert "picked: run 0.7 and run 0.5;" in judge_order(a, b, difference).reason
     assert difference.noise() == pytest.approx(Z * 0.005 * math.sqrt(2))
@@ -340,7 +379,10 @@ def test_the_same_test_images_are_compared_one_by_one():
     right = (rng.random(2000) < 0.5).astype(float)
     better = right.copy()
     better[np.flatnonzero(right == 0)[:40]] = 1.0  # 40 of 2000 images more, none less
-    a, b = (Estimate.of([h.mean()], NONE, h.mean() * (1 - h.mean()) / 2000, Hits(images, h)) for h in (better, right))
+    a, b = (
+        Estimate.of([h.mean()], NONE, h.mean() * (1 - h.mean()) / 2000, Hits(images, h))
+        for h in (better, right)
+    )
     difference = combine([(1, a), (-1, b)])
     assert difference.value == pytest.approx(0.02)
     assert difference.binomial == pytest.approx(0.02 * 0.98 / 1999)
@@ -360,7 +402,9 @@ def test_combine_is_linear_and_takes_the_fewest_degrees_of_freedom():
 
 def test_a_conjunction():
     def verdict(*verdicts):
-        return judge_all([(f"r{index}", Judgement(verdict, "why.")) for index, verdict in enumerate(verdicts)]).verdict
+        return judge_all(
+            [(f"r{index}", Judgement(verdict, "why.")) for index, verdict in enumerate(verdicts)]
+        ).verdict
 
     assert verdict("reproduced", "reproduced") == "reproduced"
     assert verdict("reproduced", "differs") == "differs"
@@ -371,7 +415,12 @@ def test_a_conjunction():
 
 
 def test_numbers_in_words():
-    assert [number(value) for value in (0.51341, -2.0, 46.26, math.nan)] == ["0.5134", "-2.0000", "46.3", "not finite"]
+    assert [number(value) for value in (0.51341, -2.0, 46.26, math.nan)] == [
+        "0.5134",
+        "-2.0000",
+        "46.3",
+        "not finite",
+    ]
 
 
 # ---- the rule as a whole ----
@@ -388,7 +437,9 @@ def test_about_95_percent_of_reports_that_drew_from_our_distribution_are_reprodu
             judge_number(f"{rng.normal(mean, 0.02):.6f}", Estimate.of(values, pool)).verdict
             for mean, values in zip(means, samples, strict=True)
         ]
-    assert 0.935 < np.mean([outcome == "reproduced" for outcome in outcomes]) < 0.965  # 2000 draws: ± 3 standard errors
+    assert (
+        0.935 < np.mean([outcome == "reproduced" for outcome in outcomes]) < 0.965
+    )  # 2000 draws: ± 3 standard errors
 
 
 @pytest.mark.slow
@@ -409,7 +460,9 @@ def test_a_false_winner_is_rarely_reproduced_and_rarely_contradicted():
     outcomes = []
     for _ in range(300):
         pool = Pool(0.01**2, math.inf)
-        cells = {f"c{index}": Estimate.of([value], pool) for index, value in enumerate(rng.normal(0.5, 0.01, 10))}
+        cells = {
+            f"c{index}": Estimate.of([value], pool) for index, value in enumerate(rng.normal(0.5, 0.01, 10))
+        }
         outcomes.append(judge_best(cells, ["c0"]).verdict)
     assert outcomes.count("reproduced") < 0.025 * 300
     assert outcomes.count("contradicted") < 0.05 * 300
@@ -435,7 +488,9 @@ def test_two_levels_are_a_difference_chosen_beforehand():
 def test_the_noise_of_an_effect_allows_for_the_choice_of_the_extremes(freedom, t, q):
     """q: quantiles of the studentized range of three means, from a printed table."""
     levels = [[Estimate.of([value], Pool(0.01**2, freedom))] for value in (0.1, 0.2, 0.3)]
-    assert effect(levels).noise() == pytest.approx(q * 0.01, rel=1e-3)  # q · s is t · √(s² + s²) · q / (√2 · t)
+    assert effect(levels).noise() == pytest.approx(
+        q * 0.01, rel=1e-3
+    )  # q · s is t · √(s² + s²) · q / (√2 · t)
     assert t * math.sqrt(2) * 0.01 < effect(levels).noise()
 
 
@@ -454,8 +509,13 @@ def test_a_level_that_is_not_finite_leaves_the_effect_unknown():
 @pytest.mark.slow
 def test_an_axis_without_an_effect_is_rarely_said_to_have_one():
     rng = np.random.default_rng(7)
-    found = [effect([[one(value) for value in level] for level in rng.normal(0.5, 0.01, (3, 4))]) for _ in range(400)]
-    assert 0.02 < np.mean([estimate.value > estimate.noise() for estimate in found]) < 0.08  # one in twenty; unwidened, one in eight
+    found = [
+        effect([[one(value) for value in level] for level in rng.normal(0.5, 0.01, (3, 4))])
+        for _ in range(400)
+    ]
+    assert (
+        0.02 < np.mean([estimate.value > estimate.noise() for estimate in found]) < 0.08
+    )  # one in twenty; unwidened, one in eight
 
 
 def test_a_difference_of_three_points_is_detected():

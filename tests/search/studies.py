@@ -1,11 +1,13 @@
-"""Studies with made-up learning curves: their trials as runs, and a loop that trains them without a network."""
+"""Studies with made-up learning curves: their trials as runs, and a loop that trains them without a
+network.
+"""
 
 import copy
 
 import torch
 
+from reprise.reports.run import Run, prune
 from reprise.search.asha import read_history
-from reprise.spec.run import Run, prune
 from reprise.training.results import publish
 from tiny import SPEC
 
@@ -22,7 +24,12 @@ def study_runs(trials, min_resource=1, reduction_factor=3, **changes):
         for path, value in changes.items():
             part, _, key = path.partition("__")
             spec[part][key] = value
-        spec["study"] = {"trial": number, "after": before, "min_resource": min_resource, "reduction_factor": reduction_factor}
+        spec["study"] = {
+            "trial": number,
+            "after": before,
+            "min_resource": min_resource,
+            "reduction_factor": reduction_factor,
+        }
         runs.append(Run(prune(spec)))
         before = runs[-1].hash
     return runs
@@ -44,7 +51,9 @@ def publish_trial(cache, run, history, stopped, **meta):
 
 
 def train_trial(judge, run, curve, cache, **meta):
-    """What the engine does: the judge is asked before every epoch but the first. The reason why the trial ended."""
+    """What the engine does: the judge is asked before every epoch but the first. The reason why the trial
+    ended.
+    """
     history = []
     for epoch, accuracy in enumerate(curve[: run.spec["training"]["epochs"]], 1):
         reason = judge.stop(run, history) if history else None

@@ -16,16 +16,33 @@ from reprise.training.checkpoint import write_checkpoint
 from tiny import tiny_run
 
 RUNS = study_runs(7, 1, 3, training__epochs=10)
-AXES = {"optimizer": ["adam", "sgd"], "lr": [0.0039, 0.01], "batch_norm": [True, False], "momentum": [0.9, 0.9]}
-SETTINGS = {run.hash: {"trial": number, **{axis: values[number % 2] for axis, values in AXES.items()}} for number, run in enumerate(RUNS)}
+AXES = {
+    "optimizer": ["adam", "sgd"],
+    "lr": [0.0039, 0.01],
+    "batch_norm": [True, False],
+    "momentum": [0.9, 0.9],
+}
+SETTINGS = {
+    run.hash: {"trial": number, **{axis: values[number % 2] for axis, values in AXES.items()}}
+    for number, run in enumerate(RUNS)
+}
 
 
 @pytest.fixture
 def half(tmp_path):
     """Seven trials: finished, pruned twice, diverged, stopped early, being trained, not begun."""
-    publish_trial(tmp_path, RUNS[0], history_of([0.4, 0.5, 0.5, 0.6, 0.7, 0.7, 0.6, 0.6, 0.6, 0.6]), "finished")
-    publish_trial(tmp_path, RUNS[1], history_of([0.3]), "pruned at rung 0 (epoch 1): 0.3000 is not the best of 2")
-    publish_trial(tmp_path, RUNS[2], history_of([0.5, 0.5, 0.4]), "pruned at rung 1 (epoch 3): 0.4000 is not the best of 2")
+    publish_trial(
+        tmp_path, RUNS[0], history_of([0.4, 0.5, 0.5, 0.6, 0.7, 0.7, 0.6, 0.6, 0.6, 0.6]), "finished"
+    )
+    publish_trial(
+        tmp_path, RUNS[1], history_of([0.3]), "pruned at rung 0 (epoch 1): 0.3000 is not the best of 2"
+    )
+    publish_trial(
+        tmp_path,
+        RUNS[2],
+        history_of([0.5, 0.5, 0.4]),
+        "pruned at rung 1 (epoch 3): 0.4000 is not the best of 2",
+    )
     publish_trial(tmp_path, RUNS[3], [*rows(1, 0.6), *rows(2, 0.9, loss=math.nan)], "diverged")
     publish_trial(tmp_path, RUNS[4], history_of([0.6, 0.6, 0.6, 0.6]), "early stop")
     (tmp_path / RUNS[5].hash).mkdir()
@@ -38,13 +55,34 @@ def half(tmp_path):
 
 def test_one_row_per_trial(half):
     table = read_study(RUNS[::-1], half, SETTINGS)
-    assert list(table.columns) == [*COLUMNS, "optimizer", "lr", "batch_norm"]  # momentum never varies, the trial has its column
+    assert list(table.columns) == [
+        *COLUMNS,
+        "optimizer",
+        "lr",
+        "batch_norm",
+    ]  # momentum never varies, the trial has its column
     assert list(table["trial"]) == list(range(7))
     assert list(table["run"]) == [run.hash for run in RUNS]
-    assert list(table["state"]) == ["finished", "pruned", "pruned", "diverged", "early stop", "running", "waiting"]
+    assert list(table["state"]) == [
+        "finished",
+        "pruned",
+        "pruned",
+        "diverged",
+        "early stop",
+        "running",
+        "waiting",
+    ]
     assert list(table["epochs"]) == [10, 1, 3, 2, 4, 2, 0]
     assert list(table["rung"].fillna(-1)) == [2, 0, 1, 0, 1, 0, -1]  # rungs lie at epochs 1, 3, 9
-    assert list(table["best_validation_accuracy"].fillna(0)) == [0.7, 0.3, 0.5, 0.6, 0.6, 0.8, 0]  # not what a diverged epoch says
+    assert list(table["best_validation_accuracy"].fillna(0)) == [
+        0.7,
+        0.3,
+        0.5,
+        0.6,
+        0.6,
+        0.8,
+        0,
+    ]  # not what a diverged epoch says
     assert list(table["best_epoch"].fillna(0)) == [5, 1, 1, 1, 1, 2, 0]
     assert list(table["best_training_accuracy"].fillna(0)) == [0.35, 0.15, 0.25, 0.3, 0.3, 0.4, 0]
     assert list(table["seconds"].fillna(0)) == [20, 2, 6, 4, 8, 3.5, 0]
@@ -82,7 +120,9 @@ def test_a_study_that_has_not_begun(tmp_path):
 
 def test_a_checkpoint_without_a_process_waits_for_one(tmp_path):
     (tmp_path / RUNS[0].hash).mkdir()
-    write_checkpoint(tmp_path / RUNS[0].hash / "checkpoint.pt", {"state": {"seconds": 3.5, "history": history_of([0.7])}})
+    write_checkpoint(
+        tmp_path / RUNS[0].hash / "checkpoint.pt", {"state": {"seconds": 3.5, "history": history_of([0.7])}}
+    )
     (tmp_path / RUNS[0].hash / ".lock").touch()
     (tmp_path / RUNS[1].hash).mkdir()
     (tmp_path / RUNS[1].hash / "checkpoint.pt").write_bytes(b"damaged")
@@ -97,9 +137,14 @@ def test_thirty_trials_with_many_settings_stay_within_120_characters(tmp_path):
     runs = study_runs(30, 1, 3, training__epochs=30)
     train_study(AshaJudge(tmp_path), runs, [[generator.random() for _ in range(30)] for _ in runs], tmp_path)
     axes = ("lr", "optimizer", "weight_decay", "dropout", "batch_norm", "xavier", "seed", "augmentation")
-    values = [(10 ** generator.uniform(-4, -2), "adam", 10 ** generator.uniform(-3, -2), 0.1, True, False, 42, True) for _ in runs]
+    values = [
+        (10 ** generator.uniform(-4, -2), "adam", 10 ** generator.uniform(-3, -2), 0.1, True, False, 42, True)
+        for _ in runs
+    ]
     values[0] = (0.01, "sgd", 0.01, 0.5, False, True, 7, False)
-    settings = {run.hash: dict(zip(axes, drawn, strict=True)) for run, drawn in zip(runs, values, strict=True)}
+    settings = {
+        run.hash: dict(zip(axes, drawn, strict=True)) for run, drawn in zip(runs, values, strict=True)
+    }
     table = read_study(runs, tmp_path, settings)
     lines = leaderboard(table).splitlines()
     assert max(map(len, lines)) <= 120

@@ -34,9 +34,14 @@ def test_trials_are_judged_by_what_is_known_then(worker):
     assert one.stop(RUNS[0], history_of([0.5])) is None  # rung 0: alone
     assert other.stop(RUNS[1], history_of([0.6])) is None  # 0.6 of 0.6, 0.5
     assert one.stop(RUNS[0], history_of([0.5, 0.5])) is None  # rung 1: alone
-    assert other.stop(RUNS[1], history_of([0.6, 0.4])) == "pruned at rung 1 (epoch 2): 0.4000 is not the best of 2"
+    assert (
+        other.stop(RUNS[1], history_of([0.6, 0.4]))
+        == "pruned at rung 1 (epoch 2): 0.4000 is not the best of 2"
+    )
     assert one.stop(RUNS[0], history_of([0.5, 0.5, 0.1])) is None  # epoch 3 is no rung
-    assert other.stop(RUNS[2], history_of([0.55])) == "pruned at rung 0 (epoch 1): 0.5500 is not the best of 3"
+    assert (
+        other.stop(RUNS[2], history_of([0.55])) == "pruned at rung 0 (epoch 1): 0.5500 is not the best of 3"
+    )
 
 
 def test_the_pace_decides(worker):
@@ -48,14 +53,20 @@ def test_the_pace_decides(worker):
 
 def test_finished_trials_count_without_a_journal(worker, tmp_path):
     train_trial(AshaJudge(tmp_path / "runs"), RUNS[0], [0.5] * 6, tmp_path / "runs")
-    assert worker().stop(RUNS[1], history_of([0.4])) == "pruned at rung 0 (epoch 1): 0.4000 is not the best of 2"
+    assert (
+        worker().stop(RUNS[1], history_of([0.4])) == "pruned at rung 0 (epoch 1): 0.4000 is not the best of 2"
+    )
 
 
 def test_a_trial_taken_up_again_counts_once(worker):
     worker().stop(RUNS[0], history_of([0.5]))
     assert worker().stop(RUNS[1], history_of([0.6])) is None
-    assert worker().stop(RUNS[1], history_of([0.6, 0.6])) is None  # after a restart: another attempt at the same trial
-    assert worker().stop(RUNS[2], history_of([0.4])) == "pruned at rung 0 (epoch 1): 0.4000 is not the best of 3"
+    assert (
+        worker().stop(RUNS[1], history_of([0.6, 0.6])) is None
+    )  # after a restart: another attempt at the same trial
+    assert (
+        worker().stop(RUNS[2], history_of([0.4])) == "pruned at rung 0 (epoch 1): 0.4000 is not the best of 3"
+    )
 
 
 def test_a_rung_that_was_passed_is_not_judged_again(worker):
@@ -67,7 +78,10 @@ def test_a_rung_that_was_passed_is_not_judged_again(worker):
     worker().stop(RUNS[1], history_of([0.6, 0.6]))
     assert worker().stop(RUNS[0], history_of([0.5, 0.5])) is None
     assert worker().stop(RUNS[1], history_of([0.6, 0.6, 0.6, 0.2])) is None  # rung 2: alone
-    assert worker().stop(RUNS[0], history_of([0.5, 0.5, 0.5, 0.1])) == "pruned at rung 2 (epoch 4): 0.1000 is not the best of 2"
+    assert (
+        worker().stop(RUNS[0], history_of([0.5, 0.5, 0.5, 0.1]))
+        == "pruned at rung 2 (epoch 4): 0.1000 is not the best of 2"
+    )
 
 
 def test_studies_do_not_mix_in_one_journal(worker):
@@ -82,7 +96,9 @@ def test_a_damaged_journal_is_an_error(worker, tmp_path):
     with journal.open("a") as file:
         file.write('{"op_code": 4, "worker')  # killed while it wrote
     with pytest.raises(
-        RepriseError, match=r"study\.journal: not a journal that Optuna can read .*; stop the workers, delete it and start them"
+        RepriseError,
+        match=r"study\.journal: not a journal that Optuna can read .*; stop the workers, delete it and "
+        r"start them",
     ):
         worker().stop(RUNS[1], history_of([0.6]))
     journal.unlink()
@@ -96,12 +112,17 @@ def test_a_journal_of_which_one_accuracy_has_changed_is_an_error(worker, tmp_pat
     text = journal.read_text()
     assert "0.5" in text
     journal.write_text(text.replace("0.5", "0.4", 1))
-    with pytest.raises(RepriseError, match=r"study\.journal: not a journal .*its content does not match its own digest.*; stop"):
+    with pytest.raises(
+        RepriseError,
+        match=r"study\.journal: not a journal .*its content does not match its own digest.*; stop",
+    ):
         worker().stop(RUNS[1], history_of([0.6]))
 
 
 def test_the_lock_of_a_killed_worker_is_broken(tmp_path, monkeypatch):
-    """Also where the journal's path is relative: the lock is a link, and Optuna waits for ever if it points nowhere."""
+    """Also where the journal's path is relative: the lock is a link, and Optuna waits for ever if it points
+    nowhere.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(workers, "STALE_LOCK_S", 3)
     JournalJudge(RUNS, Path("runs"), Path("study.journal"))
@@ -130,7 +151,10 @@ def test_without_locks_there_are_no_workers(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(RepriseError, match=r"this file system has no locks, so workers cannot share a study; train it with one$"):
+    with pytest.raises(
+        RepriseError,
+        match=r"this file system has no locks, so workers cannot share a study; train it with one$",
+    ):
         next(take_trials(RUNS, tmp_path))
 
 
@@ -178,13 +202,19 @@ class Lenient:
 def test_two_workers_one_of_them_killed(tmp_path):
     data, cache, free = write_dataset(tmp_path / "data"), tmp_path / "runs", tmp_path / "free"
     runs = study_runs(6, 1, 2, training__epochs=6)
-    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [
+        str(Path(__file__).parent),
+        str(Path(__file__).parents[1]),
+        *filter(None, [os.environ.get("PYTHONPATH")]),
+    ]
     command = [sys.executable, "-c", WORK, str(data), str(cache), str(tmp_path / "study.journal")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     with subprocess.Popen([*command, "hang"], stdout=subprocess.PIPE, text=True, env=environment) as doomed:
         while doomed.stdout.readline().split() != ["3", "0"]:  # it has taken trial 0
             assert doomed.poll() is None
-        with subprocess.Popen([*command, "go"], stdout=subprocess.PIPE, text=True, env=environment) as survivor:
+        with subprocess.Popen(
+            [*command, "go"], stdout=subprocess.PIPE, text=True, env=environment
+        ) as survivor:
             first = survivor.stdout.readline()
             doomed.send_signal(signal.SIGKILL)
             lines = [first, *survivor.stdout]
@@ -197,7 +227,10 @@ def test_two_workers_one_of_them_killed(tmp_path):
             epochs.append(int(word))
     assert next(iter(trained)) == runs[1].hash  # it has not waited for trial 0
     assert trained.keys() == {run.hash for run in runs}
-    assert (trained[runs[1].hash][0], trained[runs[0].hash][0]) == (1, 3)  # trial 0 taken over, with its finished epochs
+    assert (trained[runs[1].hash][0], trained[runs[0].hash][0]) == (
+        1,
+        3,
+    )  # trial 0 taken over, with its finished epochs
 
     train(runs, dataset_dirs={"cifar10": data}, cache=free, device="cpu", judge=Lenient())
     ends = []
@@ -206,7 +239,9 @@ def test_two_workers_one_of_them_killed(tmp_path):
         assert meta["judged_in_order"] is False
         ends.append(meta["stopped"].split()[0])
         found, uncut = (pd.read_parquet(folder / run.hash / "history.parquet") for folder in (cache, free))
-        pd.testing.assert_frame_equal(found, uncut.head(len(found)), check_exact=True)  # ended somewhere, but else the same
+        pd.testing.assert_frame_equal(
+            found, uncut.head(len(found)), check_exact=True
+        )  # ended somewhere, but else the same
     assert set(ends) == {"finished", "pruned"}
     with pytest.raises(RepriseError, match="trial 0 was judged by several workers"):
         AshaJudge(cache).stop(runs[1], history_of([0.5]))

@@ -1,4 +1,6 @@
-"""A SLURM cluster of one node on this machine: munged, slurmctld and slurmd of Debian's packages, and two GPUs that are only counted."""
+"""A SLURM cluster of one node on this machine: munged, slurmctld and slurmd of Debian's packages, and two
+GPUs that are only counted.
+"""
 
 import contextlib
 import os
@@ -31,10 +33,14 @@ def install() -> None:
         raise Unavailable("SLURM_CONF is set: the commands of SLURM would ask another cluster")
     for file in FILES:  # those of a test that was killed may stay
         if file.exists() and not file.read_text().startswith(MARK):
-            raise Unavailable(f"{file} is there already: this machine belongs to a cluster, and the test would replace its configuration")
+            raise Unavailable(
+                f"{file} is there already: this machine belongs to a cluster, and the test would replace "
+                "its configuration"
+            )
     if shutil.which("scontrol") and _answers():
         raise Unavailable(
-            "a SLURM cluster answers here already (scontrol ping): a real one, that of another `make slurm`, or the daemons that a killed "
+            "a SLURM cluster answers here already (scontrol ping): a real one, that of another `make "
+            "slurm`, or the daemons that a killed "
             f"one has left, which end with: kill $(cat {tempfile.gettempdir()}/reprise-slurm-*/*.pid)"
         )
     # Daemons, and what dpkg calls, lie where a user's PATH does not lead.
@@ -44,10 +50,15 @@ def install() -> None:
     if not shutil.which("apt-get"):
         raise Unavailable("SLURM is not installed, and there is no apt-get to install it")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "-qq", "update"], ["apt-get", "-qq", "install", "--no-install-recommends", "slurm-wlm", "munge"]):
+    for command in (
+        ["apt-get", "-qq", "update"],
+        ["apt-get", "-qq", "install", "--no-install-recommends", "slurm-wlm", "munge"],
+    ):
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode != 0:
-            raise Unavailable(f"{' '.join(command)} failed: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+            raise Unavailable(
+                f"{' '.join(command)} failed: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}"
+            )
 
 
 def slurm(*command: str) -> str:
@@ -75,7 +86,9 @@ def jobs(state: str = "pending,running,completing") -> list[str]:
 
 @contextlib.contextmanager
 def cluster() -> Iterator[Path]:
-    """A cluster that takes jobs; gives the folder of its logs. When it ends, also by SIGTERM, its jobs, daemons and files are gone."""
+    """A cluster that takes jobs; gives the folder of its logs. When it ends, also by SIGTERM, its jobs,
+    daemons and files are gone.
+    """
     install()
     at_sigterm = signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="reprise-slurm-"))
@@ -93,8 +106,16 @@ def cluster() -> Iterator[Path]:
         _configure(folder, socket_file)
         files = {name: folder / f"munged.{name}" for name in ("pid", "log", "seed")}
         try:
-            start("munged", "--foreground", "--force", f"--socket={socket_file}", f"--key-file={key}",
-                  f"--pid-file={files['pid']}", f"--log-file={files['log']}", f"--seed-file={files['seed']}")  # fmt: skip
+            start(
+                "munged",
+                "--foreground",
+                "--force",
+                f"--socket={socket_file}",
+                f"--key-file={key}",
+                f"--pid-file={files['pid']}",
+                f"--log-file={files['log']}",
+                f"--seed-file={files['seed']}",
+            )
             wait_for(socket_file.exists, "munged starts")
             start("slurmctld", "-D", "-c")
             start("slurmd", "-D", "-c")
@@ -120,7 +141,9 @@ def cluster() -> Iterator[Path]:
 
 def _logs(folder: Path) -> str:
     """The last lines that each daemon has written."""
-    outputs = {file.stem: file.read_text(errors="replace").splitlines() for file in sorted(folder.glob("*.out"))}
+    outputs = {
+        file.stem: file.read_text(errors="replace").splitlines() for file in sorted(folder.glob("*.out"))
+    }
     return "".join("\n".join(["", f"---- {daemon}", *lines[-15:]]) for daemon, lines in outputs.items())
 
 
@@ -132,7 +155,9 @@ def _configure(folder: Path, socket_file: Path) -> None:
     host = socket.gethostname().partition(".")[0]
     controller, node = _free_ports(2)
     slurm_conf, gres_conf = FILES
-    gres_conf.write_text(f"{MARK}NodeName={host} Name=gpu File=/dev/null\nNodeName={host} Name=gpu File=/dev/zero\n")
+    gres_conf.write_text(
+        f"{MARK}NodeName={host} Name=gpu File=/dev/null\nNodeName={host} Name=gpu File=/dev/zero\n"
+    )
     slurm_conf.write_text(f"""{MARK}
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)

@@ -1,4 +1,6 @@
-"""The SLURM profile and its page, without a cluster: its keys, what jobs ask for, and the numbers that docs/cluster.md gives."""
+"""The SLURM profile and its page, without a cluster: its keys, what jobs ask for, and the numbers that
+docs/cluster.md gives.
+"""
 
 import json
 import os
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from reprise.spec.programme import Programme
+from reprise.reports.programme import Programme
 
 ROOT = Path(__file__).parents[2]
 PROFILE = "workflow/profiles/slurm"
@@ -27,7 +29,9 @@ elif name == "sbatch":
         print(json.dumps(sys.argv[1:]), file=file)
     sys.exit("refused")
 """
-"""SLURM's commands as the plugin needs them: it finds the account, notes every submission, and takes none, so that all attempts come."""
+"""SLURM's commands as the plugin needs them: it finds the account, notes every submission, and takes none, so
+that all attempts come.
+"""
 
 
 def snakemake(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -38,7 +42,16 @@ def snakemake(*arguments: str, **environment: str) -> subprocess.CompletedProces
 
 @pytest.mark.workflow
 def test_the_profile_is_understood_and_sizes_the_jobs(tmp_path):
-    arguments = ["--dry-run", "--quiet", "rules", "--directory", str(tmp_path), "--config", "scale=demo", "reports=cifar100_superclass"]
+    arguments = [
+        "--dry-run",
+        "--quiet",
+        "rules",
+        "--directory",
+        str(tmp_path),
+        "--config",
+        "scale=demo",
+        "reports=cifar100_superclass",
+    ]
     done = snakemake("--workflow-profile", PROFILE, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     # 23 small runs: one job of a million steps, where config.yaml makes one job of each experiment
@@ -61,9 +74,18 @@ def test_jobs_ask_for_what_a_site_writes_into_the_profile(tmp_path):
     shutil.copytree(ROOT / PROFILE, profile)
     for file in profile.iterdir():  # every example takes effect
         file.write_text(re.sub(r"^( *)# ( *[a-z_-]+:( .*)?)$", r"\1\2", file.read_text(), flags=re.MULTILINE))
-    site, settings = (yaml.safe_load((profile / name).read_text()) for name in ("profile.yaml", "settings.yaml"))
+    site, settings = (
+        yaml.safe_load((profile / name).read_text()) for name in ("profile.yaml", "settings.yaml")
+    )
     asked = site["default-resources"]
-    assert {"slurm_partition", "slurm_account", "gpu_model", "constraint", "qos", "slurm_extra"} <= asked.keys()
+    assert {
+        "slurm_partition",
+        "slurm_account",
+        "gpu_model",
+        "constraint",
+        "qos",
+        "slurm_extra",
+    } <= asked.keys()
 
     bin_folder, calls = tmp_path / "bin", tmp_path / "calls"
     bin_folder.mkdir()
@@ -71,13 +93,27 @@ def test_jobs_ask_for_what_a_site_writes_into_the_profile(tmp_path):
         (bin_folder / name).write_text(FAKE.format(python=sys.executable, calls=str(calls)))
         (bin_folder / name).chmod(0o755)
     data = tmp_path / "results/demo/data"
-    for name in ("synthetic/cifar10", "synthetic/cifar100", "archives/cifar10", "archives/cifar100", "cifar10/dataset"):
+    for name in (
+        "synthetic/cifar10",
+        "synthetic/cifar100",
+        "archives/cifar10",
+        "archives/cifar100",
+        "cifar10/dataset",
+    ):
         (data / name).parent.mkdir(parents=True, exist_ok=True)
         (data / f"{name}.json").write_text("{}")
     targets = ["results/demo/data/cifar100/statistics.json", "results/demo/statements/cifar10_asha.md"]
     arguments = ["--directory", str(tmp_path), "--slurm-init-seconds-before-status-checks", "1", *targets]
     path = os.pathsep.join([str(bin_folder), os.environ["PATH"]])
-    done = snakemake("--workflow-profile", str(profile), *arguments, "--config", "scale=demo", "reports=cifar10_asha", PATH=path)
+    done = snakemake(
+        "--workflow-profile",
+        str(profile),
+        *arguments,
+        "--config",
+        "scale=demo",
+        "reports=cifar10_asha",
+        PATH=path,
+    )
     assert done.returncode == 1, done.stdout + done.stderr
 
     submitted = [options(json.loads(line)) for line in calls.read_text().splitlines()]
@@ -116,13 +152,24 @@ def test_the_page_counts_as_its_commands_and_the_programme_do(tmp_path):
     (command,) = re.findall(r"^python - <<'END'.*\n((?:.*\n)*?)END\n", page, re.MULTILINE)
     (tmp_path / "workflow").symlink_to(ROOT / "workflow")  # no data there
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run([sys.executable, "-"], input=command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(
+        [sys.executable, "-"],
+        input=command,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
     assert done.returncode == 0, done.stderr
     rows = re.findall(r"^\| (`\w+`|all) (\|.*\|)$", page, re.MULTILINE)
     assert [f"| {name} {cells}" for name, cells in rows] == done.stdout.splitlines()
 
     settings = yaml.safe_load((ROOT / PROFILE / "settings.yaml").read_text())
-    full, quick = (Programme({"scale": scale, "results": "results"} | settings, ROOT / "workflow/reports") for scale in ("full", "quick"))
+    full, quick = (
+        Programme({"scale": scale, "results": "results"} | settings, ROOT / "workflow/reports")
+        for scale in ("full", "quick")
+    )
     counts = {f"`{slug}`": [len(report.runs()), 0] for slug, report in full.reports.items()}
     for shard in full.shards.values():
         counts[f"`{shard.slug}`"][1] += 1

@@ -1,6 +1,8 @@
-"""The SLURM profile on a cluster of one node: the results of a local run, after a drained node, a cancelled job and a killed Snakemake too.
+"""The SLURM profile on a cluster of one node: the results of a local run, after a drained node, a cancelled
+job and a killed Snakemake too.
 
-`make slurm` runs it: as root it installs and starts munged, slurmctld and slurmd, and stops them again. Where that fails, so does the test.
+`make slurm` runs it: as root it installs and starts munged, slurmctld and slurmd, and stops them again. Where
+that fails, so does the test.
 """
 
 import contextlib
@@ -19,9 +21,9 @@ import pytest
 import yaml
 from cluster import cluster, jobs, node_state, slurm, wait_for
 
-from reprise.spec.programme import Programme
-from reprise.spec.report import Report
-from reprise.spec.run import Run
+from reprise.reports.programme import Programme
+from reprise.reports.report import Report
+from reprise.reports.run import Run
 
 ROOT = Path(__file__).parents[2]
 PROFILE = "workflow/profiles/slurm"
@@ -30,7 +32,12 @@ REPORTS = ("cifar100_superclass", "cifar10_asha")
 LINKED = {
     "slug": "linked",
     "title": "Runs that start from the weights of others",
-    "models": {"net": {"name": "sequential", "layers": [{"flatten": True}, {"dense": 16, "activation": "relu"}, {"dense": "classes"}]}},
+    "models": {
+        "net": {
+            "name": "sequential",
+            "layers": [{"flatten": True}, {"dense": 16, "activation": "relu"}, {"dense": "classes"}],
+        }
+    },
     "defaults": {
         "dataset": {"name": "cifar10", "labels": "label"},
         "split": {"validation": "test"},
@@ -39,9 +46,18 @@ LINKED = {
         "training": {"epochs": 2, "batch_size": 32, "select": "best_accuracy"},
         "seeds": [0, 1],
     },
-    "experiments": {"first": {}, "second": {"set": {"initial_weights": {"from": "first"}, "optimizer.lr": 0.0001}}},
+    "experiments": {
+        "first": {},
+        "second": {"set": {"initial_weights": {"from": "first"}, "optimizer.lr": 0.0001}},
+    },
     "statements": [
-        {"id": "second", "kind": "number", "text": "Accuracy", "reported": "0.5", "measure": {"metric": "accuracy", "runs": "second"}}
+        {
+            "id": "second",
+            "kind": "number",
+            "text": "Accuracy",
+            "reported": "0.5",
+            "measure": {"metric": "accuracy", "runs": "second"},
+        }
     ],
 }
 TARGET = "results/demo/statements/all"
@@ -51,25 +67,36 @@ TIMES = {"started", "finished", "seconds", "seconds_per_epoch", "device"}
 pytestmark = [
     pytest.mark.slurm,
     pytest.mark.timeout(590),  # make slurm ends them all after 600 s
-    pytest.mark.skipif("REPRISE_SLURM" not in os.environ, reason="starts a SLURM cluster on this machine: make slurm"),
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to install and start munged, slurmctld and slurmd"),
+    pytest.mark.skipif(
+        "REPRISE_SLURM" not in os.environ, reason="starts a SLURM cluster on this machine: make slurm"
+    ),
+    pytest.mark.skipif(
+        os.geteuid() != 0, reason="needs root, to install and start munged, slurmctld and slurmd"
+    ),
 ]
 
 
 class Project:
-    """A copy of the project with some of its reports; the profile's settings make jobs of `shard` steps, which need no real GPU."""
+    """A copy of the project with some of its reports; the profile's settings make jobs of `shard` steps,
+    which need no real GPU.
+    """
 
     def __init__(self, folder: Path, reports: tuple[str, ...], shard: int = 1_000_000) -> None:
         self.folder = folder
         self.results = folder / "results/demo"
         self.reports = reports
         for name in ("src", "workflow", "envs"):
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+            shutil.copytree(
+                ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+            )
         shutil.copy2(ROOT / "Snakefile", folder)
         config = yaml.safe_load((ROOT / "config.yaml").read_text())
         config |= {"scale": "demo", "threads": 1, "synthetic": {"train": 200, "test": 100}}
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
-        settings = yaml.safe_load((folder / PROFILE / "settings.yaml").read_text()) | {"shard": shard, "device": "auto"}
+        settings = yaml.safe_load((folder / PROFILE / "settings.yaml").read_text()) | {
+            "shard": shard,
+            "device": "auto",
+        }
         (folder / PROFILE / "settings.yaml").write_text(yaml.safe_dump(settings))
         for file in (folder / "workflow/reports").glob("*.yaml"):
             if file.stem not in reports:
@@ -83,11 +110,15 @@ class Project:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(self.folder / "src")}
         command = [sys.executable, "-m", "snakemake", *arguments]
         with (self.folder / "snakemake.log").open("ab") as log:
-            return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+            return subprocess.Popen(
+                command, cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
 
     def start_on_cluster(self) -> subprocess.Popen[bytes]:
         """Snakemake with the profile, and a shorter wait before it asks for the jobs' states."""
-        return self.start("--workflow-profile", PROFILE, "--slurm-init-seconds-before-status-checks", "3", TARGET)
+        return self.start(
+            "--workflow-profile", PROFILE, "--slurm-init-seconds-before-status-checks", "3", TARGET
+        )
 
     def finish(self, process: subprocess.Popen[bytes], seconds: float = 600) -> None:
         assert process.wait(seconds) == 0, (self.folder / "snakemake.log").read_text()[-5000:]
@@ -150,7 +181,10 @@ def assert_same_results(project: Project, local: Project) -> None:
         compared |= names
         for name in names - {"run.json", "trained.json", ".lock"}:
             assert (ours / name).read_bytes() == (theirs / name).read_bytes(), f"{run}/{name}"
-        kept = [{key: value for key, value in each.meta(run).items() if key not in TIMES} for each in (project, local)]
+        kept = [
+            {key: value for key, value in each.meta(run).items() if key not in TIMES}
+            for each in (project, local)
+        ]
         assert kept[0] == kept[1]
     assert {"predictions.parquet", "final.parquet"} <= compared
     for slug in project.reports:
@@ -164,10 +198,16 @@ def test_results_equal_those_of_a_local_run(one_node: Path, local: Project, fold
         project.finish(process)
     assert_same_results(project, local)
 
-    submitted = [job for job in slurm("scontrol", "--oneliner", "show", "jobs").splitlines() if f" WorkDir={project.folder} " in job]
+    submitted = [
+        job
+        for job in slurm("scontrol", "--oneliner", "show", "jobs").splitlines()
+        if f" WorkDir={project.folder} " in job
+    ]
     training = [job for job in submitted if "_train_" in job]
     assert len(training) == len(project.programme.shards)
-    assert len(submitted) - len(training) == len({run.spec["dataset"]["name"] for run in project.runs().values()})
+    assert len(submitted) - len(training) == len(
+        {run.spec["dataset"]["name"] for run in project.runs().values()}
+    )
     gpu = re.compile(r"TresPerJob=gres[:/]gpu:1\b")
     assert [job for job in submitted if gpu.search(job)] == training
     for run in project.runs().values():
@@ -189,7 +229,9 @@ def running_in_the_middle(project: Project, seen: set[str]) -> tuple[str, str]:
     return found[0]
 
 
-def test_a_drained_node_a_cancelled_job_and_a_killed_snakemake_change_nothing(one_node: Path, local: Project, folder: Path):
+def test_a_drained_node_a_cancelled_job_and_a_killed_snakemake_change_nothing(
+    one_node: Path, local: Project, folder: Path
+):
     project = Project(folder / "disturbed", REPORTS[:1], 60_000)
     shutil.copytree(local.results / "data", project.results / "data")
     assert len(project.programme.shards) >= 3  # two run, others wait
@@ -212,7 +254,11 @@ def test_a_drained_node_a_cancelled_job_and_a_killed_snakemake_change_nothing(on
         assert project.half_way(shard)
         seen.add(job)
         more = f"{eval(yaml.safe_load((ROOT / PROFILE / 'profile.yaml').read_text())['default-resources']['mem_mb'], {'attempt': 2})}M"
-        wait_for(lambda: more in slurm("squeue", "--noheader", "--format=%m").split(), "the job comes again with more memory", 120)
+        wait_for(
+            lambda: more in slurm("squeue", "--noheader", "--format=%m").split(),
+            "the job comes again with more memory",
+            120,
+        )
 
         job, shard_at_the_end = running_in_the_middle(project, seen)
         process.kill()

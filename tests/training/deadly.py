@@ -1,7 +1,7 @@
 """reprise, but some of it dies: `python deadly.py ARGUMENTS`, with PLAN in the environment.
 
-PLAN has words `run:epoch:signal:times`: the process kills itself as that epoch of the run begins (0: as it predicts), so many times in all,
-which the current folder counts. There is a checkpoint after every epoch.
+PLAN has words `run:epoch:signal:times`: the process kills itself as that epoch of the run begins (0: as it
+predicts), so many times in all, which the current folder counts. There is a checkpoint after every epoch.
 """
 
 import importlib
@@ -17,7 +17,9 @@ from reprise.training import engine
 def die(run, epoch):
     for word in os.environ["PLAN"].split():
         who, when, name, times = word.split(":")
-        if (who, when) == (run.hash, str(epoch)) and len(list(Path().glob(f"died-{who}-{when}-*"))) < int(times):
+        if (who, when) == (run.hash, str(epoch)) and len(list(Path().glob(f"died-{who}-{when}-*"))) < int(
+            times
+        ):
             Path(f"died-{who}-{when}-{os.getpid()}").touch()
             os.kill(os.getpid(), signal.Signals[name])
 

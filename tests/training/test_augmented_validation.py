@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from reprise import models
 from reprise.data.augment import build_augmentation
-from reprise.spec.report import Report
+from reprise.reports.report import Report
 from reprise.training import parts
 from reprise.training.engine import train
 from reprise.training.seeds import derive
@@ -22,7 +22,12 @@ STEPS = [{"flip": 0.5}, {"rotation": 10}, {"erasing": 0.5}]
 
 def run_of(**changes):
     """A run that learns next to nothing, so that what differs between epochs are the images."""
-    settings = {"split": {"validation": 0.4, "augmented": True}, "augmentation": STEPS, "optimizer__lr": 1e-12, "training__epochs": 4}
+    settings = {
+        "split": {"validation": 0.4, "augmented": True},
+        "augmentation": STEPS,
+        "optimizer__lr": 1e-12,
+        "training__epochs": 4,
+    }
     return tiny_run(**{**settings, **changes})
 
 
@@ -44,7 +49,9 @@ def validation(dirs, tmp_path):
 
 
 def test_validation_images_are_drawn_anew_each_epoch(validation, dirs, monkeypatch):
-    """Against the drawing written out: one stream of random numbers per epoch, batch after batch, apart from the training images'."""
+    """Against the drawing written out: one stream of random numbers per epoch, batch after batch, apart from
+    the training images'.
+    """
     monkeypatch.setattr(parts, "EVALUATION_PIXELS", 25 * 12**2)
     run = run_of(preprocess={"normalize": "half"}, training__epochs=2)
     rows = validation(run)
@@ -74,12 +81,19 @@ def test_without_it_validation_images_are_clean(validation, dirs):
 
 
 def test_without_augmentation_it_changes_nothing(validation):
-    one, two = (validation(run_of(augmentation=[], split={"validation": 0.4, **more})) for more in ({}, {"augmented": True}))
+    one, two = (
+        validation(run_of(augmentation=[], split={"validation": 0.4, **more}))
+        for more in ({}, {"augmented": True})
+    )
     pd.testing.assert_frame_equal(one, two, check_exact=True)
 
 
 def test_it_is_repeatable_and_follows_its_seed(validation):
-    one, again, other = validation(run_of(), "one"), validation(run_of(), "two"), validation(run_of(seeds__augmentation=1), "three")
+    one, again, other = (
+        validation(run_of(), "one"),
+        validation(run_of(), "two"),
+        validation(run_of(seeds__augmentation=1), "three"),
+    )
     pd.testing.assert_frame_equal(one, again, check_exact=True)
     assert not (one["loss"] == other["loss"]).any()
 
@@ -102,13 +116,19 @@ def test_it_survives_a_resumed_run(validation, tmp_path):
     resumed = validation(run, "stopped", on_step=lambda epoch, step, loss: epochs.add(epoch))
     assert epochs == {3, 4, 5}
     pd.testing.assert_frame_equal(resumed, whole, check_exact=True)
-    one, other = (load_file(tmp_path / name / run.hash / "weights.safetensors") for name in ("whole", "stopped"))
+    one, other = (
+        load_file(tmp_path / name / run.hash / "weights.safetensors") for name in ("whole", "stopped")
+    )
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_a_jitter_without_settings_is_no_jitter(tmp_path):
-    """torchvision's ColorJitter() does nothing; in a report file it is valid, and the run is that without it."""
-    settings = json.loads(json.dumps({key: value for key, value in SPEC.items() if key not in ("engine", "seeds")}))
+    """torchvision's ColorJitter() does nothing; in a report file it is valid, and the run is that without
+    it.
+    """
+    settings = json.loads(
+        json.dumps({key: value for key, value in SPEC.items() if key not in ("engine", "seeds")})
+    )
     del settings["dataset"]["source"]
     axis = {
         "with": [{"flip": 0.5}, {"jitter": {}}, {"rotation": 10}],
@@ -116,7 +136,9 @@ def test_a_jitter_without_settings_is_no_jitter(tmp_path):
         "alone": [{"jitter": {}}],
     }
     document = {"slug": "tiny", "title": "Tiny", "defaults": {**settings, "seeds": [0]}}
-    document["experiments"] = {"levels": {"grid": {"level": {"path": "augmentation", "values": {**axis, "none": []}}}}}
+    document["experiments"] = {
+        "levels": {"grid": {"level": {"path": "augmentation", "values": {**axis, "none": []}}}}
+    }
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(document))
     report = Report(tmp_path / "tiny.yaml")
     hashes = {name: report.cells(f"levels/level={name}")[0].runs for name in (*axis, "none")}

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from mini import convolution, mini
 from reprise.cli import main
-from reprise.spec.report import Report
+from reprise.reports.report import Report
 from reprise.training import session
 from reprise.training.session import conditions
 from tiny import write_dataset
@@ -126,13 +126,18 @@ def folder_of(run, project=Path()):
 
 def assert_same(runs, project, expected):
     for run in runs:
-        one, other = (pd.read_parquet(folder_of(run, root) / "history.parquet") for root in (project, expected))
+        one, other = (
+            pd.read_parquet(folder_of(run, root) / "history.parquet") for root in (project, expected)
+        )
         pd.testing.assert_frame_equal(one, other, check_exact=True)
         one, other = (load_file(folder_of(run, root) / "weights.safetensors") for root in (project, expected))
         assert one.keys() == other.keys()
         assert all(torch.equal(one[name], other[name]) for name in one)
         assert {path.name for path in folder_of(run, project).iterdir()} >= {"run.json", "trained.json"}
-        assert not {path.name for path in folder_of(run, project).iterdir()} & {"checkpoint.pt", "deaths.json"}
+        assert not {path.name for path in folder_of(run, project).iterdir()} & {
+            "checkpoint.pt",
+            "deaths.json",
+        }
 
 
 def died(log):
@@ -142,38 +147,62 @@ def died(log):
 @pytest.mark.slow
 def test_one_death_of_each_run_changes_nothing(project, names, undisturbed):
     """One of the runs dies in three epochs, but never twice in one."""
-    deaths = {"rates/lr=0.002": ("SIGABRT", 3), "rates/lr=0.003": ("SIGKILL", 2), "rates/lr=0.004": ("SIGBUS", 5)}
+    deaths = {
+        "rates/lr=0.002": ("SIGABRT", 3),
+        "rates/lr=0.003": ("SIGKILL", 2),
+        "rates/lr=0.004": ("SIGBUS", 5),
+    }
     plan = [f"{names['base']}:{epoch}:SIGSEGV:1" for epoch in (2, 3, 5)]
     plan += [f"{names[cell]}:{epoch}:{name}:1" for cell, (name, epoch) in deaths.items()]
     status, log = deadly("train", "mini", "--only", "base", "rates", "tuned", plan=" ".join(plan))
     assert status == 0, log
-    cells = [("base", "SIGSEGV", 2), ("base", "SIGSEGV", 3), ("base", "SIGSEGV", 5), *((cell, *death) for cell, death in deaths.items())]
+    cells = [
+        ("base", "SIGSEGV", 2),
+        ("base", "SIGSEGV", 3),
+        ("base", "SIGSEGV", 5),
+        *((cell, *death) for cell, death in deaths.items()),
+    ]
     said = died(log)
     assert len(said) == len(cells)
     for line, (cell, name, epoch) in zip(said, cells, strict=True):
-        what = rf"reprise: run {names[cell]} \(mini/{cell}, seed 0\): its process died of {name} in epoch {epoch}/5"
+        what = (
+            rf"reprise: run {names[cell]} \(mini/{cell}, seed 0\): its process died of {name} in epoch "
+            rf"{epoch}/5"
+        )
         assert re.fullmatch(rf"{what} \(.+\); it is tried once more", line)
-        assert re.search(rf"^run {names[cell]} \(\d/5\) goes on after epoch {epoch - 1}/5$", log, re.MULTILINE)
+        assert re.search(
+            rf"^run {names[cell]} \(\d/5\) goes on after epoch {epoch - 1}/5$", log, re.MULTILINE
+        )
     assert "memory was full" in said[4]
     assert "a file in use was cut short" in said[5]
     for fault in ("Segmentation fault", "Aborted", "Bus error"):
         assert f"Fatal Python error: {fault}" in log
     lines = log.splitlines()
     for run in (names[cell] for cell in ("base", "tuned", *deaths)):
-        begun = next(place for place, line in enumerate(lines) if re.match(rf"run {run} \(\d/5\) begins: mini/\S+, seed 0$", line))
+        begun = next(
+            place
+            for place, line in enumerate(lines)
+            if re.match(rf"run {run} \(\d/5\) begins: mini/\S+, seed 0$", line)
+        )
         assert not any(run in line for line in lines[:begun]), "named before all else"
     assert_same([names[cell] for cell in ("base", "tuned", *deaths)], project, undisturbed)
 
 
 @pytest.mark.slow
-def test_a_run_that_dies_twice_is_given_up_and_can_be_tried_again(project, names, undisturbed, tmp_path_factory, monkeypatch, capsys):
+def test_a_run_that_dies_twice_is_given_up_and_can_be_tried_again(
+    project, names, undisturbed, tmp_path_factory, monkeypatch, capsys
+):
     run, others = names["base"], [names["rates/lr=0.002"], names["rates/lr=0.003"]]
     command = ["train", "mini", "--only", "rates/lr=0.002", "base", "tuned", "rates/lr=0.003"]
     status, log = deadly(*command, plan=f"{run}:3:SIGSEGV:9")
     assert status == 1
-    assert [line.rpartition("; ")[2] for line in died(log)] == ["it is tried once more", "it is given up, the other runs go on"]
+    assert [line.rpartition("; ")[2] for line in died(log)] == [
+        "it is tried once more",
+        "it is given up, the other runs go on",
+    ]
     last = (
-        rf"reprise: run {run}: mini/base, seed 0: its process died 2 times, the last time of SIGSEGV in epoch 3/5 {FAULT}, and it is not "
+        rf"reprise: run {run}: mini/base, seed 0: its process died 2 times, the last time of SIGSEGV in "
+        rf"epoch 3/5 {FAULT}, and it is not "
         rf"tried again; to have it tried, use another .* or delete results/demo/runs/{run}/deaths\.json"
         rf"; 2 of 4 runs failed: {run}, {names['tuned']}"
     )
@@ -202,7 +231,10 @@ def test_a_trial_that_dies_is_left_and_the_worker_goes_on(project, names):
     trials = [run for cell, run in names.items() if cell.startswith("study/")]
     status, log = deadly("study", "work", "mini", "study", plan=f"{trials[1]}:1:SIGABRT:9")
     assert status == 1
-    assert re.fullmatch(rf"reprise: run {trials[1]}: mini/study/\S+, seed 0: its process died 2 times, .*", log.splitlines()[-1])
+    assert re.fullmatch(
+        rf"reprise: run {trials[1]}: mini/study/\S+, seed 0: its process died 2 times, .*",
+        log.splitlines()[-1],
+    )
     assert [(folder_of(run) / "trained.json").exists() for run in trials] == [True, False, True]
 
 
@@ -223,9 +255,20 @@ def test_a_death_in_an_evaluation(project, names, undisturbed, name):
 
 def test_a_death_in_a_submission(project, names, undisturbed):
     shutil.copytree(undisturbed, project, dirs_exist_ok=True)
-    status, log = deadly("submission", "mini", "--run", names["base"], "images", "labels.csv", plan=f"{names['base']}:0:SIGBUS:1")
+    status, log = deadly(
+        "submission",
+        "mini",
+        "--run",
+        names["base"],
+        "images",
+        "labels.csv",
+        plan=f"{names['base']}:0:SIGBUS:1",
+    )
     assert status == 128 + signal.SIGBUS
-    assert re.match(rf"reprise: run {names['base']} \(mini/base, seed 0\): the process died of SIGBUS ", log.splitlines()[-1])
+    assert re.match(
+        rf"reprise: run {names['base']} \(mini/base, seed 0\): the process died of SIGBUS ",
+        log.splitlines()[-1],
+    )
 
 
 def test_conditions_are_what_a_user_can_change(monkeypatch):
@@ -265,7 +308,9 @@ def test_killed_from_outside(project, names):
         (worker,) = psutil.Process(process.pid).children()
         worker.kill()
         line = next(line for line in process.stderr if " died of " in line)
-        assert line.startswith(f"reprise: run {names['long']} (mini/long, seed 0): its process died of SIGKILL in epoch ")
+        assert line.startswith(
+            f"reprise: run {names['long']} (mini/long, seed 0): its process died of SIGKILL in epoch "
+        )
         wait_for_epoch(process)
         (worker,) = psutil.Process(process.pid).children()
         worker.suspend()

@@ -11,7 +11,7 @@ from reprise import models
 from reprise.errors import RepriseError
 from reprise.models.pretrained import TransferNetwork
 from reprise.progress import progress
-from reprise.spec.run import ENGINE, digest
+from reprise.reports.run import ENGINE, digest
 from reprise.training import engine, parts, reporting
 from reprise.training.engine import parents_first, train
 from reprise.training.seeds import derive
@@ -55,8 +55,20 @@ def test_results_of_a_run(go):
     assert document["run"] == run.hash == digest(document["spec"])
     assert outcome.trained
     assert outcome.meta == meta
-    expected = {"engine": ENGINE, "dtype": "float32", "epochs": 5, "stopped": "finished", "source": "synthetic", "parameters": 964}
-    expected |= {"train_images": 120, "validation_images": 30, "threads": torch.get_num_threads(), "torch": torch.__version__}
+    expected = {
+        "engine": ENGINE,
+        "dtype": "float32",
+        "epochs": 5,
+        "stopped": "finished",
+        "source": "synthetic",
+        "parameters": 964,
+    }
+    expected |= {
+        "train_images": 120,
+        "validation_images": 30,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
     assert expected.items() <= meta.items()
     assert meta["learning_rates"] == [0.02, 0.02, 0.01, 0.01, 0.005]
     assert meta["started"] <= meta["finished"]
@@ -67,7 +79,12 @@ def test_results_of_a_run(go):
     assert set(table["run"]) == {run.hash}
     best = table[table["split"] == "validation"].set_index("epoch")["accuracy"].idxmax()
     assert meta["selected_epoch"] == best
-    assert sorted(path.name for path in folder.iterdir()) == [".lock", "history.parquet", "run.json", "weights.safetensors"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        ".lock",
+        "history.parquet",
+        "run.json",
+        "weights.safetensors",
+    ]
 
 
 def test_selected_weights_are_those_of_the_selected_epoch(go, dirs):
@@ -112,7 +129,15 @@ def test_normalisation_by_the_training_part_alone(dirs):
 def test_classes_and_labels(dirs):
     datasets = parts.Datasets(dirs, torch.device("cpu"))
     two = datasets.of(
-        tiny_run(dataset={"name": "cifar10", "labels": "fine", "classes": ["blue", "red"], "per_class": 5, "source": "synthetic"})
+        tiny_run(
+            dataset={
+                "name": "cifar10",
+                "labels": "fine",
+                "classes": ["blue", "red"],
+                "per_class": 5,
+                "source": "synthetic",
+            }
+        )
     )
     assert two.classes == ("blue", "red")
     assert two.train.truth.bincount().tolist() == [5, 5]
@@ -140,9 +165,16 @@ def test_each_seed_matters(go, seed):
 
 
 def test_streams_are_independent():
-    seeds = {derive(seed, purpose, epoch) for seed in range(20) for purpose in ("order", "augmentation", "dropout") for epoch in range(20)}
+    seeds = {
+        derive(seed, purpose, epoch)
+        for seed in range(20)
+        for purpose in ("order", "augmentation", "dropout")
+        for epoch in range(20)
+    }
     assert len(seeds) == 1200
-    assert derive(0, "order", 1) == 1545196177657846902, "the derivation of seeds is part of what ENGINE stands for"
+    assert derive(0, "order", 1) == 1545196177657846902, (
+        "the derivation of seeds is part of what ENGINE stands for"
+    )
 
 
 def test_the_callers_random_state_and_settings_stay(go):
@@ -166,7 +198,11 @@ def test_the_callers_random_state_and_settings_stay(go):
 
 
 def test_early_stop(go):
-    (outcome,), folder = go(tiny_run(training__epochs=50, training__early_stop={"monitor": "accuracy", "patience": 3, "min_epochs": 5}))
+    (outcome,), folder = go(
+        tiny_run(
+            training__epochs=50, training__early_stop={"monitor": "accuracy", "patience": 3, "min_epochs": 5}
+        )
+    )
     values = history(folder).query("split == 'test'")["accuracy"].tolist()
     assert outcome.meta["stopped"] == "early stop"
     assert 5 <= len(values) == outcome.meta["epochs"] < 50
@@ -174,7 +210,9 @@ def test_early_stop(go):
 
 
 def test_plateau_follows_the_validation_loss(go):
-    run = tiny_run(optimizer__lr=0.5, schedule={"name": "plateau", "factor": 0.1, "patience": 0}, training__epochs=8)
+    run = tiny_run(
+        optimizer__lr=0.5, schedule={"name": "plateau", "factor": 0.1, "patience": 0}, training__epochs=8
+    )
     (outcome,), folder = go(run)
     losses = history(folder).query("split == 'test'")["loss"].tolist()
     rate, best, expected = 0.5, float("inf"), []
@@ -199,7 +237,10 @@ def test_finished_runs_are_skipped_and_reported(go):
     run, told = tiny_run(), []
     go(run)
     outcomes, _ = go(tiny_run(seeds__init=1), run, run, on_finished=lambda run: told.append(run.hash))
-    assert [(outcome.run.hash, outcome.trained) for outcome in outcomes] == [(tiny_run(seeds__init=1).hash, True), (run.hash, False)]
+    assert [(outcome.run.hash, outcome.trained) for outcome in outcomes] == [
+        (tiny_run(seeds__init=1).hash, True),
+        (run.hash, False),
+    ]
     assert told == [outcome.run.hash for outcome in outcomes]
 
 
@@ -315,7 +356,10 @@ def test_a_result_without_a_record_gets_one(go, capsys):
     (outcome,), _ = go(run)
     assert not outcome.trained
     assert (folder / "run.json").read_text() == expected
-    says = f"{folder}: of an earlier version, accepted as it is; a record of its content is written, and checked from now on"
+    says = (
+        f"{folder}: of an earlier version, accepted as it is; a record of its content is written, and "
+        "checked from now on"
+    )
     assert f"reprise: {says}" in capsys.readouterr().err.splitlines()
     go(run)
     assert "earlier version" not in capsys.readouterr().err
@@ -336,7 +380,10 @@ def test_runs_on_images_that_were_drawn_anew_are_trained_again(tmp_path, capsys)
     (outcome,) = train([run], **arguments)
     assert outcome.trained
     assert outcome.meta["data"]["train"] == "1" * 64
-    assert f"run {run.hash} starts again (run {run.hash} was trained on other images than" in capsys.readouterr().err
+    assert (
+        f"run {run.hash} starts again (run {run.hash} was trained on other images than"
+        in capsys.readouterr().err
+    )
     (outcome,) = train([run], **arguments)
     assert not outcome.trained
 
@@ -355,7 +402,9 @@ def test_results_that_do_not_say_their_images_and_results_without_data_stay(tmp_
 
 def test_pretrained_weights_that_are_missing_stop_all_before_any_run(go, tmp_path):
     model = {"name": "torchvision", "arch": "vgg16", "weights": "imagenet"}
-    with pytest.raises(RepriseError, match=r"vgg16-397923af.pth: not found; run python -m reprise data fetch-weights vgg16"):
+    with pytest.raises(
+        RepriseError, match=r"vgg16-397923af.pth: not found; run python -m reprise data fetch-weights vgg16"
+    ):
         go(tiny_run(), tiny_run(model=model), weights_dir=tmp_path)
     assert not (tmp_path / tiny_run().hash).exists()
 
@@ -364,7 +413,9 @@ def test_what_torch_cannot_train_fails_alone(go, tmp_path, capsys):
     """Batch normalisation of a last batch of one image."""
     layers = [{"flatten": True}, {"dense": 4}, {"batch_norm": True}, {"dense": "classes"}]
     bad, good = tiny_run(model__layers=layers, training__batch_size=149), tiny_run()
-    with pytest.raises(RepriseError, match=rf"^run {bad.hash}: .*[Ee]xpected more than 1 value per channel when training") as error:
+    with pytest.raises(
+        RepriseError, match=rf"^run {bad.hash}: .*[Ee]xpected more than 1 value per channel when training"
+    ) as error:
         go(bad, good)
     assert "\n" not in str(error.value)
     assert (tmp_path / good.hash / "run.json").exists()
@@ -372,7 +423,10 @@ def test_what_torch_cannot_train_fails_alone(go, tmp_path, capsys):
 
 def test_a_diverging_run_fails_alone(go, tmp_path, capsys):
     good, bad = tiny_run(), tiny_run(optimizer={"name": "sgd", "lr": 1e30})
-    with pytest.raises(RepriseError, match=rf"run {bad.hash}: the loss became (nan|inf) in epoch 1; lower optimizer.lr \(now 1e\+30\)$"):
+    with pytest.raises(
+        RepriseError,
+        match=rf"run {bad.hash}: the loss became (nan|inf) in epoch 1; lower optimizer.lr \(now 1e\+30\)$",
+    ):
         go(bad, good)
     assert not (tmp_path / bad.hash / "run.json").exists()
     assert not (tmp_path / bad.hash / "history.parquet").exists()
@@ -389,7 +443,10 @@ def test_several_failures_are_all_named(go):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"training__batch_size": 151, "training__drop_last": True}, "training.batch_size 151 is more than the 150 training images"),
+        (
+            {"training__batch_size": 151, "training__drop_last": True},
+            "training.batch_size 151 is more than the 150 training images",
+        ),
         ({"optimizer__name": "adma"}, "no optimiser adma; did you mean adam?"),
         ({"schedule": {"name": "stp"}}, "no schedule stp; did you mean step?"),
         ({"augmentation": [{"filp": 0.5}]}, "no operation filp; did you mean flip?"),
@@ -447,8 +504,13 @@ def test_the_log_sums_up_each_run_and_says_how_much_is_left(go, capsys):
     done = [line for line in lines if " done: " in line]
     best = outcomes[3].meta["selected_epoch"]
     accuracy = history(folder).query(f"split == 'test' and epoch == {best}")["accuracy"].iloc[0]
-    assert re.fullmatch(rf"run {runs[2].hash} \(3/4\) done: accuracy 0\.\d+ at epoch \d, 3 epochs, \d+ s; about \d+ s left", done[0])
-    assert re.fullmatch(rf"run {runs[3].hash} \(4/4\) done: accuracy {accuracy:.3f} at epoch {best}, 3 epochs, \d+ s", done[1])
+    assert re.fullmatch(
+        rf"run {runs[2].hash} \(3/4\) done: accuracy 0\.\d+ at epoch \d, 3 epochs, \d+ s; about \d+ s left",
+        done[0],
+    )
+    assert re.fullmatch(
+        rf"run {runs[3].hash} \(4/4\) done: accuracy {accuracy:.3f} at epoch {best}, 3 epochs, \d+ s", done[1]
+    )
     assert len(done) == 2
     go(*runs)
     assert capsys.readouterr().err == "reprise: 4 of 4 runs were there already\n"
@@ -467,7 +529,9 @@ def test_a_terminal_has_one_bar_over_all_epochs(go, monkeypatch):
     go(tiny_run())
     bars.clear()
     (_, stopped, _), _ = go(tiny_run(), early, tiny_run(seeds__init=1))
-    assert bars[0].n == bars[0].total == 3 + stopped.meta["epochs"], "the first run was there already, the second stopped early"
+    assert bars[0].n == bars[0].total == 3 + stopped.meta["epochs"], (
+        "the first run was there already, the second stopped early"
+    )
     assert f"run {early.hash} (2/3) epoch" in screen.getvalue()
 
 
@@ -478,7 +542,9 @@ LINEAR = [{"flatten": True}, {"dense": "classes"}]
 
 
 def child(parent, **changes):
-    return tiny_run(**{"initial_weights": {"run": parent.hash}, "optimizer__lr": 1e-9, "training__epochs": 1, **changes})
+    return tiny_run(
+        **{"initial_weights": {"run": parent.hash}, "optimizer__lr": 1e-9, "training__epochs": 1, **changes}
+    )
 
 
 def test_initial_weights_are_the_parents_selected_ones(go):
@@ -505,9 +571,15 @@ def test_dropped_weights_stay_as_initialised(go):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"dataset__labels": "coarse"}, "3_dense.weight is (4, 100) in run {parent} and (2, 100) in this run"),
+        (
+            {"dataset__labels": "coarse"},
+            "3_dense.weight is (4, 100) in run {parent} and (2, 100) in this run",
+        ),
         ({"model__layers": LINEAR}, "1_dense.weight is absent in run {parent} and (4, 432) in this run"),
-        ({"model__layers": LINEAR, "initial_weights__drop": ["1_"]}, "0_conv.bias is (4,) in run {parent} and absent in this run"),
+        (
+            {"model__layers": LINEAR, "initial_weights__drop": ["1_"]},
+            "0_conv.bias is (4,) in run {parent} and absent in this run",
+        ),
     ],
 )
 def test_initial_weights_that_do_not_fit(go, changes, message):
@@ -518,11 +590,15 @@ def test_initial_weights_that_do_not_fit(go, changes, message):
 
 def test_initial_weights_that_are_missing(go, tmp_path):
     parent = tiny_run()
-    with pytest.raises(RepriseError, match=f"follows run {parent.hash}, which has no result in .*; train it first"):
+    with pytest.raises(
+        RepriseError, match=f"follows run {parent.hash}, which has no result in .*; train it first"
+    ):
         go(child(parent))
     go(parent)
     (tmp_path / parent.hash / "weights.safetensors").write_bytes(b"not weights")
-    with pytest.raises(RepriseError, match=r"weights.safetensors: damaged .*; delete the run's folder and train it again"):
+    with pytest.raises(
+        RepriseError, match=r"weights.safetensors: damaged .*; delete the run's folder and train it again"
+    ):
         go(child(parent))
 
 
@@ -539,14 +615,22 @@ def test_parents_first_keeps_the_order_otherwise():
 
 def frozen_run(**changes):
     head = [{"dense": 8, "activation": "relu"}, {"dropout": 0.5}, {"dense": "classes"}]
-    model = {"name": "torchvision", "arch": "mobilenet_v3_small", "weights": "random", "trainable": "head", "head": head}
+    model = {
+        "name": "torchvision",
+        "arch": "mobilenet_v3_small",
+        "weights": "random",
+        "trainable": "head",
+        "head": head,
+    }
     return tiny_run(**{"model": model, "preprocess": {"normalize": "imagenet", "resize": 32}, **changes})
 
 
 def test_features_of_a_frozen_network_are_computed_once(go, tmp_path, monkeypatch):
     passes = []
     forward = TransferNetwork.forward
-    monkeypatch.setattr(TransferNetwork, "forward", lambda self, images: passes.append(len(images)) or forward(self, images))
+    monkeypatch.setattr(
+        TransferNetwork, "forward", lambda self, images: passes.append(len(images)) or forward(self, images)
+    )
     _, cached = go(frozen_run(), cache=tmp_path / "cached")
     assert not passes
     monkeypatch.setattr(TransferNetwork, "frozen_features", None)
@@ -560,6 +644,8 @@ def test_features_of_a_frozen_network_are_computed_once(go, tmp_path, monkeypatc
 
 
 def test_augmented_images_go_through_the_whole_network(go, monkeypatch):
-    monkeypatch.setattr(engine, "compute_features", lambda *arguments: pytest.fail("features of images that change"))
+    monkeypatch.setattr(
+        engine, "compute_features", lambda *arguments: pytest.fail("features of images that change")
+    )
     (outcome,), _ = go(frozen_run(augmentation=[{"flip": 0.5}], training__epochs=1))
     assert outcome.trained

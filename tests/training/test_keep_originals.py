@@ -1,4 +1,6 @@
-"""`training.keep_originals`: an epoch has every training image twice, as it is and augmented (report 3, section 4)."""
+"""`training.keep_originals`: an epoch has every training image twice, as it is and augmented (report 3,
+section 4).
+"""
 
 import pandas as pd
 import pytest
@@ -24,7 +26,9 @@ def dirs(tmp_path_factory):
 
 
 def doubled(**changes):
-    return tiny_run(**{"augmentation": STEPS, "training__keep_originals": True, "training__epochs": 2, **changes})
+    return tiny_run(
+        **{"augmentation": STEPS, "training__keep_originals": True, "training__epochs": 2, **changes}
+    )
 
 
 def go(run, dirs, cache, **options):
@@ -34,20 +38,26 @@ def go(run, dirs, cache, **options):
 
 def test_an_epoch_against_one_written_out(dirs, tmp_path):
     """Batches of 70: four of them and one of 20; the images of each are put together one by one."""
-    run = doubled(training__batch_size=70, preprocess={"normalize": "half"}, optimizer={"name": "sgd", "lr": 0.05})
+    run = doubled(
+        training__batch_size=70, preprocess={"normalize": "half"}, optimizer={"name": "sgd", "lr": 0.05}
+    )
     torch.manual_seed(derive(0, "init"))
     model = models.build(run.spec["model"], 4, (3, 12, 12))
     part = Datasets(dirs, torch.device("cpu")).of(run).train
     expected, correct, loss_sum = [], 0, 0.0
     for epoch in (1, 2):
-        order = torch.randperm(300, generator=torch.Generator().manual_seed(derive(0, "order", epoch))).tolist()
+        order = torch.randperm(
+            300, generator=torch.Generator().manual_seed(derive(0, "order", epoch))
+        ).tolist()
         generator = torch.Generator().manual_seed(derive(0, "augmentation", epoch))
         correct, loss_sum = 0, 0.0
         for start in range(0, 300, 70):
             places = order[start : start + 70]
             pixels = torch.stack([part.inputs[place % 150] / 255 for place in places])
             changed = build_augmentation(STEPS)(pixels, generator)
-            images = torch.stack([changed[at] if place >= 150 else pixels[at] for at, place in enumerate(places)])
+            images = torch.stack(
+                [changed[at] if place >= 150 else pixels[at] for at, place in enumerate(places)]
+            )
             labels = torch.stack([part.labels[place % 150] for place in places])
             logits = model((images - 0.5) / 0.5)
             loss = F.cross_entropy(logits, labels)
@@ -71,7 +81,11 @@ def test_an_epoch_against_one_written_out(dirs, tmp_path):
 def test_every_image_stands_twice_in_an_epoch(dirs, tmp_path, monkeypatch):
     """A vertical flip tells the augmented images from the others."""
     seen = []
-    monkeypatch.setattr(steps, "_logits", lambda network, images, call=steps._logits: seen.append(images.clone()) or call(network, images))
+    monkeypatch.setattr(
+        steps,
+        "_logits",
+        lambda network, images, call=steps._logits: seen.append(images.clone()) or call(network, images),
+    )
     run = doubled(augmentation=[{"vertical_flip": 1.0}], training__epochs=1)
     go(run, dirs, tmp_path)
     part = Datasets(dirs, torch.device("cpu")).of(run).train
@@ -81,7 +95,9 @@ def test_every_image_stands_twice_in_an_epoch(dirs, tmp_path, monkeypatch):
         return sorted(map(tuple, images.flatten(1).tolist()))
 
     assert rows(torch.cat(seen)) == rows(torch.cat([originals, originals.flip(2)]))
-    assert not torch.equal(torch.cat(seen)[:150], originals), "in a random order, not one half after the other"
+    assert not torch.equal(torch.cat(seen)[:150], originals), (
+        "in a random order, not one half after the other"
+    )
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -102,21 +118,36 @@ def test_operations_leave_what_they_are_given_alone(name):
 
 def test_drop_last_counts_both(dirs, tmp_path):
     steps = []
-    go(doubled(training__drop_last=True, training__epochs=1), dirs, tmp_path, on_step=lambda epoch, step, loss: steps.append(step))
+    go(
+        doubled(training__drop_last=True, training__epochs=1),
+        dirs,
+        tmp_path,
+        on_step=lambda epoch, step, loss: steps.append(step),
+    )
     assert len(steps) == 300 // 32
     with pytest.raises(RepriseError, match=r"training.batch_size 301 is more than the 300 training images"):
         go(doubled(training__drop_last=True, training__batch_size=301), dirs, tmp_path)
 
 
 def test_false_is_the_same_as_absent(dirs, tmp_path):
-    one, other = (go(everything(training__epochs=2, **more), dirs, tmp_path) for more in ({}, {"training__keep_originals": False}))
+    one, other = (
+        go(everything(training__epochs=2, **more), dirs, tmp_path)
+        for more in ({}, {"training__keep_originals": False})
+    )
     pd.testing.assert_frame_equal(one.drop(columns="run"), other.drop(columns="run"), check_exact=True)
 
 
 def test_augmented_validation_images_are_all_augmented(dirs, tmp_path):
     """The learning rate is next to nothing, so both see the same network."""
-    settings = {"split": {"validation": 0.4, "augmented": True}, "optimizer__lr": 1e-12, "training__epochs": 1}
-    losses = [go(doubled(**settings, training__keep_originals=keep), dirs, tmp_path)["loss"][1] for keep in (True, False)]
+    settings = {
+        "split": {"validation": 0.4, "augmented": True},
+        "optimizer__lr": 1e-12,
+        "training__epochs": 1,
+    }
+    losses = [
+        go(doubled(**settings, training__keep_originals=keep), dirs, tmp_path)["loss"][1]
+        for keep in (True, False)
+    ]
     assert losses[0] == pytest.approx(losses[1], abs=1e-6)
 
 
@@ -142,7 +173,9 @@ def test_frozen_features_are_not_kept(dirs, tmp_path, monkeypatch):
     """Half of the images change, so every batch goes through the whole network."""
     passes = []
     forward = TransferNetwork.forward
-    monkeypatch.setattr(TransferNetwork, "forward", lambda self, images: passes.append(len(images)) or forward(self, images))
+    monkeypatch.setattr(
+        TransferNetwork, "forward", lambda self, images: passes.append(len(images)) or forward(self, images)
+    )
     model = {"name": "torchvision", "arch": "mobilenet_v3_small", "weights": "random", "trainable": "head"}
     go(doubled(model=model, preprocess={"resize": 32}, training__epochs=1), dirs, tmp_path)
     assert sum(passes) == 2 * 150 + 60
@@ -150,7 +183,10 @@ def test_frozen_features_are_not_kept(dirs, tmp_path, monkeypatch):
 
 def test_it_needs_an_augmentation(dirs, tmp_path):
     run = doubled(augmentation=[])
-    message = rf"^run {run.hash}: training.keep_originals adds augmented images to the original ones; give an augmentation or leave it out$"
+    message = (
+        rf"^run {run.hash}: training.keep_originals adds augmented images to the original ones; give "
+        r"an augmentation or leave it out$"
+    )
     with pytest.raises(RepriseError, match=message):
         go(run, dirs, tmp_path)
 

@@ -14,8 +14,15 @@ from reprise.training.seeds import derive
 from tiny import tiny_run, write_dataset
 
 EPOCHS, BATCH = 5, 32  # 150 images: 25 steps, the last batch of an epoch has 22
-STEPS = [{"flip": 0.5}, {"vertical_flip": 0.3}, {"crop": 2}, {"rotation": 15}, {"resized_crop": {"scale": [0.5, 1.0]}},
-         {"jitter": {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.1}}, {"erasing": 0.5}]  # fmt: skip
+STEPS = [
+    {"flip": 0.5},
+    {"vertical_flip": 0.3},
+    {"crop": 2},
+    {"rotation": 15},
+    {"resized_crop": {"scale": [0.5, 1.0]}},
+    {"jitter": {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.1}},
+    {"erasing": 0.5},
+]
 
 
 def change(name, image, parameters):
@@ -46,7 +53,9 @@ class Images(Dataset):
 
     def __init__(self, dataset, augmentation, epoch):
         self.images, self.labels = dataset.splits["train"].images, dataset.splits["train"].labels[:, 1]
-        self.order = torch.randperm(len(self.images), generator=torch.Generator().manual_seed(derive(0, "order", epoch))).tolist()
+        self.order = torch.randperm(
+            len(self.images), generator=torch.Generator().manual_seed(derive(0, "order", epoch))
+        ).tolist()
         generator = torch.Generator().manual_seed(derive(0, "augmentation", epoch))
         operations = build_augmentation(augmentation).operations
         self.changes = []
@@ -54,7 +63,12 @@ class Images(Dataset):
             shape = torch.Size((min(BATCH, len(self.order) - start), *self.images.shape[1:]))
             drawn = [operation.draw(shape, generator) for operation in operations]
             for place in range(shape[0]):
-                self.changes.append([{key: value[place].tolist() for key, value in parameters.items()} for parameters in drawn])
+                self.changes.append(
+                    [
+                        {key: value[place].tolist() for key, value in parameters.items()}
+                        for parameters in drawn
+                    ]
+                )
         self.names = [next(iter(step)) for step in augmentation]
 
     def __len__(self):
@@ -90,17 +104,28 @@ def plain_loop(dataset, optimizer, augmentation):
         ({"name": "adam", "lr": 0.003}, lambda parameters: torch.optim.Adam(parameters, lr=0.003)),
         (
             {"name": "sgd", "lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
-            lambda parameters: torch.optim.SGD(parameters, lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.01),
+            lambda parameters: torch.optim.SGD(
+                parameters, lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.01
+            ),
         ),
     ],
     ids=["adam", "sgd"],
 )
 def test_losses_of_every_step(tmp_path, settings, optimizer, augmentation):
     folder = write_dataset(tmp_path / "data")
-    run = tiny_run(optimizer=settings, augmentation=augmentation, preprocess={"normalize": "half"}, training__epochs=EPOCHS)
+    run = tiny_run(
+        optimizer=settings,
+        augmentation=augmentation,
+        preprocess={"normalize": "half"},
+        training__epochs=EPOCHS,
+    )
     losses = []
     train(
-        [run], dataset_dirs={"cifar10": folder}, cache=tmp_path, device="cpu", on_step=lambda epoch, step, loss: losses.append(loss.item())
+        [run],
+        dataset_dirs={"cifar10": folder},
+        cache=tmp_path,
+        device="cpu",
+        on_step=lambda epoch, step, loss: losses.append(loss.item()),
     )
     expected = plain_loop(load(folder), optimizer, augmentation)
     assert len(losses) == 25

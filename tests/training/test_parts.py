@@ -17,14 +17,19 @@ VALIDATION = 40
 
 @pytest.fixture(scope="module")
 def dirs(tmp_path_factory):
-    """A data set with validation images of its own: those of the test split of another draw, with its labels turned round."""
+    """A data set with validation images of its own: those of the test split of another draw, with its labels
+    turned round.
+    """
     folder, other = (tmp_path_factory.mktemp(name) for name in ("data", "other"))
     write_dataset(folder)
     write_dataset(other, train=10, test=VALIDATION)
     np.save(folder / "validation_images.npy", np.load(other / "test_images.npy"))
     np.save(folder / "validation_labels.npy", np.load(other / "test_labels.npy")[::-1])
     (folder / "validation_names.txt").write_text((other / "test_names.txt").read_text())
-    edit_dataset(folder, splits={**read_facts(folder)["splits"], "validation": {"images": VALIDATION, "digest": "1" * 64}})
+    edit_dataset(
+        folder,
+        splits={**read_facts(folder)["splits"], "validation": {"images": VALIDATION, "digest": "1" * 64}},
+    )
     return {"cifar10": folder}
 
 
@@ -49,7 +54,13 @@ def test_validation_images_of_the_data_sets_own(dirs, datasets):
 
 
 def test_classes_and_images_per_class_apply_to_it(dirs, datasets):
-    wanted = {"name": "cifar10", "labels": "fine", "classes": ["green", "red"], "per_class": 3, "source": "synthetic"}
+    wanted = {
+        "name": "cifar10",
+        "labels": "fine",
+        "classes": ["green", "red"],
+        "per_class": 3,
+        "source": "synthetic",
+    }
     data = datasets.of(tiny_run(dataset=wanted, split__validation="official"))
     images, labels = stored(dirs, "validation")
     inputs, truth = data.validation.batch(slice(None))
@@ -71,7 +82,9 @@ def test_it_may_stay_unused_and_is_not_loaded_then(dirs, datasets, monkeypatch, 
     loaded = []
     upload = Datasets._upload
     monkeypatch.setattr(
-        Datasets, "_upload", lambda self, stored, rows, labels: loaded.append(len(rows)) or upload(self, stored, rows, labels)
+        Datasets,
+        "_upload",
+        lambda self, stored, rows, labels: loaded.append(len(rows)) or upload(self, stored, rows, labels),
     )
     data = datasets.of(tiny_run(split__validation=validation))
     assert (data.validation_split, len(data.validation)) == (split, images)
@@ -79,7 +92,9 @@ def test_it_may_stay_unused_and_is_not_loaded_then(dirs, datasets, monkeypatch, 
 
 
 def test_each_split_is_loaded_once(datasets):
-    first, second = (datasets.of(tiny_run(split__validation="official", optimizer__lr=rate)) for rate in (0.1, 0.2))
+    first, second = (
+        datasets.of(tiny_run(split__validation="official", optimizer__lr=rate)) for rate in (0.1, 0.2)
+    )
     held_out = datasets.of(tiny_run(split__validation=0.2))
     assert first.validation is second.validation
     assert first.train.inputs is second.train.inputs is held_out.train.inputs is held_out.validation.inputs
@@ -103,7 +118,8 @@ def test_a_data_set_without_validation_images(tmp_path):
     datasets = Datasets({"cifar10": write_dataset(tmp_path)}, torch.device("cpu"))
     run = tiny_run(split__validation="official")
     message = (
-        r"^cifar10: has no validation images of its own \(split.validation: official\); hold out a fraction .* or let the test set validate"
+        r"^cifar10: has no validation images of its own \(split.validation: official\); hold out a "
+        r"fraction .* or let the test set validate"
     )
     for action in (datasets.of, lambda run: datasets.check([run])):
         with pytest.raises(RepriseError, match=message):

@@ -110,7 +110,14 @@ def uninterrupted(data, tmp_path_factory):
 def resume(data, cache, **options):
     """Epochs that were trained now."""
     epochs = set()
-    train([RUN], dataset_dirs={"cifar10": data}, cache=cache, device="cpu", on_step=lambda epoch, step, loss: epochs.add(epoch), **options)
+    train(
+        [RUN],
+        dataset_dirs={"cifar10": data},
+        cache=cache,
+        device="cpu",
+        on_step=lambda epoch, step, loss: epochs.add(epoch),
+        **options,
+    )
     return sorted(epochs)
 
 
@@ -133,7 +140,11 @@ def test_stopped_by_a_signal(data, uninterrupted, tmp_path, number, interval, st
     paths = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, "-c", TRAIN, str(data), str(tmp_path), str(interval)]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": paths}
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
     ) as process:
         for line in process.stdout:
             if line.split() == ["4", "2"]:  # in the middle of epoch 4
@@ -146,7 +157,10 @@ def test_stopped_by_a_signal(data, uninterrupted, tmp_path, number, interval, st
     assert (folder / "checkpoint.pt").exists()
     assert not (folder / "run.json").exists()
     if number != signal.SIGKILL:
-        assert f"stopped by {number.name}; finished epochs are kept, run the same command again to go on" in errors
+        assert (
+            f"stopped by {number.name}; finished epochs are kept, run the same command again to go on"
+            in errors
+        )
         assert "Traceback" not in errors
     assert resume(data, tmp_path) == [4, 5, 6, 7, 8]
     assert_same(folder, uninterrupted)
@@ -159,30 +173,58 @@ def contents(folder):
     for record in records.values():
         del record["sha256"]
         record["meta"] = {key: value for key, value in record.get("meta", {}).items() if key not in times}
-    return records | {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".json" and path.name != ".lock"}
+    return records | {
+        path.name: path.read_bytes()
+        for path in folder.iterdir()
+        if path.suffix != ".json" and path.name != ".lock"
+    }
 
 
 @pytest.mark.slow
 def test_killed_before_any_change_of_a_file(data, tmp_path):
-    """Between a file and its record, in the middle of a checkpoint …: at most one interval is lost, and nothing stays."""
+    """Between a file and its record, in the middle of a checkpoint …: at most one interval is lost, and
+    nothing stays.
+    """
     paths = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(data), str(tmp_path)], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths}
+        [sys.executable, "-c", KILLED, str(data), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
     )
     assert done.returncode == 0, done.stderr
     run = tiny_run(training__epochs=3)
     *killed, whole = sorted(tmp_path.iterdir(), key=lambda path: int(path.name))
     assert len(killed) > 40
-    names = {"history.parquet", "weights.safetensors", "run.json", "predictions.parquet", "final.parquet", "evaluation.json"}
+    names = {
+        "history.parquet",
+        "weights.safetensors",
+        "run.json",
+        "predictions.parquet",
+        "final.parquet",
+        "evaluation.json",
+    }
     expected = contents(whole / run.hash)
     assert set(expected) == names
     for cache in killed:
         folder = cache / run.hash
         path = folder / "checkpoint.pt"
-        saved = 3 if (folder / "run.json").exists() else read_checkpoint(path)["state"]["history"][-1]["epoch"] if path.exists() else 0
+        saved = (
+            3
+            if (folder / "run.json").exists()
+            else read_checkpoint(path)["state"]["history"][-1]["epoch"]
+            if path.exists()
+            else 0
+        )
         assert saved >= int((cache / "epoch").read_text()) - 1, cache
         epochs = set()
-        train([run], dataset_dirs={"cifar10": data}, cache=cache, device="cpu", on_step=lambda epoch, *_, found=epochs: found.add(epoch))
+        train(
+            [run],
+            dataset_dirs={"cifar10": data},
+            cache=cache,
+            device="cpu",
+            on_step=lambda epoch, *_, found=epochs: found.add(epoch),
+        )
         assert sorted(epochs) == list(range(saved + 1, 4)), cache
         evaluate([run], {"cifar10": data}, cache, device="cpu")
         assert contents(folder) == expected, cache
@@ -200,7 +242,14 @@ def stopped(data, tmp_path):
             raise Stop
 
     with pytest.raises(Stop):
-        train([RUN], dataset_dirs={"cifar10": data}, cache=tmp_path, device="cpu", checkpoint_seconds=0, on_step=stop)
+        train(
+            [RUN],
+            dataset_dirs={"cifar10": data},
+            cache=tmp_path,
+            device="cpu",
+            checkpoint_seconds=0,
+            on_step=stop,
+        )
     assert (tmp_path / RUN.hash / "checkpoint.pt").exists()
     return tmp_path
 
@@ -212,7 +261,14 @@ def test_whatever_ends_a_run_the_finished_epochs_are_kept(data, uninterrupted, t
             raise error
 
     with pytest.raises((KeyboardInterrupt, RepriseError)):
-        train([RUN], dataset_dirs={"cifar10": data}, cache=tmp_path, device="cpu", checkpoint_seconds=1e9, on_step=fail)
+        train(
+            [RUN],
+            dataset_dirs={"cifar10": data},
+            cache=tmp_path,
+            device="cpu",
+            checkpoint_seconds=1e9,
+            on_step=fail,
+        )
     assert resume(data, tmp_path) == [4, 5, 6, 7, 8]
     assert_same(tmp_path / RUN.hash, uninterrupted)
 
@@ -304,14 +360,18 @@ def test_an_unusable_checkpoint_is_ignored_with_a_warning(data, stopped, uninter
     assert resume(data, stopped) == [1, 2, 3, 4, 5, 6, 7, 8]
     lines = [line for line in capsys.readouterr().err.splitlines() if "ignored" in line]
     assert len(lines) == 1
-    assert re.match(rf"reprise: {re.escape(str(path))}: checkpoint ignored, the run starts again \(.+\)$", lines[0])
+    assert re.match(
+        rf"reprise: {re.escape(str(path))}: checkpoint ignored, the run starts again \(.+\)$", lines[0]
+    )
     assert_same(stopped / RUN.hash, uninterrupted)
     assert not path.with_name("made by code").exists()
 
 
 def test_a_checkpoint_in_float32_is_not_gone_on_with_in_bfloat16(data, stopped, capsys):
     assert resume(data, stopped, precision="bfloat16") == [1, 2, 3, 4, 5, 6, 7, 8]
-    assert re.search(r"checkpoint ignored, the run starts again \(it is of .*float32", capsys.readouterr().err)
+    assert re.search(
+        r"checkpoint ignored, the run starts again \(it is of .*float32", capsys.readouterr().err
+    )
 
 
 def test_interval_between_checkpoints(data, tmp_path, monkeypatch):
@@ -371,9 +431,17 @@ def test_a_full_disk_is_one_line(data, tmp_path, interval, file):
     resource.setrlimit(resource.RLIMIT_FSIZE, (8000, before[1]))
     try:
         with pytest.raises(
-            RepriseError, match=rf"^run {run.hash}: .*{file}: (cannot be written \(.+\); is the disk full\?|File too large; .+)$"
+            RepriseError,
+            match=rf"^run {run.hash}: .*{file}: (cannot be written \(.+\); is the disk full\?|File too "
+            r"large; .+)$",
         ):
-            train([run], dataset_dirs={"cifar10": data}, cache=tmp_path, device="cpu", checkpoint_seconds=interval)
+            train(
+                [run],
+                dataset_dirs={"cifar10": data},
+                cache=tmp_path,
+                device="cpu",
+                checkpoint_seconds=interval,
+            )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not (tmp_path / run.hash / file).exists()

@@ -40,7 +40,8 @@ def test_an_epoch_that_diverged_is_selected_only_if_there_is_no_other(accuracies
 
 
 @pytest.mark.parametrize(
-    ("losses", "train_loss", "expected"), [([0.5, 0.4], 0.3, False), ([0.5, math.nan], 0.3, True), ([0.5, 0.4], math.inf, True)]
+    ("losses", "train_loss", "expected"),
+    [([0.5, 0.4], 0.3, False), ([0.5, math.nan], 0.3, True), ([0.5, 0.4], math.inf, True)],
 )
 def test_diverged_is_about_the_last_epoch_on_both_parts(losses, train_loss, expected):
     rows = history([0.1, 0.2], losses)
@@ -56,8 +57,16 @@ def test_diverged_is_about_the_last_epoch_on_both_parts(losses, train_loss, expe
         ([0.5, 0.4, 0.3], {"monitor": "accuracy", "patience": 4, "rule": "window"}, False),
         ([0.5, 0.4, 0.3, 0.2], {"monitor": "accuracy", "patience": 4, "rule": "window"}, True),
         ([0.4, 0.5, 0.3, 0.2], {"monitor": "accuracy", "patience": 4, "rule": "window"}, False),
-        ([0.6, 0.5, 0.3, 0.2, 0.4], {"monitor": "accuracy", "patience": 4, "rule": "window"}, True),  # of these four, not of all
-        ([0.5, 0.4, 0.3, 0.2], {"monitor": "accuracy", "patience": 4, "rule": "window", "min_epochs": 5}, False),
+        (
+            [0.6, 0.5, 0.3, 0.2, 0.4],
+            {"monitor": "accuracy", "patience": 4, "rule": "window"},
+            True,
+        ),  # of these four, not of all
+        (
+            [0.5, 0.4, 0.3, 0.2],
+            {"monitor": "accuracy", "patience": 4, "rule": "window", "min_epochs": 5},
+            False,
+        ),
         ([0.1, 0.3, 0.2], {"monitor": "accuracy", "patience": 2}, False),
         ([0.1, 0.3, 0.2, 0.3], {"monitor": "accuracy", "patience": 2}, True),  # as good is not better
         ([0.1, 0.3, 0.2, 0.31], {"monitor": "accuracy", "patience": 2}, False),

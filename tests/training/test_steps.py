@@ -1,4 +1,6 @@
-"""The step of training: precision, recording, and that it never looks at a value on the host (what a CUDA graph demands)."""
+"""The step of training: precision, recording, and that it never looks at a value on the host (what a CUDA
+graph demands).
+"""
 
 import sys
 from pathlib import Path
@@ -7,14 +9,18 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+)
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from reprise import checking, cli, models
 from reprise.data.augment import OPERATIONS, Preprocess, build_augmentation
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate
-from reprise.spec.report import Report
+from reprise.reports.report import Report
 from reprise.training import steps
 from reprise.training.checkpoint import State
 from reprise.training.engine import train
@@ -82,15 +88,23 @@ def test_bfloat16_trains_and_says_so(dirs, tmp_path):
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_evaluation_sees_what_training_saw(dirs, tmp_path, monkeypatch, precision):
-    """Both are float32, whatever the step was, on weights that lie in the same order: another order rounds otherwise."""
+    """Both are float32, whatever the step was, on weights that lie in the same order: another order rounds
+    otherwise.
+    """
     seen = []
     evaluation = sys.modules["reprise.evaluation.evaluate"]
-    monkeypatch.setattr(evaluation, "predict", lambda network, *arguments: seen.append(network) or predict(network, *arguments))
+    monkeypatch.setattr(
+        evaluation,
+        "predict",
+        lambda network, *arguments: seen.append(network) or predict(network, *arguments),
+    )
     run = tiny_run(model={"name": "resnet", "depth": 18, "width": 0.25}, training__epochs=2)
     (outcome,) = train([run], dataset_dirs=dirs, cache=tmp_path, device="cpu", precision=precision)
     evaluate([run], dirs, tmp_path, device="cpu")
     final = pd.read_parquet(tmp_path / run.hash / "final.parquet").set_index("metric")["value"]
-    history = pd.read_parquet(tmp_path / run.hash / "history.parquet").query("split == 'test'").set_index("epoch")
+    history = (
+        pd.read_parquet(tmp_path / run.hash / "history.parquet").query("split == 'test'").set_index("epoch")
+    )
     for name in ("accuracy", "loss"):
         assert final[name] == history[name][outcome.meta["selected_epoch"]]
     (network,) = seen
@@ -104,9 +118,15 @@ LAST, CONTIGUOUS = torch.channels_last, torch.contiguous_format
 
 def test_memory_formats():
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8, 2))
-    formats = [memory_format(network, precision, device) for device in (CPU, CUDA) for precision in (torch.float32, torch.bfloat16)]
+    formats = [
+        memory_format(network, precision, device)
+        for device in (CPU, CUDA)
+        for precision in (torch.float32, torch.bfloat16)
+    ]
     assert formats == [LAST, LAST, CONTIGUOUS, LAST]
-    assert {memory_format(network[2], precision, CPU) for precision in (torch.float32, torch.bfloat16)} == {CONTIGUOUS}
+    assert {memory_format(network[2], precision, CPU) for precision in (torch.float32, torch.bfloat16)} == {
+        CONTIGUOUS
+    }
 
 
 @pytest.mark.parametrize(
@@ -129,16 +149,23 @@ def test_a_network_whose_channels_last_kernels_are_unsafe_stays_contiguous(chann
 
 @pytest.mark.parametrize("path", sorted(REPORTS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_networks_of_the_reports_lie_in_channels_last_but_for_the_demos_narrow_ones(path):
-    """Another layout rounds otherwise: what has been trained at full scale would not come out again bit for bit."""
+    """Another layout rounds otherwise: what has been trained at full scale would not come out again bit for
+    bit.
+    """
     for scale in ("full", "quick"):
         report = Report(path, scale)
         for run in (cell.members[0] for name in report.experiments for cell in report.all_cells(name)):
             convolves = any(isinstance(module, nn.Conv2d) for module in checking.network(run).modules())
-            assert memory_format(checking.network(run), torch.float32, CPU) == (LAST if convolves else CONTIGUOUS)
+            assert memory_format(checking.network(run), torch.float32, CPU) == (
+                LAST if convolves else CONTIGUOUS
+            )
 
 
 def test_narrow_resnets_are_contiguous():
-    wide, narrow = (models.build({"name": "resnet", "depth": 18, "width": width}, 10, (3, 32, 32)) for width in (0.25, 0.125))
+    wide, narrow = (
+        models.build({"name": "resnet", "depth": 18, "width": width}, 10, (3, 32, 32))
+        for width in (0.25, 0.125)
+    )
     assert [memory_format(each, torch.float32, CPU) for each in (wide, narrow)] == [LAST, CONTIGUOUS]
 
 
@@ -155,7 +182,9 @@ def test_bfloat16_resumes_where_it_was(dirs, tmp_path):
     with pytest.raises(Enough):
         train([run], cache=tmp_path / "parts", on_step=stop, **arguments)
     train([run], cache=tmp_path / "parts", **arguments)
-    whole, parts = (pd.read_parquet(tmp_path / name / run.hash / "history.parquet") for name in ("whole", "parts"))
+    whole, parts = (
+        pd.read_parquet(tmp_path / name / run.hash / "history.parquet") for name in ("whole", "parts")
+    )
     pd.testing.assert_frame_equal(whole, parts)
 
 
@@ -180,7 +209,9 @@ class Recorder:
 
 @pytest.mark.parametrize("spec", [tiny_run(), everything()], ids=["plain", "everything"])
 def test_recorded_steps_are_the_steps(dirs, tmp_path, monkeypatch, spec):
-    """On a CPU that is taken for a GPU: whole batches are replayed from the fourth on, the last one of an epoch never."""
+    """On a CPU that is taken for a GPU: whole batches are replayed from the fourth on, the last one of an
+    epoch never.
+    """
     recorder, losses = Recorder(), {}
 
     def recorded(run, state, feed, session, make=steps.Step):
@@ -223,11 +254,16 @@ def test_a_refused_recording_stops_the_runs_that_follow(dirs, tmp_path, monkeypa
     def refused(run, state, feed, session):
         generator = torch.Generator()
         step = Step(feed, state.optimizer, generator, keep_originals=False, precision=torch.float32)
-        return step, RecordedStep(step, run.spec["training"]["batch_size"], generator, CPU, RefusingRecorder())
+        return step, RecordedStep(
+            step, run.spec["training"]["batch_size"], generator, CPU, RefusingRecorder()
+        )
 
     monkeypatch.setattr("reprise.training.engine._step", refused)
     reason = r"cannot be recorded as a CUDA graph \(no\); use --cuda-graphs off"
-    with pytest.raises(RepriseError, match=rf"^run {others[0].hash}: a training step {reason}; runs after it that were not tried: 2$"):
+    with pytest.raises(
+        RepriseError,
+        match=rf"^run {others[0].hash}: a training step {reason}; runs after it that were not tried: 2$",
+    ):
         train([others[0], done, *others[1:]], dataset_dirs=dirs, cache=tmp_path, device="cpu")
     assert not any((tmp_path / run.hash).exists() for run in others[1:])
     assert capsys.readouterr().err.count("not tried: 2") == 1
@@ -246,13 +282,17 @@ SCHEDULES = {
 def like_cuda(monkeypatch):
     """Torch's optimisers take the CPU for a device whose work can be recorded."""
     for name in ("adam", "rmsprop"):
-        monkeypatch.setattr(sys.modules[f"torch.optim.{name}"], "_get_capturable_supported_devices", lambda: ["cpu"])
+        monkeypatch.setattr(
+            sys.modules[f"torch.optim.{name}"], "_get_capturable_supported_devices", lambda: ["cpu"]
+        )
 
 
 def go(name, parameter, epochs, on_cuda, schedule, restored=None, rate=0.1):
     """The optimiser after `epochs` of one step each, and its schedule."""
     momentum = {"sgd": {"momentum": 0.9, "nesterov": True}, "rmsprop": {"momentum": 0.9}}.get(name, {})
-    optimizer = build_optimizer({"name": name, "lr": rate, "weight_decay": 0.01, **momentum}, [parameter], on_cuda=on_cuda)
+    optimizer = build_optimizer(
+        {"name": name, "lr": rate, "weight_decay": 0.01, **momentum}, [parameter], on_cuda=on_cuda
+    )
     moved = build_schedule(SCHEDULES[schedule], optimizer, 6)
     if restored:
         restored(optimizer, moved)
@@ -266,11 +306,20 @@ def go(name, parameter, epochs, on_cuda, schedule, restored=None, rate=0.1):
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimisers_for_cuda_follow_their_schedule(like_cuda, name, schedule):
-    """Fused where there is such a kernel, with the learning rate in a tensor that a schedule changes in place."""
+    """Fused where there is such a kernel, with the learning rate in a tensor that a schedule changes in
+    place.
+    """
     weights, rates = {}, {}
     for on_cuda in (False, True):
         parameter, seen = nn.Parameter(torch.linspace(-1, 1, 5)), []
-        optimizer, _ = go(name, parameter, 6, on_cuda, schedule, lambda made, moved, seen=seen: seen.append(made.param_groups[0]["lr"]))
+        optimizer, _ = go(
+            name,
+            parameter,
+            6,
+            on_cuda,
+            schedule,
+            lambda made, moved, seen=seen: seen.append(made.param_groups[0]["lr"]),
+        )
         weights[on_cuda], rates[on_cuda] = parameter.detach(), learning_rate(optimizer)
         assert isinstance(seen[0], torch.Tensor) == on_cuda
         assert not on_cuda or optimizer.param_groups[0]["lr"] is seen[0]
@@ -288,13 +337,22 @@ def test_a_whole_number_is_a_rate_that_can_be_halved(like_cuda, name):
 def test_the_learning_rate_is_that_of_the_settings():
     for rate in (0.1, 0.001, 3e-4, 1.0, 1e-5):
         for on_cuda in (False, True):
-            assert learning_rate(build_optimizer({"name": "sgd", "lr": rate}, [nn.Parameter(torch.ones(2))], on_cuda=on_cuda)) == rate
+            assert (
+                learning_rate(
+                    build_optimizer(
+                        {"name": "sgd", "lr": rate}, [nn.Parameter(torch.ones(2))], on_cuda=on_cuda
+                    )
+                )
+                == rate
+            )
 
 
 @pytest.mark.parametrize("saved_on_cuda", [True, False], ids=["tensor", "number"])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_an_optimiser_for_cuda_is_restored(like_cuda, dirs, name, saved_on_cuda):
-    """From its own checkpoint and from one that was written when the rate was a number: the rate stays in the same tensor."""
+    """From its own checkpoint and from one that was written when the rate was a number: the rate stays in the
+    same tensor.
+    """
     parameter = nn.Parameter(torch.linspace(-1, 1, 5))
     whole = go(name, parameter, 6, saved_on_cuda, "step")[0]
     part = nn.Parameter(torch.linspace(-1, 1, 5))
@@ -305,7 +363,11 @@ def test_an_optimiser_for_cuda_is_restored(like_cuda, dirs, name, saved_on_cuda)
     def restore(fresh, moved):
         seen.append(fresh.param_groups[0])
         seen.append(fresh.param_groups[0]["lr"])
-        flags = {key: value for key, value in fresh.param_groups[0].items() if key in ("fused", "foreach", "capturable")}
+        flags = {
+            key: value
+            for key, value in fresh.param_groups[0].items()
+            if key in ("fused", "foreach", "capturable")
+        }
         State(nn.Linear(1, 1), fresh, moved, "").restore(snapshot)
         assert fresh.param_groups[0]["lr"] is seen[1]
         assert learning_rate(fresh) == 0.05
@@ -326,7 +388,11 @@ class OnDevice(TorchDispatchMode):
     """Raises where an operation is given a tensor in the host's memory, which a recorded step cannot copy."""
 
     def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
-        tensors = [item for item in torch.utils._pytree.tree_leaves((arguments, keywords)) if isinstance(item, torch.Tensor)]
+        tensors = [
+            item
+            for item in torch.utils._pytree.tree_leaves((arguments, keywords))
+            if isinstance(item, torch.Tensor)
+        ]
         assert all(tensor.is_cuda for tensor in tensors), f"{function} reads the host's memory"
         if "_fused_" in function.name():  # one kernel, of which torch has no pretended form
             return None
@@ -339,7 +405,9 @@ class CudaGenerator(torch.Generator):
 
 @pytest.fixture
 def pretended():
-    """A CUDA device without memory or values: whoever looks at one, or at how many there are of a kind, fails."""
+    """A CUDA device without memory or values: whoever looks at one, or at how many there are of a kind,
+    fails.
+    """
     if torch.version.cuda is None:
         pytest.skip("this torch knows no CUDA devices")
     with FakeTensorMode(), torch.device("cuda"):
@@ -347,19 +415,32 @@ def pretended():
 
 
 def feed(model, augmentation):
-    part = Part(torch.zeros(40, 3, 32, 32, dtype=torch.uint8), torch.zeros(40, dtype=torch.int64), torch.arange(40))
-    preprocess, changes = Preprocess(torch.full((3, 1, 1), 0.5), torch.full((3, 1, 1), 0.5)), build_augmentation(augmentation)
+    part = Part(
+        torch.zeros(40, 3, 32, 32, dtype=torch.uint8), torch.zeros(40, dtype=torch.int64), torch.arange(40)
+    )
+    preprocess, changes = (
+        Preprocess(torch.full((3, 1, 1), 0.5), torch.full((3, 1, 1), 0.5)),
+        build_augmentation(augmentation),
+    )
 
     def prepare(images, generator, chosen):
         pixels = preprocess.pixels(images)
         changed = changes(pixels, generator)
-        return preprocess.normalise(changed if chosen is None else torch.where(chosen.view(-1, 1, 1, 1), changed, pixels))
+        return preprocess.normalise(
+            changed if chosen is None else torch.where(chosen.view(-1, 1, 1, 1), changed, pixels)
+        )
 
     return Feed(model, part, part, preprocess, prepare, None)
 
 
 def forward(model, augmentation=(), keep_originals=False):
-    step = Step(feed(model, augmentation), None, CudaGenerator(), keep_originals=keep_originals, precision=torch.float32)
+    step = Step(
+        feed(model, augmentation),
+        None,
+        CudaGenerator(),
+        keep_originals=keep_originals,
+        precision=torch.float32,
+    )
     places = torch.zeros(8, dtype=torch.int64)
     model.train()
     with OnDevice():
@@ -386,7 +467,11 @@ def test_every_operation_is_listed():
 @pytest.mark.parametrize("keep_originals", [False, True])
 @pytest.mark.parametrize("name", SETTINGS)
 def test_augmentation_never_looks(pretended, name, keep_originals):
-    loss = forward(nn.Sequential(nn.Flatten(), nn.Linear(3072, 10)), [{name: SETTINGS[name]}], keep_originals=keep_originals)
+    loss = forward(
+        nn.Sequential(nn.Flatten(), nn.Linear(3072, 10)),
+        [{name: SETTINGS[name]}],
+        keep_originals=keep_originals,
+    )
     assert loss.is_cuda
     assert loss.shape == ()
 
@@ -435,7 +520,12 @@ def test_a_look_would_be_seen(pretended):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimisers_never_look(pretended, name):
     model = nn.Linear(5, 3)
-    settings = {"name": name, "lr": 0.1, "weight_decay": 0.01, **({"momentum": 0.9} if name in ("sgd", "rmsprop") else {})}
+    settings = {
+        "name": name,
+        "lr": 0.1,
+        "weight_decay": 0.01,
+        **({"momentum": 0.9} if name in ("sgd", "rmsprop") else {}),
+    }
     optimizer = build_optimizer(settings, model.parameters(), on_cuda=True)
     for _ in range(2):
         for parameter in model.parameters():
@@ -453,7 +543,18 @@ def test_precision_on_the_command_line(tmp_path, monkeypatch, option, environmen
     monkeypatch.setattr("reprise.training.engine.train", lambda runs, **options: seen.append(options))
     seen = []
     cli.main(
-        ["train", "cifar100_superclass", "--only", "adam", "--reports", str(REPORTS), "--results", str(tmp_path), "--device", "cpu"]
+        [
+            "train",
+            "cifar100_superclass",
+            "--only",
+            "adam",
+            "--reports",
+            str(REPORTS),
+            "--results",
+            str(tmp_path),
+            "--device",
+            "cpu",
+        ]
         + (["--precision", option, "--cuda-graphs", "off"] if option else [])
     )
     assert [(each["precision"], each["cuda_graphs"]) for each in seen] == [("bfloat16", option is None)]

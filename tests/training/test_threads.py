@@ -35,7 +35,12 @@ def threads_of_torch():
         ({1: 4, 2: 3.9}, 2, 1, [1, 2]),  # faster, but not worth a core
         ({1: 4, 2: 2}, 2, 2, [1, 2]),
         ({1: 16, 2: 8, 4: 4}, 4, 4, [1, 2, 4]),
-        ({1: 16, 2: 8, 4: 7.9, 8: 1}, 8, 2, [1, 2, 4]),  # who stands in the way of four stands in that of eight
+        (
+            {1: 16, 2: 8, 4: 7.9, 8: 1},
+            8,
+            2,
+            [1, 2, 4],
+        ),  # who stands in the way of four stands in that of eight
         ({1: 16, 2: 8, 3: 5}, 3, 3, [1, 2, 3]),
         ({1: 16, 2: 8, 4: 4, 6: 3}, 6, 6, [1, 2, 4, 6]),
         ({1: 4}, 1, 1, [1]),
@@ -117,7 +122,9 @@ def test_no_trial_where_there_is_no_choice(dirs, tmp_path, tried, options):
 
 
 def test_a_trial_leaves_no_trace_in_the_run(dirs, tmp_path, tried):
-    """Batch normalisation, dropout, augmentation and the optimiser's state have been through the trial's step."""
+    """Batch normalisation, dropout, augmentation and the optimiser's state have been through the trial's
+    step.
+    """
     tried[0][0] = 1
     histories = []
     for name, threads in (("tried", 2), ("untried", 1)):
@@ -132,8 +139,13 @@ class Enough(BaseException):
     pass
 
 
-@pytest.mark.parametrize(("begun", "most", "goes_on", "said"), [(2, 2, 2, False), (1, 2, 1, False), (2, 1, 1, True), (4, 2, 2, True)])
-def test_a_resumed_run_goes_on_with_the_threads_that_it_began_with(dirs, tmp_path, tried, capsys, begun, most, goes_on, said):
+@pytest.mark.parametrize(
+    ("begun", "most", "goes_on", "said"),
+    [(2, 2, 2, False), (1, 2, 1, False), (2, 1, 1, True), (4, 2, 2, True)],
+)
+def test_a_resumed_run_goes_on_with_the_threads_that_it_began_with(
+    dirs, tmp_path, tried, capsys, begun, most, goes_on, said
+):
     answers, trials = tried
     answers[0] = begun
 
@@ -178,6 +190,8 @@ def test_evaluation_takes_no_more_threads_than_training(dirs, tmp_path, tried, m
     run, seen = tiny_run(), []
     go(dirs, tmp_path, [run], threads=2)
     module = sys.modules["reprise.evaluation.evaluate"]
-    monkeypatch.setattr(module, "predict", lambda *arguments: seen.append(torch.get_num_threads()) or predict(*arguments))
+    monkeypatch.setattr(
+        module, "predict", lambda *arguments: seen.append(torch.get_num_threads()) or predict(*arguments)
+    )
     evaluate([run], dirs, tmp_path, device="cpu", threads=2)
     assert seen == [1]

@@ -1,4 +1,6 @@
-"""Trials of a study: a judge may end them, a loss that is not finite is a result, and each follows the trial before it."""
+"""Trials of a study: a judge may end them, a loss that is not finite is a result, and each follows the trial
+before it.
+"""
 
 import json
 import re
@@ -16,7 +18,9 @@ from tiny import everything, record_run, tiny_run, write_dataset
 
 STUDY = {"trial": 0, "min_resource": 1, "reduction_factor": 3}
 EXPLODING = {"name": "sgd", "lr": 1.0, "weight_decay": 30.0}
-"""Weights are multiplied by −29 in each step, until a float32 holds them no more: in the sixth epoch of five steps."""
+"""Weights are multiplied by −29 in each step, until a float32 holds them no more: in the sixth epoch of five
+steps.
+"""
 
 
 def trial(after=None, **changes):
@@ -42,7 +46,9 @@ def dirs(tmp_path_factory):
 @pytest.fixture
 def go(dirs, tmp_path):
     def go(*runs, judge=None, cache=tmp_path, **options):
-        return train(runs, dataset_dirs=dirs, cache=cache, device="cpu", judge=judge or StopAfter(100), **options)
+        return train(
+            runs, dataset_dirs=dirs, cache=cache, device="cpu", judge=judge or StopAfter(100), **options
+        )
 
     return go
 
@@ -110,16 +116,23 @@ def test_a_resumed_trial_is_judged_by_its_whole_history(dirs, go, tmp_path):
     with pytest.raises(Stop):
         go(run, judge=StopAfter(4), cache=tmp_path / "stopped", checkpoint_seconds=0, on_step=stop)
     judge, epochs = StopAfter(4), set()
-    (outcome,) = go(run, judge=judge, cache=tmp_path / "stopped", on_step=lambda epoch, step, loss: epochs.add(epoch))
+    (outcome,) = go(
+        run, judge=judge, cache=tmp_path / "stopped", on_step=lambda epoch, step, loss: epochs.add(epoch)
+    )
     assert epochs == {3, 4}
     assert [len(rows) for _, rows in judge.asked] == [4, 6, 8]
     assert outcome.meta["stopped"] == "stopped at rung 4"
-    pd.testing.assert_frame_equal(history(tmp_path / "stopped" / run.hash), history(tmp_path / "whole" / run.hash), check_exact=True)
+    pd.testing.assert_frame_equal(
+        history(tmp_path / "stopped" / run.hash), history(tmp_path / "whole" / run.hash), check_exact=True
+    )
 
 
 def test_a_trial_needs_a_judge(dirs, tmp_path):
     run = trial()
-    message = rf"^run {run.hash} is a trial of a study and no judge is given; train it with python -m reprise train$"
+    message = (
+        rf"^run {run.hash} is a trial of a study and no judge is given; train it with python -m "
+        r"reprise train$"
+    )
     with pytest.raises(RepriseError, match=message):
         train([tiny_run(), run], dataset_dirs=dirs, cache=tmp_path, device="cpu")
     assert not (tmp_path / tiny_run().hash).exists(), "nothing was done before"
@@ -156,12 +169,18 @@ def test_a_trial_that_diverges_ends_with_that_result(go, tmp_path, capsys):
     assert np.isfinite(table["loss"][:-2]).all()
     assert table["loss"][-2:].isna().any()
     assert table["accuracy"].between(0, 1).all()
-    assert [len(rows) // 2 for _, rows in judge.asked] == list(range(1, epochs)), "a trial that diverged is not judged"
+    assert [len(rows) // 2 for _, rows in judge.asked] == list(range(1, epochs)), (
+        "a trial that diverged is not judged"
+    )
     losses = table.query("split == 'test'").set_index("epoch")["loss"]
     assert outcome.meta["selected_epoch"] == losses.idxmin()
-    assert all(torch.isfinite(item).all() for item in load_file(tmp_path / run.hash / "weights.safetensors").values())
+    assert all(
+        torch.isfinite(item).all() for item in load_file(tmp_path / run.hash / "weights.safetensors").values()
+    )
     done = [line for line in capsys.readouterr().err.splitlines() if " done: " in line]
-    assert re.fullmatch(rf"run {run.hash} \(1/1\) done: accuracy 0\.\d+ at epoch \d, {epochs} epochs, \d+ s", done[0])
+    assert re.fullmatch(
+        rf"run {run.hash} \(1/1\) done: accuracy 0\.\d+ at epoch \d, {epochs} epochs, \d+ s", done[0]
+    )
 
 
 def test_a_trial_that_diverges_at_once_is_kept_and_evaluated(go, dirs, tmp_path, capsys):
@@ -170,7 +189,8 @@ def test_a_trial_that_diverges_at_once_is_kept_and_evaluated(go, dirs, tmp_path,
     assert outcome.meta["stopped"] == "diverged"
     assert outcome.meta["epochs"] == outcome.meta["selected_epoch"] == 1
     assert re.search(
-        rf"run {run.hash} \(1/1\) epoch 1/3 train loss nan accuracy 0\.\d+ test loss nan accuracy 0\.\d+", capsys.readouterr().err
+        rf"run {run.hash} \(1/1\) epoch 1/3 train loss nan accuracy 0\.\d+ test loss nan accuracy 0\.\d+",
+        capsys.readouterr().err,
     )
     evaluate([run], dirs, tmp_path, device="cpu")
     final = pd.read_parquet(tmp_path / run.hash / "final.parquet").set_index("metric")["value"]
@@ -184,7 +204,10 @@ def test_a_trial_that_diverges_at_once_is_kept_and_evaluated(go, dirs, tmp_path,
 def test_a_long_epoch_that_diverges_is_finished(go, monkeypatch):
     monkeypatch.setattr("reprise.training.engine.FINITE_EVERY", 1)
     steps = []
-    go(trial(optimizer={"name": "sgd", "lr": 1e30}), on_step=lambda epoch, step, loss: steps.append((epoch, step)))
+    go(
+        trial(optimizer={"name": "sgd", "lr": 1e30}),
+        on_step=lambda epoch, step, loss: steps.append((epoch, step)),
+    )
     assert steps == [(1, step) for step in range(5)]
 
 
@@ -201,7 +224,11 @@ def test_a_diverged_trial_that_was_killed_before_its_result_ends_the_same(go, tm
 
 
 def test_trials_are_exchanged(go, dirs, tmp_path):
-    judged, lost, late = trial(), trial(optimizer={"name": "sgd", "lr": 1e30}), trial(optimizer=EXPLODING, training__epochs=50)
+    judged, lost, late = (
+        trial(),
+        trial(optimizer={"name": "sgd", "lr": 1e30}),
+        trial(optimizer=EXPLODING, training__epochs=50),
+    )
     cache = tmp_path / "runs"
     go(judged, judge=StopAfter(2), cache=cache)
     go(lost, late, cache=cache)
@@ -220,8 +247,18 @@ def edit(folder, **meta):
     [
         ({}, 2, {"stopped": "finished"}, "ends after 2 of 3 epochs without a rule that stops it there"),
         ({}, 2, {"stopped": "early stop"}, "ends after 2 of 3 epochs without a rule that stops it there"),
-        ({}, 2, {"stopped": "diverged"}, "has losses that do not fit run.json, which says that the run stopped: diverged"),
-        ({"optimizer": {"name": "sgd", "lr": 1e30}}, 9, {"stopped": "at a rung"}, "has losses that do not fit run.json"),
+        (
+            {},
+            2,
+            {"stopped": "diverged"},
+            "has losses that do not fit run.json, which says that the run stopped: diverged",
+        ),
+        (
+            {"optimizer": {"name": "sgd", "lr": 1e30}},
+            9,
+            {"stopped": "at a rung"},
+            "has losses that do not fit run.json",
+        ),
     ],
 )
 def test_a_trial_that_does_not_fit_its_record_is_refused(go, tmp_path, settings, epochs, change, message):
@@ -258,13 +295,17 @@ def test_a_run_whose_predecessor_failed_is_not_trained(go, tmp_path, capsys):
     child = tiny_run(initial_weights={"run": failing.hash})
     other = tiny_run(seeds__init=1)
     trained = []
-    with pytest.raises(RepriseError, match=rf"^run {failing.hash}: the loss became .*; 4 of 5 runs failed: ") as error:
+    with pytest.raises(
+        RepriseError, match=rf"^run {failing.hash}: the loss became .*; 4 of 5 runs failed: "
+    ) as error:
         go(second, first, child, failing, other, on_finished=lambda run: trained.append(run.hash))
     assert "\n" not in str(error.value)
     assert trained == [other.hash]
     lines = capsys.readouterr().err.splitlines()
     for run, cause in ((first, failing), (second, first), (child, failing)):
-        assert f"reprise: run {run.hash}: not trained, since it follows run {cause.hash}, which failed" in lines
+        assert (
+            f"reprise: run {run.hash}: not trained, since it follows run {cause.hash}, which failed" in lines
+        )
         assert not (tmp_path / run.hash / "history.parquet").exists()
 
 

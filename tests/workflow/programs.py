@@ -1,8 +1,9 @@
 """The programs that printed commands call, as a test can afford them: dry runs, small reports, no cluster.
 
-`python programs.py BIN FINISHED` puts a client under the name of each program into the folder BIN and serves them all. A client hands its
-words, folder, environment and standard streams to a child of this process, which has imported Snakemake and torch already: to start them
-anew for every command would take longer than the commands do.
+`python programs.py BIN FINISHED` puts a client under the name of each program into the folder BIN and serves
+them all. A client hands its words, folder, environment and standard streams to a child of this process, which
+has imported Snakemake and torch already: to start them anew for every command would take longer than the
+commands do.
 """
 
 import argparse
@@ -41,7 +42,9 @@ ADDED = (
 
 
 def snakemake(words: Words) -> Status:
-    """A dry run, after which there are the logs of its jobs; in the finished project, where reports of results are made, the real thing."""
+    """A dry run, after which there are the logs of its jobs; in the finished project, where reports of
+    results are made, the real thing.
+    """
     from snakemake.cli import main
 
     if any(word.startswith("--report") for word in words):
@@ -99,7 +102,9 @@ def tail(words: Words) -> Status:
 
 def real(program: str, words: Words) -> Status:
     path = os.environ["PATH"].split(os.pathsep)
-    return subprocess.call(["env", f"PATH={os.pathsep.join(folder for folder in path if Path(folder) != BIN)}", program, *words])
+    return subprocess.call(
+        ["env", f"PATH={os.pathsep.join(folder for folder in path if Path(folder) != BIN)}", program, *words]
+    )
 
 
 # SLURM: what would be a job runs here and now.
@@ -133,7 +138,10 @@ def tell_nothing(words: Words) -> Status:
 
 
 PROGRAMS: dict[str, Callable[[Words], Status]] = {
-    **{function.__name__: function for function in (snakemake, python, reprise, make, tail, sbatch, srun, squeue, scancel)},
+    **{
+        function.__name__: function
+        for function in (snakemake, python, reprise, make, tail, sbatch, srun, squeue, scancel)
+    },
     **dict.fromkeys(("sinfo", "sacct", "sacctmgr", "scontrol"), tell_nothing),
     "python3": python,
 }
@@ -162,7 +170,9 @@ class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
 
 class Answer(socketserver.BaseRequestHandler):
     def handle(self) -> None:
-        """Run a client's program, in a process of its own and with the client's standard streams, and send the exit status."""
+        """Run a client's program, in a process of its own and with the client's standard streams, and send
+        the exit status.
+        """
         message, streams, _, _ = socket.recv_fds(self.request, 1 << 20, 3)
         while not message.endswith(b"\n"):
             message += self.request.recv(1 << 20)
@@ -202,7 +212,10 @@ def serve() -> None:
     planning.MOST_S = planning.LEAST_S
     know_small_files()
     gc.freeze()  # the children share what is here
-    with tempfile.TemporaryDirectory(prefix="reprise-") as folder, Server(f"{folder}/socket", Answer) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="reprise-") as folder,
+        Server(f"{folder}/socket", Answer) as server,
+    ):
         for name in PROGRAMS:
             (BIN / name).unlink(missing_ok=True)
             (BIN / name).write_text(CLIENT.format(python=sys.executable, address=server.server_address))

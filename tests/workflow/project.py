@@ -32,16 +32,30 @@ REPORT = mini(
             "splits": ["train", "test"],
             "series": [{"runs": "base", "label": "base"}, {"runs": "rates/lr=0.01", "label": "0.01"}],
         },
-        {"id": "image", "kind": "samples", "caption": "An image.", "images": {"dataset": "cifar10", "captions": ["label"]}},
+        {
+            "id": "image",
+            "kind": "samples",
+            "caption": "An image.",
+            "images": {"dataset": "cifar10", "captions": ["label"]},
+        },
     ],
     tables=[{"id": "networks", "kind": "layers", "caption": "The network.", "networks": ["net"]}],
     statements=[
-        {"id": "accuracy", "kind": "number", "text": "Accuracy", "reported": "0.5", "measure": {"metric": "accuracy", "runs": "base"}},
+        {
+            "id": "accuracy",
+            "kind": "number",
+            "text": "Accuracy",
+            "reported": "0.5",
+            "measure": {"metric": "accuracy", "runs": "base"},
+        },
         {
             "id": "tuning_helps",
             "kind": "claim",
             "text": "Starting from trained weights helps",
-            "measures": {"tuned": {"metric": "accuracy", "runs": "tuned"}, "base": {"metric": "accuracy", "runs": "base"}},
+            "measures": {
+                "tuned": {"metric": "accuracy", "runs": "tuned"},
+                "base": {"metric": "accuracy", "runs": "base"},
+            },
             "holds": ["tuned > base"],
         },
     ],
@@ -55,8 +69,21 @@ def run(project: Project, command: list[str], source: Path | None = None) -> sub
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=600)
 
 
-def snakemake(project: Project, *arguments: str, settings: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--config", "scale=demo", "threads=1", *settings]
+def snakemake(
+    project: Project, *arguments: str, settings: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--cores",
+        "2",
+        *arguments,
+        "--config",
+        "scale=demo",
+        "threads=1",
+        *settings,
+    ]
     return run(project, command)
 
 
@@ -108,7 +135,9 @@ def new_project(folder: Path) -> Project:
 
 
 def made_once(folders: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """A folder that `make` fills for all processes of pytest-xdist: the first to come makes it, the others wait."""
+    """A folder that `make` fills for all processes of pytest-xdist: the first to come makes it, the others
+    wait.
+    """
     base = folders.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         base = base.parent  # each process has a folder of its own in that of the session

@@ -1,6 +1,8 @@
-"""Every command that README, docs and comments print runs as it is printed; programs.py says what becomes of the programs.
+"""Every command that README, docs and comments print runs as it is printed; programs.py says what becomes of
+the programs.
 
-What needs a network or a cluster bears a mark in the page's source, right before it: <!-- not run by tests: needs a network -->.
+What needs a network or a cluster bears a mark in the page's source, right before it: <!-- not run by tests:
+needs a network -->.
 """
 
 import os
@@ -22,8 +24,18 @@ from project import REPORT, ROOT, new_project
 
 from reprise.data.catalog import DATASETS, WEIGHTS
 
-PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
-PAGES += ["Snakefile", "Makefile", "config.yaml", "workflow/profiles/slurm/profile.yaml", "workflow/profiles/slurm/settings.yaml"]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")),
+]
+PAGES += [
+    "Snakefile",
+    "Makefile",
+    "config.yaml",
+    "workflow/profiles/slurm/profile.yaml",
+    "workflow/profiles/slurm/settings.yaml",
+]
 MARKED = {"README.md": 2, "docs/cluster.md": 1}
 """Page → how much of it bears a mark."""
 PLACEHOLDERS = {
@@ -42,7 +54,8 @@ PROGRAM = r"(?:snakemake|python3?|reprise|make|bash|pip|conda|apt-get|s(?:batch|
 PRINTED = re.compile(
     r"(?:<!-- not run by tests: (?P<mark>needs a (?:cluster|network)) -->\s*)?"
     r"(?:^(?P<indent> *)```(?P<language>\w*)\n(?P<block>.*?)^(?P=indent)```$"
-    rf"|^(?: {{4,}}|(?=snakemake ))(?P<line>{PROGRAM} [^\n]*)$"  # indented code, the docstring of the Snakefile
+    # indented code, the docstring of the Snakefile
+    rf"|^(?: {{4,}}|(?=snakemake ))(?P<line>{PROGRAM} [^\n]*)$"
     r"|(?P<ticks>`+)(?P<span>(?:(?!\n\n).)+?)(?<!`)(?P=ticks)(?!`))",
     re.MULTILINE | re.DOTALL,
 )
@@ -74,7 +87,9 @@ def commands(block: str) -> Iterator[str]:
     for line in block.splitlines():
         command += line
         parsed = subprocess.run(["bash", "-n"], input=command, capture_output=True, text=True)
-        if command.endswith("\\") or parsed.returncode != 0 or parsed.stderr:  # a here-document without its end is a warning
+        if (
+            command.endswith("\\") or parsed.returncode != 0 or parsed.stderr
+        ):  # a here-document without its end is a warning
             command += "\n"
             continue
         if shlex.split(command, comments=True):
@@ -88,17 +103,31 @@ def commands(block: str) -> Iterator[str]:
 
 
 def small(report: dict[str, Any]) -> dict[str, Any]:
-    """A report of the same names, whose experiments are one run or a study of one trial, and whose figures are all alike."""
+    """A report of the same names, whose experiments are one run or a study of one trial, and whose figures
+    are all alike.
+    """
     study = {"trials": 1, "seed": 0, "min_resource": 1, "reduction_factor": 2}
     rate = {"lr": {"path": "optimizer.lr", "values": [0.01, 0.001]}}
     defaults = REPORT["defaults"] | {"dataset": report["defaults"]["dataset"]}
     first = next(iter(report["experiments"]))
     measure = {"metric": "accuracy", "runs": first}
-    curves = {"kind": "curves", "caption": "-", "metric": "accuracy", "splits": ["train"], "series": [{"runs": first, "label": "-"}]}
+    curves = {
+        "kind": "curves",
+        "caption": "-",
+        "metric": "accuracy",
+        "splits": ["train"],
+        "series": [{"runs": first, "label": "-"}],
+    }
     made = REPORT | {"slug": report["slug"], "defaults": defaults}
-    made["experiments"] = {name: {"asha": study | {"space": rate}} if "asha" in e else {} for name, e in report["experiments"].items()}
+    made["experiments"] = {
+        name: {"asha": study | {"space": rate}} if "asha" in e else {}
+        for name, e in report["experiments"].items()
+    }
     made["figures"] = [{"id": figure["id"]} | curves for figure in report["figures"]]
-    made["tables"] = [{"id": table["id"], "kind": "layers", "caption": "-", "networks": ["net"]} for table in report["tables"]]
+    made["tables"] = [
+        {"id": table["id"], "kind": "layers", "caption": "-", "networks": ["net"]}
+        for table in report["tables"]
+    ]
     made["statements"] = [{"id": "one", "kind": "number", "text": "-", "reported": "0.5", "measure": measure}]
     return made
 
@@ -111,7 +140,9 @@ class Reader:
         self.finished = finished
         """A small project whose demo is made."""
         self.seen: set[tuple[str, ...]] = set()
-        nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+        nowhere = dict.fromkeys(
+            ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"
+        )
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("REPRISE_")},
             **nowhere,
@@ -157,7 +188,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     for name in ("Snakefile", "Makefile", "config.yaml", "pyproject.toml"):
         shutil.copy2(ROOT / name, folder)
     for name in ("src", "workflow", "envs", "tests", ".ci"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        shutil.copytree(
+            ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+        )
     (folder / "small").mkdir()
     for file in (ROOT / "workflow/reports").glob("*.yaml"):
         (folder / "small" / file.name).write_text(yaml.safe_dump(small(yaml.safe_load(file.read_text()))))
@@ -168,7 +201,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         Image.fromarray(np.full((32, 32, 3), 80 * number, np.uint8)).save(folder / f"ARCHIVE/{number}.png")
 
     finished = new_project(tmp_path_factory.mktemp("finished"))
-    (finished / "config.yaml").write_text((finished / "config.yaml").read_text().replace("scale: full", "scale: demo"))
+    (finished / "config.yaml").write_text(
+        (finished / "config.yaml").read_text().replace("scale: full", "scale: demo")
+    )
     venv.create(folder / ".venv")
     bin_folder = folder / ".venv/bin"
     reader = Reader(folder, bin_folder, finished)
@@ -183,7 +218,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         assert not reader.run(f"cd {shlex.quote(str(finished))} && snakemake --cores 1")
         for name in DATASETS:
             data = "python -m reprise data"
-            assert not reader.run(f"{data} synthesize {name} --train 100 --test 100\n{data} fetch {name}\n{data} decode {name}")
+            assert not reader.run(
+                f"{data} synthesize {name} --train 100 --test 100\n{data} fetch {name}\n{data} decode {name}"
+            )
         assert not reader.run("python -m reprise train cifar10_architectures")
         yield reader
     finally:
@@ -203,7 +240,12 @@ def test_what_a_page_prints_runs(page: str, reader: Reader):
 def test_the_page_of_results_holds_them_all_with_captions_and_provenance(reader: Reader):
     assert not reader.run("snakemake --report report.html")
     page = (reader.finished / "report.html").read_text()
-    for result in ("figures/mini/curves.png", "figures/mini/image.png", "tables/mini/networks.csv", "statements/mini.csv"):
+    for result in (
+        "figures/mini/curves.png",
+        "figures/mini/image.png",
+        "tables/mini/networks.csv",
+        "statements/mini.csv",
+    ):
         assert f'"results/demo/{result}": {{' in page
     for text in ("Accuracy.", "An image.", "The network.", '"rule": "figure"', "--scale=demo"):
         assert text in page
@@ -263,7 +305,10 @@ snakemake -n
         ('sbatch --mem=4G --wrap "snakemake --resources gpu=1 all"', "ValueError"),
         ("srun --gpus=1 python -m reprise plan cifar10_ash", "did you mean cifar10_asha"),
         ("sallocate --gpus=1", "sallocate: command not found"),
-        ("pip install a-package-of-the-network", "No matching distribution|command not found|externally-managed"),
+        (
+            "pip install a-package-of-the-network",
+            "No matching distribution|command not found|externally-managed",
+        ),
         ("python -m reprise rums cifar10_asha", "invalid choice: 'rums'"),
         ("python -m reprise runs --skip cifar10_asha/classic cifar10_asha", "arguments are required"),
         ("python -m reprise data fetch cifar1000 && true\ntrue", "did you mean cifar100"),

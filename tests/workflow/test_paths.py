@@ -1,4 +1,6 @@
-"""Folders and settings with names that a shell, Snakemake or a format string could take for something else."""
+"""Folders and settings with names that a shell, Snakemake or a format string could take for something
+else.
+"""
 
 import json
 import os
@@ -12,7 +14,7 @@ from project import ROOT, Project, made_once, make, new_project, run, snakemake
 
 from reprise.data.catalog import DATASETS
 from reprise.errors import RepriseError
-from reprise.spec.programme import Programme, check_paths
+from reprise.reports.programme import Programme, check_paths
 
 NASTY = "-a b'c\"d$(touch x)e`touch x`f;touch x;g&touch x&h|i>x #*?[j-k]%s%(l)s!m~n\\o,ünï\nq\t\x1b[31mr"
 """What one name of a folder can hold, but for the characters that are refused."""
@@ -28,7 +30,11 @@ def executed(folder: Path) -> list[Path]:
 def files(project: Project) -> set[Path]:
     """What was made, without locks, Snakemake's own notes and compiled modules."""
     found = {path.relative_to(project) for path in project.rglob("*") if path.is_file()}
-    return {path for path in found if not any(part.startswith(".") or part == "__pycache__" for part in path.parts)}
+    return {
+        path
+        for path in found
+        if not any(part.startswith(".") or part == "__pycache__" for part in path.parts)
+    }
 
 
 def test_a_whole_report_in_folders_with_nasty_names(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory):
@@ -37,12 +43,19 @@ def test_a_whole_report_in_folders_with_nasty_names(tmp_path: Path, tmp_path_fac
     project.mkdir(parents=True)
     new_project(project)
     config = project / "config.yaml"
-    config.write_text(re.sub("^results: .*", lambda _: f"results: {json.dumps(NASTY)}", config.read_text(), flags=re.MULTILINE))
+    config.write_text(
+        re.sub(
+            "^results: .*", lambda _: f"results: {json.dumps(NASTY)}", config.read_text(), flags=re.MULTILINE
+        )
+    )
     settings = ["shard=report"]  # fewer jobs, of the same results
     make(project, settings=settings)
     assert executed(tmp_path) == []
     results, expected = project / NASTY / "demo", plain / "results/demo"
-    made, wanted = ({path for path in files(folder) if path.parts[0] not in ("logs", "benchmarks")} for folder in (results, expected))
+    made, wanted = (
+        {path for path in files(folder) if path.parts[0] not in ("logs", "benchmarks")}
+        for folder in (results, expected)
+    )
     assert made == wanted
     assert len(list((results / "logs").iterdir())) == len(list((results / "benchmarks").iterdir())) > 10
     assert len(list(results.glob("runs/*/evaluated.json"))) == 4
@@ -62,7 +75,19 @@ def test_archives_come_from_a_mirror_and_go_to_a_folder_with_nasty_names(tmp_pat
     catalog = project / "src/reprise/data/catalog.py"
     catalog.write_text(catalog.read_text().replace(facts.md5, md5(b"archive").hexdigest()))
     settings = ["scale=quick", f"data={data}", f"mirror=[{json.dumps(str(mirror))}]"]
-    done = run(project, [sys.executable, "-m", "snakemake", "--cores", "1", f"{data}/archives/cifar10.json", "--config", *settings])
+    done = run(
+        project,
+        [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--cores",
+            "1",
+            f"{data}/archives/cifar10.json",
+            "--config",
+            *settings,
+        ],
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (data / "archives" / facts.file_name).read_bytes() == b"archive"
     assert executed(tmp_path) == []
@@ -72,11 +97,21 @@ def test_archives_come_from_a_mirror_and_go_to_a_folder_with_nasty_names(tmp_pat
     ("folder", "settings", "message"),
     [
         ("a{x}b", [], "braces in a path"),
-        ("a", ["results=b{x}c"], "results: 'b{x}c': Snakemake takes braces in a path for wildcards; use a folder without them"),
-        ("a:b", [], "the folder of the Snakefile: '.*/a:b': jobs cannot search a path that holds ':'; move it"),
+        (
+            "a",
+            ["results=b{x}c"],
+            "results: 'b{x}c': Snakemake takes braces in a path for wildcards; use a folder without them",
+        ),
+        (
+            "a:b",
+            [],
+            "the folder of the Snakefile: '.*/a:b': jobs cannot search a path that holds ':'; move it",
+        ),
     ],
 )
-def test_what_snakemake_cannot_do_is_one_line_and_makes_nothing(tmp_path: Path, folder: str, settings: list[str], message: str):
+def test_what_snakemake_cannot_do_is_one_line_and_makes_nothing(
+    tmp_path: Path, folder: str, settings: list[str], message: str
+):
     project = tmp_path / folder
     project.mkdir()
     new_project(project)
@@ -122,7 +157,9 @@ def test_the_home_folder_is_where_snakemake_looks_for_it(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("key", ["reports", "skip", "stand_in"])
-@pytest.mark.parametrize("name", ["$(touch x)", "-x", "../../etc/passwd", "mini/$(touch x)", "a\nb", "{x}", ""])
+@pytest.mark.parametrize(
+    "name", ["$(touch x)", "-x", "../../etc/passwd", "mini/$(touch x)", "a\nb", "{x}", ""]
+)
 def test_names_in_the_configuration_are_those_of_what_is_there(key: str, name: str):
     with pytest.raises(RepriseError):
         Programme({"results": "results", "scale": "demo", key: [name]}, ROOT / "workflow/reports")
@@ -161,11 +198,21 @@ def test_a_cluster_gets_no_command_that_is_not_quoted(tmp_path: Path, name: str)
         (programs / program).chmod(0o755)
     before = files(project)
     options = ["--workflow-profile", "workflow/profiles/slurm", "--config", "scale=demo"]
-    command = ["env", f"PATH={programs}:{os.environ['PATH']}", sys.executable, "-m", "snakemake", "results/demo/statements/all", *options]
+    command = [
+        "env",
+        f"PATH={programs}:{os.environ['PATH']}",
+        sys.executable,
+        "-m",
+        "snakemake",
+        "results/demo/statements/all",
+        *options,
+    ]
     done = run(project, command)
     assert done.returncode != 0
     assert executed(tmp_path) == []
     assert files(project) == before
     assert not (tmp_path / "calls").exists()
     output = done.stdout + done.stderr
-    assert re.search(r"the folder of the Snakefile: .* cannot go to a cluster's jobs; rename the folder", output), output
+    assert re.search(
+        r"the folder of the Snakefile: .* cannot go to a cluster's jobs; rename the folder", output
+    ), output

@@ -1,4 +1,6 @@
-"""Real CIFAR-100 from a mirror through the whole workflow, on few images. REPRISE_REAL_DATA names a folder with cifar-100-python.tar.gz."""
+"""Real CIFAR-100 from a mirror through the whole workflow, on few images. REPRISE_REAL_DATA names a folder
+with cifar-100-python.tar.gz.
+"""
 
 import copy
 import os
@@ -38,7 +40,10 @@ def project(tmp_path: Path) -> Path:
             "id": "learns",
             "kind": "claim",
             "text": "Real images are learned beyond chance",
-            "measures": {"net": {"metric": "accuracy", "runs": "base"}, "guess": {"metric": "chance", "runs": "base"}},
+            "measures": {
+                "net": {"metric": "accuracy", "runs": "base"},
+                "guess": {"metric": "chance", "runs": "base"},
+            },
             "holds": ["net > 2 * guess"],
         }
     ]

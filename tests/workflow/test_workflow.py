@@ -1,4 +1,6 @@
-"""The workflow on a small report: what is made, what is made again after a change, and what a failure leaves."""
+"""The workflow on a small report: what is made, what is made again after a change, and what a failure
+leaves.
+"""
 
 import json
 import re
@@ -83,7 +85,13 @@ def test_plotting_code_redraws_and_trains_nothing(project: Project):
 
 def test_one_figure_trains_what_it_draws(project: Project):
     shutil.rmtree(project / "results")
-    assert set(planned(project, "results/demo/figures/mini/image.png")) == {"synthesize", "fetch", "decode", "samples", "figure"}
+    assert set(planned(project, "results/demo/figures/mini/image.png")) == {
+        "synthesize",
+        "fetch",
+        "decode",
+        "samples",
+        "figure",
+    }
     jobs = planned(project, "results/demo/figures/mini/curves.png")
     assert "train_mini_base" in jobs
     assert "train_mini_tuned" not in jobs
@@ -91,15 +99,27 @@ def test_one_figure_trains_what_it_draws(project: Project):
 
 def test_a_failed_run_keeps_the_others_and_says_one_line(project: Project):
     edit(project, lambda report: report["experiments"]["rates"]["grid"]["lr"].update(values=[0.01, 1e30]))
-    edit(project, lambda report: report["experiments"]["rates"].update(set={"optimizer": {"name": "sgd", "lr": 1, "momentum": 0.9}}))
+    edit(
+        project,
+        lambda report: report["experiments"]["rates"].update(
+            set={"optimizer": {"name": "sgd", "lr": 1, "momentum": 0.9}}
+        ),
+    )
     before = trainings(project)
     done = snakemake(project)
     output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert re.search(r"^reprise: run [0-9a-f]{12}: the loss became (nan|inf) in epoch 1; lower optimizer\.lr", output, re.MULTILINE), output
+    assert re.search(
+        r"^reprise: run [0-9a-f]{12}: the loss became (nan|inf) in epoch 1; lower optimizer\.lr",
+        output,
+        re.MULTILINE,
+    ), output
     assert "Traceback" not in output
     (kept,) = set(trainings(project)) - set(before)
-    assert json.loads((project / f"results/demo/runs/{kept}/run.json").read_text())["spec"]["optimizer"]["lr"] == 0.01
+    assert (
+        json.loads((project / f"results/demo/runs/{kept}/run.json").read_text())["spec"]["optimizer"]["lr"]
+        == 0.01
+    )
     folders = {path.name for path in (project / "results/demo/runs").iterdir()} - set(trainings(project))
     assert all(not list((project / "results/demo/runs" / folder).glob("*.parquet")) for folder in folders)
 
@@ -108,20 +128,30 @@ def test_a_run_whose_process_dies_keeps_the_others_and_the_log_ends_with_its_nam
     engine = project / "src/reprise/training/engine.py"
     fault = "if run.spec['optimizer']['lr'] == 0.05: import os; os.kill(os.getpid(), 11)"
     engine.write_text(
-        engine.read_text().replace("    began = time.monotonic()\n    epoch,", f"    began = time.monotonic()\n    {fault}\n    epoch,")
+        engine.read_text().replace(
+            "    began = time.monotonic()\n    epoch,",
+            f"    began = time.monotonic()\n    {fault}\n    epoch,",
+        )
     )
-    edit(project, lambda report: report["experiments"]["rates"]["grid"]["lr"].update(values=[0.05, 0.01, 0.03]))
+    edit(
+        project, lambda report: report["experiments"]["rates"]["grid"]["lr"].update(values=[0.05, 0.01, 0.03])
+    )
     before = trainings(project)
     done = snakemake(project, "train_mini_rates")
     assert done.returncode != 0
     (kept,) = set(trainings(project)) - set(before)
-    assert json.loads((project / f"results/demo/runs/{kept}/run.json").read_text())["spec"]["optimizer"]["lr"] == 0.03
+    assert (
+        json.loads((project / f"results/demo/runs/{kept}/run.json").read_text())["spec"]["optimizer"]["lr"]
+        == 0.03
+    )
     log = (project / "results/demo/logs/train_mini_rates.log").read_text()
     assert "Fatal Python error: Segmentation fault" in log
     assert "Traceback" not in log
     last = log.splitlines()[-1]
     assert re.fullmatch(
-        r"reprise: run [0-9a-f]{12}: mini/rates/lr=0\.05, seed 0: its process died 2 times, .* delete \S+/deaths\.json", last
+        r"reprise: run [0-9a-f]{12}: mini/rates/lr=0\.05, seed 0: its process died 2 times, .* delete "
+        r"\S+/deaths\.json",
+        last,
     )
     assert last in done.stdout + done.stderr
 
@@ -133,11 +163,22 @@ def flip(path: Path) -> None:
 
 
 def test_what_is_damaged_is_made_again_or_refused(project: Project):
-    """Arrays by themselves, while a deleted run is trained again; metrics and layers after what the line says."""
+    """Arrays by themselves, while a deleted run is trained again; metrics and layers after what the line
+    says.
+    """
     results = project / "results/demo"
-    before = {path: path.read_bytes() for part in ("statements", "tables") for path in (results / part).rglob("*") if path.is_file()}
-    spec = {path.parent: json.loads(path.read_text())["spec"] for path in (results / "runs").glob("*/run.json")}
-    base = next(run for run in spec if spec[run]["optimizer"]["lr"] == 0.001 and "initial_weights" not in spec[run])
+    before = {
+        path: path.read_bytes()
+        for part in ("statements", "tables")
+        for path in (results / part).rglob("*")
+        if path.is_file()
+    }
+    spec = {
+        path.parent: json.loads(path.read_text())["spec"] for path in (results / "runs").glob("*/run.json")
+    }
+    base = next(
+        run for run in spec if spec[run]["optimizer"]["lr"] == 0.001 and "initial_weights" not in spec[run]
+    )
     flip(results / "data/cifar10/train_images.npy")
     flip(base / "final.parquet")
     flip(results / "intermediate/mini/networks.layers.json")
@@ -148,9 +189,14 @@ def test_what_is_damaged_is_made_again_or_refused(project: Project):
     said = done.stdout + done.stderr
     assert done.returncode != 0
     assert re.search(r"reprise: \S+train_images.npy: damaged \(.+\); decoding \S+ again\n", said)
-    stamp = re.search(r"reprise: \S+final.parquet: damaged \(.+\); delete (\S+evaluated.json) and evaluate the run again\n", said)
+    stamp = re.search(
+        r"reprise: \S+final.parquet: damaged \(.+\); delete (\S+evaluated.json) and evaluate the run again\n",
+        said,
+    )
     layers = re.search(
-        r"reprise: (\S+)networks.layers.json: damaged \(.+\); run .+ \(or delete (\S+), and the workflow makes it again\)\n", said
+        r"reprise: (\S+)networks.layers.json: damaged \(.+\); run .+ \(or delete (\S+), and the workflow "
+        r"makes it again\)\n",
+        said,
     )
     (project / stamp[1]).unlink()
     (project / layers[1] / layers[2]).unlink()
@@ -189,7 +235,10 @@ def test_results_made_elsewhere_join(project: Project, tmp_path: Path):
     [
         (["--config", "reports=[minni]"], "no report minni in .*workflow/reports; did you mean mini?"),
         (["--config", "skip=[mini/tund]"], "skip .configuration.: no experiment tund; did you mean tuned?"),
-        (["--config", "scale=demmo"], "config.yaml or --config: scale: 'demmo' is not valid; did you mean demo?"),
+        (
+            ["--config", "scale=demmo"],
+            "config.yaml or --config: scale: 'demmo' is not valid; did you mean demo?",
+        ),
         (["--config", "thread=1"], "config.yaml or --config: thread: unknown key; did you mean threads?"),
         (["--config", "device=gpu"], "config.yaml or --config: device: 'gpu' does not match"),
     ],

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from reprise.errors import RepriseError
-from reprise.spec.programme import (
+from reprise.reports.programme import (
     Programme,
     check_paths,
     check_remote_paths,

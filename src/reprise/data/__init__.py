@@ -1,1 +1,3 @@
-"""Archives to verified arrays: fetch, verify, decode; statistics; splits; augmentation; synthetic stand-ins."""
+"""Archives to verified arrays: fetch, verify, decode; statistics; splits; augmentation; synthetic
+stand-ins.
+"""

@@ -1,7 +1,8 @@
-"""Read an archive without trusting it: no extraction to disk, no links, bounded size, pickles through an allow-list.
+"""Read an archive without trusting it: no extraction to disk, no links, bounded size, pickles through an
+allow-list.
 
-Each layout of the catalog has its reader. What is small stays in memory, as CIFAR's batches do; larger sets go image by image into files
-without a name, so that memory does not grow with the archive.
+Each layout of the catalog has its reader. What is small stays in memory, as CIFAR's batches do; larger sets
+go image by image into files without a name, so that memory does not grow with the archive.
 """
 
 import contextlib
@@ -32,10 +33,12 @@ from reprise.data.pickles import safe_unpickle
 from reprise.data.tar import GET_AGAIN, LARGE, NAME, damage, files
 from reprise.errors import RepriseError, file_error, gist
 from reprise.files import check_regular, read_json
-from reprise.spec.check import nearest
+from reprise.reports.check import nearest
 
 Source = Literal["real", "synthetic", "stand-in"]
-"""Where images come from: the data set itself; drawn by `synthetic`; real images of another data set, see `stand_in`."""
+"""Where images come from: the data set itself; drawn by `synthetic`; real images of another data set, see
+`stand_in`.
+"""
 
 Reader = Callable[[BinaryIO, str], Any]
 """Makes something of an open member; the text names it in errors."""
@@ -45,7 +48,8 @@ ROWS = 256
 
 
 class Spool:
-    """Images uint8 (N, size) in a file without a name, in `folder` (default: the system's): memory holds only those that are asked for.
+    """Images uint8 (N, size) in a file without a name, in `folder` (default: the system's): memory holds only
+    those that are asked for.
 
     The file goes with the object, and with the process however that ends.
     """
@@ -83,16 +87,19 @@ class Spool:
         except OSError as error:
             where = self._folder or tempfile.gettempdir()
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise RepriseError(f"{where}: no space left on the disk; free some and run the same command again") from error
+                raise RepriseError(
+                    f"{where}: no space left on the disk; free some and run the same command again"
+                ) from error
             raise RepriseError(file_error(error, where)) from error
 
 
 @dataclass(frozen=True)
 class RawSplit:
-    """One split as the archive holds it: `images` uint8 (N, C·H·W), `labels` uint8 (N, K), `names` the N file names.
+    """One split as the archive holds it: `images` uint8 (N, C·H·W), `labels` uint8 (N, K), `names` the N file
+    names.
 
-    An image is its planes of red, green and blue, each row by row. `member_md5` holds the MD5 of the members that were read, where the
-    catalog knows the data set by these.
+    An image is its planes of red, green and blue, each row by row. `member_md5` holds the MD5 of the members
+    that were read, where the catalog knows the data set by these.
     """
 
     images: np.ndarray | Spool
@@ -105,9 +112,14 @@ class RawSplit:
         return content_digest(self.hashes())
 
     def hashes(self) -> list[bytes]:
-        """SHA-256 of each image's labels and pixels: `bytes([labels…])`, then the planes of red, green and blue, row by row."""
+        """SHA-256 of each image's labels and pixels: `bytes([labels…])`, then the planes of red, green and
+        blue, row by row.
+        """
         images = (image for block in self.blocks() for image in block)
-        return [hashlib.sha256(row.tobytes() + image.tobytes()).digest() for row, image in zip(self.labels, images, strict=True)]
+        return [
+            hashlib.sha256(row.tobytes() + image.tobytes()).digest()
+            for row, image in zip(self.labels, images, strict=True)
+        ]
 
     def blocks(self, order: np.ndarray | None = None) -> Iterator[np.ndarray]:
         """The images in `order` (default: as they stand), as many at a time as memory should hold."""
@@ -117,7 +129,9 @@ class RawSplit:
 
 
 def content_digest(hashes: Sequence[bytes]) -> str:
-    """Hex SHA-256 of the sorted hashes of a split's images: the same for the same images in any order, archive or compression."""
+    """Hex SHA-256 of the sorted hashes of a split's images: the same for the same images in any order,
+    archive or compression.
+    """
     return hashlib.sha256(b"".join(sorted(hashes))).hexdigest()
 
 
@@ -126,47 +140,75 @@ def file_hash(file: Path, algorithm: str) -> str:
     try:
         check_regular(file)
         with file.open("rb") as opened:
-            return hashlib.file_digest(opened, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+            return hashlib.file_digest(
+                opened, lambda: hashlib.new(algorithm, usedforsecurity=False)
+            ).hexdigest()
     except OSError as error:
-        raise RepriseError(f"{file}: cannot be read ({error.strerror}); check the path and its permissions") from None
+        raise RepriseError(
+            f"{file}: cannot be read ({error.strerror}); check the path and its permissions"
+        ) from None
 
 
 def sidecar_of(archive: Path) -> Path:
-    """The file beside an archive that the project made itself: it says what the archive is, and its content digests."""
+    """The file beside an archive that the project made itself: it says what the archive is, and its content
+    digests.
+    """
     return archive.with_name(archive.name + ".source.json")
 
 
 def identify(
-    facts: DatasetFacts, archive: Path, digests: Mapping[str, str], member_md5: Mapping[str, str], sidecar: Path | None = None
+    facts: DatasetFacts,
+    archive: Path,
+    digests: Mapping[str, str],
+    member_md5: Mapping[str, str],
+    sidecar: Path | None = None,
 ) -> Source:
-    """`real` when the content is the catalog's, what the sidecar says when the content digests are the sidecar's, else a `RepriseError`.
+    """`real` when the content is the catalog's, what the sidecar says when the content digests are the
+    sidecar's, else a `RepriseError`.
 
-    What decides that it is real is the best that the catalog knows: the MD5 of the members that were read, the content digests (split →
-    digest), or else the MD5 of the archive.
+    What decides that it is real is the best that the catalog knows: the MD5 of the members that were read,
+    the content digests (split → digest), or else the MD5 of the archive.
     """
     expected = {split: each.digest for split, each in facts.splits.items() if each.digest}
     what, found = "content digest", digests
     if facts.member_md5:
         what, found, expected = "MD5", member_md5, facts.member_md5
     elif not expected:
-        what, found, expected = "MD5", {facts.file_name: file_hash(archive, "md5")}, {facts.file_name: facts.md5}
+        what, found, expected = (
+            "MD5",
+            {facts.file_name: file_hash(archive, "md5")},
+            {facts.file_name: facts.md5},
+        )
     if found == expected:
         return "real"
     if sidecar is not None and sidecar.exists():
         says = read_json(sidecar)
-        if isinstance(says, dict) and digests == says.get("digests") and says.get("source") in ("synthetic", "stand-in"):
+        if (
+            isinstance(says, dict)
+            and digests == says.get("digests")
+            and says.get("source") in ("synthetic", "stand-in")
+        ):
             return says["source"]
-        raise RepriseError(f"{archive}: its content is neither {facts.name} nor what {sidecar.name} says; make the stand-in again")
+        raise RepriseError(
+            f"{archive}: its content is neither {facts.name} nor what {sidecar.name} says; make the "
+            "stand-in again"
+        )
     name = next(name for name in expected if found.get(name) != expected[name])
-    raise RepriseError(f"{archive}: not {facts.name}: {what} of {name} is {found.get(name)}, expected {expected[name]}; {GET_AGAIN}")
+    raise RepriseError(
+        f"{archive}: not {facts.name}: {what} of {name} is {found.get(name)}, expected {expected[name]}; "
+        f"{GET_AGAIN}"
+    )
 
 
-def read_archive(facts: DatasetFacts, archive: Path, scratch: Path | None = None, workers: int | None = None) -> dict[str, RawSplit]:
+def read_archive(
+    facts: DatasetFacts, archive: Path, scratch: Path | None = None, workers: int | None = None
+) -> dict[str, RawSplit]:
     """All splits of `archive`, checked for form (types, shapes, ranges, class names) but not yet for content.
 
-    Images that are too many for memory lie in nameless files in `scratch` (default: the system's temporary folder). `workers` processes
-    decode the PNG files of a large archive (default: as many as help, up to the number of CPUs); 1 needs none besides this one.
-    Whatever is wrong with the file, a `RepriseError` names it: unsafe or missing members, damage, forbidden pickles, wrong shapes.
+    Images that are too many for memory lie in nameless files in `scratch` (default: the system's temporary
+    folder). `workers` processes decode the PNG files of a large archive (default: as many as help, up to the
+    number of CPUs); 1 needs none besides this one. Whatever is wrong with the file, a `RepriseError` names
+    it: unsafe or missing members, damage, forbidden pickles, wrong shapes.
     """
     match facts.layout:
         case CifarLayout() as layout:
@@ -178,7 +220,9 @@ def read_archive(facts: DatasetFacts, archive: Path, scratch: Path | None = None
 
 
 def read_members(archive: Path, readers: Mapping[str, Reader], max_bytes: int) -> dict[str, Any]:
-    """What each member's reader makes of it, in one pass over a tar.gz. Errors as in `scan`; a member that is missing is one too."""
+    """What each member's reader makes of it, in one pass over a tar.gz. Errors as in `scan`; a member that is
+    missing is one too.
+    """
     found: dict[str, Any] = {}
 
     def visit(name: str, file: BinaryIO, size: int) -> None:
@@ -192,9 +236,11 @@ def read_members(archive: Path, readers: Mapping[str, Reader], max_bytes: int) -
 
 
 def scan(archive: Path, max_bytes: int, visit: Callable[[str, BinaryIO, int], None]) -> None:
-    """Call `visit(name, file, size)` for each file of a tar.gz, in one pass. What `visit` does not read is skipped.
+    """Call `visit(name, file, size)` for each file of a tar.gz, in one pass. What `visit` does not read is
+    skipped.
 
-    What `tar.files` refuses is a `RepriseError`, and so are a file that is there twice and an archive that cannot be read.
+    What `tar.files` refuses is a `RepriseError`, and so are a file that is there twice and an archive that
+    cannot be read.
     """
     seen: set[str] = set()
     try:
@@ -207,20 +253,28 @@ def scan(archive: Path, max_bytes: int, visit: Callable[[str, BinaryIO, int], No
     except FileNotFoundError:
         raise RepriseError(f"{archive}: not found; fetch it first") from None
     except OSError as error:
-        raise RepriseError(f"{archive}: cannot be read ({error.strerror}); check the path and its permissions") from None
+        raise RepriseError(
+            f"{archive}: cannot be read ({error.strerror}); check the path and its permissions"
+        ) from None
 
 
-# CIFAR: pickled batches ---------------------------------------------------------------------------------------------------------
+# ---- CIFAR: pickled batches ----
 
 
 def _read_cifar(facts: DatasetFacts, layout: CifarLayout, archive: Path) -> dict[str, RawSplit]:
     wanted = {layout.meta, *(member for members in layout.splits.values() for member in members)}
-    members = read_members(archive, dict.fromkeys(wanted, lambda file, where: _mapping(safe_unpickle(file, where), where)), facts.max_bytes)
+    members = read_members(
+        archive,
+        dict.fromkeys(wanted, lambda file, where: _mapping(safe_unpickle(file, where), where)),
+        facts.max_bytes,
+    )
 
     for kind, key in layout.class_keys.items():
         found = _texts(members[layout.meta].get(key), f"{archive}: {layout.meta}: {key}")
         if tuple(found) != facts.classes[kind]:
-            raise RepriseError(f"{archive}: {layout.meta}: {key} are not the classes of {facts.name}; {GET_AGAIN}")
+            raise RepriseError(
+                f"{archive}: {layout.meta}: {key} are not the classes of {facts.name}; {GET_AGAIN}"
+            )
     splits = {}
     for split, names in layout.splits.items():
         parts = [_part(facts, layout, members.pop(member), f"{archive}: {member}") for member in names]
@@ -235,11 +289,15 @@ def _read_cifar(facts: DatasetFacts, layout: CifarLayout, archive: Path) -> dict
 def _mapping(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RepriseError(f"{where}: holds a {type(value).__name__}, not a dictionary; {GET_AGAIN}")
-    return {key.decode("latin-1") if isinstance(key, bytes) else str(key): item for key, item in value.items()}
+    return {
+        key.decode("latin-1") if isinstance(key, bytes) else str(key): item for key, item in value.items()
+    }
 
 
 def _texts(value: Any, where: str) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(item, bytes | str) and len(item) <= NAME for item in value):
+    if not isinstance(value, list) or not all(
+        isinstance(item, bytes | str) and len(item) <= NAME for item in value
+    ):
         raise RepriseError(f"{where}: not a list of names; {GET_AGAIN}")
     texts = [item.decode("latin-1") if isinstance(item, bytes) else item for item in value]
     if any(re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", text) for text in texts):
@@ -250,12 +308,22 @@ def _texts(value: Any, where: str) -> list[str]:
 def _part(facts: DatasetFacts, layout: CifarLayout, member: Mapping[str, Any], where: str) -> RawSplit:
     size = math.prod(facts.image_shape)
     images = member.get("data")
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 2 or images.shape[1] != size:
+    if (
+        not isinstance(images, np.ndarray)
+        or images.dtype != np.uint8
+        or images.ndim != 2
+        or images.shape[1] != size
+    ):
         raise RepriseError(f"{where}: data is not a uint8 array of shape (N, {size}); {GET_AGAIN}")
     names = _texts(member.get("filenames"), f"{where}: filenames")
-    columns = [_labels(member.get(key), len(facts.classes[kind]), f"{where}: {key}") for kind, key in layout.label_keys.items()]
+    columns = [
+        _labels(member.get(key), len(facts.classes[kind]), f"{where}: {key}")
+        for kind, key in layout.label_keys.items()
+    ]
     if lengths := {len(names), *map(len, columns)} - {len(images)}:
-        raise RepriseError(f"{where}: {len(images)} images but {min(lengths)} labels or file names; {GET_AGAIN}")
+        raise RepriseError(
+            f"{where}: {len(images)} images but {min(lengths)} labels or file names; {GET_AGAIN}"
+        )
     return RawSplit(np.ascontiguousarray(images), np.stack(columns, axis=1), names)
 
 
@@ -265,7 +333,7 @@ def _labels(value: Any, classes: int, where: str) -> np.ndarray:
     return np.array(value, dtype=np.uint8)
 
 
-# STL-10: plain bytes ------------------------------------------------------------------------------------------------------------
+# ---- STL-10: plain bytes ----
 
 
 def member_md5(facts: DatasetFacts, archive: Path) -> dict[str, str]:
@@ -289,7 +357,9 @@ class _Hashed:
         return data
 
 
-def _read_stl(facts: DatasetFacts, layout: StlLayout, archive: Path, scratch: Path | None) -> dict[str, RawSplit]:
+def _read_stl(
+    facts: DatasetFacts, layout: StlLayout, archive: Path, scratch: Path | None
+) -> dict[str, RawSplit]:
     classes = len(facts.classes["label"])
 
     def images(file: BinaryIO, where: str) -> tuple[Spool, str]:
@@ -300,15 +370,24 @@ def _read_stl(facts: DatasetFacts, layout: StlLayout, archive: Path, scratch: Pa
         hashed = _Hashed(file)
         return _byte_labels(hashed, classes, where), hashed.md5.hexdigest()
 
-    readers = {member: read for members in layout.splits.values() for member, read in zip(members, (images, labels), strict=True)}
+    readers = {
+        member: read
+        for members in layout.splits.values()
+        for member, read in zip(members, (images, labels), strict=True)
+    }
     found = read_members(archive, readers, facts.max_bytes)
     splits = {}
     for split, members in layout.splits.items():
         (pictures, pictures_md5), (numbers, numbers_md5) = (found[member] for member in members)
         if len(pictures) != len(numbers):
-            raise RepriseError(f"{archive}: {len(pictures)} images in {members[0]}, {len(numbers)} labels in {members[1]}; {GET_AGAIN}")
+            raise RepriseError(
+                f"{archive}: {len(pictures)} images in {members[0]}, {len(numbers)} labels in {members[1]}; "
+                f"{GET_AGAIN}"
+            )
         names = [f"{PurePosixPath(members[0]).name}:{place}" for place in range(len(numbers))]
-        splits[split] = RawSplit(pictures, numbers[:, None], names, dict(zip(members, (pictures_md5, numbers_md5), strict=True)))
+        splits[split] = RawSplit(
+            pictures, numbers[:, None], names, dict(zip(members, (pictures_md5, numbers_md5), strict=True))
+        )
     return splits
 
 
@@ -331,14 +410,15 @@ def _byte_labels(file: _Hashed, classes: int, where: str) -> np.ndarray:
     return labels - np.uint8(1)
 
 
-# CINIC-10: PNG files ------------------------------------------------------------------------------------------------------------
+# ---- CINIC-10: PNG files ----
 
 PNG_BYTES = 1 << 20
 """No PNG of a small image has as many."""
 
 
 def decode_png(content: bytes, shape: tuple[int, int, int], where: str, again: str = GET_AGAIN) -> np.ndarray:
-    """Pixels uint8 (3, H, W) of a PNG of exactly that `shape`; greyscale becomes RGB. Anything else is a `RepriseError`, ending in `again`.
+    """Pixels uint8 (3, H, W) of a PNG of exactly that `shape`; greyscale becomes RGB. Anything else is a
+    `RepriseError`, ending in `again`.
 
     Its size is read before Pillow sees it, which makes room for all pixels that a header claims.
     """
@@ -363,9 +443,11 @@ def _decode_pngs(files: Sequence[tuple[str, bytes]], shape: tuple[int, int, int]
 
 
 class _PngDecoder:
-    """Decodes batches of PNG files into spools, each spool's in the order given; with processes of its own where `workers` is above 1.
+    """Decodes batches of PNG files into spools, each spool's in the order given; with processes of its own
+    where `workers` is above 1.
 
-    Threads do not help: of the 0.15 ms that Pillow takes for a small image it holds Python's lock nearly all the time.
+    Threads do not help: of the 0.15 ms that Pillow takes for a small image it holds Python's lock nearly all
+    the time.
     """
 
     def __init__(self, shape: tuple[int, int, int], workers: int) -> None:
@@ -399,7 +481,9 @@ class _PngDecoder:
 
 
 def _end_with_parent() -> None:
-    """In a worker: leave Ctrl-C to the parent, and end when the parent is killed; a pipeline would else wait for this process for ever."""
+    """In a worker: leave Ctrl-C to the parent, and end when the parent is killed; a pipeline would else wait
+    for this process for ever.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def wait() -> None:
@@ -416,10 +500,14 @@ def _workers(archive: Path) -> int:
     return min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
-def _read_pngs(facts: DatasetFacts, layout: PngLayout, archive: Path, scratch: Path | None, workers: int | None) -> dict[str, RawSplit]:
+def _read_pngs(
+    facts: DatasetFacts, layout: PngLayout, archive: Path, scratch: Path | None, workers: int | None
+) -> dict[str, RawSplit]:
     classes = facts.classes["label"]
     folders = {folder: split for split, folder in layout.splits.items()}
-    tree = re.compile(rf"([^/]+/)?({'|'.join(map(re.escape, folders))})/([^/]+)/([^/.][^/]*(?i:\.png))", re.DOTALL)
+    tree = re.compile(
+        rf"([^/]+/)?({'|'.join(map(re.escape, folders))})/([^/]+)/([^/.][^/]*(?i:\.png))", re.DOTALL
+    )
     tops: set[str | None] = set()
     spools = {split: Spool(scratch, math.prod(facts.image_shape)) for split in layout.splits}
     labels: dict[str, list[int]] = {split: [] for split in layout.splits}
@@ -438,7 +526,9 @@ def _read_pngs(facts: DatasetFacts, layout: PngLayout, archive: Path, scratch: P
         if len(tops) > 1:
             raise RepriseError(f"{where}: belongs to a second tree of images; {GET_AGAIN}")
         if label not in classes:
-            raise RepriseError(f"{where}: {facts.name} has no class {label!r}{nearest(label, classes)}; {GET_AGAIN}")
+            raise RepriseError(
+                f"{where}: {facts.name} has no class {label!r}{nearest(label, classes)}; {GET_AGAIN}"
+            )
         split = folders[folder]
         labels[split].append(classes.index(label))
         names[split].append(file_name)
@@ -457,7 +547,12 @@ def _read_pngs(facts: DatasetFacts, layout: PngLayout, archive: Path, scratch: P
                     decoder.add(spools[split], files)
             decoder.finish()
     except BrokenProcessPool:
-        raise RepriseError(f"{archive}: a process that decoded images was killed, perhaps for lack of memory; run it again") from None
+        raise RepriseError(
+            f"{archive}: a process that decoded images was killed, perhaps for lack of memory; run it again"
+        ) from None
     if missing := [f"{folder}/<class>/<name>.png" for folder, split in folders.items() if not labels[split]]:
         raise RepriseError(f"{archive}: lacks {', '.join(missing)}; {GET_AGAIN}")
-    return {split: RawSplit(spools[split], np.array(labels[split], np.uint8)[:, None], names[split]) for split in layout.splits}
+    return {
+        split: RawSplit(spools[split], np.array(labels[split], np.uint8)[:, None], names[split])
+        for split in layout.splits
+    }

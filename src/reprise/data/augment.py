@@ -1,9 +1,9 @@
 """Augmentation of whole batches, sample by sample, on the batch's own device.
 
-Every operation is split in two: `draw` makes the random parameters of each sample from a generator, `apply` uses them. So a test can
-hand the same parameters to `torchvision.transforms.functional`, one image at a time, and find the same pixels. The distributions are
-those of the torchvision transforms and Keras layers named in each class. Images are float (N, 3, H, W) in [0, 1] and keep shape, type
-and range.
+Every operation is split in two: `draw` makes the random parameters of each sample from a generator, `apply`
+uses them. So a test can hand the same parameters to `torchvision.transforms.functional`, one image at a time,
+and find the same pixels. The distributions are those of the torchvision transforms and Keras layers named in
+each class. Images are float (N, 3, H, W) in [0, 1] and keep shape, type and range.
 
 Nothing here waits for the device, so a batch costs a few kernels and no synchronisation.
 """
@@ -21,8 +21,8 @@ from torch import Generator, Tensor
 
 from reprise.data.catalog import dataset_facts
 from reprise.errors import RepriseError
-from reprise.spec.check import nearest
-from reprise.spec.run import Run, canonical
+from reprise.reports.check import nearest
+from reprise.reports.run import Run, canonical
 
 Parameters = dict[str, Tensor]
 """Name → tensor whose first dimension is the sample."""
@@ -51,7 +51,9 @@ def _per_sample(values: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Flip:
-    """Mirror left and right (`RandomHorizontalFlip`) or, with `dim` −2, top and bottom (`RandomVerticalFlip`) with probability `p`."""
+    """Mirror left and right (`RandomHorizontalFlip`) or, with `dim` −2, top and bottom (`RandomVerticalFlip`)
+    with probability `p`.
+    """
 
     p: float
     dim: int = -1
@@ -65,12 +67,16 @@ class Flip:
 
 @dataclass(frozen=True)
 class Crop:
-    """Pad with `padding` zeros on every side and cut the original size out at a random place (`RandomCrop`)."""
+    """Pad with `padding` zeros on every side and cut the original size out at a random place
+    (`RandomCrop`).
+    """
 
     padding: int
 
     def draw(self, shape: torch.Size, generator: Generator) -> Parameters:
-        places = torch.randint(2 * self.padding + 1, (2, shape[0]), generator=generator, device=generator.device)
+        places = torch.randint(
+            2 * self.padding + 1, (2, shape[0]), generator=generator, device=generator.device
+        )
         return {"top": places[0], "left": places[1]}
 
     def apply(self, images: Tensor, parameters: Parameters) -> Tensor:
@@ -92,10 +98,11 @@ def _take(images: Tensor, places: Tensor, dim: int) -> Tensor:
 def _boxes(
     shape: torch.Size, scale: Sequence[float], ratio: Sequence[float], generator: Generator, *, whole: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Found, top, left, height and width of random boxes: the first of ten attempts that fits, as in torchvision.
+    """Found, top, left, height and width of random boxes: the first of ten attempts that fits, as in
+    torchvision.
 
-    The area is uniform in `scale` (shares of the image), the aspect ratio, width / height, log-uniform in `ratio`. With `whole` a box
-    may be as large as the image, without it must be smaller on both sides.
+    The area is uniform in `scale` (shares of the image), the aspect ratio, width / height, log-uniform in
+    `ratio`. With `whole` a box may be as large as the image, without it must be smaller on both sides.
     """
     count, _, image_height, image_width = shape
     areas = image_height * image_width * _uniform((count, ATTEMPTS), scale[0], scale[1], generator)
@@ -115,7 +122,9 @@ def _boxes(
 
 @dataclass(frozen=True)
 class ResizedCrop:
-    """Cut out a random box and stretch it to the image's size, bilinearly (`RandomResizedCrop`); the defaults are torchvision's."""
+    """Cut out a random box and stretch it to the image's size, bilinearly (`RandomResizedCrop`); the defaults
+    are torchvision's.
+    """
 
     scale: tuple[float, float] = (0.08, 1.0)
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
@@ -123,7 +132,10 @@ class ResizedCrop:
     def draw(self, shape: torch.Size, generator: Generator) -> Parameters:
         found, top, left, height, width = _boxes(shape, self.scale, self.ratio, generator, whole=True)
         box = {"top": top, "left": left, "height": height, "width": width}
-        return {name: torch.where(found, value, other) for (name, value), other in zip(box.items(), self._central(shape), strict=True)}
+        return {
+            name: torch.where(found, value, other)
+            for (name, value), other in zip(box.items(), self._central(shape), strict=True)
+        }
 
     def _central(self, shape: torch.Size) -> tuple[int, int, int, int]:
         """The largest central box within `ratio`, torchvision's last resort."""
@@ -140,7 +152,8 @@ class ResizedCrop:
 
 
 def _stretch(images: Tensor, start: Tensor, length: Tensor, dim: int) -> Tensor:
-    """Along `dim`, stretch each image's `length` pixels from `start` to the full size; half-pixel centres, borders clamped to the box.
+    """Along `dim`, stretch each image's `length` pixels from `start` to the full size; half-pixel centres,
+    borders clamped to the box.
 
     A box is never larger than the image, so antialiasing, which acts on shrinking alone, has nothing to do.
     """
@@ -151,7 +164,9 @@ def _stretch(images: Tensor, start: Tensor, length: Tensor, dim: int) -> Tensor:
 
 
 def _between(images: Tensor, places: Tensor, first: Tensor | int, last: Tensor | int, dim: int) -> Tensor:
-    """Rows (`dim` 2) or columns (`dim` 3) at fractional `places` (N, M), counted from `first`, between the two nearest up to `last`."""
+    """Rows (`dim` 2) or columns (`dim` 3) at fractional `places` (N, M), counted from `first`, between the
+    two nearest up to `last`.
+    """
     below = places.floor()
     weights = (places - below).view((-1, 1, places.shape[1], 1) if dim == 2 else (-1, 1, 1, places.shape[1]))
     lower = first + below.long()
@@ -161,10 +176,12 @@ def _between(images: Tensor, places: Tensor, first: Tensor | int, last: Tensor |
 
 @dataclass(frozen=True)
 class Zoom:
-    """Zoom in about the centre by a share z uniform in [0, `most`], alike on both axes, bilinearly (Keras' `RandomZoom((-most, 0))`).
+    """Zoom in about the centre by a share z uniform in [0, `most`], alike on both axes, bilinearly (Keras'
+    `RandomZoom((-most, 0))`).
 
-    The central (1 − z) of height and width fills the image: output pixel x takes its value at c + (1 − z)·(x − c), where c is the middle
-    (W − 1) / 2, and the same for rows. Unlike a `ResizedCrop`, the box may end within a pixel, and pixels beside it are interpolated with.
+    The central (1 − z) of height and width fills the image: output pixel x takes its value at c + (1 − z)·(x
+    − c), where c is the middle (W − 1) / 2, and the same for rows. Unlike a `ResizedCrop`, the box may end
+    within a pixel, and pixels beside it are interpolated with.
     """
 
     most: float
@@ -183,7 +200,9 @@ class Zoom:
 
 @dataclass(frozen=True)
 class Rotation:
-    """Rotate about the centre by an angle uniform in ±`degrees`, nearest pixel, zeros outside (`RandomRotation`)."""
+    """Rotate about the centre by an angle uniform in ±`degrees`, nearest pixel, zeros outside
+    (`RandomRotation`).
+    """
 
     degrees: float
 
@@ -194,19 +213,23 @@ class Rotation:
         height, width = images.shape[-2:]
         angle = torch.deg2rad(parameters["angle"].double())
         cosine, sine = angle.cos(), angle.sin()
-        # pixel centres relative to the image's centre, turned, in units of half the image: the arithmetic of torchvision's rotate
+        # pixel centres relative to the image's centre, turned, in units of half the image: the arithmetic of
+        # torchvision's rotate
         to_x = torch.stack([cosine, -sine], 1).float() / (0.5 * width)
         to_y = torch.stack([sine, cosine], 1).float() / (0.5 * height)
         x = torch.linspace(-width / 2 + 0.5, width / 2 - 0.5, width, device=images.device)
         y = torch.linspace(-height / 2 + 0.5, height / 2 - 0.5, height, device=images.device)
         centres = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).view(1, -1, 2)
-        grid = centres.expand(len(images), -1, -1).bmm(torch.stack([to_x, to_y], 2)).view(-1, height, width, 2)
+        grid = (
+            centres.expand(len(images), -1, -1).bmm(torch.stack([to_x, to_y], 2)).view(-1, height, width, 2)
+        )
         return F.grid_sample(images, grid, mode="nearest", padding_mode="zeros", align_corners=False)
 
 
 @dataclass(frozen=True)
 class Brightness:
-    """Add a value uniform in ±`delta` to all pixels and clamp them to [0, 1] (Keras' `RandomBrightness` with value range [0, 1]).
+    """Add a value uniform in ±`delta` to all pixels and clamp them to [0, 1] (Keras' `RandomBrightness` with
+    value range [0, 1]).
 
     The brightness of `Jitter` is another: it multiplies.
     """
@@ -225,7 +248,8 @@ BLENDS = ("brightness", "contrast", "saturation")
 
 @dataclass(frozen=True)
 class Jitter:
-    """Brightness, contrast, saturation and hue by random factors, in an order drawn for each sample (`ColorJitter`).
+    """Brightness, contrast, saturation and hue by random factors, in an order drawn for each sample
+    (`ColorJitter`).
 
     Factors are uniform in [max(0, 1 − v), 1 + v] for the first three and the shift in [−v, v] for hue.
     """
@@ -240,7 +264,9 @@ class Jitter:
         return [name for name in (*BLENDS, "hue") if getattr(self, name) > 0]
 
     def draw(self, shape: torch.Size, generator: Generator) -> Parameters:
-        order = torch.rand((shape[0], len(self.active)), generator=generator, device=generator.device).argsort(1)
+        order = torch.rand(
+            (shape[0], len(self.active)), generator=generator, device=generator.device
+        ).argsort(1)
         parameters = {"order": order}  # (N, number of active changes): indices into `active`
         for name in self.active:
             size = getattr(self, name)
@@ -253,7 +279,9 @@ class Jitter:
         return change(images, parameters)
 
     def _change_all(self, images: Tensor, parameters: Parameters) -> Tensor:
-        """Every change made to every sample, and the one kept whose turn it is: much arithmetic, but the device is never waited for."""
+        """Every change made to every sample, and the one kept whose turn it is: much arithmetic, but the
+        device is never waited for.
+        """
         for turn in parameters["order"].unbind(1):
             changed = images
             for index, name in enumerate(self.active):
@@ -269,13 +297,16 @@ class Jitter:
             sorted_by_change = turn[samples].argsort()
             samples, images = samples[sorted_by_change], images.index_select(0, sorted_by_change)
             counts = torch.bincount(turn, minlength=len(self.active)).tolist()
-            for name, part, group in zip(self.active, images.split(counts), samples.split(counts), strict=True):
+            for name, part, group in zip(
+                self.active, images.split(counts), samples.split(counts), strict=True
+            ):
                 if len(group):
                     _CHANGES[name](part, _per_sample(parameters[name][group]), part)
         return images.index_select(0, samples.argsort())
 
 
-# Changes of images (N, 3, H, W) in [0, 1] by factors (N, 1, 1, 1), written to `out`, which may be the images themselves.
+# Changes of images (N, 3, H, W) in [0, 1] by factors (N, 1, 1, 1), written to `out`, which may be the images
+# themselves.
 
 
 def _grey(images: Tensor) -> Tensor:
@@ -302,21 +333,31 @@ def _saturate(images: Tensor, factor: Tensor, out: Tensor) -> Tensor:
 def _shift_hue(images: Tensor, shift: Tensor, out: Tensor) -> Tensor:
     """Turn the hue of images by `shift` turns, in HSV space.
 
-    Value V (the largest channel), chroma C and with them V − C (the smallest) stay. With h = 6·hue in [0, 6), red is
-    V − C·(2 − |h − 3|), green is V − C + C·(2 − |h − 2|) and blue is V − C + C·(2 − |h − 4|), the terms in brackets clamped to [0, 1].
+    Value V (the largest channel), chroma C and with them V − C (the smallest) stay. With h = 6·hue in [0, 6),
+    red is V − C·(2 − |h − 3|), green is V − C + C·(2 − |h − 2|) and blue is V − C + C·(2 − |h − 4|), the
+    terms in brackets clamped to [0, 1].
     """
     red, green, blue = images.unbind(1)
-    largest, smallest = torch.maximum(torch.maximum(red, green), blue), torch.minimum(torch.minimum(red, green), blue)
+    largest, smallest = (
+        torch.maximum(torch.maximum(red, green), blue),
+        torch.minimum(torch.minimum(red, green), blue),
+    )
     chroma = largest - smallest
-    divisor = chroma.clamp(min=torch.finfo(chroma.dtype).tiny)  # where all channels are equal, 0 / tiny: hue 0
+    divisor = chroma.clamp(
+        min=torch.finfo(chroma.dtype).tiny
+    )  # where all channels are equal, 0 / tiny: hue 0
     hue = torch.where(
         largest == red,
         (green - blue).div_(divisor),
-        torch.where(largest == green, (blue - red).div_(divisor).add_(2), (red - green).div_(divisor).add_(4)),
+        torch.where(
+            largest == green, (blue - red).div_(divisor).add_(2), (red - green).div_(divisor).add_(4)
+        ),
     )
     hue = hue.add_(6 * shift.view(-1, 1, 1))
     hue.sub_((hue / 6).floor_(), alpha=6)  # hue mod 6, in a tenth of the time of torch.remainder
-    for channel, start, centre, sign in zip(out.unbind(1), (largest, smallest, smallest), (3, 2, 4), (-1, 1, 1), strict=True):
+    for channel, start, centre, sign in zip(
+        out.unbind(1), (largest, smallest, smallest), (3, 2, 4), (-1, 1, 1), strict=True
+    ):
         share = torch.rsub((hue - centre).abs_(), 2).clamp_(0, 1)
         torch.addcmul(start, chroma, share, value=sign, out=channel)
     return out
@@ -332,7 +373,8 @@ _CHANGES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class Erasing:
-    """With probability `p`, set a random box to zero (`RandomErasing` with value 0); the defaults are torchvision's.
+    """With probability `p`, set a random box to zero (`RandomErasing` with value 0); the defaults are
+    torchvision's.
 
     As in torchvision, `ratio` is height / width here.
     """
@@ -389,26 +431,35 @@ OPERATIONS: dict[str, Callable[[Any], Operation]] = {
     "rotation": lambda degrees: Rotation(degrees),
     "brightness": lambda delta: Brightness(delta),
     "jitter": lambda value: Jitter(**_settings(value)),
-    "erasing": lambda value: Erasing(**_settings(value, "scale", "ratio")) if isinstance(value, Mapping) else Erasing(value),
+    "erasing": lambda value: (
+        Erasing(**_settings(value, "scale", "ratio")) if isinstance(value, Mapping) else Erasing(value)
+    ),
 }
 
 
 def build_augmentation(steps: Sequence[Mapping[str, Any]]) -> Augmentation:
-    """The augmentation that a run's list of one-key mappings describes, e.g. `[{"flip": 0.5}, {"crop": 4}]`; falsy when it does nothing.
+    """The augmentation that a run's list of one-key mappings describes, e.g. `[{"flip": 0.5}, {"crop": 4}]`;
+    falsy when it does nothing.
 
     Raises `RepriseError` for a name or a setting that does not exist.
     """
     operations = []
     for step in steps:
         if len(step) != 1:
-            raise RepriseError(f"augmentation: {dict(step)} must have one key, the name of one operation; write one mapping for each")
+            raise RepriseError(
+                f"augmentation: {dict(step)} must have one key, the name of one operation; write one "
+                "mapping for each"
+            )
         ((name, value),) = step.items()
         if name not in OPERATIONS:
             raise RepriseError(f"augmentation: no operation {name}{nearest(name, OPERATIONS)}")
         try:
             operations.append(OPERATIONS[name](value))
         except (TypeError, AttributeError):
-            raise RepriseError(f"augmentation: {name} cannot be made from {value!r}; see OPERATIONS in reprise/data/augment.py") from None
+            raise RepriseError(
+                f"augmentation: {name} cannot be made from {value!r}; see OPERATIONS in "
+                "reprise/data/augment.py"
+            ) from None
     return Augmentation(tuple(operations))
 
 
@@ -418,11 +469,13 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 @dataclass(frozen=True, eq=False)
 class Preprocess:
-    """What every image goes through, in training and evaluation: uint8 → [0, 1] → resized, cropped, sharpened (→ augmented) → normalised.
+    """What every image goes through, in training and evaluation: uint8 → [0, 1] → resized, cropped, sharpened
+    (→ augmented) → normalised.
 
-    `resize` is the length in pixels of the shorter side (bilinear, antialiased), `crop` of the central square cut out then, as
-    `Resize` and `CenterCrop` of torchvision; both come before augmentation, as in torchvision's recipes. `sharpen` is the factor of its
-    `adjust_sharpness`: 0 blurs, 1 changes nothing, 2 doubles the sharpness.
+    `resize` is the length in pixels of the shorter side (bilinear, antialiased), `crop` of the central square
+    cut out then, as `Resize` and `CenterCrop` of torchvision; both come before augmentation, as in
+    torchvision's recipes. `sharpen` is the factor of its `adjust_sharpness`: 0 blurs, 1 changes nothing, 2
+    doubles the sharpness.
     """
 
     mean: Tensor | None = None
@@ -437,7 +490,9 @@ class Preprocess:
         images = images.float().div_(255)
         if not self.resize and not self.crop and self.sharpen is None:
             return images
-        from torchvision.transforms import functional as TF  # takes as long as torch, and most runs need none of it
+        from torchvision.transforms import (
+            functional as TF,
+        )  # takes as long as torch, and most runs need none of it
 
         if self.resize:
             images = TF.resize(images, self.resize, antialias=True)
@@ -461,11 +516,13 @@ class Preprocess:
         return tuple(self.pixels(torch.zeros(1, 3, height, width, dtype=torch.uint8)).shape[1:])
 
 
-def build_preprocess(settings: Mapping[str, Any], statistics: Callable[[], tuple[Any, Any]], device: torch.device) -> Preprocess:
+def build_preprocess(
+    settings: Mapping[str, Any], statistics: Callable[[], tuple[Any, Any]], device: torch.device
+) -> Preprocess:
     """The preprocessing that a run's `preprocess` describes, for images on `device`.
 
-    `statistics` gives the channel means and standard deviations, in [0, 1], of the run's own training images; it is called for
-    `normalize: train` alone. Raises `RepriseError` for another kind of normalisation.
+    `statistics` gives the channel means and standard deviations, in [0, 1], of the run's own training images;
+    it is called for `normalize: train` alone. Raises `RepriseError` for another kind of normalisation.
     """
     kinds: dict[str, Callable[[], tuple[Any, Any]]] = {
         "train": statistics,
@@ -481,11 +538,17 @@ def build_preprocess(settings: Mapping[str, Any], statistics: Callable[[], tuple
 
 def image_shape(run: Run) -> tuple[int, int, int]:
     """(3, H, W) of the images that the run's network is given, after preprocessing and augmentation."""
-    return prepared_shape(run.spec["dataset"]["name"], run.spec.get("preprocess", {}), run.spec.get("augmentation", []))
+    return prepared_shape(
+        run.spec["dataset"]["name"], run.spec.get("preprocess", {}), run.spec.get("augmentation", [])
+    )
 
 
-def prepared_shape(dataset: str, preprocess: Mapping[str, Any], augmentation: Sequence[Mapping[str, Any]]) -> tuple[int, int, int]:
-    """Shape of the dataset's images after these settings of a run, which are tried on two images; what cannot be is a `RepriseError`."""
+def prepared_shape(
+    dataset: str, preprocess: Mapping[str, Any], augmentation: Sequence[Mapping[str, Any]]
+) -> tuple[int, int, int]:
+    """Shape of the dataset's images after these settings of a run, which are tried on two images; what cannot
+    be is a `RepriseError`.
+    """
     return _prepared_shape(dataset, canonical([preprocess, augmentation]))
 
 

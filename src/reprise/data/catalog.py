@@ -1,9 +1,10 @@
 """What is known of every data set and pretrained weight file before it is fetched.
 
-Sources: A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009 (CIFAR-10, CIFAR-100, and the layout of
-their "python version"); A. Coates, H. Lee, A. Y. Ng, "An analysis of single-layer networks in unsupervised feature learning", 2011, and
-torchvision.datasets.STL10 (STL-10); L. N. Darlow et al., "CINIC-10 is not ImageNet or CIFAR-10", 2018, and its README (CINIC-10);
-torchvision's model zoo (weights). A new data set is one more entry of `DATASETS`, and one more reader in `archives`, with its writer in
+Sources: A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009 (CIFAR-10, CIFAR-100,
+and the layout of their "python version"); A. Coates, H. Lee, A. Y. Ng, "An analysis of single-layer networks
+in unsupervised feature learning", 2011, and torchvision.datasets.STL10 (STL-10); L. N. Darlow et al.,
+"CINIC-10 is not ImageNet or CIFAR-10", 2018, and its README (CINIC-10); torchvision's model zoo (weights). A
+new data set is one more entry of `DATASETS`, and one more reader in `archives`, with its writer in
 `synthetic`, when its layout is new.
 """
 
@@ -11,12 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from reprise.errors import RepriseError
-from reprise.spec.check import nearest
+from reprise.reports.check import nearest
 
 
 @dataclass(frozen=True)
 class CifarLayout:
-    """Where the pickled members of a CIFAR archive keep what: each is a dictionary with `data`, `filenames` and labels."""
+    """Where the pickled members of a CIFAR archive keep what: each is a dictionary with `data`, `filenames`
+    and labels.
+    """
 
     splits: Mapping[str, tuple[str, ...]]  # split → members, in order
     meta: str  # the member that holds the class names
@@ -26,14 +29,18 @@ class CifarLayout:
 
 @dataclass(frozen=True)
 class StlLayout:
-    """Where an STL-10 archive keeps what: images as plain bytes, each plane of them column by column, and labels from 1, a byte each."""
+    """Where an STL-10 archive keeps what: images as plain bytes, each plane of them column by column, and
+    labels from 1, a byte each.
+    """
 
     splits: Mapping[str, tuple[str, str]]  # split → member of its images, member of its labels
 
 
 @dataclass(frozen=True)
 class PngLayout:
-    """A tree of PNG files `<folder>/<class>/<name>.png`, at the root of the archive or below one more folder. Other files do not matter."""
+    """A tree of PNG files `<folder>/<class>/<name>.png`, at the root of the archive or below one more folder.
+    Other files do not matter.
+    """
 
     splits: Mapping[str, str]  # split → folder
 
@@ -46,11 +53,13 @@ class SplitFacts:
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """A data set: `classes` maps each kind of label, in the order of the label columns, to its class names in label order.
+    """A data set: `classes` maps each kind of label, in the order of the label columns, to its class names in
+    label order.
 
-    The official archive is known by its `md5`. A repacked one is as good where its content is known: by the MD5 of each of the members
-    that are read (`member_md5`), or else by the content digests of all splits. `mean` and `std` are the published channel statistics of
-    the training images, scaled to [0, 1]. `max_bytes` bounds the archive and what it unpacks to.
+    The official archive is known by its `md5`. A repacked one is as good where its content is known: by the
+    MD5 of each of the members that are read (`member_md5`), or else by the content digests of all splits.
+    `mean` and `std` are the published channel statistics of the training images, scaled to [0, 1].
+    `max_bytes` bounds the archive and what it unpacks to.
     """
 
     name: str
@@ -127,8 +136,12 @@ DATASETS: Mapping[str, DatasetFacts] = {
                 class_keys={"label": "label_names"},
             ),
             splits={
-                "train": SplitFacts(50_000, "55a61f79a40ece2ceda9fb5f9f7078f6ea2fc4952489cef56682bcf92cfcc260"),
-                "test": SplitFacts(10_000, "325704b01eb92e1e2a6215ae6a916bb7db7de054af0c496be1c7be2e0fcfbf5f"),
+                "train": SplitFacts(
+                    50_000, "55a61f79a40ece2ceda9fb5f9f7078f6ea2fc4952489cef56682bcf92cfcc260"
+                ),
+                "test": SplitFacts(
+                    10_000, "325704b01eb92e1e2a6215ae6a916bb7db7de054af0c496be1c7be2e0fcfbf5f"
+                ),
             },
             classes={"label": CIFAR10_CLASSES},
             image_shape=(3, 32, 32),
@@ -148,8 +161,12 @@ DATASETS: Mapping[str, DatasetFacts] = {
                 class_keys={"coarse": "coarse_label_names", "fine": "fine_label_names"},
             ),
             splits={
-                "train": SplitFacts(50_000, "7077d87fc363f92dbf1245f13ba80561d7b33a96c79ad57168d49dc172aaa92b"),
-                "test": SplitFacts(10_000, "96adb3db8da7632dbb350559a17b9f585fab5b17675de5fc8f6761384196b294"),
+                "train": SplitFacts(
+                    50_000, "7077d87fc363f92dbf1245f13ba80561d7b33a96c79ad57168d49dc172aaa92b"
+                ),
+                "test": SplitFacts(
+                    10_000, "96adb3db8da7632dbb350559a17b9f585fab5b17675de5fc8f6761384196b294"
+                ),
             },
             classes={
                 "coarse": tuple(CIFAR100_SUPERCLASSES),
@@ -172,7 +189,9 @@ DATASETS: Mapping[str, DatasetFacts] = {
                 }
             ),
             splits={"train": SplitFacts(5_000), "test": SplitFacts(8_000)},
-            classes={"label": ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")},
+            classes={
+                "label": ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
+            },
             image_shape=(3, 96, 96),
             mean=(0.4467, 0.4398, 0.4066),
             std=(0.2603, 0.2566, 0.2713),
@@ -193,7 +212,11 @@ DATASETS: Mapping[str, DatasetFacts] = {
             md5="6ee4d0c996905fe93221de577967a372",
             max_bytes=2 * 2**30,
             layout=PngLayout(splits={"train": "train", "validation": "valid", "test": "test"}),
-            splits={"train": SplitFacts(90_000), "validation": SplitFacts(90_000), "test": SplitFacts(90_000)},
+            splits={
+                "train": SplitFacts(90_000),
+                "validation": SplitFacts(90_000),
+                "test": SplitFacts(90_000),
+            },
             classes={"label": CIFAR10_CLASSES},
             image_shape=(3, 32, 32),
             mean=(0.47889522, 0.47227842, 0.43047404),
@@ -204,9 +227,13 @@ DATASETS: Mapping[str, DatasetFacts] = {
 
 
 def _torchvision(name: str, digits: str, megabytes: int) -> WeightsFacts:
-    """torchvision's IMAGENET1K_V1 weights of the architecture `name`; the file has about `megabytes`, twice as many are too many."""
+    """torchvision's IMAGENET1K_V1 weights of the architecture `name`; the file has about `megabytes`, twice
+    as many are too many.
+    """
     file_name = f"{name}-{digits}.pth"
-    return WeightsFacts(name, file_name, (f"https://download.pytorch.org/models/{file_name}",), digits, 2 * megabytes * 10**6)
+    return WeightsFacts(
+        name, file_name, (f"https://download.pytorch.org/models/{file_name}",), digits, 2 * megabytes * 10**6
+    )
 
 
 WEIGHTS: Mapping[str, WeightsFacts] = {

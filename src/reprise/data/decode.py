@@ -28,7 +28,9 @@ HEADER = 1000
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """`images` uint8 (N, C, H, W), memory-mapped; `labels` uint8 (N, K), one column per kind of label; `digest` of the content."""
+    """`images` uint8 (N, C, H, W), memory-mapped; `labels` uint8 (N, K), one column per kind of label;
+    `digest` of the content.
+    """
 
     images: np.ndarray
     labels: np.ndarray
@@ -45,7 +47,9 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A decoded data set: `classes` maps each kind of label, in column order, to its class names in label order."""
+    """A decoded data set: `classes` maps each kind of label, in column order, to its class names in label
+    order.
+    """
 
     name: str
     source: Source
@@ -61,11 +65,17 @@ class Dataset:
 def decode(name: str, archive: Path, out_dir: Path, workers: int | None = None) -> None:
     """Write the arrays of data set `name` to `out_dir`, and `dataset.json` last, when all the rest is there.
 
-    Images stand in ascending order of their content hash, so that every archive of the same content gives the same arrays. Content that
-    is neither the catalog's (`source` is `real`) nor that of the sidecar beside the archive (`synthetic`, `stand-in`) is a `RepriseError`.
-    What is too large for memory lies in nameless files beside `out_dir` meanwhile; `workers` as in `read_archive`.
+    Images stand in ascending order of their content hash, so that every archive of the same content gives the
+    same arrays. Content that is neither the catalog's (`source` is `real`) nor that of the sidecar beside the
+    archive (`synthetic`, `stand-in`) is a `RepriseError`. What is too large for memory lies in nameless files
+    beside `out_dir` meanwhile; `workers` as in `read_archive`.
     """
-    from reprise.data.archives import content_digest, identify, read_archive, sidecar_of  # which `load` can do without
+    from reprise.data.archives import (
+        content_digest,
+        identify,
+        read_archive,
+        sidecar_of,
+    )  # which `load` can do without
 
     facts = dataset_facts(name)
     splits = read_archive(facts, archive, out_dir.parent, workers)
@@ -90,7 +100,9 @@ def decode(name: str, archive: Path, out_dir: Path, workers: int | None = None) 
             "label_kinds": list(facts.label_kinds),
             "classes": {kind: list(names) for kind, names in facts.classes.items()},
             "image_shape": list(facts.image_shape),
-            "splits": {split: {"images": len(raw.images), "digest": contents[split]} for split, raw in splits.items()},
+            "splits": {
+                split: {"images": len(raw.images), "digest": contents[split]} for split, raw in splits.items()
+            },
         },
     )
 
@@ -104,8 +116,8 @@ def write_dataset_record(folder: Path, facts: Mapping[str, Any]) -> None:
 def load(dataset_dir: Path, name: str | None = None) -> Dataset:
     """The data set (`name`, where that is given) that `decode` wrote, its files compared with its record.
 
-    An absent one is a `RepriseError`, a damaged one or another data set a `DamagedError`. Arrays of earlier versions, whose `dataset.json`
-    does not list its files, are compared with the content digests that it has.
+    An absent one is a `RepriseError`, a damaged one or another data set a `DamagedError`. Arrays of earlier
+    versions, whose `dataset.json` does not list its files, are compared with the content digests that it has.
     """
     facts = read_facts(dataset_dir)
     try:
@@ -117,7 +129,10 @@ def load(dataset_dir: Path, name: str | None = None) -> Dataset:
             for split in facts["splits"]:
                 for part in PARTS:
                     check_file(dataset_dir / f"{split}_{part}", facts[FILES], DECODE_AGAIN)
-        splits = {split: _load_split(dataset_dir, split, each, shape, classes) for split, each in facts["splits"].items()}
+        splits = {
+            split: _load_split(dataset_dir, split, each, shape, classes)
+            for split, each in facts["splits"].items()
+        }
         if FILES not in facts:
             _check_content(dataset_dir, facts, splits)
         return Dataset(facts["name"], facts["source"], classes, shape, splits)
@@ -130,24 +145,33 @@ def read_facts(dataset_dir: Path) -> dict[str, Any]:
     """What `dataset.json` says, without a look at the arrays; errors as in `load`."""
     path = dataset_dir / "dataset.json"
     if not path.exists():
-        raise RepriseError(f"{dataset_dir}: no decoded data set (no dataset.json); fetch and decode the archive first")
+        raise RepriseError(
+            f"{dataset_dir}: no decoded data set (no dataset.json); fetch and decode the archive first"
+        )
     facts = read_record(path, DECODE_AGAIN, legacy=True)
     try:
         if not _is_description(facts):
             raise TypeError("an entry of another type")
     except (KeyError, TypeError, AttributeError) as error:
-        raise DamagedError(f"{path}: not what decode writes ({type(error).__name__}: {error})", DECODE_AGAIN) from None
+        raise DamagedError(
+            f"{path}: not what decode writes ({type(error).__name__}: {error})", DECODE_AGAIN
+        ) from None
     return facts
 
 
 def mend(name: str, archive: Path, folder: Path) -> Path:
-    """`folder`, whose arrays are decoded again (a line says so) where they are damaged and their `archive` is at hand."""
+    """`folder`, whose arrays are decoded again (a line says so) where they are damaged and their `archive` is
+    at hand.
+    """
     try:
         if (folder / "dataset.json").exists():
             load(folder, name)
     except DamagedError as error:
         if not archive.exists():
-            remedy = f"get its archive again, which is not there ({archive}), and run python -m reprise data decode {folder.name}"
+            remedy = (
+                f"get its archive again, which is not there ({archive}), and run python -m reprise "
+                f"data decode {folder.name}"
+            )
             raise DamagedError(error.what, remedy) from None
         say(f"{error.what}; decoding {archive} again")
         decode(name, archive, folder)
@@ -156,15 +180,26 @@ def mend(name: str, archive: Path, folder: Path) -> Path:
 
 def _is_description(facts: Any) -> bool:
     """Whether the parts of a dataset.json have the right types."""
-    texts = [facts["name"], facts["source"], *facts["label_kinds"], *(name for names in facts["classes"].values() for name in names)]
+    texts = [
+        facts["name"],
+        facts["source"],
+        *facts["label_kinds"],
+        *(name for names in facts["classes"].values() for name in names),
+    ]
     texts += [split["digest"] for split in facts["splits"].values()]
     numbers = [*facts["image_shape"], *(split["images"] for split in facts["splits"].values())]
-    typed = all(isinstance(each, str) for each in texts) and all(type(each) is int and each >= 0 for each in numbers)
+    typed = all(isinstance(each, str) for each in texts) and all(
+        type(each) is int and each >= 0 for each in numbers
+    )
     return typed and {"train", "test"} <= facts["splits"].keys() and len(facts["image_shape"]) == 3
 
 
 def _load_split(
-    folder: Path, split: str, facts: Mapping[str, Any], shape: tuple[int, ...], classes: Mapping[str, tuple[str, ...]]
+    folder: Path,
+    split: str,
+    facts: Mapping[str, Any],
+    shape: tuple[int, ...],
+    classes: Mapping[str, tuple[str, ...]],
 ) -> Split:
     names = folder / f"{split}_names.txt"
     if not names.exists():
@@ -177,23 +212,39 @@ def _load_split(
 
 
 def _check_content(folder: Path, facts: Mapping[str, Any], splits: Mapping[str, Split]) -> None:
-    """Raise a `DamagedError` unless classes are the catalog's, and images and labels those of the digests, in the order of `decode`."""
+    """Raise a `DamagedError` unless classes are the catalog's, and images and labels those of the digests, in
+    the order of `decode`.
+    """
     from reprise.data.archives import RawSplit, content_digest
 
     known = dataset_facts(facts["name"])
-    if (facts["classes"], facts["image_shape"]) != ({kind: list(names) for kind, names in known.classes.items()}, list(known.image_shape)):
-        raise DamagedError(f"{folder / 'dataset.json'}: has not the classes and images of {known.name}", DECODE_AGAIN)
+    if (facts["classes"], facts["image_shape"]) != (
+        {kind: list(names) for kind, names in known.classes.items()},
+        list(known.image_shape),
+    ):
+        raise DamagedError(
+            f"{folder / 'dataset.json'}: has not the classes and images of {known.name}", DECODE_AGAIN
+        )
     for split, found in splits.items():
         hashes = RawSplit(found.images.reshape(len(found.images), -1), found.labels, []).hashes()
         if content_digest(hashes) != found.digest or hashes != sorted(hashes):
-            what = f"{folder}: its {split} images or labels are damaged (their content does not match dataset.json)"
+            what = (
+                f"{folder}: its {split} images or labels are damaged (their content does not match "
+                "dataset.json)"
+            )
             raise DamagedError(what, DECODE_AGAIN)
 
 
 def _write_images(path: Path, raw: RawSplit, order: np.ndarray, shape: tuple[int, int, int]) -> None:
-    """What `np.save` would write, a block at a time; an array mapped for writing would meet a full disk with a signal, not an error."""
+    """What `np.save` would write, a block at a time; an array mapped for writing would meet a full disk with
+    a signal, not an error.
+    """
     with atomic(path) as partial, partial.open("wb") as file:
-        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.uint8)), "fortran_order": False, "shape": (len(order), *shape)}
+        header = {
+            "descr": np.lib.format.dtype_to_descr(np.dtype(np.uint8)),
+            "fortran_order": False,
+            "shape": (len(order), *shape),
+        }
         np.lib.format.write_array_header_1_0(file, header)
         for block in raw.blocks(order):
             file.write(block.data)
@@ -207,7 +258,9 @@ def _read_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
                 raise ValueError("another version than ours")
             found, fortran, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=HEADER)
             if dtype != np.uint8 or found != shape or fortran:
-                raise DamagedError(f"{path}: {dtype} {found}, but dataset.json says uint8 {shape}", DECODE_AGAIN)
+                raise DamagedError(
+                    f"{path}: {dtype} {found}, but dataset.json says uint8 {shape}", DECODE_AGAIN
+                )
             return np.memmap(file, np.uint8, mode="r", offset=file.tell(), shape=shape)
     except FileNotFoundError:
         raise DamagedError(f"{path}: not found", DECODE_AGAIN) from None

@@ -1,7 +1,8 @@
-"""One file over HTTP, from a server that may do anything: stall, drip, send too much, lie about lengths, lead astray.
+"""One file over HTTP, from a server that may do anything: stall, drip, send too much, lie about lengths, lead
+astray.
 
-Whatever it does ends in a `RepriseError` within a bounded time and with bounded memory, so that the next source can be tried. A transfer
-that breaks off goes on where it stopped, also in a later call.
+Whatever it does ends in a `RepriseError` within a bounded time and with bounded memory, so that the next
+source can be tried. A transfer that breaks off goes on where it stopped, also in a later call.
 """
 
 import http.client
@@ -20,19 +21,24 @@ from reprise.files import read_json, write_json
 from reprise.progress import progress
 
 ATTEMPTS = 5
-"""Transfers in a row that break off with less than `LEAST_GAIN` new bytes, after which a source is given up."""
+"""Transfers in a row that break off with less than `LEAST_GAIN` new bytes, after which a source is given
+up.
+"""
 LEAST_GAIN = 1 << 16
 BACKOFF_S = 0.5
 """The first pause before another attempt, in seconds; each further one is twice as long."""
 TIMEOUT_S = (10.0, 60.0)
 """Longest wait for a connection and for the next bytes, in seconds."""
 SLOWEST, WINDOW_S = 4096, 60.0
-"""A source is given up when it has sent less than `SLOWEST` bytes a second for `WINDOW_S` seconds, or not even its headers in that time. A
-modem's 56 kbit/s are 7,000 bytes a second."""
+"""A source is given up when it has sent less than `SLOWEST` bytes a second for `WINDOW_S` seconds, or not
+even its headers in that time. A modem's 56 kbit/s are 7,000 bytes a second.
+"""
 REDIRECTS = 10
 CHUNK = 1 << 16
 HEADER_BYTES = 1 << 20
-"""Of headers at most, and of what comes with a file besides its content, in at most `LINES` lines of `LINE` bytes."""
+"""Of headers at most, and of what comes with a file besides its content, in at most `LINES` lines of `LINE`
+bytes.
+"""
 LINE, LINES = 1 << 16, 1 << 20
 AGAIN = (429, 500, 502, 503, 504)
 """Status codes of a trouble that may pass."""
@@ -47,9 +53,11 @@ class _StatusError(_BrokenError):
 
 
 def download(url: str, part: Path, max_bytes: int) -> bool:
-    """Complete the file `part` from `url`, going on after a broken transfer as long as each attempt brings something new.
+    """Complete the file `part` from `url`, going on after a broken transfer as long as each attempt brings
+    something new.
 
-    Returns whether what an earlier call had left is a part of it. A file that was refused is removed, one that is not complete is kept.
+    Returns whether what an earlier call had left is a part of it. A file that was refused is removed, one
+    that is not complete is kept.
     """
     kept = part.stat().st_size if _start(part, url, _state(part)) else 0
     furthest, failures = kept, 0
@@ -58,9 +66,16 @@ def download(url: str, part: Path, max_bytes: int) -> bool:
             try:
                 resumed = _transfer(session, url, part, max_bytes)
                 return bool(kept and resumed)
-            except (_BrokenError, urllib3.exceptions.HTTPError, requests.Timeout, requests.ConnectionError) as error:
+            except (
+                _BrokenError,
+                urllib3.exceptions.HTTPError,
+                requests.Timeout,
+                requests.ConnectionError,
+            ) as error:
                 if isinstance(error, requests.RequestException) and not _may_pass(error):
-                    raise RepriseError(f"no connection ({gist(_innermost(error)).rpartition(': ')[2]})") from error
+                    raise RepriseError(
+                        f"no connection ({gist(_innermost(error)).rpartition(': ')[2]})"
+                    ) from error
                 reached = part.stat().st_size if part.exists() else 0
                 failures = 0 if reached - furthest >= LEAST_GAIN else failures + 1
                 furthest = max(furthest, reached)
@@ -102,22 +117,28 @@ def _may_pass(error: requests.RequestException) -> bool:
     """Whether a connection was there, and broke."""
     never = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
     return isinstance(error, requests.ReadTimeout) or not (
-        isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError | requests.exceptions.ProxyError)
+        isinstance(
+            error, requests.ConnectTimeout | requests.exceptions.SSLError | requests.exceptions.ProxyError
+        )
         or isinstance(_innermost(error), never)
     )
 
 
 def _innermost(error: BaseException) -> BaseException:
     """The cause behind the wrappings of requests and urllib3."""
-    inner = getattr(error, "reason", None) or next((each for each in error.args if isinstance(each, BaseException)), None)
+    inner = getattr(error, "reason", None) or next(
+        (each for each in error.args if isinstance(each, BaseException)), None
+    )
     return _innermost(inner) if isinstance(inner, BaseException) else error
 
 
-# One request --------------------------------------------------------------------------------------------------------------------
+# ---- one request ----
 
 
 def _transfer(session: requests.Session, url: str, part: Path, max_bytes: int) -> bool:
-    """One request: the rest of `part` (then it returns true) where it belongs to `url` and the server can resume, else everything."""
+    """One request: the rest of `part` (then it returns true) where it belongs to `url` and the server can
+    resume, else everything.
+    """
     state = _state(part)
     start = _start(part, url, state)
     if start and start == state["size"]:
@@ -142,13 +163,20 @@ def _transfer(session: requests.Session, url: str, part: Path, max_bytes: int) -
             discard(part)
             raise RepriseError(f"{size:,} bytes are far too many: not the file")
         received = start
-        with part.open("ab") as file, progress(description=part.stem, total=size, initial=start, unit="B") as bar:
-            # the bytes as they are sent: requests would unpack an archive that a server labels Content-Encoding: gzip
+        with (
+            part.open("ab") as file,
+            progress(description=part.stem, total=size, initial=start, unit="B") as bar,
+        ):
+            # the bytes as they are sent: requests would unpack an archive that a server labels
+            # Content-Encoding: gzip
             for chunk in response.raw.stream(CHUNK, decode_content=False):
                 received += len(chunk)
                 if received > (max_bytes if size is None else size):
                     discard(part)
-                    raise RepriseError(f"more than {max_bytes if size is None else size:,} bytes are far too many: not the file")
+                    raise RepriseError(
+                        f"more than {max_bytes if size is None else size:,} bytes are far too many: not the "
+                        "file"
+                    )
                 file.write(chunk)
                 bar.update(len(chunk))
     if size is not None and received != size:
@@ -165,7 +193,11 @@ def _answer(session: requests.Session, url: str, headers: dict[str, str]) -> req
         target = session.get_redirect_target(response)
         code, reason = response.status_code, str(response.reason or "")[:100]
         if target is None:
-            if code in (requests.codes.ok, requests.codes.partial_content, requests.codes.requested_range_not_satisfiable):
+            if code in (
+                requests.codes.ok,
+                requests.codes.partial_content,
+                requests.codes.requested_range_not_satisfiable,
+            ):
                 return response
             response.close()
             raise (_StatusError if code in AGAIN else RepriseError)(f"HTTP {code} {reason}".rstrip())
@@ -177,16 +209,22 @@ def _answer(session: requests.Session, url: str, headers: dict[str, str]) -> req
 
 
 def _full_size(response: requests.Response, start: int) -> int | None:
-    """Size of the whole file in bytes; None when the server does not say, or resumes at another byte than `start`."""
+    """Size of the whole file in bytes; None when the server does not say, or resumes at another byte than
+    `start`.
+    """
     if response.status_code == requests.codes.partial_content:
-        found = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18})", response.headers.get("Content-Range", ""))
+        found = re.fullmatch(
+            r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18})", response.headers.get("Content-Range", "")
+        )
         return int(found[2]) if found and int(found[1]) == start else None
     length = response.headers.get("Content-Length", "")
     return int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
 
 
 def _validator(response: requests.Response) -> str | None:
-    """What identifies this version of the file for If-Range: a strong ETag, else the date of its last change."""
+    """What identifies this version of the file for If-Range: a strong ETag, else the date of its last
+    change.
+    """
     etag = response.headers.get("ETag", "")
     found = etag if etag.startswith('"') else response.headers.get("Last-Modified")
     return found if found and _can_be_sent(found) else None
@@ -196,11 +234,13 @@ def _can_be_sent(value: str) -> bool:
     return value.isascii() and value.isprintable() and value == value.strip() and len(value) <= 500
 
 
-# What is there already ----------------------------------------------------------------------------------------------------------
+# ---- what is there already ----
 
 
 def state_of(part: Path) -> Path:
-    """Beside a partial download, what its continuation must agree with: URL, validator (ETag or date), full size."""
+    """Beside a partial download, what its continuation must agree with: URL, validator (ETag or date), full
+    size.
+    """
     return part.with_name(part.name + ".json")
 
 
@@ -223,7 +263,7 @@ def _start(part: Path, url: str, state: dict[str, Any]) -> int:
     return part.stat().st_size
 
 
-# Pace ---------------------------------------------------------------------------------------------------------------------------
+# ---- pace ----
 
 
 class _Paced(io.RawIOBase):
@@ -305,7 +345,14 @@ def _session(max_bytes: int) -> requests.Session:
             return manager
 
     retries = urllib3.Retry(
-        total=2, connect=2, read=0, redirect=0, status=0, other=0, backoff_factor=BACKOFF_S, respect_retry_after_header=False
+        total=2,
+        connect=2,
+        read=0,
+        redirect=0,
+        status=0,
+        other=0,
+        backoff_factor=BACKOFF_S,
+        respect_retry_after_header=False,
     )
     session = requests.Session()
     session.headers.update({"User-Agent": "reprise", "Accept-Encoding": "identity"})

@@ -1,4 +1,6 @@
-"""Bring archives and weights into place: mirrors first, then the official addresses; nothing unverified gets its final name."""
+"""Bring archives and weights into place: mirrors first, then the official addresses; nothing unverified gets
+its final name.
+"""
 
 import contextlib
 import errno
@@ -18,20 +20,26 @@ from reprise.progress import say
 
 Facts = DatasetFacts | WeightsFacts
 Location = Path | str  # a local file, or an http(s) URL
-Check = Callable[[Path, Location], None]  # raises RepriseError when the file, brought from the location, is not what it should be
+Check = Callable[
+    [Path, Location], None
+]  # raises RepriseError when the file, brought from the location, is not what it should be
 
 
-def fetch_dataset(name: str, destination: Path, mirrors: Sequence[str] = (), *, accept: Source = "real") -> Path:
+def fetch_dataset(
+    name: str, destination: Path, mirrors: Sequence[str] = (), *, accept: Source = "real"
+) -> Path:
     """Bring the archive of data set `name` to the file `destination` and return that path.
 
-    A good file that is already there is kept, without a look at the sources: the `mirrors` in order (folders, files, `file:` or http(s)
-    URLs; the archive's name is added where one is a folder), then the official addresses. An archive passes when its MD5 is the
-    official one, or when its content is what the catalog knows of it (a repacked archive).
+    A good file that is already there is kept, without a look at the sources: the `mirrors` in order (folders,
+    files, `file:` or http(s) URLs; the archive's name is added where one is a folder), then the official
+    addresses. An archive passes when its MD5 is the official one, or when its content is what the catalog
+    knows of it (a repacked archive).
 
-    With `accept` `synthetic` or `stand-in` only an archive passes that `write_synthetic` or `write_stand_in` made. It is taken from local
-    mirrors, and its sidecar is brought along.
+    With `accept` `synthetic` or `stand-in` only an archive passes that `write_synthetic` or `write_stand_in`
+    made. It is taken from local mirrors, and its sidecar is brought along.
 
-    Raises `RepriseError` when no source gives a file that passes (naming every source and its reason), or the disk is full.
+    Raises `RepriseError` when no source gives a file that passes (naming every source and its reason), or the
+    disk is full.
     """
     facts = dataset_facts(name)
     locations = [_location(mirror, facts.file_name) for mirror in mirrors]
@@ -42,14 +50,21 @@ def fetch_dataset(name: str, destination: Path, mirrors: Sequence[str] = (), *, 
     def check(file: Path, origin: Location) -> None:
         _verify_made(facts, file, sidecar_of(Path(origin)), accept)
 
-    origin = _fetch(facts, destination, local, check, f"make the {accept} archive first, in a folder that is given as the mirror")
+    origin = _fetch(
+        facts,
+        destination,
+        local,
+        check,
+        f"make the {accept} archive first, in a folder that is given as the mirror",
+    )
     with atomic(sidecar_of(destination)) as partial:
         shutil.copyfile(sidecar_of(Path(origin)), partial)
     return destination
 
 
 def fetch_weights(name: str, destination: Path, mirrors: Sequence[str] = ()) -> Path:
-    """Bring the pretrained weights `name` to the file `destination`; sources and errors as in `fetch_dataset`.
+    """Bring the pretrained weights `name` to the file `destination`; sources and errors as in
+    `fetch_dataset`.
 
     The file passes when its SHA-256 begins with the digits in its official name.
     """
@@ -58,9 +73,11 @@ def fetch_weights(name: str, destination: Path, mirrors: Sequence[str] = ()) -> 
 
 
 def add_archive(path: Path, data_dir: Path) -> Path:
-    """Verify a file that the user already has and copy it to where the project looks for it; return that place.
+    """Verify a file that the user already has and copy it to where the project looks for it; return that
+    place.
 
-    The file is recognised by its name or else by its content; it is left as it is. Anything else is a `RepriseError`.
+    The file is recognised by its name or else by its content; it is left as it is. Anything else is a
+    `RepriseError`.
     """
     if not path.exists():
         raise RepriseError(f"{path}: no such file; name an archive that you have")
@@ -74,16 +91,22 @@ def add_archive(path: Path, data_dir: Path) -> Path:
         except RepriseError as error:
             reason = error
             continue
-        destination = data_dir / ("archives" if isinstance(facts, DatasetFacts) else "weights") / facts.file_name
+        destination = (
+            data_dir / ("archives" if isinstance(facts, DatasetFacts) else "weights") / facts.file_name
+        )
         if not _is_good(facts, destination):
             with atomic(destination) as partial:
                 shutil.copyfile(path, partial)
         return destination
     if len(candidates) > 1:
-        raise RepriseError(f"{path}: none of {', '.join(facts.file_name for facts in known)}; get an official file")
+        raise RepriseError(
+            f"{path}: none of {', '.join(facts.file_name for facts in known)}; get an official file"
+        )
     difference = _difference(facts, path)
     why = f"not the official {facts.file_name}: {difference}" if difference else _reason(reason, path)
-    raise RepriseError(f"{path}: {why}; get the official file{f' from {facts.urls[0]}' if facts.urls else ''}")
+    raise RepriseError(
+        f"{path}: {why}; get the official file{f' from {facts.urls[0]}' if facts.urls else ''}"
+    )
 
 
 def _difference(facts: Facts, archive: Path) -> str | None:
@@ -105,7 +128,7 @@ def _difference(facts: Facts, archive: Path) -> str | None:
     return ", ".join(found)
 
 
-# Verification -------------------------------------------------------------------------------------------------------------------
+# ---- verification ----
 
 
 def verify(facts: Facts, file: Path) -> None:
@@ -120,14 +143,17 @@ def verify(facts: Facts, file: Path) -> None:
     if found == facts.md5:
         return
     if not facts.member_md5 and not all(split.digest for split in facts.splits.values()):
-        raise RepriseError(f"{file}: not the official file: md5 is {found}, expected {facts.md5}; {GET_AGAIN}")
+        raise RepriseError(
+            f"{file}: not the official file: md5 is {found}, expected {facts.md5}; {GET_AGAIN}"
+        )
     try:
         digests, members = ({}, member_md5(facts, file)) if facts.member_md5 else _content(facts, file)
         identify(facts, file, digests, members)
     except RepriseError as error:
         why = _reason(error, file)
         raise RepriseError(
-            f"{file}: neither the official file (md5 is {found}, expected {facts.md5}) nor a repacked one ({why}); {GET_AGAIN}"
+            f"{file}: neither the official file (md5 is {found}, expected {facts.md5}) nor a repacked one "
+            f"({why}); {GET_AGAIN}"
         ) from error
 
 
@@ -154,10 +180,14 @@ def _verify_made(facts: DatasetFacts, file: Path, sidecar: Path, accept: Source)
     source = identify(facts, file, *_content(facts, file, file.parent), sidecar)
     if source != accept:
         what = f"the real {facts.name}" if source == "real" else f"a {source} archive"
-        raise RepriseError(f"{file}: {what} where a {accept} one is expected; make that one first, or use another scale")
+        raise RepriseError(
+            f"{file}: {what} where a {accept} one is expected; make that one first, or use another scale"
+        )
 
 
-def _content(facts: DatasetFacts, file: Path, scratch: Path | None = None) -> tuple[dict[str, str], dict[str, str]]:
+def _content(
+    facts: DatasetFacts, file: Path, scratch: Path | None = None
+) -> tuple[dict[str, str], dict[str, str]]:
     """Content digest of each split; MD5 of each member, where the catalog knows these."""
     splits = read_archive(facts, file, scratch)
     members = {member: md5 for raw in splits.values() for member, md5 in raw.member_md5.items()}
@@ -169,7 +199,7 @@ def _reason(error: Exception, file: Path) -> str:
     return str(error).removeprefix(f"{printable(str(file))}: ").partition(f"; {GET_AGAIN}")[0]
 
 
-# Sources ------------------------------------------------------------------------------------------------------------------------
+# ---- sources ----
 
 
 def _fetch_real(facts: Facts, destination: Path, mirrors: Sequence[Location]) -> Path:
@@ -177,14 +207,17 @@ def _fetch_real(facts: Facts, destination: Path, mirrors: Sequence[Location]) ->
         _remove_leftovers(destination)
         return destination
     remedy = (
-        f"get the file another way and run `python -m reprise data add {facts.file_name}`, or set `mirror` to a folder or URL that holds it"
+        f"get the file another way and run `python -m reprise data add {facts.file_name}`, or set "
+        "`mirror` to a folder or URL that holds it"
     )
     # what is absent or bad is replaced once a good file has arrived
     _fetch(facts, destination, [*mirrors, *facts.urls], lambda file, _: verify(facts, file), remedy)
     return destination
 
 
-def _fetch(facts: Facts, destination: Path, locations: Sequence[Location], check: Check, remedy: str) -> Location:
+def _fetch(
+    facts: Facts, destination: Path, locations: Sequence[Location], check: Check, remedy: str
+) -> Location:
     """Bring the first of `locations` that passes `check` to `destination`, and return it.
 
     Of several processes with one `destination` one fetches, and the others wait for it.
@@ -197,13 +230,18 @@ def _fetch(facts: Facts, destination: Path, locations: Sequence[Location], check
 
 
 def _alone(destination: Path) -> contextlib.AbstractContextManager[bool]:
-    return alone(destination.with_name(f".{destination.name}.lock"), lambda: say(f"{destination}: another process fetches it; waiting"))
+    return alone(
+        destination.with_name(f".{destination.name}.lock"),
+        lambda: say(f"{destination}: another process fetches it; waiting"),
+    )
 
 
 def _remove_leftovers(destination: Path) -> None:
     """Remove what a process that was killed when it had brought `destination` may have left beside it."""
     part = destination.with_name(destination.name + ".part")
-    if any(path.exists() for path in (part, state_of(part), destination.with_name(f".{destination.name}.lock"))):
+    if any(
+        path.exists() for path in (part, state_of(part), destination.with_name(f".{destination.name}.lock"))
+    ):
         with contextlib.suppress(OSError), _alone(destination):
             discard(part)
 
@@ -213,7 +251,9 @@ def _passed(destination: Path, locations: Sequence[Location], check: Check) -> L
     return next((location for location in locations if _passes(check, destination, location)), None)
 
 
-def _fetch_alone(facts: Facts, destination: Path, locations: Sequence[Location], check: Check, remedy: str) -> Location:
+def _fetch_alone(
+    facts: Facts, destination: Path, locations: Sequence[Location], check: Check, remedy: str
+) -> Location:
     part = destination.with_name(destination.name + ".part")
     reasons = []
     for location in locations:
@@ -236,9 +276,13 @@ def _fetch_alone(facts: Facts, destination: Path, locations: Sequence[Location],
         except OSError as error:
             discard(part)
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise RepriseError(f"{destination}: no space left on the disk; free some and run the same command again") from error
+                raise RepriseError(
+                    f"{destination}: no space left on the disk; free some and run the same command again"
+                ) from error
             reasons.append(f"{_shown(location)}: {error.strerror} ({error.filename})")
-    raise RepriseError(f"{facts.file_name}: no source worked ({'; '.join(reasons) or 'none is given'}); {remedy}")
+    raise RepriseError(
+        f"{facts.file_name}: no source worked ({'; '.join(reasons) or 'none is given'}); {remedy}"
+    )
 
 
 def _passes(check: Check, file: Path, location: Location) -> bool:
@@ -254,17 +298,23 @@ def _location(mirror: str, file_name: str) -> Location:
     try:
         url = urlsplit(str(mirror))
         if url.scheme in ("http", "https"):
-            itself = PurePosixPath(url.path).suffix == PurePosixPath(file_name).suffix and not url.path.endswith("/")
+            itself = PurePosixPath(url.path).suffix == PurePosixPath(
+                file_name
+            ).suffix and not url.path.endswith("/")
             return str(mirror) if itself else f"{str(mirror).rstrip('/')}/{file_name}"
         if url.scheme != "file" and "://" in str(mirror):
             raise RepriseError(
-                f"mirror {_shown(str(mirror))}: {url.scheme}: is not supported; give a folder, or a file:, http: or https: URL"
+                f"mirror {_shown(str(mirror))}: {url.scheme}: is not supported; give a folder, or a file:, "
+                "http: or https: URL"
             )
         path = Path(url2pathname(url.path)) if url.scheme == "file" else Path(mirror).expanduser()
         if "\0" in str(path):
             raise ValueError("a character that no path has")
     except (ValueError, RuntimeError) as error:  # of a URL, of a home that is not known
-        raise RepriseError(f"mirror {mirror}: neither a path nor a URL ({error}); give a folder, or a file:, http: or https: URL") from None
+        raise RepriseError(
+            f"mirror {mirror}: neither a path nor a URL ({error}); give a folder, or a file:, http: or "
+            "https: URL"
+        ) from None
     return path / file_name if path.is_dir() else path
 
 

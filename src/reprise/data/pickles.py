@@ -1,8 +1,10 @@
-"""Values from pickles that nobody vouches for: numbers, texts, lists, dictionaries and NumPy arrays of numbers, and nothing else.
+"""Values from pickles that nobody vouches for: numbers, texts, lists, dictionaries and NumPy arrays of
+numbers, and nothing else.
 
-A pickle is a program, and even with the names of NumPy alone it can read memory that is not its own (`dtype.__setstate__`). So none is
-run here: the few operations of which CIFAR's batches and their like consist are carried out one by one on values that are checked, and an
-array is made of its shape, the name of its type and its bytes once these fit each other. Every other operation or name is refused.
+A pickle is a program, and even with the names of NumPy alone it can read memory that is not its own
+(`dtype.__setstate__`). So none is run here: the few operations of which CIFAR's batches and their like
+consist are carried out one by one on values that are checked, and an array is made of its shape, the name of
+its type and its bytes once these fit each other. Every other operation or name is refused.
 """
 
 import math
@@ -33,7 +35,8 @@ TYPES = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
 def safe_unpickle(file: BinaryIO, where: str) -> Any:
     """The pickled value in `file`, 8-bit strings as bytes; `where` names it in errors. Arrays are read-only.
 
-    Protocols 0 to 5, as far as they are needed for such values. Whatever else the pickle does is a `RepriseError`.
+    Protocols 0 to 5, as far as they are needed for such values. Whatever else the pickle does is a
+    `RepriseError`.
     """
     try:
         return _Machine(file.read(), where).run()
@@ -52,7 +55,10 @@ class _Name(NamedTuple):
     name: str
 
 
-_RECONSTRUCT = (_Name("numpy.core.multiarray", "_reconstruct"), _Name("numpy._core.multiarray", "_reconstruct"))  # of NumPy 1 and 2
+_RECONSTRUCT = (
+    _Name("numpy.core.multiarray", "_reconstruct"),
+    _Name("numpy._core.multiarray", "_reconstruct"),
+)  # of NumPy 1 and 2
 _NDARRAY, _DTYPE, _ENCODE = _Name("numpy", "ndarray"), _Name("numpy", "dtype"), _Name("_codecs", "encode")
 _KNOWN = (*_RECONSTRUCT, _NDARRAY, _DTYPE, _ENCODE)
 
@@ -90,7 +96,10 @@ class _Machine:
             operation = _OPERATIONS.get(code)
             if operation is None:
                 known = pickletools.code2op.get(code.decode("latin-1"))
-                raise _WrongError(f"{known.name if known else f'the byte {code[0]}'} is no operation of plain values and arrays")
+                raise _WrongError(
+                    f"{known.name if known else f'the byte {code[0]}'} is no operation of plain values and "
+                    "arrays"
+                )
             operation(self)
         raise _WrongError(f"more than {OPERATIONS:,} operations")
 
@@ -217,7 +226,9 @@ class _Machine:
     def name(self, module: Any, name: Any) -> None:
         found = _Name(module, name)
         if found not in _KNOWN:
-            raise RepriseError(f"{self._where}: its pickle calls {module}.{name}, which is forbidden: do not trust this file")
+            raise RepriseError(
+                f"{self._where}: its pickle calls {module}.{name}, which is forbidden: do not trust this file"
+            )
         self.push(found)
 
     def call(self) -> None:
@@ -229,7 +240,9 @@ class _Machine:
                 if _plain(name) not in TYPES:
                     raise _WrongError(f"arrays of {_plain(name)[:20]!r}, not of numbers")
                 self.push(_Type(_plain(name)))
-            case _Name(), (str() as text, "latin1" | "latin-1") if called == _ENCODE:  # how Python 3 writes bytes in protocols 0 to 2
+            case _Name(), (str() as text, "latin1" | "latin-1") if (
+                called == _ENCODE
+            ):  # how Python 3 writes bytes in protocols 0 to 2
                 self._encoded += len(text)
                 if self._encoded > len(self._content):
                     raise _WrongError("texts that multiply")
@@ -240,10 +253,21 @@ class _Machine:
     def build(self) -> None:
         state, target = self._pop(), self._pop()
         match target, state:
-            case _Type(), (int(), bytes() | str() as order, None, None, None, -1, -1, 0) if _plain(order) in ("<", ">", "=", "|"):
+            case _Type(), (int(), bytes() | str() as order, None, None, None, -1, -1, 0) if _plain(order) in (
+                "<",
+                ">",
+                "=",
+                "|",
+            ):
                 target.order = _plain(order)
                 self.push(target)
-            case _Array(), (1, tuple() as shape, _Type() as kind, bool() as fortran, bytes() | memoryview() as content):
+            case _Array(), (
+                1,
+                tuple() as shape,
+                _Type() as kind,
+                bool() as fortran,
+                bytes() | memoryview() as content,
+            ):
                 array = _array(shape, np.dtype(kind.order + kind.name), content, fortran)
                 self._memo.update(dict.fromkeys(target.numbers, array))
                 self.push(array)
@@ -256,7 +280,9 @@ def _plain(text: bytes | str) -> str:
 
 
 def _array(shape: tuple[Any, ...], kind: np.dtype, content: bytes | memoryview, fortran: bool) -> np.ndarray:
-    if len(shape) > DIMENSIONS or not all(type(length) is int and 0 <= length <= len(content) for length in shape):
+    if len(shape) > DIMENSIONS or not all(
+        type(length) is int and 0 <= length <= len(content) for length in shape
+    ):
         raise _WrongError("an array of an impossible shape")
     if math.prod(shape) * kind.itemsize != len(content):
         raise _WrongError(f"an array of shape {shape} and {len(content):,} bytes")

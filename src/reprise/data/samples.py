@@ -1,5 +1,6 @@
-"""Sample images with captions, for figures that show data and what is done to them: an intermediate file, so that pictures need no data
-set and no torch."""
+"""Sample images with captions, for figures that show data and what is done to them: an intermediate file, so
+that pictures need no data set and no torch.
+"""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -13,16 +14,16 @@ from reprise.data.statistics import channel_statistics
 from reprise.errors import RepriseError
 from reprise.files import atomic
 from reprise.records import FILES, digests, write_record
-from reprise.spec.check import nearest
-from reprise.spec.run import digest
+from reprise.reports.check import nearest
+from reprise.reports.run import digest
 
 
 def choose(dataset: Dataset, selection: Mapping[str, Any]) -> np.ndarray:
     """Indices of the images that `selection` names, in stored order within a class.
 
-    `split`: one of the data set's, `train` by default; `where`: kind of label → class that an image must have; `by` and `each`: the first
-    `each` images (default 1) of every class of the kind `by`, classes in the data set's order, or of those that `classes` names, in its
-    order; without `by`, the first `each` images.
+    `split`: one of the data set's, `train` by default; `where`: kind of label → class that an image must
+    have; `by` and `each`: the first `each` images (default 1) of every class of the kind `by`, classes in the
+    data set's order, or of those that `classes` names, in its order; without `by`, the first `each` images.
     """
     labels = _split(dataset, selection).labels
     kept = np.ones(len(labels), dtype=bool)
@@ -39,16 +40,20 @@ def choose(dataset: Dataset, selection: Mapping[str, Any]) -> np.ndarray:
     else:
         chosen = candidates[:each]
     if not len(chosen):
-        raise RepriseError(f"images: no image of {dataset.name} fits `where` {dict(selection.get('where', {}))}; widen it")
+        raise RepriseError(
+            f"images: no image of {dataset.name} fits `where` {dict(selection.get('where', {}))}; widen it"
+        )
     return chosen
 
 
 def write_samples(dataset: Dataset, selection: Mapping[str, Any], path: Path) -> None:
-    """Write the chosen images and their captions to the `.npz` at `path`, and beside it its record (`.json`), which names the selection.
+    """Write the chosen images and their captions to the `.npz` at `path`, and beside it its record (`.json`),
+    which names the selection.
 
-    `captions` of the selection lists the kinds of label that an image's caption names, one a line. The file holds `captions` (N,) and
-    `images` uint8 (N, H, W, 3). With `transforms` it holds, in place of `images`, the K transforms' `labels` (K,) and for each of them
-    `images_0` to `images_<K − 1>`, uint8 (N, H, W, 3) with an H and W of its own: what `transformed` makes of the images.
+    `captions` of the selection lists the kinds of label that an image's caption names, one a line. The file
+    holds `captions` (N,) and `images` uint8 (N, H, W, 3). With `transforms` it holds, in place of `images`,
+    the K transforms' `labels` (K,) and for each of them `images_0` to `images_<K − 1>`, uint8 (N, H, W, 3)
+    with an H and W of its own: what `transformed` makes of the images.
     """
     chosen = choose(dataset, selection)
     split = _split(dataset, selection)
@@ -57,7 +62,12 @@ def write_samples(dataset: Dataset, selection: Mapping[str, Any], path: Path) ->
     for row in labels:
         named = [(kind, dataset.classes[kind][row[_column(dataset, kind)]]) for kind in selection["captions"]]
         prefix = len(named) > 1
-        lines.append("\n".join(f"{kind}: {name.replace('_', ' ')}" if prefix else name.replace("_", " ") for kind, name in named))
+        lines.append(
+            "\n".join(
+                f"{kind}: {name.replace('_', ' ')}" if prefix else name.replace("_", " ")
+                for kind, name in named
+            )
+        )
     arrays = {"captions": np.array(lines)}
     if transforms := selection.get("transforms"):
         arrays["labels"] = np.array([transform["label"] for transform in transforms])
@@ -67,15 +77,20 @@ def write_samples(dataset: Dataset, selection: Mapping[str, Any], path: Path) ->
         arrays["images"] = images.transpose(0, 2, 3, 1)
     with atomic(path) as partial, partial.open("wb") as file:
         np.savez_compressed(file, **arrays)
-    write_record(path.with_suffix(".json"), {"selection": selection, FILES: digests(path.parent, [path.name])})
+    write_record(
+        path.with_suffix(".json"), {"selection": selection, FILES: digests(path.parent, [path.name])}
+    )
 
 
-def transformed(dataset: Dataset, images: np.ndarray, transforms: Sequence[Mapping[str, Any]], seed: int) -> list[np.ndarray]:
+def transformed(
+    dataset: Dataset, images: np.ndarray, transforms: Sequence[Mapping[str, Any]], seed: int
+) -> list[np.ndarray]:
     """What each of `transforms` makes of `images` uint8 (N, 3, H, W) of `dataset`: uint8 (N, 3, H', W').
 
-    `preprocess` and `augmentation` of a transform are a run's settings, and act in a run's order; without both the images stay as they
-    are. Normalised values are clipped to [0, 1], as matplotlib shows them; `normalize: train` takes the statistics of all training images.
-    The random numbers of a transform follow from `seed` and its augmentation, whatever else is in the list.
+    `preprocess` and `augmentation` of a transform are a run's settings, and act in a run's order; without
+    both the images stay as they are. Normalised values are clipped to [0, 1], as matplotlib shows them;
+    `normalize: train` takes the statistics of all training images. The random numbers of a transform follow
+    from `seed` and its augmentation, whatever else is in the list.
     """
     import torch  # seconds that plain samples, of which a report may have twenty figures, need not wait
 
@@ -98,13 +113,17 @@ def transformed(dataset: Dataset, images: np.ndarray, transforms: Sequence[Mappi
 def _split(dataset: Dataset, selection: Mapping[str, Any]) -> Split:
     split = selection.get("split", "train")
     if split not in dataset.splits:
-        raise RepriseError(f"images.split: {dataset.name} has no split {split}{nearest(split, dataset.splits)}")
+        raise RepriseError(
+            f"images.split: {dataset.name} has no split {split}{nearest(split, dataset.splits)}"
+        )
     return dataset.splits[split]
 
 
 def _column(dataset: Dataset, kind: str) -> int:
     if kind not in dataset.label_kinds:
-        raise RepriseError(f"images: {dataset.name} has no labels of kind {kind}{nearest(kind, dataset.label_kinds)}")
+        raise RepriseError(
+            f"images: {dataset.name} has no labels of kind {kind}{nearest(kind, dataset.label_kinds)}"
+        )
     return dataset.label_kinds.index(kind)
 
 
@@ -117,11 +136,16 @@ def _label(dataset: Dataset, kind: str, name: str, where: str) -> int:
 
 
 def _wanted(dataset: Dataset, selection: Mapping[str, Any], found: np.ndarray) -> list[int]:
-    """The labels of kind `by` that are shown: those of `classes`, each of which must be among the labels `found`, else all found."""
+    """The labels of kind `by` that are shown: those of `classes`, each of which must be among the labels
+    `found`, else all found.
+    """
     if "classes" not in selection:
         return np.unique(found).tolist()
     wanted = [_label(dataset, selection["by"], name, "images.classes") for name in selection["classes"]]
     for name, label in zip(selection["classes"], wanted, strict=True):
         if label not in found:
-            raise RepriseError(f"images.classes: no image of {name} fits `where` {dict(selection.get('where', {}))}; leave the class out")
+            raise RepriseError(
+                f"images.classes: no image of {name} fits `where` {dict(selection.get('where', {}))}; leave "
+                "the class out"
+            )
     return wanted

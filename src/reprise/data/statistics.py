@@ -13,9 +13,11 @@ CHUNK = 1024  # images counted at a time
 
 
 def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and population standard deviation, float64 (C,), of each channel of `images` uint8 (N, C, H, W) scaled to [0, 1].
+    """Mean and population standard deviation, float64 (C,), of each channel of `images` uint8 (N, C, H, W)
+    scaled to [0, 1].
 
-    Sums are exact integers, so neither the order of the images nor the size of the chunks matters. No images are a `RepriseError`.
+    Sums are exact integers, so neither the order of the images nor the size of the chunks matters. No images
+    are a `RepriseError`.
     """
     if not len(images):
         raise RepriseError("statistics of no images; keep at least one for training")
@@ -27,12 +29,16 @@ def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     value = np.arange(256)
     n = counts[0].sum()
     first, second = counts @ value, counts @ value**2
-    variance = [(int(n) * int(b) - int(a) ** 2) / int(n) ** 2 for a, b in zip(first, second, strict=True)]  # integers beyond 64 bits
+    variance = [
+        (int(n) * int(b) - int(a) ** 2) / int(n) ** 2 for a, b in zip(first, second, strict=True)
+    ]  # integers beyond 64 bits
     return first / n / 255, np.sqrt(variance) / 255
 
 
 def write_statistics(dataset_dir: Path) -> dict[str, Any]:
-    """Write the statistics of all training images to `statistics.json`, which no other step reads: `mean`, `std`, `images`, `split`."""
+    """Write the statistics of all training images to `statistics.json`, which no other step reads: `mean`,
+    `std`, `images`, `split`.
+    """
     images = load(dataset_dir).splits["train"].images
     mean, std = channel_statistics(images)
     statistics = {"mean": mean.tolist(), "std": std.tolist(), "images": len(images), "split": "train"}

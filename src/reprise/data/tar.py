@@ -1,8 +1,9 @@
 """The files in a tar archive, one after the other, from a source that nobody vouches for.
 
-The standard library's tarfile believes what headers say: some make it read for ever, others take any amount of memory or time. Here a
-number in a header is checked against what is left before anything is done with it, and nothing is read that is not needed. Formats:
-POSIX.1-2001 (pax), ustar, GNU and V7; sparse files, links and devices are refused.
+The standard library's tarfile believes what headers say: some make it read for ever, others take any amount
+of memory or time. Here a number in a header is checked against what is left before anything is done with it,
+and nothing is read that is not needed. Formats: POSIX.1-2001 (pax), ustar, GNU and V7; sparse files, links
+and devices are refused.
 """
 
 import contextlib
@@ -24,7 +25,9 @@ GET_AGAIN = "delete it and fetch it again"
 LARGE = 1 << 24
 """Bytes of an archive from which on reading takes long enough for a progress bar."""
 MEMBERS = 1 << 20
-"""Headers in an archive: of files, folders and what extends them. CINIC-10 has 270,000 files, perhaps with an extended header each."""
+"""Headers in an archive: of files, folders and what extends them. CINIC-10 has 270,000 files, perhaps with an
+extended header each.
+"""
 HEADER_BYTES = 1 << 16
 """Of an extended header, which holds little more than a name."""
 NAME = 1000
@@ -32,9 +35,17 @@ NAME = 1000
 CHUNK = 1 << 18
 """Bytes that are skipped at a time."""
 PACKED, PARTS = 1 << 16, 1 << 16
-"""Bytes of a gzip file that are unpacked at a time, and packed parts in it; some programs make one of every 64 kB."""
+"""Bytes of a gzip file that are unpacked at a time, and packed parts in it; some programs make one of every
+64 kB.
+"""
 
-_EXTENDED = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+_EXTENDED = (
+    tarfile.XHDTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
 _FILES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 
 
@@ -44,7 +55,9 @@ class _DamagedError(Exception):
 
 @contextlib.contextmanager
 def damage(archive: Path, again: str) -> Iterator[None]:
-    """Turn what reading `files` raises into a `RepriseError`, which ends with the remedy `again`. A missing archive is let through."""
+    """Turn what reading `files` raises into a `RepriseError`, which ends with the remedy `again`. A missing
+    archive is let through.
+    """
     try:
         yield
     except (tarfile.TarError, EOFError, zlib.error) as error:
@@ -54,10 +67,11 @@ def damage(archive: Path, again: str) -> Iterator[None]:
 
 
 def files(archive: Path, max_bytes: int) -> Iterator[tuple[str, BinaryIO, int]]:
-    """Name, content and size of each file of a tar or tar.gz, in one pass. Content that is not read before the next file is skipped.
+    """Name, content and size of each file of a tar or tar.gz, in one pass. Content that is not read before
+    the next file is skipped.
 
-    Absolute paths, `..`, links, devices, more than `max_bytes` unpacked, headers that claim more than is left, and damage are each an error
-    that `damage` understands.
+    Absolute paths, `..`, links, devices, more than `max_bytes` unpacked, headers that claim more than is
+    left, and damage are each an error that `damage` understands.
     """
     with contextlib.ExitStack() as stack:
         size = check_regular(archive)
@@ -90,7 +104,9 @@ def _check(header: tarfile.TarInfo, name: str) -> None:
 
 
 class _Unzipped:
-    """What gzip has packed, in one part or several; Python's own reader takes long for many parts, and for long names in their headers."""
+    """What gzip has packed, in one part or several; Python's own reader takes long for many parts, and for
+    long names in their headers.
+    """
 
     def __init__(self, packed: BinaryIO) -> None:
         self._packed, self._waiting, self._parts = packed, b"", 0
@@ -107,7 +123,9 @@ class _Unzipped:
                 self._parts += 1
                 if self._parts > PARTS:
                     raise _DamagedError(f"is packed in more than {PARTS:,} parts")
-                self._part = zlib.decompressobj(wbits=zlib.MAX_WBITS + 16)  # with gzip's header, length and check sum
+                self._part = zlib.decompressobj(
+                    wbits=zlib.MAX_WBITS + 16
+                )  # with gzip's header, length and check sum
             piece = self._part.decompress(self._waiting, size)
             self._waiting = self._part.unconsumed_tail
             if self._part.eof:

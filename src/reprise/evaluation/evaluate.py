@@ -14,7 +14,7 @@ from reprise.errors import DamagedError, RepriseError
 from reprise.evaluation.metrics import classification_metrics, training_metrics
 from reprise.evaluation.verification import check_metrics
 from reprise.progress import log, progress, say
-from reprise.spec.run import Run
+from reprise.reports.run import Run
 from reprise.supervision import tell
 from reprise.training.inference import predict
 from reprise.training.parts import Datasets, RunData
@@ -47,16 +47,19 @@ def evaluate(
     threads: int | None = None,
     names: Mapping[str, str] | None = None,
 ) -> None:
-    """Write `predictions.parquet`, `final.parquet` and their record of each trained run that lacks them or whose files are damaged.
+    """Write `predictions.parquet`, `final.parquet` and their record of each trained run that lacks them or
+    whose files are damaged.
 
-    `predictions` (run, image, label, predicted): `image` is the place in the stored test set, labels count the run's own classes.
-    `final` (run, metric, value): accuracy, precision_macro, recall_macro, f1_macro, loss and test_images on the test set; selected_epoch,
-    train_loss, train_accuracy (running means of that epoch), gap (training − test accuracy), parameters, parameters.<layer> (of each layer
-    that has some, see `reprise.models.layer_parameters`), train_images, validation_images and, where the images are normalised with the
-    training part's own statistics, channel_mean.<colour> and channel_std.<colour>. The losses of a run that diverged at once are NaN.
-    Parameters as in `reprise.training.engine.train`. A run without result or weights is a `RepriseError`; so are, once the others are
-    evaluated, those for which there is too little memory. An evaluation by an earlier version, without a record, is compared with the
-    run's other files and gets one.
+    `predictions` (run, image, label, predicted): `image` is the place in the stored test set, labels count
+    the run's own classes. `final` (run, metric, value): accuracy, precision_macro, recall_macro, f1_macro,
+    loss and test_images on the test set; selected_epoch, train_loss, train_accuracy (running means of that
+    epoch), gap (training − test accuracy), parameters, parameters.<layer> (of each layer that has some, see
+    `reprise.models.layer_parameters`), train_images, validation_images and, where the images are normalised
+    with the training part's own statistics, channel_mean.<colour> and channel_std.<colour>. The losses of a
+    run that diverged at once are NaN. Parameters as in `reprise.training.engine.train`. A run without result
+    or weights is a `RepriseError`; so are, once the others are evaluated, those for which there is too little
+    memory. An evaluation by an earlier version, without a record, is compared with the run's other files and
+    gets one.
     """
     chosen = choose_device(device)
     datasets = Datasets(dataset_dirs, chosen)
@@ -72,7 +75,9 @@ def evaluate(
             name = (names or {}).get(run.hash, "")
             tell(run=run.hash, name=name, doing="evaluated")
             log(f"run {run.hash} ({number}/{len(pending)}) is evaluated" + (f": {name}" if name else ""))
-            torch.set_num_threads(min(most, meta[run.hash].get("threads", most)))  # more were not faster when it was trained
+            torch.set_num_threads(
+                min(most, meta[run.hash].get("threads", most))
+            )  # more were not faster when it was trained
             try:
                 _evaluate_run(run, meta[run.hash], datasets.of(run), Path(cache) / run.hash, chosen)
             except Exception as error:
@@ -81,7 +86,10 @@ def evaluate(
                 failed.append(run.hash)
                 say(f"run {run.hash}: there is too little memory; give the job more, or use another device")
     if failed:
-        raise RepriseError(f"run {', '.join(failed)}: not evaluated, since there is too little memory; the others of {len(pending)} are")
+        raise RepriseError(
+            f"run {', '.join(failed)}: not evaluated, since there is too little memory; the others of "
+            f"{len(pending)} are"
+        )
 
 
 def _evaluated(run: Run, folder: Path) -> bool:
@@ -99,7 +107,9 @@ def _evaluated(run: Run, folder: Path) -> bool:
 
 
 def _adopt_evaluation(folder: Path) -> None:
-    """Give an evaluation by an earlier version its record, if it fits the rest of its run; else a `DamagedError`."""
+    """Give an evaluation by an earlier version its record, if it fits the rest of its run; else a
+    `DamagedError`.
+    """
     document = finished(folder)
     if document is None:  # what is wrong with the run itself is said where its evaluation is needed
         return
@@ -119,18 +129,27 @@ def _meta(run: Run, cache: Path, datasets: Datasets) -> Mapping[str, Any]:
 
 
 def trained_network(run: Run, data: RunData, folder: Path) -> nn.Module:
-    """The run's network with its selected weights. Pretrained ones are not needed: the run's own take their place."""
+    """The run's network with its selected weights. Pretrained ones are not needed: the run's own take their
+    place.
+    """
     spec = run.spec["model"]
-    network = models.build({**spec, "weights": "random"} if "weights" in spec else spec, len(data.classes), data.image_shape)
+    network = models.build(
+        {**spec, "weights": "random"} if "weights" in spec else spec, len(data.classes), data.image_shape
+    )
     try:
         network.load_state_dict(read_weights(folder / WEIGHTS))
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:160]
-        raise RepriseError(f"{folder / WEIGHTS}: does not fit the run's network ({reason}); delete the folder and train again") from None
+        raise RepriseError(
+            f"{folder / WEIGHTS}: does not fit the run's network ({reason}); delete the folder and train "
+            "again"
+        ) from None
     return network
 
 
-def _evaluate_run(run: Run, meta: Mapping[str, Any], data: RunData, folder: Path, device: torch.device) -> None:
+def _evaluate_run(
+    run: Run, meta: Mapping[str, Any], data: RunData, folder: Path, device: torch.device
+) -> None:
     precision = PRECISIONS.get(meta.get("dtype"), torch.float32)
     model = trained_network(run, data, folder)
     model.to(device, memory_format=memory_format(model, precision, device))  # as the engine has validated it
@@ -139,9 +158,17 @@ def _evaluate_run(run: Run, meta: Mapping[str, Any], data: RunData, folder: Path
     metrics = classification_metrics(labels, guesses)
     metrics |= {
         "loss": loss,
-        **training_metrics(read_table(folder / HISTORY, ("epoch", "split", "loss", "accuracy")), meta, metrics["accuracy"]),
+        **training_metrics(
+            read_table(folder / HISTORY, ("epoch", "split", "loss", "accuracy")), meta, metrics["accuracy"]
+        ),
         **{f"parameters.{layer}": float(count) for layer, count in models.layer_parameters(model).items()},
     }
-    write_table(folder / PREDICTIONS, pd.DataFrame({"run": run.hash, "image": data.test_images, "label": labels, "predicted": guesses}))
-    write_table(folder / FINAL, pd.DataFrame({"run": run.hash, "metric": list(metrics), "value": list(metrics.values())}))
+    write_table(
+        folder / PREDICTIONS,
+        pd.DataFrame({"run": run.hash, "image": data.test_images, "label": labels, "predicted": guesses}),
+    )
+    write_table(
+        folder / FINAL,
+        pd.DataFrame({"run": run.hash, "metric": list(metrics), "value": list(metrics.values())}),
+    )
     write_evaluation_record(folder)

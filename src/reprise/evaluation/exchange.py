@@ -1,4 +1,6 @@
-"""Finished runs as files that others can use: export, and import after a check that each run is what it says."""
+"""Finished runs as files that others can use: export, and import after a check that each run is what it
+says.
+"""
 
 import contextlib
 import re
@@ -13,10 +15,17 @@ from torch import nn
 
 from reprise.errors import DamagedError, RepriseError, gist
 from reprise.evaluation.evaluate import trained_network
-from reprise.evaluation.verification import NetworkOf, check_images, check_labels, check_metrics, check_network, check_sample
+from reprise.evaluation.verification import (
+    NetworkOf,
+    check_images,
+    check_labels,
+    check_metrics,
+    check_network,
+    check_sample,
+)
 from reprise.files import atomic
 from reprise.records import FILES, check_file, read_record
-from reprise.spec.run import Run, digest
+from reprise.reports.run import Run, digest
 from reprise.training.parts import Datasets
 from reprise.training.results import (
     EVALUATION,
@@ -43,7 +52,9 @@ DatasetOf = Callable[[str, str], Path | None]
 
 
 def export_runs(cache: Path, hashes: Sequence[str], out_dir: Path) -> int:
-    """Copy finished runs from `cache` to `out_dir/<run>/`; their number. All are verified first: one `RepriseError`, and none is copied."""
+    """Copy finished runs from `cache` to `out_dir/<run>/`; their number. All are verified first: one
+    `RepriseError`, and none is copied.
+    """
     for name in hashes:
         if not (Path(cache) / name / RUN).is_file():
             raise RepriseError(f"run {name}: no result in {cache}; train it first")
@@ -63,10 +74,12 @@ def import_runs(
 ) -> dict[str, str]:
     """Copy the runs in `folder/<run>/` to `cache`: all of synthetic images (those of the demo), or none.
 
-    All are verified first, as `verify` says: one `RepriseError`, and none is copied. Runs of earlier versions get their records.
-    `dataset_of` gives the folder of a data set (name, source) that is at hand, else None; `network_of` the network of a run.
+    All are verified first, as `verify` says: one `RepriseError`, and none is copied. Runs of earlier versions
+    get their records. `dataset_of` gives the folder of a data set (name, source) that is at hand, else None;
+    `network_of` the network of a run.
 
-    Run → `imported`, or where `cache` has the run already, whole, and keeps it, `identical` (the same settings and `meta`) or `kept`.
+    Run → `imported`, or where `cache` has the run already, whole, and keeps it, `identical` (the same
+    settings and `meta`) or `kept`.
     """
     found = sorted(path for path in Path(folder).glob("*") if path.is_dir())
     if not found:
@@ -86,7 +99,8 @@ def import_runs(
         if (theirs == "synthetic") != synthetic:
             scale = "--scale demo" if theirs == "synthetic" else "--scale full or quick"
             raise RepriseError(
-                f"{path}: is of {theirs} images, this scale is for {'synthetic' if synthetic else 'real'} ones; import it with {scale}"
+                f"{path}: is of {theirs} images, this scale is for {'synthetic' if synthetic else 'real'} "
+                f"ones; import it with {scale}"
             )
         if datasets := images(run.spec["dataset"]["name"], theirs):
             verify_with_images(path, run, documents[path]["meta"], datasets)
@@ -102,7 +116,9 @@ def import_runs(
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a run. `run.json` comes last, with a new record of what the copies hold, which must be what the old one, if any, says."""
+    """Copy a run. `run.json` comes last, with a new record of what the copies hold, which must be what the
+    old one, if any, says.
+    """
     (target / RUN).unlink(missing_ok=True)
     for name in EXCHANGED[:-1]:
         if (source / name).is_file():
@@ -125,11 +141,13 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def verify(folder: Path, network_of: NetworkOf | None = None, remedy: str = GET_AGAIN) -> dict[str, Any]:
-    """`run.json` of a run whose files are those of one finished run and agree with each other; a `RepriseError` names file and reason.
+    """`run.json` of a run whose files are those of one finished run and agree with each other; a
+    `RepriseError` names file and reason.
 
-    The files are compared with their records, where there are some, and what can be is computed again: metrics from predictions and
-    history, the selected epoch, where the run stopped. With `network_of`, weights and numbers of parameters must be those of the run's
-    network. A run with neither weights nor an evaluation is refused.
+    The files are compared with their records, where there are some, and what can be is computed again:
+    metrics from predictions and history, the selected epoch, where the run stopped. With `network_of`,
+    weights and numbers of parameters must be those of the run's network. A run with neither weights nor an
+    evaluation is refused.
     """
     for name in EXCHANGED:
         if (folder / name).is_symlink():
@@ -146,7 +164,11 @@ def verify(folder: Path, network_of: NetworkOf | None = None, remedy: str = GET_
                 check_file(folder / name, document[FILES], remedy)
         history = check_history(folder, spec, meta, remedy)
         if meta["source"] != spec["dataset"]["source"]:
-            _refuse(folder / RUN, f"is for {spec['dataset']['source']} images and was trained on {meta['source']} ones", remedy)
+            _refuse(
+                folder / RUN,
+                f"is for {spec['dataset']['source']} images and was trained on {meta['source']} ones",
+                remedy,
+            )
         if evaluation:
             check_evaluation(folder)
             check_metrics(folder, spec, meta, history, remedy)
@@ -176,10 +198,11 @@ def _network(folder: Path, run: Run, network_of: NetworkOf, remedy: str) -> nn.M
 
 
 def verify_with_images(folder: Path, run: Run, meta: Mapping[str, Any], datasets: Datasets) -> None:
-    """Compare a verified run with the images that it was trained on, where they are the ones at hand; what differs is a `DamagedError`.
+    """Compare a verified run with the images that it was trained on, where they are the ones at hand; what
+    differs is a `DamagedError`.
 
-    Numbers of images, the test images and their labels must be those of the run; of an evaluated run with weights the predictions of a
-    sample are computed again.
+    Numbers of images, the test images and their labels must be those of the run; of an evaluated run with
+    weights the predictions of a sample are computed again.
     """
     if not datasets.has(run, meta):
         return
@@ -196,7 +219,9 @@ def _refuse(path: Path, reason: str, remedy: str) -> None:
     raise DamagedError(f"{path}: {reason}", remedy)
 
 
-def _identity(document: Mapping[str, Any], folder: Path, remedy: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _identity(
+    document: Mapping[str, Any], folder: Path, remedy: str
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """`spec` and `meta` of a `run.json` that belongs in this folder."""
     path = folder / RUN
     if not all(isinstance(document.get(key), dict) for key in ("spec", "meta")):

@@ -12,9 +12,9 @@ COLOURS = ("red", "green", "blue")
 def classification_metrics(labels: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     """Accuracy and the unweighted means over classes of precision, recall and F1.
 
-    `labels` and `predicted` are integers of the same shape (images,). A class counts where either holds it; a ratio whose denominator is
-    zero is 0, as that of a class that is never predicted. These are scikit-learn's definitions and the tests' oracle; to import it takes
-    longer than to evaluate a run.
+    `labels` and `predicted` are integers of the same shape (images,). A class counts where either holds it; a
+    ratio whose denominator is zero is 0, as that of a class that is never predicted. These are scikit-learn's
+    definitions and the tests' oracle; to import it takes longer than to evaluate a run.
     """
     correct = np.bincount(labels[labels == predicted], minlength=1 + max(labels.max(), predicted.max()))
     actual, guessed = (np.bincount(values, minlength=len(correct)) for values in (labels, predicted))
@@ -30,8 +30,11 @@ def classification_metrics(labels: np.ndarray, predicted: np.ndarray) -> dict[st
     return {name: float(value) for name, value in values.items()}
 
 
-def training_metrics(history: pd.DataFrame, meta: Mapping[str, Any], test_accuracy: float) -> dict[str, float]:
-    """What the selected epoch was, how well it fitted the training images, the generalisation gap, sizes, and the images' statistics.
+def training_metrics(
+    history: pd.DataFrame, meta: Mapping[str, Any], test_accuracy: float
+) -> dict[str, float]:
+    """What the selected epoch was, how well it fitted the training images, the generalisation gap, sizes, and
+    the images' statistics.
 
     Results of older versions have no statistics.
     """
@@ -48,5 +51,7 @@ def training_metrics(history: pd.DataFrame, meta: Mapping[str, Any], test_accura
     }
     for statistic in ("channel_mean", "channel_std"):
         if statistic in meta:
-            values |= {f"{statistic}.{colour}": value for colour, value in zip(COLOURS, meta[statistic], strict=True)}
+            values |= {
+                f"{statistic}.{colour}": value for colour, value in zip(COLOURS, meta[statistic], strict=True)
+            }
     return {name: float(value) for name, value in values.items()}

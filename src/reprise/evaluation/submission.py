@@ -1,7 +1,8 @@
 """Kaggle's CIFAR-10 test images → the file `id,label` that its challenge takes (report 2, section 3).
 
-The archive holds 1.png … 300000.png, of which 10,000 are the official test images. It is read image by image: memory holds one batch and
-two bytes per image however many there are, and of a .zip the directory at its end (some hundred bytes per file).
+The archive holds 1.png … 300000.png, of which 10,000 are the official test images. It is read image by image:
+memory holds one batch and two bytes per image however many there are, and of a .zip the directory at its end
+(some hundred bytes per file).
 """
 
 import errno
@@ -24,7 +25,7 @@ from reprise.errors import RepriseError, gist
 from reprise.evaluation.evaluate import trained_network
 from reprise.files import atomic, check_regular
 from reprise.progress import progress
-from reprise.spec.run import Run
+from reprise.reports.run import Run
 from reprise.training.parts import Datasets
 from reprise.training.results import HISTORY, finished, read_table
 from reprise.training.session import choose_device, reproducible
@@ -34,15 +35,21 @@ MOST_IMAGES = 10_000_000
 
 
 def best_run(runs: Sequence[Run], cache: Path) -> Run:
-    """The run whose selected epoch has the highest validation accuracy, the first of equals; all must be trained, else a `RepriseError`."""
+    """The run whose selected epoch has the highest validation accuracy, the first of equals; all must be
+    trained, else a `RepriseError`.
+    """
 
     def accuracy(run: Run) -> float:
         folder = Path(cache) / run.hash
         document = finished(folder)
         if document is None:
-            raise RepriseError(f"run {run.hash}: no result in {cache}; train it first, or name a trained run with --run")
+            raise RepriseError(
+                f"run {run.hash}: no result in {cache}; train it first, or name a trained run with --run"
+            )
         history = read_table(folder / HISTORY, ("epoch", "split", "accuracy"))
-        row = history[(history["split"] != "train") & (history["epoch"] == document["meta"]["selected_epoch"])].iloc[0]
+        row = history[
+            (history["split"] != "train") & (history["epoch"] == document["meta"]["selected_epoch"])
+        ].iloc[0]
         return float(row["accuracy"])
 
     return runs[0] if len(runs) == 1 else max(runs, key=accuracy)
@@ -59,15 +66,19 @@ def write_submission(
     device: str = "auto",
     threads: int | None = None,
 ) -> None:
-    """Write `id,label` for the images 1.png … `images`.png in `archive`, in order of id, with the class names as labels.
+    """Write `id,label` for the images 1.png … `images`.png in `archive`, in order of id, with the class names
+    as labels.
 
-    `archive` is a folder, .zip, .tar, .tar.gz or .7z; folders inside it do not matter, nor do files that are not PNG or are hidden.
-    Images must have the size of the run's data set; those that are not RGB are converted. Other parameters as in
-    `reprise.training.engine.train`. A run of other classes, an image that is missing, there twice or damaged, and an archive that cannot
-    be read are each a `RepriseError`, and nothing is written.
+    `archive` is a folder, .zip, .tar, .tar.gz or .7z; folders inside it do not matter, nor do files that are
+    not PNG or are hidden. Images must have the size of the run's data set; those that are not RGB are
+    converted. Other parameters as in `reprise.training.engine.train`. A run of other classes, an image that
+    is missing, there twice or damaged, and an archive that cannot be read are each a `RepriseError`, and
+    nothing is written.
     """
     if not 1 <= images <= MOST_IMAGES:
-        raise RepriseError(f"--images {images}: the archive must hold at least one image, at most {MOST_IMAGES:,}")
+        raise RepriseError(
+            f"--images {images}: the archive must hold at least one image, at most {MOST_IMAGES:,}"
+        )
     chosen = choose_device(device)
     with reproducible(chosen, threads):
         data = Datasets(dataset_dirs, chosen).of(run)
@@ -76,7 +87,9 @@ def write_submission(
         network = trained_network(run, data, Path(cache) / run.hash).to(chosen).eval()
         labels = np.zeros(images, np.uint8)
         size = tuple(data.test.inputs.shape[2:])
-        found = progress(_images(Path(archive), images, size), description="predicting", total=images, unit="image")
+        found = progress(
+            _images(Path(archive), images, size), description="predicting", total=images, unit="image"
+        )
         with found, torch.no_grad():
             stream = iter(found)
             while batch := list(islice(stream, data.evaluation_batch)):
@@ -92,13 +105,18 @@ def write_submission(
 
 
 def _images(archive: Path, count: int, size: tuple[int, int]) -> Iterator[tuple[int, np.ndarray]]:
-    """Number and pixels, uint8 (3, *size), of the images 1 … `count`, in the order in which they are stored."""
+    """Number and pixels, uint8 (3, *size), of the images 1 … `count`, in the order in which they are
+    stored.
+    """
     seen = np.zeros(count, bool)
     for name, content in _pngs(archive, count):
         where = f"{archive}: {name}"
         stem = name.rpartition("/")[2].rpartition(".")[0]
         if not re.fullmatch("[1-9][0-9]{0,8}", stem) or int(stem) > count:
-            raise RepriseError(f"{where}: not one of 1.png to {count}.png; remove it, or say with --images how many there are")
+            raise RepriseError(
+                f"{where}: not one of 1.png to {count}.png; remove it, or say with --images how many there "
+                "are"
+            )
         number = int(stem)
         if seen[number - 1]:
             raise RepriseError(f"{where}: the second image {number}; remove one of them")
@@ -107,12 +125,16 @@ def _images(archive: Path, count: int, size: tuple[int, int]) -> Iterator[tuple[
     missing = np.flatnonzero(~seen) + 1
     if len(missing):
         remedy = "get the archive again, or say with --images how many there are"
-        raise RepriseError(f"{archive}: lacks {len(missing):,} of {count:,} images, the first is {missing[0]}.png; {remedy}")
+        raise RepriseError(
+            f"{archive}: lacks {len(missing):,} of {count:,} images, the first is {missing[0]}.png; {remedy}"
+        )
 
 
 def _pixels(content: bytes, where: str, size: tuple[int, int]) -> np.ndarray:
     if len(content) > PNG_BYTES:
-        raise RepriseError(f"{where}: more than {PNG_BYTES:,} bytes, so no image of {size[1]} × {size[0]} pixels; remove it")
+        raise RepriseError(
+            f"{where}: more than {PNG_BYTES:,} bytes, so no image of {size[1]} × {size[0]} pixels; remove it"
+        )
     return decode_png(content, (3, *size), where, AGAIN)
 
 
@@ -120,7 +142,9 @@ def _pixels(content: bytes, where: str, size: tuple[int, int]) -> np.ndarray:
 
 
 def _pngs(archive: Path, count: int) -> Iterator[tuple[str, bytes]]:
-    """Name and content (cut off after `PNG_BYTES` + 1) of each PNG file of `count`; at most one is in memory."""
+    """Name and content (cut off after `PNG_BYTES` + 1) of each PNG file of `count`; at most one is in
+    memory.
+    """
     kinds = (suffix for suffix in READERS if archive.name.lower().endswith(suffix))
     read = _folder if archive.is_dir() else READERS.get(next(kinds, ""))
     if read is None:
@@ -132,7 +156,9 @@ def _pngs(archive: Path, count: int) -> Iterator[tuple[str, bytes]]:
     except FileNotFoundError as error:
         raise RepriseError(f"{error.filename}: no such file or folder; check the path") from None
     except OSError as error:
-        raise RepriseError(f"{archive}: cannot be read ({error.strerror or error}); check the path and its permissions") from None
+        raise RepriseError(
+            f"{archive}: cannot be read ({error.strerror or error}); check the path and its permissions"
+        ) from None
 
 
 def _is_png(name: str) -> bool:
@@ -189,7 +215,9 @@ def _tar(archive: Path, count: int) -> Iterator[tuple[str, bytes]]:
 
 
 def _seven_zip(archive: Path, count: int) -> Iterator[tuple[str, bytes]]:
-    """By way of a temporary folder: a .7z is one compressed stream, which py7zr can only unpack as a whole."""
+    """By way of a temporary folder: a .7z is one compressed stream, which py7zr can only unpack as a
+    whole.
+    """
     by_hand = f"unpack it (7z x {archive.name}) and give the folder"
     try:
         import py7zr
@@ -200,14 +228,22 @@ def _seven_zip(archive: Path, count: int) -> Iterator[tuple[str, bytes]]:
             with py7zr.SevenZipFile(archive) as unpacked:
                 claimed = sum(member.uncompressed or 0 for member in unpacked.list())
                 if claimed > _most_bytes(count):
-                    raise RepriseError(f"{archive}: unpacks to {claimed:,} bytes, far too many for {count:,} images; get it again")
+                    raise RepriseError(
+                        f"{archive}: unpacks to {claimed:,} bytes, far too many for {count:,} images; get "
+                        "it again"
+                    )
                 unpacked.extractall(folder)
         except RepriseError:
             raise
         except Exception as error:  # a damaged file can make anything of py7zr and the libraries below it
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise RepriseError(f"{archive}: no space left to unpack it in {folder}; set TMPDIR to a larger disk") from None
-            raise RepriseError(f"{archive}: py7zr cannot unpack it ({type(error).__name__}: {error}); get it again, or {by_hand}") from None
+                raise RepriseError(
+                    f"{archive}: no space left to unpack it in {folder}; set TMPDIR to a larger disk"
+                ) from None
+            raise RepriseError(
+                f"{archive}: py7zr cannot unpack it ({type(error).__name__}: {error}); get it again, or "
+                f"{by_hand}"
+            ) from None
         yield from _folder(Path(folder), count)
 
 

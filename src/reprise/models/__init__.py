@@ -1,9 +1,10 @@
 """Networks: one file per family, looked up by name.
 
-A family is a function `build(classes, image_shape, weights_dir, *, …)`; its keyword-only parameters are the keys that a report file may
-give beside `name`. The network that it returns maps images (N, C, H, W) to logits (N, classes). A network with a part whose output for a
-given image never changes while it trains shows that part as its attribute `frozen_features` (None or absent in all others), and as `head`
-what maps those features to logits.
+A family is a function `build(classes, image_shape, weights_dir, *, …)`; its keyword-only parameters are the
+keys that a report file may give beside `name`. The network that it returns maps images (N, C, H, W) to logits
+(N, classes). A network with a part whose output for a given image never changes while it trains shows that
+part as its attribute `frozen_features` (None or absent in all others), and as `head` what maps those features
+to logits.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,11 +26,15 @@ FAMILIES: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def build(spec: Mapping[str, Any], classes: int, image_shape: tuple[int, int, int], weights_dir: Path | None = None) -> nn.Module:
-    """The network that `spec` (`name`: the family, and its parameters) describes: images (N, *image_shape) → logits (N, classes).
+def build(
+    spec: Mapping[str, Any], classes: int, image_shape: tuple[int, int, int], weights_dir: Path | None = None
+) -> nn.Module:
+    """The network that `spec` (`name`: the family, and its parameters) describes: images (N, *image_shape) →
+    logits (N, classes).
 
-    Initial weights are drawn from torch's global generator, which the caller seeds; `weights_dir` holds downloaded ImageNet weights.
-    A mistake in `spec` is a `RepriseError` that names the family, the layer and what is valid.
+    Initial weights are drawn from torch's global generator, which the caller seeds; `weights_dir` holds
+    downloaded ImageNet weights. A mistake in `spec` is a `RepriseError` that names the family, the layer and
+    what is valid.
     """
     options = dict(spec)
     try:
@@ -44,7 +49,9 @@ def build(spec: Mapping[str, Any], classes: int, image_shape: tuple[int, int, in
 
 
 def layer_parameters(model: nn.Module) -> dict[str, int]:
-    """Name of each module that owns parameters → their number; those of the network itself stand under their own names."""
+    """Name of each module that owns parameters → their number; those of the network itself stand under their
+    own names.
+    """
     counts: dict[str, int] = {}
     for name, item in model.named_parameters():
         owner = name.rpartition(".")[0] or name
@@ -53,5 +60,7 @@ def layer_parameters(model: nn.Module) -> dict[str, int]:
 
 
 def parameter_count(model: nn.Module, trainable_only: bool = False) -> int:
-    """Number of weights and biases, shared ones once and without running statistics; with `trainable_only` those that require gradients."""
+    """Number of weights and biases, shared ones once and without running statistics; with `trainable_only`
+    those that require gradients.
+    """
     return sum(item.numel() for item in model.parameters() if item.requires_grad or not trainable_only)

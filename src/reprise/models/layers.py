@@ -1,4 +1,6 @@
-"""Layer tables, read from the network as it runs: the reports' tables of architectures and diagrams of networks."""
+"""Layer tables, read from the network as it runs: the reports' tables of architectures and diagrams of
+networks.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,23 +15,36 @@ Row = dict[str, Any]
 
 
 def describe(model: nn.Module, image_shape: tuple[int, int, int]) -> list[Row]:
-    """One row per layer, in the order in which one image of `image_shape` (C, H, W) passes through them in inference mode.
+    """One row per layer, in the order in which one image of `image_shape` (C, H, W) passes through them in
+    inference mode.
 
-    A row has `layer` (text, e.g. `conv 3×3, 32, same`), `kind` (as in the family `sequential`, else the module's class), `activation`
-    (applied to the layer's output, or None), `output_shape` (without the batch), `parameters` and `name`, its place in the network (as in
-    the names of its parameters; empty for a sum). An activation that directly follows a convolution, batch normalisation, dense layer or
-    sum is part of that row. A residual sum has a row of kind `add` where it is made in
-    place, as in torchvision's and timm's residual networks and the family `residual`. The rows' parameters add up to the network's: those
-    that a compound module owns itself (a class token, say) get a row of kind `parameter`, and a layer that runs twice counts once.
+    A row has `layer` (text, e.g. `conv 3×3, 32, same`), `kind` (as in the family `sequential`, else the
+    module's class), `activation` (applied to the layer's output, or None), `output_shape` (without the
+    batch), `parameters` and `name`, its place in the network (as in the names of its parameters; empty for a
+    sum). An activation that directly follows a convolution, batch normalisation, dense layer or sum is part
+    of that row. A residual sum has a row of kind `add` where it is made in place, as in torchvision's and
+    timm's residual networks and the family `residual`. The rows' parameters add up to the network's: those
+    that a compound module owns itself (a class token, say) get a row of kind `parameter`, and a layer that
+    runs twice counts once.
     """
     rows: list[Row] = []
     names = {module: name for name, module in model.named_modules()}
     counted: set[int] = set()
-    outputs: dict[int, tuple[torch.Tensor, int]] = {}  # by id, with the version as the layer left it, which counts changes in place
+    outputs: dict[
+        int, tuple[torch.Tensor, int]
+    ] = {}  # by id, with the version as the layer left it, which counts changes in place
     previous: torch.Tensor | None = None
 
-    def add(layer: str, kind: str, activation: str | None, shape: torch.Size, parameters: int, name: str = "") -> None:
-        facts = {"layer": layer, "kind": kind, "activation": activation, "output_shape": list(shape), "parameters": parameters}
+    def add(
+        layer: str, kind: str, activation: str | None, shape: torch.Size, parameters: int, name: str = ""
+    ) -> None:
+        facts = {
+            "layer": layer,
+            "kind": kind,
+            "activation": activation,
+            "output_shape": list(shape),
+            "parameters": parameters,
+        }
         rows.append({"name": name, **facts})
 
     def passed(value: torch.Tensor) -> None:
@@ -46,16 +61,35 @@ def describe(model: nn.Module, image_shape: tuple[int, int, int]) -> list[Row]:
         if id(module) not in counted:
             counted.add(id(module))
             for name, item in module.named_parameters(recurse=False):
-                add(name, "parameter", None, item.shape, item.numel(), ".".join(filter(None, [names[module], name])))
+                add(
+                    name,
+                    "parameter",
+                    None,
+                    item.shape,
+                    item.numel(),
+                    ".".join(filter(None, [names[module], name])),
+                )
 
     def after(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         kind, text = _text(module)
         output = output[0] if isinstance(output, tuple) else output
-        if kind == "activation" and rows and rows[-1]["kind"] in ("conv", "batch_norm", "dense", "add") and inputs[0] is previous:
+        if (
+            kind == "activation"
+            and rows
+            and rows[-1]["kind"] in ("conv", "batch_norm", "dense", "add")
+            and inputs[0] is previous
+        ):
             rows[-1]["activation"] = text
         elif kind != "identity":
             parameters = 0 if id(module) in counted else parameter_count(module)
-            add(text, kind, text if kind == "activation" else None, output.shape[1:], parameters, names[module])
+            add(
+                text,
+                kind,
+                text if kind == "activation" else None,
+                output.shape[1:],
+                parameters,
+                names[module],
+            )
         counted.add(id(module))
         passed(output)
 
@@ -79,13 +113,20 @@ def describe(model: nn.Module, image_shape: tuple[int, int, int]) -> list[Row]:
 
 
 def layer_table(spec: Mapping[str, Any], classes: int, image_shape: tuple[int, int, int]) -> dict[str, Any]:
-    """The layer table of the network `spec`: `model`, `classes`, `image_shape`, `rows` as in `describe`, `parameters` in all.
+    """The layer table of the network `spec`: `model`, `classes`, `image_shape`, `rows` as in `describe`,
+    `parameters` in all.
 
     No weight file is read: pretrained weights do not change the table.
     """
     model = build({**spec, "weights": "random"} if "weights" in spec else spec, classes, image_shape)
     rows = describe(model, image_shape)
-    return {"model": spec, "classes": classes, "image_shape": image_shape, "rows": rows, "parameters": parameter_count(model)}
+    return {
+        "model": spec,
+        "classes": classes,
+        "image_shape": image_shape,
+        "rows": rows,
+        "parameters": parameter_count(model),
+    }
 
 
 def _is_layer(module: nn.Module) -> bool:
@@ -98,11 +139,19 @@ def _text(module: nn.Module) -> tuple[str, str]:
     name = type(module).__name__
     match module:
         case nn.Conv2d():
-            return "conv", ", ".join([f"conv {_square(module.kernel_size)}", str(module.out_channels), *_convolution_options(module)])
+            return "conv", ", ".join(
+                [
+                    f"conv {_square(module.kernel_size)}",
+                    str(module.out_channels),
+                    *_convolution_options(module),
+                ]
+            )
         case nn.Linear():
             return "dense", f"dense {module.out_features}"
         case nn.MaxPool2d() | nn.AvgPool2d():
-            return "pool", ", ".join([f"{name[:3].lower()} pool {_square(module.kernel_size)}", *_pool_options(module)])
+            return "pool", ", ".join(
+                [f"{name[:3].lower()} pool {_square(module.kernel_size)}", *_pool_options(module)]
+            )
         case nn.AdaptiveMaxPool2d() | nn.AdaptiveAvgPool2d():
             return "pool", f"adaptive {name[8:11].lower()} pool {_square(module.output_size)}"
         case nn.BatchNorm1d() | nn.BatchNorm2d():
@@ -127,7 +176,9 @@ def _square(size: int | tuple[int, ...]) -> str:
 def _convolution_options(module: nn.Conv2d) -> list[str]:
     kernel, stride, padding = module.kernel_size[0], module.stride[0], module.padding
     options = [f"stride {stride}"] if stride != 1 else []
-    if isinstance(module, SameConv2d) or (stride == 1 and padding == tuple(size // 2 for size in module.kernel_size) and kernel % 2 == 1):
+    if isinstance(module, SameConv2d) or (
+        stride == 1 and padding == tuple(size // 2 for size in module.kernel_size) and kernel % 2 == 1
+    ):
         options.append("same")
     else:
         options.append(f"padding {padding[0]}" if padding[0] else "valid")

@@ -1,4 +1,6 @@
-"""Checks of the values that a report file gives a network; each error is one line, and the caller adds where."""
+"""Checks of the values that a report file gives a network; each error is one line, and the caller adds
+where.
+"""
 
 import inspect
 import math
@@ -6,12 +8,18 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from reprise.errors import RepriseError
-from reprise.spec.check import nearest
+from reprise.reports.check import nearest
 
 
 def check_options(function: Callable[..., Any], given: Collection[str]) -> None:
-    """Raise a `RepriseError` unless `given` names only keyword-only parameters of `function`, and all those without a default."""
-    valid = {name: item for name, item in inspect.signature(function).parameters.items() if item.kind is item.KEYWORD_ONLY}
+    """Raise a `RepriseError` unless `given` names only keyword-only parameters of `function`, and all those
+    without a default.
+    """
+    valid = {
+        name: item
+        for name, item in inspect.signature(function).parameters.items()
+        if item.kind is item.KEYWORD_ONLY
+    }
     for name in given:
         if name not in valid:
             raise RepriseError(f"unknown option {name}{nearest(name, valid) or '; remove it'}")
@@ -30,7 +38,11 @@ def choice(what: str, value: Any, valid: Iterable[Any]) -> Any:
 
 def whole(what: str, value: Any, least: int = 1) -> int:
     """`value` as an int of at least `least`."""
-    is_whole = value.is_integer() if isinstance(value, float) else isinstance(value, int) and not isinstance(value, bool)
+    is_whole = (
+        value.is_integer()
+        if isinstance(value, float)
+        else isinstance(value, int) and not isinstance(value, bool)
+    )
     if not is_whole or value < least:
         raise RepriseError(f"{what} must be a whole number of at least {least}, not {value!r}")
     return int(value)
@@ -38,7 +50,12 @@ def whole(what: str, value: Any, least: int = 1) -> int:
 
 def number(what: str, value: Any, most: float = math.inf) -> float:
     """`value` as a finite float between 0 and `most`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not 0 <= value <= most:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or not 0 <= value <= most
+    ):
         limit = "of at least 0" if most == math.inf else f"from 0 to {most:g}"
         raise RepriseError(f"{what} must be a number {limit}, not {value!r}")
     return float(value)

@@ -3,12 +3,15 @@
     {name: torchvision, arch: vgg16, part: features, weights: imagenet, trainable: head,
      head: [{flatten: true}, {dense: classes}], init: keras}
 
-- `part: features` keeps the convolutions only (Keras' `include_top=False`); without it, only the last linear layer goes.
+- `part: features` keeps the convolutions only (Keras' `include_top=False`); without it, only the last linear
+  layer goes.
 - `weights`: `imagenet` (torchvision's IMAGENET1K_V1, a file of the catalog) or `random`.
-- `trainable`: `all`, or `head`: the rest is frozen. It then runs in inference mode, batch normalisation and dropout included, as in Keras,
-  or with `frozen_mode: train` in training mode, as in report 2's code: while the head trains, batch normalisation uses the batch's
-  statistics and its running ones drift, dropout and stochastic depth act; evaluation uses the running statistics.
-- `head`: layers of the family `sequential`, initialised as `init` says; absent: one dense layer (after a flattening one for `features`).
+- `trainable`: `all`, or `head`: the rest is frozen. It then runs in inference mode, batch normalisation and
+  dropout included, as in Keras, or with `frozen_mode: train` in training mode, as in report 2's code: while
+  the head trains, batch normalisation uses the batch's statistics and its running ones drift, dropout and
+  stochastic depth act; evaluation uses the running statistics.
+- `head`: layers of the family `sequential`, initialised as `init` says; absent: one dense layer (after a
+  flattening one for `features`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +46,9 @@ class TransferNetwork(nn.Module):
 
     @property
     def frozen_features(self) -> nn.Module | None:
-        """The fixed part: its output for a given image never changes, so it can be computed once and kept. None where it can change."""
+        """The fixed part: its output for a given image never changes, so it can be computed once and kept.
+        None where it can change.
+        """
         return self.backbone if self.fixed else None
 
     def train(self, mode: bool = True) -> "TransferNetwork":
@@ -59,7 +64,9 @@ class TransferNetwork(nn.Module):
 
 def _load_imagenet(net: nn.Module, arch: str, folder: Path | None) -> None:
     if arch not in WEIGHTS:
-        raise RepriseError(f"no ImageNet weights are listed for {arch}; valid: {', '.join(WEIGHTS)}, or weights: random")
+        raise RepriseError(
+            f"no ImageNet weights are listed for {arch}; valid: {', '.join(WEIGHTS)}, or weights: random"
+        )
     remedy = f"run python -m reprise data fetch-weights {arch} (or set mirror)"
     if folder is None:
         raise RepriseError(f"no folder for the ImageNet weights of {arch} is given; {remedy}")
@@ -74,7 +81,9 @@ def _load_imagenet(net: nn.Module, arch: str, folder: Path | None) -> None:
     except Exception as error:  # a damaged file can make anything of torch, and so can a lack of memory
         if isinstance(error, OSError) and error.errno:
             raise RepriseError(file_error(error, path)) from None
-        raise RepriseError(f"{path}: cannot be loaded ({gist(error)}), though the file is good; is there too little memory?") from None
+        raise RepriseError(
+            f"{path}: cannot be loaded ({gist(error)}), though the file is good; is there too little memory?"
+        ) from None
 
 
 def _backbone(net: nn.Module, arch: str, part: str) -> nn.Module:
@@ -97,7 +106,9 @@ def _feature_shape(backbone: nn.Module, arch: str, image_shape: tuple[int, int, 
             return tuple(backbone(torch.zeros(1, *image_shape)).shape[1:])
     except (RuntimeError, AssertionError, ValueError) as error:
         size = "×".join(str(length) for length in image_shape)
-        raise RepriseError(f"{arch} does not take images of {size} ({' '.join(str(error).split())}); set preprocess: resize") from None
+        raise RepriseError(
+            f"{arch} does not take images of {size} ({' '.join(str(error).split())}); set preprocess: resize"
+        ) from None
 
 
 def build(
@@ -122,7 +133,9 @@ def build(
     frozen = choice("trainable", trainable, ("head", "all")) == "head"
     fixed = frozen and choice("frozen_mode", frozen_mode, ("inference", "train")) == "inference"
     if frozen_mode == "train" and not frozen:
-        raise RepriseError("frozen_mode: train is for a frozen backbone; set trainable: head or leave frozen_mode out")
+        raise RepriseError(
+            "frozen_mode: train is for a frozen backbone; set trainable: head or leave frozen_mode out"
+        )
     net = models.get_model(arch, weights=None)
     if weights == "imagenet":
         _load_imagenet(net, arch, weights_dir)

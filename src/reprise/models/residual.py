@@ -1,17 +1,21 @@
-"""Family `residual`: the residual network of report 3, sections 2 and 3 (`create_resnet_model`, `residual_block`).
+"""Family `residual`: the residual network of report 3, sections 2 and 3 (`create_resnet_model`,
+`residual_block`).
 
     {name: residual, blocks: 3, kernel: 3, filters: 32, dropout: 0.2, init: keras}
 
-- `blocks`: residual blocks; each is followed by max pooling of 2 pixels, as long as the image has them, and dropout.
+- `blocks`: residual blocks; each is followed by max pooling of 2 pixels, as long as the image has them, and
+  dropout.
 - `kernel`: pixels on the side of the convolutions in the blocks, padded as TensorFlow's `same`.
-- `filters`: channels of the first block; each further block has twice as many as the one before (5 blocks from 32: 512).
+- `filters`: channels of the first block; each further block has twice as many as the one before (5 blocks
+  from 32: 512).
 - `dropout`: rate after each block.
 - `width` multiplies the channels.
 
-A block is that of He et al. (2016): convolution, batch normalisation, ReLU, convolution, batch normalisation; then the block's input is
-added, and ReLU follows the sum. Where the number of channels changes, a 1×1 convolution brings the input to it. As in Keras by default,
-convolutions have biases, and batch normalisation keeps 0.99 of its running statistics and adds 1e-3 to the variance. After the last block
-the features are flattened for one dense layer, `output`.
+A block is that of He et al. (2016): convolution, batch normalisation, ReLU, convolution, batch normalisation;
+then the block's input is added, and ReLU follows the sum. Where the number of channels changes, a 1×1
+convolution brings the input to it. As in Keras by default, convolutions have biases, and batch normalisation
+keeps 0.99 of its running statistics and adds 1e-3 to the variance. After the last block the features are
+flattened for one dense layer, `output`.
 """
 
 from collections import OrderedDict

@@ -2,13 +2,16 @@
 
     {name: resnet, depth: 34, dropout: 0.3}
 
-- `depth`: 18 (2, 2, 2 and 2 blocks) or 34 (3, 4, 6 and 3), in stages of 64, 128, 256 and 512 channels; each block has two 3×3 convolutions.
+- `depth`: 18 (2, 2, 2 and 2 blocks) or 34 (3, 4, 6 and 3), in stages of 64, 128, 256 and 512 channels; each
+  block has two 3×3 convolutions.
 - `dropout`: rate before the dense layer.
-- `init`: `torch` is torchvision's (convolutions normal with variance 2 / fan out, He et al. 2015); `xavier_dense` concerns the last layer.
+- `init`: `torch` is torchvision's (convolutions normal with variance 2 / fan out, He et al. 2015);
+  `xavier_dense` concerns the last layer.
 - `width` multiplies the channels.
 
-The stem is the usual one for images of 32×32 pixels: one 3×3 convolution with stride 1 to 64 channels, and no pooling. With ImageNet's
-stem (7×7, stride 2, then max pooling) such images would enter the first stage at 8×8 and leave the last at 1×1.
+The stem is the usual one for images of 32×32 pixels: one 3×3 convolution with stride 1 to 64 channels, and no
+pooling. With ImageNet's stem (7×7, stride 2, then max pooling) such images would enter the first stage at 8×8
+and leave the last at 1×1.
 """
 
 from pathlib import Path
@@ -50,7 +53,9 @@ def build(
         zero_init_last=False,
     )
     network.conv1 = nn.Conv2d(image_shape[0], stem, 3, padding=1, bias=False)
-    nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")  # as timm and torchvision do
+    nn.init.kaiming_normal_(
+        network.conv1.weight, mode="fan_out", nonlinearity="relu"
+    )  # as timm and torchvision do
     network.maxpool = nn.Identity()
     initialise(network, init)
     return network

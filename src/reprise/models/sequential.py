@@ -1,23 +1,21 @@
 """Family `sequential`: networks that are a list of layers (reports 1 to 5).
 
-    {name: sequential, init: keras, layers: [{conv: 32, padding: same, activation: relu}, {pool: max}, {flatten: true}, {dense: classes}]}
+    {name: sequential, init: keras, layers: [{conv: 32, padding: same, activation: relu}, {pool: max},
+    {flatten: true}, {dense: classes}]}
 
-Layers count from 0, and parameters are named by place and kind (`0_conv.weight`). Each layer is a mapping with one kind and its options;
-`batch_norm: false` keeps its place and does nothing.
+Layers count from 0, and parameters are named by place and kind (`0_conv.weight`). Each layer is a mapping
+with one kind and its options; `batch_norm: false` keeps its place and does nothing.
 
-| Kind | Options (default) |
-|---|---|
-| `conv: channels` | `kernel` (3), `stride` (1), `padding` (`valid`; TensorFlow's `same`, or pixels), `activation` (none), `scaled` (true) |
-| `batch_norm: true` | `eps` (1e-5), `momentum` (0.1), the weight of the new batch: Keras' 0.99 is 0.01 here |
-| `pool: max` or `avg` | `size` (2), `stride` (the size), `padding` in pixels (0) |
-| `dropout: rate`, `dropout2d: rate` | – |
-| `flatten: true` | – |
-| `dense: units` | `activation` (none), `scaled` (true) |
-| `dense: classes` | the output layer: one logit per class |
-| `activation: relu`, `tanh` or `sigmoid` | – |
+| Kind | Options (default) | |---|---| | `conv: channels` | `kernel` (3), `stride` (1), `padding` (`valid`;
+TensorFlow's `same`, or pixels), `activation` (none), `scaled` (true) | | `batch_norm: true` | `eps` (1e-5),
+`momentum` (0.1), the weight of the new batch: Keras' 0.99 is 0.01 here | | `pool: max` or `avg` | `size` (2),
+`stride` (the size), `padding` in pixels (0) | | `dropout: rate`, `dropout2d: rate` | – | | `flatten: true` |
+– | | `dense: units` | `activation` (none), `scaled` (true) | | `dense: classes` | the output layer: one logit
+per class | | `activation: relu`, `tanh` or `sigmoid` | – |
 
-`width` multiplies the channels of convolutions and the units of hidden dense layers. `scaled: false` exempts one, for a layer whose weights
-come from another network's output layer (report 1's network retrained on STL-10).
+`width` multiplies the channels of convolutions and the units of hidden dense layers. `scaled: false` exempts
+one, for a layer whose weights come from another network's output layer (report 1's network retrained on
+STL-10).
 """
 
 import math
@@ -31,7 +29,7 @@ from torch import nn
 from reprise.errors import RepriseError
 from reprise.models.blocks import Dropout, initialise, same_conv2d
 from reprise.models.options import check_options, choice, number, switch, whole
-from reprise.spec.check import nearest
+from reprise.reports.check import nearest
 
 Shape = tuple[int, ...]
 """Of one image (C, H, W) or of flat features (F,), without the batch."""
@@ -68,7 +66,9 @@ def _text(shape: Shape) -> str:
 
 def _image(shape: Shape) -> Shape:
     if len(shape) != 3:
-        raise RepriseError(f"needs an image, but {_text(shape)} flat features come in; move it before flatten and dense")
+        raise RepriseError(
+            f"needs an image, but {_text(shape)} flat features come in; move it before flatten and dense"
+        )
     return shape
 
 
@@ -77,7 +77,10 @@ def _windows(shape: Shape, size: int, stride: int, padding: int) -> Shape:
     rows, columns = ((length + 2 * padding - size) // stride + 1 for length in shape[1:])
     if rows < 1 or columns < 1:
         pixels = _text(shape[1:])
-        raise RepriseError(f"an image of {pixels} pixels is too small for a window of {size}; use larger images or smaller windows")
+        raise RepriseError(
+            f"an image of {pixels} pixels is too small for a window of {size}; use larger images or smaller "
+            "windows"
+        )
     return rows, columns
 
 
@@ -99,7 +102,11 @@ def _conv(
     scaled: bool = True,
 ) -> _Layer:
     inputs = _image(shape)[0]
-    channels, kernel, stride = net.scale("conv", value, scaled), whole("kernel", kernel), whole("stride", stride)
+    channels, kernel, stride = (
+        net.scale("conv", value, scaled),
+        whole("kernel", kernel),
+        whole("stride", stride),
+    )
     if padding == "same":
         module = same_conv2d(inputs, channels, kernel, stride)
         size = tuple(-(-length // stride) for length in shape[1:])
@@ -112,7 +119,9 @@ def _conv(
     return _with_activation("conv", module, activation), (channels, *size)
 
 
-def _pool(net: _Net, shape: Shape, value: Any, *, size: int = 2, stride: int | None = None, padding: int = 0) -> _Layer:
+def _pool(
+    net: _Net, shape: Shape, value: Any, *, size: int = 2, stride: int | None = None, padding: int = 0
+) -> _Layer:
     channels = _image(shape)[0]
     pool = POOLS[choice("pool", value, POOLS)]
     size = whole("size", size)
@@ -124,7 +133,9 @@ def _pool(net: _Net, shape: Shape, value: Any, *, size: int = 2, stride: int | N
 
 
 def _batch_norm(net: _Net, shape: Shape, value: Any, *, eps: float = 1e-5, momentum: float = 0.1) -> _Layer:
-    if not choice("batch_norm", value, (True, False)):  # a search may switch it (report 5); the layers after it keep their places
+    if not choice(
+        "batch_norm", value, (True, False)
+    ):  # a search may switch it (report 5); the layers after it keep their places
         return {}, shape
     norm = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
     return {"batch_norm": norm(shape[0], number("eps", eps), number("momentum", momentum, 1))}, shape
@@ -143,11 +154,17 @@ def _flatten(net: _Net, shape: Shape, value: Any) -> _Layer:
     return {"flatten": nn.Flatten()}, (math.prod(shape),)
 
 
-def _dense(net: _Net, shape: Shape, value: Any, *, activation: str | None = None, scaled: bool = True) -> _Layer:
+def _dense(
+    net: _Net, shape: Shape, value: Any, *, activation: str | None = None, scaled: bool = True
+) -> _Layer:
     if len(shape) != 1:
-        raise RepriseError(f"needs flat features, but an image of {_text(shape)} comes in; put {{flatten: true}} before it")
+        raise RepriseError(
+            f"needs flat features, but an image of {_text(shape)} comes in; put {{flatten: true}} before it"
+        )
     if value == "classes" and activation is not None:
-        raise RepriseError("the output layer gives logits (softmax is part of the loss); remove its activation")
+        raise RepriseError(
+            "the output layer gives logits (softmax is part of the loss); remove its activation"
+        )
     units = net.classes if value == "classes" else net.scale("dense", value, scaled)
     return _with_activation("dense", nn.Linear(shape[0], units), activation), (units,)
 
@@ -181,8 +198,16 @@ def _kind(layer: Any) -> str:
     return kinds[0]
 
 
-def network(layers: Sequence[Mapping[str, Any]], classes: int, input_shape: Shape, init: str = "torch", width: float = 1) -> Network:
-    """`layers` on inputs of `input_shape`, ending in (N, classes); a layer that does not fit is a `RepriseError` with its index."""
+def network(
+    layers: Sequence[Mapping[str, Any]],
+    classes: int,
+    input_shape: Shape,
+    init: str = "torch",
+    width: float = 1,
+) -> Network:
+    """`layers` on inputs of `input_shape`, ending in (N, classes); a layer that does not fit is a
+    `RepriseError` with its index.
+    """
     net = _Net(classes, number("width", width))
     if not isinstance(layers, Sequence) or isinstance(layers, str) or not layers:
         raise RepriseError(f"layers must be a list of at least one layer, not {layers!r}")
@@ -200,7 +225,10 @@ def network(layers: Sequence[Mapping[str, Any]], classes: int, input_shape: Shap
             raise RepriseError(f"{where}: {error}") from None
         modules |= {f"{index}_{name}": module for name, module in parts.items()}
     if shape != (classes,):
-        raise RepriseError(f"{where}: its output of {_text(shape)} is not {classes} classes wide; end with {{dense: classes}}")
+        raise RepriseError(
+            f"{where}: its output of {_text(shape)} is not {classes} classes wide; end with {{dense: "
+            f"classes}}"
+        )
     made = Network(modules)
     initialise(made, init)
     return made

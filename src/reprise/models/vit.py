@@ -6,8 +6,8 @@
 - `dim`: width of the tokens; `heads` must divide it.
 - `layers`: encoder layers, one as run and six as written; each is initialised on its own.
 - `feed_forward`: hidden units of an encoder layer's dense part; `width` multiplies them alone.
-- `dropout`: in the encoder layers, as in `torch.nn.TransformerEncoderLayer`, whose other defaults hold too: ReLU, normalisation after
-  each residual sum.
+- `dropout`: in the encoder layers, as in `torch.nn.TransformerEncoderLayer`, whose other defaults hold too:
+  ReLU, normalisation after each residual sum.
 """
 
 from pathlib import Path
@@ -46,7 +46,10 @@ class VisionTransformer(nn.Module):
         self.positions = nn.Parameter(torch.randn(1, 1 + patches, dim))
         # ReLU as a module, not as the default's function: the same values, and layer tables see it
         encoder = [
-            nn.TransformerEncoderLayer(dim, heads, feed_forward, dropout, activation=nn.ReLU(), batch_first=True) for _ in range(layers)
+            nn.TransformerEncoderLayer(
+                dim, heads, feed_forward, dropout, activation=nn.ReLU(), batch_first=True
+            )
+            for _ in range(layers)
         ]
         self.encoder = nn.Sequential(*encoder)
         self.head = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, classes))
@@ -74,8 +77,20 @@ def build(
     patch, dim, heads = whole("patch", patch), whole("dim", dim), whole("heads", heads)
     if any(length % patch for length in image_shape[1:]):
         size = "×".join(str(length) for length in image_shape[1:])
-        raise RepriseError(f"images of {size} pixels do not divide into patches of {patch}; change patch or set preprocess: resize")
+        raise RepriseError(
+            f"images of {size} pixels do not divide into patches of {patch}; change patch or set "
+            "preprocess: resize"
+        )
     if dim % heads:
         raise RepriseError(f"dim {dim} does not divide by {heads} heads; change one of them")
     hidden = max(1, round(whole("feed_forward", feed_forward) * number("width", width)))
-    return VisionTransformer(classes, image_shape, patch, dim, whole("layers", layers), heads, hidden, number("dropout", dropout, 1))
+    return VisionTransformer(
+        classes,
+        image_shape,
+        patch,
+        dim,
+        whole("layers", layers),
+        heads,
+        hidden,
+        number("dropout", dropout, 1),
+    )

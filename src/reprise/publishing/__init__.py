@@ -2,9 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from reprise.spec.report import Cell
+from reprise.reports.report import Cell
 
-MARKS = {"full": "", "quick": "QUICK – fewer epochs, seeds or images than the report", "demo": "DEMO – synthetic data"}
+MARKS = {
+    "full": "",
+    "quick": "QUICK – fewer epochs, seeds or images than the report",
+    "demo": "DEMO – synthetic data",
+}
 """What every figure, table and page of statements says on its face at each scale."""
 
 Resolve = Callable[[str], Sequence[Cell]]

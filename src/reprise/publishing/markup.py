@@ -4,7 +4,13 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-_GREEK = dict(zip("αβγδεηλμσ", ("alpha", "beta", "gamma", "delta", "epsilon", "eta", "lambda", "mu", "sigma"), strict=True))
+_GREEK = dict(
+    zip(
+        "αβγδεηλμσ",
+        ("alpha", "beta", "gamma", "delta", "epsilon", "eta", "lambda", "mu", "sigma"),
+        strict=True,
+    )
+)
 _LATEX = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -38,19 +44,29 @@ _TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def one_line(text: str) -> str:
-    """`text` on one line, without control characters, halves of characters, and what turns the direction of others."""
-    return "".join(char for char in _TURNS.sub("", " ".join(text.split())) if unicodedata.category(char) not in ("Cc", "Cs"))
+    """`text` on one line, without control characters, halves of characters, and what turns the direction of
+    others.
+    """
+    return "".join(
+        char
+        for char in _TURNS.sub("", " ".join(text.split()))
+        if unicodedata.category(char) not in ("Cc", "Cs")
+    )
 
 
 def latex(text: str) -> str:
     """For a paragraph, a caption, or a cell of a table."""
     shown = one_line(text)
-    ahead, rest = (f"{{{shown[0]}}}", shown[1:]) if shown[:1] in ("[", "*") else ("", shown)  # after `\\` these would be its arguments
+    ahead, rest = (
+        (f"{{{shown[0]}}}", shown[1:]) if shown[:1] in ("[", "*") else ("", shown)
+    )  # after `\\` these would be its arguments
     return ahead + rest.translate(_LATEX)
 
 
 def markdown(text: str) -> str:
-    """For a paragraph, or what stands in one. Bars are left: only in tables do they mean something (see `markdown_row`)."""
+    """For a paragraph, or what stands in one. Bars are left: only in tables do they mean something (see
+    `markdown_row`).
+    """
     escaped = _MARKDOWN.sub(lambda found: f"\\{found[0]}", one_line(text))
     return _BLOCK.sub(lambda found: f"{found[0]}\\" if found[0].isdigit() else f"\\{found[0]}", escaped)
 

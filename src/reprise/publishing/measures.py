@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from reprise.errors import RepriseError
-from reprise.spec.check import nearest
-from reprise.spec.report import Cell, text
+from reprise.reports.check import nearest
+from reprise.reports.report import Cell, text
 
 Columns = Mapping[str, Sequence[Any]]
 """A tidy table: name of a column → its values, one per row. A pandas `DataFrame` will do."""
@@ -34,9 +34,10 @@ _CURVE = _CELLS | {"split", "at"}
 class Metric:
     """What the verdict rule has to know about a metric.
 
-    `deviation` is the standard deviation over seeds that is assumed where no configuration of the report has two seeds (0: the metric
-    does not depend on the seed); it is a fraction of the value where `relative` says that the scatter grows with it.
-    A `count` is a whole number in each run. `options` are the keys that a measure of this metric may carry, `needs` the one that it must.
+    `deviation` is the standard deviation over seeds that is assumed where no configuration of the report has
+    two seeds (0: the metric does not depend on the seed); it is a fraction of the value where `relative` says
+    that the scatter grows with it. A `count` is a whole number in each run. `options` are the keys that a
+    measure of this metric may carry, `needs` the one that it must.
     """
 
     deviation: float
@@ -87,12 +88,14 @@ PATHS = {"change": Metric(0.25, relative=True), "rise": Metric(0.25, relative=Tr
 class Measure:
     """One metric of the runs that a selector names.
 
-    `at` is `best` (largest accuracy, smallest loss), `last`, `selected` (the epoch whose weights are kept), an epoch from 1, `change` (the
-    mean absolute change from one epoch to the next) or `rise` (of a loss: the last less the smallest). With neither `split` nor `at` the
-    value is the test result of the selected weights. `cells` says how a selector that names several configurations gives one value:
-    their `mean`, or the configuration whose mean over seeds is the `max` or `min`; `pick: best` takes one run of them all, see `best_run`;
-    `effect` is the axis whose values' means are compared, the largest less the smallest. `layer` is the place of a module in the network,
-    e.g. `8_dense`, `channel` a colour, `setting` the path of a number in the runs' settings.
+    `at` is `best` (largest accuracy, smallest loss), `last`, `selected` (the epoch whose weights are kept),
+    an epoch from 1, `change` (the mean absolute change from one epoch to the next) or `rise` (of a loss: the
+    last less the smallest). With neither `split` nor `at` the value is the test result of the selected
+    weights. `cells` says how a selector that names several configurations gives one value: their `mean`, or
+    the configuration whose mean over seeds is the `max` or `min`; `pick: best` takes one run of them all, see
+    `best_run`; `effect` is the axis whose values' means are compared, the largest less the smallest. `layer`
+    is the place of a module in the network, e.g. `8_dense`, `channel` a colour, `setting` the path of a
+    number in the runs' settings.
     """
 
     metric: str
@@ -120,7 +123,9 @@ class Measure:
         known = {"metric", "runs", "pick", *rules.options, *filter(None, [rules.needs])}
         for key in spec:
             if key not in known:
-                raise RepriseError(f"{where}: metric '{metric}' takes no '{key}'{nearest(key, sorted(known))}")
+                raise RepriseError(
+                    f"{where}: metric '{metric}' takes no '{key}'{nearest(key, sorted(known))}"
+                )
         if rules.needs and not spec.get(rules.needs):
             raise RepriseError(f"{where}: metric '{metric}' needs '{rules.needs}', {NEEDED[rules.needs]}")
         keys = {**spec, "classes": tuple(spec.get("classes", ()))}
@@ -133,28 +138,44 @@ class Measure:
     def _check(self, where: str) -> None:
         """Refuse keys that do not go together."""
         if self.metric == "gap" and self.split == "train":
-            raise RepriseError(f"{where}: a gap is the training accuracy less that of 'test' or 'validation'; write one of them as 'split'")
+            raise RepriseError(
+                f"{where}: a gap is the training accuracy less that of 'test' or 'validation'; write one of "
+                "them as 'split'"
+            )
         if self.metric == "gap" and self.at in ("best", *PATHS):
-            raise RepriseError(f"{where}: a gap cannot be read at {self.at}; write last, selected or {{epoch: N}}")
+            raise RepriseError(
+                f"{where}: a gap cannot be read at {self.at}; write last, selected or {{epoch: N}}"
+            )
         if self.metric != "loss" and self.at == "rise":
-            raise RepriseError(f"{where}: only a loss can be read at rise; of an accuracy, compare best and last")
+            raise RepriseError(
+                f"{where}: only a loss can be read at rise; of an accuracy, compare best and last"
+            )
         if self.metric == "class_rank" and len(self.classes) != 1:
             raise RepriseError(f"{where}: a rank is that of one class; name one under 'classes'")
         if self.cells and self.pick:
-            raise RepriseError(f"{where}: 'pick' takes one run, so there are no cells to give their {self.cells}; leave 'cells' out")
+            raise RepriseError(
+                f"{where}: 'pick' takes one run, so there are no cells to give their {self.cells}; leave "
+                "'cells' out"
+            )
         if self.effect and (self.cells or self.pick):
             unwanted = "cells" if self.cells else "pick"
-            raise RepriseError(f"{where}: 'effect' compares the values of an axis over all cells; leave '{unwanted}' out")
+            raise RepriseError(
+                f"{where}: 'effect' compares the values of an axis over all cells; leave '{unwanted}' out"
+            )
 
     @classmethod
     def of(cls, spec: Mapping[str, Any], runs: str, pick: str | None = None) -> Measure:
         """What the keys `metric`, `split` and `at` of a figure, table or row measure in `runs`."""
         keys = {key: spec[key] for key in ("metric", "split", "at") if key in spec}
-        return cls.parse({**keys, "runs": runs, **({"pick": pick} if pick else {})}, f"metric {spec['metric']}")
+        return cls.parse(
+            {**keys, "runs": runs, **({"pick": pick} if pick else {})}, f"metric {spec['metric']}"
+        )
 
     @property
     def noise(self) -> Metric:
-        """What the verdict rule has to know about the value; the mean of k classes scatters less than one, by √k."""
+        """What the verdict rule has to know about the value; the mean of k classes scatters less than one, by
+        √k.
+        """
         metric = PATHS.get(str(self.at), METRICS[self.metric])
         return replace(metric, deviation=metric.deviation / math.sqrt(max(len(self.classes), 1)))
 
@@ -179,7 +200,9 @@ class Reading:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Of one run, in the order of the test images: `image`, `label` and `predicted`, whole numbers (N,) each."""
+    """Of one run, in the order of the test images: `image`, `label` and `predicted`, whole numbers (N,)
+    each.
+    """
 
     image: np.ndarray
     label: np.ndarray
@@ -192,7 +215,9 @@ class Predictions:
 
     @property
     def classes(self) -> dict[int, tuple[float, int]]:
-        """Label → share of its images that are classified correctly, and their number; only labels that have images."""
+        """Label → share of its images that are classified correctly, and their number; only labels that have
+        images.
+        """
         labels, place, sizes = np.unique(self.label, return_inverse=True, return_counts=True)
         shares = np.bincount(place, weights=self.right) / sizes
         return dict(zip(labels.tolist(), zip(shares.tolist(), sizes.tolist(), strict=True), strict=True))
@@ -214,7 +239,9 @@ class Tables:
         for name, columns in COLUMNS.items():
             missing = [column for column in columns if column not in getattr(self, name)]
             if missing:
-                raise RepriseError(f"table {name}: no column {', '.join(missing)}; make the result tables again")
+                raise RepriseError(
+                    f"table {name}: no column {', '.join(missing)}; make the result tables again"
+                )
 
     @classmethod
     def of(cls, **tables: Columns | None) -> Tables:
@@ -236,13 +263,18 @@ class Tables:
         found: dict[str, dict[str, dict[int, dict[str, float]]]] = {}
         rows = zip(*(self.history[column] for column in COLUMNS["history"]), strict=True)
         for run, epoch, split, loss, accuracy in sorted(rows, key=lambda row: row[1]):
-            found.setdefault(run, {}).setdefault(split, {})[int(epoch)] = {"loss": float(loss), "accuracy": float(accuracy)}
+            found.setdefault(run, {}).setdefault(split, {})[int(epoch)] = {
+                "loss": float(loss),
+                "accuracy": float(accuracy),
+            }
         return found
 
     @cached_property
     def _predictions(self) -> dict[str, Predictions]:
         runs = np.asarray(self.predictions["run"], dtype=object)
-        columns = {column: np.asarray(self.predictions[column], dtype=int) for column in COLUMNS["predictions"][1:]}
+        columns = {
+            column: np.asarray(self.predictions[column], dtype=int) for column in COLUMNS["predictions"][1:]
+        }
         edges = [0, *(np.flatnonzero(runs[1:] != runs[:-1]) + 1), len(runs)]
         places: dict[str, list[np.ndarray]] = {}
         for start, stop in itertools.pairwise(edges):
@@ -264,7 +296,9 @@ class Tables:
         return self.finals(run).get(name)
 
     def part(self, run: str, metric: str, name: str) -> float | None:
-        """The final metric `<metric>.<name>` of a run, e.g. of a layer or a channel; None where the run has no result."""
+        """The final metric `<metric>.<name>` of a run, e.g. of a layer or a channel; None where the run has
+        no result.
+        """
         value = self.metric(run, f"{metric}.{name}")
         if value is None and self.metric(run, "selected_epoch") is not None:
             known = [found.partition(".")[2] for found in self.finals(run) if found.startswith(f"{metric}.")]
@@ -283,7 +317,10 @@ class Tables:
         if parts is None:
             return None
         if split not in parts:
-            raise RepriseError(f"run {run}: its history has no split '{split}', only {', '.join(sorted(parts))}; name one of those")
+            raise RepriseError(
+                f"run {run}: its history has no split '{split}', only {', '.join(sorted(parts))}; name one "
+                "of those"
+            )
         return {epoch: values[column] for epoch, values in parts[split].items()}
 
     def validated(self, run: str) -> float | None:
@@ -307,7 +344,9 @@ class Tables:
         return max(size for _, size in found.classes.values()) / images, images
 
     def images(self, run: str, split: str) -> float:
-        """Number of images that an accuracy on `split` averages over (the test set's where the validation part's is not recorded)."""
+        """Number of images that an accuracy on `split` averages over (the test set's where the validation
+        part's is not recorded).
+        """
         number = self.metric(run, f"{split}_images") or self.metric(run, "test_images")
         if not number:
             raise RepriseError(f"run {run}: its final metrics lack test_images; evaluate it again")
@@ -326,8 +365,9 @@ class Tables:
 def read(measure: Measure, tables: Tables, cell: Cell, run: str) -> Reading | None:
     """The value of `measure` in one run of a cell; None where the run, or the epoch asked for, has no result.
 
-    A split that the run's history does not hold, a class that its data set or a layer that its network does not have, or a setting that is
-    not a number is a `RepriseError`. A setting that the run does not have is not a number (NaN).
+    A split that the run's history does not hold, a class that its data set or a layer that its network does
+    not have, or a setting that is not a number is a `RepriseError`. A setting that the run does not have is
+    not a number (NaN).
     """
     if measure.split or (measure.at is not None):
         return _read_curve(measure, tables, run)
@@ -340,7 +380,11 @@ def read(measure: Measure, tables: Tables, cell: Cell, run: str) -> Reading | No
             if accuracy is None:
                 return None
             epochs = max(accuracy)
-            return Reading(float(epochs if measure.metric == "epochs" else epochs < cell.specs[run]["training"]["epochs"]))
+            return Reading(
+                float(
+                    epochs if measure.metric == "epochs" else epochs < cell.specs[run]["training"]["epochs"]
+                )
+            )
         case "setting":
             trained = tables.metric(run, "selected_epoch") is not None
             return Reading(_number(cell.specs[run], str(measure.setting), run)) if trained else None
@@ -374,19 +418,26 @@ def cell_values(measure: Measure, tables: Tables, cell: Cell) -> list[float]:
     for run in cell.runs:
         reading = read(measure, tables, cell, run)
         if reading is None:
-            raise RepriseError(f"run {run} of {cell.name} has no {measure.metric}; train and evaluate it first")
+            raise RepriseError(
+                f"run {run} of {cell.name} has no {measure.metric}; train and evaluate it first"
+            )
         found.append(reading.value)
     return found
 
 
 def best_run(cells: Sequence[Cell], tables: Tables) -> tuple[Cell, str] | None:
-    """Among all seeds of `cells` the run with the largest validation accuracy at its selected epoch, and its cell; of equals the first.
+    """Among all seeds of `cells` the run with the largest validation accuracy at its selected epoch, and its
+    cell; of equals the first.
 
     None where a cell has no evaluated run: the best of some is not the best of all.
     """
     scores: dict[tuple[int, str], float] = {}
     for place, cell in enumerate(cells):
-        found = {(place, run): score for run in cell.runs if (score := tables.validated(run)) is not None and math.isfinite(score)}
+        found = {
+            (place, run): score
+            for run in cell.runs
+            if (score := tables.validated(run)) is not None and math.isfinite(score)
+        }
         if not found:
             return None
         scores |= found
@@ -397,26 +448,36 @@ def best_run(cells: Sequence[Cell], tables: Tables) -> tuple[Cell, str] | None:
 def levels(cells: Sequence[Cell], axis: str) -> dict[str, list[Cell]]:
     """Value of the axis, as text → the cells that have it.
 
-    Of the combinations of the other axes only those count that stand with every value of this one, so that nothing else tells the values
-    apart. In a grid those are all; in a search, whose combinations are drawn, there is none, and the lists are empty.
+    Of the combinations of the other axes only those count that stand with every value of this one, so that
+    nothing else tells the values apart. In a grid those are all; in a search, whose combinations are drawn,
+    there is none, and the lists are empty.
     """
     found: dict[str, dict[tuple[tuple[str, str], ...], Cell]] = {}
     for cell in cells:
         if axis in cell.settings:
-            others = tuple(sorted((other, text(value)) for other, value in cell.settings.items() if other != axis))
+            others = tuple(
+                sorted((other, text(value)) for other, value in cell.settings.items() if other != axis)
+            )
             found.setdefault(text(cell.settings[axis]), {})[others] = cell
     shared = set.intersection(*(set(combinations) for combinations in found.values())) if found else set()
-    return {value: [cell for others, cell in combinations.items() if others in shared] for value, combinations in found.items()}
+    return {
+        value: [cell for others, cell in combinations.items() if others in shared]
+        for value, combinations in found.items()
+    }
 
 
 def lookup(spec: Mapping[str, Any], path: str) -> list[Any]:
-    """Values at a path of a run's spec: dots between keys, `*` for every element of a list that goes on as the path does."""
+    """Values at a path of a run's spec: dots between keys, `*` for every element of a list that goes on as
+    the path does.
+    """
     nodes: list[Any] = [spec]
     for part in path.split("."):
         found = []
         for node in nodes:
             if isinstance(node, list):
-                found += node if part == "*" else node[int(part) :][:1] if re.fullmatch("[0-9]{1,6}", part) else []
+                found += (
+                    node if part == "*" else node[int(part) :][:1] if re.fullmatch("[0-9]{1,6}", part) else []
+                )
             elif isinstance(node, Mapping) and part in node:
                 found.append(node[part])
         nodes = found
@@ -432,7 +493,11 @@ def no_setting(path: str, specs: Sequence[Mapping[str, Any]]) -> RepriseError:
 def _paths(node: Any, path: str = "") -> list[str]:
     """Every path of a nested mapping, with `*` for the elements of lists."""
     if isinstance(node, Mapping):
-        return [found for key, value in node.items() for found in _paths(value, f"{path}.{key}" if path else str(key))]
+        return [
+            found
+            for key, value in node.items()
+            for found in _paths(value, f"{path}.{key}" if path else str(key))
+        ]
     if isinstance(node, list) and node:
         return [found for value in node for found in _paths(value, f"{path}.*")]
     return [path]
@@ -444,7 +509,10 @@ def _number(spec: Mapping[str, Any], path: str, run: str) -> float:
         return math.nan
     if len(found) > 1 or isinstance(found[0], bool) or not isinstance(found[0], int | float):
         shown = ", ".join(text(value) for value in found)
-        raise RepriseError(f"run {run}: setting {path!r} is {shown}, not one number; name a number, or the configuration in an argmax")
+        raise RepriseError(
+            f"run {run}: setting {path!r} is {shown}, not one number; name a number, or the configuration "
+            "in an argmax"
+        )
     return float(found[0])
 
 
@@ -481,7 +549,9 @@ def _read_curve(measure: Measure, tables: Tables, run: str) -> Reading | None:
     if epoch not in curve:
         return None
     value = curve[epoch]
-    binomial = _binomial(value, tables.images(run, split)) if column == "accuracy" and split != "train" else 0.0
+    binomial = (
+        _binomial(value, tables.images(run, split)) if column == "accuracy" and split != "train" else 0.0
+    )
     if measure.metric == "gap":
         train = tables.curve(run, "train", "accuracy")
         return None if train is None or epoch not in train else Reading(train[epoch] - value, binomial)

@@ -9,7 +9,7 @@ from typing import Any
 from reprise.errors import DamagedError, gist
 from reprise.publishing.measures import COLUMNS, Columns, Tables
 from reprise.records import FILES, check_file, read_record
-from reprise.spec.run import check_record
+from reprise.reports.run import check_record
 from reprise.tables import read_table
 
 RUN, EVALUATION = "run.json", "evaluation.json"
@@ -18,31 +18,41 @@ RECORDS = {"history": RUN, "predictions": EVALUATION, "final": EVALUATION}
 
 
 def read_tables(
-    folder: Path, runs: Iterable[str], names: Iterable[str] = tuple(COLUMNS), class_names: Mapping[str, Sequence[str]] | None = None
+    folder: Path,
+    runs: Iterable[str],
+    names: Iterable[str] = tuple(COLUMNS),
+    class_names: Mapping[str, Sequence[str]] | None = None,
 ) -> Tables:
-    """The tables `names` of `runs`, from `<folder>/<run>/<name>.parquet`, compared with their records; tables not named are empty.
+    """The tables `names` of `runs`, from `<folder>/<run>/<name>.parquet`, compared with their records; tables
+    not named are empty.
 
-    A run without results has no rows: what is drawn or judged says what that means. A damaged file is a `RepriseError`. Results of earlier
-    versions have no records: their tables must agree with each other and with `run.json`.
+    A run without results has no rows: what is drawn or judged says what that means. A damaged file is a
+    `RepriseError`. Results of earlier versions have no records: their tables must agree with each other and
+    with `run.json`.
     """
     wanted = [folder / run for run in dict.fromkeys(runs) if (folder / run / RUN).exists()]
     parts: dict[str, list[Columns]] = {name: [] for name in COLUMNS}
     for run in wanted:
         document = _run_record(run)
         files = {RUN: document.get(FILES), EVALUATION: _evaluation_files(run)}
-        found = {name: table for name in names if (table := _read(run, name, files[RECORDS[name]])) is not None}
+        found = {
+            name: table for name in names if (table := _read(run, name, files[RECORDS[name]])) is not None
+        }
         if None in files.values() and found.keys() == COLUMNS.keys():
             _check_agreement(run, document["meta"], **found)
         for name, table in found.items():
             parts[name].append(table)
     tables = {
-        name: {column: [value for part in parts[name] for value in part[column]] for column in columns} for name, columns in COLUMNS.items()
+        name: {column: [value for part in parts[name] for value in part[column]] for column in columns}
+        for name, columns in COLUMNS.items()
     }
     return Tables(**tables, class_names=class_names or {})
 
 
 def read_meta(folder: Path, runs: Iterable[str]) -> dict[str, Mapping[str, Any]]:
-    """Run → `meta` of its run.json (device, versions, dates), for the runs that have results. A damaged file is a `RepriseError`."""
+    """Run → `meta` of its run.json (device, versions, dates), for the runs that have results. A damaged file
+    is a `RepriseError`.
+    """
     return {run: _run_record(folder / run)["meta"] for run in runs if (folder / run / RUN).exists()}
 
 
@@ -51,7 +61,9 @@ def _run_record(folder: Path) -> Mapping[str, Any]:
     try:
         check_record(document, folder.name)
     except ValueError as error:
-        raise DamagedError(f"{folder / RUN}: is not that of run {folder.name} ({gist(error)})", _train_again(folder)) from None
+        raise DamagedError(
+            f"{folder / RUN}: is not that of run {folder.name} ({gist(error)})", _train_again(folder)
+        ) from None
     return document
 
 
@@ -79,13 +91,22 @@ def _read(folder: Path, name: str, files: Mapping[str, str] | None) -> Columns |
     return table
 
 
-def _check_agreement(folder: Path, meta: Mapping[str, Any], history: Columns, final: Columns, predictions: Columns) -> None:
-    """Raise a `DamagedError` unless the tables of one run, which have no record, agree with each other and with its `meta`."""
+def _check_agreement(
+    folder: Path, meta: Mapping[str, Any], history: Columns, final: Columns, predictions: Columns
+) -> None:
+    """Raise a `DamagedError` unless the tables of one run, which have no record, agree with each other and
+    with its `meta`.
+    """
     epoch, diverged = meta.get("selected_epoch"), meta.get("stopped") == "diverged"
     if any(map(math.isnan, history["loss"])) and not diverged:
-        raise DamagedError(f"{folder / 'history.parquet'}: loss is nan, though the run did not diverge", _train_again(folder))
+        raise DamagedError(
+            f"{folder / 'history.parquet'}: loss is nan, though the run did not diverge", _train_again(folder)
+        )
     rows = zip(history["split"], history["epoch"], history["loss"], history["accuracy"], strict=True)
-    selected = next(((loss, accuracy) for split, when, loss, accuracy in rows if (split, when) == ("train", epoch)), (None, None))
+    selected = next(
+        ((loss, accuracy) for split, when, loss, accuracy in rows if (split, when) == ("train", epoch)),
+        (None, None),
+    )
     labels, guesses = predictions["label"], predictions["predicted"]
     expected = {
         "accuracy": sum(map(operator.eq, labels, guesses)) / len(labels) if labels else None,
@@ -101,7 +122,9 @@ def _check_agreement(folder: Path, meta: Mapping[str, Any], history: Columns, fi
             what = f"{folder / 'final.parquet'}: {metric} is {found}, the run's other files give {value}"
             raise DamagedError(what, _evaluate_again(folder))
     if math.isnan(stored.get("loss", math.nan)) and not diverged:
-        raise DamagedError(f"{folder / 'final.parquet'}: loss is {stored.get('loss')}", _evaluate_again(folder))
+        raise DamagedError(
+            f"{folder / 'final.parquet'}: loss is {stored.get('loss')}", _evaluate_again(folder)
+        )
 
 
 def _train_again(folder: Path) -> str:

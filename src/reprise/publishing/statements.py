@@ -1,4 +1,6 @@
-"""Statements of a report file: measure what they name, judge them, write the verdicts as CSV and as a page for readers."""
+"""Statements of a report file: measure what they name, judge them, write the verdicts as CSV and as a page
+for readers.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,8 @@ from reprise.publishing.verdicts import (
     judge_within,
     number,
 )
-from reprise.spec.check import nearest
-from reprise.spec.report import Cell, Undrawn
+from reprise.reports.check import nearest
+from reprise.reports.report import Cell, Undrawn
 
 COLUMNS = ("report", "id", "kind", "text", "reported", "measured", "spread", "n", "scale", "verdict")
 RESERVED = ("within", "of", "at", "chance", "argmax", "argmin", "spread")
@@ -66,8 +68,8 @@ class Linear:
 class Relation:
     """A parsed relation; `kind` is `>`, `<`, `within`, `chance`, `argmax`, `argmin` or `spread`.
 
-    `left` and `right` are its sides (of `spread`, `left` is the one said to scatter more), `margin` that of `within`, `selector` the
-    cells that argmax or argmin should name.
+    `left` and `right` are its sides (of `spread`, `left` is the one said to scatter more), `margin` that of
+    `within`, `selector` the cells that argmax or argmin should name.
     """
 
     text: str
@@ -83,7 +85,8 @@ class Relation:
 
 
 _TOKEN = re.compile(
-    r"""(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)|(?P<string>"[^"]*"|'[^']*')|(?P<name>[A-Za-z_]\w*)|(?P<sign>\S)""", re.ASCII
+    r"""(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)|(?P<string>"[^"]*"|'[^']*')|(?P<name>[A-Za-z_]\w*)|(?P<sign>\S)""",
+    re.ASCII,
 )
 DEEPEST = 30
 """Parentheses and signs inside each other."""
@@ -96,7 +99,9 @@ class _Parser:
         self.text = text
         self.where = where
         self.measures = measures
-        self.tokens = [(str(match.lastgroup), match.group(str(match.lastgroup))) for match in _TOKEN.finditer(text)]
+        self.tokens = [
+            (str(match.lastgroup), match.group(str(match.lastgroup))) for match in _TOKEN.finditer(text)
+        ]
         self.position = 0
         self.depth = 0
 
@@ -163,7 +168,9 @@ class _Parser:
         if not relation.names:
             raise self.fail("it names no measure; a relation compares measured values")
         alone = [relation.left, relation.right] if relation.kind == "spread" else [relation.left]
-        if relation.kind in ("chance", *BY_CELL) and any(list(side.terms.values()) != [1.0] or side.constant for side in alone):
+        if relation.kind in ("chance", *BY_CELL) and any(
+            list(side.terms.values()) != [1.0] or side.constant for side in alone
+        ):
             raise self.fail("this relation takes one measure alone, without arithmetic")
         return relation
 
@@ -239,7 +246,9 @@ class _Parser:
 
 @dataclass(frozen=True)
 class Statement:
-    """A checked statement: a number with the expression `value` that measures it, or a claim with the `relations` that it makes."""
+    """A checked statement: a number with the expression `value` that measures it, or a claim with the
+    `relations` that it makes.
+    """
 
     id: str
     kind: str
@@ -255,7 +264,9 @@ class Statement:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A statement and its judgement; `spread` is the seeds' standard deviation (number) or the noise (claim), as printed."""
+    """A statement and its judgement; `spread` is the seeds' standard deviation (number) or the noise (claim),
+    as printed.
+    """
 
     statement: Statement
     judgement: Judgement
@@ -299,7 +310,9 @@ def _parse(spec: Mapping[str, Any], where: str, resolve: Resolve) -> Statement:
             _check_by_cell(relation, measures, where)
         if relation.kind in ("argmax", "argmin"):
             _check_best(relation, measures[relation.names[0]], resolve, where)
-        elif relation.kind == "chance" and (measures[relation.names[0]].metric != "accuracy" or measures[relation.names[0]].effect):
+        elif relation.kind == "chance" and (
+            measures[relation.names[0]].metric != "accuracy" or measures[relation.names[0]].effect
+        ):
             raise RepriseError(f"{where}: {relation.text!r}: only an accuracy can be at chance")
     return Statement(
         id=spec["id"],
@@ -316,13 +329,21 @@ def _parse(spec: Mapping[str, Any], where: str, resolve: Resolve) -> Statement:
 
 
 def check_cells(measure: Measure, cells: Sequence[Cell], where: str) -> None:
-    """Whether a measure gives one value over the cells that it names; if not, a `RepriseError` that starts with `where`."""
+    """Whether a measure gives one value over the cells that it names; if not, a `RepriseError` that starts
+    with `where`.
+    """
     if len(cells) > 1 and not (measure.cells or measure.pick or measure.effect):
-        remedy = "add pick: best" if measure.metric == "setting" else "add cells: mean, max or min, effect: an axis, or pick: best"
+        remedy = (
+            "add pick: best"
+            if measure.metric == "setting"
+            else "add cells: mean, max or min, effect: an axis, or pick: best"
+        )
         raise RepriseError(f"{where}: {measure.runs} names {len(cells)} configurations; {remedy}")
     axes = dict.fromkeys(axis for cell in cells for axis in cell.settings) if measure.effect else {}
     if measure.effect and measure.effect not in axes:
-        raise RepriseError(f"{where}: effect: {measure.runs} has no axis {measure.effect}{nearest(measure.effect, axes)}")
+        raise RepriseError(
+            f"{where}: effect: {measure.runs} has no axis {measure.effect}{nearest(measure.effect, axes)}"
+        )
     if measure.setting:
         specs = [spec for cell in cells for spec in cell.specs.values()]
         if not any(lookup(spec, measure.setting) for spec in specs):
@@ -344,18 +365,26 @@ def _check_by_cell(relation: Relation, measures: Mapping[str, Measure], where: s
     for name, measure in used.items():
         if measure.cells or measure.pick or measure.effect:
             unwanted = "'cells', 'effect' and 'pick'"
-            raise RepriseError(f"{where}: {relation.text!r} compares configurations; leave {unwanted} out of measure '{name}'")
+            raise RepriseError(
+                f"{where}: {relation.text!r} compares configurations; leave {unwanted} out of measure "
+                f"'{name}'"
+            )
         if measure.metric == "setting":
             raise RepriseError(f"{where}: {relation.text!r} compares results; measure '{name}' is a setting")
     if len({measure.kind for measure in used.values()}) > 1:
-        raise RepriseError(f"{where}: {relation.text!r}: only measures of the same metric, split and epoch can be compared")
+        raise RepriseError(
+            f"{where}: {relation.text!r}: only measures of the same metric, split and epoch can be compared"
+        )
 
 
 def _check_best(relation: Relation, measure: Measure, resolve: Resolve, where: str) -> None:
     names = [cell.name for cell in _cells(measure.runs, resolve, where)]
     named = {cell.name for cell in _cells(relation.selector, resolve, where)}
     if named and names and not named & set(names):
-        raise RepriseError(f"{where}: {relation.text!r}: {relation.selector} is none of {measure.runs}{nearest(relation.selector, names)}")
+        raise RepriseError(
+            f"{where}: {relation.text!r}: {relation.selector} is none of "
+            f"{measure.runs}{nearest(relation.selector, names)}"
+        )
 
 
 class NotRun(Exception):
@@ -363,7 +392,8 @@ class NotRun(Exception):
 
 
 class Judge:
-    """Takes measures and judges statements; the scatter of seeds is pooled over all configurations that `measures` name.
+    """Takes measures and judges statements; the scatter of seeds is pooled over all configurations that
+    `measures` name.
 
     Runs that `pick: best` chooses from do not enter the pool: many of them are there only to be passed over.
     """
@@ -396,7 +426,11 @@ class Judge:
         except NotRun as missing:
             return Outcome(statement, Judgement("not run", str(missing)), statement.reported, "", 0)
         judgement = judge_number(statement.reported, estimate, statement.about)
-        spread = number(estimate.scatter, decimals(statement.reported) + 1) if math.isfinite(estimate.scatter) else ""
+        spread = (
+            number(estimate.scatter, decimals(statement.reported) + 1)
+            if math.isfinite(estimate.scatter)
+            else ""
+        )
         return Outcome(statement, judgement, statement.reported, spread, estimate.n)
 
     def _claim(self, statement: Statement) -> Outcome:
@@ -409,7 +443,9 @@ class Judge:
             parts.append((relation.text, judgement))
             seeds.append(n)
         noises = [number(part.noise) if math.isfinite(part.noise) else "" for _, part in parts]
-        return Outcome(statement, judge_all(parts), "; ".join(text for text, _ in parts), "; ".join(noises), min(seeds))
+        return Outcome(
+            statement, judge_all(parts), "; ".join(text for text, _ in parts), "; ".join(noises), min(seeds)
+        )
 
     def _relation(self, relation: Relation, measures: Mapping[str, Measure]) -> tuple[Judgement, int]:
         if relation.kind in ("argmax", "argmin"):
@@ -418,9 +454,13 @@ class Judge:
             named = [cell.name for cell in self.resolve(relation.selector) if cell.name in estimates]
             if len(named) == len(estimates):
                 raise NotRun(f"{relation.selector} is all of {measure.runs} and leaves no other to compare.")
-            return judge_best(estimates, named, relation.kind == "argmax"), min(estimate.n for estimate in estimates.values())
+            return judge_best(estimates, named, relation.kind == "argmax"), min(
+                estimate.n for estimate in estimates.values()
+            )
         if relation.kind == "spread":
-            return self._spread(*(measures[side] for part in (relation.left, relation.right) for side in part.terms))
+            return self._spread(
+                *(measures[side] for part in (relation.left, relation.right) for side in part.terms)
+            )
         if relation.kind == "chance":
             measure = measures[relation.names[0]]
             accuracy = self.measured(measure)
@@ -440,15 +480,22 @@ class Judge:
         first = self.resolve(wider.runs)
         counted = {tuple(cell.runs) for cell in first}
         others = [cell for cell in self.resolve(steadier.runs) if tuple(cell.runs) not in counted]
-        sides = [[self._values(measure, cell) for cell in cells] for measure, cells in ((wider, first), (steadier, others))]
+        sides = [
+            [self._values(measure, cell) for cell in cells]
+            for measure, cells in ((wider, first), (steadier, others))
+        ]
         seeds = [len(values) for side in sides for values in side]
         return judge_spread(*sides, wider.noise.relative), min(seeds, default=0)
 
     def _combined(self, value: Linear, measures: Mapping[str, Measure]) -> Estimate:
-        return combine([(factor, self.measured(measures[name])) for name, factor in value.terms.items()], value.constant)
+        return combine(
+            [(factor, self.measured(measures[name])) for name, factor in value.terms.items()], value.constant
+        )
 
     def measured(self, measure: Measure) -> Estimate:
-        """The estimate of a measure over the cells that it names; `NotRun` where one of them has no result."""
+        """The estimate of a measure over the cells that it names; `NotRun` where one of them has no
+        result.
+        """
         if measure.pick:
             return self._picked(measure)
         cells = self.resolve(measure.runs)
@@ -467,14 +514,20 @@ class Judge:
         if len(compared) < 2:
             raise NotRun(f"{measure.effect} has one value in {measure.runs}, so its effect is not known.")
         if not all(compared.values()):
-            raise NotRun(f"no combination of the other axes of {measure.runs} was run with every value of {measure.effect}; name a grid.")
+            raise NotRun(
+                f"no combination of the other axes of {measure.runs} was run with every value of "
+                f"{measure.effect}; name a grid."
+            )
         return effect([[self._estimate(measure, cell) for cell in level] for level in compared.values()])
 
     def picked(self, measure: Measure) -> tuple[Cell, str]:
         """The run that `pick: best` takes, and its cell."""
         found = best_run(self.resolve(measure.runs), self.tables)
         if found is None:
-            raise NotRun(f"not every configuration of {measure.runs} is trained and evaluated, so the best of them is not known.")
+            raise NotRun(
+                f"not every configuration of {measure.runs} is trained and evaluated, so the best of them "
+                "is not known."
+            )
         return found
 
     def _picked(self, measure: Measure) -> Estimate:
@@ -494,7 +547,9 @@ class Judge:
                 raise NotRun(f"{cell.name} has no {measure.metric} to measure: not trained, or not that far.")
             binomial = sum(reading.binomial for reading in readings.values()) / len(readings)
             values = [reading.value for reading in readings.values()]
-            self.estimates[key] = Estimate.of(values, self._pool(measure), binomial, self._hits(measure, list(readings)))
+            self.estimates[key] = Estimate.of(
+                values, self._pool(measure), binomial, self._hits(measure, list(readings))
+            )
         return self.estimates[key]
 
     def _readings(self, measure: Measure, cell: Cell) -> dict[str, Reading]:
@@ -505,7 +560,9 @@ class Judge:
         return [reading.value for reading in self._readings(measure, cell).values()]
 
     def _pool(self, measure: Measure) -> Pool:
-        """The scatter of measures of this kind over the seeds of every configuration that the statements name."""
+        """The scatter of measures of this kind over the seeds of every configuration that the statements
+        name.
+        """
         key = measure.quantity
         if key not in self.pools:
             samples = []
@@ -518,18 +575,28 @@ class Judge:
         return self.pools[key]
 
     def _hits(self, measure: Measure, runs: Sequence[str]) -> Hits | None:
-        """By test image, the share of `runs` that are right; None unless the measure is test accuracy and all saw the same images."""
+        """By test image, the share of `runs` that are right; None unless the measure is test accuracy and all
+        saw the same images.
+        """
         if measure.kind != ("accuracy", None, None):
             return None
         predictions = [self.tables.predicted(run) for run in runs]
-        right = Hits.total([(1, None if found is None else Hits(found.image, found.right)) for found in predictions])
+        right = Hits.total(
+            [(1, None if found is None else Hits(found.image, found.right)) for found in predictions]
+        )
         return None if right is None else Hits(right.images, right.shares / len(runs))
 
 
-def judge_statements(statements: Sequence[Mapping[str, Any]], slug: str, resolve: Resolve, tables: Tables) -> list[Outcome]:
-    """Measure and judge the statements of a report file; runs without results give *not run*, never an error."""
+def judge_statements(
+    statements: Sequence[Mapping[str, Any]], slug: str, resolve: Resolve, tables: Tables
+) -> list[Outcome]:
+    """Measure and judge the statements of a report file; runs without results give *not run*, never an
+    error.
+    """
     parsed = parse(statements, slug, resolve)
-    judge = Judge([measure for statement in parsed for measure in statement.measures.values()], resolve, tables)
+    judge = Judge(
+        [measure for statement in parsed for measure in statement.measures.values()], resolve, tables
+    )
     return [judge.outcome(statement) for statement in parsed]
 
 
@@ -546,11 +613,13 @@ def write_statements(
     md_path: Path | str,
     about: Mapping[str, Any] | None = None,
 ) -> list[Outcome]:
-    """Judge the statements of a report and write them as CSV (columns `COLUMNS`) and as a Markdown page with the reasons.
+    """Judge the statements of a report and write them as CSV (columns `COLUMNS`) and as a Markdown page with
+    the reasons.
 
-    `resolve` gives the configurations that a selector names; `about` has the report's title, authors, framework, summary and assumptions,
-    which the page shows, and `notes`, sentences that stand above all, e.g. that weights are random instead of pretrained. Raises
-    `RepriseError` for a statement that cannot be understood.
+    `resolve` gives the configurations that a selector names; `about` has the report's title, authors,
+    framework, summary and assumptions, which the page shows, and `notes`, sentences that stand above all,
+    e.g. that weights are random instead of pretrained. Raises `RepriseError` for a statement that cannot be
+    understood.
     """
     if scale not in MARKS:
         raise RepriseError(f"scale {scale!r} is not known{nearest(scale, MARKS)}")
@@ -560,7 +629,15 @@ def write_statements(
         writer.writerow(COLUMNS)
         for outcome in outcomes:
             statement, judgement = outcome.statement, outcome.judgement
-            row = (statement.text, outcome.reported, judgement.measured, outcome.spread, outcome.n, scale, judgement.verdict)
+            row = (
+                statement.text,
+                outcome.reported,
+                judgement.measured,
+                outcome.spread,
+                outcome.n,
+                scale,
+                judgement.verdict,
+            )
             writer.writerow((slug, statement.id, statement.kind, *row))
     with atomic(md_path) as partial:
         partial.write_text(_page(outcomes, slug, scale, about or {}), encoding="utf-8")
@@ -572,19 +649,32 @@ def _page(outcomes: Sequence[Outcome], slug: str, scale: str, about: Mapping[str
     lines = [f"# {slug}: numbers and claims", ""]
     if MARKS[scale]:
         lines += [f"> **{MARKS[scale]}.** Only verdicts at scale full judge the report.", ""]
-    lines += [line for note in about.get("notes", ()) for line in (f"> **{markdown(note[:1].upper() + note[1:])}.**", "")]
+    lines += [
+        line
+        for note in about.get("notes", ())
+        for line in (f"> **{markdown(note[:1].upper() + note[1:])}.**", "")
+    ]
     if "title" in about:
         made = [str(about[key]) for key in ("authors", "framework") if key in about]
         lines += [f"*{markdown(about['title'])}*" + (f" ({markdown(', '.join(made))})" if made else ""), ""]
     if "summary" in about:
         lines += [markdown(about["summary"]), ""]
-    lines += [", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS) + f", of {len(outcomes)} statements.", ""]
+    lines += [
+        ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
+        + f", of {len(outcomes)} statements.",
+        "",
+    ]
     for kind, title in (("number", "Numbers"), ("claim", "Claims")):
         chosen = [outcome for outcome in outcomes if outcome.statement.kind == kind]
         if not chosen:
             continue
         heads = ("Statement", "Reported" if kind == "number" else "Relation", "Measured")
-        heads += ("Deviation over seeds" if kind == "number" else "Noise (95 %)", "Seeds", "Verdict", "Reason")
+        heads += (
+            "Deviation over seeds" if kind == "number" else "Noise (95 %)",
+            "Seeds",
+            "Verdict",
+            "Reason",
+        )
         lines += [f"## {title}", "", markdown_row(heads), "|" + "---|" * len(heads), *map(_line, chosen), ""]
     if about.get("assumptions"):
         lines += ["## Assumptions", "", "What the report leaves open, and how it is read here:", ""]
@@ -595,6 +685,12 @@ def _page(outcomes: Sequence[Outcome], slug: str, scale: str, about: Mapping[str
 def _line(outcome: Outcome) -> str:
     statement, judgement = outcome.statement, outcome.judgement
     text = (statement.text or statement.id) + (f" ({statement.source})" if statement.source else "")
-    reported = markdown_code(outcome.reported) if statement.kind == "claim" else ("about " if statement.about else "") + outcome.reported
+    reported = (
+        markdown_code(outcome.reported)
+        if statement.kind == "claim"
+        else ("about " if statement.about else "") + outcome.reported
+    )
     measured = map(markdown, (judgement.measured, outcome.spread, str(outcome.n)))
-    return markdown_row((markdown(text), reported, *measured, f"**{judgement.verdict}**", markdown(judgement.reason)))
+    return markdown_row(
+        (markdown(text), reported, *measured, f"**{judgement.verdict}**", markdown(judgement.reason))
+    )

@@ -1,4 +1,6 @@
-"""How every picture looks: sizes, fonts, colours, text that is measured before it is set, and the strip that marks a small scale."""
+"""How every picture looks: sizes, fonts, colours, text that is measured before it is set, and the strip that
+marks a small scale.
+"""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -38,7 +40,9 @@ COLORS = {
     "sky": "#56b4e9",
 }
 """Seaborn's colour-blind palette, in its order."""
-PALETTE = tuple(COLORS[name] for name in ("blue", "vermillion", "green", "purple", "orange", "sky", "brown", "grey"))
+PALETTE = tuple(
+    COLORS[name] for name in ("blue", "vermillion", "green", "purple", "orange", "sky", "brown", "grey")
+)
 """The colours of series: without pink and yellow, too faint for lines on white; neighbours differ most."""
 
 STRIPS = {"full": "#e8e8e8", "quick": "#bfe0f7", "demo": "#ffd34d"}
@@ -114,7 +118,9 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
 
 
 def wrap(text: str, width: float, size: float, weight: str = "normal") -> str:
-    """`text` broken into lines of at most `width` inches, between words, or within a word that is wider than a line."""
+    """`text` broken into lines of at most `width` inches, between words, or within a word that is wider than
+    a line.
+    """
     lines = []
     for paragraph in text.split("\n"):
         line = ""
@@ -127,7 +133,11 @@ def wrap(text: str, width: float, size: float, weight: str = "normal") -> str:
                 lines.append(line)
             line = word
             while text_width(line, size, weight) > width and len(line) > 1:
-                fits = next(n for n in range(len(line) - 1, 0, -1) if n == 1 or text_width(line[:n], size, weight) <= width)
+                fits = next(
+                    n
+                    for n in range(len(line) - 1, 0, -1)
+                    if n == 1 or text_width(line[:n], size, weight) <= width
+                )
                 lines.append(line[:fits])
                 line = line[fits:]
         lines.append(line)
@@ -155,7 +165,15 @@ class Strip:
         width, total = figure.get_size_inches()
         share = self.height / total
         figure.add_artist(
-            Rectangle((0, 1 - share), 1, share, transform=figure.transFigure, facecolor=self.background, edgecolor="none", zorder=-1)
+            Rectangle(
+                (0, 1 - share),
+                1,
+                share,
+                transform=figure.transFigure,
+                facecolor=self.background,
+                edgecolor="none",
+                zorder=-1,
+            )
         )
         y = total - MARGIN
         for text, weight in ((self.heading, "bold"), (self.notes, "normal")):

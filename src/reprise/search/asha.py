@@ -1,10 +1,12 @@
-"""ASHA, asynchronous successive halving (Li et al. 2018, arXiv:1810.05934), as Ray Tune and Optuna have it: trials end, they never wait.
+"""ASHA, asynchronous successive halving (Li et al. 2018, arXiv:1810.05934), as Ray Tune and Optuna have it:
+trials end, they never wait.
 
-A trial is judged at its rungs, the epochs r, r·η, r·η², … (`min_resource` r, `reduction_factor` η; rungs count from 0, epochs from 1), by
-the validation accuracy of that very epoch: of the n trials recorded there so far, itself included, it must be among the best n // η, or
-the best where n < η; equals pass. A trial that is pruned keeps its place among those recorded, and so does one that ends for a reason of
-its own (its last epoch, its early stop). An epoch whose loss is not finite has no accuracy and is recorded nowhere. Nothing is decided
-after a trial's last epoch, but its accuracy counts there.
+A trial is judged at its rungs, the epochs r, r·η, r·η², … (`min_resource` r, `reduction_factor` η; rungs
+count from 0, epochs from 1), by the validation accuracy of that very epoch: of the n trials recorded there so
+far, itself included, it must be among the best n // η, or the best where n < η; equals pass. A trial that is
+pruned keeps its place among those recorded, and so does one that ends for a reason of its own (its last
+epoch, its early stop). An epoch whose loss is not finite has no accuracy and is recorded nowhere. Nothing is
+decided after a trial's last epoch, but its accuracy counts there.
 
 Optuna's pruner decides. All trials are known beforehand, so its samplers have no part in it.
 """
@@ -18,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from reprise.errors import RepriseError
-from reprise.spec.run import Run
+from reprise.reports.run import Run
 from reprise.training.results import HISTORY, RUN, finished, read_run, read_table
 from reprise.training.selection import Row, monitored, stops_early
 
@@ -29,7 +31,8 @@ def load_optuna() -> ModuleType:
         optuna = importlib.import_module("optuna")
     except ImportError:
         raise RepriseError(
-            "the trials of a study are judged by optuna, which is not installed; install it with: pip install optuna"
+            "the trials of a study are judged by optuna, which is not installed; install it with: pip "
+            "install optuna"
         ) from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
@@ -39,7 +42,9 @@ def load_optuna() -> ModuleType:
 
 
 def trial_order(runs: Sequence[Run]) -> list[Run]:
-    """The trials of one study, each once, the first one first; runs that are something else are a `RepriseError`."""
+    """The trials of one study, each once, the first one first; runs that are something else are a
+    `RepriseError`.
+    """
     for run in runs:
         if "study" not in run.spec:
             raise RepriseError(f"run {run.hash} is no trial of a study; name an experiment with asha")
@@ -47,7 +52,10 @@ def trial_order(runs: Sequence[Run]) -> list[Run]:
     for number, (before, run) in enumerate(zip([None, *ordered], ordered, strict=False)):
         study = run.spec["study"]
         if study["trial"] != number or study.get("after") != (before and before.hash):
-            raise RepriseError(f"run {run.hash} is not trial {number} of the same study; give all trials of one study, from trial 0 on")
+            raise RepriseError(
+                f"run {run.hash} is not trial {number} of the same study; give all trials of one study, "
+                "from trial 0 on"
+            )
     return ordered
 
 
@@ -63,7 +71,9 @@ def rung_epochs(study: Mapping[str, Any], epochs: int) -> list[int]:
 def accuracies(history: Sequence[Row]) -> list[float]:
     """Validation accuracy by epoch; NaN where a loss, of either part, is not finite."""
     lost = {row["epoch"] for row in history if not math.isfinite(row["loss"])}
-    return [math.nan if epoch in lost else value for epoch, value in enumerate(monitored(history, "accuracy"), 1)]
+    return [
+        math.nan if epoch in lost else value for epoch, value in enumerate(monitored(history, "accuracy"), 1)
+    ]
 
 
 def read_history(folder: Path) -> list[Row]:
@@ -72,7 +82,9 @@ def read_history(folder: Path) -> list[Row]:
 
 
 def judged_in_order(meta: Mapping[str, Any]) -> bool:
-    """Whether a trial was judged by the trials before it, on one worker, which can be repeated (`meta` of its `run.json`)."""
+    """Whether a trial was judged by the trials before it, on one worker, which can be repeated (`meta` of its
+    `run.json`).
+    """
     return meta.get("judged_in_order", True)
 
 
@@ -89,7 +101,10 @@ class Halving:
             direction="maximize",
             sampler=optuna.samplers.RandomSampler(seed=0),
             pruner=optuna.pruners.SuccessiveHalvingPruner(
-                min_resource=study["min_resource"], reduction_factor=study["reduction_factor"], min_early_stopping_rate=0, bootstrap_count=0
+                min_resource=study["min_resource"],
+                reduction_factor=study["reduction_factor"],
+                min_early_stopping_rate=0,
+                bootstrap_count=0,
             ),
         )
         self._recorded: Counter[int] = Counter()
@@ -117,7 +132,8 @@ class Halving:
 def replay(trials: Sequence[Run], cache: Path) -> Halving:
     """The halving as it stands after `trials`, the first ones of a study, which are all finished.
 
-    A `RepriseError` names a trial that several workers judged, and one that did not end where the trials before it end it.
+    A `RepriseError` names a trial that several workers judged, and one that did not end where the trials
+    before it end it.
     """
     halving = Halving(trials[0].spec["study"])
     for run in trials:
@@ -126,48 +142,67 @@ def replay(trials: Sequence[Run], cache: Path) -> Halving:
         values, training = accuracies(rows), run.spec["training"]
         if not judged_in_order(meta):
             raise RepriseError(
-                f"{folder}: trial {run.spec['study']['trial']} was judged by several workers, which cannot be repeated; "
+                f"{folder}: trial {run.spec['study']['trial']} was judged by several workers, which cannot "
+                "be repeated; "
                 "go on with several workers, or delete the folders of such trials and train them again"
             )
         halving.begin()
         for value in values:
             reason = halving.report(value)
             if reason and halving.epoch < len(values):
-                raise _inconsistent(run, folder, f"goes on after epoch {halving.epoch}, where the trials before it end it ({reason})")
+                raise _inconsistent(
+                    run,
+                    folder,
+                    f"goes on after epoch {halving.epoch}, where the trials before it end it ({reason})",
+                )
         early = stops_early(rows, training.get("early_stop")) or math.isnan(values[-1])
         if len(values) < training["epochs"] and not reason and not early:
-            raise _inconsistent(run, folder, f"ends after epoch {len(values)}, where the trials before it let it go on")
+            raise _inconsistent(
+                run, folder, f"ends after epoch {len(values)}, where the trials before it let it go on"
+            )
     return halving
 
 
 def _inconsistent(run: Run, folder: Path, what: str) -> RepriseError:
-    """A trial was changed, or trained with other results of those before it than are here: on another machine, say."""
-    remedy = "delete its folder and those of the trials after it and train them again, or import the whole study where none of it is"
+    """A trial was changed, or trained with other results of those before it than are here: on another
+    machine, say.
+    """
+    remedy = (
+        "delete its folder and those of the trials after it and train them again, or import the whole "
+        "study where none of it is"
+    )
     return RepriseError(f"{folder}: trial {run.spec['study']['trial']} {what}; {remedy}")
 
 
 def predecessors(run: Run, cache: Path) -> list[Run]:
-    """The trials before `run`, the first one first, from their folders in `cache`; one without results is a `RepriseError`."""
+    """The trials before `run`, the first one first, from their folders in `cache`; one without results is a
+    `RepriseError`.
+    """
     found = [run]
     while after := found[-1].spec["study"].get("after"):
         own = found[-1].spec["study"]
         if not (Path(cache) / after / RUN).exists():
-            raise RepriseError(f"run {run.hash}: trial {own['trial'] - 1} (run {after}) has no result in {cache}; train it first")
+            raise RepriseError(
+                f"run {run.hash}: trial {own['trial'] - 1} (run {after}) has no result in {cache}; train it "
+                "first"
+            )
         before = Run(read_run(Path(cache) / after)["spec"])
         theirs = before.spec.get("study", {})
         if {**theirs, "trial": theirs.get("trial", -1) + 1, "after": after} != own:
             raise RepriseError(
-                f"run {found[-1].hash} says that run {after} is the trial before it, which it is not; give both the same study"
+                f"run {found[-1].hash} says that run {after} is the trial before it, which it is not; give "
+                "both the same study"
             )
         found.append(before)
     return found[:0:-1]
 
 
 class AshaJudge:
-    """Judges the trials of a study in their order, on one worker, so that the same study gives the same decisions, bit for bit.
+    """Judges the trials of a study in their order, on one worker, so that the same study gives the same
+    decisions, bit for bit.
 
-    What earlier trials did is read from their run folders in `cache` when a trial is judged for the first time: nothing is remembered that
-    a killed process could lose.
+    What earlier trials did is read from their run folders in `cache` when a trial is judged for the first
+    time: nothing is remembered that a killed process could lose.
     """
 
     in_order = True
@@ -179,7 +214,9 @@ class AshaJudge:
         self._halving: Halving
 
     def stop(self, run: Run, history: Sequence[Row]) -> str | None:
-        """Why `run` ends after the last epoch of its `history`; None: it goes on. See `reprise.training.engine.Judge`."""
+        """Why `run` ends after the last epoch of its `history`; None: it goes on. See
+        `reprise.training.engine.Judge`.
+        """
         values = accuracies(history)
         if self._run != run.hash or self._halving.epoch >= len(values):
             before = predecessors(run, self._cache)
@@ -189,7 +226,11 @@ class AshaJudge:
         reason = None
         for value in values[self._halving.epoch :]:
             if reason:  # a checkpoint that went on: earlier trials are not what they were
-                raise _inconsistent(run, self._cache / run.hash, f"goes on after epoch {self._halving.epoch}, where it was {reason}")
+                raise _inconsistent(
+                    run,
+                    self._cache / run.hash,
+                    f"goes on after epoch {self._halving.epoch}, where it was {reason}",
+                )
             reason = self._halving.report(value)
         return reason
 

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from reprise.files import atomic
+from reprise.reports.run import Run
 from reprise.search.asha import accuracies, judged_in_order, read_history, rung_epochs, trial_order
-from reprise.spec.run import Run
 from reprise.training.checkpoint import read_checkpoint
 from reprise.training.results import finished
 from reprise.training.selection import Row
@@ -29,9 +29,10 @@ COLUMNS = {
     "seconds": "float64",
     "judged_in_order": "boolean",
 }
-"""Of a study's table, before its settings. `state`: finished, pruned, early stop, diverged (it has ended), running, waiting. `rung`: the
-highest it has reached. `stopped`: why it ended, in words. `judged_in_order`: false where several workers judged it, which cannot be
-repeated."""
+"""Of a study's table, before its settings. `state`: finished, pruned, early stop, diverged (it has ended),
+running, waiting. `rung`: the highest it has reached. `stopped`: why it ended, in words. `judged_in_order`:
+false where several workers judged it, which cannot be repeated.
+"""
 
 ENDED = ("finished", "pruned", "early stop", "diverged")
 WIDTH = 120
@@ -47,10 +48,13 @@ def read_study(runs: Sequence[Run], cache: Path, settings: Mapping[str, Mapping[
     cache: folder of run folders.
     settings: run → axis → value, e.g. `Cell.settings`.
 
-    A trial that has not ended shows what its checkpoint holds. Runs of something else and damaged results are a `RepriseError`.
+    A trial that has not ended shows what its checkpoint holds. Runs of something else and damaged results are
+    a `RepriseError`.
     """
     trials = trial_order(runs)
-    table = pd.DataFrame([_row(run, Path(cache) / run.hash) for run in trials], columns=list(COLUMNS)).astype(COLUMNS)
+    table = pd.DataFrame([_row(run, Path(cache) / run.hash) for run in trials], columns=list(COLUMNS)).astype(
+        COLUMNS
+    )
     for axis in dict.fromkeys(axis for run in trials for axis in settings.get(run.hash, {})):
         values = [settings.get(run.hash, {}).get(axis) for run in trials]
         if axis != "trial" and len({repr(value) for value in values}) > 1:
@@ -69,7 +73,11 @@ def _row(run: Run, folder: Path) -> dict[str, Any]:
         state = "running" if _locked(folder) else "waiting"
     values = accuracies(history)
     usable = [value for value in values if not math.isnan(value)]
-    training_accuracies = [row["accuracy"] for row in history if row["split"] == "train" and not math.isnan(values[row["epoch"] - 1])]
+    training_accuracies = [
+        row["accuracy"]
+        for row in history
+        if row["split"] == "train" and not math.isnan(values[row["epoch"] - 1])
+    ]
     rungs = rung_epochs(study, len(values))
     return {
         "trial": study["trial"],
@@ -88,7 +96,9 @@ def _row(run: Run, folder: Path) -> dict[str, Any]:
 
 
 def _checkpoint(folder: Path) -> tuple[dict[str, Any], list[Row]]:
-    """Time and history of a run that has not ended; nothing where it has not been saved, or is being saved now."""
+    """Time and history of a run that has not ended; nothing where it has not been saved, or is being saved
+    now.
+    """
     try:
         state = read_checkpoint(folder / "checkpoint.pt")["state"]
         return {"seconds": state["seconds"]}, state["history"]
@@ -118,19 +128,28 @@ def write_study(table: pd.DataFrame, path: Path) -> None:
 
 
 def leaderboard(table: pd.DataFrame) -> str:
-    """A study's trials, the best validation accuracy first, and what its rungs did: lines of text, `WIDTH` characters wide."""
-    ranked = table.sort_values(["best_validation_accuracy", "trial"], ascending=[False, True], na_position="last")
+    """A study's trials, the best validation accuracy first, and what its rungs did: lines of text, `WIDTH`
+    characters wide.
+    """
+    ranked = table.sort_values(
+        ["best_validation_accuracy", "trial"], ascending=[False, True], na_position="last"
+    )
     columns = {
         "trial": [str(trial) for trial in ranked["trial"]],
         "state": list(ranked["state"]),
         "epochs": [
-            f"{epochs}/{planned}" if epochs else "" for epochs, planned in zip(ranked["epochs"], ranked["planned_epochs"], strict=True)
+            f"{epochs}/{planned}" if epochs else ""
+            for epochs, planned in zip(ranked["epochs"], ranked["planned_epochs"], strict=True)
         ],
         "rung": [_text(rung) for rung in ranked["rung"]],
         "best valid.": [_text(value, ".4f") for value in ranked["best_validation_accuracy"]],
         "at epoch": [_text(epoch) for epoch in ranked["best_epoch"]],
         "best train": [_text(value, ".4f") for value in ranked["best_training_accuracy"]],
-        **{name: [_text(value, ".3g") for value in ranked[name]] for name in table.columns if name not in COLUMNS},
+        **{
+            name: [_text(value, ".3g") for value in ranked[name]]
+            for name in table.columns
+            if name not in COLUMNS
+        },
     }
     return "\n".join([*_aligned(columns), "", *_summary(table, ranked)])
 
@@ -148,7 +167,10 @@ def _aligned(columns: Mapping[str, Sequence[str]]) -> list[str]:
     cells = [max(map(len, column)) for column in columns.values()]
     for longest in range(12, 4, -1):
         headings = [
-            [word if len(word) <= max(longest, width) else f"{word[: longest - 1]}." for word in name.replace("_", " ").split()]
+            [
+                word if len(word) <= max(longest, width) else f"{word[: longest - 1]}."
+                for word in name.replace("_", " ").split()
+            ]
             for name, width in zip(columns, cells, strict=True)
         ]
         widths = [max(width, *map(len, heading)) for heading, width in zip(headings, cells, strict=True)]
@@ -159,7 +181,10 @@ def _aligned(columns: Mapping[str, Sequence[str]]) -> list[str]:
     left = [all(not cell or cell[0].isalpha() for cell in column) for column in columns.values()]
 
     def line(row: Sequence[str]) -> str:
-        padded = (cell.ljust(width) if words else cell.rjust(width) for cell, width, words in zip(row, widths, left, strict=True))
+        padded = (
+            cell.ljust(width) if words else cell.rjust(width)
+            for cell, width, words in zip(row, widths, left, strict=True)
+        )
         return "  ".join(padded).rstrip()
 
     return [line(row) for row in [*above, *zip(*columns.values(), strict=True)]]
@@ -167,20 +192,35 @@ def _aligned(columns: Mapping[str, Sequence[str]]) -> list[str]:
 
 def _summary(table: pd.DataFrame, ranked: pd.DataFrame) -> list[str]:
     ended = table[table["state"].isin(ENDED)]
-    counts = [f"{(table['state'] == state).sum()} {state}" for state in (*ENDED, "running", "waiting") if (table["state"] == state).any()]
+    counts = [
+        f"{(table['state'] == state).sum()} {state}"
+        for state in (*ENDED, "running", "waiting")
+        if (table["state"] == state).any()
+    ]
     lines = [f"{len(table)} trials: {', '.join(counts)}"]
     best = ranked.iloc[0]
     if best["best_epoch"] is not pd.NA:
         accuracy = f"{best['best_validation_accuracy']:.4f}"
-        lines.append(f"best: trial {best['trial']} (run {best['run']}), validation accuracy {accuracy} at epoch {best['best_epoch']}")
+        lines.append(
+            f"best: trial {best['trial']} (run {best['run']}), validation accuracy {accuracy} at epoch "
+            f"{best['best_epoch']}"
+        )
     pruned = ended[ended["state"] == "pruned"]
     for rung, epoch in sorted(set(zip(pruned["rung"], pruned["epochs"], strict=True))):
         count = (pruned["rung"] == rung).sum()
-        lines.append(f"pruned at rung {rung} (epoch {epoch}): {count} of {(ended['rung'] >= rung).sum()} that reached it")
+        lines.append(
+            f"pruned at rung {rung} (epoch {epoch}): {count} of {(ended['rung'] >= rung).sum()} that "
+            "reached it"
+        )
     if len(ended):
         trained, planned = ended["epochs"].sum(), ended["planned_epochs"].sum()
         of = "" if len(ended) == len(table) else " of the trials that have ended"
-        lines.append(f"{trained} of {planned} epochs{of}: {1 - trained / planned:.0%} saved".replace("%", " %"))
+        lines.append(
+            f"{trained} of {planned} epochs{of}: {1 - trained / planned:.0%} saved".replace("%", " %")
+        )
     if not ended["judged_in_order"].all():
-        lines.append("judged by several workers: which trials end, and where, depends on their pace and cannot be repeated")
+        lines.append(
+            "judged by several workers: which trials end, and where, depends on their pace and cannot be "
+            "repeated"
+        )
     return lines

@@ -1,9 +1,10 @@
 """Several workers on one study: processes, on one machine or a cluster, that share a results folder.
 
-Each takes the first trial that is neither finished nor taken and judges it by what all workers have written to one journal (Optuna's
-`JournalStorage`) by then. Which trials end, and where, so depends on the workers' pace and cannot be repeated; `run.json` says so
-(`meta.judged_in_order` is false). A trial is taken as long as its worker holds a lock on a file in its folder, which the system releases
-with the process, however it ends; whoever takes it next goes on from its checkpoint.
+Each takes the first trial that is neither finished nor taken and judges it by what all workers have written
+to one journal (Optuna's `JournalStorage`) by then. Which trials end, and where, so depends on the workers'
+pace and cannot be repeated; `run.json` says so (`meta.judged_in_order` is false). A trial is taken as long as
+its worker holds a lock on a file in its folder, which the system releases with the process, however it ends;
+whoever takes it next goes on from its checkpoint.
 """
 
 import contextlib
@@ -15,8 +16,8 @@ from typing import Any
 from reprise.errors import RepriseError, gist
 from reprise.files import UNLOCKABLE, check_regular
 from reprise.records import seal, unseal
+from reprise.reports.run import Run
 from reprise.search.asha import Halving, accuracies, load_optuna, read_history, rung_epochs, trial_order
-from reprise.spec.run import Run
 from reprise.training.engine import Outcome, remove_leftovers, train
 from reprise.training.results import finished
 from reprise.training.selection import Row
@@ -26,7 +27,9 @@ STALE_LOCK_S = 30
 
 
 def _checked(journal: Any) -> Any:
-    """An Optuna journal whose lines each carry a digest of their content, by which a damaged one is known (a `ValueError`)."""
+    """An Optuna journal whose lines each carry a digest of their content, by which a damaged one is known (a
+    `ValueError`).
+    """
     append, read = journal.append_logs, journal.read_logs
 
     def append_logs(logs: list[dict[str, Any]]) -> None:
@@ -40,12 +43,11 @@ def _checked(journal: Any) -> Any:
 
 
 class JournalJudge:
-    """Judges trials by all that is known when they are judged: finished trials from `cache`, running ones from `journal`.
+    """Judges trials by all that is known when they are judged: finished trials from `cache`, running ones
+    from `journal`.
 
-    Parameters
-    ----------
-    runs: all trials of one study.
-    journal: the file that its workers share. Every attempt at a trial is an Optuna trial of its own, with the attempt's accuracies and the
+    Parameters ---------- runs: all trials of one study. journal: the file that its workers share. Every
+    attempt at a trial is an Optuna trial of its own, with the attempt's accuracies and the
         last rung that it `passed`: a trial taken up again is not judged anew where it was let go on.
     """
 
@@ -53,7 +55,9 @@ class JournalJudge:
 
     def __init__(self, runs: Sequence[Run], cache: Path, journal: Path) -> None:
         self._trials, self._cache = trial_order(runs), Path(cache)
-        self._path = Path(journal).resolve()  # the lock is a link to this path, and would point nowhere from a relative one
+        self._path = Path(
+            journal
+        ).resolve()  # the lock is a link to this path, and would point nowhere from a relative one
         optuna = load_optuna()
         if self._path.exists():
             check_regular(self._path)
@@ -61,7 +65,9 @@ class JournalJudge:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             lock = optuna.storages.journal.JournalFileSymlinkLock(str(self._path), STALE_LOCK_S)
             self._study = optuna.create_study(
-                storage=optuna.storages.JournalStorage(_checked(optuna.storages.journal.JournalFileBackend(str(self._path), lock))),
+                storage=optuna.storages.JournalStorage(
+                    _checked(optuna.storages.journal.JournalFileBackend(str(self._path), lock))
+                ),
                 sampler=optuna.samplers.RandomSampler(seed=0),
                 study_name=self._trials[0].hash,
                 direction="maximize",
@@ -71,11 +77,15 @@ class JournalJudge:
         self._attempt: Any = None
 
     def stop(self, run: Run, history: Sequence[Row]) -> str | None:
-        """Why `run` ends after the last epoch of its `history`; None: it goes on. See `reprise.training.engine.Judge`."""
+        """Why `run` ends after the last epoch of its `history`; None: it goes on. See
+        `reprise.training.engine.Judge`.
+        """
         values, study = accuracies(history), run.spec["study"]
         with self._readable():
             if self._run != run.hash or self._epoch >= len(values):
-                self._passed = max((attempt.user_attrs.get("passed", 0) for attempt in self._attempts(run)), default=0)
+                self._passed = max(
+                    (attempt.user_attrs.get("passed", 0) for attempt in self._attempts(run)), default=0
+                )
                 self._run, self._epoch, self._attempt = run.hash, 0, self._study.ask()
                 self._attempt.set_user_attr("run", run.hash)
                 self._attempt.set_user_attr("trial", study["trial"])
@@ -97,7 +107,11 @@ class JournalJudge:
             return reason
 
     def _attempts(self, run: Run) -> list[Any]:
-        return [attempt for attempt in self._study.get_trials(deepcopy=False) if attempt.user_attrs.get("run") == run.hash]
+        return [
+            attempt
+            for attempt in self._study.get_trials(deepcopy=False)
+            if attempt.user_attrs.get("run") == run.hash
+        ]
 
     def _recorded(self, run: Run) -> list[float]:
         """Accuracy by epoch, as far as it is known."""
@@ -116,14 +130,17 @@ class JournalJudge:
             # what Optuna makes of lines that are cut short or mixed up
             remedy = "stop the workers, delete it and start them again (finished trials and epochs are kept)"
             raise RepriseError(
-                f"{self._path}: not a journal that Optuna can read ({type(error).__name__}: {gist(error)}); {remedy}"
+                f"{self._path}: not a journal that Optuna can read ({type(error).__name__}: {gist(error)}); "
+                f"{remedy}"
             ) from None
 
 
 def take_trials(runs: Sequence[Run], cache: Path) -> Iterator[Run]:
-    """The trials for one worker, one at a time: each time the first that is not finished and that no other worker holds.
+    """The trials for one worker, one at a time: each time the first that is not finished and that no other
+    worker holds.
 
-    A trial is held until the next one is asked for. It ends when nothing is left to take, though others may still be at work.
+    A trial is held until the next one is asked for. It ends when nothing is left to take, though others may
+    still be at work.
     """
     trials, taken = trial_order(runs), set()
     while True:
@@ -156,14 +173,17 @@ def _held(folder: Path) -> Iterator[bool]:
         except OSError as error:
             if error.errno not in UNLOCKABLE:
                 raise
-            raise RepriseError(f"{folder}: this file system has no locks, so workers cannot share a study; train it with one") from None
+            raise RepriseError(
+                f"{folder}: this file system has no locks, so workers cannot share a study; train it with one"
+            ) from None
         yield True
 
 
 def work(runs: Sequence[Run], *, cache: Path, journal: Path, **options: Any) -> list[Outcome]:
     """Train, as one of several workers, the trials of a study that nobody has finished or taken.
 
-    `options` are those of `reprise.training.engine.train`. A trial that fails stops no other; the first failure is raised at the end.
+    `options` are those of `reprise.training.engine.train`. A trial that fails stops no other; the first
+    failure is raised at the end.
     """
     judge = JournalJudge(runs, cache, journal)
     outcomes: list[Outcome] = []

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from reprise.errors import DamagedError, RepriseError
 from reprise.files import atomic, check_regular
 from reprise.records import MOST_BYTES
-from reprise.spec.run import Run
+from reprise.reports.run import Run
 from reprise.training.optim import restore_optimizer
 from reprise.training.selection import Row
 from reprise.training.steps import precision_name
@@ -51,17 +51,23 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
                 file.seek(len(MAGIC))
                 file.write(hashed.hash.hexdigest().encode())
         except RuntimeError as error:  # what torch makes of a full disk
-            raise RepriseError(f"{path}: cannot be written ({' '.join(str(error).split())[:100]}); is the disk full?") from None
+            raise RepriseError(
+                f"{path}: cannot be written ({' '.join(str(error).split())[:100]}); is the disk full?"
+            ) from None
 
 
 def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """What a checkpoint holds; one that is damaged, or was written without a digest by an earlier version, is a `DamagedError`."""
+    """What a checkpoint holds; one that is damaged, or was written without a digest by an earlier version, is
+    a `DamagedError`.
+    """
     remedy = "delete it, and the run starts again"
     if check_regular(path) > MOST_BYTES:
         raise DamagedError(f"{path}: more than {MOST_BYTES:,} bytes, far too many for a checkpoint", remedy)
     with path.open("rb") as file:
         line, start = file.readline(1000), file.tell()
-        if line != MAGIC + hashlib.file_digest(file, "sha256").hexdigest().encode() + b"\n":  # before memory is asked for
+        if (
+            line != MAGIC + hashlib.file_digest(file, "sha256").hexdigest().encode() + b"\n"
+        ):  # before memory is asked for
             raise DamagedError(f"{path}: damaged (its content does not match its digest)", remedy)
         file.seek(start)
         content = file.read()
@@ -70,7 +76,9 @@ def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
 
 @dataclass
 class State:
-    """All that changes while a run trains. Random generators are not part of it: they are seeded anew every epoch."""
+    """All that changes while a run trains. Random generators are not part of it: they are seeded anew every
+    epoch.
+    """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -98,7 +106,10 @@ class State:
     def snapshot(self) -> dict[str, Any]:
         """A copy that later steps leave alone (`selected` is replaced, never changed)."""
         changing = {name: getattr(self, name).state_dict() for name in ("model", "optimizer", "schedule")}
-        plain = {name: getattr(self, name) for name in ("started", "history", "learning_rates", "seconds", "threads")}
+        plain = {
+            name: getattr(self, name)
+            for name in ("started", "history", "learning_rates", "seconds", "threads")
+        }
         return {**copy.deepcopy({**changing, **plain}), "selected": self.selected}
 
     def restore(self, snapshot: dict[str, Any]) -> None:
@@ -111,19 +122,34 @@ class State:
 
 
 class Checkpoint:
-    """`checkpoint.pt` of one run on one kind of device, in one precision and on the data set with these digests (by split)."""
+    """`checkpoint.pt` of one run on one kind of device, in one precision and on the data set with these
+    digests (by split).
+    """
 
     def __init__(
-        self, path: Path, run: Run, digests: Mapping[str, str], device: torch.device, precision: torch.dtype, seconds: float
+        self,
+        path: Path,
+        run: Run,
+        digests: Mapping[str, str],
+        device: torch.device,
+        precision: torch.dtype,
+        seconds: float,
     ) -> None:
         self._path, self._device, self._seconds = path, device, seconds
-        self._identity = {"run": run.hash, "device": device.type, "dtype": precision_name(precision), "data": dict(digests)}
+        self._identity = {
+            "run": run.hash,
+            "device": device.type,
+            "dtype": precision_name(precision),
+            "data": dict(digests),
+        }
         self._spec = run.spec
         self._latest: dict[str, Any] | None = None
         self._written_at = time.monotonic()
 
     def load_into(self, fresh: Callable[[], State], say: Callable[[str], None]) -> State:
-        """The state where the run was left, or a fresh one where there is no checkpoint or it cannot be used (a line says why)."""
+        """The state where the run was left, or a fresh one where there is no checkpoint or it cannot be used
+        (a line says why).
+        """
         state = fresh()
         if not self._path.is_file():
             return state

@@ -23,8 +23,12 @@ def forward(network: nn.Module, part: Part, prepare: Callable[[Tensor], Tensor],
 
 
 @torch.no_grad()
-def predict(network: nn.Module, part: Part, prepare: Callable[[Tensor], Tensor], size: int) -> tuple[Tensor, float]:
-    """Predicted classes (N,) and mean cross-entropy of `network`, which is put in evaluation mode, over batches of `size`."""
+def predict(
+    network: nn.Module, part: Part, prepare: Callable[[Tensor], Tensor], size: int
+) -> tuple[Tensor, float]:
+    """Predicted classes (N,) and mean cross-entropy of `network`, which is put in evaluation mode, over
+    batches of `size`.
+    """
     network.eval()
     predicted = []
     total = torch.zeros((), dtype=torch.float64, device=part.labels.device)
@@ -35,7 +39,9 @@ def predict(network: nn.Module, part: Part, prepare: Callable[[Tensor], Tensor],
     return torch.cat(predicted), total.item() / len(part)
 
 
-def evaluate(network: nn.Module, part: Part, prepare: Callable[[Tensor], Tensor], size: int) -> tuple[float, float]:
+def evaluate(
+    network: nn.Module, part: Part, prepare: Callable[[Tensor], Tensor], size: int
+) -> tuple[float, float]:
     """Mean cross-entropy and accuracy."""
     predicted, loss = predict(network, part, prepare, size)
     return loss, (predicted == part.truth).sum().item() / len(part)

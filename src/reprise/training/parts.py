@@ -15,7 +15,7 @@ from reprise.data.decode import Dataset, load
 from reprise.data.splits import check_split, subset, train_validation
 from reprise.data.statistics import channel_statistics
 from reprise.errors import RepriseError
-from reprise.spec.run import Run, canonical
+from reprise.reports.run import Run, canonical
 
 EVALUATION_PIXELS = 2**20
 """Pixels in a batch that is only evaluated: 1024 images of 32 × 32, 20 of 224 × 224."""
@@ -68,7 +68,9 @@ class RunData:
 
     @property
     def evaluation_batch(self) -> int:
-        """Images in a batch that is only evaluated; the same in training and evaluation, so that both see the same numbers."""
+        """Images in a batch that is only evaluated; the same in training and evaluation, so that both see the
+        same numbers.
+        """
         return max(EVALUATION_IMAGES, EVALUATION_PIXELS // (self.image_shape[1] * self.image_shape[2]))
 
 
@@ -96,17 +98,28 @@ class Datasets:
         self._statistics: dict[str, tuple[Any, Any]] = {}
 
     def check(self, runs: Iterable[Run]) -> None:
-        """Raise the `RepriseError` of `of` for data that is missing or of another source, before any work is done."""
+        """Raise the `RepriseError` of `of` for data that is missing or of another source, before any work is
+        done.
+        """
         for run in runs:
             dataset = self._open(run.spec["dataset"])
             if run.spec["split"]["validation"] == "official":
                 check_split(dataset, "validation")
 
     def check_trained_on(self, run: Run, meta: Mapping[str, Any]) -> None:
-        """Raise a `RepriseError` where the run's data set is there with other images than those that its `meta` says it was trained on."""
+        """Raise a `RepriseError` where the run's data set is there with other images than those that its
+        `meta` says it was trained on.
+        """
         folder = self._dirs.get(run.spec["dataset"]["name"])
-        if "data" in meta and folder and (folder / "dataset.json").exists() and meta["data"] != _digests(self._open(run.spec["dataset"])):
-            raise RepriseError(f"run {run.hash} was trained on other images than those in {folder}; train it again")
+        if (
+            "data" in meta
+            and folder
+            and (folder / "dataset.json").exists()
+            and meta["data"] != _digests(self._open(run.spec["dataset"]))
+        ):
+            raise RepriseError(
+                f"run {run.hash} was trained on other images than those in {folder}; train it again"
+            )
 
     def has(self, run: Run, meta: Mapping[str, Any]) -> bool:
         """Whether the images at hand are those that a run with this `meta` was trained on."""
@@ -115,18 +128,24 @@ class Datasets:
     def of(self, run: Run) -> RunData:
         """The data of `run`.
 
-        Raises `RepriseError` where the folder is unknown, holds data of another source (real, synthetic, stand-in) than the run names, or
-        lacks the validation images that it names.
+        Raises `RepriseError` where the folder is unknown, holds data of another source (real, synthetic,
+        stand-in) than the run names, or lacks the validation images that it names.
         """
         wanted, validation = run.spec["dataset"], run.spec["split"]["validation"]
-        dataset, train, test = self._open(wanted), self._resident(wanted, "train"), self._resident(wanted, "test")
+        dataset, train, test = (
+            self._open(wanted),
+            self._resident(wanted, "train"),
+            self._resident(wanted, "test"),
+        )
         rows, held_out = train_validation(train.rows, validation, run.spec["seeds"]["split"])
         if validation == "official":
             validating = self._resident(wanted, "validation").part
         else:
             validating = test.part if validation == "test" else self._choose(train, held_out)
         selection = canonical([wanted, validation, run.spec["seeds"]["split"]])
-        preprocess = build_preprocess(run.spec.get("preprocess", {}), self._statistics_of(selection, dataset, rows), self._device)
+        preprocess = build_preprocess(
+            run.spec.get("preprocess", {}), self._statistics_of(selection, dataset, rows), self._device
+        )
         return RunData(
             train=self._choose(train, rows),
             validation=validating,
@@ -144,21 +163,28 @@ class Datasets:
         key = canonical([wanted, split])
         if key not in self._residents:
             dataset = self._open(wanted)
-            rows, labels, classes = subset(dataset, wanted["labels"], wanted.get("classes"), wanted.get("per_class"), split)
-            self._residents[key] = _Resident(rows, self._upload(dataset.splits[split].images, rows, labels), classes)
+            rows, labels, classes = subset(
+                dataset, wanted["labels"], wanted.get("classes"), wanted.get("per_class"), split
+            )
+            self._residents[key] = _Resident(
+                rows, self._upload(dataset.splits[split].images, rows, labels), classes
+            )
         return self._residents[key]
 
     def _open(self, wanted: Mapping[str, Any]) -> Dataset:
         name = wanted["name"]
         if name not in self._dirs:
-            raise RepriseError(f"data set {name}: its folder is not given; known: {', '.join(self._dirs) or 'none'}")
+            raise RepriseError(
+                f"data set {name}: its folder is not given; known: {', '.join(self._dirs) or 'none'}"
+            )
         folder = self._dirs[name]
         if name not in self._opened:
             self._opened[name] = load(folder, name)
         dataset = self._opened[name]
         if dataset.source != wanted["source"]:
             raise RepriseError(
-                f"{folder}: holds {dataset.source} images, the run is for {wanted['source']} ones; give that data set's folder"
+                f"{folder}: holds {dataset.source} images, the run is for {wanted['source']} ones; give "
+                "that data set's folder"
             )
         return dataset
 
@@ -170,10 +196,18 @@ class Datasets:
         )
 
     def _choose(self, train: _Resident, rows: np.ndarray) -> Part:
-        """The resident training images that stand at `rows` of the stored set, which ascend as all that are resident do."""
-        return Part(train.part.inputs, train.part.labels, torch.from_numpy(np.searchsorted(train.rows, rows)).to(self._device))
+        """The resident training images that stand at `rows` of the stored set, which ascend as all that are
+        resident do.
+        """
+        return Part(
+            train.part.inputs,
+            train.part.labels,
+            torch.from_numpy(np.searchsorted(train.rows, rows)).to(self._device),
+        )
 
-    def _statistics_of(self, selection: str, dataset: Dataset, rows: np.ndarray) -> Callable[[], tuple[Any, Any]]:
+    def _statistics_of(
+        self, selection: str, dataset: Dataset, rows: np.ndarray
+    ) -> Callable[[], tuple[Any, Any]]:
         def statistics() -> tuple[Any, Any]:
             if selection not in self._statistics:
                 self._statistics[selection] = channel_statistics(dataset.splits["train"].images[rows])

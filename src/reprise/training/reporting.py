@@ -1,4 +1,6 @@
-"""Progress of a list of runs: a bar over all epochs with an estimate on a terminal, a plain line every few seconds in a log."""
+"""Progress of a list of runs: a bar over all epochs with an estimate on a terminal, a plain line every few
+seconds in a log.
+"""
 
 import sys
 import time
@@ -8,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from reprise.progress import progress, say
-from reprise.spec.run import Run
+from reprise.reports.run import Run
 from reprise.supervision import tell
 from reprise.training.selection import Row
 
@@ -17,10 +19,12 @@ LINE_EVERY_S = 5.0
 
 
 class Reporter:
-    """Used in a `with`; one `start` … `done` per run, in it `begins` if the run is trained now, one `epoch` per finished epoch, `trained`
-    when the run's results are there. What is in hand is told to a supervising parent, too.
+    """Used in a `with`; one `start` … `done` per run, in it `begins` if the run is trained now, one `epoch`
+    per finished epoch, `trained` when the run's results are there. What is in hand is told to a supervising
+    parent, too.
 
-    Of `runs` only those in `pending` are thought to need training; `names`, by hash, is what the log calls them besides.
+    Of `runs` only those in `pending` are thought to need training; `names`, by hash, is what the log calls
+    them besides.
     """
 
     def __init__(self, runs: Sequence[Run], pending: Sequence[Run], names: Mapping[str, str]) -> None:
@@ -33,14 +37,20 @@ class Reporter:
         self._last_line = -LINE_EVERY_S
         self._total_left = sum(run.spec["training"]["epochs"] for run in pending)
         self._trained, self._seconds = 0, 0.0
-        self._bar = progress(description="training", total=self._total_left, unit="epoch") if sys.stderr.isatty() else None
+        self._bar = (
+            progress(description="training", total=self._total_left, unit="epoch")
+            if sys.stderr.isatty()
+            else None
+        )
 
     def __enter__(self) -> "Reporter":
         if there := self._count - len(self._pending):
             self.say(f"{there} of {self._count} runs were there already")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._bar is not None:
             self._bar.close()
 
@@ -60,7 +70,9 @@ class Reporter:
 
     def begins(self, run: Run, folder: Path, conditions: Mapping[str, Any]) -> None:
         """The run is trained now: said before anything is done for it that could end the process."""
-        tell(run=run.hash, name=self.name(run), epochs=self._epochs, folder=str(folder), conditions=conditions)
+        tell(
+            run=run.hash, name=self.name(run), epochs=self._epochs, folder=str(folder), conditions=conditions
+        )
         line = f"{self._name} begins" + (f": {self.name(run)}" if self.name(run) else "")
         if self._bar is not None:
             self._bar.set_description_str(line)
@@ -81,10 +93,14 @@ class Reporter:
         self._total_left -= 1
         self._trained += 1
         self._seconds += seconds
-        losses = " ".join(f"{row['split']} loss {row['loss']:.4f} accuracy {row['accuracy']:.4f}" for row in rows)
+        losses = " ".join(
+            f"{row['split']} loss {row['loss']:.4f} accuracy {row['accuracy']:.4f}" for row in rows
+        )
         line = f"{self._name} epoch {rows[0]['epoch']}/{self._epochs} {losses} {seconds:.1f} s"
         if self._bar is not None:
-            self._bar.set_description_str(f"{self._name} epoch {rows[0]['epoch']}/{self._epochs}", refresh=False)
+            self._bar.set_description_str(
+                f"{self._name} epoch {rows[0]['epoch']}/{self._epochs}", refresh=False
+            )
             self._bar.set_postfix_str(losses, refresh=False)
             self._bar.update()
         elif time.monotonic() - self._last_line >= LINE_EVERY_S:
@@ -92,12 +108,21 @@ class Reporter:
             print(line, file=sys.stderr, flush=True)
 
     def trained(self, accuracy: float, selected: int, epochs: int, seconds: float) -> None:
-        """The run has ended well: accuracy on the validating part at the selected epoch, number of epochs, time that they took."""
+        """The run has ended well: accuracy on the validating part at the selected epoch, number of epochs,
+        time that they took.
+        """
         self._shrink(self._left)
         if self._bar is None:
-            line = f"{self._name} done: accuracy {accuracy:.3f} at epoch {selected}, {epochs} epochs, {seconds:.0f} s"
+            line = (
+                f"{self._name} done: accuracy {accuracy:.3f} at epoch {selected}, {epochs} epochs, "
+                f"{seconds:.0f} s"
+            )
             left = self._total_left * self._seconds / max(self._trained, 1)
-            print(f"{line}; about {_duration(left)} left" if self._total_left else line, file=sys.stderr, flush=True)
+            print(
+                f"{line}; about {_duration(left)} left" if self._total_left else line,
+                file=sys.stderr,
+                flush=True,
+            )
 
     def done(self) -> None:
         """The run is over, perhaps before its last epoch."""

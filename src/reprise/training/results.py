@@ -1,4 +1,6 @@
-"""The files of a finished run: `history.parquet`, `weights.safetensors` and, last, their record `run.json`."""
+"""The files of a finished run: `history.parquet`, `weights.safetensors` and, last, their record
+`run.json`.
+"""
 
 import contextlib
 import math
@@ -15,7 +17,7 @@ from reprise.errors import DamagedError, RepriseError, gist
 from reprise.files import atomic, check_regular
 from reprise.progress import say
 from reprise.records import FILES, check_file, digests, read_record, write_record
-from reprise.spec.run import Run, check_record
+from reprise.reports.run import Run, check_record
 from reprise.tables import read_table as read_columns
 from reprise.training.selection import Row, diverged, selected_epoch, stops_early
 
@@ -28,10 +30,12 @@ HISTORY_COLUMNS = ("run", "epoch", "split", "loss", "accuracy")
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """The contents of `run.json` (`run`, `spec`, `meta`, `files`) of a finished run, whose history and weights are what it says.
+    """The contents of `run.json` (`run`, `spec`, `meta`, `files`) of a finished run, whose history and
+    weights are what it says.
 
-    A `RepriseError` says what is missing or damaged. An evaluated run, such as an imported one, may lack its weights. A run of an earlier
-    version has no `files`: its history is compared with its `meta`, of its weights only the header is read.
+    A `RepriseError` says what is missing or damaged. An evaluated run, such as an imported one, may lack its
+    weights. A run of an earlier version has no `files`: its history is compared with its `meta`, of its
+    weights only the header is read.
     """
     if not (folder / RUN).exists():
         raise RepriseError(f"{folder / RUN}: not found; train the run first")
@@ -39,7 +43,9 @@ def read_run(folder: Path) -> dict[str, Any]:
     try:
         check_record(document, folder.name)
     except ValueError as error:
-        raise DamagedError(f"{folder / RUN}: is not that of run {folder.name} ({gist(error)})", TRAIN_AGAIN) from None
+        raise DamagedError(
+            f"{folder / RUN}: is not that of run {folder.name} ({gist(error)})", TRAIN_AGAIN
+        ) from None
     files = document.get(FILES)
     if files is None:
         check_history(folder, document["spec"], document["meta"])
@@ -53,19 +59,28 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def adopt_run(folder: Path) -> dict[str, Any]:
-    """What `read_run` gives; a run of an earlier version gets its record, and a line says so. A folder that is read-only stays as it is."""
+    """What `read_run` gives; a run of an earlier version gets its record, and a line says so. A folder that
+    is read-only stays as it is.
+    """
     document = read_run(folder)
     if FILES not in document:
         with contextlib.suppress(RepriseError):
             write_run_record(folder, document)
-            say(f"{folder}: of an earlier version, accepted as it is; a record of its content is written, and checked from now on")
+            say(
+                f"{folder}: of an earlier version, accepted as it is; a record of its content is written, "
+                "and checked from now on"
+            )
     return document
 
 
 def check_own_folder(folder: Path) -> None:
-    """Raise a `RepriseError` where a run's folder is a link to one of another name: what is written there would overwrite that run."""
+    """Raise a `RepriseError` where a run's folder is a link to one of another name: what is written there
+    would overwrite that run.
+    """
     if folder.is_symlink() and folder.resolve().name != folder.name:
-        raise RepriseError(f"{folder}: a link to {folder.resolve()}, which is not this run's; delete the link")
+        raise RepriseError(
+            f"{folder}: a link to {folder.resolve()}, which is not this run's; delete the link"
+        )
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
@@ -77,7 +92,8 @@ def finished(folder: Path) -> dict[str, Any] | None:
 
 
 def check_evaluation(folder: Path) -> None:
-    """Raise the `RepriseError` of predictions and final metrics that are missing, or not what `evaluation.json` says.
+    """Raise the `RepriseError` of predictions and final metrics that are missing, or not what
+    `evaluation.json` says.
 
     Those of earlier versions have no record: they need only be tables.
     """
@@ -101,16 +117,26 @@ def evaluated(folder: Path) -> bool:
     return True
 
 
-def publish(folder: Path, run: Run, history: Sequence[Row], weights: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
-    """Write a run's results, `run.json` last, so that whoever sees it sees them all. An older evaluation goes first."""
+def publish(
+    folder: Path, run: Run, history: Sequence[Row], weights: Mapping[str, Tensor], meta: Mapping[str, Any]
+) -> None:
+    """Write a run's results, `run.json` last, so that whoever sees it sees them all. An older evaluation goes
+    first.
+    """
     for stale in (RUN, EVALUATION, PREDICTIONS, FINAL):
         (folder / stale).unlink(missing_ok=True)
     write_table(folder / HISTORY, pd.DataFrame(history).assign(run=run.hash)[list(HISTORY_COLUMNS)])
     with atomic(folder / WEIGHTS) as partial:
         try:
-            save_file({name: value.cpu().contiguous() for name, value in weights.items()}, partial, metadata={"run": run.hash})
+            save_file(
+                {name: value.cpu().contiguous() for name, value in weights.items()},
+                partial,
+                metadata={"run": run.hash},
+            )
         except SafetensorError as error:  # what it makes of a full disk
-            raise RepriseError(f"{folder / WEIGHTS}: cannot be written ({error}); is the disk full?") from None
+            raise RepriseError(
+                f"{folder / WEIGHTS}: cannot be written ({error}); is the disk full?"
+            ) from None
     write_run_record(folder, {"run": run.hash, "spec": run.spec, "meta": meta})
 
 
@@ -127,8 +153,12 @@ def write_evaluation_record(folder: Path) -> None:
 # ---- the history ----
 
 
-def check_history(folder: Path, spec: Mapping[str, Any], meta: Mapping[str, Any], remedy: str = TRAIN_AGAIN) -> pd.DataFrame:
-    """The history, if it is that of a whole run with this `spec` and fits its `meta`; else a `DamagedError` says what does not."""
+def check_history(
+    folder: Path, spec: Mapping[str, Any], meta: Mapping[str, Any], remedy: str = TRAIN_AGAIN
+) -> pd.DataFrame:
+    """The history, if it is that of a whole run with this `spec` and fits its `meta`; else a `DamagedError`
+    says what does not.
+    """
     path = folder / HISTORY
     table = read_table(path, HISTORY_COLUMNS)
     try:
@@ -140,7 +170,9 @@ def check_history(folder: Path, spec: Mapping[str, Any], meta: Mapping[str, Any]
     return table
 
 
-def _history_fault(run: str, table: pd.DataFrame, spec: Mapping[str, Any], meta: Mapping[str, Any]) -> str | None:
+def _history_fault(
+    run: str, table: pd.DataFrame, spec: Mapping[str, Any], meta: Mapping[str, Any]
+) -> str | None:
     training, epochs = spec["training"], meta["epochs"]
     validating = "test" if spec["split"]["validation"] == "test" else "validation"
     if set(table["run"]) != {run}:
@@ -159,18 +191,25 @@ def _history_fault(run: str, table: pd.DataFrame, spec: Mapping[str, Any], meta:
         return f"has losses that do not fit {RUN}, which says that the run stopped: {meta['stopped']}"
     selected = selected_epoch(rows, training["select"])
     if selected != meta["selected_epoch"]:
-        return f"epoch {selected} is the one that {training['select']} selects, {RUN} says {meta['selected_epoch']}"
+        return (
+            f"epoch {selected} is the one that {training['select']} selects, {RUN} says "
+            f"{meta['selected_epoch']}"
+        )
     right = table[table["split"] == validating]["accuracy"] * meta["validation_images"]
     if ((right - right.round()).abs() > 1e-6 * meta["validation_images"]).any():
         return f"has accuracies that are no share of {meta['validation_images']} images"
-    judged = "study" in spec and meta["stopped"] not in ("finished", "early stop")  # by trials that may not be here
+    judged = "study" in spec and meta["stopped"] not in (
+        "finished",
+        "early stop",
+    )  # by trials that may not be here
     if epochs != training["epochs"] and not judged and not stops_early(rows, training.get("early_stop")):
         return f"ends after {epochs} of {training['epochs']} epochs without a rule that stops it there"
     return None
 
 
 def least_loss(accuracy: Any) -> Any:
-    """The least mean cross-entropy that an accuracy allows: a wrong image has given its label a probability of at most one half.
+    """The least mean cross-entropy that an accuracy allows: a wrong image has given its label a probability
+    of at most one half.
 
     A rounding less, since loss and accuracy are sums of float32.
     """
@@ -187,7 +226,9 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """A Parquet table with these columns; a missing or damaged one is a `RepriseError` (see `reprise.tables`)."""
+    """A Parquet table with these columns; a missing or damaged one is a `RepriseError` (see
+    `reprise.tables`).
+    """
     return pd.DataFrame(read_columns(path, columns, TRAIN_AGAIN if path.name == HISTORY else EVALUATE_AGAIN))
 
 
@@ -195,7 +236,9 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def check_weights(path: Path) -> None:
-    """Raise the `RepriseError` of a weights file that is missing, cut short or of another run than its folder; only its header is read."""
+    """Raise the `RepriseError` of a weights file that is missing, cut short or of another run than its
+    folder; only its header is read.
+    """
     try:
         check_regular(path)
         path.open("rb").close()  # what the system refuses, safetensors cannot tell from damage
@@ -205,7 +248,8 @@ def check_weights(path: Path) -> None:
         raise
     except FileNotFoundError:
         raise DamagedError(
-            f"{path}: not found", "the run's weights were not kept, delete its folder and train or import it again"
+            f"{path}: not found",
+            "the run's weights were not kept, delete its folder and train or import it again",
         ) from None
     except Exception as error:  # a damaged file can make anything of safetensors
         raise _unreadable_weights(path, error) from None
@@ -224,7 +268,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _unreadable_weights(path: Path, error: Exception) -> RepriseError:
-    if isinstance(error, OSError) and error.errno:  # what the system refuses says nothing of the file, which may be good
+    if (
+        isinstance(error, OSError) and error.errno
+    ):  # what the system refuses says nothing of the file, which may be good
         error.filename = error.filename or str(path)
         raise error
     if isinstance(error, MemoryError):

@@ -2,11 +2,12 @@
 
 import hashlib
 
-from reprise.spec.run import canonical
+from reprise.reports.run import canonical
 
 
 def derive(seed: int, *purpose: str | int) -> int:
-    """A 63-bit seed for one purpose, e.g. `derive(seed, "order", epoch)`: the first bits of BLAKE2b of the canonical JSON of both.
+    """A 63-bit seed for one purpose, e.g. `derive(seed, "order", epoch)`: the first bits of BLAKE2b of the
+    canonical JSON of both.
 
     Streams are seeded anew every epoch, so a checkpoint needs no state of a generator.
     """

@@ -1,14 +1,18 @@
-"""Which epoch a run keeps and when it stops: functions of its history alone, so a resumed or imported run gives the same answer."""
+"""Which epoch a run keeps and when it stops: functions of its history alone, so a resumed or imported run
+gives the same answer.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reprise.errors import RepriseError
-from reprise.spec.check import nearest
+from reprise.reports.check import nearest
 
 Row = dict[str, Any]
-"""`epoch` (from 1), `split` (`train` and one of `validation`, `test`), `loss`, `accuracy`: one row of a run's history."""
+"""`epoch` (from 1), `split` (`train` and one of `validation`, `test`), `loss`, `accuracy`: one row of a run's
+history.
+"""
 
 
 def monitored(history: Sequence[Row], quantity: str) -> list[float]:
@@ -24,7 +28,9 @@ def diverged(history: Sequence[Row]) -> bool:
 def _usable(history: Sequence[Row]) -> list[int]:
     """The epochs whose validation loss is finite; all of them where none is."""
     losses = monitored(history, "loss")
-    return [epoch for epoch, loss in enumerate(losses, 1) if math.isfinite(loss)] or list(range(1, len(losses) + 1))
+    return [epoch for epoch, loss in enumerate(losses, 1) if math.isfinite(loss)] or list(
+        range(1, len(losses) + 1)
+    )
 
 
 def _first_best(history: Sequence[Row], quantity: str) -> int:
@@ -39,16 +45,19 @@ WINDOW = 4
 def _last_peak(history: Sequence[Row]) -> int:
     """The last epoch whose accuracy was the best of the `WINDOW` epochs up to it."""
     accuracies, usable = monitored(history, "accuracy"), _usable(history)
-    peaks = [epoch for epoch in usable if accuracies[epoch - 1] == max(accuracies[max(0, epoch - WINDOW) : epoch])]
+    peaks = [
+        epoch for epoch in usable if accuracies[epoch - 1] == max(accuracies[max(0, epoch - WINDOW) : epoch])
+    ]
     return peaks[-1]
 
 
 def selected_epoch(history: Sequence[Row], select: str) -> int:
     """The epoch whose weights are kept.
 
-    `last`; the first that attains the `best_accuracy` or `best_loss` (Keras' `save_best_only`); or `window`, the last one whose accuracy
-    was the best of the four epochs up to it (report 2's code saves the weights then). An epoch whose validation loss is not finite, as the
-    last one of a run that diverged, is never the best while there is another.
+    `last`; the first that attains the `best_accuracy` or `best_loss` (Keras' `save_best_only`); or `window`,
+    the last one whose accuracy was the best of the four epochs up to it (report 2's code saves the weights
+    then). An epoch whose validation loss is not finite, as the last one of a run that diverged, is never the
+    best while there is another.
     """
     rules = {
         "best_accuracy": lambda: _first_best(history, "accuracy"),
@@ -62,16 +71,23 @@ def selected_epoch(history: Sequence[Row], select: str) -> int:
 
 
 def stops_early(history: Sequence[Row], rule: Mapping[str, Any] | None) -> bool:
-    """Whether the last `patience` epochs brought no new best of `monitor`; never before `min_epochs` epochs, never without a rule.
+    """Whether the last `patience` epochs brought no new best of `monitor`; never before `min_epochs` epochs,
+    never without a rule.
 
-    With `rule: window` (report 2's code): whether the best of the last `patience` values is the oldest of them.
+    With `rule: window` (report 2's code): whether the best of the last `patience` values is the oldest of
+    them.
     """
     epochs = len(monitored(history, "loss"))
     if not rule or epochs < max(rule.get("min_epochs", 1), 1):
         return False
     if rule["monitor"] not in ("accuracy", "loss"):
-        raise RepriseError(f"training.early_stop.monitor: no quantity {rule['monitor']}{nearest(rule['monitor'], ('accuracy', 'loss'))}")
+        raise RepriseError(
+            "training.early_stop.monitor: no quantity "
+            f"{rule['monitor']}{nearest(rule['monitor'], ('accuracy', 'loss'))}"
+        )
     if rule.get("rule") == "window":
         window = monitored(history, rule["monitor"])[-rule["patience"] :]
-        return len(window) == rule["patience"] and window[0] == (min(window) if rule["monitor"] == "loss" else max(window))
+        return len(window) == rule["patience"] and window[0] == (
+            min(window) if rule["monitor"] == "loss" else max(window)
+        )
     return epochs - _first_best(history, rule["monitor"]) >= rule["patience"]

@@ -19,7 +19,9 @@ from reprise.errors import RepriseError
 from reprise.files import UNLOCKABLE
 
 SAME_REQUEST_S = 2.0
-"""A second SIGINT or SIGTERM so soon is the first one again: the terminal, the shell, a scheduler and our parent may each send it."""
+"""A second SIGINT or SIGTERM so soon is the first one again: the terminal, the shell, a scheduler and our
+parent may each send it.
+"""
 CONDITIONS = (
     *("ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS"),
     *("SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU", "SLURM_MEM_PER_GPU"),
@@ -35,7 +37,9 @@ def too_little_memory(error: Exception) -> bool:
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` is the first CUDA device where there is one, else the CPU. Raises `RepriseError` for a device that torch cannot use."""
+    """`auto` is the first CUDA device where there is one, else the CPU. Raises `RepriseError` for a device
+    that torch cannot use.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -45,7 +49,9 @@ def choose_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise RepriseError(f"device {name!r} is not supported; valid: auto, cpu, cuda, cuda:0 …")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise RepriseError(f"device {name!r}: torch sees {torch.cuda.device_count()} CUDA devices; use auto or cpu")
+        raise RepriseError(
+            f"device {name!r}: torch sees {torch.cuda.device_count()} CUDA devices; use auto or cpu"
+        )
     return device
 
 
@@ -61,7 +67,9 @@ def device_name(device: torch.device) -> str:
 
 
 def conditions(device: torch.device, precision: str, cuda_graphs: bool) -> dict[str, Any]:
-    """What a user can change about a run that kills its process (see `reprise.supervision`). All of it can be written as JSON."""
+    """What a user can change about a run that kills its process (see `reprise.supervision`). All of it can be
+    written as JSON.
+    """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "reprise": __version__,
@@ -78,11 +86,12 @@ def conditions(device: torch.device, precision: str, cuda_graphs: bool) -> dict[
 
 @contextlib.contextmanager
 def reproducible(device: torch.device, threads: int | None) -> Iterator[None]:
-    """Deterministic algorithms, full float32 (no TF32), `threads` CPU threads (None: as they are); what was set before comes back.
+    """Deterministic algorithms, full float32 (no TF32), `threads` CPU threads (None: as they are); what was
+    set before comes back.
 
-    Numbers below 1.2e-38 are taken as 0 on the CPU: weights that a strong decay drives there would slow every step tenfold.
-    cuBLAS is deterministic only with the workspace that CUBLAS_WORKSPACE_CONFIG names; it is set here where the user has not done so
-    (NVIDIA, cuBLAS, "Results reproducibility").
+    Numbers below 1.2e-38 are taken as 0 on the CPU: weights that a strong decay drives there would slow every
+    step tenfold. cuBLAS is deterministic only with the workspace that CUBLAS_WORKSPACE_CONFIG names; it is
+    set here where the user has not done so (NVIDIA, cuBLAS, "Results reproducibility").
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     switches = [
@@ -114,7 +123,10 @@ class Interrupted(Exception):
     """SIGINT or SIGTERM has ended the training in order; `status` is the exit status that a shell expects."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}; finished epochs are kept, run the same command again to go on")
+        super().__init__(
+            f"stopped by {signal.Signals(number).name}; finished epochs are kept, run the same command "
+            "again to go on"
+        )
         self.status = 128 + number
 
 
@@ -132,8 +144,8 @@ class Interrupt:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """Note SIGINT and SIGTERM instead of dying at once; a second signal acts as usual, unless it is the first one again
-    (`SAME_REQUEST_S`). Outside the main thread nothing changes.
+    """Note SIGINT and SIGTERM instead of dying at once; a second signal acts as usual, unless it is the first
+    one again (`SAME_REQUEST_S`). Outside the main thread nothing changes.
     """
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
@@ -163,9 +175,11 @@ def interruptible() -> Iterator[Interrupt]:
 
 @contextlib.contextmanager
 def only_process(folder: Path, interrupt: Interrupt, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lock of a run's folder, waiting for another process that trains it; then its result is there and need not be made again.
+    """Hold the lock of a run's folder, waiting for another process that trains it; then its result is there
+    and need not be made again.
 
-    The lock goes when its process ends, however it ends. On a file system without locks a line says so and the work goes on.
+    The lock goes when its process ends, however it ends. On a file system without locks a line says so and
+    the work goes on.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as file:

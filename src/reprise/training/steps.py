@@ -1,11 +1,12 @@
 """One step of training, and how it runs on each kind of device.
 
-A step gathers a batch by index, augments and normalises it, and moves the weights once. It never looks at a value on the host and leaves
-its sums on the device, so on CUDA the whole of it can be recorded as a graph once and replayed: one launch instead of some hundred, which
-are most of the time of a small network (PyTorch, "CUDA Graphs", whole-network capture).
+A step gathers a batch by index, augments and normalises it, and moves the weights once. It never looks at a
+value on the host and leaves its sums on the device, so on CUDA the whole of it can be recorded as a graph
+once and replayed: one launch instead of some hundred, which are most of the time of a small network (PyTorch,
+"CUDA Graphs", whole-network capture).
 
-`torch.compile` is not used: each network and batch size of a search would be compiled anew, for tens of seconds, and whether a long run of
-a large network gains more than that has not been measured on a GPU.
+`torch.compile` is not used: each network and batch size of a search would be compiled anew, for tens of
+seconds, and whether a long run of a large network gains more than that has not been measured on a GPU.
 """
 
 import contextlib
@@ -17,22 +18,28 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from reprise.errors import RepriseError
-from reprise.spec.check import nearest
+from reprise.reports.check import nearest
 from reprise.training.parts import Part
 from reprise.training.regularization import Penalty
 
 WARM_UP = 3
-"""Steps that run as usual before one is recorded: they make the optimiser's state and what cuDNN and cuBLAS keep."""
+"""Steps that run as usual before one is recorded: they make the optimiser's state and what cuDNN and cuBLAS
+keep.
+"""
 
 LARGE = ("resnet", "torchvision")
-"""Families whose networks train on CUDA with convolutions and matrix products in bfloat16, unless float32 is asked for."""
+"""Families whose networks train on CUDA with convolutions and matrix products in bfloat16, unless float32 is
+asked for.
+"""
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def choose_precision(name: str, family: str, device: torch.device) -> torch.dtype:
-    """What matrix products are made in: `float32`, `bfloat16`, or with `auto` bfloat16 for the `LARGE` families on CUDA alone.
+    """What matrix products are made in: `float32`, `bfloat16`, or with `auto` bfloat16 for the `LARGE`
+    families on CUDA alone.
 
-    Weights, optimiser, batch statistics and losses are float32 in any case (torch's autocast), and so is evaluation.
+    Weights, optimiser, batch statistics and losses are float32 in any case (torch's autocast), and so is
+    evaluation.
     """
     if name == "auto":
         return torch.bfloat16 if device.type == "cuda" and family in LARGE else torch.float32
@@ -47,23 +54,31 @@ def precision_name(precision: torch.dtype) -> str:
 
 
 UNSAFE_BELOW = 16
-"""Input channels of a strided 1×1 convolution from which the CPU's kernels for channels last are safe: the largest block of a kernel."""
+"""Input channels of a strided 1×1 convolution from which the CPU's kernels for channels last are safe: the
+largest block of a kernel.
+"""
 
 
 def memory_format(network: nn.Module, precision: torch.dtype, device: torch.device) -> torch.memory_format:
     """How the images and convolutions of `network` lie in memory: channels last where it is faster and safe.
 
-    It is faster with the CPU's kernels (1 to 1.7 times) and with bfloat16's on CUDA. A network without convolutions has nothing to gain.
+    It is faster with the CPU's kernels (1 to 1.7 times) and with bfloat16's on CUDA. A network without
+    convolutions has nothing to gain.
 
-    On the CPU a network with a strided 1×1 convolution of few input channels stays contiguous. For it, in channels last, the gradient
-    of the weights is written past oneDNN's workspace when the channels do not fill a block of the kernel (8 with AVX2, 16 with AVX-512):
-    the process crashes, hangs, or goes on with wrong gradients (oneDNN 3.13 in torch 2.15; uxlfoundation/oneDNN issue 6035).
+    On the CPU a network with a strided 1×1 convolution of few input channels stays contiguous. For it, in
+    channels last, the gradient of the weights is written past oneDNN's workspace when the channels do not
+    fill a block of the kernel (8 with AVX2, 16 with AVX-512): the process crashes, hangs, or goes on with
+    wrong gradients (oneDNN 3.13 in torch 2.15; uxlfoundation/oneDNN issue 6035).
     """
     convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     if not convolutions:
         return torch.contiguous_format
     if device.type == "cpu":
-        return torch.contiguous_format if any(map(_unsafe_in_channels_last, convolutions)) else torch.channels_last
+        return (
+            torch.contiguous_format
+            if any(map(_unsafe_in_channels_last, convolutions))
+            else torch.channels_last
+        )
     return torch.channels_last if precision == torch.bfloat16 else torch.contiguous_format
 
 
@@ -74,7 +89,9 @@ def _unsafe_in_channels_last(convolution: nn.Conv2d) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Feed:
-    """What is trained and what goes into it: the whole network and images or, where the rest is frozen, its head and features."""
+    """What is trained and what goes into it: the whole network and images or, where the rest is frozen, its
+    head and features.
+    """
 
     network: nn.Module
     train: Part
@@ -89,15 +106,19 @@ class Feed:
 class Step:
     """One step of the optimiser for each batch, and the sums over them.
 
-    Parameters
-    ----------
-    generator: of the augmentation, on the data's device.
-    keep_originals: an epoch has every image twice; places from the number of images on are those of the augmented ones.
-    precision: as `choose_precision` gives it.
+    Parameters ---------- generator: of the augmentation, on the data's device. keep_originals: an epoch has
+    every image twice; places from the number of images on are those of the augmented ones. precision: as
+    `choose_precision` gives it.
     """
 
     def __init__(
-        self, feed: Feed, optimizer: torch.optim.Optimizer, generator: Generator, *, keep_originals: bool, precision: torch.dtype
+        self,
+        feed: Feed,
+        optimizer: torch.optim.Optimizer,
+        generator: Generator,
+        *,
+        keep_originals: bool,
+        precision: torch.dtype,
     ) -> None:
         self._feed, self._optimizer, self._generator = feed, optimizer, generator
         self._keep_originals, self._precision = keep_originals, precision
@@ -140,7 +161,9 @@ class Step:
         inputs = self._feed.prepare_training(inputs, self._generator, augmented)
         if self._format == torch.channels_last and inputs.dim() == 4:
             inputs = inputs.contiguous(memory_format=self._format)
-        with torch.autocast(self._device, self._precision, enabled=self._precision != torch.float32, cache_enabled=False):
+        with torch.autocast(
+            self._device, self._precision, enabled=self._precision != torch.float32, cache_enabled=False
+        ):
             logits = _logits(self._feed.network, inputs).float()
         loss = F.cross_entropy(logits, labels)
         self._loss_sum += loss.detach() * len(labels)
@@ -151,7 +174,9 @@ class Step:
 def _logits(network: nn.Module, inputs: Tensor) -> Tensor:
     try:
         return network(inputs)
-    except ValueError as error:  # batch normalisation cannot train on one value per channel, as the last batch may have
+    except (
+        ValueError
+    ) as error:  # batch normalisation cannot train on one value per channel, as the last batch may have
         reason = f"a batch of {len(inputs)} does not fit the network ({' '.join(str(error).split())})"
         raise RepriseError(f"{reason}; set training.drop_last or another training.batch_size") from None
 
@@ -160,21 +185,29 @@ def _logits(network: nn.Module, inputs: Tensor) -> Tensor:
 
 
 class RecordingError(RepriseError):
-    """CUDA has refused to record a step. With older versions of torch nothing in the process can be trusted from then on."""
+    """CUDA has refused to record a step. With older versions of torch nothing in the process can be trusted
+    from then on.
+    """
 
 
 Record = Callable[[Callable[[], None], Sequence[Generator]], Callable[[], None]]
-"""Records what a function does on the device, without doing it, and returns what does it again; generators go on from where they are."""
+"""Records what a function does on the device, without doing it, and returns what does it again; generators go
+on from where they are.
+"""
 
 
 class RecordedStep:
-    """A step that is recorded after `WARM_UP` batches of `batch_size` and replayed for those that follow; others run as usual.
+    """A step that is recorded after `WARM_UP` batches of `batch_size` and replayed for those that follow;
+    others run as usual.
 
-    What changes between replays lies at a fixed place: the batch's places here, the learning rate in a tensor (`build_optimizer`'s
-    `on_cuda`), the generators' state where CUDA keeps it. The loss that a call returns holds until the next call.
+    What changes between replays lies at a fixed place: the batch's places here, the learning rate in a tensor
+    (`build_optimizer`'s `on_cuda`), the generators' state where CUDA keeps it. The loss that a call returns
+    holds until the next call.
     """
 
-    def __init__(self, step: Step, batch_size: int, generator: Generator, device: torch.device, record: Record) -> None:
+    def __init__(
+        self, step: Step, batch_size: int, generator: Generator, device: torch.device, record: Record
+    ) -> None:
         self._step, self._generator, self._record = step, generator, record
         self._places = torch.zeros(batch_size, dtype=torch.int64, device=device)
         self._batches = 0
@@ -199,7 +232,9 @@ class RecordedStep:
 
 
 def record_cuda_graph(function: Callable[[], None], generators: Sequence[Generator]) -> Callable[[], None]:
-    """`Record` on the current stream, which must not be the default one (see `own_stream`). What CUDA refuses is a `RecordingError`."""
+    """`Record` on the current stream, which must not be the default one (see `own_stream`). What CUDA refuses
+    is a `RecordingError`.
+    """
     graph = torch.cuda.CUDAGraph()
     for generator in generators:
         graph.register_generator_state(generator)
@@ -208,10 +243,14 @@ def record_cuda_graph(function: Callable[[], None], generators: Sequence[Generat
             function()
     except RuntimeError as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-        raise RecordingError(f"a training step cannot be recorded as a CUDA graph ({reason}); use --cuda-graphs off") from error
+        raise RecordingError(
+            f"a training step cannot be recorded as a CUDA graph ({reason}); use --cuda-graphs off"
+        ) from error
     return graph.replay
 
 
 def own_stream(device: torch.device) -> contextlib.AbstractContextManager[None]:
-    """On CUDA, a stream of its own for all that the block does, because the default one cannot be recorded."""
+    """On CUDA, a stream of its own for all that the block does, because the default one cannot be
+    recorded.
+    """
     return torch.cuda.stream(torch.cuda.Stream(device)) if device.type == "cuda" else contextlib.nullcontext()

@@ -1,8 +1,9 @@
-"""Bars: a pointwise sweep, one horizontal bar for each value that is changed from the base run, grouped by axis.
+"""Bars: a pointwise sweep, one horizontal bar for each value that is changed from the base run, grouped by
+axis.
 
-The base run is a line through all bars with a band of ± one standard deviation. Colour and hatching tell the bars that are better than it
-from those that are worse; the mean and its distance from the base stand right of each.
-Options: `runs`, `axes` (default: all), `metric` with `split` and `at`, `y_limits` (of the metric).
+The base run is a line through all bars with a band of ± one standard deviation. Colour and hatching tell the
+bars that are better than it from those that are worse; the mean and its distance from the base stand right of
+each. Options: `runs`, `axes` (default: all), `metric` with `split` and `at`, `y_limits` (of the metric).
 """
 
 import math
@@ -21,8 +22,8 @@ from reprise.publishing.figures import grid
 from reprise.publishing.figures.page import Drawn, Page, Results
 from reprise.publishing.figures.rows import LINE, ROW, Row, deviation_entry, draw_bar, print_number, set_rows
 from reprise.publishing.style import COLORS, INK, SMALL
-from reprise.spec.check import nearest
-from reprise.spec.report import Cell, text
+from reprise.reports.check import nearest
+from reprise.reports.report import Cell, text
 
 GAP = 0.4
 """Rows between two groups."""
@@ -44,7 +45,8 @@ BAND: dict[str, Any] = {"color": INK, "alpha": 0.15, "linewidth": 0}
 
 @dataclass(frozen=True)
 class Bar:
-    """A configuration: mean of its runs' values and, of two runs or more, their standard deviation (n − 1 in the denominator).
+    """A configuration: mean of its runs' values and, of two runs or more, their standard deviation (n − 1 in
+    the denominator).
 
     Where a run's value is not finite, neither is the mean, and there is no deviation.
     """
@@ -58,17 +60,27 @@ class Bar:
     @classmethod
     def of(cls, axis: str, value: str, cell: Cell, values: Sequence[float]) -> "Bar":
         mean = fmean(values)
-        return cls(axis, value, tuple(cell.runs), mean, stdev(values) if len(values) > 1 and math.isfinite(mean) else None)
+        return cls(
+            axis,
+            value,
+            tuple(cell.runs),
+            mean,
+            stdev(values) if len(values) > 1 and math.isfinite(mean) else None,
+        )
 
     def against(self, base: "Bar", metric: str) -> str:
-        """A key of `LOOKS`. Of a metric that is neither good nor bad, more is drawn like better, and the legend says above."""
+        """A key of `LOOKS`. Of a metric that is neither good nor bad, more is drawn like better, and the
+        legend says above.
+        """
         if self.mean == base.mean:
             return "equal"
         return "better" if (self.mean > base.mean) != (metric in grid.SMALLER_IS_BETTER) else "worse"
 
 
 def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
-    """Draw the groups one under another, on a wide page in two columns; the base run's line goes through all."""
+    """Draw the groups one under another, on a wide page in two columns; the base run's line goes through
+    all.
+    """
     base, groups = _measured(spec, results)
     bars = [bar for group in groups.values() for bar in group]
     columns = _columns(groups, COLUMNS[spec.get("width", "column")])
@@ -96,7 +108,9 @@ def _columns(groups: Mapping[str, list[Bar]], most: int) -> list[dict[str, list[
         return [dict(groups)]
     names = list(groups)
     lengths = [len(groups[axis]) + 1 + GAP for axis in names]
-    cut = min(range(1, len(names)), key=lambda cut: max(sum(lengths[:cut]), sum(lengths[cut:])), default=len(names))
+    cut = min(
+        range(1, len(names)), key=lambda cut: max(sum(lengths[:cut]), sum(lengths[cut:])), default=len(names)
+    )
     return [{axis: groups[axis] for axis in part} for part in (names[:cut], names[cut:]) if part]
 
 
@@ -121,11 +135,15 @@ def _measured(spec: Mapping[str, Any], results: Results) -> tuple[Bar, dict[str,
     cells = results.resolve(spec["runs"])
     base = next((cell for cell in cells if not cell.settings), None)
     if base is None:
-        raise RepriseError(f"runs: {spec['runs']} has no base run to compare with; name a whole pointwise sweep")
+        raise RepriseError(
+            f"runs: {spec['runs']} has no base run to compare with; name a whole pointwise sweep"
+        )
     changed = [cell for cell in cells if cell.settings]
     for cell in changed:
         if len(cell.settings) > 1:
-            raise RepriseError(f"runs: {cell.name} changes {len(cell.settings)} values at once; name a pointwise sweep")
+            raise RepriseError(
+                f"runs: {cell.name} changes {len(cell.settings)} values at once; name a pointwise sweep"
+            )
     known = list(dict.fromkeys(axis for cell in changed for axis in cell.settings))
     axes = spec.get("axes", known)
     for axis in axes:
@@ -135,7 +153,9 @@ def _measured(spec: Mapping[str, Any], results: Results) -> tuple[Bar, dict[str,
         raise RepriseError(f"runs: {spec['runs']} has a base run alone; name a whole pointwise sweep")
     found = Bar.of("", "base run", base, results.values(spec, base))
     if not math.isfinite(found.mean):
-        raise RepriseError(f"{base.name}: its {spec['metric']} is not finite, so there is nothing to compare with")
+        raise RepriseError(
+            f"{base.name}: its {spec['metric']} is not finite, so there is nothing to compare with"
+        )
     groups: dict[str, list[Bar]] = {axis: [] for axis in axes}
     for cell in changed:
         ((axis, value),) = cell.settings.items()
@@ -150,7 +170,11 @@ def _base(axes: Axes, base: Bar) -> None:
     if base.sd is not None:
         axes.axvspan(base.mean - base.sd, base.mean + base.sd, zorder=1, **BAND)
     printed = f"base run {grid.shown(base.mean)}"
-    at: dict[str, Any] = {"xycoords": axes.get_xaxis_transform(), "xytext": (0, 2), "textcoords": "offset points"}
+    at: dict[str, Any] = {
+        "xycoords": axes.get_xaxis_transform(),
+        "xytext": (0, 2),
+        "textcoords": "offset points",
+    }
     axes.annotate(printed, (base.mean, 1), size=SMALL, ha="center", va="bottom", annotation_clip=False, **at)
 
 
@@ -161,10 +185,16 @@ def _difference(bar: Bar, base: Bar) -> str:
 
 def _legend(spec: Mapping[str, Any], base: Bar, bars: Sequence[Bar]) -> list[Artist]:
     looks = {bar.against(base, spec["metric"]) for bar in bars if math.isfinite(bar.mean)}
-    words = {"better": "better than the base run", "worse": "worse than the base run", "equal": "equal to the base run"}
+    words = {
+        "better": "better than the base run",
+        "worse": "worse than the base run",
+        "equal": "equal to the base run",
+    }
     if spec["metric"] not in grid.SMALLER_IS_BETTER | LARGER_IS_BETTER:
         words |= {"better": "above the base run", "worse": "below the base run"}
-    handles: list[Artist] = [Patch(label=words[look], linewidth=0.8, **LOOKS[look]) for look in LOOKS if look in looks]
+    handles: list[Artist] = [
+        Patch(label=words[look], linewidth=0.8, **LOOKS[look]) for look in LOOKS if look in looks
+    ]
     handles.append(Line2D([], [], label="base run", **LINE))
     if any(bar.sd is not None for bar in [base, *bars]):
         handles.append(deviation_entry(len(bar.runs) for bar in [base, *bars]))
@@ -173,16 +203,27 @@ def _legend(spec: Mapping[str, Any], base: Bar, bars: Sequence[Bar]) -> list[Art
 
 def _values(bar: Bar) -> dict[str, Any]:
     mean = bar.mean if math.isfinite(bar.mean) else None
-    return {"axis": bar.axis, "value": bar.value, "runs": list(bar.runs), "mean": mean, "sd": bar.sd, "n": len(bar.runs)}
+    return {
+        "axis": bar.axis,
+        "value": bar.value,
+        "runs": list(bar.runs),
+        "mean": mean,
+        "sd": bar.sd,
+        "n": len(bar.runs),
+    }
 
 
 def _describe(spec: Mapping[str, Any], base: Bar, groups: Mapping[str, Sequence[Bar]]) -> str:
     """The bars in words, each with its distance from the base run."""
     spread = "" if base.sd is None else f" ± {grid.shown(base.sd)}"
-    sentences = [f"Bar chart of {grid.label(spec)}; base run {grid.shown(base.mean)}{spread} (n = {len(base.runs)})."]
+    sentences = [
+        f"Bar chart of {grid.label(spec)}; base run {grid.shown(base.mean)}{spread} (n = {len(base.runs)})."
+    ]
     for axis, group in groups.items():
         said = [
-            f"{bar.value} {grid.shown(bar.mean)} ({_difference(bar, base)})" if math.isfinite(bar.mean) else f"{bar.value} not finite"
+            f"{bar.value} {grid.shown(bar.mean)} ({_difference(bar, base)})"
+            if math.isfinite(bar.mean)
+            else f"{bar.value} not finite"
             for bar in group
         ]
         sentences.append(f"{grid.title(grid.name(axis))}: {', '.join(said)}.")

@@ -1,4 +1,5 @@
-"""Boxes: the distribution of a metric over all runs of a grid that share a value of one axis, every run a dot.
+"""Boxes: the distribution of a metric over all runs of a grid that share a value of one axis, every run a
+dot.
 
 Options: `runs`, `by` (the axis), `metric` with `split` and `at`, `y_limits`.
 """
@@ -23,7 +24,13 @@ FURNITURE = 0.4
 BOX = "#dbe9f4"
 EDGE = 0.4
 """How far dots stand from the middle at most, where neighbouring boxes are 1 apart."""
-MEAN: dict[str, Any] = {"marker": "D", "markersize": 5, "markerfacecolor": "none", "markeredgecolor": INK, "linestyle": "none"}
+MEAN: dict[str, Any] = {
+    "marker": "D",
+    "markersize": 5,
+    "markerfacecolor": "none",
+    "markeredgecolor": INK,
+    "linestyle": "none",
+}
 DOT: dict[str, Any] = {
     "marker": "o",
     "markersize": 3.6,
@@ -34,7 +41,9 @@ DOT: dict[str, Any] = {
 
 
 def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
-    """Draw a box for each value of `spec["by"]`: median, quartiles (linear between ranks), range, mean, and a dot for each run."""
+    """Draw a box for each value of `spec["by"]`: median, quartiles (linear between ranks), range, mean, and a
+    dot for each run.
+    """
     axis = spec["by"]
     found = grid.measure(spec, results)
     found.check("by", axis)
@@ -84,10 +93,17 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     numbers = []
     for level in levels:
         numbers.append(
-            {"axis": axis, "value": level, "n": len(values[level]), "points": {point.run: point.value for point in points[level]}}
+            {
+                "axis": axis,
+                "value": level,
+                "n": len(values[level]),
+                "points": {point.run: point.value for point in points[level]},
+            }
         )
         if len(values[level]):
-            low, q1, median, q3, high = (float(value) for value in np.quantile(values[level], (0, 0.25, 0.5, 0.75, 1)))
+            low, q1, median, q3, high = (
+                float(value) for value in np.quantile(values[level], (0, 0.25, 0.5, 0.75, 1))
+            )
             mean = float(values[level].mean())
             numbers[-1] |= {"mean": mean, "min": low, "q1": q1, "median": median, "q3": q3, "max": high}
     return Drawn(_describe(spec, found, numbers), found.runs, numbers)
@@ -98,12 +114,18 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
 
 def _dots(axes: Axes, middle: float, values: np.ndarray) -> PathCollection:
     """A dot for each value, all at `middle`."""
-    look = {"color": DOT["markerfacecolor"], "edgecolor": DOT["markeredgecolor"], "linewidth": DOT["markeredgewidth"]}
+    look = {
+        "color": DOT["markerfacecolor"],
+        "edgecolor": DOT["markeredgecolor"],
+        "linewidth": DOT["markeredgewidth"],
+    }
     return axes.scatter(np.full(len(values), middle), values, s=DOT["markersize"] ** 2, zorder=3, **look)
 
 
 def _set_apart(cloud: PathCollection) -> None:
-    """Move dots to both sides of the middle, so that none hides another; those that find no room share the edge."""
+    """Move dots to both sides of the middle, so that none hides another; those that find no room share the
+    edge.
+    """
     places, to_pixels = np.array(cloud.get_offsets()), cloud.axes.transData
     if not len(places):
         return
@@ -114,7 +136,8 @@ def _set_apart(cloud: PathCollection) -> None:
 
 
 def swarm(heights: np.ndarray, size: float) -> np.ndarray:
-    """How far each of the dots at `heights` (N,), of diameter `size` in the same unit, stands beside the middle, so that none overlap.
+    """How far each of the dots at `heights` (N,), of diameter `size` in the same unit, stands beside the
+    middle, so that none overlap.
 
     They are placed from the lowest to the highest, each as near to the middle as it is free.
     """
@@ -126,7 +149,9 @@ def swarm(heights: np.ndarray, size: float) -> np.ndarray:
         rise = heights[dot] - heights[near]
         step = 1.05 * np.sqrt(size**2 - rise**2)
         beside = np.stack([aside[near] - step, aside[near] + step], axis=1)
-        beside[1::2] = beside[1::2, ::-1]  # of two equally near places now the left one, now the right one comes first
+        beside[1::2] = beside[
+            1::2, ::-1
+        ]  # of two equally near places now the left one, now the right one comes first
         places = np.append(0.0, beside)
         free = places[(np.hypot(places[:, None] - aside[near], rise) >= size).all(axis=1)]
         aside[dot] = min(free, key=abs)
@@ -142,7 +167,8 @@ def _describe(spec: Mapping[str, Any], found: grid.Grid, numbers: list[dict[str,
             continue
         said = {key: grid.shown(row[key]) for key in ("mean", "min", "q1", "median", "q3", "max")}
         sentences.append(
-            f"{level} (n = {row['n']}): mean {said['mean']}, median {said['median']}, quartiles {said['q1']} and {said['q3']}, "
+            f"{level} (n = {row['n']}): mean {said['mean']}, median {said['median']}, quartiles "
+            f"{said['q1']} and {said['q3']}, "
             f"range {said['min']} to {said['max']}."
         )
     return " ".join([*sentences, *([f"{found.remark()}."] if found.left_out else [])])

@@ -1,7 +1,8 @@
-"""Class accuracies: for each model the classes that it tells best and those that it tells worst, as horizontal bars in one panel.
+"""Class accuracies: for each model the classes that it tells best and those that it tells worst, as
+horizontal bars in one panel.
 
-Options: `models` (each a panel; `label`, `runs`, `pick`), `top` and `bottom` (5 each), `mark` (classes that the report names: set off, and
-drawn between the best and the worst where they are neither).
+Options: `models` (each a panel; `label`, `runs`, `pick`), `top` and `bottom` (5 each), `mark` (classes that
+the report names: set off, and drawn between the best and the worst where they are neither).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +20,8 @@ from reprise.publishing.figures.page import Drawn, Page, Results
 from reprise.publishing.figures.rows import LINE, ROW, Row, deviation_entry, draw_bar, print_number, set_rows
 from reprise.publishing.measures import best_run
 from reprise.publishing.style import COLORS, INK, LEADING, wrap
-from reprise.spec.check import nearest
-from reprise.spec.report import Cell
+from reprise.reports.check import nearest
+from reprise.reports.report import Cell
 
 GAP = 0.8
 """Rows between the best, the marked and the worst."""
@@ -35,7 +36,9 @@ MARKED: dict[str, Any] = {"facecolor": "#fbdcb0", "edgecolor": COLORS["vermillio
 
 @dataclass(frozen=True)
 class Score:
-    """A class: its rank among all, its accuracy (mean over the runs) and their standard deviation (n − 1 in the denominator)."""
+    """A class: its rank among all, its accuracy (mean over the runs) and their standard deviation (n − 1 in
+    the denominator).
+    """
 
     rank: int
     name: str
@@ -50,7 +53,9 @@ class Score:
 
 @dataclass(frozen=True)
 class Model:
-    """A panel. `classes`: those with test images, the best first; equally good ones in the order of their labels."""
+    """A panel. `classes`: those with test images, the best first; equally good ones in the order of their
+    labels.
+    """
 
     label: str
     runs: tuple[str, ...]
@@ -60,11 +65,17 @@ class Model:
 
     @property
     def parts(self) -> dict[str, Sequence[Score]]:
-        """What is drawn: the best, marked ones between, and the worst; or all classes where there are no more than these."""
+        """What is drawn: the best, marked ones between, and the worst; or all classes where there are no more
+        than these.
+        """
         if self.top + self.bottom >= len(self.classes):
             return {"all classes": self.classes}
         between = [score for score in self.classes[self.top : -self.bottom] if score.marked]
-        parts = {f"best {self.top}": self.classes[: self.top], "between": between, f"worst {self.bottom}": self.classes[-self.bottom :]}
+        parts = {
+            f"best {self.top}": self.classes[: self.top],
+            "between": between,
+            f"worst {self.bottom}": self.classes[-self.bottom :],
+        }
         return {name: scores for name, scores in parts.items() if scores}
 
     @property
@@ -106,20 +117,30 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     page.set_height(body)
     page.set_height(body + page.legend([_legend(models)]))
     runs = sorted({run for model in models for run in model.runs})
-    return Drawn(_describe(models), runs, [_values(model, score) for model in models for score in model.shown])
+    return Drawn(
+        _describe(models), runs, [_values(model, score) for model in models for score in model.shown]
+    )
 
 
 def _model(entry: Mapping[str, Any], spec: Mapping[str, Any], results: Results) -> Model:
-    """The class accuracies of a model: of its cell's runs or, with `pick: best`, of the one run that is best on the validation images."""
+    """The class accuracies of a model: of its cell's runs or, with `pick: best`, of the one run that is best
+    on the validation images.
+    """
     cells = results.resolve(entry["runs"])
     label = entry["label"]
     if entry.get("pick") == "best":
         found = best_run(cells, results.tables)
         if found is None:
-            raise RepriseError(f"{label}: not all of {entry['runs']} is trained, so the best run is not known; train and evaluate it first")
+            raise RepriseError(
+                f"{label}: not all of {entry['runs']} is trained, so the best run is not known; train and "
+                "evaluate it first"
+            )
         cell, runs, label = found[0], (found[1],), f"{label} (best run)"
     elif len(cells) > 1:
-        raise RepriseError(f"{label}: {entry['runs']} names {len(cells)} cells; name one, e.g. {cells[0].name}, or add pick: best")
+        raise RepriseError(
+            f"{label}: {entry['runs']} names {len(cells)} cells; name one, e.g. {cells[0].name}, or add "
+            "pick: best"
+        )
     else:
         cell, runs = cells[0], tuple(cells[0].runs)
     accuracies = [_accuracies(results, cell, run) for run in runs]
@@ -127,7 +148,10 @@ def _model(entry: Mapping[str, Any], spec: Mapping[str, Any], results: Results) 
     deviations = {name: stdev(each[name] for each in accuracies) if len(runs) > 1 else None for name in means}
     ranked = sorted(means, key=lambda name: -means[name])  # stable: equals stay in the order of their labels
     marked = spec.get("mark", [])
-    scores = [Score(rank, name, means[name], deviations[name], name in marked) for rank, name in enumerate(ranked, 1)]
+    scores = [
+        Score(rank, name, means[name], deviations[name], name in marked)
+        for rank, name in enumerate(ranked, 1)
+    ]
     return Model(label, runs, scores, spec.get("top", 5), spec.get("bottom", 5))
 
 
@@ -137,12 +161,16 @@ def _accuracies(results: Results, cell: Cell, run: str) -> dict[str, float]:
     if found is None:
         raise RepriseError(f"run {run} of {cell.name} has no predictions; train and evaluate it first")
     if names is None:
-        raise RepriseError(f"run {run} of {cell.name}: the names of its classes are not known; read the tables with them")
+        raise RepriseError(
+            f"run {run} of {cell.name}: the names of its classes are not known; read the tables with them"
+        )
     return {names[label]: accuracy for label, (accuracy, _) in found.classes.items()}
 
 
 def _panel(axes: Axes, model: Model, width: float) -> float:
-    """Bars with names left and numbers right of the axes, rules between the parts. Returns the height of the rows in inches."""
+    """Bars with names left and numbers right of the axes, rules between the parts. Returns the height of the
+    rows in inches.
+    """
     rows = []
     for part, scores in model.parts.items():
         for number, score in enumerate(scores):
@@ -171,7 +199,13 @@ def _legend(models: Sequence[Model]) -> list[Artist]:
 
 
 def _values(model: Model, score: Score) -> dict[str, Any]:
-    numbers = {"class": score.name, "rank": score.rank, "mean": score.mean, "sd": score.sd, "marked": score.marked}
+    numbers = {
+        "class": score.name,
+        "rank": score.rank,
+        "mean": score.mean,
+        "sd": score.sd,
+        "marked": score.marked,
+    }
     return {"model": model.label, **numbers, "runs": list(model.runs)}
 
 
@@ -179,12 +213,18 @@ def _describe(models: Sequence[Model]) -> str:
     """The bars in words."""
 
     def said(score: Score, part: str) -> str:
-        remarks = [*(["marked"] if score.marked else []), *([f"rank {score.rank}"] if part == "between" else [])]
+        remarks = [
+            *(["marked"] if score.marked else []),
+            *([f"rank {score.rank}"] if part == "between" else []),
+        ]
         return f"{score.words} {score.mean:.3f}" + (f" ({', '.join(remarks)})" if remarks else "")
 
     sentences = ["Bar chart of class accuracies on the test images."]
     for model in models:
-        parts = "; ".join(f"{part}: {', '.join(said(score, part) for score in scores)}" for part, scores in model.parts.items())
+        parts = "; ".join(
+            f"{part}: {', '.join(said(score, part) for score in scores)}"
+            for part, scores in model.parts.items()
+        )
         of = f"n = {len(model.runs)}, mean of all {len(model.classes)} classes {model.mean:.3f}"
         sentences.append(f"{model.label} ({of}): {parts}.")
     return " ".join(sentences)

@@ -1,7 +1,8 @@
-"""Cube: the mean of a metric at every combination of three axes of a grid, as points in space, coloured and sized by the metric.
+"""Cube: the mean of a metric at every combination of three axes of a grid, as points in space, coloured and
+sized by the metric.
 
-The values of each axis stand evenly spaced, as categories. Options: `runs`, `axes` (x, y and z), `metric` with `split` and `at`. Other
-axes of the grid are averaged, and the figure says so.
+The values of each axis stand evenly spaced, as categories. Options: `runs`, `axes` (x, y and z), `metric`
+with `split` and `at`. Other axes of the grid are averaged, and the figure says so.
 """
 
 import itertools
@@ -24,9 +25,12 @@ PROJECTION = np.array(
         (-np.sin(ELEVATION) * np.cos(AZIMUTH), -np.sin(ELEVATION) * np.sin(AZIMUTH), np.cos(ELEVATION)),
     ]
 )
-"""Space to page without perspective: even steps stay even, and of 3 × 3 × 3 points none comes nearer to another than 0.22 of an edge, or
-to a line of the lattice that is not its own than 0.12."""
-TOWARDS = np.array((np.cos(ELEVATION) * np.cos(AZIMUTH), np.cos(ELEVATION) * np.sin(AZIMUTH), np.sin(ELEVATION)))
+"""Space to page without perspective: even steps stay even, and of 3 × 3 × 3 points none comes nearer to
+another than 0.22 of an edge, or to a line of the lattice that is not its own than 0.12.
+"""
+TOWARDS = np.array(
+    (np.cos(ELEVATION) * np.cos(AZIMUTH), np.cos(ELEVATION) * np.sin(AZIMUTH), np.sin(ELEVATION))
+)
 """Direction to the eye."""
 CORNERS = np.array(list(itertools.product((0, 1), repeat=3))) @ PROJECTION.T
 EDGE = {"column": 1.3, "wide": 2.2}
@@ -44,13 +48,25 @@ BAR, PER_LINE = 0.72, 8 * LEADING / 72
 LABEL = {"column": 2.0, "wide": 3.2}
 """Inches that a line of that label is long at most."""
 COLOURS = "viridis"
-RING: dict[str, Any] = {"marker": "o", "markerfacecolor": "none", "markeredgecolor": COLORS["vermillion"], "markeredgewidth": 1.8}
-NUMBER: dict[str, Any] = {"size": 6, "ha": "left", "va": "center", "path_effects": [withStroke(linewidth=1.5, foreground="white")]}
+RING: dict[str, Any] = {
+    "marker": "o",
+    "markerfacecolor": "none",
+    "markeredgecolor": COLORS["vermillion"],
+    "markeredgewidth": 1.8,
+}
+NUMBER: dict[str, Any] = {
+    "size": 6,
+    "ha": "left",
+    "va": "center",
+    "path_effects": [withStroke(linewidth=1.5, foreground="white")],
+}
 LINE = SMALL * LEADING / 72
 
 
 def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
-    """Draw the points on a lattice, the best of them ringed and named; beside each its value, where there is room."""
+    """Draw the points on a lattice, the best of them ringed and named; beside each its value, where there is
+    room.
+    """
     drawn, width = spec["axes"], spec.get("width", "column")
     found = grid.measure(spec, results)
     for axis in drawn:
@@ -76,14 +92,18 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     below = page.legend([legend]) + 2 * MARGIN
     page.set_height(lattice.height + below)
     total = page.figure.get_size_inches()[1]
-    axes = page.figure.add_axes((0, below / total, 1, lattice.height / total), xlim=(0, page.width), ylim=(0, lattice.height))
+    axes = page.figure.add_axes(
+        (0, below / total, 1, lattice.height / total), xlim=(0, page.width), ylim=(0, lattice.height)
+    )
     axes.set_axis_off()
     lattice.draw(axes)
 
     places, values = np.array([lattice.unit(levels) for levels in means]), np.array(list(means.values()))
     order = np.argsort(places @ TOWARDS, kind="stable")  # the nearest are drawn last
     flat, values = lattice.page(places[order]), values[order]
-    nearest = min((np.hypot(*(one - other)) for one, other in itertools.combinations(flat, 2)), default=lattice.edge)
+    nearest = min(
+        (np.hypot(*(one - other)) for one, other in itertools.combinations(flat, 2)), default=lattice.edge
+    )
     small, large = (min(size, (0.8 * 72 * nearest) ** 2) for size in SIZES[width])
     sizes = small + (large - small) * (values - values.min()) / (np.ptp(values) or 1)
     points = axes.scatter(*flat.T, c=values, s=sizes, cmap=COLOURS, edgecolors=INK, linewidths=0.5, zorder=3)
@@ -92,8 +112,15 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
         if value == means[winners[0]]:
             axes.plot(*place, linestyle="none", markersize=2 * radius + 5, zorder=4, **RING)
         if nearest > ROOM:
-            axes.annotate(grid.shown(value), place, xytext=(radius + 2.5, 6), textcoords="offset points", **NUMBER)
-    box = ((page.width - side + 0.1) / page.width, (below + 0.12 * lattice.height) / total, 0.1 / page.width, 0.8 * lattice.height / total)
+            axes.annotate(
+                grid.shown(value), place, xytext=(radius + 2.5, 6), textcoords="offset points", **NUMBER
+            )
+    box = (
+        (page.width - side + 0.1) / page.width,
+        (below + 0.12 * lattice.height) / total,
+        0.1 / page.width,
+        0.8 * lattice.height / total,
+    )
     bar = page.figure.colorbar(points, cax=page.figure.add_axes(box))
     bar.set_label(label, linespacing=LEADING)
     bar.ax.grid(visible=False)
@@ -102,17 +129,22 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
 
 
 class Lattice:
-    """Lines through all combinations of three axes' values, with the values and the axes' names, in inches from the lower left corner.
+    """Lines through all combinations of three axes' values, with the values and the axes' names, in inches
+    from the lower left corner.
 
-    `levels`: axis → values, for x, y and z. `room`: inches from left to right. `width`: of the figure, `column` or `wide`.
+    `levels`: axis → values, for x, y and z. `room`: inches from left to right. `width`: of the figure,
+    `column` or `wide`.
     """
 
     def __init__(self, levels: Mapping[str, Sequence[str]], room: float, width: str) -> None:
         self.levels = levels
         x, y, z = levels
-        self.texts = {axis: [wrap(grid.name(value), NAMES[width], SMALL) for value in levels[axis]] for axis in (y, z)}
+        self.texts = {
+            axis: [wrap(grid.name(value), NAMES[width], SMALL) for value in levels[axis]] for axis in (y, z)
+        }
         self.widest = {
-            axis: max(text_width(line, SMALL) for text in texts for line in text.split("\n")) for axis, texts in self.texts.items()
+            axis: max(text_width(line, SMALL) for text in texts for line in text.split("\n"))
+            for axis, texts in self.texts.items()
         }
         left, right = (MARGIN + LINE + self.widest[axis] + 1.5 * CLEAR for axis in (z, y))
         low, high = CORNERS.min(axis=0), CORNERS.max(axis=0)
@@ -127,30 +159,67 @@ class Lattice:
 
     def unit(self, levels: Sequence[str]) -> np.ndarray:
         """Place of a combination in the unit cube; an axis with one value lies in its middle."""
-        return np.array([_marks(values)[values.index(level)] for level, values in zip(levels, self.levels.values(), strict=True)])
+        return np.array(
+            [
+                _marks(values)[values.index(level)]
+                for level, values in zip(levels, self.levels.values(), strict=True)
+            ]
+        )
 
     def page(self, places: np.ndarray) -> np.ndarray:
         """Places (…, 3) in the unit cube → inches (…, 2)."""
         return self.origin + self.edge * places @ PROJECTION.T
 
     def draw(self, axes: Axes) -> None:
-        """Draw on axes whose units are inches. Values and names stand at the outer edges: x below, y on the right, z on the left."""
+        """Draw on axes whose units are inches. Values and names stand at the outer edges: x below, y on the
+        right, z on the left.
+        """
         marks = [_marks(values) for values in self.levels.values()]
         for along in range(3):
             for fixed in itertools.product(*(places for place, places in enumerate(marks) if place != along)):
                 axes.plot(
-                    *self.page(np.insert(np.array([fixed, fixed]), along, (0, 1), axis=1)).T, color="#cccccc", linewidth=0.6, zorder=1
+                    *self.page(np.insert(np.array([fixed, fixed]), along, (0, 1), axis=1)).T,
+                    color="#cccccc",
+                    linewidth=0.6,
+                    zorder=1,
                 )
         x, y, z = self.levels
-        lower, further = self.edge * PROJECTION[1, 0] / 2, self.edge * PROJECTION[0, 1] / 2  # where the edges end, seen from their middles
+        lower, further = (
+            self.edge * PROJECTION[1, 0] / 2,
+            self.edge * PROJECTION[0, 1] / 2,
+        )  # where the edges end, seen from their middles
         ends = {  # the edge's corner, and where the values and the name stand from it
-            x: ((0, 0, 0), (0, -CLEAR), (0, lower - 1.1 * CLEAR - self.lines * LINE), {"ha": "center", "va": "top"}, 0),
-            y: ((1, 0, 0), (CLEAR, -0.06), (further + 1.5 * CLEAR + self.widest[y], -0.06), {"ha": "left", "va": "center"}, 90),
-            z: ((0, 0, 0), (-CLEAR, 0), (-1.5 * CLEAR - self.widest[z], 0), {"ha": "right", "va": "center"}, 90),
+            x: (
+                (0, 0, 0),
+                (0, -CLEAR),
+                (0, lower - 1.1 * CLEAR - self.lines * LINE),
+                {"ha": "center", "va": "top"},
+                0,
+            ),
+            y: (
+                (1, 0, 0),
+                (CLEAR, -0.06),
+                (further + 1.5 * CLEAR + self.widest[y], -0.06),
+                {"ha": "left", "va": "center"},
+                90,
+            ),
+            z: (
+                (0, 0, 0),
+                (-CLEAR, 0),
+                (-1.5 * CLEAR - self.widest[z], 0),
+                {"ha": "right", "va": "center"},
+                90,
+            ),
         }
         for along, (axis, (corner, beside, beyond, how, turn)) in enumerate(ends.items()):
             for mark, value in zip(marks[along], self.texts[axis], strict=True):
-                axes.text(*self.page(_on_edge(corner, along, mark)) + beside, value, size=SMALL, linespacing=LEADING, **how)
+                axes.text(
+                    *self.page(_on_edge(corner, along, mark)) + beside,
+                    value,
+                    size=SMALL,
+                    linespacing=LEADING,
+                    **how,
+                )
             middle = self.page(_on_edge(corner, along, 0.5))
             axes.text(*middle + beyond, grid.title(grid.name(axis)), size=8, rotation=turn, **how)
 
@@ -162,11 +231,24 @@ def _marks(values: Sequence[str]) -> np.ndarray:
 
 def _on_edge(corner: Sequence[int], along: int, place: float) -> np.ndarray:
     """The point so far along the edge that starts in a corner of the unit cube."""
-    return np.array([place if index == along else coordinate for index, coordinate in enumerate(corner)], dtype=float)
+    return np.array(
+        [place if index == along else coordinate for index, coordinate in enumerate(corner)], dtype=float
+    )
 
 
-def _describe(spec: Mapping[str, Any], found: grid.Grid, numbers: list[dict[str, Any]], best: list[str]) -> str:
-    what = f"Three-dimensional scatter plot of {grid.label(spec)} by {grid.listed([grid.name(axis) for axis in spec['axes']])}"
+def _describe(
+    spec: Mapping[str, Any], found: grid.Grid, numbers: list[dict[str, Any]], best: list[str]
+) -> str:
+    what = (
+        f"Three-dimensional scatter plot of {grid.label(spec)} by "
+        f"{grid.listed([grid.name(axis) for axis in spec['axes']])}"
+    )
     points = [f"{grid.named(row['settings'])}: {grid.shown(row['mean'])}" for row in numbers]
-    sentences = [", ".join(part for part in (what, found.averaged(spec["axes"])) if part), "; ".join(points), f"Best: {grid.listed(best)}"]
-    return " ".join(f"{sentence}." for sentence in [*sentences, *([found.remark()] if found.left_out else [])])
+    sentences = [
+        ", ".join(part for part in (what, found.averaged(spec["axes"])) if part),
+        "; ".join(points),
+        f"Best: {grid.listed(best)}",
+    ]
+    return " ".join(
+        f"{sentence}." for sentence in [*sentences, *([found.remark()] if found.left_out else [])]
+    )

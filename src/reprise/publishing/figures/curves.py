@@ -1,9 +1,10 @@
 """Learning curves: a metric per epoch, the mean of a cell's runs with a band of ± one standard deviation.
 
-Colour and marker tell the series, the line's style and the filling of the markers tell the split, so grey print keeps both apart.
-Options: `metric` (of a list, each has a panel with a y axis of its own), `splits`, `series` (`runs`, `label`, `color`, `after`), `panels`
-(small multiples with common axes), `reference` lines, `selected` marks, limits and the y label. A series `after` another cell goes on
-where the curve of that cell ends, because its runs start from weights of that cell's; a vertical line marks the seam.
+Colour and marker tell the series, the line's style and the filling of the markers tell the split, so grey
+print keeps both apart. Options: `metric` (of a list, each has a panel with a y axis of its own), `splits`,
+`series` (`runs`, `label`, `color`, `after`), `panels` (small multiples with common axes), `reference` lines,
+`selected` marks, limits and the y label. A series `after` another cell goes on where the curve of that cell
+ends, because its runs start from weights of that cell's; a vertical line marks the seam.
 """
 
 import itertools
@@ -22,16 +23,27 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from reprise.errors import RepriseError
 from reprise.publishing.figures.page import Drawn, Page, Results
-from reprise.publishing.figures.references import Reference, draw_references, print_references, read_references
+from reprise.publishing.figures.references import (
+    Reference,
+    draw_references,
+    print_references,
+    read_references,
+)
 from reprise.publishing.style import INK, LEADING, PALETTE, SMALL, color, text_width, wrap
-from reprise.spec.check import nearest
-from reprise.spec.report import Cell, text
+from reprise.reports.check import nearest
+from reprise.reports.report import Cell, text
 
 METRICS = {"loss": "Cross-entropy loss", "accuracy": "Accuracy", "gap": "Accuracy gap"}
 SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 DASHES = {"train": (0, (3.2, 1.6)), "validation": (0, (6, 1.5, 1, 1.5)), "test": "solid"}
 MARKERS = "osD^vPX*"
-STAR: dict[str, Any] = {"marker": "*", "markersize": 8.5, "markeredgecolor": "white", "markeredgewidth": 0.6, "linestyle": "none"}
+STAR: dict[str, Any] = {
+    "marker": "*",
+    "markersize": 8.5,
+    "markeredgecolor": "white",
+    "markeredgewidth": 0.6,
+    "linestyle": "none",
+}
 GREY = "#555555"
 AXES_HEIGHT = {"column": 1.95, "wide": 2.7}
 """Inches."""
@@ -49,7 +61,9 @@ FAINT = 0.4
 FEW = 12
 """Up to so many epochs, each has a marker."""
 SIDES = 0.8
-"""Inches that a panel needs left and right of its axes, at least nearly: texts over the axes are broken to what is left."""
+"""Inches that a panel needs left and right of its axes, at least nearly: texts over the axes are broken to
+what is left.
+"""
 LINE = SMALL * LEADING
 """Points from one line of text to the next."""
 
@@ -74,7 +88,8 @@ Values = Mapping[str, Mapping[int, float]]
 
 @dataclass(frozen=True)
 class Means:
-    """At each of `epochs`, ascending: `mean` and `sd` (n − 1 in the denominator) over the `n` runs that reached it, all (N,).
+    """At each of `epochs`, ascending: `mean` and `sd` (n − 1 in the denominator) over the `n` runs that
+    reached it, all (N,).
 
     Both are not a number where a run's value is not finite, and sd for one run.
     """
@@ -94,7 +109,9 @@ class Means:
             sound = all(map(math.isfinite, row))
             means.append(float(np.mean(row)) if sound else math.nan)
             deviations.append(float(np.std(row, ddof=1)) if sound and len(row) > 1 else math.nan)
-        return cls(np.array(epochs), np.array(means), np.array(deviations), np.array([len(row) for row in wide]))
+        return cls(
+            np.array(epochs), np.array(means), np.array(deviations), np.array([len(row) for row in wide])
+        )
 
     def __len__(self) -> int:
         return len(self.epochs)
@@ -141,7 +158,10 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     step = 1 if longest <= FEW else longest // 6
     height = AXES_HEIGHT[width] if len(panels) == 1 else PANEL_HEIGHT[width]
     seams = [_seams(lines, panel, page.width / columns - SIDES) for panel in panels]
-    own = [[reference for reference in references if reference.panel in (None, *panel)] for panel in panels.items()]
+    own = [
+        [reference for reference in references if reference.panel in (None, *panel)]
+        for panel in panels.items()
+    ]
     for axes, panel, marks, numbers in zip(grid.flat, panels, seams, own, strict=False):
         inside = [line for line in lines if line.panel == panel]
         for index, line in enumerate(inside):
@@ -153,7 +173,9 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     used = list(grid.flat[: len(panels)])
     for axes in grid.flat[len(panels) :]:
         axes.remove()
-    epoch_axis(used[0], max(int(line.means.epochs[-1]) for line in lines), spec.get("x_limits"), page.width / columns)
+    epoch_axis(
+        used[0], max(int(line.means.epochs[-1]) for line in lines), spec.get("x_limits"), page.width / columns
+    )
     for metric, sharing in zip(metrics, [[axes] for axes in used] if several else [used], strict=True):
         value_axis(sharing, metric, spec.get("y_limits"))
     for index, (axes, metric) in enumerate(zip(used, panels.values(), strict=True)):
@@ -161,7 +183,9 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
             axes.set_xlabel("Epoch")
             axes.tick_params(labelbottom=True)
         if several or index % columns == 0:
-            axes.set_ylabel(wrap(spec.get("y_label", _y_label(metric, splits)), height, 8), linespacing=LEADING)
+            axes.set_ylabel(
+                wrap(spec.get("y_label", _y_label(metric, splits)), height, 8), linespacing=LEADING
+            )
 
     page.figure.set_layout_engine("constrained")
     body = rows * (height + max(map(_height, seams)) / 72) + FURNITURE
@@ -184,19 +208,25 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
 
 
 def _metrics(spec: Mapping[str, Any]) -> list[str]:
-    """The metrics drawn; several have a panel and a y axis each, so what concerns the common ones cannot be asked for."""
+    """The metrics drawn; several have a panel and a y axis each, so what concerns the common ones cannot be
+    asked for.
+    """
     metrics = [spec["metric"]] if isinstance(spec["metric"], str) else list(spec["metric"])
     for metric in metrics:
         if metric not in METRICS:
             raise RepriseError(f"metric {metric!r} is not known{nearest(metric, METRICS)}")
     for key in ("panels", "y_limits", "y_label"):
         if len(metrics) > 1 and key in spec:
-            raise RepriseError(f"{key}: each of {' and '.join(metrics)} has a panel and a y axis of its own; leave {key} out")
+            raise RepriseError(
+                f"{key}: each of {' and '.join(metrics)} has a panel and a y axis of its own; leave {key} out"
+            )
     return metrics
 
 
 def _splits(spec: Mapping[str, Any], metrics: Sequence[str]) -> list[str]:
-    """The splits drawn, training first. A gap has the split that is taken from training, and is drawn for that alone."""
+    """The splits drawn, training first. A gap has the split that is taken from training, and is drawn for
+    that alone.
+    """
     for metric in metrics:
         valid = _drawable(metric)
         found = [split for split in spec["splits"] if split in valid]
@@ -212,32 +242,56 @@ def _drawable(metric: str) -> list[str]:
 
 
 def _check_panels(references: Sequence[Reference], panels: Mapping[str, str]) -> None:
-    """Whether there are the panels (title → metric) that reference lines belong to. With several metrics each line says its own."""
+    """Whether there are the panels (title → metric) that reference lines belong to. With several metrics each
+    line says its own.
+    """
     valid = list(dict.fromkeys([*filter(None, panels), *panels.values()]))
     for reference in references:
         if reference.panel is None and len(set(panels.values())) > 1:
-            raise RepriseError(f"reference {reference.printed}: say which metric it is of, with panel: {' or panel: '.join(valid)}")
+            raise RepriseError(
+                f"reference {reference.printed}: say which metric it is of, with panel: "
+                f"{' or panel: '.join(valid)}"
+            )
         if reference.panel is not None and reference.panel not in valid:
-            raise RepriseError(f"reference {reference.printed}: no panel {reference.panel!r}{nearest(reference.panel, valid)}")
+            raise RepriseError(
+                f"reference {reference.printed}: no panel "
+                f"{reference.panel!r}{nearest(reference.panel, valid)}"
+            )
 
 
-def _curves(spec: Mapping[str, Any], metrics: Sequence[str], splits: Sequence[str], results: Results) -> list[Curve]:
-    """A curve per cell, metric and split. A selector with several cells is several series, told apart by settings in which they differ."""
+def _curves(
+    spec: Mapping[str, Any], metrics: Sequence[str], splits: Sequence[str], results: Results
+) -> list[Curve]:
+    """A curve per cell, metric and split. A selector with several cells is several series, told apart by
+    settings in which they differ.
+    """
     panels = spec.get("panels")
     series = []
     for entry in spec["series"]:
         cells = results.resolve(entry["runs"])
-        varied = [axis for axis in _axes(cells) if axis != panels and len({text(cell.settings.get(axis)) for cell in cells}) > 1]
+        varied = [
+            axis
+            for axis in _axes(cells)
+            if axis != panels and len({text(cell.settings.get(axis)) for cell in cells}) > 1
+        ]
         for cell in cells:
             settings = [_setting(cell, axis) for axis in varied if axis in cell.settings]
-            series.append((entry, _panel(panels, cell), ", ".join(filter(None, [entry.get("label"), *settings])), cell))
+            series.append(
+                (entry, _panel(panels, cell), ", ".join(filter(None, [entry.get("label"), *settings])), cell)
+            )
     labels = list(dict.fromkeys(label for _, _, label, _ in series))
     if len(labels) > len(PALETTE):
-        raise RepriseError(f"{len(labels)} series are more than the {len(PALETTE)} that can be told apart; draw fewer of them")
+        raise RepriseError(
+            f"{len(labels)} series are more than the {len(PALETTE)} that can be told apart; draw fewer of "
+            "them"
+        )
     names = [(panel, label) for _, panel, label, _ in series]
     if len(set(names)) < len(names):
         panel, label = next(name for name in names if names.count(name) > 1)
-        raise RepriseError(f"two series are called {label!r}{f' in panel {panel}' if panel else ''}; give each a label of its own")
+        raise RepriseError(
+            f"two series are called {label!r}{f' in panel {panel}' if panel else ''}; give each a label of "
+            "its own"
+        )
     lines = []
     for entry, panel, label, cell in series:
         before = _before(entry, cell, results)
@@ -251,11 +305,18 @@ def _curves(spec: Mapping[str, Any], metrics: Sequence[str], splits: Sequence[st
             if before:
                 earlier = _metric_values(results, before, metric, split)
                 seam = Seam(
-                    max(max(curve) for curve in earlier.values()), f"{_told(before, cell)} → {_told(cell, before)}", tuple(before.runs)
+                    max(max(curve) for curve in earlier.values()),
+                    f"{_told(before, cell)} → {_told(cell, before)}",
+                    tuple(before.runs),
                 )
-                kept = _selected(results, before, earlier, all_runs=bool(spec.get("selected"))) if last else []
+                kept = (
+                    _selected(results, before, earlier, all_runs=bool(spec.get("selected"))) if last else []
+                )
                 selected = [*kept, *((epoch + seam.epoch, value) for epoch, value in selected)]
-                later = {run: {epoch + seam.epoch: value for epoch, value in curve.items()} for run, curve in values.items()}
+                later = {
+                    run: {epoch + seam.epoch: value for epoch, value in curve.items()}
+                    for run, curve in values.items()
+                }
                 values = {**earlier, **later}
             means = Means.of(values)
             alone = len(labels) == 1 and panels != "split"
@@ -289,7 +350,9 @@ def _before(entry: Mapping[str, Any], cell: Cell, results: Results) -> Cell | No
         return None
     cells = results.resolve(entry["after"])
     if len(cells) > 1:
-        raise RepriseError(f"after: {entry['after']} names {len(cells)} cells; name one, e.g. {cells[0].name}")
+        raise RepriseError(
+            f"after: {entry['after']} names {len(cells)} cells; name one, e.g. {cells[0].name}"
+        )
     if len(cells[0].runs) != len(cell.runs):
         counts = f"{cells[0].name} and {cell.name} have {len(cells[0].runs)} and {len(cell.runs)} runs"
         raise RepriseError(f"after: {counts}; they are matched by place, so give both the same seeds")
@@ -297,10 +360,14 @@ def _before(entry: Mapping[str, Any], cell: Cell, results: Results) -> Cell | No
 
 
 def _told(cell: Cell, other: Cell) -> str:
-    """What tells a cell from another: its experiment or, in the same one, the settings in which they differ."""
+    """What tells a cell from another: its experiment or, in the same one, the settings in which they
+    differ.
+    """
     if cell.experiment != other.experiment:
         return cell.experiment.replace("_", " ")
-    differing = [_setting(cell, axis) for axis, value in cell.settings.items() if value != other.settings.get(axis)]
+    differing = [
+        _setting(cell, axis) for axis, value in cell.settings.items() if value != other.settings.get(axis)
+    ]
     return ", ".join(differing) or cell.name
 
 
@@ -344,9 +411,13 @@ def _metric_values(results: Results, cell: Cell, metric: str, split: str) -> Val
 
 
 def _selected(results: Results, cell: Cell, values: Values, all_runs: bool = True) -> list[tuple[int, float]]:
-    """(epoch, value) of each run at the epoch whose weights it kept; without `all_runs`, of those that kept another than their last."""
+    """(epoch, value) of each run at the epoch whose weights it kept; without `all_runs`, of those that kept
+    another than their last.
+    """
     kept = {run: int(epoch) for run, epoch in results.selected(cell).items() if epoch in values.get(run, ())}
-    return [(epoch, values[run][epoch]) for run, epoch in kept.items() if all_runs or epoch < max(values[run])]
+    return [
+        (epoch, values[run][epoch]) for run, epoch in kept.items() if all_runs or epoch < max(values[run])
+    ]
 
 
 def _values(line: Curve) -> dict[str, Any]:
@@ -392,7 +463,8 @@ def _describe(lines: Sequence[Curve]) -> str:
 
 
 def _plot(axes: Axes, line: Curve, marked: slice) -> None:
-    """Band, line and marks of a curve. `marked`: the epochs that have a marker, so that curves do not have theirs at the same ones.
+    """Band, line and marks of a curve. `marked`: the epochs that have a marker, so that curves do not have
+    theirs at the same ones.
 
     Where the first seed has stopped the mean is that of fewer, and the line goes on faint.
     """
@@ -402,7 +474,14 @@ def _plot(axes: Axes, line: Curve, marked: slice) -> None:
         epochs, mean, sd = means.epochs, means.mean, means.sd
         if len(means) > 1 and np.isfinite(sd).any():
             axes.fill_between(
-                epochs, mean - sd, mean + sd, color=line.look["color"], alpha=shade, linewidth=0, zorder=above - 1, gid="band"
+                epochs,
+                mean - sd,
+                mean + sd,
+                color=line.look["color"],
+                alpha=shade,
+                linewidth=0,
+                zorder=above - 1,
+                gid="band",
             )
         marks = {"markevery": marked} if whole else {"marker": ""}
         axes.plot(epochs, mean, zorder=above, alpha=strength, **{**line.look, **marks})
@@ -411,11 +490,16 @@ def _plot(axes: Axes, line: Curve, marked: slice) -> None:
 
 
 def _stretches(means: Means) -> list[tuple[Means, bool]]:
-    """The means in stretches of epochs that all runs reached (True) and that only some did, which start and end at their neighbours."""
+    """The means in stretches of epochs that all runs reached (True) and that only some did, which start and
+    end at their neighbours.
+    """
     whole = means.n == means.n.max()
     edges = [0, *(np.flatnonzero(whole[1:] != whole[:-1]) + 1), len(means)]
     return [
-        (means.part(start, stop) if whole[start] else means.part(max(start - 1, 0), stop + 1), bool(whole[start]))
+        (
+            means.part(start, stop) if whole[start] else means.part(max(start - 1, 0), stop + 1),
+            bool(whole[start]),
+        )
         for start, stop in itertools.pairwise(edges)
     ]
 
@@ -424,7 +508,9 @@ def _y_label(metric: str, splits: Sequence[str]) -> str:
     splits = [split for split in splits if split in _drawable(metric)]
     if metric == "gap":
         return f"Training − {SPLITS[splits[-1]]} accuracy" if len(splits) == 1 else METRICS[metric]
-    return METRICS[metric] if len(splits) > 1 else f"{SPLITS[splits[0]]} {METRICS[metric].lower()}".capitalize()
+    return (
+        METRICS[metric] if len(splits) > 1 else f"{SPLITS[splits[0]]} {METRICS[metric].lower()}".capitalize()
+    )
 
 
 def epoch_axis(axes: Axes, last: int, limits: Sequence[float] | None, width: float) -> None:
@@ -442,7 +528,9 @@ def epoch_axis(axes: Axes, last: int, limits: Sequence[float] | None, width: flo
 
 
 def value_axis(panels: Sequence[Axes], metric: str, limits: Sequence[float] | None) -> None:
-    """Limits of the values, common to all panels: the given ones, or what the curves need within what the metric can be."""
+    """Limits of the values, common to all panels: the given ones, or what the curves need within what the
+    metric can be.
+    """
     axes = panels[0]
     low, high = axes.get_ylim()
     if metric == "gap" and low < 0 < high:
@@ -458,7 +546,9 @@ def value_axis(panels: Sequence[Axes], metric: str, limits: Sequence[float] | No
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
 
 
-def _legend(lines: Sequence[Curve], splits: Sequence[str], panels: str | None, references: Sequence["Reference"]) -> list[list[Artist]]:
+def _legend(
+    lines: Sequence[Curve], splits: Sequence[str], panels: str | None, references: Sequence["Reference"]
+) -> list[list[Artist]]:
     """Groups of handles: the series, the splits, and the rest (band, stars, reference lines)."""
 
     def handle(label: str, **look: Any) -> Artist:
@@ -477,7 +567,12 @@ def _legend(lines: Sequence[Curve], splits: Sequence[str], panels: str | None, r
     else:
         faces = {split: GREY if split == splits[-1] else "white" for split in splits}
         styles = {split: looks[labels[0], split]["linestyle"] for split in splits}
-        plain = [handle(SPLITS[split], color=GREY, linestyle=styles[split], marker="o", markerfacecolor=faces[split]) for split in splits]
+        plain = [
+            handle(
+                SPLITS[split], color=GREY, linestyle=styles[split], marker="o", markerfacecolor=faces[split]
+            )
+            for split in splits
+        ]
         groups = [series, plain]
     marks: list[Artist] = []
     if any(np.isfinite(line.means.sd).any() for line in lines):
@@ -508,7 +603,9 @@ class Mark:
 
 
 def _seams(lines: Sequence[Curve], panel: str, room: float) -> list[Mark]:
-    """The seams in a panel, each once, their texts broken to `room` inches. If the figure has several, each has its curve's colour."""
+    """The seams in a panel, each once, their texts broken to `room` inches. If the figure has several, each
+    has its curve's colour.
+    """
     several = len({(line.seam.epoch, line.seam.text) for line in lines if line.seam}) > 1
     found: dict[tuple[int, str], Mark] = {}
     for line in lines:
@@ -525,7 +622,9 @@ def _height(marks: Sequence[Mark]) -> float:
 
 
 def _name_seams(axes: Axes, marks: Sequence[Mark]) -> None:
-    """The names of the seams over their lines, or as near as the width of the axes, which are laid out, lets them stand."""
+    """The names of the seams over their lines, or as near as the width of the axes, which are laid out, lets
+    them stand.
+    """
     low, high = axes.get_xlim()
     width = axes.get_window_extent().width / axes.figure.dpi
     above = 2.0

@@ -1,8 +1,10 @@
-"""Diagram of a network, drawn from its layer table (`reprise.models.layers`), so that it shows what is trained.
+"""Diagram of a network, drawn from its layer table (`reprise.models.layers`), so that it shows what is
+trained.
 
-Short chains of layers are boxes in one or two lines: a stack of maps for images, a bar for flat features. Deep networks, and those that
-branch, are a list from top to bottom. Normalisation, activation and dropout are part of the layer before them. Sizes are drawn on
-logarithmic scales. Options: `network`, `mark` (places of layers that are set off).
+Short chains of layers are boxes in one or two lines: a stack of maps for images, a bar for flat features.
+Deep networks, and those that branch, are a list from top to bottom. Normalisation, activation and dropout are
+part of the layer before them. Sizes are drawn on logarithmic scales. Options: `network`, `mark` (places of
+layers that are set off).
 """
 
 import math
@@ -16,9 +18,11 @@ from matplotlib.patches import Polygon
 from reprise.errors import RepriseError
 from reprise.publishing.figures.page import Drawn, Page, Results
 from reprise.publishing.style import COLORS, LEADING, MARGIN, SMALL, text_width, wrap
-from reprise.spec.check import nearest
+from reprise.reports.check import nearest
 
-FOLDED = frozenset({"activation", "batch_norm", "layernorm", "groupnorm", "dropout", "dropout2d", "stochasticdepth"})
+FOLDED = frozenset(
+    {"activation", "batch_norm", "layernorm", "groupnorm", "dropout", "dropout2d", "stochasticdepth"}
+)
 """Kinds of layers that are part of the one before them, whose output has the same shape."""
 BRANCHING = frozenset({"add", "attention", "parameter"})
 """Kinds of layers of networks that are no chains."""
@@ -51,7 +55,9 @@ FACES = {False: ("#d7e8f4", "#a9cbe4", COLORS["blue"]), True: ("#fbdcb0", "#f0b9
 
 @dataclass(frozen=True)
 class Block:
-    """A layer and what is folded into it. `steps`: its operations in words, in order. `shape`: of its output. `names`: places."""
+    """A layer and what is folded into it. `steps`: its operations in words, in order. `shape`: of its output.
+    `names`: places.
+    """
 
     steps: tuple[str, ...]
     shape: tuple[int, ...]
@@ -73,7 +79,9 @@ class Block:
 
     @property
     def dimensions(self) -> tuple[int, int, int]:
-        """Channels or units, height and width of a map; 0 for what the shape does not have. A sequence is as high as it is long."""
+        """Channels or units, height and width of a map; 0 for what the shape does not have. A sequence is as
+        high as it is long.
+        """
         match self.shape:
             case (units,):
                 return units, 0, 0
@@ -81,14 +89,18 @@ class Block:
                 return features, length, 0
             case (*_, channels, height, width):
                 return channels, height, width
-        raise RepriseError(f"{self.steps[0]}: its output has no shape that can be drawn; make the layer table again")
+        raise RepriseError(
+            f"{self.steps[0]}: its output has no shape that can be drawn; make the layer table again"
+        )
 
 
 def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     """Draw the network as lines of boxes, or as a list where it is deep or branches."""
     network = spec["network"]
     if network not in results.layers:
-        raise RepriseError(f"no layer table of network {network}{nearest(network, results.layers) or '; make it first'}")
+        raise RepriseError(
+            f"no layer table of network {network}{nearest(network, results.layers) or '; make it first'}"
+        )
     table = results.layers[network]
     blocks = _blocks(table, network, spec.get("mark", []))
     remarks = [f"{table['parameters']:,} parameters in all", "sizes on logarithmic scales"]
@@ -96,7 +108,9 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     if lines:
         _draw_lines(page, lines, remarks)
     else:
-        _draw_list(page, blocks, [*remarks, *(["branches are listed one after another"] if _branches(table) else [])])
+        _draw_list(
+            page, blocks, [*remarks, *(["branches are listed one after another"] if _branches(table) else [])]
+        )
     values = [*map(_values, blocks), {"layer": "all", "parameters": table["parameters"]}]
     return Drawn(_describe(table, blocks), values=values)
 
@@ -106,7 +120,9 @@ def _blocks(table: Mapping[str, Any], network: str, marks: Sequence[str]) -> lis
     names = [row["name"] for row in table["rows"] if "name" in row]
     for mark in marks:
         if mark not in names:
-            raise RepriseError(f"mark: {network} has no layer {mark}{nearest(mark, names) or '; make its layer table again'}")
+            raise RepriseError(
+                f"mark: {network} has no layer {mark}{nearest(mark, names) or '; make its layer table again'}"
+            )
     blocks = [Block(("input",), tuple(table["image_shape"]), 0, (), False)] if "image_shape" in table else []
     first = len(blocks)
     if not table["rows"]:
@@ -124,7 +140,9 @@ def _blocks(table: Mapping[str, Any], network: str, marks: Sequence[str]) -> lis
 
 
 def _branches(table: Mapping[str, Any]) -> bool:
-    """Whether the network is no chain. Its table does not say what branches off where; sums, attention and free parameters tell."""
+    """Whether the network is no chain. Its table does not say what branches off where; sums, attention and
+    free parameters tell.
+    """
     return any(row["kind"] in BRANCHING for row in table["rows"])
 
 
@@ -138,13 +156,17 @@ def _canvas(page: Page, height: float) -> Axes:
     page.set_height(height)
     width, total = page.figure.get_size_inches()
     height = total - page.strip.height
-    axes = page.figure.add_axes((0, 0, 1, height / total), xlim=(0, width), ylim=(0, height), xticks=[], yticks=[])
+    axes = page.figure.add_axes(
+        (0, 0, 1, height / total), xlim=(0, width), ylim=(0, height), xticks=[], yticks=[]
+    )
     axes.set_axis_off()
     return axes
 
 
 def _write(axes: Axes, words: str, x: float, y: float, **look: Any) -> None:
-    axes.text(x, y, words, **{"size": SMALL, "ha": "center", "va": "baseline", "linespacing": LEADING, **look})
+    axes.text(
+        x, y, words, **{"size": SMALL, "ha": "center", "va": "baseline", "linespacing": LEADING, **look}
+    )
 
 
 # ---- lines of boxes ----
@@ -152,7 +174,9 @@ def _write(axes: Axes, words: str, x: float, y: float, **look: Any) -> None:
 
 @dataclass(frozen=True)
 class Lines:
-    """Blocks in lines, in cells `cell` inches wide from `left` on; `words`: the operations of each, broken to fit."""
+    """Blocks in lines, in cells `cell` inches wide from `left` on; `words`: the operations of each, broken to
+    fit.
+    """
 
     blocks: list[list[Block]]
     words: list[list[str]]
@@ -166,7 +190,12 @@ HEADS = ("output", "parameters")
 def _arrange(page: Page, blocks: Sequence[Block]) -> Lines | None:
     """As few lines of equal length as have room for every word; None where these are more than `LINES`."""
     left = MARGIN + max(text_width(head, SMALL) for head in HEADS) + PAD
-    texts = [(word, block.weight) for block in blocks for text in (*block.steps, block.size, block.count) for word in text.split()]
+    texts = [
+        (word, block.weight)
+        for block in blocks
+        for text in (*block.steps, block.size, block.count)
+        for word in text.split()
+    ]
     widest = max(*(text_width(word, SMALL, weight) for word, weight in texts), SLANT * INCH + ARROW) + PAD
     room = page.width - left - MARGIN
     fit = int(room / widest)
@@ -175,7 +204,10 @@ def _arrange(page: Page, blocks: Sequence[Block]) -> Lines | None:
     in_line = -(-len(blocks) // -(-len(blocks) // fit))
     lines = [list(blocks[start : start + in_line]) for start in range(0, len(blocks), in_line)]
     cell = room / in_line
-    words = [["\n".join(wrap(step, cell - PAD / 2, SMALL, block.weight) for step in block.steps) for block in line] for line in lines]
+    words = [
+        ["\n".join(wrap(step, cell - PAD / 2, SMALL, block.weight) for step in block.steps) for block in line]
+        for line in lines
+    ]
     return Lines(lines, words, left, cell)
 
 
@@ -229,15 +261,25 @@ def _box(axes: Axes, block: Block, every: Sequence[Block], x: float, y: float, r
     return deep + aslant
 
 
-def _polygon(axes: Axes, x: float, y: float, one: tuple[float, float], other: tuple[float, float], face: str, edge: str) -> None:
+def _polygon(
+    axes: Axes, x: float, y: float, one: tuple[float, float], other: tuple[float, float], face: str, edge: str
+) -> None:
     """A parallelogram from (x, y) along the sides `one` and `other`."""
     corners = [(0.0, 0.0), one, (one[0] + other[0], one[1] + other[1]), other]
     points = [(x + right, y + up) for right, up in corners]
-    axes.add_patch(Polygon(points, facecolor=face, edgecolor=edge, linewidth=0.7, joinstyle="round", zorder=2))
+    axes.add_patch(
+        Polygon(points, facecolor=face, edgecolor=edge, linewidth=0.7, joinstyle="round", zorder=2)
+    )
 
 
 def _arrow(axes: Axes, start: float, stop: float, y: float) -> None:
-    look = {"arrowstyle": "-|>,head_width=0.12,head_length=0.25", "color": GREY, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 1}
+    look = {
+        "arrowstyle": "-|>,head_width=0.12,head_length=0.25",
+        "color": GREY,
+        "linewidth": 0.7,
+        "shrinkA": 1,
+        "shrinkB": 1,
+    }
     axes.annotate("", (stop, y), (start, y), arrowprops=look, zorder=1)
 
 
@@ -245,7 +287,9 @@ def _arrow(axes: Axes, start: float, stop: float, y: float) -> None:
 
 
 def _draw_list(page: Page, blocks: Sequence[Block], remarks: Sequence[str]) -> None:
-    """A line of text for each block, with the size of its maps as a bar to the left and its channels or units as one to the right."""
+    """A line of text for each block, with the size of its maps as a bar to the left and its channels or units
+    as one to the right.
+    """
     right = page.width - MARGIN
     counts = max(text_width(text, SMALL, "bold") for text in [HEADS[1], *(block.count for block in blocks)])
     sizes = max(text_width(text, SMALL, "bold") for text in [HEADS[0], *(block.size for block in blocks)])

@@ -1,6 +1,7 @@
 """What the figures of a grid share: a metric measured in every run, found by the values of the grid's axes.
 
-The values of an axis stand in the report file's order. A run whose value is not finite is left out, and the figure says so.
+The values of an axis stand in the report file's order. A run whose value is not finite is left out, and the
+figure says so.
 """
 
 import math
@@ -14,8 +15,8 @@ from matplotlib.lines import Line2D
 from reprise.errors import RepriseError
 from reprise.publishing.figures.curves import SPLITS
 from reprise.publishing.figures.page import Results
-from reprise.spec.check import nearest
-from reprise.spec.report import Cell, text
+from reprise.reports.check import nearest
+from reprise.reports.report import Cell, text
 
 TESTED = frozenset({"accuracy", "loss", "precision_macro", "recall_macro", "f1_macro"})
 """Metrics that are those of the test images where a figure names neither split nor place."""
@@ -33,7 +34,9 @@ class Point:
 
 @dataclass(frozen=True)
 class Grid:
-    """The runs of a grid. `levels`: axis → its values. `left_out`: number of runs that have no finite value and so no point."""
+    """The runs of a grid. `levels`: axis → its values. `left_out`: number of runs that have no finite value
+    and so no point.
+    """
 
     cells: Sequence[Cell]
     levels: Mapping[str, Sequence[str]]
@@ -53,11 +56,17 @@ class Grid:
         """An axis that a cell does not have is a `RepriseError`; `key` is what names it in the figure."""
         for cell in self.cells:
             if axis not in cell.settings:
-                hint = "; name the cells of a grid" if axis in self.levels or not self.levels else nearest(axis, self.levels)
+                hint = (
+                    "; name the cells of a grid"
+                    if axis in self.levels or not self.levels
+                    else nearest(axis, self.levels)
+                )
                 raise RepriseError(f"{key}: {cell.name} has no axis {axis}{hint}")
 
     def averaged(self, drawn: Sequence[str]) -> str:
-        """Over what a mean is taken where the axes `drawn` alone are told apart, e.g. `mean over lr and 3 seeds`; empty for single runs."""
+        """Over what a mean is taken where the axes `drawn` alone are told apart, e.g. `mean over lr and 3
+        seeds`; empty for single runs.
+        """
         over = [name(axis) for axis, values in self.levels.items() if axis not in drawn and len(values) > 1]
         seeds = max(len(cell.runs) for cell in self.cells)
         over += [f"{seeds} seeds"] if seeds > 1 else []
@@ -71,7 +80,9 @@ class Grid:
 
 
 def measure(spec: Mapping[str, Any], results: Results) -> Grid:
-    """The keys `metric`, `split` and `at` of a figure measured in the runs of its cells; not one finite value is a `RepriseError`."""
+    """The keys `metric`, `split` and `at` of a figure measured in the runs of its cells; not one finite value
+    is a `RepriseError`.
+    """
     cells = results.resolve(spec["runs"])
     combinations = [{axis: text(value) for axis, value in cell.settings.items()} for cell in cells]
     points, left_out = [], 0
@@ -82,7 +93,9 @@ def measure(spec: Mapping[str, Any], results: Results) -> Grid:
             else:
                 left_out += 1
     if not points:
-        raise RepriseError(f"{spec['runs']}: {spec['metric']} is not finite in any run; there is nothing to draw")
+        raise RepriseError(
+            f"{spec['runs']}: {spec['metric']} is not finite in any run; there is nothing to draw"
+        )
     axes = dict.fromkeys(axis for settings in combinations for axis in settings)
     return Grid(cells, {axis: _in_order(axis, combinations) for axis in axes}, points, left_out)
 
@@ -90,7 +103,8 @@ def measure(spec: Mapping[str, Any], results: Results) -> Grid:
 def _in_order(axis: str, combinations: Sequence[Mapping[str, str]]) -> list[str]:
     """The values of an axis in the report file's order.
 
-    Cells that differ in this axis alone stand in that order. Of a part of a grid, where they do not settle it, it is that of appearance.
+    Cells that differ in this axis alone stand in that order. Of a part of a grid, where they do not settle
+    it, it is that of appearance.
     """
     rows: dict[Any, list[str]] = {}
     for settings in combinations:
@@ -98,7 +112,10 @@ def _in_order(axis: str, combinations: Sequence[Mapping[str, str]]) -> list[str]
             others = tuple((other, value) for other, value in settings.items() if other != axis)
             rows.setdefault(others, []).append(settings[axis])
     left = list(dict.fromkeys(settings[axis] for settings in combinations if axis in settings))
-    earlier = {value: {one for row in rows.values() if value in row for one in row[: row.index(value)]} for value in left}
+    earlier = {
+        value: {one for row in rows.values() if value in row for one in row[: row.index(value)]}
+        for value in left
+    }
     ordered: list[str] = []
     while left:
         ordered.append(next((value for value in left if not earlier[value] & set(left)), left[0]))

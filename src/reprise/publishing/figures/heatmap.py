@@ -1,6 +1,7 @@
 """Heatmap: the mean of a metric at every combination of two axes of a grid, printed and coloured.
 
-Options: `runs`, `rows`, `columns` (axes), `metric` with `split` and `at`. Other axes of the grid are averaged, and the figure says so.
+Options: `runs`, `rows`, `columns` (axes), `metric` with `split` and `at`. Other axes of the grid are
+averaged, and the figure says so.
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,14 +58,21 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     page.figure.set_layout_engine("constrained")  # before the bar of colours, which is placed by it
     axes = page.figure.subplots()
     mesh = axes.pcolormesh(
-        np.array([[means.get((row, column), np.nan) for column in columns] for row in rows]), cmap=COLOURS, edgecolor="white", linewidth=1
+        np.array([[means.get((row, column), np.nan) for column in columns] for row in rows]),
+        cmap=COLOURS,
+        edgecolor="white",
+        linewidth=1,
     )
     axes.set_ylim(len(rows), 0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    bar = page.figure.colorbar(mesh, ax=axes, label=wrap(grid.title(grid.label(spec)), _height(spec, rows), 8), pad=0.03)
+    bar = page.figure.colorbar(
+        mesh, ax=axes, label=wrap(grid.title(grid.label(spec)), _height(spec, rows), 8), pad=0.03
+    )
     bar.outline.set_visible(False)
-    axes.set_xticks(np.arange(len(columns)) + 0.5, [wrap(grid.name(column), room, SMALL) for column in columns])
+    axes.set_xticks(
+        np.arange(len(columns)) + 0.5, [wrap(grid.name(column), room, SMALL) for column in columns]
+    )
     axes.set_yticks(np.arange(len(rows)) + 0.5, names_down, va="center")
     axes.grid(visible=False)
     axes.tick_params(length=0)
@@ -72,7 +80,15 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
         field, weight = mesh.to_rgba(means[row, column])[:3], "bold" if (row, column) in winners else "normal"
         place = columns.index(column) + 0.5, rows.index(row) + 0.5
         size = SMALL * min(1, 0.9 * room / widest)
-        axes.text(*place, grid.shown(means[row, column]), size=size, weight=weight, color=_ink(field), ha="center", va="center")
+        axes.text(
+            *place,
+            grid.shown(means[row, column]),
+            size=size,
+            weight=weight,
+            color=_ink(field),
+            ha="center",
+            va="center",
+        )
     for row, column in ((row, column) for row in range(len(rows)) for column in range(len(columns))):
         if (rows[row], columns[column]) not in means:
             axes.add_patch(Rectangle((column, row), 1, 1, **ABSENT))
@@ -83,7 +99,9 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     axes.set_ylabel(wrap(grid.title(grid.name(down)), _height(spec, rows), 8), linespacing=LEADING)
 
     names = [grid.named({down: row, across: column}) for row, column in winners]
-    legend = [Patch(label=f"best: {grid.listed(names) if len(names) < 3 else f'{len(names)} fields'}", **FRAME)]
+    legend = [
+        Patch(label=f"best: {grid.listed(names) if len(names) < 3 else f'{len(names)} fields'}", **FRAME)
+    ]
     if len(means) < len(numbers):
         legend.append(Patch(label="no value", **ABSENT))
     legend += [grid.words_alone(words) for words in (found.averaged((down, across)), found.remark()) if words]
@@ -107,13 +125,16 @@ def _height(spec: Mapping[str, Any], rows: list[str]) -> float:
     return max(FIELD[spec.get("width", "column")] * len(rows), LEAST_HEIGHT)
 
 
-def _describe(spec: Mapping[str, Any], found: grid.Grid, numbers: list[dict[str, Any]], best: list[str]) -> str:
+def _describe(
+    spec: Mapping[str, Any], found: grid.Grid, numbers: list[dict[str, Any]], best: list[str]
+) -> str:
     down, across = spec["rows"], spec["columns"]
     what = f"Heatmap of {grid.label(spec)} by {grid.name(down)} (rows) and {grid.name(across)} (columns)"
     sentences = [", ".join(part for part in (what, found.averaged((down, across))) if part) + "."]
     for row in found.levels[down]:
         fields = [
-            f"{grid.name(field['settings'][across])}: {'no value' if field['mean'] is None else grid.shown(field['mean'])}"
+            f"{grid.name(field['settings'][across])}: "
+            f"{'no value' if field['mean'] is None else grid.shown(field['mean'])}"
             for field in numbers
             if field["settings"][down] == row
         ]

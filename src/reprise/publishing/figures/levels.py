@@ -1,4 +1,5 @@
-"""Levels: for each axis of a grid, the mean of a metric over all runs at each of its values, with the interquartile range.
+"""Levels: for each axis of a grid, the mean of a metric over all runs at each of its values, with the
+interquartile range.
 
 The distance between the largest and the smallest mean, how much the axis matters, stands over its panel.
 Options: `runs`, `axes` (default: all that vary), `metric` with `split` and `at`, `y_limits`.
@@ -38,7 +39,9 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     if not drawn:
         raise RepriseError(f"{spec['runs']} has no axis with two values; name the cells of a grid")
     numbers = [_level(found, axis, level) for axis in drawn for level in found.levels[axis]]
-    spreads = {axis: _spread([row["mean"] for row in numbers if row["axis"] == axis and row["n"]]) for axis in drawn}
+    spreads = {
+        axis: _spread([row["mean"] for row in numbers if row["axis"] == axis and row["n"]]) for axis in drawn
+    }
     overall = float(np.mean([point.value for point in found.points]))
 
     columns = _columns(found, drawn, page.width)
@@ -63,14 +66,21 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     if "y_limits" in spec:
         panels.flat[0].set_ylim(*spec["y_limits"])
 
-    legend = [Line2D([], [], label="mean over all runs with the value", **MEAN), Line2D([], [], label="interquartile range", **RANGE)]
+    legend = [
+        Line2D([], [], label="mean over all runs with the value", **MEAN),
+        Line2D([], [], label="interquartile range", **RANGE),
+    ]
     legend += [Line2D([], [], label="mean of all runs", **ALL)]
-    legend += [grid.words_alone(words) for words in ("spread: largest less smallest mean", found.remark()) if words]
+    legend += [
+        grid.words_alone(words) for words in ("spread: largest less smallest mean", found.remark()) if words
+    ]
     page.figure.set_layout_engine("constrained")
     body = rows * (PANEL_HEIGHT[spec.get("width", "column")] + FURNITURE + lines * SMALL * LEADING / 72)
     page.set_height(body)
     page.set_height(body + page.legend([legend]))
-    return Drawn(_describe(spec, found, numbers, spreads, overall), found.runs, [*numbers, *_spreads(spreads)])
+    return Drawn(
+        _describe(spec, found, numbers, spreads, overall), found.runs, [*numbers, *_spreads(spreads)]
+    )
 
 
 def _level(found: grid.Grid, axis: str, level: str) -> dict[str, Any]:
@@ -93,19 +103,26 @@ def _spreads(spreads: Mapping[str, float]) -> list[dict[str, Any]]:
 
 def _columns(found: grid.Grid, axes: Sequence[str], width: float) -> int:
     """Panels in a row: as many as have room for their ticks."""
-    need = max(max(text_width(f" {level} ", SMALL) for level in found.levels[axis]) * len(found.levels[axis]) for axis in axes)
+    need = max(
+        max(text_width(f" {level} ", SMALL) for level in found.levels[axis]) * len(found.levels[axis])
+        for axis in axes
+    )
     fit = max(int((width - SIDE) / max(need, LEAST_PANEL)), 1)
     return -(-len(axes) // -(-len(axes) // fit))  # rows of about the same length
 
 
 def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]], overall: float) -> None:
-    """Means and ranges at 0, 1, …; the means are joined where the values are numbers, whose order means something."""
+    """Means and ranges at 0, 1, …; the means are joined where the values are numbers, whose order means
+    something.
+    """
     known = [(place, row) for place, row in enumerate(rows) if row["n"]]
     axes.axhline(overall, zorder=1, **ALL)
     for place, row in known:
         axes.plot([place, place], [row["q1"], row["q3"]], zorder=2, **RANGE)
     joined = {} if all(_is_number(row["value"]) for row in rows) else {"linestyle": "none"}
-    axes.plot([place for place, _ in known], [row["mean"] for _, row in known], zorder=3, **{**MEAN, **joined})
+    axes.plot(
+        [place for place, _ in known], [row["mean"] for _, row in known], zorder=3, **{**MEAN, **joined}
+    )
     axes.set_xlim(-0.5, len(rows) - 0.5)
     axes.grid(visible=False, axis="x")
 
@@ -119,17 +136,26 @@ def _is_number(value: str) -> bool:
 
 
 def _describe(
-    spec: Mapping[str, Any], found: grid.Grid, numbers: Sequence[Mapping[str, Any]], spreads: Mapping[str, float], overall: float
+    spec: Mapping[str, Any],
+    found: grid.Grid,
+    numbers: Sequence[Mapping[str, Any]],
+    spreads: Mapping[str, float],
+    overall: float,
 ) -> str:
     sentences = [
-        f"Mean and interquartile range of {grid.label(spec)} at each value of {grid.listed([grid.name(axis) for axis in spreads])}."
+        f"Mean and interquartile range of {grid.label(spec)} at each value of "
+        f"{grid.listed([grid.name(axis) for axis in spreads])}."
     ]
     for axis, spread in spreads.items():
         values = []
         for row in numbers:
             if row["axis"] != axis:
                 continue
-            quartiles = f"{grid.shown(row['mean'])} ({grid.shown(row['q1'])} to {grid.shown(row['q3'])})" if row["n"] else "no finite value"
+            quartiles = (
+                f"{grid.shown(row['mean'])} ({grid.shown(row['q1'])} to {grid.shown(row['q3'])})"
+                if row["n"]
+                else "no finite value"
+            )
             values.append(f"{grid.name(row['value'])}: {quartiles}")
         sentences.append(f"{grid.name(axis)} {', '.join(values)}; spread of the means {grid.shown(spread)}.")
     sentences.append(f"Mean of all {len(found.points)} runs: {grid.shown(overall)}.")

@@ -1,6 +1,6 @@
 """What a kind of figure is given and gives back.
 
-A kind is a module with a function `draw`, and its options in `reprise/spec/publications.schema.yaml`.
+A kind is a module with a function `draw`, and its options in `reprise/reports/publications.schema.yaml`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,8 @@ from reprise.errors import RepriseError
 from reprise.publishing import Resolve
 from reprise.publishing.measures import Measure, Tables, cell_values
 from reprise.publishing.style import DPI, MARGIN, SMALL, Strip, wrap
-from reprise.spec.check import nearest
-from reprise.spec.report import Cell
+from reprise.reports.check import nearest
+from reprise.reports.report import Cell
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,18 @@ class Results:
         A run without a history, or a split that no run has, is a `RepriseError`.
         """
         splits = self.splits(cell)
-        found = {run: self.tables.curve(run, split, column) or {} for run in cell.runs if split in splits[run]}
+        found = {
+            run: self.tables.curve(run, split, column) or {} for run in cell.runs if split in splits[run]
+        }
         if not found:
             known = sorted({name for names in splits.values() for name in names})
             raise RepriseError(f"{cell.name} has no history of split {split!r}{nearest(split, known)}")
         return found
 
     def selected(self, cell: Cell) -> dict[str, float]:
-        """Run → the epoch whose weights it kept, for the cell's runs; one without final metrics is a `RepriseError`."""
+        """Run → the epoch whose weights it kept, for the cell's runs; one without final metrics is a
+        `RepriseError`.
+        """
         finals = {run: self.tables.finals(run) for run in cell.runs}
         _check(cell, "final", finals)
         return {run: values["selected_epoch"] for run, values in finals.items() if "selected_epoch" in values}
@@ -66,14 +70,18 @@ class Results:
 
 @dataclass
 class Page:
-    """The figure that a kind draws on: `width` inches wide, as high as the kind asks for, under the strip that marks the scale."""
+    """The figure that a kind draws on: `width` inches wide, as high as the kind asks for, under the strip
+    that marks the scale.
+    """
 
     figure: Figure
     width: float
     strip: Strip
 
     def set_height(self, body: float) -> None:
-        """Make room for `body` inches under the strip. A whole number of pixels, so that images fall on them."""
+        """Make room for `body` inches under the strip. A whole number of pixels, so that images fall on
+        them.
+        """
         height = round((body + self.strip.height) * DPI) / DPI
         self.figure.set_size_inches(self.width, height)
         engine = self.figure.get_layout_engine()
@@ -87,7 +95,8 @@ class Page:
             engine.execute(self.figure)
 
     def legend(self, groups: Sequence[Sequence[Artist]]) -> float:
-        """Put a legend under everything, in as few rows as fit, a column per group where that takes no more. Returns its height in inches.
+        """Put a legend under everything, in as few rows as fit, a column per group where that takes no more.
+        Returns its height in inches.
 
         Long labels wrap.
         """
@@ -97,7 +106,9 @@ class Page:
         for rows in range(1, len(handles) + 1):
             arrangements = [(handles, -(-len(handles) // rows))]
             if rows == max(len(group) for group in groups):
-                arrangements.insert(0, ([handle for group in groups for handle in _padded(group, rows)], len(groups)))
+                arrangements.insert(
+                    0, ([handle for group in groups for handle in _padded(group, rows)], len(groups))
+                )
             for entries, columns in arrangements:
                 legend = self.figure.legend(handles=entries, loc="outside lower center", ncols=columns)
                 box = legend.get_window_extent().transformed(self.figure.dpi_scale_trans.inverted())
@@ -112,7 +123,8 @@ def _check(cell: Cell, table: str, found: Mapping[str, Any]) -> None:
     missing = [run for run in cell.runs if not found[run]]
     if missing:
         raise RepriseError(
-            f"run {missing[0]} of {cell.name} has no {table} ({len(missing)} of its {len(cell.runs)} runs are missing); "
+            f"run {missing[0]} of {cell.name} has no {table} ({len(missing)} of its {len(cell.runs)} runs "
+            "are missing); "
             "train and evaluate it first"
         )
 

@@ -15,7 +15,9 @@ DOTS = ((0, (1, 1.4)), (0, (1, 3)), (0, (4, 2, 1, 2, 1, 2)))
 
 @dataclass(frozen=True)
 class Reference:
-    """A number of the report as a horizontal line; `printed` stands beside the axes. Without `panel` it belongs to every panel."""
+    """A number of the report as a horizontal line; `printed` stands beside the axes. Without `panel` it
+    belongs to every panel.
+    """
 
     value: float
     printed: str
@@ -31,27 +33,39 @@ def read_references(spec: Mapping[str, Any]) -> list[Reference]:
     labels = list(dict.fromkeys(entry.get("label", "report") for entry in entries))
     if len(labels) > len(DOTS):
         raise RepriseError(
-            f"{len(labels)} labels of reference lines are more than the {len(DOTS)} that can be told apart; draw fewer of them"
+            f"{len(labels)} labels of reference lines are more than the {len(DOTS)} that can be told apart; "
+            "draw fewer of them"
         )
     found = []
     for entry in entries:
         label = entry.get("label", "report")
         printed = entry["value"] if isinstance(entry["value"], str) else f"{entry['value']:g}"
         own = color(entry["color"]) if "color" in entry else INK
-        found.append(Reference(float(entry["value"]), printed, label, own, DOTS[labels.index(label)], entry.get("panel")))
+        found.append(
+            Reference(
+                float(entry["value"]), printed, label, own, DOTS[labels.index(label)], entry.get("panel")
+            )
+        )
     return found
 
 
 def draw_references(axes: Axes, references: Sequence[Reference]) -> None:
     """The lines."""
     for reference in references:
-        axes.axhline(reference.value, color=reference.color, linestyle=reference.dashes, linewidth=1, zorder=1.5)
+        axes.axhline(
+            reference.value, color=reference.color, linestyle=reference.dashes, linewidth=1, zorder=1.5
+        )
 
 
 def print_references(axes: Axes, references: Sequence[Reference]) -> None:
-    """The numbers right of the axes, which are laid out, at the height of their lines or as near as there is room."""
+    """The numbers right of the axes, which are laid out, at the height of their lines or as near as there is
+    room.
+    """
     low, high = axes.get_ylim()
-    shown = sorted((reference for reference in references if low <= reference.value <= high), key=lambda reference: reference.value)
+    shown = sorted(
+        (reference for reference in references if low <= reference.value <= high),
+        key=lambda reference: reference.value,
+    )
     to_points = 72 / axes.figure.dpi
     at = [axes.transData.transform((0, reference.value))[1] * to_points for reference in shown]
     for reference, height, place in zip(shown, at, spread(at, SMALL * 1.15), strict=True):
@@ -69,7 +83,9 @@ def print_references(axes: Axes, references: Sequence[Reference]) -> None:
 
 
 def spread(places: Sequence[float], gap: float) -> list[float]:
-    """Ascending `places`, moved as little as needed to stand `gap` apart: neighbours too near share the room around their mean."""
+    """Ascending `places`, moved as little as needed to stand `gap` apart: neighbours too near share the room
+    around their mean.
+    """
     groups: list[list[float]] = []
 
     def span(group: Sequence[float]) -> tuple[float, float]:

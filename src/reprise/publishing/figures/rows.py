@@ -14,7 +14,13 @@ ROW = 0.155
 """Inches from one bar to the next; names of several lines take more."""
 THICK = 0.72
 """Height of a bar, in rows."""
-DEVIATION: dict[str, Any] = {"color": INK, "elinewidth": 0.9, "capsize": 1.6, "capthick": 0.9, "linestyle": "none"}
+DEVIATION: dict[str, Any] = {
+    "color": INK,
+    "elinewidth": 0.9,
+    "capsize": 1.6,
+    "capthick": 0.9,
+    "linestyle": "none",
+}
 LINE: dict[str, Any] = {"color": INK, "linewidth": 1.0, "linestyle": (0, (4, 1.5))}
 """Look of a vertical line that all bars are compared with."""
 
@@ -29,7 +35,9 @@ class Row:
 
 
 def set_rows(axes: Axes, rows: Sequence[Row], width: float) -> tuple[list[float], float]:
-    """Name the rows from top to bottom, broken to `width` inches. Returns the places of their middles, and the height of all in inches."""
+    """Name the rows from top to bottom, broken to `width` inches. Returns the places of their middles, and
+    the height of all in inches.
+    """
     weights = ["bold" if row.bold else "normal" for row in rows]
     names = [wrap(row.name, width, SMALL, weight) for row, weight in zip(rows, weights, strict=True)]
     places, end = [], 0.0
@@ -55,7 +63,11 @@ def draw_bar(axes: Axes, place: float, mean: float, sd: float | None, look: dict
 
 def print_number(axes: Axes, place: float, words: str) -> None:
     """`words` right of the axes."""
-    at: dict[str, Any] = {"xycoords": axes.get_yaxis_transform(), "xytext": (4, 0), "textcoords": "offset points"}
+    at: dict[str, Any] = {
+        "xycoords": axes.get_yaxis_transform(),
+        "xytext": (4, 0),
+        "textcoords": "offset points",
+    }
     axes.annotate(words, (1, place), size=SMALL, va="center_baseline", annotation_clip=False, **at)
 
 

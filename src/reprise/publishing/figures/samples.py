@@ -1,7 +1,9 @@
-"""Sample images in a grid, enlarged pixel by pixel: each over its caption, or in rows with one caption at their left.
+"""Sample images in a grid, enlarged pixel by pixel: each over its caption, or in rows with one caption at
+their left.
 
-Options: `images` tells the data room which images to write (this module does not read it), `columns` the number of columns, `row_labels`
-that neighbours with the same caption share a row and its caption. Images with `transforms` are a row each, with a column per transform.
+Options: `images` tells the data room which images to write (this module does not read it), `columns` the
+number of columns, `row_labels` that neighbours with the same caption share a row and its caption. Images with
+`transforms` are a row each, with a column per transform.
 """
 
 import math
@@ -53,7 +55,9 @@ class Samples:
 
 
 def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
-    """Draw the images of `results.images` row by row, each pixel a whole number of the figure's pixels wide where it fits."""
+    """Draw the images of `results.images` row by row, each pixel a whole number of the figure's pixels wide
+    where it fits.
+    """
     samples = read(results.images)
     if samples.labels:
         return _transforms(spec, samples, page)
@@ -82,12 +86,17 @@ def _sheet(spec: Mapping[str, Any], images: np.ndarray, captions: Sequence[str],
             _write(page, text, middle, bottom - MARGIN / 2, ha="center", va="top")
         top -= size[1] + MARGIN / 2 + LINE * n + GAP
     spoken = "; ".join(map(_spoken, captions))
-    return Drawn(f"{_images(images)}, enlarged: {spoken}.", values=[{"caption": caption} for caption in captions])
+    return Drawn(
+        f"{_images(images)}, enlarged: {spoken}.", values=[{"caption": caption} for caption in captions]
+    )
 
 
 def _rows(spec: Mapping[str, Any], images: np.ndarray, captions: Sequence[str], page: Page) -> Drawn:
     """Neighbours with the same caption in rows of their own, captioned once at the left."""
-    groups = [(caption, [place for place, _ in group]) for caption, group in groupby(enumerate(captions), key=lambda item: item[1])]
+    groups = [
+        (caption, [place for place, _ in group])
+        for caption, group in groupby(enumerate(captions), key=lambda item: item[1])
+    ]
     columns = spec.get("columns", max(len(places) for _, places in groups))
     labels, rows = [], []
     for caption, places in groups:
@@ -103,16 +112,24 @@ def _rows(spec: Mapping[str, Any], images: np.ndarray, captions: Sequence[str], 
 
 
 def _transforms(spec: Mapping[str, Any], samples: Samples, page: Page) -> Drawn:
-    """Every image in a row of its own, captioned at the left, and every transform in a column under its label."""
+    """Every image in a row of its own, captioned at the left, and every transform in a column under its
+    label.
+    """
     for key in ("columns", "row_labels"):
         if key in spec:
-            raise RepriseError(f"{key}: each of images.transforms is a column and each image a row already; leave {key} out")
+            raise RepriseError(
+                f"{key}: each of images.transforms is a column and each image a row already; leave {key} out"
+            )
     _grid(page, samples.captions, [list(row) for row in zip(*samples.columns, strict=True)], samples.labels)
     shapes = [column.shape[1:3] for column in samples.columns]
     count = len(samples.captions)
-    columns = "; ".join(f"{label} ({width} × {height} pixels)" for label, (height, width) in zip(samples.labels, shapes, strict=True))
+    columns = "; ".join(
+        f"{label} ({width} × {height} pixels)"
+        for label, (height, width) in zip(samples.labels, shapes, strict=True)
+    )
     return Drawn(
-        f"{count} image{'s' if count > 1 else ''} in rows, enlarged: {'; '.join(map(_spoken, samples.captions))}. Columns: {columns}.",
+        f"{count} image{'s' if count > 1 else ''} in rows, enlarged: "
+        f"{'; '.join(map(_spoken, samples.captions))}. Columns: {columns}.",
         values=[
             {"caption": caption, "label": label, "height": height, "width": width}
             for caption in samples.captions
@@ -121,8 +138,12 @@ def _transforms(spec: Mapping[str, Any], samples: Samples, page: Page) -> Drawn:
     )
 
 
-def _grid(page: Page, labels: Sequence[str], rows: Sequence[Sequence[np.ndarray]], headings: Sequence[str]) -> None:
-    """Rows of pictures, all as large as each other, with a label at the left of each row and, if any, a heading over each column."""
+def _grid(
+    page: Page, labels: Sequence[str], rows: Sequence[Sequence[np.ndarray]], headings: Sequence[str]
+) -> None:
+    """Rows of pictures, all as large as each other, with a label at the left of each row and, if any, a
+    heading over each column.
+    """
     texts = [wrap(label, page.width / 4, SMALL) for label in labels]
     margin = max(text_width(line, SMALL) for text in texts for line in text.split("\n")) + NARROW
     columns = max(map(len, rows))
@@ -139,8 +160,18 @@ def _grid(page: Page, labels: Sequence[str], rows: Sequence[Sequence[np.ndarray]
     top = page.figure.get_size_inches()[1] - page.strip.height - MARGIN - above
     middles = [left + margin + column * step + (step - NARROW) / 2 for column in range(columns)]
     for lines, middle in zip(tops, middles, strict=False):
-        for place, line in enumerate(reversed(lines)):  # one by one, so that neighbours stand on the same lines
-            _write(page, line, middle, top + NARROW / 2 + (place + DESCENT) * leading, ha="center", va="baseline", size=size)
+        for place, line in enumerate(
+            reversed(lines)
+        ):  # one by one, so that neighbours stand on the same lines
+            _write(
+                page,
+                line,
+                middle,
+                top + NARROW / 2 + (place + DESCENT) * leading,
+                ha="center",
+                va="baseline",
+                size=size,
+            )
     for row, text, height in zip(rows, texts, heights, strict=True):
         for image, middle in zip(row, middles, strict=False):
             shape = np.array([image.shape[1], image.shape[0]])
@@ -154,14 +185,17 @@ def _cell(room: float, columns: int, gap: float) -> float:
     """Inches that each of `columns` has of `room`."""
     cell = (room - (columns - 1) * gap) / columns
     if cell < SMALLEST:
-        raise RepriseError(f"{columns} columns leave an image less than {SMALLEST} inches; draw fewer, or set width: wide")
+        raise RepriseError(
+            f"{columns} columns leave an image less than {SMALLEST} inches; draw fewer, or set width: wide"
+        )
     return cell
 
 
 def _side(sizes: Sequence[int], limit: float) -> float:
     """Inches, at most `limit`, of the longer side of all pictures whose longer sides have `sizes` pixels.
 
-    A pixel of the smallest picture is a whole number of the figure's pixels wide, and one of the others where that costs little.
+    A pixel of the smallest picture is a whole number of the figure's pixels wide, and one of the others where
+    that costs little.
     """
     most = int(limit * DPI)
     every, coarsest = (most // unit * unit for unit in (math.lcm(*sizes), min(sizes)))
@@ -175,19 +209,26 @@ def _heading_size(headings: Sequence[str], room: float) -> float:
 
 
 def _show(page: Page, image: np.ndarray, size: np.ndarray, middle: float, top: float) -> float:
-    """Draw `image`, `size` (width, height) in inches, under `top` and about `middle`, inches from below and left. Returns its lower edge.
+    """Draw `image`, `size` (width, height) in inches, under `top` and about `middle`, inches from below and
+    left. Returns its lower edge.
 
-    It stands on the figure's pixels, and its own stay sharp where they are a whole number of the figure's wide.
+    It stands on the figure's pixels, and its own stay sharp where they are a whole number of the figure's
+    wide.
     """
     width, height = page.figure.get_size_inches()
     left, bottom = (round(edge * DPI) / DPI for edge in (middle - size[0] / 2, top - size[1]))
     zoom = size[0] * DPI / image.shape[1]
-    if not page.figure.axes:  # for all images the same ones, in inches, as large as the figure: axes are slow to make
+    if (
+        not page.figure.axes
+    ):  # for all images the same ones, in inches, as large as the figure: axes are slow to make
         page.figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height)).set_axis_off()
     axes = page.figure.axes[0]
     sharp = zoom >= 1 and abs(zoom - round(zoom)) < 1e-6
     picture = AxesImage(
-        axes, extent=(left, left + size[0], bottom, bottom + size[1]), interpolation="none" if sharp else "antialiased", origin="upper"
+        axes,
+        extent=(left, left + size[0], bottom, bottom + size[1]),
+        interpolation="none" if sharp else "antialiased",
+        origin="upper",
     )
     picture.set_data(image)
     axes.add_image(picture)
@@ -214,7 +255,9 @@ def read(path: Path | None) -> Samples:
     """The sample images in the `.npz` that the data room wrote; anything else is a `RepriseError`."""
     remedy = "write it again with the step that draws samples"
     if path is None or not path.exists():
-        raise RepriseError(f"{path or 'sample images'}: not found; make it first with the step that draws samples")
+        raise RepriseError(
+            f"{path or 'sample images'}: not found; make it first with the step that draws samples"
+        )
     try:
         check_regular(path)
         with zipfile.ZipFile(path) as packed:
@@ -229,11 +272,19 @@ def read(path: Path | None) -> Samples:
     except RepriseError:
         raise
     except Exception as error:  # a damaged file can make anything of zipfile and NumPy
-        raise RepriseError(f"{path}: not a readable file of sample images ({gist(error)}); {remedy}") from None
+        raise RepriseError(
+            f"{path}: not a readable file of sample images ({gist(error)}); {remedy}"
+        ) from None
     if unknown:
         raise RepriseError(f"{path}: not a file of sample images (it holds {', '.join(unknown)}); {remedy}")
     for images in columns:
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or not images.size or captions.shape != images.shape[:1]:
+        if (
+            images.dtype != np.uint8
+            or images.ndim != 4
+            or images.shape[3] != 3
+            or not images.size
+            or captions.shape != images.shape[:1]
+        ):
             found = f"{captions.size} captions and {images.dtype} images {images.shape}"
             raise RepriseError(f"{path}: {found}, not uint8 (N, H, W, 3) and N; {remedy}")
     return Samples([str(caption) for caption in captions], columns, labels)

@@ -1,8 +1,9 @@
-"""Trials of a search: one colour per trial, the validation curve bold and the training curve faint, and a table of all trials, best first.
+"""Trials of a search: one colour per trial, the validation curve bold and the training curve faint, and a
+table of all trials, best first.
 
-A search that stops trials early (ASHA) leaves most of them short: a curve of validation ends in a dot, the dots of trials of one epoch
-stand side by side, and thin lines mark the rungs, the epochs after which trials are judged.
-Options: `runs`, `metric` (`accuracy` or `loss`), `y_limits`.
+A search that stops trials early (ASHA) leaves most of them short: a curve of validation ends in a dot, the
+dots of trials of one epoch stand side by side, and thin lines mark the rungs, the epochs after which trials
+are judged. Options: `runs`, `metric` (`accuracy` or `loss`), `y_limits`.
 """
 
 import itertools
@@ -23,7 +24,7 @@ from reprise.publishing.figures import curves, references
 from reprise.publishing.figures.grid import shown
 from reprise.publishing.figures.page import Drawn, Page, Results
 from reprise.publishing.style import LEADING, MARGIN, SMALL, text_width
-from reprise.spec.report import Cell, text
+from reprise.reports.report import Cell, text
 
 AXES_HEIGHT = {"column": 2.2, "wide": 3.2}
 """Inches."""
@@ -38,7 +39,13 @@ COLOURS, LIGHTEST = "plasma", 0.88
 LEAST_ROOM = 1
 """A trial takes room in the map by its epochs and so many more, so that short ones are told apart too."""
 FAINT = 0.35
-ROUND: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 3.4, "markeredgecolor": "white", "markeredgewidth": 0.3}
+ROUND: dict[str, Any] = {
+    "linestyle": "none",
+    "marker": "o",
+    "markersize": 3.4,
+    "markeredgecolor": "white",
+    "markeredgewidth": 0.3,
+}
 PITCH, MOST = 3.6, 6
 """Points between dots that stand side by side, and how many do."""
 GREY = "#555555"
@@ -56,7 +63,9 @@ GAPS = 0.06, 0.16
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial. `validation`, `training`: epoch, in order → the metric, NaN where it is not finite. `best`: of both, over all epochs."""
+    """A trial. `validation`, `training`: epoch, in order → the metric, NaN where it is not finite. `best`: of
+    both, over all epochs.
+    """
 
     cell: Cell
     split: str
@@ -120,7 +129,9 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     below = page.legend([legend])
     page.set_height(body + below)
     total = page.figure.get_size_inches()[1]
-    page.figure.get_layout_engine().set(rect=(0, table.height / total, 1, 1 - (table.height + page.strip.height) / total))
+    page.figure.get_layout_engine().set(
+        rect=(0, table.height / total, 1, 1 - (table.height + page.strip.height) / total)
+    )
     table.draw(page, below + 2 * MARGIN + table.height)
     page.lay_out()
     _side_by_side(axes, trials, looks)
@@ -148,15 +159,29 @@ def _trial(results: Results, cell: Cell, metric: str) -> Trial:
     if "trial" not in cell.settings:
         raise RepriseError(f"runs: {cell.name} is not a trial; name the trials of a search")
     if len(cell.runs) > 1:
-        raise RepriseError(f"runs: {cell.name} has {len(cell.runs)} runs; a trial is one curve, so give the search one seed")
+        raise RepriseError(
+            f"runs: {cell.name} has {len(cell.runs)} runs; a trial is one curve, so give the search one seed"
+        )
     (splits,) = results.splits(cell).values()
     split = next((name for name in ("validation", "test") if name in splits), None)
     if split is None or "train" not in splits:
-        raise RepriseError(f"{cell.name}: its history has {' and '.join(splits)} alone, and trials need training and validation")
+        raise RepriseError(
+            f"{cell.name}: its history has {' and '.join(splits)} alone, and trials need training and "
+            "validation"
+        )
     parts = [results.curves(cell, part, metric)[cell.runs[0]] for part in (split, "train")]
-    validation, training = ({epoch: value if math.isfinite(value) else math.nan for epoch, value in part.items()} for part in parts)
+    validation, training = (
+        {epoch: value if math.isfinite(value) else math.nan for epoch, value in part.items()}
+        for part in parts
+    )
     best = min if metric == "loss" else max
-    return Trial(cell, split, validation, training, tuple(best(finite(part).values(), default=math.nan) for part in (validation, training)))
+    return Trial(
+        cell,
+        split,
+        validation,
+        training,
+        tuple(best(finite(part).values(), default=math.nan) for part in (validation, training)),
+    )
 
 
 def finite(curve: Mapping[int, float]) -> dict[int, float]:
@@ -171,7 +196,9 @@ def _rungs(trials: Sequence[Trial], last: int) -> list[int]:
     if not study:
         return []
     epochs = (study["min_resource"] * study["reduction_factor"] ** rung for rung in itertools.count())
-    return list(itertools.takewhile(lambda epoch: epoch <= last and epoch < spec["training"]["epochs"], epochs))
+    return list(
+        itertools.takewhile(lambda epoch: epoch <= last and epoch < spec["training"]["epochs"], epochs)
+    )
 
 
 def _values(rank: int, trial: Trial) -> dict[str, Any]:
@@ -196,7 +223,8 @@ def _describe(metric: str, trials: Sequence[Trial], rungs: Sequence[int]) -> str
     lengths = [trial.epochs for trial in trials]
     name = curves.METRICS[metric].lower()
     sentences = [
-        f"Line plot of {curves.SPLITS[trials[0].split]} (bold) and training (faint) {name} per epoch of {len(trials)} trials, "
+        f"Line plot of {curves.SPLITS[trials[0].split]} (bold) and training (faint) {name} per epoch of "
+        f"{len(trials)} trials, "
         f"which ran {min(lengths)} to {max(lengths)} epochs, {sum(lengths)} in all."
     ]
     if rungs:
@@ -204,8 +232,13 @@ def _describe(metric: str, trials: Sequence[Trial], rungs: Sequence[int]) -> str
     listed = []
     for trial in trials:
         epochs = f"{trial.epochs} epoch{'s' if trial.epochs > 1 else ''}"
-        listed.append(f"trial {trial.name}: {_number(trial.best[0])}, training {_number(trial.best[1])}, {epochs}")
-    sentences.append(f"Best {curves.SPLITS[trials[0].split]} and training {name} of each, the best trial first: {'; '.join(listed)}.")
+        listed.append(
+            f"trial {trial.name}: {_number(trial.best[0])}, training {_number(trial.best[1])}, {epochs}"
+        )
+    sentences.append(
+        f"Best {curves.SPLITS[trials[0].split]} and training {name} of each, the best trial first: "
+        f"{'; '.join(listed)}."
+    )
     return " ".join(sentences)
 
 
@@ -217,19 +250,32 @@ def _number(value: float) -> str:
 
 
 def _looks(trials: Sequence[Trial]) -> list[Look]:
-    """How the trials are drawn: the better, the darker, and above the others. Longer curves stand further apart in colour."""
+    """How the trials are drawn: the better, the darker, and above the others. Longer curves stand further
+    apart in colour.
+    """
     room = np.array([trial.epochs + LEAST_ROOM for trial in trials])
     middles = np.cumsum(room) - room / 2
     shares = (middles - middles[0]) / (np.ptp(middles) or 1)
     return [
-        Look(to_hex(mpl.colormaps[COLOURS](LIGHTEST * share)), *((2.2, "bold") if rank < FEW else (1.2, "normal")), 3 - rank / len(trials))
+        Look(
+            to_hex(mpl.colormaps[COLOURS](LIGHTEST * share)),
+            *((2.2, "bold") if rank < FEW else (1.2, "normal")),
+            3 - rank / len(trials),
+        )
         for rank, share in enumerate(shares)
     ]
 
 
 def _plot(axes: Axes, trial: Trial, look: Look) -> None:
     """Both curves, and the dot where validation ends."""
-    axes.plot(list(trial.training), list(trial.training.values()), color=look.color, linewidth=0.9, alpha=FAINT, zorder=look.zorder - 1)
+    axes.plot(
+        list(trial.training),
+        list(trial.training.values()),
+        color=look.color,
+        linewidth=0.9,
+        alpha=FAINT,
+        zorder=look.zorder - 1,
+    )
     values = list(trial.validation.values())
     axes.plot(list(trial.validation), values, color=look.color, linewidth=look.linewidth, zorder=look.zorder)
     if len(finite(trial.validation)) > 1:
@@ -237,7 +283,9 @@ def _plot(axes: Axes, trial: Trial, look: Look) -> None:
 
 
 def _side_by_side(axes: Axes, trials: Sequence[Trial], looks: Sequence[Look]) -> None:
-    """Curves of a single value as dots; where values are near, beside each other, left of their epoch, as far as there is room."""
+    """Curves of a single value as dots; where values are near, beside each other, left of their epoch, as far
+    as there is room.
+    """
     figure, taken = axes.figure, set()
     for kind, strength in (("validation", 1.0), ("training", FAINT)):
         for trial, look in zip(trials, looks, strict=True):
@@ -246,18 +294,25 @@ def _side_by_side(axes: Axes, trials: Sequence[Trial], looks: Sequence[Look]) ->
                 continue
             (place,) = found.items()
             height = axes.transData.transform(place)[1] * 72 / figure.dpi
-            free = (step for step in range(MOST) if all((place[0], step) != other[:2] or abs(height - other[2]) > PITCH for other in taken))
+            free = (
+                step
+                for step in range(MOST)
+                if all((place[0], step) != other[:2] or abs(height - other[2]) > PITCH for other in taken)
+            )
             step = next(free, 0)
             taken.add((place[0], step, height))
             moved = axes.transData + ScaledTranslation(-step * PITCH / 72, 0, figure.dpi_scale_trans)
             axes.plot(*place, color=look.color, alpha=strength, zorder=look.zorder, transform=moved, **ROUND)
     steps = max((step for epoch, step, _ in taken if epoch == 1), default=0)
     low, high = axes.get_xlim()
-    axes.set_xlim(low - steps * PITCH * (high - low) / (axes.get_window_extent().width * 72 / figure.dpi), high)
+    axes.set_xlim(
+        low - steps * PITCH * (high - low) / (axes.get_window_extent().width * 72 / figure.dpi), high
+    )
 
 
 def _name_best(axes: Axes, trials: Sequence[Trial], looks: Sequence[Look], last: int) -> None:
-    """Where the lines of trials end their names, right of the axes; or the number alone on the line, where others go on.
+    """Where the lines of trials end their names, right of the axes; or the number alone on the line, where
+    others go on.
 
     Those that would touch are moved apart. A trial that is a lone dot is named by the table.
     """
@@ -277,11 +332,22 @@ def _name_best(axes: Axes, trials: Sequence[Trial], looks: Sequence[Look], last:
         group.sort(key=lambda entry: entry[1])
         places = references.spread([up for _, up, _, _ in group], BADGE)
         for (_, up, trial, look), place in zip(group, places, strict=True):
-            how: dict[str, Any] = {"weight": "bold", "color": look.color, "va": "center", "annotation_clip": False, "zorder": 5}
+            how: dict[str, Any] = {
+                "weight": "bold",
+                "color": look.color,
+                "va": "center",
+                "annotation_clip": False,
+                "zorder": 5,
+            }
             if trial.end[0] == last:
                 how |= {"text": f"trial {trial.name}", "xytext": (5, place - up), "size": SMALL}
             else:
-                box = {"boxstyle": "round,pad=0.18", "facecolor": "white", "edgecolor": look.color, "linewidth": 0.8}
+                box = {
+                    "boxstyle": "round,pad=0.18",
+                    "facecolor": "white",
+                    "edgecolor": look.color,
+                    "linewidth": 0.8,
+                }
                 how |= {"text": trial.name, "xytext": (0, place - up), "size": 6, "ha": "center", "bbox": box}
             axes.annotate(xy=trial.end, textcoords="offset points", **how)
 
@@ -291,11 +357,15 @@ class Table:
 
     def __init__(self, trials: Sequence[Trial], looks: Sequence[Look], width: float, size: float) -> None:
         self.size, self.line = size, size * LEADING / 72
-        self.rows = [((trial.name, *map(_number, trial.best), str(trial.epochs)), look) for trial, look in zip(trials, looks, strict=True)]
+        self.rows = [
+            ((trial.name, *map(_number, trial.best), str(trial.epochs)), look)
+            for trial, look in zip(trials, looks, strict=True)
+        ]
         self.headings = HEADINGS[trials[0].split]
         columns = zip(self.headings, *(texts for texts, _ in self.rows), strict=True)
         widths = [
-            max(text_width(written, size, "bold" if row else "normal") for row, written in enumerate(column)) + GAPS[0]
+            max(text_width(written, size, "bold" if row else "normal") for row, written in enumerate(column))
+            + GAPS[0]
             for column in columns
         ]
         self.rights = list(itertools.accumulate(widths, initial=SWATCH))[1:]
@@ -312,7 +382,9 @@ class Table:
 
         def write(x: float, line: int, written: str, **look: Any) -> None:
             y = (top - (line + 0.5) * self.line) / total
-            page.figure.text(x / page.width, y, written, size=self.size, ha="right", va="center_baseline", **look)
+            page.figure.text(
+                x / page.width, y, written, size=self.size, ha="right", va="center_baseline", **look
+            )
 
         for left in self.lefts:
             for right, heading in zip(self.rights, self.headings, strict=True):
@@ -321,6 +393,8 @@ class Table:
             block, line = divmod(index, self.deep)
             left, y = self.lefts[block], top - (line + 1.5) * self.line
             ends = np.array((left, left + SWATCH)) / page.width
-            page.figure.add_artist(Line2D(ends, (y / total, y / total), color=look.color, linewidth=look.linewidth))
+            page.figure.add_artist(
+                Line2D(ends, (y / total, y / total), color=look.color, linewidth=look.linewidth)
+            )
             for right, written in zip(self.rights, texts, strict=True):
                 write(left + right, line + 1, written, weight=look.weight)

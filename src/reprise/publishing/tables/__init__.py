@@ -1,7 +1,7 @@
 """Tables: a kind looked up by name builds one, and CSV, Markdown and LaTeX are written together.
 
 A new kind is one module here with a function `build` (see `sheet.Kind`), its name in `KINDS`, and its keys in
-`reprise/spec/publications.schema.yaml`.
+`reprise/reports/publications.schema.yaml`.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from reprise.publishing import MARKS, Resolve
 from reprise.publishing.measures import Tables
 from reprise.publishing.tables.formats import csv, latex, markdown
 from reprise.publishing.tables.sheet import Kind, Rows, Sources, Table
-from reprise.spec.check import nearest
+from reprise.reports.check import nearest
 
 KINDS = ("layers", "settings", "comparison", "space", "trials", "metrics", "classes")
 """Each a module of this package, imported when it is asked for."""
@@ -48,14 +48,15 @@ def write_table(
 
     Parameters
     ----------
-    spec: a table of a report file (`reprise/spec/publications.schema.yaml`).
+    spec: a table of a report file (`reprise/reports/publications.schema.yaml`).
     slug: the report.
     resolve: selector → cells, e.g. `Report.cells`.
     scale: `full`, or `quick` or `demo`, which each file says.
     tables, layers, experiment: see `Sources`.
     notes: sentences above the table, e.g. that weights are random instead of pretrained.
 
-    Raises `RepriseError` naming report and table for an unknown kind, metric, setting or network, and for missing runs.
+    Raises `RepriseError` naming report and table for an unknown kind, metric, setting or network, and for
+    missing runs.
     """
     try:
         if scale not in MARKS:

@@ -1,4 +1,5 @@
-"""Test accuracy of each class in percent, a column per model, with its mean and standard deviation over the classes.
+"""Test accuracy of each class in percent, a column per model, with its mean and standard deviation over the
+classes.
 
 Each beside what the report says, with the verdict on it. Seeds are pooled over the models of the table.
 """
@@ -13,7 +14,7 @@ from reprise.publishing.tables.models import Model, check_labels, find_models, l
 from reprise.publishing.tables.sheet import Rows, Sources, Table
 from reprise.publishing.tables.values import measured
 from reprise.publishing.verdicts import combine, decimals
-from reprise.spec.check import nearest
+from reprise.reports.check import nearest
 
 OVER_CLASSES = {"mean": "Mean", "deviation": "Standard deviation"}
 
@@ -27,8 +28,13 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
     check_labels(reported, models, "reported")
     for label, values in reported.items():
         _known(values, [*classes, *OVER_CLASSES], f"reported: {label}")
-    wanted: dict[str, tuple[str, tuple[int, ...]]] = {name: ("class_accuracy", (label,)) for label, name in enumerate(classes)}
-    wanted |= {"mean": ("recall_macro", ()), "deviation": ("class_deviation", ())}  # recall is what is right of a class
+    wanted: dict[str, tuple[str, tuple[int, ...]]] = {
+        name: ("class_accuracy", (label,)) for label, name in enumerate(classes)
+    }
+    wanted |= {
+        "mean": ("recall_macro", ()),
+        "deviation": ("class_deviation", ()),
+    }  # recall is what is right of a class
     measures = {
         (row, model.label): Measure(metric, model.selector, classes=labels, pick=model.pick)
         for row, (metric, labels) in wanted.items()
@@ -46,7 +52,9 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
         found = measured(percent, measure.noise, printed, digits=max(1, decimals(printed) if printed else 0))
         entries[row, label] = found.text, found.report
         model = next(model for model in models if model.label == label)
-        data.append((row, label, model.cell.name, model.run, found.value, found.sd, found.n, printed, found.verdict))
+        data.append(
+            (row, label, model.cell.name, model.run, found.value, found.sd, found.n, printed, found.verdict)
+        )
     columns = ["class", "model", "configuration", "run", "percent", "sd", "n", "reported", "verdict"]
     rows = Rows(columns, data)
     said = ["Test accuracy in percent; the standard deviation is that of the classes (n in the denominator)."]
@@ -61,12 +69,16 @@ def _classes(models: Sequence[Model], sources: Sources) -> Sequence[str]:
     for model in models:
         for run in model.runs:
             if run not in known:
-                raise RepriseError(f"run {run} of {model.cell.name} has no class names; give those of its data set")
+                raise RepriseError(
+                    f"run {run} of {model.cell.name} has no class names; give those of its data set"
+                )
             found[model.label] = tuple(known[run])
     first, *others = found
     for label in others:
         if found[label] != found[first]:
-            raise RepriseError(f"models {first!r} and {label!r} learn different classes; give each a table of its own")
+            raise RepriseError(
+                f"models {first!r} and {label!r} learn different classes; give each a table of its own"
+            )
     return found[first]
 
 

@@ -1,4 +1,5 @@
-"""Models side by side: their settings and measured metrics, each beside what the report says, with the verdict on the metrics.
+"""Models side by side: their settings and measured metrics, each beside what the report says, with the
+verdict on the metrics.
 
 Seeds are pooled over the models of the table.
 """
@@ -28,8 +29,13 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
     judge = Judge(measures.values(), sources.resolve, sources.tables)
     data, entries = [], {}
     for row in rows:
-        if "setting" in row and not any(lookup(one, row["setting"]) for model in models for one in model.specs):
-            raise RepriseError(f"row {row['label']!r}: {no_setting(row['setting'], [one for model in models for one in model.specs])}")
+        if "setting" in row and not any(
+            lookup(one, row["setting"]) for model in models for one in model.specs
+        ):
+            raise RepriseError(
+                f"row {row['label']!r}: "
+                f"{no_setting(row['setting'], [one for model in models for one in model.specs])}"
+            )
         for model in models:
             reported = str(row.get("reported", {}).get(model.label, ""))
             key = row["label"], model.label
@@ -40,12 +46,28 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
             else:
                 found = _metric(judge, measures[key], reported, row["label"])
                 entries[key] = found.text, found.report
-                data.append((*key, model.cell.name, model.run, found.value, found.sd, found.n, reported, found.verdict))
+                data.append(
+                    (
+                        *key,
+                        model.cell.name,
+                        model.run,
+                        found.value,
+                        found.sd,
+                        found.n,
+                        reported,
+                        found.verdict,
+                    )
+                )
     columns = ["row", "model", "configuration", "run", "value", "sd", "n", "reported", "verdict"]
     table = Rows(columns, data)
-    labels, names = {row["label"]: row["label"] for row in rows}, {model.label: model.label for model in models}
+    labels, names = (
+        {row["label"]: row["label"] for row in rows},
+        {model.label: model.label for model in models},
+    )
     if spec.get("transpose"):
-        shown = lay_out(names, labels, {(model, row): entry for (row, model), entry in entries.items()}, "Model")
+        shown = lay_out(
+            names, labels, {(model, row): entry for (row, model), entry in entries.items()}, "Model"
+        )
     else:
         shown = lay_out(labels, names, entries)
     said = notes(models, any(sd is not None for sd in table.column("sd")), any(table.column("verdict")))
@@ -62,7 +84,10 @@ def _checked(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
             try:
                 Decimal(str(reported))
             except InvalidOperation:
-                raise RepriseError(f"row {row['label']!r}: {reported!r}, reported of {model}, is no number; write it as printed") from None
+                raise RepriseError(
+                    f"row {row['label']!r}: {reported!r}, reported of {model}, is no number; write it as "
+                    "printed"
+                ) from None
     return rows
 
 

@@ -36,7 +36,9 @@ def markdown(table: Table, caption: str, said: Sequence[str]) -> str:
         if title:
             blocks.append(f"**{markup.markdown(title)}**")
         rule = ["---:" if right else "---" for right in _numeric(shown)]
-        heading, *rows = ([markup.markdown(str(cell)) for cell in row] for row in [shown.columns, *shown.rows])
+        heading, *rows = (
+            [markup.markdown(str(cell)) for cell in row] for row in [shown.columns, *shown.rows]
+        )
         blocks.append("\n".join(map(markup.markdown_row, [heading, rule, *rows])))
     return "\n\n".join([*blocks, *map(markup.markdown, table.notes)]) + "\n"
 
@@ -48,7 +50,10 @@ def latex(table: Table, caption: str, said: Sequence[str], label: str) -> str:
     for place, (title, shown) in enumerate(table.shown.items(), 1):
         sentences = [part.rstrip(".") + "." for part in (caption, title, *table.notes) if part]
         text = " ".join(map(markup.latex, sentences))
-        heading, *rows = (" & ".join(markup.latex(str(cell)) for cell in row) + r" \\" for row in [shown.columns, *shown.rows])
+        heading, *rows = (
+            " & ".join(markup.latex(str(cell)) for cell in row) + r" \\"
+            for row in [shown.columns, *shown.rows]
+        )
         lines = [
             r"\begin{table}[htbp]",
             rf"\caption{{{bold}{text}}}",
@@ -66,11 +71,16 @@ def _columns(shown: Rows) -> str:
     long = [any(len(str(row[place])) > LONG for row in shown.rows) for place in range(len(shown.columns))]
     width = min(ROOM / 2, ROOM / max(sum(long), 1))
     broken = rf"p{{{width:.2g}\linewidth}}"
-    return "".join("r" if right else broken if wide else "l" for right, wide in zip(_numeric(shown), long, strict=True))
+    return "".join(
+        "r" if right else broken if wide else "l" for right, wide in zip(_numeric(shown), long, strict=True)
+    )
 
 
 def _numeric(shown: Rows) -> list[bool]:
     """Whether each column holds only numbers, which stand right; a dash stands for one."""
     pattern = re.compile(r"-?[\d.,]+(e[-+]\d+)?( ± [\d.,]+)?")
-    columns = [[str(row[place]) for row in shown.rows if str(row[place]) not in ("", "–")] for place in range(len(shown.columns))]
+    columns = [
+        [str(row[place]) for row in shown.rows if str(row[place]) not in ("", "–")]
+        for place in range(len(shown.columns))
+    ]
     return [bool(cells) and all(pattern.fullmatch(cell) for cell in cells) for cells in columns]

@@ -5,7 +5,7 @@ from typing import Any
 
 from reprise.errors import RepriseError
 from reprise.publishing.tables.sheet import Rows, Sources, Table
-from reprise.spec.check import nearest
+from reprise.reports.check import nearest
 
 
 def build(spec: Mapping[str, Any], sources: Sources) -> Table:
@@ -13,7 +13,9 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
     rows, shown = [], {}
     for name in spec["networks"]:
         if name not in sources.layers:
-            raise RepriseError(f"no layer table of network {name!r}{nearest(name, sources.layers) or '; make it first'}")
+            raise RepriseError(
+                f"no layer table of network {name!r}{nearest(name, sources.layers) or '; make it first'}"
+            )
         network = sources.layers[name]
         title = network.get("title") or name
         lines = []

@@ -1,4 +1,6 @@
-"""Measures, one per row, beside what the report says, with the verdict on it. Seeds are pooled over the configurations of the table."""
+"""Measures, one per row, beside what the report says, with the verdict on it. Seeds are pooled over the
+configurations of the table.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from reprise.publishing.measures import Measure
 from reprise.publishing.statements import Judge, NotRun, check_cells
 from reprise.publishing.tables.sheet import Rows, Sources, Table
 from reprise.publishing.tables.values import configuration, measured
-from reprise.spec.report import Cell
+from reprise.reports.report import Cell
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,21 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
         names = " ".join(cell.name for cell in cells)
         data.append((row.label, names, run, found.value, found.sd, found.n, row.reported, found.verdict))
         reported = f"about {row.reported}" if row.about else row.reported
-        lines.append((row.label, _configuration(row.measure, cells, run), reported, found.text, found.verdict))
+        lines.append(
+            (row.label, _configuration(row.measure, cells, run), reported, found.text, found.verdict)
+        )
     columns = ["label", "configuration", "run", "value", "sd", "n", "reported", "verdict"]
     shown = Rows(["", "Configuration", "Report", "Measured", "Verdict"], lines)
-    notes = ["± is the standard deviation over the seeds."] if any(sd is not None for *_, sd, _, _, _ in data) else []
+    notes = (
+        ["± is the standard deviation over the seeds."]
+        if any(sd is not None for *_, sd, _, _, _ in data)
+        else []
+    )
     if picks:
-        notes.append("A configuration with a seed is the run, of all that were trained for it, with the best validation accuracy.")
+        notes.append(
+            "A configuration with a seed is the run, of all that were trained for it, with the best "
+            "validation accuracy."
+        )
     return Table(Rows(columns, data), {"": shown}, notes)
 
 
@@ -65,4 +76,6 @@ def _configuration(measure: Measure, cells: Sequence[Cell], run: str | None) -> 
     """The configuration that a row measures, and the seed where one run was picked, in words."""
     if measure.effect:
         return f"effect of {measure.effect.replace('_', ' ')} over {len(cells)} configurations"
-    return f"{measure.cells} of {len(cells)} configurations" if len(cells) > 1 else configuration(cells[0], run)
+    return (
+        f"{measure.cells} of {len(cells)} configurations" if len(cells) > 1 else configuration(cells[0], run)
+    )

@@ -1,4 +1,6 @@
-"""Models that a table compares: the cells or picked runs that `models` names, and their measured values beside the reported ones."""
+"""Models that a table compares: the cells or picked runs that `models` names, and their measured values
+beside the reported ones.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,13 +10,15 @@ from reprise.errors import RepriseError
 from reprise.publishing.measures import best_run
 from reprise.publishing.tables.sheet import Rows, Sources
 from reprise.publishing.tables.values import configuration
-from reprise.spec.check import nearest
-from reprise.spec.report import Cell
+from reprise.reports.check import nearest
+from reprise.reports.report import Cell
 
 
 @dataclass(frozen=True)
 class Model:
-    """One configuration with all its seeds, or the one run that `pick` took of `among` runs that `selector` names."""
+    """One configuration with all its seeds, or the one run that `pick` took of `among` runs that `selector`
+    names.
+    """
 
     label: str
     selector: str
@@ -34,20 +38,29 @@ class Model:
 
 
 def find_models(spec: Mapping[str, Any], sources: Sources) -> list[Model]:
-    """The models of a table, in its order; a label that stands twice, or a model that is not one, is a `RepriseError` that names it."""
+    """The models of a table, in its order; a label that stands twice, or a model that is not one, is a
+    `RepriseError` that names it.
+    """
     models: list[Model] = []
     for entry in spec["models"]:
         label, selector, pick = entry["label"], entry["runs"], entry.get("pick")
         if label in [model.label for model in models]:
-            raise RepriseError(f"model {label!r} stands twice; reported values are found by the label, make them differ")
+            raise RepriseError(
+                f"model {label!r} stands twice; reported values are found by the label, make them differ"
+            )
         cells = sources.resolve(selector)
         if not pick and len(cells) > 1:
-            raise RepriseError(f"model {label!r}: {selector} names {len(cells)} configurations; name one, or add pick: best")
+            raise RepriseError(
+                f"model {label!r}: {selector} names {len(cells)} configurations; name one, or add pick: best"
+            )
         cell, run = cells[0], None
         if pick:
             found = best_run(cells, sources.tables)
             if found is None:
-                raise RepriseError(f"model {label!r}: not every configuration of {selector} is trained and evaluated; do that first")
+                raise RepriseError(
+                    f"model {label!r}: not every configuration of {selector} is trained and evaluated; do "
+                    "that first"
+                )
             cell, run = found
         models.append(Model(label, selector, pick, cell, run, sum(len(each.runs) for each in cells)))
     return models
@@ -61,8 +74,15 @@ def check_labels(reported: Iterable[str], models: Sequence[Model], where: str) -
             raise RepriseError(f"{where}: no model has the label {label!r}{nearest(label, labels)}")
 
 
-def lay_out(lines: Mapping[str, str], columns: Iterable[str], entries: Mapping[tuple[str, str], tuple[str, str]], corner: str = "") -> Rows:
-    """(line, column) → (value, report) as a table, lines under their titles; a column of which something is reported has a second one."""
+def lay_out(
+    lines: Mapping[str, str],
+    columns: Iterable[str],
+    entries: Mapping[tuple[str, str], tuple[str, str]],
+    corner: str = "",
+) -> Rows:
+    """(line, column) → (value, report) as a table, lines under their titles; a column of which something is
+    reported has a second one.
+    """
     headings, cells = [corner], [list(lines.values())]
     for column in columns:
         values, reports = zip(*(entries[line, column] for line in lines), strict=True)
@@ -77,7 +97,8 @@ def lay_out(lines: Mapping[str, str], columns: Iterable[str], entries: Mapping[t
 def notes(models: Sequence[Model], spread: bool, judged: bool) -> list[str]:
     """What readers of such a table must know."""
     said = [
-        f"{model.label}: {configuration(model.cell, model.run)}, of {model.among} runs the one with the best validation accuracy."
+        f"{model.label}: {configuration(model.cell, model.run)}, of {model.among} runs the one with the "
+        "best validation accuracy."
         for model in models
         if model.run
     ]

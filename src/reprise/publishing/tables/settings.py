@@ -31,4 +31,6 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
     shown = Rows(["Setting", "Value", "Report"], lines)
     if not any(reported for *_, reported in lines):
         shown = shown.without("Report")
-    return Table(Rows(["setting", "value", "sd", "n", "reported"], rows), {"": shown}, about_seeds(len(cell.runs)))
+    return Table(
+        Rows(["setting", "value", "sd", "n", "reported"], rows), {"": shown}, about_seeds(len(cell.runs))
+    )

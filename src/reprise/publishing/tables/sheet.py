@@ -1,4 +1,6 @@
-"""What a kind of table is given and gives back. A kind is a module with a function `build`, and its keys in `publications.schema.yaml`."""
+"""What a kind of table is given and gives back. A kind is a module with a function `build`, and its keys in
+`publications.schema.yaml`.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,10 @@ from reprise.publishing.measures import Tables
 class Sources:
     """What tables are made from.
 
-    resolve: selector → cells.
-    tables: tidy results of the runs; `predictions` and class names only for what shows classes.
-    layers: name of a network → its layer table (`title` if it has one, `rows`, `parameters`; see `reprise.models.layers`).
-    experiment: the experiment that a table of kind `space` names, as the report file has it.
+    resolve: selector → cells. tables: tidy results of the runs; `predictions` and class names only for what
+    shows classes. layers: name of a network → its layer table (`title` if it has one, `rows`, `parameters`;
+    see `reprise.models.layers`). experiment: the experiment that a table of kind `space` names, as the report
+    file has it.
     """
 
     resolve: Resolve
@@ -28,7 +30,9 @@ class Sources:
 
 @dataclass(frozen=True)
 class Rows:
-    """Headings, which may stand twice, and as many cells in each row; None and what is not a number are empty cells."""
+    """Headings, which may stand twice, and as many cells in each row; None and what is not a number are empty
+    cells.
+    """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
@@ -41,12 +45,16 @@ class Rows:
     def without(self, *names: str) -> Rows:
         """The columns that are not called so."""
         kept = [place for place, column in enumerate(self.columns) if column not in names]
-        return Rows([self.columns[place] for place in kept], [[row[place] for place in kept] for row in self.rows])
+        return Rows(
+            [self.columns[place] for place in kept], [[row[place] for place in kept] for row in self.rows]
+        )
 
 
 @dataclass(frozen=True)
 class Table:
-    """`data`: for CSV, numbers as numbers. `shown`: title → cells as text, for readers. `notes`: sentences under the table."""
+    """`data`: for CSV, numbers as numbers. `shown`: title → cells as text, for readers. `notes`: sentences
+    under the table.
+    """
 
     data: Rows
     shown: Mapping[str, Rows]

@@ -1,4 +1,6 @@
-"""The axes of an experiment: the baseline value of each, the values tried or the range drawn from, and what the report says."""
+"""The axes of an experiment: the baseline value of each, the values tried or the range drawn from, and what
+the report says.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,9 +9,9 @@ from reprise.errors import RepriseError
 from reprise.publishing.measures import lookup
 from reprise.publishing.tables.sheet import Rows, Sources, Table
 from reprise.publishing.tables.values import DASH, setting, show
-from reprise.spec.check import nearest
-from reprise.spec.report import text
-from reprise.spec.run import canonical, prune
+from reprise.reports.check import nearest
+from reprise.reports.report import text
+from reprise.reports.run import canonical, prune
 
 RANGES = {"uniform": "uniform", "log_uniform": "log-uniform"}
 COLUMNS = {"axis": "Setting", "baseline": "Baseline", "values": "Values", "reported": "Report"}
@@ -33,7 +35,13 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
         label = row.get("label", words[:1].upper() + words[1:])
         lines.append((label, _baseline(axes[axis], settings), _values(axes[axis]), row.get("reported", "")))
     data = Rows(list(COLUMNS), lines)
-    data = data.without(*(column for column, there in (("baseline", base), ("reported", any(data.column("reported")))) if not there))
+    data = data.without(
+        *(
+            column
+            for column, there in (("baseline", base), ("reported", any(data.column("reported"))))
+            if not there
+        )
+    )
     shown = Rows([COLUMNS[column] for column in data.columns], data.rows)
     return Table(data, {"": shown}, _notes(name, experiment, sources))
 
@@ -58,18 +66,32 @@ def _values(rule: Mapping[str, Any]) -> str:
         if kind in rule:
             low, high = rule[kind]
             return f"{show(low)} to {show(high)}, {words}"
-    return ", ".join(text(value) if isinstance(rule["values"], Mapping) else show(value) for value in rule["values"])
+    return ", ".join(
+        text(value) if isinstance(rule["values"], Mapping) else show(value) for value in rule["values"]
+    )
 
 
 def _baseline(rule: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
-    """The baseline's value on an axis: by name where the axis has a name for it, else the settings that the axis changes, as they are."""
+    """The baseline's value on an axis: by name where the axis has a name for it, else the settings that the
+    axis changes, as they are.
+    """
     values = rule.get("values")
     named = values if isinstance(values, Mapping) else {}
-    changes = {text(name): {rule["path"]: value} if "path" in rule else value for name, value in named.items()}
-    same = [name for name, change in changes.items() if all(_is(settings, path, value) for path, value in change.items())]
+    changes = {
+        text(name): {rule["path"]: value} if "path" in rule else value for name, value in named.items()
+    }
+    same = [
+        name
+        for name, change in changes.items()
+        if all(_is(settings, path, value) for path, value in change.items())
+    ]
     if same:
         return max(same, key=lambda name: len(changes[name]))  # an empty change is like anything
-    paths = [rule["path"]] if "path" in rule else dict.fromkeys(path for change in changes.values() for path in change)
+    paths = (
+        [rule["path"]]
+        if "path" in rule
+        else dict.fromkeys(path for change in changes.values() for path in change)
+    )
     found = [shown for path in paths for shown in setting(settings, path)]
     return ", ".join(dict.fromkeys(found)) or DASH
 

@@ -9,8 +9,8 @@ from reprise.errors import RepriseError
 from reprise.publishing.measures import Measure, cell_values
 from reprise.publishing.tables.sheet import Rows, Sources, Table
 from reprise.publishing.tables.values import about_seeds, mean_and_sd, sd, show
-from reprise.spec.check import nearest
-from reprise.spec.report import text
+from reprise.reports.check import nearest
+from reprise.reports.report import text
 
 
 def build(spec: Mapping[str, Any], sources: Sources) -> Table:
@@ -25,8 +25,12 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
     rows = []
     for cell in cells:
         values, epochs = cell_values(measure, sources.tables, cell), cell_values(epoch, sources.tables, cell)
-        same = reported is not None and all(text(cell.settings.get(axis)) == text(value) for axis, value in reported.items())
-        rows.append({**cell.settings, "values": values, "mean": fmean(values), "epochs": epochs, "report": same})
+        same = reported is not None and all(
+            text(cell.settings.get(axis)) == text(value) for axis, value in reported.items()
+        )
+        rows.append(
+            {**cell.settings, "values": values, "mean": fmean(values), "epochs": epochs, "report": same}
+        )
     sign = 1 if "loss" in measure.metric else -1
 
     def order(row: Mapping[str, Any]) -> tuple[bool, float]:
@@ -37,18 +41,34 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
     rows.sort(key=order)
     best = rows[0]["mean"]
     where = [name for name in (spec.get("at"), spec.get("split")) if name]
-    headings = [name.replace("_", " ") for name in ("rank", *axes, " ".join([*where, measure.metric]), "selected epoch", "winner of")]
+    headings = [
+        name.replace("_", " ")
+        for name in ("rank", *axes, " ".join([*where, measure.metric]), "selected epoch", "winner of")
+    ]
     data, lines = [], []
     for row in rows:
         winner = row["mean"] == best
         rank = 1 + sum(order(other) < order(row) for other in rows)
         settings = {axis: row.get(axis) for axis in axes}
         values, epochs = row["values"], row["epochs"]
-        numbers = {measure.metric: row["mean"], "sd": sd(values), "n": len(values), "selected_epoch": fmean(epochs)}
+        numbers = {
+            measure.metric: row["mean"],
+            "sd": sd(values),
+            "n": len(values),
+            "selected_epoch": fmean(epochs),
+        }
         data.append({"rank": rank, **settings, **numbers, "winner": winner, "reported_winner": row["report"]})
-        marks = " and ".join(name for name, holds in (("this study", winner), ("the report", row["report"])) if holds)
+        marks = " and ".join(
+            name for name, holds in (("this study", winner), ("the report", row["report"])) if holds
+        )
         lines.append(
-            [str(rank), *(show(value) for value in settings.values()), mean_and_sd(values), mean_and_sd(epochs, count=True), marks]
+            [
+                str(rank),
+                *(show(value) for value in settings.values()),
+                mean_and_sd(values),
+                mean_and_sd(epochs, count=True),
+                marks,
+            ]
         )
     titles = [heading[:1].upper() + heading[1:] for heading in headings]
     sheet = Rows(list(data[0]), [list(row.values()) for row in data])

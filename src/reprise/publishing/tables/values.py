@@ -8,7 +8,7 @@ from typing import Any
 
 from reprise.publishing.measures import Metric, lookup, no_setting
 from reprise.publishing.verdicts import Estimate, decimals, judge_number, number
-from reprise.spec.report import Cell, text
+from reprise.reports.report import Cell, text
 
 DASH = "–"
 """Stands for what a model does not have."""
@@ -18,17 +18,25 @@ DASH = "–"
 
 
 def show(value: Any, key: str = "") -> str:
-    """A setting: `flip 0.5, rotation 10`, `sgd (lr 0.003, momentum 0.9)`, `5 layers`; `key` is the last part of its path."""
+    """A setting: `flip 0.5, rotation 10`, `sgd (lr 0.003, momentum 0.9)`, `5 layers`; `key` is the last part
+    of its path.
+    """
     if value is None:
         return ""
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, list):
         counted = key in ("layers", "head")
-        return f"{len(value)} layer{'s' if len(value) != 1 else ''}" if counted else ", ".join(show(item) for item in value)
+        return (
+            f"{len(value)} layer{'s' if len(value) != 1 else ''}"
+            if counted
+            else ", ".join(show(item) for item in value)
+        )
     if isinstance(value, Mapping):
         options = ", ".join(_option(name, item) for name, item in value.items() if name != "name")
-        return f"{value['name']} ({options})" if "name" in value and options else str(value.get("name", options))
+        return (
+            f"{value['name']} ({options})" if "name" in value and options else str(value.get("name", options))
+        )
     return text(value)
 
 
@@ -38,18 +46,26 @@ def _option(name: str, value: Any) -> str:
         return words if value else f"no {words}"
     if isinstance(value, Mapping):
         return f"{words} ({show(value)})" if value else words
-    return show(value, name) if name in ("layers", "head") and isinstance(value, list) else f"{words} {show(value)}"
+    return (
+        show(value, name)
+        if name in ("layers", "head") and isinstance(value, list)
+        else f"{words} {show(value)}"
+    )
 
 
 def setting(spec: Mapping[str, Any], path: str) -> list[str]:
-    """Values at a path of a run's spec (see `lookup`), as text; words that a list repeats, e.g. its activations, stand once."""
+    """Values at a path of a run's spec (see `lookup`), as text; words that a list repeats, e.g. its
+    activations, stand once.
+    """
     nodes = lookup(spec, path)
     shown = [show(node, path.rpartition(".")[2]) for node in nodes]
     return list(dict.fromkeys(shown)) if all(isinstance(node, str) for node in nodes) else shown
 
 
 def settings(specs: Sequence[Mapping[str, Any]], path: str) -> str:
-    """The setting of all these runs, which differ in their seeds; a path that leads nowhere is a `RepriseError` naming the nearest one."""
+    """The setting of all these runs, which differ in their seeds; a path that leads nowhere is a
+    `RepriseError` naming the nearest one.
+    """
     if not any(lookup(spec, path) for spec in specs):
         raise no_setting(path, specs)
     return "; ".join(dict.fromkeys(", ".join(setting(spec, path)) for spec in specs))
@@ -57,7 +73,9 @@ def settings(specs: Sequence[Mapping[str, Any]], path: str) -> str:
 
 def configuration(cell: Cell, run: str | None = None) -> str:
     """A cell in words, with the seed of `run` where one was picked and no axis gives it."""
-    chosen = [f"{axis.replace('_', ' ')} {show(value)}" for axis, value in cell.settings.items()] or [cell.experiment.replace("_", " ")]
+    chosen = [f"{axis.replace('_', ' ')} {show(value)}" for axis, value in cell.settings.items()] or [
+        cell.experiment.replace("_", " ")
+    ]
     reading = [cell.reading.replace("_", " ")] if cell.reading else []
     seed = [f"seed {cell.specs[run]['seeds']['init']}"] if run and "seed" not in cell.settings else []
     return ", ".join([*chosen, *reading, *seed])
@@ -71,10 +89,14 @@ def sd(values: Sequence[float]) -> float | None:
 
 
 def mean_and_sd(values: Sequence[float], count: bool = False) -> str:
-    """`0.4961 ± 0.0023`; counts, or all values whole, without needless decimals; one value alone without ±."""
+    """`0.4961 ± 0.0023`; counts, or all values whole, without needless decimals; one value alone without
+    ±.
+    """
     if not all(math.isfinite(value) for value in values):
         return "not finite"
-    whole = all(float(value).is_integer() for value in values) and (count or any(abs(value) > 1 for value in values))
+    whole = all(float(value).is_integer() for value in values) and (
+        count or any(abs(value) > 1 for value in values)
+    )
     digits = (0 if len(set(values)) == 1 else 1) if whole else 4
     mean = f"{fmean(values):.{digits}f}"
     return mean if len(values) == 1 else f"{mean} ± {stdev(values):.{digits}f}"
@@ -86,7 +108,9 @@ def about_seeds(n: int) -> list[str]:
 
 @dataclass(frozen=True)
 class Measured:
-    """A measured value, also as text, the standard deviation over its `n` seeds if there is one, and the verdict on what is reported."""
+    """A measured value, also as text, the standard deviation over its `n` seeds if there is one, and the
+    verdict on what is reported.
+    """
 
     value: float
     sd: float | None
@@ -101,8 +125,12 @@ class Measured:
         return f"{self.reported} ({self.verdict})" if self.verdict else self.reported
 
 
-def measured(estimate: Estimate, metric: Metric, reported: str = "", about: float = 0.0, digits: int | None = None) -> Measured:
-    """An estimate with so many decimals (by default one more than is reported) beside the number that is reported."""
+def measured(
+    estimate: Estimate, metric: Metric, reported: str = "", about: float = 0.0, digits: int | None = None
+) -> Measured:
+    """An estimate with so many decimals (by default one more than is reported) beside the number that is
+    reported.
+    """
     scatters = metric.deviation > 0
     spread = estimate.scatter if scatters and math.isfinite(estimate.scatter) else None
     whole = float(estimate.value).is_integer() and not spread

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reprise.errors import RepriseError
-from reprise.spec.check import nearest
+from reprise.reports.check import nearest
 
 SCALES = ("full", "quick", "demo")
 """What is made of a report: all of it, less of it on real data, or little of it on synthetic data."""
@@ -15,7 +15,9 @@ STAND_IN = "-stand-in"
 
 
 def stand_in_source(name: str, where: str) -> str:
-    """The data set whose images can stand in for those of `name`; the `RepriseError` for one that has none says `where` it was named."""
+    """The data set whose images can stand in for those of `name`; the `RepriseError` for one that has none
+    says `where` it was named.
+    """
     if name not in STAND_INS:
         raise RepriseError(f"{where}: nothing stands in for {name}{nearest(name, STAND_INS)}")
     return STAND_INS[name]
@@ -61,11 +63,15 @@ class Layout:
 
     @property
     def runs(self) -> Path:
-        """One folder per run hash, with results and while it trains its checkpoint: the cache, never deleted by the workflow."""
+        """One folder per run hash, with results and while it trains its checkpoint: the cache, never deleted
+        by the workflow.
+        """
         return self.root / "runs"
 
     def trained(self, run: str) -> Path:
-        """The stamp that a run is trained: a copy of its run.json. It lies in the run's folder and goes with it."""
+        """The stamp that a run is trained: a copy of its run.json. It lies in the run's folder and goes with
+        it.
+        """
         return self.runs / run / "trained.json"
 
     def evaluated(self, run: str) -> Path:

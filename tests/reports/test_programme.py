@@ -8,7 +8,7 @@ import yaml
 from test_report import BASE
 
 from reprise.errors import RepriseError
-from reprise.spec.programme import Programme
+from reprise.reports.programme import Programme
 
 CONFIG = {"scale": "full", "results": "results", "data": "", "reports": [], "skip": [], "mirror": []}
 CURVES = {"kind": "curves", "caption": "Loss.", "metric": "loss", "splits": ["train"]}
@@ -41,11 +41,16 @@ def test_runs_that_are_needed_together_are_trained_together(tmp_path):
     }
     assert {name: tuple(shard.runs) for name, shard in made.shards.items()} == expected
     assert made.shards["mini_tuned"].follows == sorted(expected["mini_base"])
-    assert [str(made.layout.trained(run)) for run in sorted(expected["mini_base"])] == made.shard_inputs("mini_tuned")[1:]
+    assert [str(made.layout.trained(run)) for run in sorted(expected["mini_base"])] == made.shard_inputs(
+        "mini_tuned"
+    )[1:]
 
 
 def test_an_experiment_of_many_runs_is_divided_and_a_study_is_not(tmp_path):
-    space = {"lr": {"path": "optimizer.lr", "values": [0.1]}, "init": {"path": "seed", "values": list(range(250))}}
+    space = {
+        "lr": {"path": "optimizer.lr", "values": [0.1]},
+        "init": {"path": "seed", "values": list(range(250))},
+    }
     study = {"seeds": [0], "asha": {"trials": 250, "min_resource": 1, "reduction_factor": 2, "space": space}}
     made = programme(tmp_path, {"many": {"seeds": list(range(250))}, "study": study}, [])
     assert {name: len(shard.runs) for name, shard in made.shards.items()} == {
@@ -101,9 +106,15 @@ def test_every_run_is_in_one_shard_after_those_that_it_follows(tmp_path):
 def test_targets_follow_the_scale_and_what_is_skipped(tmp_path):
     made = programme(tmp_path, scale="quick", skip=["mini/base"])
     assert made.targets("figures") == []
-    assert made.targets("statements") == ["results/quick/statements/mini.csv", "results/quick/statements/mini.md"]
+    assert made.targets("statements") == [
+        "results/quick/statements/mini.csv",
+        "results/quick/statements/mini.md",
+    ]
     assert programme(tmp_path).targets("figures")[0] == "results/figures/mini/one.png"
-    assert programme(tmp_path, skip=["mini/tuned"]).targets("figures", ["mini"])[-1] == "results/figures/mini/one.json"
+    assert (
+        programme(tmp_path, skip=["mini/tuned"]).targets("figures", ["mini"])[-1]
+        == "results/figures/mini/one.json"
+    )
 
 
 def test_everything_has_every_run(tmp_path):
@@ -116,7 +127,9 @@ def test_everything_has_every_run(tmp_path):
 def test_a_figure_needs_the_runs_that_it_draws(tmp_path):
     made = programme(tmp_path)
     runs = {Path(stamp).parent.name for stamp in made.item_inputs("figures", "mini", "one")}
-    assert runs == {run for name in ("base", "rates/lr=0.1") for run in made.reports["mini"].cells(name)[0].runs}
+    assert runs == {
+        run for name in ("base", "rates/lr=0.1") for run in made.reports["mini"].cells(name)[0].runs
+    }
 
 
 @pytest.mark.parametrize(

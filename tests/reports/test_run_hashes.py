@@ -1,13 +1,14 @@
 """The hash of every run of every report at every scale: results that others hold hang on it.
 
-Where an experiment truly changes, `python tests/spec/test_run_hashes.py` writes the hashes anew; the commit says which moved, and why.
+Where an experiment truly changes, `python tests/reports/test_run_hashes.py` writes the hashes anew; the
+commit says which moved, and why.
 """
 
 from pathlib import Path
 
 import pytest
 
-from reprise.spec.report import SCALES, Report
+from reprise.reports.report import SCALES, Report
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "workflow/reports").glob("*.yaml"))

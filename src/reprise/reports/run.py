@@ -19,7 +19,9 @@ def prune(value: Any) -> Any:
         kept = {key: prune(item) for key, item in value.items()}
         return {key: item for key, item in kept.items() if item is not None and item != {} and item != []}
     if isinstance(value, list | tuple):
-        return [item for item in map(prune, value) if item != {}]  # such as {jitter: {}}, which changes nothing
+        return [
+            item for item in map(prune, value) if item != {}
+        ]  # such as {jitter: {}}, which changes nothing
     return value
 
 
@@ -27,7 +29,9 @@ _JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=Fal
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces; numbers that are equal are written the same (1 and 1.0, 1e-3 and 0.001)."""
+    """JSON with sorted keys and no spaces; numbers that are equal are written the same (1 and 1.0, 1e-3 and
+    0.001).
+    """
 
     def plain(item: Any) -> Any:
         if isinstance(item, str | int):  # most are; abstract types are slow to ask for
@@ -49,7 +53,9 @@ def digest(value: Any) -> str:
 
 
 _META: Mapping[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("epochs", "selected_epoch", "threads", "parameters", "train_images", "validation_images"), int),
+    **dict.fromkeys(
+        ("epochs", "selected_epoch", "threads", "parameters", "train_images", "validation_images"), int
+    ),
     **dict.fromkeys(("stopped", "source", "device", "torch", "dtype", "started", "finished"), str),
     **dict.fromkeys(("channel_mean", "channel_std", "learning_rates"), list),
     "seconds": (int, float),
@@ -60,8 +66,12 @@ _META: Mapping[str, type | tuple[type, ...]] = {
 
 
 def check_record(document: Any, run: str) -> None:
-    """Raise a `ValueError` unless `document` is the run.json of `run`: its `spec`, which has that hash, and a `meta` of the right types."""
-    if not isinstance(document, dict) or not all(isinstance(document.get(key), dict) for key in ("spec", "meta")):
+    """Raise a `ValueError` unless `document` is the run.json of `run`: its `spec`, which has that hash, and a
+    `meta` of the right types.
+    """
+    if not isinstance(document, dict) or not all(
+        isinstance(document.get(key), dict) for key in ("spec", "meta")
+    ):
         raise ValueError("no record of a run")
     if document.get("run") != run:
         raise ValueError(f"it is of run {document.get('run')}")
@@ -69,10 +79,14 @@ def check_record(document: Any, run: str) -> None:
         raise ValueError(f"its settings are those of run {digest(document['spec'])}")
     for key, kind in _META.items():
         value = document["meta"].get(key)
-        if key in document["meta"] and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
+        if key in document["meta"] and (
+            not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
+        ):
             raise ValueError(f"its meta.{key} is {value!r}")
         numbers = value if isinstance(value, list) else [value] if kind is int or key == "seconds" else []
-        if not all(each is None or (isinstance(each, int | float) and math.isfinite(each)) for each in numbers):
+        if not all(
+            each is None or (isinstance(each, int | float) and math.isfinite(each)) for each in numbers
+        ):
             raise ValueError(f"its meta.{key} is {value!r}")
 
 
@@ -83,25 +97,28 @@ class Run:
     `spec` holds, after `prune` (an absent key means none, off, or zero as said here):
 
     - `engine`: `ENGINE`.
-    - `dataset`: `name`; `labels`, the column of labels that is learned; `source`, `real`, `synthetic` or `stand-in`; `classes`, the names
-      kept (absent: all); `per_class`, the number of training and test images kept of every class (absent: all).
-    - `split`: `validation`, either `test` (the test set is used to validate), `official` (the data set's own validation part) or the
-      fraction of the training images held out for it (stratified: no; drawn with seed `split`); `augmented`: these are augmented like
-      the training images.
-    - `preprocess`: `normalize`, one of `none` (pixels in [0, 1]), `train` (mean and deviation of the run's own training part), `half`
-      (to [-1, 1]), `imagenet`; `resize`, pixels of the shorter side; `crop`, pixels of the central crop after it; `sharpen`, a factor.
+    - `dataset`: `name`; `labels`, the column of labels that is learned; `source`, `real`, `synthetic` or
+      `stand-in`; `classes`, the names kept (absent: all); `per_class`, the number of training and test images
+      kept of every class (absent: all).
+    - `split`: `validation`, either `test` (the test set is used to validate), `official` (the data set's own
+      validation part) or the fraction of the training images held out for it (stratified: no; drawn with seed
+      `split`); `augmented`: these are augmented like the training images.
+    - `preprocess`: `normalize`, one of `none` (pixels in [0, 1]), `train` (mean and deviation of the run's
+      own training part), `half` (to [-1, 1]), `imagenet`; `resize`, pixels of the shorter side; `crop`,
+      pixels of the central crop after it; `sharpen`, a factor.
     - `augmentation`: a list of one-key mappings, applied to training images in this order.
     - `model`: `name`, the family, and that family's parameters.
-    - `initial_weights`: `run`, the hash of the run whose selected weights are loaded first; `drop`, prefixes of the names
-      of parameters that stay as initialised.
+    - `initial_weights`: `run`, the hash of the run whose selected weights are loaded first; `drop`, prefixes
+      of the names of parameters that stay as initialised.
     - `optimizer`: `name` and the parameters of the torch optimiser of that name.
     - `schedule`: `name` and parameters; absent: constant.
     - `regularization`: `elastic_net` (`alpha`, `lambda`) on the weights of the output layer.
-    - `training`: `epochs`, `batch_size`, `select` (`best_accuracy`, `best_loss`, `last` or `window` on the validation part), `drop_last`,
-      `keep_originals` (an epoch has every image twice, as it is and augmented), `early_stop` (`monitor` `accuracy` or `loss`,
-      `patience`, `min_epochs`, `rule`).
-    - `study`: the run is a trial of a search with asynchronous successive halving: `trial`, counted from 0; `after`, the hash of the
-      trial before it, so that the identity of a trial covers all that its stopping depends on; `min_resource`, `reduction_factor`.
+    - `training`: `epochs`, `batch_size`, `select` (`best_accuracy`, `best_loss`, `last` or `window` on the
+      validation part), `drop_last`, `keep_originals` (an epoch has every image twice, as it is and
+      augmented), `early_stop` (`monitor` `accuracy` or `loss`, `patience`, `min_epochs`, `rule`).
+    - `study`: the run is a trial of a search with asynchronous successive halving: `trial`, counted from 0;
+      `after`, the hash of the trial before it, so that the identity of a trial covers all that its stopping
+      depends on; `min_resource`, `reduction_factor`.
     - `seeds`: `split`, `init`, `order`, `augmentation`.
     """
 

@@ -8,12 +8,15 @@ import pytest
 import yaml
 
 from reprise.errors import RepriseError
-from reprise.spec.check import read_yaml
-from reprise.spec.report import Report, shrink_epochs
-from reprise.spec.run import ENGINE, Run, canonical, digest, prune
+from reprise.reports.check import read_yaml
+from reprise.reports.report import Report, shrink_epochs
+from reprise.reports.run import ENGINE, Run, canonical, digest, prune
 
 ROOT = Path(__file__).parents[2]
-NET = {"name": "sequential", "layers": [{"conv": 8, "activation": "relu"}, {"flatten": True}, {"dense": "classes"}]}
+NET = {
+    "name": "sequential",
+    "layers": [{"conv": 8, "activation": "relu"}, {"flatten": True}, {"dense": "classes"}],
+}
 BASE = {
     "slug": "mini",
     "title": "Mini",
@@ -51,7 +54,9 @@ def test_one_run_per_seed(tmp_path):
     (cell,) = report.cells("base")
     assert cell.name == "base"
     assert len(set(cell.runs)) == 3
-    assert [run.spec["seeds"] for run in cell.members][1] == dict.fromkeys(("split", "init", "order", "augmentation"), 1)
+    assert [run.spec["seeds"] for run in cell.members][1] == dict.fromkeys(
+        ("split", "init", "order", "augmentation"), 1
+    )
     spec = cell.members[0].spec
     assert spec["engine"] == ENGINE
     assert spec["dataset"] == {"name": "cifar10", "labels": "label", "source": "real"}
@@ -62,7 +67,10 @@ def test_grid_is_every_combination(tmp_path):
     grid = {
         "batch_size": {"path": "training.batch_size", "values": [64, 128]},
         "lr": {"path": "optimizer.lr", "values": [0.01, 0.001, 0.0001]},
-        "augmentation": {"path": "augmentation", "values": {"none": [], "basic": [{"flip": 0.5}, {"rotation": 10}]}},
+        "augmentation": {
+            "path": "augmentation",
+            "values": {"none": [], "basic": [{"flip": 0.5}, {"rotation": 10}]},
+        },
     }
     report = load(tmp_path, experiments={"cnn": {"grid": grid}})
     assert len(report.cells("cnn")) == 12
@@ -90,9 +98,17 @@ def test_pointwise_changes_one_value_at_a_time(tmp_path):
         "optimizer": {"path": "optimizer", "values": {"sgd": {"name": "sgd", "lr": 0.001, "momentum": 0.9}}},
     }
     report = load(tmp_path, experiments={"tuning": {"pointwise": axes}})
-    assert [cell.name for cell in report.cells("tuning")] == ["tuning", "tuning/lr=0.01", "tuning/optimizer=sgd"]
+    assert [cell.name for cell in report.cells("tuning")] == [
+        "tuning",
+        "tuning/lr=0.01",
+        "tuning/optimizer=sgd",
+    ]
     assert report.cells("tuning/base")[0].settings == {}
-    assert specs(report, "tuning/optimizer=sgd")[0]["optimizer"] == {"name": "sgd", "lr": 0.001, "momentum": 0.9}
+    assert specs(report, "tuning/optimizer=sgd")[0]["optimizer"] == {
+        "name": "sgd",
+        "lr": 0.001,
+        "momentum": 0.9,
+    }
     assert specs(report, "tuning/optimizer=sgd")[0]["training"]["batch_size"] == 128
 
 
@@ -101,7 +117,10 @@ def test_random_search_draws_without_repetition_after_the_included(tmp_path):
         "filters": {"path": "model.layers.0.conv", "values": [4, 8, 16]},
         "batch": {"path": "training.batch_size", "values": [32, 64, 128]},
     }
-    search = {"random": {"trials": 9, "seed": 3, "include": [{"filters": 8, "batch": 64}], "space": space}, "seeds": [0]}
+    search = {
+        "random": {"trials": 9, "seed": 3, "include": [{"filters": 8, "batch": 64}], "space": space},
+        "seeds": [0],
+    }
     report = load(tmp_path, experiments={"search": search})
     cells = report.cells("search")
     assert cells[0].settings == {"trial": 0, "filters": 8, "batch": 64}
@@ -142,7 +161,11 @@ def test_meanings_of_axis_values_are_not_inherited(tmp_path):
     grid = {"width": {"path": "model.width", "values": {"one": 1, "two": 2}}}
     readings = {"a": {}, "b": {"width=one": 3, "training.epochs": 7}}
     report = load(
-        tmp_path, experiments={"cnn": {"grid": grid, "readings": readings}, "longer": {"base": "cnn", "set": {"optimizer.lr": 1}}}
+        tmp_path,
+        experiments={
+            "cnn": {"grid": grid, "readings": readings},
+            "longer": {"base": "cnn", "set": {"optimizer.lr": 1}},
+        },
     )
     assert specs(report, "cnn/width=one@b")[0]["model"]["width"] == 3
     assert specs(report, "longer@b")[0]["training"]["epochs"] == 7
@@ -153,9 +176,18 @@ def test_a_reading_gives_an_axis_value_another_meaning(tmp_path):
     readings = {"as_run": {}, "as_written": {"augmentation=basic": [{"flip": 0.5}, {"rotation": 10}]}}
     report = load(tmp_path, experiments={"cnn": {"grid": grid, "readings": readings}})
     assert specs(report, "cnn/augmentation=basic")[0]["augmentation"] == [{"flip": 0.5}]
-    assert specs(report, "cnn/augmentation=basic@as_written")[0]["augmentation"] == [{"flip": 0.5}, {"rotation": 10}]
-    with pytest.raises(RepriseError, match=r"readings\.b\.augmentation=basc: no such value.*did you mean augmentation=basic\?"):
-        load(tmp_path, experiments={"cnn": {"grid": grid, "readings": {"a": {}, "b": {"augmentation=basc": []}}}})
+    assert specs(report, "cnn/augmentation=basic@as_written")[0]["augmentation"] == [
+        {"flip": 0.5},
+        {"rotation": 10},
+    ]
+    with pytest.raises(
+        RepriseError,
+        match=r"readings\.b\.augmentation=basc: no such value.*did you mean augmentation=basic\?",
+    ):
+        load(
+            tmp_path,
+            experiments={"cnn": {"grid": grid, "readings": {"a": {}, "b": {"augmentation=basc": []}}}},
+        )
 
 
 def test_runs_start_from_the_weights_of_the_same_seed(tmp_path):
@@ -169,8 +201,12 @@ def test_runs_start_from_the_weights_of_the_same_seed(tmp_path):
     assert tuple(run.parent for run in report.cells("tune")[0].members) == parents
     assert report.cells("tune")[0].members[0].spec["initial_weights"]["drop"] == ["2_dense"]
     assert [run.parent for run in report.cells("again")[0].members] == list(report.cells("tune")[0].runs)
-    changed = copy.deepcopy(BASE["defaults"]) | {"training": {"epochs": 31, "batch_size": 128, "select": "last"}}
-    assert not set(load(tmp_path, experiments=experiments, defaults=changed).cells("tune")[0].runs) & set(report.cells("tune")[0].runs)
+    changed = copy.deepcopy(BASE["defaults"]) | {
+        "training": {"epochs": 31, "batch_size": 128, "select": "last"}
+    }
+    assert not set(load(tmp_path, experiments=experiments, defaults=changed).cells("tune")[0].runs) & set(
+        report.cells("tune")[0].runs
+    )
 
 
 def test_skipping_an_experiment_skips_what_starts_from_it(tmp_path):
@@ -190,7 +226,10 @@ def test_skipping_an_experiment_skips_what_starts_from_it(tmp_path):
 def test_subsets_early_stop_schedules_and_fixed_seeds(tmp_path):
     defaults = copy.deepcopy(BASE["defaults"])
     defaults["dataset"] |= {"classes": ["bird", "deer", "dog"], "per_class": 100}
-    defaults["training"] |= {"early_stop": {"monitor": "accuracy", "patience": 4, "min_epochs": 30}, "drop_last": True}
+    defaults["training"] |= {
+        "early_stop": {"monitor": "accuracy", "patience": 4, "min_epochs": 30},
+        "drop_last": True,
+    }
     defaults |= {"schedule": {"name": "step", "step": 10, "gamma": 0.5}, "fixed_seeds": {"split": 42}}
     spec = load(tmp_path, defaults=defaults).cells("base")[0].members[2].spec
     assert spec["dataset"]["classes"] == ["bird", "deer", "dog"]
@@ -207,7 +246,11 @@ def test_scales_shrink_epochs_seeds_and_trials(tmp_path):
             "experiments": {"long": {"epochs": {"max": 4}}},
         }
     }
-    experiments = {"base": {}, "long": {"set": {"training.epochs": 500}}, "short": {"set": {"training.epochs": 1}}}
+    experiments = {
+        "base": {},
+        "long": {"set": {"training.epochs": 500}},
+        "short": {"set": {"training.epochs": 1}},
+    }
     report = load(tmp_path, "demo", experiments=experiments, scales=scales)
     assert [len(report.cells(name)[0].runs) for name in experiments] == [2, 2, 2]
     assert [specs(report, name)[0]["training"]["epochs"] for name in experiments] == [3, 4, 1]
@@ -218,8 +261,13 @@ def test_scales_shrink_epochs_seeds_and_trials(tmp_path):
 
 
 def test_a_scale_may_keep_some_cells_of_a_grid_only(tmp_path):
-    axes = {"lr": {"path": "optimizer.lr", "values": [0.1, 0.2]}, "batch": {"path": "training.batch_size", "values": [32, 64]}}
-    experiments = {"cnn": {"grid": axes, "readings": {"as_run": {}, "as_written": {"training.select": "last"}}}}
+    axes = {
+        "lr": {"path": "optimizer.lr", "values": [0.1, 0.2]},
+        "batch": {"path": "training.batch_size", "values": [32, 64]},
+    }
+    experiments = {
+        "cnn": {"grid": axes, "readings": {"as_run": {}, "as_written": {"training.select": "last"}}}
+    }
     scales = {"demo": {"experiments": {"cnn": {"only": ["lr=0.1", "lr=0.2,batch=64"]}}}}
     report = load(tmp_path, "demo", experiments=experiments, scales=scales)
     names = ["cnn/lr=0.1,batch=32", "cnn/lr=0.1,batch=64", "cnn/lr=0.2,batch=64"]
@@ -227,7 +275,12 @@ def test_a_scale_may_keep_some_cells_of_a_grid_only(tmp_path):
     assert len(report.cells("cnn@as_written")) == 3
     assert len(load(tmp_path, experiments=experiments, scales=scales).cells("cnn")) == 4
     with pytest.raises(RepriseError, match="batch is never 16"):
-        load(tmp_path, "demo", experiments=experiments, scales={"demo": {"experiments": {"cnn": {"only": ["batch=16"]}}}})
+        load(
+            tmp_path,
+            "demo",
+            experiments=experiments,
+            scales={"demo": {"experiments": {"cnn": {"only": ["batch=16"]}}}},
+        )
 
 
 def test_identity_ignores_key_order_and_spelling_of_numbers(tmp_path):
@@ -263,18 +316,40 @@ def test_changing_one_learning_rate_changes_that_run_alone(tmp_path):
         ({"experiments": {"a": {"gird": {}}}}, "experiments.a.gird: unknown key; did you mean grid?"),
         ({"experiments": {"a": {"base": "b"}, "bb": {}}}, "experiments.a.base: no experiment b"),
         ({"experiments": {"a": {"base": "b"}, "b": {"base": "a"}}}, "goes round in a circle"),
-        ({"experiments": {"a": {"set": {"initial_weights": {"from": "a"}}}}}, "initial weights go round in a circle"),
+        (
+            {"experiments": {"a": {"set": {"initial_weights": {"from": "a"}}}}},
+            "initial weights go round in a circle",
+        ),
         ({"experiments": {"a": {"set": {"model.layers.7.conv": 3}}}}, "no element 7; the list has 3"),
-        ({"experiments": {"a": {"set": {"optimizer.name": "adm"}}}}, "optimizer.name: 'adm' is not valid; did you mean adam?"),
-        ({"experiments": {"a": {"set": {"optimizer.lr": "fast"}}}}, "optimizer.lr: 'fast' is not of type 'number'"),
+        (
+            {"experiments": {"a": {"set": {"optimizer.name": "adm"}}}},
+            "optimizer.name: 'adm' is not valid; did you mean adam?",
+        ),
+        (
+            {"experiments": {"a": {"set": {"optimizer.lr": "fast"}}}},
+            "optimizer.lr: 'fast' is not of type 'number'",
+        ),
         ({"slug": "other"}, "call the file other.yaml"),
         (
-            {"experiments": {"a": {"random": {"trials": 1, "space": {"trial": {"path": "optimizer.lr", "values": [1]}}}}}},
+            {
+                "experiments": {
+                    "a": {
+                        "random": {"trials": 1, "space": {"trial": {"path": "optimizer.lr", "values": [1]}}}
+                    }
+                }
+            },
             "experiments.a.random.space: 'trial' does not match",
         ),
-        ({"scales": {"quick": {"experiments": {"bas": {}}}}}, "scales.quick.experiments: no experiment bas; did you mean base?"),
         (
-            {"experiments": {"a": {"random": {"trials": 5, "space": {"x": {"path": "optimizer.lr", "values": [1, 2]}}}}}},
+            {"scales": {"quick": {"experiments": {"bas": {}}}}},
+            "scales.quick.experiments: no experiment bas; did you mean base?",
+        ),
+        (
+            {
+                "experiments": {
+                    "a": {"random": {"trials": 5, "space": {"x": {"path": "optimizer.lr", "values": [1, 2]}}}}
+                }
+            },
             "experiments.a.random.trials: 5 is more than the 2 combinations",
         ),
         (
@@ -310,7 +385,10 @@ def test_errors_name_file_key_path_and_remedy(tmp_path, changes, message):
     ],
 )
 def test_selector_errors(tmp_path, selector, message):
-    report = load(tmp_path, experiments={"base": {}, "cnn": {"grid": {"lr": {"path": "optimizer.lr", "values": [0.1, 1]}}}})
+    report = load(
+        tmp_path,
+        experiments={"base": {}, "cnn": {"grid": {"lr": {"path": "optimizer.lr", "values": [0.1, 1]}}}},
+    )
     with pytest.raises(RepriseError, match="selector"):
         report.cells(selector)
     with pytest.raises(RepriseError) as error:
@@ -355,7 +433,9 @@ def study(tmp_path, scale="full", **asha) -> Report:
         "augment": {"values": {"on": {"augmentation": [{"flip": 0.5}]}, "off": {}}},
     }
     rule = {"trials": 30, "min_resource": 1, "reduction_factor": 2, "space": space} | asha
-    return load(tmp_path, scale, experiments={"study": {"seeds": [0], "asha": rule}}, scales={"quick": {"trials": 4}})
+    return load(
+        tmp_path, scale, experiments={"study": {"seeds": [0], "asha": rule}}, scales={"quick": {"trials": 4}}
+    )
 
 
 def test_a_study_draws_its_trials_up_front_within_their_ranges(tmp_path):
@@ -365,7 +445,9 @@ def test_a_study_draws_its_trials_up_front_within_their_ranges(tmp_path):
     rates, decays = ([spec["optimizer"][key] for spec in specs] for key in ("lr", "weight_decay"))
     assert all(1e-4 <= rate <= 1e-2 for rate in rates)
     assert all(0.001 <= decay <= 0.01 for decay in decays)
-    assert 5 < sum(rate < 1e-3 for rate in rates) < 25  # half of a log-uniform draw lies below the middle power of ten
+    assert (
+        5 < sum(rate < 1e-3 for rate in rates) < 25
+    )  # half of a log-uniform draw lies below the middle power of ten
     assert len(set(rates)) == 30
     assert {spec["seeds"]["init"] for spec in specs} == {7, 42, 77}
     assert {"augmentation" in spec for spec in specs} == {True, False}
@@ -377,7 +459,9 @@ def test_a_trial_knows_the_one_before_it_and_a_shorter_study_has_the_same_first_
     assert whole[0].spec["study"] == {"trial": 0, "min_resource": 1, "reduction_factor": 2}
     assert whole[0].follows == []
     assert all(run.follows == [before.hash] for before, run in itertools.pairwise(whole))
-    assert [cell.runs[0] for cell in study(tmp_path, "quick").cells("study")] == [run.hash for run in whole[:4]]
+    assert [cell.runs[0] for cell in study(tmp_path, "quick").cells("study")] == [
+        run.hash for run in whole[:4]
+    ]
     other = [cell.members[0] for cell in study(tmp_path, seed=1).cells("study")]
     assert not {run.hash for run in whole} & {run.hash for run in other}
 
@@ -390,4 +474,9 @@ def test_a_trial_has_one_seed_and_a_range_two_ends(tmp_path):
         load(tmp_path, experiments={"study": {"seeds": [0], "asha": backwards}})
 
 
-ASHA = {"trials": 2, "min_resource": 1, "reduction_factor": 2, "space": {"lr": {"path": "optimizer.lr", "values": [0.1, 0.2]}}}
+ASHA = {
+    "trials": 2,
+    "min_resource": 1,
+    "reduction_factor": 2,
+    "space": {"lr": {"path": "optimizer.lr", "values": [0.1, 0.2]}},
+}

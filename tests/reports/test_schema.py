@@ -6,7 +6,7 @@ import pytest
 from test_report import BASE, write
 
 from reprise.errors import RepriseError
-from reprise.spec.report import Report
+from reprise.reports.report import Report
 
 
 def refused(folder, path, value):
@@ -28,19 +28,31 @@ def refused(folder, path, value):
 @pytest.mark.parametrize(
     ("optimizer", "message"),
     [
-        ({"name": "adam", "momentum": 0.9}, ".momentum: unknown key for adam; valid: name, lr, betas, eps, weight_decay"),
+        (
+            {"name": "adam", "momentum": 0.9},
+            ".momentum: unknown key for adam; valid: name, lr, betas, eps, weight_decay",
+        ),
         ({"name": "adam", "nesterov": True}, ".nesterov: unknown key for adam"),
         ({"name": "adamw", "alpha": 0.9}, ".alpha: unknown key for adamw"),
         ({"name": "adamw", "beta": [0.9, 0.99]}, ".beta: unknown key for adamw; did you mean betas?"),
-        ({"name": "sgd", "betas": [0.9, 0.99]}, ".betas: unknown key for sgd; valid: name, lr, momentum, nesterov, weight_decay"),
+        (
+            {"name": "sgd", "betas": [0.9, 0.99]},
+            ".betas: unknown key for sgd; valid: name, lr, momentum, nesterov, weight_decay",
+        ),
         ({"name": "sgd", "eps": 1e-7}, ".eps: unknown key for sgd"),
         ({"name": "sgd", "alpha": 0.9}, ".alpha: unknown key for sgd"),
         ({"name": "rmsprop", "betas": [0.9, 0.99]}, ".betas: unknown key for rmsprop"),
         ({"name": "rmsprop", "nesterov": True}, ".nesterov: unknown key for rmsprop"),
         ({"name": "rmsprop", "alpha": 1}, ".alpha: 1 is greater than or equal to the maximum of 1"),
         ({"name": "sgd", "nesterov": True}, ": key momentum is missing"),
-        ({"name": "sgd", "nesterov": True, "momentum": 0}, ".momentum: 0 is less than or equal to the minimum of 0"),
-        ({"name": "adam", "betas": [0.9, 1.0]}, ".betas[1]: 1.0 is greater than or equal to the maximum of 1"),
+        (
+            {"name": "sgd", "nesterov": True, "momentum": 0},
+            ".momentum: 0 is less than or equal to the minimum of 0",
+        ),
+        (
+            {"name": "adam", "betas": [0.9, 1.0]},
+            ".betas[1]: 1.0 is greater than or equal to the maximum of 1",
+        ),
         ({"name": "adam", "betas": [-0.1, 0.9]}, ".betas[0]: -0.1 is less than the minimum of 0"),
         ({"name": "adma", "momentum": 0.9}, ".name: 'adma' is not valid; did you mean adam?"),
     ],
@@ -57,7 +69,10 @@ def test_optimisers(tmp_path, optimizer, message):
         ({"name": "step", "step": 3, "factor": 0.5}, ".factor: unknown key for step"),
         ({"name": "exponential"}, ": key gamma is missing"),
         ({"name": "exponential", "gamma": 0.9, "step": 3}, ".step: unknown key for exponential"),
-        ({"name": "plateau", "gamma": 0.9}, ".gamma: unknown key for plateau; valid: name, factor, patience, threshold,"),
+        (
+            {"name": "plateau", "gamma": 0.9},
+            ".gamma: unknown key for plateau; valid: name, factor, patience, threshold,",
+        ),
     ],
 )
 def test_schedules(tmp_path, schedule, message):
@@ -67,14 +82,26 @@ def test_schedules(tmp_path, schedule, message):
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        ({"conv": 8, "pool": "max"}, ".pool: unknown key for a layer of kind conv; valid: conv, kernel, stride"),
-        ({"kernel": 3}, ".kernel: unknown key for a layer without a kind; valid: activation, conv, batch_norm, pool"),
+        (
+            {"conv": 8, "pool": "max"},
+            ".pool: unknown key for a layer of kind conv; valid: conv, kernel, stride",
+        ),
+        (
+            {"kernel": 3},
+            ".kernel: unknown key for a layer without a kind; valid: activation, conv, batch_norm, pool",
+        ),
         ({"cnv": 8}, ".cnv: unknown key for a layer without a kind; did you mean conv?"),
         ({}, ": {} should be non-empty"),
-        ({"pool": "max", "kernel": 2}, ".kernel: unknown key for a layer of kind pool; valid: pool, size, stride, padding"),
+        (
+            {"pool": "max", "kernel": 2},
+            ".kernel: unknown key for a layer of kind pool; valid: pool, size, stride, padding",
+        ),
         ({"pool": "max", "padding": "same"}, ".padding: 'same' is not of type 'integer'"),
         ({"conv": 8, "size": 3}, ".size: unknown key for a layer of kind conv"),
-        ({"dense": 8, "kernel": 3}, ".kernel: unknown key for a layer of kind dense; valid: dense, activation, scaled"),
+        (
+            {"dense": 8, "kernel": 3},
+            ".kernel: unknown key for a layer of kind dense; valid: dense, activation, scaled",
+        ),
         ({"dropout": 0.5, "activation": "relu"}, ".activation: unknown key for a layer of kind dropout"),
         ({"dropout2d": 0.5, "scaled": False}, ".scaled: unknown key for a layer of kind dropout2d"),
         ({"batch_norm": True, "size": 2}, ".size: unknown key for a layer of kind batch_norm"),
@@ -93,11 +120,20 @@ def test_layers(tmp_path, layer, message):
     ("model", "message"),
     [
         ({"name": "sequential"}, ": key layers is missing"),
-        ({"name": "sequential", "layers": [{"dense": "classes"}], "arch": "vgg16"}, ".arch: unknown key for the family sequential; valid:"),
+        (
+            {"name": "sequential", "layers": [{"dense": "classes"}], "arch": "vgg16"},
+            ".arch: unknown key for the family sequential; valid:",
+        ),
         ({"name": "torchvision", "weights": "random"}, ": key arch is missing"),
         ({"name": "torchvision", "arch": "vgg16"}, ": key weights is missing"),
-        ({"name": "torchvision", "arch": "vgg16", "weights": "random", "width": 2}, ".width: unknown key for the family torchvision"),
-        ({"name": "torchvison", "arch": "vgg16"}, ".name: 'torchvison' is not valid; did you mean torchvision?"),
+        (
+            {"name": "torchvision", "arch": "vgg16", "weights": "random", "width": 2},
+            ".width: unknown key for the family torchvision",
+        ),
+        (
+            {"name": "torchvison", "arch": "vgg16"},
+            ".name: 'torchvison' is not valid; did you mean torchvision?",
+        ),
     ],
 )
 def test_families(tmp_path, model, message):
@@ -110,29 +146,53 @@ def test_the_test_set_is_never_augmented(tmp_path):
 
 
 def test_augmentation_ranges_are_positive(tmp_path):
-    message = refused(tmp_path, "defaults.augmentation", [{"resized_crop": {"scale": [0.1, 1], "ratio": [0, 1]}}])
+    message = refused(
+        tmp_path, "defaults.augmentation", [{"resized_crop": {"scale": [0.1, 1], "ratio": [0, 1]}}]
+    )
     assert message == "[0].resized_crop.ratio[0]: 0 is less than or equal to the minimum of 0"
 
 
 def test_a_setting_of_another_name_is_found_after_expansion(tmp_path):
     defaults = copy.deepcopy(BASE["defaults"]) | {"optimizer": {"name": "adam", "lr": 0.001, "eps": 1e-7}}
     file = write(tmp_path, defaults=defaults, experiments={"sgd": {"set": {"optimizer.name": "sgd"}}})
-    with pytest.raises(RepriseError, match=r"experiments\.sgd: optimizer\.eps: unknown key for sgd; valid: name, lr, momentum"):
+    with pytest.raises(
+        RepriseError,
+        match=r"experiments\.sgd: optimizer\.eps: unknown key for sgd; valid: name, lr, momentum",
+    ):
         Report(file)
 
 
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("defaults.optimizer", {"name": "sgd", "lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-4}),
+        (
+            "defaults.optimizer",
+            {"name": "sgd", "lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-4},
+        ),
         ("defaults.optimizer", {"name": "sgd", "lr": 0.1, "nesterov": False}),
         ("defaults.optimizer", {"name": "rmsprop", "lr": 0.1, "alpha": 0.9, "eps": 1e-7, "momentum": 0.5}),
         ("defaults.optimizer", {"name": "adamw", "lr": 0.1, "betas": [0, 0.999]}),
         ("defaults.schedule", None),
         ("defaults.schedule", {"name": "plateau", "factor": 0.5, "patience": 3}),
         ("defaults.split", {"validation": 0.1, "augmented": True}),
-        ("models.net.layers", [{"pool": "avg", "size": 3, "stride": 2, "padding": 1}, {"activation": "tanh"}, {"dense": "classes"}]),
-        ("models.net", {"name": "torchvision", "arch": "vgg16", "weights": "random", "part": "features", "trainable": "head"}),
+        (
+            "models.net.layers",
+            [
+                {"pool": "avg", "size": 3, "stride": 2, "padding": 1},
+                {"activation": "tanh"},
+                {"dense": "classes"},
+            ],
+        ),
+        (
+            "models.net",
+            {
+                "name": "torchvision",
+                "arch": "vgg16",
+                "weights": "random",
+                "part": "features",
+                "trainable": "head",
+            },
+        ),
     ],
 )
 def test_what_is_valid_stays_valid(tmp_path, path, value):

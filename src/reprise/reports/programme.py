@@ -1,4 +1,6 @@
-"""The whole programme of work: what the workflow makes, from what, in which jobs. Plain data for the rules, no Snakemake here."""
+"""The whole programme of work: what the workflow makes, from what, in which jobs. Plain data for the rules,
+no Snakemake here.
+"""
 
 import hashlib
 import itertools
@@ -13,20 +15,25 @@ from pathlib import Path
 from typing import Any
 
 from reprise.errors import RepriseError
-from reprise.spec.check import check_size, nearest, read_yaml, validate
-from reprise.spec.layout import Layout, stand_in_source
-from reprise.spec.report import CHECKED, Report, network_names
-from reprise.spec.run import Run, canonical
+from reprise.reports.check import check_size, nearest, read_yaml, validate
+from reprise.reports.layout import Layout, stand_in_source
+from reprise.reports.report import CHECKED, Report, network_names
+from reprise.reports.run import Run, canonical
 
 SUFFIXES = {"figures": (".png", ".svg", ".json"), "tables": (".csv", ".md", ".tex")}
 
 
-INTERMEDIATES = {"figures": {"samples": ".samples.json", "diagram": ".layers.json"}, "tables": {"layers": ".layers.json"}}
+INTERMEDIATES = {
+    "figures": {"samples": ".samples.json", "diagram": ".layers.json"},
+    "tables": {"layers": ".layers.json"},
+}
 """Kinds of figure and table that need a file from a room with torch or from the images."""
 
 CIFAR_IMAGES = 50_000
 MOST_RUNS = 100
-"""Of a shard of an experiment: Snakemake goes through a rule's files one by one for each that it looks for."""
+"""Of a shard of an experiment: Snakemake goes through a rule's files one by one for each that it looks
+for.
+"""
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,9 @@ class Programme:
     """Reports, files and jobs for one configuration (see config.yaml for its keys)."""
 
     def __init__(self, config: Mapping[str, Any], reports_dir: Path | str) -> None:
-        self.layout = Layout(Path(config["results"]), config["scale"], Path(config["data"]) if config.get("data") else None)
+        self.layout = Layout(
+            Path(config["results"]), config["scale"], Path(config["data"]) if config.get("data") else None
+        )
         folder = Path(reports_dir)
         present = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
         wanted = as_list(config.get("reports")) or list(present)
@@ -75,10 +84,16 @@ class Programme:
             skip.setdefault(slug, []).append(experiment)
         stand_in = as_list(config.get("stand_in"))
         self.options = [
-            *(f"--scale={config['scale']}", f"--results={config['results']}", f"--reports={os.path.relpath(folder)}"),
+            *(
+                f"--scale={config['scale']}",
+                f"--results={config['results']}",
+                f"--reports={os.path.relpath(folder)}",
+            ),
             *([f"--data={config['data']}"] if config.get("data") else []),
         ]
-        """Arguments that every verb of the command line is given; with `=`, since a folder's name can begin with `-`."""
+        """Arguments that every verb of the command line is given; with `=`, since a folder's name can begin
+        with `-`.
+        """
         self._stand_in = stand_in
         self.gpu = 0 if config.get("device") == "cpu" else 1
         """GPUs that a training job asks for."""
@@ -94,10 +109,11 @@ class Programme:
     def _shards(self, size: str | int) -> dict[str, Shard]:
         """Each run in one shard.
 
-        With `experiment`, runs of an experiment that the same figures, tables and statements need are trained together, so asking for one
-        figure trains what it draws (but at most `MOST_RUNS`). With `report`, a report is one shard; with a number, shards of at most that
-        many optimiser steps (but a run is not divided). Runs that start from the weights of others then have shards of their own. A study
-        is never divided, because its trials wait for each other.
+        With `experiment`, runs of an experiment that the same figures, tables and statements need are trained
+        together, so asking for one figure trains what it draws (but at most `MOST_RUNS`). With `report`, a
+        report is one shard; with a number, shards of at most that many optimiser steps (but a run is not
+        divided). Runs that start from the weights of others then have shards of their own. A study is never
+        divided, because its trials wait for each other.
         """
         shards: dict[str, Shard] = {}
         placed: set[str] = set()
@@ -105,7 +121,9 @@ class Programme:
             every = report.runs()
             runs = {identifier: run for identifier, run in every.items() if identifier not in placed}
             placed |= runs.keys()
-            for name, part in self._by_demand(report, runs) if size == "experiment" else by_size(report, runs, every, size):
+            for name, part in (
+                self._by_demand(report, runs) if size == "experiment" else by_size(report, runs, every, size)
+            ):
                 numbered = (name if number == 1 else f"{name}__{number}" for number in itertools.count(1))
                 free = next(candidate for candidate in numbered if candidate not in shards)
                 shards[free] = Shard(free, slug, part)
@@ -120,7 +138,10 @@ class Programme:
             key = (experiment, *(() if "study" in run.spec else demand.get(identifier, ())))
             groups.setdefault(key, {})[identifier] = run
         for (experiment, *_), group in groups.items():
-            name, items = "_".join(re.sub(r"\W", "_", part) for part in (report.slug, experiment)), list(group.items())
+            name, items = (
+                "_".join(re.sub(r"\W", "_", part) for part in (report.slug, experiment)),
+                list(group.items()),
+            )
             most = len(items) if any("study" in run.spec for run in group.values()) else MOST_RUNS
             for start in range(0, len(items), most):
                 yield name, dict(items[start : start + most])
@@ -139,7 +160,9 @@ class Programme:
 
     @property
     def item_ids(self) -> list[str]:
-        """Every figure and table, as patterns: a file that no report has is then a file that no rule makes."""
+        """Every figure and table, as patterns: a file that no report has is then a file that no rule
+        makes.
+        """
         ids = {item["id"] for report in self.reports.values() for item in [*report.figures, *report.tables]}
         return sorted(map(re.escape, ids)) or ["(?!)"]
 
@@ -154,7 +177,10 @@ class Programme:
         found = []
         for slug in slugs or self.reports:
             if section == "statements":
-                found += [str(self.layout.statements(slug)), str(self.layout.statements(slug).with_suffix(".md"))]
+                found += [
+                    str(self.layout.statements(slug)),
+                    str(self.layout.statements(slug).with_suffix(".md")),
+                ]
                 continue
             place = self.layout.figure if section == "figures" else self.layout.table
             for item in self.items(section, slug):
@@ -162,13 +188,25 @@ class Programme:
         return found
 
     def all_targets(self, slugs: Sequence[str] | None = None) -> list[str]:
-        """Everything of the reports: what is published, every run of their experiments, and the data sets' statistics."""
-        published = [target for section in ("figures", "tables", "statements") for target in self.targets(section, slugs)]
-        runs = {identifier: run for slug in slugs or self.reports for identifier, run in self.reports[slug].runs().items()}
+        """Everything of the reports: what is published, every run of their experiments, and the data sets'
+        statistics.
+        """
+        published = [
+            target
+            for section in ("figures", "tables", "statements")
+            for target in self.targets(section, slugs)
+        ]
+        runs = {
+            identifier: run
+            for slug in slugs or self.reports
+            for identifier, run in self.reports[slug].runs().items()
+        }
         judged = {stamp for slug in slugs or self.reports for stamp in self.statement_inputs(slug)}
         return [
             *published,
-            *(stamp for stamp in map(self._evaluated, runs) if stamp not in judged),  # the statements ask for the others
+            *(
+                stamp for stamp in map(self._evaluated, runs) if stamp not in judged
+            ),  # the statements ask for the others
             *(str(self.layout.dataset(*dataset) / "statistics.json") for dataset in datasets(runs.values())),
         ]
 
@@ -176,10 +214,14 @@ class Programme:
 
     def archive_inputs(self, wildcards: Any) -> list[str]:
         """The demo fetches from archives that the project draws first."""
-        return [str(self.layout.synthetic / f"{wildcards.dataset}.json")] if self.layout.scale == "demo" else []
+        return (
+            [str(self.layout.synthetic / f"{wildcards.dataset}.json")] if self.layout.scale == "demo" else []
+        )
 
     def report_options(self, slug: str) -> list[str]:
-        """Arguments of a verb that reads a report; only one that uses a stand-in hears of it, so that other files stay as they are."""
+        """Arguments of a verb that reads a report; only one that uses a stand-in hears of it, so that other
+        files stay as they are.
+        """
         if not self._stand_in:
             return self.options
         report = self.reports[slug]
@@ -220,7 +262,9 @@ class Programme:
         item = self.reports[slug].item(section, identifier)
         found = self._stamps(slug, item)
         if item["kind"] in INTERMEDIATES[section]:
-            found.append(str(self.layout.intermediate(slug, identifier, INTERMEDIATES[section][item["kind"]])))
+            found.append(
+                str(self.layout.intermediate(slug, identifier, INTERMEDIATES[section][item["kind"]]))
+            )
         return found
 
     def statement_inputs(self, slug: str) -> list[str]:
@@ -232,7 +276,9 @@ class Programme:
         return ["--skip", *self._skip[slug]] if slug in self._skip else []
 
     def item_params(self, section: str, slug: str, identifier: str) -> str:
-        """Canonical JSON of all that decides how an item looks; Snakemake compares it, so key order never matters."""
+        """Canonical JSON of all that decides how an item looks; Snakemake compares it, so key order never
+        matters.
+        """
         report = self.reports[slug]
         item = report.item(section, identifier)
         cells = {cell.name: list(cell.runs) for cell in report.needed(item)}
@@ -241,14 +287,22 @@ class Programme:
 
     def statement_params(self, slug: str) -> str:
         report = self.reports[slug]
-        cells = {cell.name: [report.active(cell), *cell.runs] for item in report.statements for cell in report.needed(item)}
-        return canonical({"statements": report.statements, "about": report.about, "cells": cells, "scale": report.scale})
+        cells = {
+            cell.name: [report.active(cell), *cell.runs]
+            for item in report.statements
+            for cell in report.needed(item)
+        }
+        return canonical(
+            {"statements": report.statements, "about": report.about, "cells": cells, "scale": report.scale}
+        )
 
     def layers_params(self, slug: str, identifier: str) -> str:
         """Canonical JSON of the networks that a layer table or a diagram describes."""
         report = self.reports[slug]
         networks = report.networks(network_names(report.item_with_layers(identifier)))
-        shown = {name: [title, run.spec["model"], run.spec["dataset"]] for name, (title, run) in networks.items()}
+        shown = {
+            name: [title, run.spec["model"], run.spec["dataset"]] for name, (title, run) in networks.items()
+        }
         return canonical({"report": slug, "item": identifier, "networks": shown})
 
     def samples_inputs(self, slug: str, identifier: str) -> list[str]:
@@ -257,9 +311,15 @@ class Programme:
         return [str(self.layout.dataset(name, report.source(name)) / "dataset.json")]
 
     def caption(self, section: str, slug: str, identifier: str) -> str:
-        """Caption for the workflow's HTML report, which takes it for reStructuredText: one line, with all punctuation escaped."""
+        """Caption for the workflow's HTML report, which takes it for reStructuredText: one line, with all
+        punctuation escaped.
+        """
         item = self.reports[slug].item(section, identifier)
-        return re.sub(r"([^\w\s]|_)", r"\\\1", " ".join(str(item.get("caption") or item.get("title") or identifier).split()))
+        return re.sub(
+            r"([^\w\s]|_)",
+            r"\\\1",
+            " ".join(str(item.get("caption") or item.get("title") or identifier).split()),
+        )
 
     @property
     def publishing_code(self) -> str:
@@ -271,8 +331,12 @@ class Programme:
         return digest.hexdigest()[:12]
 
 
-def by_size(report: Report, runs: Mapping[str, Run], every: Mapping[str, Run], size: str | int) -> Iterator[tuple[str, dict[str, Run]]]:
-    """Names and runs of the shards of a whole report, or of at most `size` optimiser steps; `every` run tells whose weights come first."""
+def by_size(
+    report: Report, runs: Mapping[str, Run], every: Mapping[str, Run], size: str | int
+) -> Iterator[tuple[str, dict[str, Run]]]:
+    """Names and runs of the shards of a whole report, or of at most `size` optimiser steps; `every` run tells
+    whose weights come first.
+    """
 
     def generation(run: Run) -> int:
         return 1 + generation(every[run.parent]) if run.parent in every else 0
@@ -286,10 +350,14 @@ def by_size(report: Report, runs: Mapping[str, Run], every: Mapping[str, Run], s
 
 
 def divided(report: Report, runs: Mapping[str, Run], steps: float) -> Iterator[dict[str, Run]]:
-    """`runs` in their order, in parts of at most `steps` optimiser steps; a run that is longer alone, and a study, stay whole."""
+    """`runs` in their order, in parts of at most `steps` optimiser steps; a run that is longer alone, and a
+    study, stay whole.
+    """
     units: dict[str, dict[str, Run]] = {}
     for identifier, run in runs.items():
-        units.setdefault(report.cell_of(identifier).experiment if "study" in run.spec else identifier, {})[identifier] = run
+        units.setdefault(report.cell_of(identifier).experiment if "study" in run.spec else identifier, {})[
+            identifier
+        ] = run
     part: dict[str, Run] = {}
     taken = 0
     for unit in units.values():
@@ -303,9 +371,11 @@ def divided(report: Report, runs: Mapping[str, Run], steps: float) -> Iterator[d
 
 
 def optimiser_steps(runs: Iterable[Run]) -> int:
-    """Steps of all epochs, as if every data set had the 50,000 images of CIFAR: CINIC-10 has nearly twice as many, STL-10 a tenth.
+    """Steps of all epochs, as if every data set had the 50,000 images of CIFAR: CINIC-10 has nearly twice as
+    many, STL-10 a tenth.
 
-    Only `reprise.data` knows sizes, which this room does not import; to tell minutes from hours it is near enough.
+    Only `reprise.data` knows sizes, which this room does not import; to tell minutes from hours it is near
+    enough.
     """
 
     def steps(training: Mapping[str, Any]) -> int:
@@ -319,7 +389,9 @@ def complete(config: dict[str, Any], schema_file: Path) -> None:
     """Check the workflow's configuration against its schema and fill in the defaults."""
     rules, source = read_yaml(schema_file), "config.yaml or --config"
     check_size(config, source)
-    whole = {key: int(value) for key, value in config.items() if isinstance(value, float) and value.is_integer()}  # --config shard=1e5
+    whole = {
+        key: int(value) for key, value in config.items() if isinstance(value, float) and value.is_integer()
+    }  # --config shard=1e5
     config |= whole
     validate(config, rules, source)
     for key, rule in rules["properties"].items():
@@ -341,7 +413,9 @@ def check_paths(config: dict[str, Any], checkout: Path) -> None:
     folders["the folder of the Snakefile"] = str(checkout)
     for name, path in folders.items():
         if set("{}") & set(path):
-            raise RepriseError(f"{name}: {path!r}: Snakemake takes braces in a path for wildcards; use a folder without them")
+            raise RepriseError(
+                f"{name}: {path!r}: Snakemake takes braces in a path for wildcards; use a folder without them"
+            )
         if "://" in path:
             raise RepriseError(f"{name}: {path!r} is a URL; give a folder")
         if any("\ud800" <= letter <= "\udfff" for letter in path):  # how Python writes bytes that are none
@@ -352,18 +426,32 @@ def check_paths(config: dict[str, Any], checkout: Path) -> None:
         except UnicodeEncodeError:
             raise RepriseError(f"mirror: {place!r}: no name that a system can have; mend it") from None
     if not Path(config["results"]).parts:
-        raise RepriseError(f"results: {config['results']!r}: results need a folder of their own; leave it out, or name one")
+        raise RepriseError(
+            f"results: {config['results']!r}: results need a folder of their own; leave it out, or name one"
+        )
     for name, path in (("the folder of the Snakefile", str(checkout)), ("Python", sys.executable)):
         if os.pathsep in path:
-            raise RepriseError(f"{name}: {path!r}: jobs cannot search a path that holds {os.pathsep!r}; move it to a folder without")
+            raise RepriseError(
+                f"{name}: {path!r}: jobs cannot search a path that holds {os.pathsep!r}; move it to a "
+                "folder without"
+            )
 
 
 def check_remote_paths(config: Mapping[str, Any], checkout: Path) -> None:
-    """Raise a `RepriseError` for paths that cannot go to a cluster: Snakemake quotes its jobs' commands as Python would, not as a shell."""
-    paths = [("results", config["results"]), ("data", config["data"]), *(("mirror", place) for place in as_list(config["mirror"]))]
+    """Raise a `RepriseError` for paths that cannot go to a cluster: Snakemake quotes its jobs' commands as
+    Python would, not as a shell.
+    """
+    paths = [
+        ("results", config["results"]),
+        ("data", config["data"]),
+        *(("mirror", place) for place in as_list(config["mirror"])),
+    ]
     for name, path in (*paths, ("the folder of the Snakefile", str(checkout)), ("Python", sys.executable)):
         if found := re.search(r"[^\w./+,=@~:-]", path):
-            raise RepriseError(f"{name}: {path!r}: a path that holds {found[0]!r} cannot go to a cluster's jobs; rename the folder")
+            raise RepriseError(
+                f"{name}: {path!r}: a path that holds {found[0]!r} cannot go to a cluster's jobs; rename "
+                "the folder"
+            )
 
 
 def as_list(value: str | Sequence[str] | None) -> list[str]:
@@ -374,8 +462,9 @@ def as_list(value: str | Sequence[str] | None) -> list[str]:
 def job_environment(config: Mapping[str, Any], source: Path, reports: Iterable[Report]) -> None:
     """Set the environment of the jobs, which `reports` are checked for.
 
-    They run this Python and the code in `source`, also where no environment is active (`--sdm conda` puts its own Python first). Device and
-    mirrors go with them as variables, because they do not change results: as parameters of the rules they would make everything again.
+    They run this Python and the code in `source`, also where no environment is active (`--sdm conda` puts its
+    own Python first). Device and mirrors go with them as variables, because they do not change results: as
+    parameters of the rules they would make everything again.
     """
     os.environ["REPRISE_DEVICE"] = config.get("device", "auto")
     os.environ["REPRISE_MIRROR"] = shlex.join(as_list(config.get("mirror")))

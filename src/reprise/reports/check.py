@@ -1,4 +1,6 @@
-"""Read YAML strictly and check it against a schema, with errors that name file, key path and nearest valid key."""
+"""Read YAML strictly and check it against a schema, with errors that name file, key path and nearest valid
+key.
+"""
 
 from __future__ import annotations
 
@@ -20,25 +22,37 @@ if TYPE_CHECKING:
 MOST_BYTES = 1 << 22
 """Of a YAML file."""
 MOST_VALUES, MOST_ITEMS, DEEPEST = 50_000, 1000, 50
-"""In a YAML file: values, those that an alias repeats counted each time; items of one list; lists and mappings inside each other."""
+"""In a YAML file: values, those that an alias repeats counted each time; items of one list; lists and
+mappings inside each other.
+"""
 LONGEST_NUMBER, LONGEST_NAME = 100, 200
 """Characters of a number; of a word for which one like it is looked for."""
 
 
 @cache
 def _loader() -> type[yaml.SafeLoader]:
-    """YAML with 1e-3 as a number (YAML 1.2), dates as texts, 64-bit integers, and without silently dropped duplicate keys."""
+    """YAML with 1e-3 as a number (YAML 1.2), dates as texts, 64-bit integers, and without silently dropped
+    duplicate keys.
+    """
     import yaml  # which --help need not wait for
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
         def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
             try:
                 return super().construct_object(node, deep)
-            except (ValueError, LookupError, TypeError) as error:  # what a tag makes of a value that is not like it
-                raise yaml.constructor.ConstructorError(None, None, f"not a value ({gist(error)})", node.start_mark) from None
+            except (
+                ValueError,
+                LookupError,
+                TypeError,
+            ) as error:  # what a tag makes of a value that is not like it
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"not a value ({gist(error)})", node.start_mark
+                ) from None
 
     tags = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "str", "seq")}
-    Loader.yaml_constructors = {tag: made for tag, made in Loader.yaml_constructors.items() if tag is None or tag in tags}
+    Loader.yaml_constructors = {
+        tag: made for tag, made in Loader.yaml_constructors.items() if tag is None or tag in tags
+    }
     Loader.yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in rules if not tag.endswith(":timestamp")]
         for first, rules in Loader.yaml_implicit_resolvers.items()
@@ -46,7 +60,11 @@ def _loader() -> type[yaml.SafeLoader]:
     Loader.add_constructor("tag:yaml.org,2002:float", _number)
     Loader.add_constructor("tag:yaml.org,2002:int", _integer)
     Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-    Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z"), list("-+.0123456789"))
+    Loader.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z"),
+        list("-+.0123456789"),
+    )
     return Loader
 
 
@@ -89,11 +107,14 @@ def _no_number(node: yaml.ScalarNode) -> yaml.YAMLError:
     import yaml
 
     shown = node.value if len(node.value) <= LONGEST_NUMBER else f"{node.value[:20]}…"
-    return yaml.constructor.ConstructorError(None, None, f"{shown} is no number to compute with", node.start_mark)
+    return yaml.constructor.ConstructorError(
+        None, None, f"{shown} is no number to compute with", node.start_mark
+    )
 
 
 def read_yaml(path: Path | str, *, known: bool = False) -> Any:
-    """The YAML document at `path`; unreadable, malformed and boundless files are a `RepriseError` with the line.
+    """The YAML document at `path`; unreadable, malformed and boundless files are a `RepriseError` with the
+    line.
 
     known: the file has been read before, or is our own, so that its bounds need not be looked for.
     """
@@ -111,7 +132,9 @@ def read_yaml(path: Path | str, *, known: bool = False) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise RepriseError(f"{path}{line}: {getattr(error, 'problem', None) or gist(error)}; mend the YAML there") from None
+        raise RepriseError(
+            f"{path}{line}: {getattr(error, 'problem', None) or gist(error)}; mend the YAML there"
+        ) from None
 
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
@@ -119,7 +142,9 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2
 
 
 def _check_bounds(text: str) -> None:
-    """Raise a `YAMLError` for what would take the loader, or whoever goes through the document, too deep or too long."""
+    """Raise a `YAMLError` for what would take the loader, or whoever goes through the document, too deep or
+    too long.
+    """
     import yaml
 
     sizes: dict[str, int] = {}
@@ -127,7 +152,14 @@ def _check_bounds(text: str) -> None:
     for event in yaml.parse(text, Loader=_loader()):
         size = 1
         if isinstance(event, yaml.CollectionStartEvent):
-            open_.append([event.anchor, 1, 0, MOST_ITEMS if isinstance(event, yaml.SequenceStartEvent) else MOST_VALUES])
+            open_.append(
+                [
+                    event.anchor,
+                    1,
+                    0,
+                    MOST_ITEMS if isinstance(event, yaml.SequenceStartEvent) else MOST_VALUES,
+                ]
+            )
             if len(open_) > DEEPEST:
                 raise _unbounded(event, f"more than {DEEPEST} lists and mappings inside each other")
             continue
@@ -153,14 +185,24 @@ def _check_bounds(text: str) -> None:
 
 
 def check_size(value: Any, source: str) -> None:
-    """Raise a `RepriseError` for a value that another reader has made, with more in it than `read_yaml` would let through."""
+    """Raise a `RepriseError` for a value that another reader has made, with more in it than `read_yaml` would
+    let through.
+    """
     waiting, count = [value], 0
     while waiting:
         count += 1
         if count > MOST_VALUES:
-            raise RepriseError(f"{source}: more than {MOST_VALUES:,} values, with what aliases repeat; shorten it")
+            raise RepriseError(
+                f"{source}: more than {MOST_VALUES:,} values, with what aliases repeat; shorten it"
+            )
         inner = waiting.pop()
-        waiting += list(inner.values()) if isinstance(inner, Mapping) else inner if isinstance(inner, list | tuple) else ()
+        waiting += (
+            list(inner.values())
+            if isinstance(inner, Mapping)
+            else inner
+            if isinstance(inner, list | tuple)
+            else ()
+        )
 
 
 def _unbounded(event: yaml.Event, problem: str) -> yaml.YAMLError:
@@ -177,7 +219,9 @@ def schema(name: str) -> dict[str, Any]:
 
 @cache
 def kinds(section: str) -> dict[str, dict[str, Any]]:
-    """Kind → schema of the `figures`, `tables` or `statements` of that kind, with the keys that all kinds of the section share."""
+    """Kind → schema of the `figures`, `tables` or `statements` of that kind, with the keys that all kinds of
+    the section share.
+    """
     document = schema("publications.schema.yaml")
     settings = schema("report.schema.yaml")["$defs"]
     shared = {name: settings[name] for name in ("preprocess", "augmentation", "probability", "range")}
@@ -251,12 +295,19 @@ def _validator() -> Any:
     import jsonschema  # takes a tenth of a second, which whoever reads no report file need not pay
 
     plain = jsonschema.Draft202012Validator
-    return jsonschema.validators.extend(plain, type_checker=plain.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int))
+    return jsonschema.validators.extend(
+        plain, type_checker=plain.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+    )
 
 
 def validate(document: Any, rules: Mapping[str, Any], source: str, prefix: Sequence[Any] = ()) -> None:
-    """Raise a `RepriseError` naming `source`, key path (after `prefix`) and remedy at the first violation of `rules`."""
-    errors = sorted(_validator()(rules).iter_errors(document), key=lambda error: [str(part) for part in error.absolute_path])
+    """Raise a `RepriseError` naming `source`, key path (after `prefix`) and remedy at the first violation of
+    `rules`.
+    """
+    errors = sorted(
+        _validator()(rules).iter_errors(document),
+        key=lambda error: [str(part) for part in error.absolute_path],
+    )
     if errors:
         error = errors[0]
         error.path.extendleft(reversed(list(prefix)))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from reprise.reports.report import SCALES, Report
+from reprise.reports.layout import SCALES
+from reprise.reports.report import Report
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "workflow/reports").glob("*.yaml"))

@@ -17,12 +17,12 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, nearest
 from reprise.publishing.figures import grid
 from reprise.publishing.figures.page import Drawn, Page, Results
 from reprise.publishing.figures.rows import LINE, ROW, Row, deviation_entry, draw_bar, print_number, set_rows
 from reprise.publishing.style import COLORS, INK, SMALL
-from reprise.reports.check import nearest
+from reprise.reports.figures import Bars
 from reprise.reports.report import Cell, text
 
 GAP = 0.4
@@ -77,24 +77,24 @@ class Bar:
         return "better" if (self.mean > base.mean) != (metric in grid.SMALLER_IS_BETTER) else "worse"
 
 
-def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
+def draw(spec: Bars, results: Results, page: Page) -> Drawn:
     """Draw the groups one under another, on a wide page in two columns; the base run's line goes through
     all.
     """
     base, groups = _measured(spec, results)
     bars = [bar for group in groups.values() for bar in group]
-    columns = _columns(groups, COLUMNS[spec.get("width", "column")])
+    columns = _columns(groups, COLUMNS[spec.width])
     page.figure.set_layout_engine("constrained")
     panels = page.figure.subplots(1, len(columns), sharex=True, squeeze=False)[0]
     heights = []
     for axes, column in zip(panels, columns, strict=True):
-        heights.append(_groups(axes, column, base, spec["metric"], NAMES * page.width / len(columns)))
+        heights.append(_groups(axes, column, base, spec.metric, NAMES * page.width / len(columns)))
         _base(axes, base)
         axes.set_xlabel(grid.title(grid.label(spec)))
     for axes in panels:
         axes.set_ylim(max(heights) / ROW, 0)
-    if "y_limits" in spec:
-        panels[0].set_xlim(*spec["y_limits"])
+    if spec.y_limits:
+        panels[0].set_xlim(*spec.y_limits)
     body = max(heights) + FURNITURE
     page.set_height(body)
     page.set_height(body + page.legend([_legend(spec, base, bars)]))
@@ -130,14 +130,12 @@ def _groups(axes: Axes, groups: Mapping[str, Sequence[Bar]], base: Bar, metric: 
     return height
 
 
-def _measured(spec: Mapping[str, Any], results: Results) -> tuple[Bar, dict[str, list[Bar]]]:
+def _measured(spec: Bars, results: Results) -> tuple[Bar, dict[str, list[Bar]]]:
     """The base run, and axis → its changed values."""
-    cells = results.resolve(spec["runs"])
+    cells = results.resolve(spec.runs)
     base = next((cell for cell in cells if not cell.settings), None)
     if base is None:
-        raise RepriseError(
-            f"runs: {spec['runs']} has no base run to compare with; name a whole pointwise sweep"
-        )
+        raise RepriseError(f"runs: {spec.runs} has no base run to compare with; name a whole pointwise sweep")
     changed = [cell for cell in cells if cell.settings]
     for cell in changed:
         if len(cell.settings) > 1:
@@ -145,16 +143,16 @@ def _measured(spec: Mapping[str, Any], results: Results) -> tuple[Bar, dict[str,
                 f"runs: {cell.name} changes {len(cell.settings)} values at once; name a pointwise sweep"
             )
     known = list(dict.fromkeys(axis for cell in changed for axis in cell.settings))
-    axes = spec.get("axes", known)
+    axes = spec.axes or known
     for axis in axes:
         if axis not in known:
-            raise RepriseError(f"axes: {spec['runs']} has no axis {axis}{nearest(axis, known)}")
+            raise RepriseError(f"axes: {spec.runs} has no axis {axis}{nearest(axis, known)}")
     if not axes:
-        raise RepriseError(f"runs: {spec['runs']} has a base run alone; name a whole pointwise sweep")
+        raise RepriseError(f"runs: {spec.runs} has a base run alone; name a whole pointwise sweep")
     found = Bar.of("", "base run", base, results.values(spec, base))
     if not math.isfinite(found.mean):
         raise RepriseError(
-            f"{base.name}: its {spec['metric']} is not finite, so there is nothing to compare with"
+            f"{base.name}: its {spec.metric} is not finite, so there is nothing to compare with"
         )
     groups: dict[str, list[Bar]] = {axis: [] for axis in axes}
     for cell in changed:
@@ -183,14 +181,14 @@ def _difference(bar: Bar, base: Bar) -> str:
     return f"{'−' if bar.mean < base.mean else '+'}{grid.shown(abs(bar.mean - base.mean))}"
 
 
-def _legend(spec: Mapping[str, Any], base: Bar, bars: Sequence[Bar]) -> list[Artist]:
-    looks = {bar.against(base, spec["metric"]) for bar in bars if math.isfinite(bar.mean)}
+def _legend(spec: Bars, base: Bar, bars: Sequence[Bar]) -> list[Artist]:
+    looks = {bar.against(base, spec.metric) for bar in bars if math.isfinite(bar.mean)}
     words = {
         "better": "better than the base run",
         "worse": "worse than the base run",
         "equal": "equal to the base run",
     }
-    if spec["metric"] not in grid.SMALLER_IS_BETTER | LARGER_IS_BETTER:
+    if spec.metric not in grid.SMALLER_IS_BETTER | LARGER_IS_BETTER:
         words |= {"better": "above the base run", "worse": "below the base run"}
     handles: list[Artist] = [
         Patch(label=words[look], linewidth=0.8, **LOOKS[look]) for look in LOOKS if look in looks
@@ -213,7 +211,7 @@ def _values(bar: Bar) -> dict[str, Any]:
     }
 
 
-def _describe(spec: Mapping[str, Any], base: Bar, groups: Mapping[str, Sequence[Bar]]) -> str:
+def _describe(spec: Bars, base: Bar, groups: Mapping[str, Sequence[Bar]]) -> str:
     """The bars in words, each with its distance from the base run."""
     spread = "" if base.sd is None else f" ± {grid.shown(base.sd)}"
     sentences = [

@@ -4,7 +4,6 @@ dot.
 Options: `runs`, `by` (the axis), `metric` with `split` and `at`, `y_limits`.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from matplotlib.patches import Patch
 from reprise.publishing.figures import grid
 from reprise.publishing.figures.page import Drawn, Page, Results
 from reprise.publishing.style import COLORS, INK, LEADING, SMALL, wrap
+from reprise.reports.figures import Boxes
 
 AXES_HEIGHT = {"column": 1.95, "wide": 2.7}
 """Inches."""
@@ -40,11 +40,11 @@ DOT: dict[str, Any] = {
 }
 
 
-def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
-    """Draw a box for each value of `spec["by"]`: median, quartiles (linear between ranks), range, mean, and a
+def draw(spec: Boxes, results: Results, page: Page) -> Drawn:
+    """Draw a box for each value of `spec.by`: median, quartiles (linear between ranks), range, mean, and a
     dot for each run.
     """
-    axis = spec["by"]
+    axis = spec.by
     found = grid.measure(spec, results)
     found.check("by", axis)
     levels = found.levels[axis]
@@ -74,10 +74,10 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     axes.set_xticks(range(len(levels)), ticks)
     axes.grid(visible=False, axis="x")
     axes.set_xlabel(grid.title(grid.name(axis)))
-    height = AXES_HEIGHT[spec.get("width", "column")]
+    height = AXES_HEIGHT[spec.width]
     axes.set_ylabel(wrap(grid.title(grid.label(spec)), height, 8), linespacing=LEADING)
-    if "y_limits" in spec:
-        axes.set_ylim(*spec["y_limits"])
+    if spec.y_limits:
+        axes.set_ylim(*spec.y_limits)
 
     legend = [Patch(facecolor=BOX, edgecolor=INK, linewidth=0.8, label="median, quartiles, range")]
     legend += [Line2D([], [], label="mean", **MEAN), Line2D([], [], linestyle="none", label="one run", **DOT)]
@@ -158,8 +158,8 @@ def swarm(heights: np.ndarray, size: float) -> np.ndarray:
     return aside
 
 
-def _describe(spec: Mapping[str, Any], found: grid.Grid, numbers: list[dict[str, Any]]) -> str:
-    sentences = [f"Box plot of {grid.label(spec)} by {grid.name(spec['by'])}, every run a dot."]
+def _describe(spec: Boxes, found: grid.Grid, numbers: list[dict[str, Any]]) -> str:
+    sentences = [f"Box plot of {grid.label(spec)} by {grid.name(spec.by)}, every run a dot."]
     for row in numbers:
         level = grid.named({row["axis"]: row["value"]})
         if not row["n"]:

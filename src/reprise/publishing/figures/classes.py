@@ -5,7 +5,7 @@ Options: `models` (each a panel; `label`, `runs`, `pick`), `top` and `bottom` (5
 the report names: set off, and drawn between the best and the worst where they are neither).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
@@ -15,12 +15,12 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, nearest
 from reprise.publishing.figures.page import Drawn, Page, Results
 from reprise.publishing.figures.rows import LINE, ROW, Row, deviation_entry, draw_bar, print_number, set_rows
 from reprise.publishing.measures import best_run
 from reprise.publishing.style import COLORS, INK, LEADING, wrap
-from reprise.reports.check import nearest
+from reprise.reports.figures import ClassAccuracies, Compared
 from reprise.reports.report import Cell
 
 GAP = 0.8
@@ -88,14 +88,14 @@ class Model:
         return fmean(score.mean for score in self.classes)
 
 
-def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
+def draw(spec: ClassAccuracies, results: Results, page: Page) -> Drawn:
     """Draw the models' panels, side by side as far as the page is wide."""
-    models = [_model(entry, spec, results) for entry in spec["models"]]
+    models = [_model(entry, spec, results) for entry in spec.models]
     known = list(dict.fromkeys(score.name for model in models for score in model.classes))
-    for name in spec.get("mark", []):
+    for name in spec.mark:
         if name not in known:
             raise RepriseError(f"mark: no class {name}{nearest(name, known)}")
-    columns = min(len(models), PANELS_IN_A_ROW[spec.get("width", "column")])
+    columns = min(len(models), PANELS_IN_A_ROW[spec.width])
     rows = -(-len(models) // columns)
     page.figure.set_layout_engine("constrained")
     panels = page.figure.subplots(rows, columns, sharex=True, squeeze=False)
@@ -122,23 +122,23 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     )
 
 
-def _model(entry: Mapping[str, Any], spec: Mapping[str, Any], results: Results) -> Model:
+def _model(entry: Compared, spec: ClassAccuracies, results: Results) -> Model:
     """The class accuracies of a model: of its cell's runs or, with `pick: best`, of the one run that is best
     on the validation images.
     """
-    cells = results.resolve(entry["runs"])
-    label = entry["label"]
-    if entry.get("pick") == "best":
+    cells = results.resolve(entry.runs)
+    label = entry.label
+    if entry.pick:
         found = best_run(cells, results.tables)
         if found is None:
             raise RepriseError(
-                f"{label}: not all of {entry['runs']} is trained, so the best run is not known; train and "
+                f"{label}: not all of {entry.runs} is trained, so the best run is not known; train and "
                 "evaluate it first"
             )
         cell, runs, label = found[0], (found[1],), f"{label} (best run)"
     elif len(cells) > 1:
         raise RepriseError(
-            f"{label}: {entry['runs']} names {len(cells)} cells; name one, e.g. {cells[0].name}, or add "
+            f"{label}: {entry.runs} names {len(cells)} cells; name one, e.g. {cells[0].name}, or add "
             "pick: best"
         )
     else:
@@ -147,12 +147,12 @@ def _model(entry: Mapping[str, Any], spec: Mapping[str, Any], results: Results) 
     means = {name: fmean(each[name] for each in accuracies) for name in accuracies[0]}
     deviations = {name: stdev(each[name] for each in accuracies) if len(runs) > 1 else None for name in means}
     ranked = sorted(means, key=lambda name: -means[name])  # stable: equals stay in the order of their labels
-    marked = spec.get("mark", [])
+    marked = spec.mark
     scores = [
         Score(rank, name, means[name], deviations[name], name in marked)
         for rank, name in enumerate(ranked, 1)
     ]
-    return Model(label, runs, scores, spec.get("top", 5), spec.get("bottom", 5))
+    return Model(label, runs, scores, spec.top, spec.bottom)
 
 
 def _accuracies(results: Results, cell: Cell, run: str) -> dict[str, float]:

@@ -17,6 +17,7 @@ from matplotlib.patheffects import withStroke
 from reprise.publishing.figures import grid
 from reprise.publishing.figures.page import Drawn, Page, Results
 from reprise.publishing.style import COLORS, INK, LEADING, MARGIN, SMALL, text_width, wrap
+from reprise.reports.figures import Cube
 
 ELEVATION, AZIMUTH = np.radians((32, -73))
 PROJECTION = np.array(
@@ -63,11 +64,11 @@ NUMBER: dict[str, Any] = {
 LINE = SMALL * LEADING / 72
 
 
-def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
+def draw(spec: Cube, results: Results, page: Page) -> Drawn:
     """Draw the points on a lattice, the best of them ringed and named; beside each its value, where there is
     room.
     """
-    drawn, width = spec["axes"], spec.get("width", "column")
+    drawn, width = spec.axes, spec.width
     found = grid.measure(spec, results)
     for axis in drawn:
         found.check("axes", axis)
@@ -236,16 +237,14 @@ def _on_edge(corner: Sequence[int], along: int, place: float) -> np.ndarray:
     )
 
 
-def _describe(
-    spec: Mapping[str, Any], found: grid.Grid, numbers: list[dict[str, Any]], best: list[str]
-) -> str:
+def _describe(spec: Cube, found: grid.Grid, numbers: list[dict[str, Any]], best: list[str]) -> str:
     what = (
         f"Three-dimensional scatter plot of {grid.label(spec)} by "
-        f"{grid.listed([grid.name(axis) for axis in spec['axes']])}"
+        f"{grid.listed([grid.name(axis) for axis in spec.axes])}"
     )
     points = [f"{grid.named(row['settings'])}: {grid.shown(row['mean'])}" for row in numbers]
     sentences = [
-        ", ".join(part for part in (what, found.averaged(spec["axes"])) if part),
+        ", ".join(part for part in (what, found.averaged(spec.axes)) if part),
         "; ".join(points),
         f"Best: {grid.listed(best)}",
     ]

@@ -21,7 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, nearest
 from reprise.publishing.figures.page import Drawn, Page, Results
 from reprise.publishing.figures.references import (
     Reference,
@@ -30,7 +30,7 @@ from reprise.publishing.figures.references import (
     read_references,
 )
 from reprise.publishing.style import INK, LEADING, PALETTE, SMALL, color, text_width, wrap
-from reprise.reports.check import nearest
+from reprise.reports.figures import Colors, Curves, Series
 from reprise.reports.report import Cell, text
 
 METRICS = {"loss": "Cross-entropy loss", "accuracy": "Accuracy", "gap": "Accuracy gap"}
@@ -141,8 +141,8 @@ class Curve:
         return ", ".join(part for part in (self.label, SPLITS[self.split]) if part)
 
 
-def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
-    """Draw the curves of `spec["series"]` and put the legend under the axes."""
+def draw(spec: Curves, results: Results, page: Page) -> Drawn:
+    """Draw the curves of `spec.series` and put the legend under the axes."""
     metrics = _metrics(spec)
     several = len(metrics) > 1
     splits = _splits(spec, metrics)
@@ -150,7 +150,7 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     panels = {line.panel: line.metric for line in lines}
     references = read_references(spec)
     _check_panels(references, panels)
-    width = spec.get("width", "column")
+    width = spec.width
     columns = min(len(panels), PANELS_IN_A_ROW[width])
     rows = -(-len(panels) // columns)
     grid = page.figure.subplots(rows, columns, sharex=True, sharey=not several, squeeze=False)
@@ -174,23 +174,21 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     for axes in grid.flat[len(panels) :]:
         axes.remove()
     epoch_axis(
-        used[0], max(int(line.means.epochs[-1]) for line in lines), spec.get("x_limits"), page.width / columns
+        used[0], max(int(line.means.epochs[-1]) for line in lines), spec.x_limits, page.width / columns
     )
     for metric, sharing in zip(metrics, [[axes] for axes in used] if several else [used], strict=True):
-        value_axis(sharing, metric, spec.get("y_limits"))
+        value_axis(sharing, metric, spec.y_limits)
     for index, (axes, metric) in enumerate(zip(used, panels.values(), strict=True)):
         if index + columns >= len(used):
             axes.set_xlabel("Epoch")
             axes.tick_params(labelbottom=True)
         if several or index % columns == 0:
-            axes.set_ylabel(
-                wrap(spec.get("y_label", _y_label(metric, splits)), height, 8), linespacing=LEADING
-            )
+            axes.set_ylabel(wrap(spec.y_label or _y_label(metric, splits), height, 8), linespacing=LEADING)
 
     page.figure.set_layout_engine("constrained")
     body = rows * (height + max(map(_height, seams)) / 72) + FURNITURE
     page.set_height(body)
-    page.set_height(body + page.legend(_legend(lines, splits, spec.get("panels"), references)))
+    page.set_height(body + page.legend(_legend(lines, splits, spec.panels, references)))
     if any(seams):
         page.lay_out()
         for axes, marks in zip(used, seams, strict=True):
@@ -207,34 +205,34 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
 # ---- numbers ----
 
 
-def _metrics(spec: Mapping[str, Any]) -> list[str]:
+def _metrics(spec: Curves) -> list[str]:
     """The metrics drawn; several have a panel and a y axis each, so what concerns the common ones cannot be
     asked for.
     """
-    metrics = [spec["metric"]] if isinstance(spec["metric"], str) else list(spec["metric"])
+    metrics = [spec.metric] if isinstance(spec.metric, str) else list(spec.metric)
     for metric in metrics:
         if metric not in METRICS:
             raise RepriseError(f"metric {metric!r} is not known{nearest(metric, METRICS)}")
     for key in ("panels", "y_limits", "y_label"):
-        if len(metrics) > 1 and key in spec:
+        if len(metrics) > 1 and getattr(spec, key) is not None:
             raise RepriseError(
                 f"{key}: each of {' and '.join(metrics)} has a panel and a y axis of its own; leave {key} out"
             )
     return metrics
 
 
-def _splits(spec: Mapping[str, Any], metrics: Sequence[str]) -> list[str]:
+def _splits(spec: Curves, metrics: Sequence[str]) -> list[str]:
     """The splits drawn, training first. A gap has the split that is taken from training, and is drawn for
     that alone.
     """
     for metric in metrics:
         valid = _drawable(metric)
-        found = [split for split in spec["splits"] if split in valid]
-        wrong = [split for split in spec["splits"] if split not in (valid if len(metrics) == 1 else SPLITS)]
+        found = [split for split in spec.splits if split in valid]
+        wrong = [split for split in spec.splits if split not in (valid if len(metrics) == 1 else SPLITS)]
         if wrong or not found:
-            split = next(iter(wrong or spec["splits"]))
+            split = next(iter(wrong or spec.splits))
             raise RepriseError(f"split {split!r} cannot be drawn for {metric}{nearest(split, valid)}")
-    return [split for split in SPLITS if split in spec["splits"]]
+    return [split for split in SPLITS if split in spec.splits]
 
 
 def _drawable(metric: str) -> list[str]:
@@ -259,16 +257,14 @@ def _check_panels(references: Sequence[Reference], panels: Mapping[str, str]) ->
             )
 
 
-def _curves(
-    spec: Mapping[str, Any], metrics: Sequence[str], splits: Sequence[str], results: Results
-) -> list[Curve]:
+def _curves(spec: Curves, metrics: Sequence[str], splits: Sequence[str], results: Results) -> list[Curve]:
     """A curve per cell, metric and split. A selector with several cells is several series, told apart by
     settings in which they differ.
     """
-    panels = spec.get("panels")
+    panels = spec.panels
     series = []
-    for entry in spec["series"]:
-        cells = results.resolve(entry["runs"])
+    for entry in spec.series:
+        cells = results.resolve(entry.runs)
         varied = [
             axis
             for axis in _axes(cells)
@@ -277,7 +273,7 @@ def _curves(
         for cell in cells:
             settings = [_setting(cell, axis) for axis in varied if axis in cell.settings]
             series.append(
-                (entry, _panel(panels, cell), ", ".join(filter(None, [entry.get("label"), *settings])), cell)
+                (entry, _panel(panels, cell), ", ".join(filter(None, [entry.label, *settings])), cell)
             )
     labels = list(dict.fromkeys(label for _, _, label, _ in series))
     if len(labels) > len(PALETTE):
@@ -300,7 +296,7 @@ def _curves(
                 continue
             last = split == splits[-1]
             values = _metric_values(results, cell, metric, split)
-            selected = _selected(results, cell, values) if last and spec.get("selected") else []
+            selected = _selected(results, cell, values) if last and spec.selected else []
             seam = None
             if before:
                 earlier = _metric_values(results, before, metric, split)
@@ -309,9 +305,7 @@ def _curves(
                     f"{_told(before, cell)} → {_told(cell, before)}",
                     tuple(before.runs),
                 )
-                kept = (
-                    _selected(results, before, earlier, all_runs=bool(spec.get("selected"))) if last else []
-                )
+                kept = _selected(results, before, earlier, all_runs=spec.selected) if last else []
                 selected = [*kept, *((epoch + seam.epoch, value) for epoch, value in selected)]
                 later = {
                     run: {epoch + seam.epoch: value for epoch, value in curve.items()}
@@ -344,15 +338,13 @@ def _curves(
     return sorted(lines, key=lambda line: splits.index(line.split)) if panels == "split" else lines
 
 
-def _before(entry: Mapping[str, Any], cell: Cell, results: Results) -> Cell | None:
+def _before(entry: Series, cell: Cell, results: Results) -> Cell | None:
     """The cell that a series is drawn `after`: one, with a run for each of `cell`'s, matched by place."""
-    if "after" not in entry:
+    if entry.after is None:
         return None
-    cells = results.resolve(entry["after"])
+    cells = results.resolve(entry.after)
     if len(cells) > 1:
-        raise RepriseError(
-            f"after: {entry['after']} names {len(cells)} cells; name one, e.g. {cells[0].name}"
-        )
+        raise RepriseError(f"after: {entry.after} names {len(cells)} cells; name one, e.g. {cells[0].name}")
     if len(cells[0].runs) != len(cell.runs):
         counts = f"{cells[0].name} and {cell.name} have {len(cells[0].runs)} and {len(cell.runs)} runs"
         raise RepriseError(f"after: {counts}; they are matched by place, so give both the same seeds")
@@ -391,10 +383,9 @@ def _panel(panels: str | None, cell: Cell) -> str:
     return _setting(cell, panels)
 
 
-def _color(entry: Mapping[str, Any], split: str) -> str | None:
+def _color(entry: Series, split: str) -> str | None:
     """What the report file says of a series' colour, or of that of one of its splits."""
-    own = entry.get("color")
-    own = own.get(split) if isinstance(own, Mapping) else own
+    own = getattr(entry.color, split) if isinstance(entry.color, Colors) else entry.color
     return None if own is None else color(own)
 
 

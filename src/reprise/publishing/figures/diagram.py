@@ -15,10 +15,10 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, nearest
 from reprise.publishing.figures.page import Drawn, Page, Results
 from reprise.publishing.style import COLORS, LEADING, MARGIN, SMALL, text_width, wrap
-from reprise.reports.check import nearest
+from reprise.reports.figures import Diagram
 
 FOLDED = frozenset(
     {"activation", "batch_norm", "layernorm", "groupnorm", "dropout", "dropout2d", "stochasticdepth"}
@@ -94,15 +94,15 @@ class Block:
         )
 
 
-def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
+def draw(spec: Diagram, results: Results, page: Page) -> Drawn:
     """Draw the network as lines of boxes, or as a list where it is deep or branches."""
-    network = spec["network"]
+    network = spec.network
     if network not in results.layers:
         raise RepriseError(
             f"no layer table of network {network}{nearest(network, results.layers) or '; make it first'}"
         )
     table = results.layers[network]
-    blocks = _blocks(table, network, spec.get("mark", []))
+    blocks = _blocks(table, network, spec.mark)
     remarks = [f"{table['parameters']:,} parameters in all", "sizes on logarithmic scales"]
     lines = None if _branches(table) else _arrange(page, blocks)
     if lines:

@@ -12,10 +12,10 @@ from typing import Any
 from matplotlib.artist import Artist
 from matplotlib.lines import Line2D
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, nearest
 from reprise.publishing.figures.curves import SPLITS
 from reprise.publishing.figures.page import Results
-from reprise.reports.check import nearest
+from reprise.reports.figures import Measured
 from reprise.reports.report import Cell, text
 
 TESTED = frozenset({"accuracy", "loss", "precision_macro", "recall_macro", "f1_macro"})
@@ -79,11 +79,11 @@ class Grid:
         return f"{self.left_out} run{'s' if self.left_out > 1 else ''} without a finite value left out"
 
 
-def measure(spec: Mapping[str, Any], results: Results) -> Grid:
+def measure(spec: Measured, results: Results) -> Grid:
     """The keys `metric`, `split` and `at` of a figure measured in the runs of its cells; not one finite value
     is a `RepriseError`.
     """
-    cells = results.resolve(spec["runs"])
+    cells = results.resolve(spec.runs)
     combinations = [{axis: text(value) for axis, value in cell.settings.items()} for cell in cells]
     points, left_out = [], 0
     for cell, settings in zip(cells, combinations, strict=True):
@@ -93,9 +93,7 @@ def measure(spec: Mapping[str, Any], results: Results) -> Grid:
             else:
                 left_out += 1
     if not points:
-        raise RepriseError(
-            f"{spec['runs']}: {spec['metric']} is not finite in any run; there is nothing to draw"
-        )
+        raise RepriseError(f"{spec.runs}: {spec.metric} is not finite in any run; there is nothing to draw")
     axes = dict.fromkeys(axis for settings in combinations for axis in settings)
     return Grid(cells, {axis: _in_order(axis, combinations) for axis in axes}, points, left_out)
 
@@ -123,9 +121,9 @@ def _in_order(axis: str, combinations: Sequence[Mapping[str, str]]) -> list[str]
     return ordered
 
 
-def best(spec: Mapping[str, Any], values: Mapping[Any, float]) -> list[Any]:
+def best(spec: Measured, values: Mapping[Any, float]) -> list[Any]:
     """The keys with the best value: the smallest of a loss or gap, else the largest."""
-    found = (min if spec["metric"] in SMALLER_IS_BETTER else max)(values.values())
+    found = (min if spec.metric in SMALLER_IS_BETTER else max)(values.values())
     return [key for key, value in values.items() if value == found]
 
 
@@ -152,9 +150,9 @@ def listed(words: Sequence[str]) -> str:
     return " and ".join([*([", ".join(words[:-1])] if len(words) > 1 else []), *words[-1:]])
 
 
-def label(spec: Mapping[str, Any]) -> str:
+def label(spec: Measured) -> str:
     """The keys `metric`, `split` and `at` of a figure in words, e.g. `best validation accuracy`."""
-    metric, split, at = spec["metric"], spec.get("split"), spec.get("at")
+    metric, split, at = spec.metric, spec.split, spec.at
     words = "accuracy gap" if metric == "gap" else metric.replace("_", " ")
     if not split and not at:
         return f"test {words}" if metric in TESTED else words

@@ -4,7 +4,7 @@ Options: `runs`, `rows`, `columns` (axes), `metric` with `split` and `at`. Other
 averaged, and the figure says so.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from reprise.errors import RepriseError
 from reprise.publishing.figures import grid
 from reprise.publishing.figures.page import Drawn, Page, Results
 from reprise.publishing.style import COLORS, LEADING, SMALL, text_width, wrap
+from reprise.reports.figures import Heatmap
 
 FIELD = {"column": 0.42, "wide": 0.5}
 """Inches that a field is high."""
@@ -30,12 +31,12 @@ FRAME: dict[str, Any] = {"facecolor": "none", "edgecolor": COLORS["vermillion"],
 ABSENT: dict[str, Any] = {"facecolor": "white", "edgecolor": "#bbbbbb", "linewidth": 0, "hatch": "////"}
 
 
-def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
+def draw(spec: Heatmap, results: Results, page: Page) -> Drawn:
     """Draw the fields, the best of them framed; a combination without a run is hatched."""
-    down, across = spec["rows"], spec["columns"]
+    down, across = spec.rows, spec.columns
     found = grid.measure(spec, results)
     for key in ("rows", "columns"):
-        found.check(key, spec[key])
+        found.check(key, getattr(spec, key))
     if down == across:
         raise RepriseError(f"rows and columns are both {down}; name two axes")
     means, numbers = {}, []
@@ -120,15 +121,13 @@ def _ink(field: Sequence[float]) -> str:
     return "0.15" if luminance > 0.408 else "white"
 
 
-def _height(spec: Mapping[str, Any], rows: list[str]) -> float:
+def _height(spec: Heatmap, rows: list[str]) -> float:
     """Inches of all fields."""
-    return max(FIELD[spec.get("width", "column")] * len(rows), LEAST_HEIGHT)
+    return max(FIELD[spec.width] * len(rows), LEAST_HEIGHT)
 
 
-def _describe(
-    spec: Mapping[str, Any], found: grid.Grid, numbers: list[dict[str, Any]], best: list[str]
-) -> str:
-    down, across = spec["rows"], spec["columns"]
+def _describe(spec: Heatmap, found: grid.Grid, numbers: list[dict[str, Any]], best: list[str]) -> str:
+    down, across = spec.rows, spec.columns
     what = f"Heatmap of {grid.label(spec)} by {grid.name(down)} (rows) and {grid.name(across)} (columns)"
     sentences = [", ".join(part for part in (what, found.averaged((down, across))) if part) + "."]
     for row in found.levels[down]:

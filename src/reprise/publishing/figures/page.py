@@ -1,22 +1,23 @@
 """What a kind of figure is given and gives back.
 
-A kind is a module with a function `draw`, and its options in `reprise/reports/publications.schema.yaml`.
+A kind is a function `draw(spec, results, page) -> Drawn`, which `reprise.reports.figures` names beside the
+kind's options: it draws on `page`, whose height it sets.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, nearest
 from reprise.publishing import Resolve
 from reprise.publishing.measures import Measure, Tables, cell_values
 from reprise.publishing.style import DPI, MARGIN, SMALL, Strip, wrap
-from reprise.reports.check import nearest
+from reprise.reports.figures import Measured
 from reprise.reports.report import Cell
 
 
@@ -28,12 +29,14 @@ class Results:
     tables: tidy results of the runs; `predictions` and class names only for kinds that show classes.
     images: the `.npz` of sample images that the data room wrote for this figure.
     layers: name of a network → its layer table (`title`, `rows`, `parameters`; see `reprise.models.layers`).
+    meta: run hash → `meta` of its run.json.
     """
 
     resolve: Resolve
     tables: Tables = field(default_factory=Tables.of)
     images: Path | None = None
     layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    meta: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def splits(self, cell: Cell) -> dict[str, list[str]]:
         """Run → the splits of its history, for the cell's runs; one without a history is a `RepriseError`."""
@@ -63,7 +66,7 @@ class Results:
         _check(cell, "final", finals)
         return {run: values["selected_epoch"] for run, values in finals.items() if "selected_epoch" in values}
 
-    def values(self, spec: Mapping[str, Any], cell: Cell) -> list[float]:
+    def values(self, spec: Measured, cell: Cell) -> list[float]:
         """What the keys `metric`, `split` and `at` of a figure measure in the cell, one value per run."""
         return cell_values(Measure.of(spec, cell.name), self.tables, cell)
 
@@ -146,11 +149,3 @@ class Drawn:
     description: str
     runs: Sequence[str] = ()
     values: list[dict[str, Any]] = field(default_factory=list)
-
-
-class Kind(Protocol):
-    """A kind of figure."""
-
-    def draw(self, spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
-        """Draw `spec` on `page`, whose height it sets."""
-        ...

@@ -8,11 +8,10 @@ number of columns, `row_labels` that neighbours with the same caption share a ro
 
 import math
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.image import AxesImage
@@ -21,6 +20,7 @@ from reprise.errors import RepriseError, gist
 from reprise.files import check_regular
 from reprise.publishing.figures.page import Drawn, Page, Results
 from reprise.publishing.style import DPI, LEADING, MARGIN, SMALL, text_width, wrap
+from reprise.reports.figures import Samples as Spec
 
 MOST_BYTES = 1 << 28
 """Of a file of sample images, unpacked."""
@@ -54,7 +54,7 @@ class Samples:
     labels: list[str]
 
 
-def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
+def draw(spec: Spec, results: Results, page: Page) -> Drawn:
     """Draw the images of `results.images` row by row, each pixel a whole number of the figure's pixels wide
     where it fits.
     """
@@ -62,13 +62,13 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     if samples.labels:
         return _transforms(spec, samples, page)
     images, captions = samples.columns[0], samples.captions
-    return (_rows if spec.get("row_labels") else _sheet)(spec, images, captions, page)
+    return (_rows if spec.row_labels else _sheet)(spec, images, captions, page)
 
 
-def _sheet(spec: Mapping[str, Any], images: np.ndarray, captions: Sequence[str], page: Page) -> Drawn:
+def _sheet(spec: Spec, images: np.ndarray, captions: Sequence[str], page: Page) -> Drawn:
     """Every image over its caption."""
     count, height, width, _ = images.shape
-    columns = min(spec.get("columns", 4 if page.width < 4 else 8), count)
+    columns = min(spec.columns or (4 if page.width < 4 else 8), count)
     cell = _cell(page.width - 2 * MARGIN, columns, GAP)
     zoom = min(int(min(cell, LARGEST) * DPI // width), int(LARGEST * DPI // height))
     size = np.array([width, height]) * (zoom if zoom else cell * DPI / width) / DPI
@@ -91,13 +91,13 @@ def _sheet(spec: Mapping[str, Any], images: np.ndarray, captions: Sequence[str],
     )
 
 
-def _rows(spec: Mapping[str, Any], images: np.ndarray, captions: Sequence[str], page: Page) -> Drawn:
+def _rows(spec: Spec, images: np.ndarray, captions: Sequence[str], page: Page) -> Drawn:
     """Neighbours with the same caption in rows of their own, captioned once at the left."""
     groups = [
         (caption, [place for place, _ in group])
         for caption, group in groupby(enumerate(captions), key=lambda item: item[1])
     ]
-    columns = spec.get("columns", max(len(places) for _, places in groups))
+    columns = spec.columns or max(len(places) for _, places in groups)
     labels, rows = [], []
     for caption, places in groups:
         for start in range(0, len(places), columns):
@@ -111,12 +111,12 @@ def _rows(spec: Mapping[str, Any], images: np.ndarray, captions: Sequence[str], 
     )
 
 
-def _transforms(spec: Mapping[str, Any], samples: Samples, page: Page) -> Drawn:
+def _transforms(spec: Spec, samples: Samples, page: Page) -> Drawn:
     """Every image in a row of its own, captioned at the left, and every transform in a column under its
     label.
     """
     for key in ("columns", "row_labels"):
-        if key in spec:
+        if getattr(spec, key):
             raise RepriseError(
                 f"{key}: each of images.transforms is a column and each image a row already; leave {key} out"
             )

@@ -24,6 +24,7 @@ from reprise.publishing.figures import curves, references
 from reprise.publishing.figures.grid import shown
 from reprise.publishing.figures.page import Drawn, Page, Results
 from reprise.publishing.style import LEADING, MARGIN, SMALL, text_width
+from reprise.reports.figures import Trials
 from reprise.reports.report import Cell, text
 
 AXES_HEIGHT = {"column": 2.2, "wide": 3.2}
@@ -97,10 +98,10 @@ class Look:
     zorder: float
 
 
-def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
+def draw(spec: Trials, results: Results, page: Page) -> Drawn:
     """Draw the curves of all trials and, below the axes, the table."""
-    metric, width = spec.get("metric", "accuracy"), spec.get("width", "column")
-    trials = _trials(results, spec["runs"], metric)
+    metric, width = spec.metric, spec.width
+    trials = _trials(results, spec.runs, metric)
     looks = _looks(trials)
     last = max(trial.epochs for trial in trials)
     rungs = _rungs(trials, last)
@@ -112,7 +113,7 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     for trial, look in zip(trials, looks, strict=True):
         _plot(axes, trial, look)
     curves.epoch_axis(axes, last, None, page.width)
-    curves.value_axis([axes], metric, spec.get("y_limits"))
+    curves.value_axis([axes], metric, spec.y_limits)
     axes.set_xlabel("Epoch")
     axes.set_ylabel(curves.METRICS[metric])
 

@@ -1,0 +1,243 @@
+"""Read YAML strictly: bounded, without silent duplicates; and find the line of a key path for an error."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reprise.errors import RepriseError, gist
+from reprise.files import read_bytes
+
+if TYPE_CHECKING:
+    import yaml
+
+
+MOST_BYTES = 1 << 22
+"""Of a YAML file."""
+MOST_VALUES, MOST_ITEMS, DEEPEST = 50_000, 1000, 50
+"""In a YAML file: values, those that an alias repeats counted each time; items of one list; lists and
+mappings inside each other.
+"""
+LONGEST_NUMBER = 100
+"""Characters of a number."""
+
+
+@cache
+def _loader() -> type[yaml.SafeLoader]:
+    """YAML with 1e-3 as a number (YAML 1.2), dates as texts, 64-bit integers, and without silently dropped
+    duplicate keys.
+    """
+    import yaml  # which --help need not wait for
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+            try:
+                return super().construct_object(node, deep)
+            except (
+                ValueError,
+                LookupError,
+                TypeError,
+            ) as error:  # what a tag makes of a value that is not like it
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"not a value ({gist(error)})", node.start_mark
+                ) from None
+
+    tags = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "str", "seq")}
+    Loader.yaml_constructors = {
+        tag: made for tag, made in Loader.yaml_constructors.items() if tag is None or tag in tags
+    }
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in rules if not tag.endswith(":timestamp")]
+        for first, rules in Loader.yaml_implicit_resolvers.items()
+    }
+    Loader.add_constructor("tag:yaml.org,2002:float", _number)
+    Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+    Loader.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z"),
+        list("-+.0123456789"),
+    )
+    return Loader
+
+
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Hashable, Any]:
+    import yaml
+
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            continue
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, Hashable) or key in seen:
+            mark = key_node.start_mark
+            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", mark)
+        seen.add(key)
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
+    import yaml
+
+    short = len(node.value) <= LONGEST_NUMBER
+    value = float(yaml.SafeLoader.construct_yaml_float(loader, node)) if short else math.inf
+    if not math.isfinite(value):
+        raise _no_number(node)
+    return value
+
+
+def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    import yaml
+
+    value = yaml.SafeLoader.construct_yaml_int(loader, node) if len(node.value) <= LONGEST_NUMBER else 2**64
+    if not -(2**63) <= value < 2**63:
+        raise _no_number(node)
+    return value
+
+
+def _no_number(node: yaml.ScalarNode) -> yaml.YAMLError:
+    import yaml
+
+    shown = node.value if len(node.value) <= LONGEST_NUMBER else f"{node.value[:20]}…"
+    return yaml.constructor.ConstructorError(
+        None, None, f"{shown} is no number to compute with", node.start_mark
+    )
+
+
+def read_yaml(path: Path | str, *, known: bool = False) -> Any:
+    """The YAML document at `path`; unreadable, malformed and boundless files are a `RepriseError` with the
+    line.
+
+    known: the file has been read before, or is our own, so that its bounds need not be looked for.
+    """
+    import yaml
+
+    try:
+        text = read_bytes(path, MOST_BYTES).decode("utf-8")
+        if not known:
+            _check_bounds(text)
+        return yaml.load(text, Loader=_loader())
+    except OSError as error:
+        raise RepriseError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except UnicodeDecodeError:
+        raise RepriseError(f"{path}: not UTF-8 text; save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise RepriseError(
+            f"{path}{line}: {getattr(error, 'problem', None) or gist(error)}; mend the YAML there"
+        ) from None
+
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+"""Commands to a terminal, what turns the direction of a text, and what no XML can hold."""
+
+
+def _check_bounds(text: str) -> None:
+    """Raise a `YAMLError` for what would take the loader, or whoever goes through the document, too deep or
+    too long.
+    """
+    import yaml
+
+    sizes: dict[str, int] = {}
+    open_: list[list[Any]] = [["", 0, 0, MOST_VALUES]]  # anchor, values so far, items so far and at most
+    for event in yaml.parse(text, Loader=_loader()):
+        size = 1
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_.append(
+                [
+                    event.anchor,
+                    1,
+                    0,
+                    MOST_ITEMS if isinstance(event, yaml.SequenceStartEvent) else MOST_VALUES,
+                ]
+            )
+            if len(open_) > DEEPEST:
+                raise _unbounded(event, f"more than {DEEPEST} lists and mappings inside each other")
+            continue
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, size, *_ = open_.pop()
+            sizes[anchor] = size
+        elif isinstance(event, yaml.ScalarEvent):
+            sizes[event.anchor] = 1
+            if _CONTROL.search(event.value):
+                raise _unbounded(event, "a control character in a text; leave it out")
+        elif isinstance(event, yaml.AliasEvent):
+            if any(event.anchor == anchor for anchor, *_ in open_):
+                raise _unbounded(event, f"*{event.anchor} contains itself; write it out")
+            size = sizes.get(event.anchor, 1)
+        else:
+            continue
+        open_[-1][1] += size
+        open_[-1][2] += 1
+        if open_[-1][1] > MOST_VALUES:
+            raise _unbounded(event, f"more than {MOST_VALUES:,} values, with what aliases repeat")
+        if open_[-1][2] > open_[-1][3]:
+            raise _unbounded(event, f"more than {MOST_ITEMS:,} items in a list")
+
+
+def check_size(value: Any, source: str) -> None:
+    """Raise a `RepriseError` for a value that another reader has made, with more in it than `read_yaml` would
+    let through.
+    """
+    waiting, count = [value], 0
+    while waiting:
+        count += 1
+        if count > MOST_VALUES:
+            raise RepriseError(
+                f"{source}: more than {MOST_VALUES:,} values, with what aliases repeat; shorten it"
+            )
+        inner = waiting.pop()
+        waiting += (
+            list(inner.values())
+            if isinstance(inner, Mapping)
+            else inner
+            if isinstance(inner, list | tuple)
+            else ()
+        )
+
+
+def _unbounded(event: yaml.Event, problem: str) -> yaml.YAMLError:
+    import yaml
+
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+
+
+def key_path(parts: Iterable[Any]) -> str:
+    """`figures[3].series[0].label` from the parts of a path."""
+    text = ""
+    for part in parts:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def line_of(path: Path | str, parts: Sequence[Any]) -> int:
+    """The line, from 1, on which the value at the key path `parts` begins, or the deepest part of it there is.
+
+    0 where the file cannot be read any more.
+    """
+    import yaml
+
+    try:
+        node: Any = yaml.compose(read_bytes(path, MOST_BYTES).decode("utf-8"), Loader=_loader())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
+        return 0
+    line = 1
+    for part in parts:
+        if isinstance(node, yaml.MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == str(part)]
+            if not found:
+                break
+            key, node = found[-1]
+            line = key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line

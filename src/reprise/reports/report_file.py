@@ -1,0 +1,353 @@
+"""A report file as a whole: one YAML file, or a folder of them; read, checked and completed.
+
+`read_report` gives the typed content; `json_schema` is what editors check it by while one types.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from reprise.errors import RepriseError, nearest
+from reprise.reports.base import Name, Strict, Text
+from reprise.reports.experiments import Experiment, Scales
+from reprise.reports.figures import AnyFigure
+from reprise.reports.file import key_path, line_of, read_yaml
+from reprise.reports.networks import AnyNetwork
+from reprise.reports.settings import Defaults
+from reprise.reports.statements import AnyStatement, NamedCells
+from reprise.reports.tables import AnyTable
+
+SECTIONS = ("figures", "tables", "statements")
+MOST_REPEATS = 1000
+"""Items that one entry with `repeat` makes."""
+
+Value = TypeVar("Value")
+
+
+class ReportFile(Strict):
+    """All that one report says. Every key is described in docs/report-files.md."""
+
+    slug: Name | None = None
+    """The file's name without .yaml, if it is to be said."""
+    title: Text
+    authors: Text | None = None
+    framework: Text | None = None
+    """Software the authors used, whose defaults are reproduced."""
+    summary: Text | None = None
+    assumptions: list[Text] = []
+    """What the report leaves open and how it is read here, shown beside the results."""
+    models: dict[Name, AnyNetwork] = {}
+    """Networks by name; `model` in a setting is such a name."""
+    defaults: Defaults
+    """The base run, and the seeds of every experiment that names none."""
+    experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
+    scales: Scales = Scales()
+    cells: dict[Name, NamedCells] = {}
+    """Names for cells, used by figures, tables and statements."""
+    measures: dict[Name, str] = {}
+    """Names for measures without their cells, e.g. `final: accuracy(split="validation", at="last")`."""
+    figures: list[AnyFigure] = []
+    tables: list[AnyTable] = []
+    statements: list[AnyStatement] = []
+
+
+# ---- where things stand ----
+
+
+class Source:
+    """The files of one report, and where in them an error is.
+
+    path: a YAML file, or a folder whose YAML files together are the report.
+    known: they have been read before, or are our own, so that their bounds need not be looked for.
+    """
+
+    def __init__(self, path: Path | str, *, known: bool = False) -> None:
+        self.path = Path(path)
+        self.files = sorted(self.path.glob("*.yaml")) if self.path.is_dir() else [self.path]
+        if not self.files:
+            raise RepriseError(f"{self.path}: no report files (*.yaml) in this folder; add one")
+        self.document: dict[str, Any] = {}
+        self._file: dict[str, Path] = {}
+        for file in self.files:
+            part = read_yaml(file, known=known)
+            if not isinstance(part, dict):
+                raise RepriseError(
+                    f"{file}: top level: no mapping from keys to values; see docs/report-files.md"
+                )
+            for key in part:
+                if key in self._file:
+                    raise RepriseError(
+                        f"{file}: {key}: stands in {self._file[key].name} too; keep one of them"
+                    )
+                self._file[key] = file
+            self.document |= part
+        self._origin: dict[str, list[int]] = {}
+        self._repeat()
+
+    @property
+    def slug(self) -> str:
+        return self.path.stem if self.path.suffix == ".yaml" else self.path.name
+
+    def at(self, parts: Sequence[Any]) -> str:
+        """File, line and key path of a value, as an error starts."""
+        file = self._file.get(parts[0], self.files[0]) if parts else self.files[0]
+        parts = self._written(parts)
+        line = line_of(file, parts)
+        return (
+            f"{file}, line {line}: {key_path(parts) or 'top level'}" if line else f"{file}: {key_path(parts)}"
+        )
+
+    def fail(self, parts: Sequence[Any], what: str) -> NoReturn:
+        """Raise a `RepriseError` that says where the file says so, and what is wrong with it."""
+        raise RepriseError(f"{self.at(parts)}: {what}")
+
+    def _written(self, parts: Sequence[Any]) -> list[Any]:
+        """A key path after repetition as it stands in the file."""
+        parts = list(parts)
+        if len(parts) > 1 and parts[0] in self._origin and isinstance(parts[1], int):
+            origin = self._origin[parts[0]]
+            parts[1] = origin[parts[1]] if parts[1] < len(origin) else parts[1]
+        return parts
+
+    # ---- repetition ----
+
+    def _repeat(self) -> None:
+        """Write out the entries with `repeat`: one for each of its mappings, whose values take the place of
+        their `{names}`.
+        """
+        for section in SECTIONS:
+            entries = self.document.get(section)
+            if not isinstance(entries, list):
+                continue
+            written: list[Any] = []
+            origin: list[int] = []
+            for index, entry in enumerate(entries):
+                made = self._repeated(entry, (section, index))
+                written += made
+                origin += [index] * len(made)
+                if len(written) > MOST_REPEATS:
+                    self.fail((section, index), f"more than {MOST_REPEATS:,} {section}; leave some out")
+            self.document[section] = written
+            self._origin[section] = origin
+
+    def _repeated(self, entry: Any, where: tuple[Any, ...]) -> list[Any]:
+        if not isinstance(entry, dict) or "repeat" not in entry:
+            return [entry]
+        rows = entry["repeat"]
+        if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+            self.fail(
+                (*where, "repeat"), "is no list of mappings from a name to its value; write one for each item"
+            )
+        template = {key: value for key, value in entry.items() if key != "repeat"}
+        return [self._filled(template, row, (*where, "repeat", index)) for index, row in enumerate(rows)]
+
+    def _filled(self, value: Any, row: Mapping[Any, Any], where: tuple[Any, ...]) -> Any:
+        if isinstance(value, dict):
+            return {key: self._filled(inner, row, where) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self._filled(inner, row, where) for inner in value]
+        if not isinstance(value, str):
+            return value
+
+        def one(match: re.Match[str]) -> str:
+            name = match.group(1)
+            if name not in row:
+                self.fail(where, f"{{{name}}} has no value here{nearest(name, row)}")
+            return str(row[name])
+
+        whole = re.fullmatch(r"\{(\w+)\}", value)
+        if whole and whole.group(1) in row:
+            return row[whole.group(1)]
+        return re.sub(r"\{(\w+)\}", one, value)
+
+    # ---- checks ----
+
+    def validate(self, value: Any, kind: Any, where: Sequence[Any] = ()) -> Any:
+        """`value` as a `kind` (a model, or a type); the first violation is a `RepriseError`.
+
+        where: key path of the value in the file.
+        """
+        try:
+            return _adapter(kind).validate_python(value)
+        except ValidationError as error:
+            parts, what = first_violation(error, value)
+            self.fail([*where, *parts], what)
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def read_report(source: Source) -> ReportFile:
+    """The content of a report's files; what does not fit is a `RepriseError` with file, line and key path."""
+    document = source.document
+    _complete_models(source)
+    found: ReportFile = source.validate(document, ReportFile)
+    if found.slug is not None and found.slug != source.slug:
+        source.fail(
+            ["slug"],
+            f"{found.slug} is not the file's name; call the file {found.slug}.yaml, or leave slug out",
+        )
+    for sections in (("figures", "tables"), ("statements",)):
+        seen: set[str] = set()  # figures and tables share a folder of intermediate files
+        for section in sections:
+            for index, item in enumerate(getattr(found, section)):
+                identifier = item.id if isinstance(item, BaseModel) else item.get("id")
+                if identifier in seen:
+                    source.fail(
+                        [section, index, "id"],
+                        f"{identifier} stands twice; ids are file names, make them differ",
+                    )
+                seen.add(identifier)
+    return found
+
+
+def _complete_models(source: Source) -> None:
+    """Networks with `base` start from another's options; lists inside lists of layers are laid flat."""
+    models = source.document.get("models")
+    if not isinstance(models, dict):
+        return
+    done: dict[str, Any] = {}
+
+    def complete(name: str, via: tuple[str, ...]) -> Any:
+        if name in done or not isinstance(models[name], dict):
+            return done.get(name, models[name])
+        own = dict(models[name])
+        if "base" in own:
+            base = own.pop("base")
+            if base not in models:
+                source.fail(["models", name, "base"], f"no model {base}{nearest(base, models)}")
+            if base in (*via, name):
+                source.fail(
+                    ["models", name, "base"],
+                    f"goes round in a circle: {' → '.join([*via, name, base])}; break it",
+                )
+            inherited = complete(base, (*via, name))
+            own = {**copy.deepcopy(inherited), **own} if isinstance(inherited, dict) else own
+        for key in ("layers", "head"):
+            if isinstance(own.get(key), list):
+                own[key] = list(_flat(own[key]))
+        done[name] = own
+        return own
+
+    source.document["models"] = {name: complete(name, ()) for name in models}
+
+
+def _flat(layers: Iterable[Any]) -> Iterable[Any]:
+    for layer in layers:
+        if isinstance(layer, list):
+            yield from _flat(layer)
+        else:
+            yield layer
+
+
+# ---- errors in words ----
+
+
+def first_violation(error: ValidationError, document: Any) -> tuple[list[Any], str]:
+    """Key path and description of the first violation in the order of the file.
+
+    Where a value may be of several kinds, the description names all that it failed to be.
+    """
+    found: dict[tuple[Any, ...], list[str]] = {}
+    for details in error.errors(include_url=False):
+        parts, what = _described(details, document)
+        found.setdefault(tuple(parts), []).append(what)
+    deepest = {
+        parts: what for parts, what in found.items() if not any(_inside(other, parts) for other in found)
+    }
+    first = min(deepest, key=lambda parts: _place(parts, document))
+    return list(first), " or ".join(dict.fromkeys(deepest[first]))
+
+
+def _inside(other: tuple[Any, ...], parts: tuple[Any, ...]) -> bool:
+    return len(other) > len(parts) and other[: len(parts)] == parts
+
+
+def _place(parts: Sequence[Any], document: Any) -> list[int]:
+    """Where a key path stands in the order of the file."""
+    place = []
+    for part in parts:
+        if isinstance(document, Mapping):
+            place.append(list(document).index(part) if part in document else len(document))
+            document = document.get(part)
+        elif isinstance(document, list) and isinstance(part, int) and part < len(document):
+            place.append(part)
+            document = document[part]
+        else:
+            break
+    return place
+
+
+def _described(details: ErrorDetails, document: Any) -> tuple[list[Any], str]:
+    """Key path and description of one violation."""
+    parts: list[Any] = []
+    value = document
+    for part in details["loc"]:  # which also names models and alternatives; the file does not
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif isinstance(value, Mapping) and any(str(key) == part for key in value):
+            part = next(key for key in value if str(key) == part)
+            value = value[part]
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            continue
+        parts.append(part)
+    kind, context, given = details["type"], details.get("ctx", {}), details["input"]
+    if kind == "unknown_key":
+        return [*parts, context["key"]], details["msg"]
+    if kind == "missing":
+        present = ", ".join(map(str, value)) if isinstance(value, Mapping) else ""
+        return parts, f"key {details['loc'][-1]} is missing (found: {present or 'nothing'})"
+    if kind == "kind":
+        return _unknown_kind(parts, details["msg"], value)
+    if kind == "literal_error":
+        valid = re.findall(r"'([^']*)'|([^\s,']+)", str(context["expected"]).replace(" or ", ", "))
+        return (
+            parts,
+            f"{_shown(given)} is not valid{nearest(given, [quoted or bare for quoted, bare in valid])}",
+        )
+    if kind in ("model_type", "dict_type", "mapping_type", "model_attributes_type"):
+        return parts, f"{_shown(given)} is no mapping from keys to values"
+    if kind == "string_pattern_mismatch":
+        return parts, f"{_shown(given)} does not have the form {context['pattern']}"
+    if kind in ("twice", "one_of", "no_path", "one_way", "one_key", "augmented", "nesterov"):
+        return parts, details["msg"]
+    return parts, f"{_shown(given)}: {details['msg'][:1].lower()}{details['msg'][1:]}"
+
+
+def _unknown_kind(parts: list[Any], message: str, value: Any) -> tuple[list[Any], str]:
+    key, what, names = message.split("|")
+    valid = names.split(", ")
+    if not isinstance(value, Mapping):
+        return parts, f"{_shown(value)} is no mapping from keys to values"
+    if not key:
+        present = next(iter(value), "nothing")
+        return [*parts, *([present] if value else [])], f"is no {what}{nearest(present, valid)}"
+    if key not in value:
+        return parts, f"key {key} is missing (found: {', '.join(map(str, value)) or 'nothing'})"
+    return [*parts, key], f"{_shown(value[key])} is not a {what}{nearest(value[key], valid)}"
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 100 else f"{shown[:100]}…"
+
+
+# ---- for editors ----
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of a report file, for completion and checks while one types."""
+    schema = TypeAdapter(ReportFile).json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,0 +1,165 @@
+"""What a report file's tables say: each a kind, its columns and rows, and what the report prints there.
+
+To add a kind, write its module in `reprise.publishing.tables` and a class here that names it; or both in a
+package of your own, with the class under the entry point `reprise.tables`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from reprise.plugins import plugins
+from reprise.reports.base import Identifier, Kinds, Printed, Selector, Strict, Text, Unique
+from reprise.reports.figures import At, AxisOf, Metric, Models
+from reprise.reports.settings import Split
+
+About = Annotated[float, Field(gt=0, le=1e12)]
+"""Extra half-width where the report says about."""
+
+
+class Table(Strict):
+    """What all kinds of table have."""
+
+    builder: ClassVar[str]
+    """The function that makes it, as `module:function`."""
+    id: Identifier
+    kind: str
+    caption: Text
+    """What the table shows."""
+
+
+class MeasuredRow(Strict):
+    """A setting of the runs, or a metric measured in them."""
+
+    label: Text
+    setting: Annotated[str, Field(max_length=200)] | None = None
+    """Path of a setting (dots between keys, * for every element of a list)."""
+    metric: Metric | None = None
+    split: Split | None = None
+    at: At | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.setting is None) == (self.metric is None):
+            raise PydanticCustomError("one_of", "a row has a setting or a metric; give it one of them")
+        return self
+
+
+class LayerTable(Table):
+    called: ClassVar[str] = "a table of kind layers"
+    builder: ClassVar[str] = "reprise.publishing.tables.layers:build"
+    kind: Literal["layers"]
+    networks: Annotated[list[str], Field(min_length=1), Unique]
+    """Names of this report's models."""
+
+
+class SettingsRow(MeasuredRow):
+    reported: str | float | None = None
+    """What the report says."""
+
+
+class SettingsTable(Table):
+    called: ClassVar[str] = "a table of kind settings"
+    builder: ClassVar[str] = "reprise.publishing.tables.settings:build"
+    kind: Literal["settings"]
+    runs: Selector
+    """One cell."""
+    rows: Annotated[list[SettingsRow], Field(min_length=1)]
+
+
+class ComparisonRow(MeasuredRow):
+    reported: dict[str, str | float] = {}
+    """Label of a model → what the report says."""
+
+
+class Comparison(Table):
+    called: ClassVar[str] = "a table of kind comparison"
+    builder: ClassVar[str] = "reprise.publishing.tables.comparison:build"
+    kind: Literal["comparison"]
+    models: Models
+    """A column each."""
+    transpose: bool = False
+    """Models as rows, and the rows as columns."""
+    rows: Annotated[list[ComparisonRow], Field(min_length=1)]
+
+
+class SpaceRow(Strict):
+    axis: AxisOf
+    label: Text | None = None
+    """The name that readers know (default: the axis' own)."""
+    reported: str | None = None
+
+
+class Space(Table):
+    called: ClassVar[str] = "a table of kind space"
+    builder: ClassVar[str] = "reprise.publishing.tables.space:build"
+    kind: Literal["space"]
+    experiment: str
+    """An experiment with axes: a sweep, grid or search."""
+    base: Selector | None = None
+    """The cell whose settings are the baseline (a pointwise sweep has its own)."""
+    rows: Annotated[list[SpaceRow], Field(min_length=1)] | None = None
+    """Axes, and what the report says (default: every axis)."""
+
+
+class TrialsTable(Table):
+    called: ClassVar[str] = "a table of kind trials"
+    builder: ClassVar[str] = "reprise.publishing.tables.trials:build"
+    kind: Literal["trials"]
+    runs: Selector
+    """What names the trials."""
+    metric: Metric
+    split: Split | None = None
+    at: At | None = None
+    reported: Annotated[dict[str, float | str | bool], Field(min_length=1)] | None = None
+    """The report's winner: axis → value."""
+
+
+class MetricsRow(Strict):
+    """A measure beside what the report says of it."""
+
+    label: Text
+    measure: dict[str, Any]
+    reported: Printed | None = None
+    about: About | None = None
+
+
+class MetricsTable(Table):
+    called: ClassVar[str] = "a table of kind metrics"
+    builder: ClassVar[str] = "reprise.publishing.tables.metrics:build"
+    kind: Literal["metrics"]
+    rows: Annotated[list[MetricsRow], Field(min_length=1)]
+
+
+class ClassTable(Table):
+    called: ClassVar[str] = "a table of kind classes"
+    builder: ClassVar[str] = "reprise.publishing.tables.classes:build"
+    kind: Literal["classes"]
+    models: Models
+    """A column each; class accuracies in percent, their mean and standard deviation."""
+    names: dict[str, str] = {}
+    """Class → the report's name for it."""
+    reported: dict[str, dict[str, Printed]] = {}
+    """Label of a model → class, mean or deviation → the number as printed."""
+
+
+@cache
+def table_kinds() -> dict[str, type[Table]]:
+    """Name of each kind of table, built in or of an installed package → what it says."""
+    own: dict[str, type[Table]] = {
+        "layers": LayerTable,
+        "settings": SettingsTable,
+        "comparison": Comparison,
+        "space": Space,
+        "trials": TrialsTable,
+        "metrics": MetricsTable,
+        "classes": ClassTable,
+    }
+    return own | plugins("reprise.tables", own, Table)
+
+
+AnyTable = Annotated[Table, Kinds(table_kinds, "kind", "kind of table")]

@@ -5,17 +5,18 @@ overlaps or is cut off.
 import itertools
 import json
 
+import drawing
 import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
-from drawing import build_figure
+from drawing import build_figure, draw_figure
 from matplotlib.colors import to_hex
 from matplotlib.patches import PathPatch, Rectangle
 from test_figures import assert_sound, boxes
 
 from reprise.errors import RepriseError
-from reprise.publishing.figures import Results, cube, draw_figure, grid
+from reprise.publishing.figures import Results, cube, grid
 from reprise.publishing.figures.boxes import swarm
 from reprise.publishing.measures import Tables
 from reprise.publishing.style import COLORS, WIDTHS, style
@@ -270,7 +271,8 @@ def test_a_part_of_a_grid_keeps_the_order_of_the_whole():
     ],
 )
 def test_the_metric_is_named_with_its_place(keys, words):
-    assert grid.label(keys) == words
+    heads = {"id": "a", "kind": "heatmap", "caption": "a", "runs": "a", "rows": "a", "columns": "b"}
+    assert grid.label(drawing.figure(heads | keys)) == words
 
 
 # ---- boxes ----

@@ -8,13 +8,13 @@ import re
 
 import numpy as np
 import pytest
-from drawing import build_figure
+from drawing import build_figure, draw_figure
 from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from PIL import Image
 
 from reprise.errors import RepriseError
-from reprise.publishing.figures import Results, draw_figure
+from reprise.publishing.figures import Results
 from reprise.publishing.figures.samples import SMALLEST
 from reprise.publishing.style import DPI, style
 

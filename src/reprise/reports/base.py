@@ -41,8 +41,9 @@ class Strict(BaseModel):
 
 
 def keys(model: type[BaseModel]) -> list[str]:
-    """The keys of a mapping, as a report file writes them."""
-    return [field.alias or name for name, field in model.model_fields.items()]
+    """The keys of a mapping, as a report file writes them; those that it must have come first."""
+    fields = sorted(model.model_fields.items(), key=lambda item: not item[1].is_required())
+    return [field.alias or name for name, field in fields]
 
 
 # ---- values ----

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from reprise.reports.base import Name, Positive, Seeds, SettingPath, Strict, Text, whole
@@ -16,7 +16,15 @@ Meaning = dict[
     Any,
 ]
 """As `Set`; and `axis=value` → the value that takes the place of that axis' value."""
-AxisName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+def _no_trial(name: str) -> str:
+    if name == "trial":
+        raise PydanticCustomError("taken", "an axis cannot be called trial, as the trials of a search are")
+    return name
+
+
+AxisName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$"), AfterValidator(_no_trial)]
 Trials = Annotated[int, whole(1, 10_000)]
 Interval = Annotated[list[Positive], Field(min_length=2, max_length=2)]
 """Smallest and largest value."""

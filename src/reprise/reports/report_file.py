@@ -258,15 +258,14 @@ def first_violation(error: ValidationError, document: Any) -> tuple[list[Any], s
 
     Where a value may be of several kinds, the description names all that it failed to be.
     """
-    found: dict[tuple[Any, ...], list[str]] = {}
+    found: dict[tuple[Any, ...], dict[str, bool]] = {}
     for details in error.errors(include_url=False):
         parts, what = _described(details, document)
-        found.setdefault(tuple(parts), []).append(what)
-    deepest = {
-        parts: what for parts, what in found.items() if not any(_inside(other, parts) for other in found)
-    }
+        found.setdefault(tuple(parts), {})[what] = details["type"].endswith("_type")
+    deepest = [parts for parts in found if not any(_inside(other, parts) for other in found)]
     first = min(deepest, key=lambda parts: _place(parts, document))
-    return list(first), " or ".join(dict.fromkeys(deepest[first]))
+    meant = [what for what, other_type in found[first].items() if not other_type]
+    return list(first), " or ".join(meant or found[first])
 
 
 def _inside(other: tuple[Any, ...], parts: tuple[Any, ...]) -> bool:
@@ -321,9 +320,12 @@ def _described(details: ErrorDetails, document: Any) -> tuple[list[Any], str]:
         return parts, f"{_shown(given)} is no mapping from keys to values"
     if kind == "string_pattern_mismatch":
         return parts, f"{_shown(given)} does not have the form {context['pattern']}"
-    if kind in ("twice", "one_of", "no_path", "one_way", "one_key", "augmented", "nesterov"):
+    if kind in ("twice", "taken", "one_of", "no_path", "one_way", "one_key", "augmented", "nesterov"):
         return parts, details["msg"]
-    return parts, f"{_shown(given)}: {details['msg'][:1].lower()}{details['msg'][1:]}"
+    said = details["msg"]
+    if said.startswith("Input should"):
+        return parts, f"{_shown(given)} {said.removeprefix('Input ')}"
+    return parts, f"{_shown(given)}: {said[:1].lower()}{said[1:]}"
 
 
 def _unknown_kind(parts: list[Any], message: str, value: Any) -> tuple[list[Any], str]:
@@ -336,7 +338,7 @@ def _unknown_kind(parts: list[Any], message: str, value: Any) -> tuple[list[Any]
         return [*parts, *([present] if value else [])], f"is no {what}{nearest(present, valid)}"
     if key not in value:
         return parts, f"key {key} is missing (found: {', '.join(map(str, value)) or 'nothing'})"
-    return [*parts, key], f"{_shown(value[key])} is not a {what}{nearest(value[key], valid)}"
+    return [*parts, key], f"{_shown(value[key])} is no {what}{nearest(value[key], valid)}"
 
 
 def _shown(value: Any) -> str:

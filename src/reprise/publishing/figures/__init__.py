@@ -12,7 +12,7 @@ from pkgutil import resolve_name
 
 from matplotlib.figure import Figure
 
-from reprise.errors import RepriseError, nearest
+from reprise.errors import RepriseError
 from reprise.files import atomic
 from reprise.publishing import Face
 from reprise.publishing.figures.page import Drawn, Page, Results

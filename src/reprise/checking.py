@@ -9,7 +9,6 @@ import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
 
 import torch
 from torch import nn
@@ -17,10 +16,11 @@ from torch import nn
 from reprise import models
 from reprise.data.augment import image_shape, prepared_shape
 from reprise.data.catalog import dataset_facts, weights_facts
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, nearest
 from reprise.models import layer_parameters
 from reprise.publishing.checking import check_publications, naming
-from reprise.reports.check import nearest
+from reprise.reports.base import plain
+from reprise.reports.figures import Diagram, Images, Samples
 from reprise.reports.report import Report, Undrawn
 from reprise.reports.run import Run, canonical
 from reprise.training.engine import training_augmentation
@@ -39,19 +39,19 @@ def check_report(report: Report) -> None:
     runs = report.runs(cells)
     classes: dict[str, Sequence[str]] = {}
     for cell in cells:
-        with naming(report, f"experiments: {cell.name}"):
+        with naming(report, f"experiments: {cell.name}", "experiments", cell.experiment):
             run = cell.members[0]  # the others differ in their seeds alone
             classes |= dict.fromkeys(cell.runs, class_names(run))
             check_run(run)
             if run.parent:
                 check_initial_weights(run, runs[run.parent])
-    for spec in report.figures:
-        with naming(report, f"figure {spec['id']}"):
-            if "images" in spec:
-                check_images(spec["images"])
-            if "network" in spec:
-                ((_, run),) = report.networks([spec["network"]]).values()
-                check_layers(spec.get("mark", ()), [name for name, _ in network(run).named_modules() if name])
+    for index, figure in enumerate(report.figures):
+        with naming(report, f"figure {figure.id}", "figures", index):
+            if isinstance(figure, Samples):
+                check_images(figure.images)
+            if isinstance(figure, Diagram):
+                ((_, run),) = report.networks([figure.network]).values()
+                check_layers(figure.mark, [name for name, _ in network(run).named_modules() if name])
     for spec in report.statements:
         for measure in [spec["measure"]] if "measure" in spec else spec["measures"].values():
             if "layer" in measure:
@@ -143,31 +143,33 @@ def check_layers(named: Iterable[str], layers: Iterable[str]) -> None:
             raise RepriseError(f"the network has no layer {name}{nearest(name, known)}")
 
 
-def check_images(selection: Mapping[str, Any]) -> None:
+def check_images(selection: Images) -> None:
     """Whether the data set, the kinds of label and the classes that a figure of sample images names exist."""
-    facts = dataset_facts(selection["dataset"])
-    for kind in (*selection["captions"], *([selection["by"]] if "by" in selection else [])):
+    facts = dataset_facts(selection.dataset)
+    for kind in filter(None, (*selection.captions, selection.by)):
         _classes(facts.classes, kind, f"images: {facts.name}")
-    for kind, name in selection.get("where", {}).items():
+    for kind, name in selection.where.items():
         known = _classes(facts.classes, kind, f"images.where: {facts.name}")
         if name not in known:
             raise RepriseError(
                 f"images.where.{kind}: {facts.name} has no class {name!r}{nearest(name, known)}"
             )
-    split = selection.get("split", "train")
-    if split not in facts.splits:
-        raise RepriseError(f"images.split: {facts.name} has no split {split!r}{nearest(split, facts.splits)}")
-    if "classes" in selection:
-        if "by" not in selection:
+    if selection.split not in facts.splits:
+        raise RepriseError(
+            f"images.split: {facts.name} has no split {selection.split!r}{nearest(selection.split, facts.splits)}"
+        )
+    if selection.classes:
+        if selection.by is None:
             raise RepriseError("images.classes: of which kind of label? name it in images.by")
-        known = _classes(facts.classes, selection["by"], f"images.by: {facts.name}")
-        for name in selection["classes"]:
+        known = _classes(facts.classes, selection.by, f"images.by: {facts.name}")
+        for name in selection.classes:
             if name not in known:
                 raise RepriseError(
                     f"images.classes: {facts.name} has no class {name!r}{nearest(name, known)}"
                 )
-    for transform in selection.get("transforms", ()):
-        prepared_shape(facts.name, transform.get("preprocess", {}), transform.get("augmentation") or [])
+    for transform in selection.transforms or ():
+        steps = [plain(step) for step in transform.augmentation or ()]
+        prepared_shape(facts.name, plain(transform.preprocess), steps)
 
 
 def _classes(known: Mapping[str, Sequence[str]], kind: str, where: str) -> Sequence[str]:

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from reprise.errors import RepriseError
-from reprise.reports.file import read_yaml
 from reprise.reports.experiments import Fewer
+from reprise.reports.file import read_yaml
 from reprise.reports.report import Report
 from reprise.reports.run import ENGINE, Run, canonical, digest, prune
 

@@ -6,15 +6,18 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from reprise.errors import RepriseError, gist
+from reprise.errors import RepriseError, gist, nearest
+from reprise.publishing import Face
 from reprise.publishing.figures import Results, build_figure
 from reprise.publishing.measures import COLUMNS, METRICS, Tables
 from reprise.publishing.statements import judge_statements
 from reprise.publishing.style import style
 from reprise.publishing.tables import Sources, build_table
-from reprise.reports.check import nearest
+from reprise.reports.base import plain
+from reprise.reports.figures import Diagram, Figure, Samples
 from reprise.reports.report import Report, network_names
 from reprise.reports.run import Run, canonical
+from reprise.reports.tables import Space, Table
 
 _drawn: set[str] = set()
 """Figures that could be drawn. A figure takes a tenth of a second and is mostly the same at all scales."""
@@ -30,24 +33,27 @@ def check_publications(report: Report, class_names: Mapping[str, Sequence[str]])
     """
     runs = report.runs([cell for name in report.experiments for cell in report.all_cells(name)])
     results = pretended(runs, class_names, [*report.figures, *report.tables, *report.statements])
-    for spec in report.figures:
-        with naming(report, f"figure {spec['id']}"):
-            layers = _layer_tables(report, spec)
-            cells = [[cell.name, splits(cell.members[0])] for cell in report.needed(spec)]
-            key = canonical([spec, cells, list(layers)])
-            if "images" in spec or key in _drawn:
+    face = Face(report.slug, report.scale)
+    for index, figure in enumerate(report.figures):
+        with naming(report, f"figure {figure.id}", "figures", index):
+            layers = _layer_tables(report, figure)
+            cells = [[cell.name, splits(cell.members[0])] for cell in report.needed(figure)]
+            key = canonical([plain(figure), cells, list(layers)])
+            if isinstance(figure, Samples) or key in _drawn:
                 continue
             with style():
-                build_figure(spec, Results(report.cells, results, layers=layers), scale=report.scale)
+                build_figure(figure, Results(report.cells, results, layers=layers), face)
         _drawn.add(key)
-    for spec in report.tables:
-        with naming(report, f"table {spec['id']}"):
-            if "experiment" in spec and spec["experiment"] not in report.experiments:
-                raise RepriseError(
-                    f"no experiment {spec['experiment']}{nearest(spec['experiment'], report.experiments)}"
-                )
-            experiment = report.document["experiments"].get(spec.get("experiment"))
-            build_table(spec, Sources(report.cells, results, _layer_tables(report, spec), experiment))
+    for index, table in enumerate(report.tables):
+        with naming(report, f"table {table.id}", "tables", index):
+            experiment = None
+            if isinstance(table, Space):
+                experiment = report.file.experiments.get(table.experiment)
+                if experiment is None:
+                    raise RepriseError(
+                        f"no experiment {table.experiment}{nearest(table.experiment, report.experiments)}"
+                    )
+            build_table(table, Sources(report.cells, results, _layer_tables(report, table), experiment))
     for outcome in judge_statements(report.statements, str(report.path), report.cells, results):
         if outcome.judgement.verdict == "not run" and report.scale == "full":
             reason = f"it could never be judged, even with every run trained: {outcome.judgement.reason}"
@@ -55,18 +61,19 @@ def check_publications(report: Report, class_names: Mapping[str, Sequence[str]])
 
 
 @contextlib.contextmanager
-def naming(report: Report, what: str) -> Iterator[None]:
-    """Let a `RepriseError` start with the report file and `what`; whatever torch or matplotlib make of a
-    setting becomes one.
+def naming(report: Report, what: str, *parts: Any) -> Iterator[None]:
+    """Let a `RepriseError` start with the report file, the line of the key path `parts`, and `what`; whatever
+    torch or matplotlib make of a setting becomes one.
     """
     try:
         yield
     except RepriseError as error:
-        raise RepriseError(f"{report.path}: {what}: {str(error).removeprefix(f'{report.path}: ')}") from None
+        said = str(error).removeprefix(f"{report.path}: ")
+        raise RepriseError(f"{report.place(*parts)}: {what}: {said}") from None
     except Exception as error:
+        reason = f"{type(error).__name__}: {gist(error)}"
         raise RepriseError(
-            f"{report.path}: {what}: cannot be made ({type(error).__name__}: {gist(error)}); change its "
-            "settings"
+            f"{report.place(*parts)}: {what}: cannot be made ({reason}); change its settings"
         ) from error
 
 
@@ -124,7 +131,7 @@ def _epochs(run: Run) -> int:
     return stops[study["trial"] % len(stops)]
 
 
-def _layer_tables(report: Report, item: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _layer_tables(report: Report, item: Figure | Table) -> dict[str, dict[str, Any]]:
     """A layer table as each network that a figure or table shows could have it, with the layers that are
     marked in it.
     """
@@ -142,7 +149,10 @@ def _layer_tables(report: Report, item: Mapping[str, Any]) -> dict[str, dict[str
         "output_shape": [10],
         "parameters": 20490,
     }
-    rows = [{**image, "name": "conv"}, *({**flat, "name": name} for name in item.get("mark", ["dense"]))]
+    rows = [
+        {**image, "name": "conv"},
+        *({**flat, "name": name} for name in (item.mark if isinstance(item, Diagram) else ["dense"])),
+    ]
     facts = {"rows": rows, "parameters": sum(row["parameters"] for row in rows), "image_shape": [3, 16, 16]}
     return {
         name: {"title": title, **facts} for name, (title, _) in report.networks(network_names(item)).items()

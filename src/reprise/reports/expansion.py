@@ -13,7 +13,7 @@ from reprise.reports.base import plain
 from reprise.reports.cells import Cell, select, selector_of
 from reprise.reports.combinations import Combination, combinations, count, named
 from reprise.reports.experiments import Axis, Experiment, Shrink
-from reprise.reports.networks import layer_kind
+from reprise.reports.networks import layer_places
 from reprise.reports.paths import change
 from reprise.reports.report_file import ReportFile, Source, first_violation, key_path
 from reprise.reports.run import ENGINE, Run, canonical, prune
@@ -307,10 +307,8 @@ _SETTINGS: TypeAdapter[Settings] = TypeAdapter(Settings)
 
 def _take_names(model: dict[str, Any]) -> dict[str, str]:
     """Take the names out of a network's layers, which change nothing; name → what the module is called."""
-    found = {}
-    for key, prefix in (("layers", ""), ("head", "head.")):
-        for index, layer in enumerate(model[key] if isinstance(model.get(key), list) else ()):
-            name = layer.pop("name", None)
-            if name:
-                found[name] = f"{prefix}{index}_{layer_kind(layer)}"
+    found = layer_places(model)
+    for key in ("layers", "head"):
+        for layer in model[key] if isinstance(model.get(key), list) else ():
+            layer.pop("name", None)
     return found

@@ -112,6 +112,16 @@ def layer_kind(layer: Mapping[str, Any]) -> str:
     return str(layer[kind]) if kind == "activation" else kind
 
 
+def layer_places(network: Mapping[str, Any]) -> dict[str, str]:
+    """Name of each layer that has one → what its module is called: place and kind, e.g. `8_dense`."""
+    return {
+        layer["name"]: f"{prefix}{index}_{layer_kind(layer)}"
+        for key, prefix in (("layers", ""), ("head", "head."))
+        for index, layer in enumerate(network[key] if isinstance(network.get(key), list) else ())
+        if layer.get("name")
+    }
+
+
 Layers = Annotated[
     list[Annotated[Layer, Kinds(lambda: LAYERS, "", "kind of layer")]], Field(min_length=1, max_length=1000)
 ]

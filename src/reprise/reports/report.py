@@ -126,9 +126,9 @@ class Report:
     def experiments(self) -> list[str]:
         return list(self.file.experiments)
 
-    def at(self, *parts: Any) -> str:
-        """File, line and key path, as an error starts."""
-        return self._source.at(parts)
+    def place(self, *parts: Any) -> str:
+        """File and line of what stands at a key path, as an error starts."""
+        return self._source.place(parts)
 
     def item(self, section: str, identifier: str) -> Any:
         """The figure or table of that id."""

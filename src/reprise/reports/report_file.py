@@ -16,13 +16,13 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from reprise.errors import RepriseError, nearest
-from reprise.reports.base import Name, Strict, Text
+from reprise.reports.base import Name, Strict, Text, plain
 from reprise.reports.experiments import Experiment, Scales
-from reprise.reports.figures import AnyFigure
+from reprise.reports.figures import AnyFigure, Compared, Diagram, figure_kinds
 from reprise.reports.file import key_path, line_of, read_yaml
-from reprise.reports.networks import AnyNetwork
+from reprise.reports.networks import AnyNetwork, layer_places
 from reprise.reports.settings import Defaults
-from reprise.reports.statements import AnyStatement, NamedCells
+from reprise.reports.statements import AnyStatement, NamedCells, PickedCells
 from reprise.reports.tables import AnyTable
 
 SECTIONS = ("figures", "tables", "statements")
@@ -54,6 +54,8 @@ class ReportFile(Strict):
     """Names for cells, used by figures, tables and statements."""
     measures: dict[Name, str] = {}
     """Names for measures without their cells, e.g. `final: accuracy(split="validation", at="last")`."""
+    figure_defaults: dict[str, dict[str, Any]] = {}
+    """Kind of figure → what its figures have unless they say otherwise."""
     figures: list[AnyFigure] = []
     tables: list[AnyTable] = []
     statements: list[AnyStatement] = []
@@ -96,14 +98,15 @@ class Source:
     def slug(self) -> str:
         return self.path.stem if self.path.suffix == ".yaml" else self.path.name
 
-    def at(self, parts: Sequence[Any]) -> str:
-        """File, line and key path of a value, as an error starts."""
+    def place(self, parts: Sequence[Any]) -> str:
+        """File and line of a value, as an error starts."""
         file = self._file.get(parts[0], self.files[0]) if parts else self.files[0]
-        parts = self._written(parts)
-        line = line_of(file, parts)
-        return (
-            f"{file}, line {line}: {key_path(parts) or 'top level'}" if line else f"{file}: {key_path(parts)}"
-        )
+        line = line_of(file, self._written(parts))
+        return f"{file}, line {line}" if line else str(file)
+
+    def at(self, parts: Sequence[Any]) -> str:
+        """File, line and key path of a value."""
+        return f"{self.place(parts)}: {key_path(self._written(parts)) or 'top level'}"
 
     def fail(self, parts: Sequence[Any], what: str) -> NoReturn:
         """Raise a `RepriseError` that says where the file says so, and what is wrong with it."""
@@ -189,9 +192,11 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 def read_report(source: Source) -> ReportFile:
     """The content of a report's files; what does not fit is a `RepriseError` with file, line and key path."""
-    document = source.document
     _complete_models(source)
-    found: ReportFile = source.validate(document, ReportFile)
+    _complete_from_base(source, "figures")
+    _complete_from_base(source, "tables")
+    _complete_figures(source)
+    found: ReportFile = source.validate(source.document, ReportFile)
     if found.slug is not None and found.slug != source.slug:
         source.fail(
             ["slug"],
@@ -208,7 +213,72 @@ def read_report(source: Source) -> ReportFile:
                         f"{identifier} stands twice; ids are file names, make them differ",
                     )
                 seen.add(identifier)
-    return found
+    return found.model_copy(
+        update={
+            "figures": [_without_names(figure, found) for figure in found.figures],
+            "tables": [_without_names(table, found) for table in found.tables],
+        }
+    )
+
+
+def _without_names(item: Value, file: ReportFile) -> Value:
+    """A part of a figure or table with selectors in the place of names of cells, and layers' places in the
+    place of their names.
+    """
+    if isinstance(item, list):
+        return [_without_names(entry, file) for entry in item]  # type: ignore[return-value]
+    if not isinstance(item, BaseModel):
+        return item
+    changes: dict[str, Any] = {}
+    for name in item.model_fields_set:
+        value = getattr(item, name)
+        if name in ("runs", "after") and value in file.cells:
+            cells = file.cells[value]
+            changes[name] = cells if isinstance(cells, str) else cells.runs
+            if isinstance(item, Compared) and isinstance(cells, PickedCells) and cells.pick:
+                changes["pick"] = cells.pick
+        elif isinstance(value, BaseModel | list):
+            changes[name] = _without_names(value, file)
+    if isinstance(item, Diagram) and item.network in file.models:
+        places = layer_places(plain(file.models[item.network]))
+        changes["mark"] = [places.get(name, name) for name in item.mark]
+    return item.model_copy(update=changes) if changes else item
+
+
+def _complete_from_base(source: Source, section: str) -> None:
+    """Figures or tables with `base` start from what an earlier one says."""
+    items = source.document.get(section)
+    if not isinstance(items, list):
+        return
+    done: dict[Any, dict[str, Any]] = {}
+    for index, item in enumerate(items):
+        if not isinstance(item, dict):
+            continue
+        if "base" in item:
+            base = item["base"]
+            if not isinstance(base, str) or base not in done:
+                what = f"no earlier one of the {section} is called {base}{nearest(base, done)}"
+                source.fail([section, index, "base"], what)
+            item = {**done[base], **{key: value for key, value in item.items() if key != "base"}}
+        items[index] = item
+        if isinstance(item.get("id"), str):
+            done[item["id"]] = item
+
+
+def _complete_figures(source: Source) -> None:
+    """Figures with what the defaults of their kind say."""
+    defaults, figures = source.document.get("figure_defaults"), source.document.get("figures")
+    if not isinstance(defaults, dict) or not isinstance(figures, list):
+        return
+    for kind, keys in defaults.items():
+        if kind not in figure_kinds():
+            source.fail(["figure_defaults", kind], f"is no kind of figure{nearest(kind, figure_kinds())}")
+        if not isinstance(keys, dict):
+            source.fail(["figure_defaults", kind], f"{_shown(keys)} is no mapping from keys to values")
+    source.document["figures"] = [
+        {**defaults.get(figure.get("kind"), {}), **figure} if isinstance(figure, dict) else figure
+        for figure in figures
+    ]
 
 
 def _complete_models(source: Source) -> None:

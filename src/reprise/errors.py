@@ -1,10 +1,14 @@
-"""The one exception that a user's mistake or a broken input raises."""
+"""The one exception that a user's mistake or a broken input raises, and the words for its message."""
 
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 LONGEST = 4000
 """Characters of a message; what is longer loses its middle."""
+LONGEST_NAME = 200
+"""Characters of a word for which one like it is looked for."""
 
 
 class RepriseError(Exception):
@@ -63,3 +67,15 @@ def file_error(error: OSError, path: Path | str | None = None) -> str:
         if where
         else f"{reason}; check the disk and the permissions"
     )
+
+
+def nearest(word: Any, valid: Iterable[Any]) -> str:
+    """`; did you mean …?` where something valid is near `word`, else `; valid: …`."""
+    import difflib
+
+    options = [str(item) for item in valid]
+    short = len(str(word)) <= LONGEST_NAME  # comparing long texts takes long
+    found = difflib.get_close_matches(str(word), options, n=1, cutoff=0.6) if short else []
+    if found:
+        return f"; did you mean {found[0]}?"
+    return f"; valid: {', '.join(options)}" if options else ""

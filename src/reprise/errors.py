@@ -1,4 +1,4 @@
-"""The one exception that a user's mistake or a broken input raises."""
+"""The one exception that a user's mistake or a broken input raises, and the words for its message."""
 
 import unicodedata
 from collections.abc import Iterable

@@ -26,6 +26,9 @@ from reprise.errors import RepriseError
 COUNT = 64
 MANY = torch.Size((20_000, 3, 32, 32))
 CPU = torch.device("cpu")
+TORCHVISION_CROP = ((0.08, 1.0), (3 / 4, 4 / 3))
+TORCHVISION_BOX = ((0.02, 0.33), (0.3, 3.3))
+"""Its defaults: scale and ratio."""
 
 
 @pytest.fixture(params=[(32, 32), (24, 40)], ids=["square", "wide"])
@@ -79,7 +82,7 @@ def test_resized_crop(images):
     def reference(image, top, left, height, width):
         return TF.resized_crop(image, top, left, height, width, list(image.shape[1:]), antialias=True)
 
-    batch, expected = one_by_one(ResizedCrop(), images, reference)
+    batch, expected = one_by_one(ResizedCrop(*TORCHVISION_CROP), images, reference)
     torch.testing.assert_close(batch, expected, atol=1e-5, rtol=0)
 
 
@@ -162,7 +165,7 @@ def test_erasing(images):
     def reference(image, erase, top, left, height, width):
         return TF.erase(image, top, left, height, width, torch.zeros(1, 1, 1)) if erase else image
 
-    batch, expected = one_by_one(Erasing(), images, reference)
+    batch, expected = one_by_one(Erasing(0.5, *TORCHVISION_BOX), images, reference)
     assert torch.equal(batch, expected)
 
 
@@ -189,7 +192,9 @@ def drawn_by_torchvision(draw, count=3000):
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
 def test_probabilities(p):
     assert Flip(p).draw(MANY, generator())["flip"].float().mean() == pytest.approx(p, abs=0.011)
-    assert Erasing(p).draw(MANY, generator())["erase"].float().mean() == pytest.approx(p, abs=0.011)
+    assert Erasing(p, *TORCHVISION_BOX).draw(MANY, generator())["erase"].float().mean() == pytest.approx(
+        p, abs=0.011
+    )
 
 
 def test_crop_shifts_are_uniform_and_independent():
@@ -205,7 +210,7 @@ def test_crop_shifts_are_uniform_and_independent():
     "size", [(32, 32), (24, 40), (8, 64), (64, 8)], ids=["square", "wide", "very wide", "very high"]
 )
 def test_resized_crop_boxes(size):
-    ours = ResizedCrop().draw(torch.Size((MANY[0], 3, *size)), generator())
+    ours = ResizedCrop(*TORCHVISION_CROP).draw(torch.Size((MANY[0], 3, *size)), generator())
     image = torch.zeros(3, *size)
     theirs = drawn_by_torchvision(
         lambda: transforms.RandomResizedCrop.get_params(image, [0.08, 1.0], [3 / 4, 4 / 3])
@@ -241,7 +246,7 @@ def test_erasing_boxes():
 
 
 def test_erasing_that_never_fits_changes_nothing():
-    drawn = Erasing(p=1.0, scale=(1.0, 1.0)).draw(MANY, generator())
+    drawn = Erasing(1.0, (1.0, 1.0), (0.3, 3.3)).draw(MANY, generator())
     assert not bool(drawn["erase"].any())
 
 
@@ -311,11 +316,20 @@ def test_no_augmentation_is_false(images):
 @pytest.mark.parametrize(
     ("steps", "message"),
     [
-        ([{"flipp": 0.5}], "no operation flipp; did you mean flip?"),
+        ([{"flipp": 0.5}], "unknown augmentation 'flipp'; did you mean flip?"),
         ([{"flip": 0.5, "crop": 4}], "must have one key"),
         ([{}], "must have one key"),
-        ([{"jitter": {"brightnes": 0.5}}], "jitter cannot be made from {'brightnes': 0.5}"),
-        ([{"resized_crop": 3}], "resized_crop cannot be made from 3"),
+        (
+            [{"jitter": {"brightnes": 0.5}}],
+            "jitter: brightnes: unknown key for jitter; did you mean brightness?",
+        ),
+        ([{"resized_crop": 3}], "resized_crop: should be a mapping, not 3"),
+        ([{"resized_crop": {"ratio": [0, 1]}}], "resized_crop: ratio[0]: should be greater than 0, not 0"),
+        ([{"flip": 2}], "flip: should be less than or equal to 1, not 2"),
+        ([{"flip": True}], "flip: should be a valid number, not True"),
+        ([{"crop": 4.0}], "crop: should be a valid integer, not 4.0"),
+        ([{"erasing": 2}], "erasing: should be less than or equal to 1, not 2"),
+        ([{"erasing": {"q": 0.5}}], "erasing: q: unknown key for erasing; valid: p, scale, ratio"),
     ],
 )
 def test_mistakes_are_named(steps, message):

@@ -179,7 +179,7 @@ def test_images_are_transformed_each_in_its_own_way(dataset, images):
 @pytest.mark.parametrize(
     ("transform", "message"),
     [
-        ({"augmentation": [{"flipp": 1}]}, "no operation flipp; did you mean flip?"),
+        ({"augmentation": [{"flipp": 1}]}, "unknown augmentation 'flipp'; did you mean flip?"),
         ({"preprocess": {"normalize": "hafl"}}, "no normalisation hafl; did you mean half?"),
     ],
 )

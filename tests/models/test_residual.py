@@ -181,13 +181,13 @@ def test_layer_table():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"blocks": 0}, r"model residual: blocks must be a whole number of at least 1, not 0"),
-        ({"kernel": 2.5}, r"model residual: kernel must be a whole number of at least 1, not 2.5"),
-        ({"filters": "many"}, r"model residual: filters must be a whole number of at least 1, not 'many'"),
-        ({"dropout": 20}, r"model residual: dropout must be a number from 0 to 1, not 20"),
-        ({"width": -1}, r"model residual: width must be a number of at least 0, not -1"),
-        ({"init": "kears"}, r"model residual: init 'kears' is not known; did you mean keras\?"),
-        ({"block": 3}, r"model residual: unknown option block; did you mean blocks\?"),
+        ({"blocks": 0}, r"model residual: blocks: should be greater than or equal to 1, not 0"),
+        ({"kernel": 2.5}, r"model residual: kernel: should be a valid integer, not 2.5"),
+        ({"filters": "many"}, r"model residual: filters: should be a valid integer, not 'many'"),
+        ({"dropout": 20}, r"model residual: dropout: should be less than or equal to 1, not 20"),
+        ({"width": -1}, r"model residual: width: should be greater than 0, not -1"),
+        ({"init": "kears"}, r"model residual: init: 'kears' is not valid; did you mean keras\?"),
+        ({"block": 3}, r"model residual: block: unknown key for the family residual; did you mean blocks\?"),
     ],
 )
 def test_mistakes(changes, message):

@@ -133,12 +133,12 @@ def test_layer_table(depth, blocks):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"depth": 50}, r"model resnet: depth 50 is not known; valid: 18, 34"),
-        ({"depth": "deep"}, r"model resnet: depth must be a whole number of at least 1, not 'deep'"),
-        ({"dropout": -0.1}, r"model resnet: dropout must be a number from 0 to 1, not -0.1"),
-        ({"width": -1}, r"model resnet: width must be a number of at least 0, not -1"),
-        ({"init": "he"}, r"model resnet: init 'he' is not known; valid: torch, keras, xavier_dense"),
-        ({"layers": 18}, r"model resnet: unknown option layers"),
+        ({"depth": 50}, r"model resnet: depth: 50 is not valid; valid: 18, 34"),
+        ({"depth": "deep"}, r"model resnet: depth: should be of type int, not 'deep'"),
+        ({"dropout": -0.1}, r"model resnet: dropout: should be greater than or equal to 0, not -0.1"),
+        ({"width": -1}, r"model resnet: width: should be greater than 0, not -1"),
+        ({"init": "he"}, r"model resnet: init: 'he' is not valid; valid: torch, keras, xavier_dense"),
+        ({"layers": 18}, r"model resnet: layers: unknown key for the family resnet; valid: depth, dropout"),
     ],
 )
 def test_mistakes(changes, message):

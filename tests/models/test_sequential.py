@@ -291,7 +291,8 @@ def test_batch_norm_false_is_left_out_and_keeps_its_place():
     ).eps = 1e-12
     assert torch.equal(without.eval()(images), normed.eval()(images))
     with pytest.raises(
-        RepriseError, match=r"layer 0 \(batch_norm\): unknown option mometum; did you mean momentum\?"
+        RepriseError,
+        match=r"layers\[0\]\.mometum: unknown key for a layer of kind batch_norm; did you mean mom",
     ):
         network([{"batch_norm": False, "mometum": 0.1}, *FLAT])
 
@@ -320,16 +321,27 @@ FLAT: list[dict[str, Any]] = [{"flatten": True}, {"dense": "classes"}]
         ([{"conv": 20}], r"layer 0 \(conv\): its output of 20 × 30 × 30 is not 20 classes wide"),
         (
             [{"conv": 8, "kernal": 3}, *FLAT],
-            r"layer 0 \(conv\): unknown option kernal; did you mean kernel\?",
+            r"layers\[0\]\.kernal: unknown key for a layer of kind conv; did you mean kernel\?",
         ),
-        ([{"flatten": True, "size": 3}], r"layer 0 \(flatten\): unknown option size; remove it"),
-        ([{"cnov": 8}, *FLAT], r"layer 0: names no kind of layer: cnov; did you mean conv\?"),
+        ([{}], r"layers\[0\]: should be a mapping such as \{conv: 32\}, not \{\}"),
+        ([{"flatten": 1}], r"layers\[0\]\.flatten: should be of type bool, not 1"),
+        (
+            [{"flatten": True, "size": 3}],
+            r"layers\[0\]\.size: unknown key for a layer of kind flatten",
+        ),
+        (
+            [{"cnov": 8}, *FLAT],
+            r"layers\[0\]\.cnov: unknown key .* without a kind; did you mean conv\?",
+        ),
         (
             [{"conv": 8, "pool": "max"}],
-            r"layer 0: names the kinds conv and pool; give each a mapping of its own",
+            r"layers\[0\]\.pool: unknown key for a layer of kind conv; valid: conv, kernel",
         ),
-        ([{"activation": "relu", "kernel": 3}], r"layer 0: names no kind of layer: activation"),
-        (["flatten"], r"layer 0: must be a mapping such as \{conv: 32\}, not 'flatten'"),
+        (
+            [{"activation": "relu", "kernel": 3}],
+            r"kernel: unknown key for a layer without a kind; valid: act",
+        ),
+        (["flatten"], r"layers\[0\]: should be a mapping such as \{conv: 32\}, not 'flatten'"),
         (
             [{"conv": 8, "kernel": 33}],
             r"layer 0 \(conv\): an image of 32 × 32 pixels is too small for a window of 33; use larger "
@@ -339,35 +351,38 @@ FLAT: list[dict[str, Any]] = [{"flatten": True}, {"dense": "classes"}]
             [{"pool": "max", "size": 16}, {"pool": "max", "size": 3}],
             r"layer 1 \(pool\): an image of 2 × 2 pixels is too small for a window of 3",
         ),
-        ([{"conv": 0}], r"layer 0 \(conv\): conv must be a whole number of at least 1, not 0"),
-        ([{"conv": True}], r"layer 0 \(conv\): conv must be a whole number of at least 1, not True"),
-        ([{"conv": 8, "kernel": 2.5}], r"kernel must be a whole number of at least 1, not 2.5"),
-        ([{"conv": 8, "padding": "smae"}], r"padding 'smae' is not known; did you mean same\?"),
-        ([{"conv": 8, "padding": -1}], r"padding must be a whole number of at least 0, not -1"),
-        ([{"conv": 8, "activation": "rleu"}], r"activation 'rleu' is not known; did you mean relu\?"),
-        ([{"conv": 8, "scaled": "no"}], r"scaled 'no' is not known; valid: True, False"),
+        ([{"conv": 0}], r"layers\[0\]\.conv: should be greater than or equal to 1, not 0"),
+        ([{"conv": True}], r"layers\[0\]\.conv: should be a valid integer, not True"),
+        ([{"conv": 8, "kernel": 2.5}], r"kernel: should be a valid integer, not 2.5"),
+        (
+            [{"conv": 8, "padding": "smae"}],
+            r"padding: should be same .*, valid, or a number .*, not 'smae'",
+        ),
+        ([{"conv": 8, "padding": -1}], r"padding: should be same .* not -1"),
+        ([{"conv": 8, "activation": "rleu"}], r"activation: 'rleu' is not valid; did you mean relu\?"),
+        ([{"conv": 8, "scaled": "no"}], r"scaled: should be a valid boolean, not 'no'"),
         (
             [{"activation": "softmax"}],
-            r"layer 0 \(activation\): activation 'softmax' is not known; valid: relu, tanh, sigmoid",
+            r"layers\[0\]\.activation: 'softmax' is not valid; valid: relu, tanh, sigmoid",
         ),
         (
             [{"flatten": True}, {"dense": "classes", "activation": "relu"}],
             r"gives logits \(softmax is part of the loss\); remove its activation",
         ),
-        ([{"flatten": True}, {"dense": "class"}], r"dense must be a whole number of at least 1, not 'class'"),
-        ([{"pool": "mean"}], r"layer 0 \(pool\): pool 'mean' is not known; valid: max, avg"),
+        ([{"flatten": True}, {"dense": "class"}], r"layers\[1\]\.dense: should be classes .* not 'class'"),
+        ([{"pool": "mean"}], r"layers\[0\]\.pool: 'mean' is not valid; valid: max, avg"),
         (
             [{"pool": "max", "padding": 2}],
             r"layer 0 \(pool\): padding 2 is more than half the size 2; lower it",
         ),
-        ([{"dropout": 25}], r"layer 0 \(dropout\): dropout must be a number from 0 to 1, not 25"),
-        ([{"batch_norm": True, "momentum": float("nan")}], r"momentum must be a number from 0 to 1, not nan"),
-        ([{"batch_norm": "no"}], r"layer 0 \(batch_norm\): batch_norm 'no' is not known; valid: True, False"),
+        ([{"dropout": 25}], r"layers\[0\]\.dropout: should be less than or equal to 1, not 25"),
+        ([{"batch_norm": True, "momentum": float("nan")}], r"momentum: should be a finite number, not nan"),
+        ([{"batch_norm": "no"}], r"layers\[0\]\.batch_norm: should be a valid boolean, not 'no'"),
         (
             [{"flatten": False}],
-            r"layer 0 \(flatten\): flatten takes only true, not False; leave the layer out",
+            r"layers\[0\]\.flatten: False is not valid; valid: True",
         ),
-        ([], r"layers must be a list of at least one layer, not \[\]"),
+        ([], r"layers: has 0 items, and should have at least 1"),
     ],
 )
 def test_a_layer_that_does_not_fit(layers, message):
@@ -381,24 +396,24 @@ def test_a_layer_that_does_not_fit(layers, message):
     [
         (
             {"name": "sequental", "layers": BASIC},
-            r"model: family 'sequental' is not known; did you mean sequential\?",
+            r"model: unknown network 'sequental'; did you mean sequential\?",
         ),
         (
             {"layers": BASIC},
-            r"model: family None is not known; valid: residual, resnet, sequential, torchvision, vit",
+            r"model: unknown network None; valid: residual, resnet, sequential, torchvision, vit",
         ),
         (
             {"name": "sequential", "layer": BASIC},
-            r"model sequential: unknown option layer; did you mean layers\?",
+            r"model sequential: layer: unknown key for the family sequential; did you mean layers\?",
         ),
-        ({"name": "sequential"}, r"model sequential: option layers is missing; add it"),
+        ({"name": "sequential"}, r"model sequential: key layers is missing \(found: nothing\)"),
         (
             {"name": "sequential", "layers": BASIC, "init": "glorot"},
-            r"init 'glorot' is not known; valid: torch, keras, xavier_dense",
+            r"init: 'glorot' is not valid; valid: torch, keras, xavier_dense",
         ),
         (
             {"name": "sequential", "layers": BASIC, "width": -1},
-            r"width must be a number of at least 0, not -1",
+            r"width: should be greater than 0, not -1",
         ),
     ],
 )

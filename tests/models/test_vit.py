@@ -155,14 +155,14 @@ def test_layer_table():
             r"preprocess: resize",
         ),
         ({"heads": 4}, r"model vit: dim 30 does not divide by 4 heads; change one of them"),
-        ({"heads": 0}, r"heads must be a whole number of at least 1, not 0"),
+        ({"heads": 0}, r"heads: should be greater than or equal to 1, not 0"),
         (
             {"layers": [{"dense": "classes"}]},
-            r"layers must be a whole number of at least 1, not \[\{'dense': 'classes'\}\]",
+            r"layers: should be a valid integer, not \[\{'dense': 'classes'\}\]",
         ),
-        ({"dropout": 1.5}, r"dropout must be a number from 0 to 1, not 1.5"),
-        ({"width": -1}, r"width must be a number of at least 0, not -1"),
-        ({"depth": 6}, r"model vit: unknown option depth"),
+        ({"dropout": 1.5}, r"dropout: should be less than or equal to 1, not 1.5"),
+        ({"width": -1}, r"width: should be greater than 0, not -1"),
+        ({"depth": 6}, r"model vit: depth: unknown key for the family vit"),
     ],
 )
 def test_mistakes(changes, message):
@@ -171,7 +171,7 @@ def test_mistakes(changes, message):
 
 
 def test_a_missing_option():
-    with pytest.raises(RepriseError, match=r"model vit: option patch is missing; add it"):
+    with pytest.raises(RepriseError, match=r"model vit: key patch is missing \(found: dim"):
         build({key: value for key, value in AS_RUN.items() if key != "patch"}, 10, IMAGE)
     with pytest.raises(RepriseError, match=r"images of 32×30 pixels do not divide into patches of 4"):
         build(AS_RUN, 10, (3, 32, 30))

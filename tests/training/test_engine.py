@@ -449,7 +449,7 @@ def test_several_failures_are_all_named(go):
         ),
         ({"optimizer__name": "adma"}, "no optimiser adma; did you mean adam?"),
         ({"schedule": {"name": "stp"}}, "no schedule stp; did you mean step?"),
-        ({"augmentation": [{"filp": 0.5}]}, "no operation filp; did you mean flip?"),
+        ({"augmentation": [{"filp": 0.5}]}, "unknown augmentation 'filp'; did you mean flip?"),
         ({"preprocess": {"normalize": "hlf"}}, "no normalisation hlf; did you mean half?"),
         ({"training__select": "best"}, "training.select: no rule best"),
         ({"model": {"name": "sequentail"}}, "did you mean sequential?"),

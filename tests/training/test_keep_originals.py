@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from reprise import models
-from reprise.data.augment import OPERATIONS, build_augmentation
+from reprise.data.augment import build_augmentation
+from reprise.data.augmentations import AUGMENTATIONS
 from reprise.errors import RepriseError
 from reprise.models.pretrained import TransferNetwork
 from reprise.training import steps
@@ -100,7 +101,7 @@ def test_every_image_stands_twice_in_an_epoch(dirs, tmp_path, monkeypatch):
     )
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_operations_leave_what_they_are_given_alone(name):
     """The originals of a batch are the augmentation's input."""
     values = {

@@ -152,24 +152,27 @@ def test_without_it_nothing_is_added():
     [
         (
             {"elasticnet": {"alpha": 0.5, "lambda": 0.1}},
-            "regularization: no kind elasticnet; did you mean elastic_net?",
+            "regularization: elasticnet: unknown key for regularization; did you mean elastic_net?",
         ),
         (
             {"elastic_net": {"alpa": 0.5, "lambda": 0.1}},
-            "regularization.elastic_net has no parameter alpa; did you mean alpha?",
+            "regularization: elastic_net.alpa: unknown key for elastic_net; did you mean alpha?",
         ),
-        ({"elastic_net": {"alpha": 0.5}}, "regularization.elastic_net.lambda is missing; add it"),
+        (
+            {"elastic_net": {"alpha": 0.5}},
+            "regularization: elastic_net: key lambda is missing (found: alpha)",
+        ),
         (
             {"elastic_net": {"alpha": 1.5, "lambda": 0.1}},
-            "regularization.elastic_net.alpha must be a number from 0 to 1, not 1.5",
+            "regularization: elastic_net.alpha: should be less than or equal to 1, not 1.5",
         ),
         (
             {"elastic_net": {"alpha": 0.5, "lambda": -1}},
-            "regularization.elastic_net.lambda must be a number of at least 0, not -1",
+            "regularization: elastic_net.lambda: should be greater than or equal to 0, not -1",
         ),
         (
             {"elastic_net": {"alpha": 0.5, "lambda": "x"}},
-            "regularization.elastic_net.lambda must be a number of at least 0, not 'x'",
+            "regularization: elastic_net.lambda: should be a valid number, not 'x'",
         ),
     ],
 )

@@ -17,9 +17,11 @@ from torch._subclasses.fake_tensor import (
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from reprise import checking, cli, models
-from reprise.data.augment import OPERATIONS, Preprocess, build_augmentation
+from reprise.data.augment import Preprocess, build_augmentation
+from reprise.data.augmentations import AUGMENTATIONS
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate
+from reprise.models.families import FAMILIES
 from reprise.reports.report import Report
 from reprise.training import steps
 from reprise.training.checkpoint import State
@@ -461,7 +463,7 @@ SETTINGS = {
 
 
 def test_every_operation_is_listed():
-    assert set(SETTINGS) == set(OPERATIONS)
+    assert set(SETTINGS) == set(AUGMENTATIONS)
 
 
 @pytest.mark.parametrize("keep_originals", [False, True])
@@ -486,7 +488,7 @@ NETWORKS = {
 
 
 def test_every_family_is_listed():
-    assert set(NETWORKS) == set(models.FAMILIES)
+    assert set(NETWORKS) == set(FAMILIES)
 
 
 @pytest.mark.slow

@@ -31,9 +31,8 @@ from PIL import Image
 from reprise.data.catalog import CifarLayout, DatasetFacts, PngLayout, StlLayout
 from reprise.data.pickles import safe_unpickle
 from reprise.data.tar import GET_AGAIN, LARGE, NAME, damage, files
-from reprise.errors import RepriseError, file_error, gist
+from reprise.errors import RepriseError, file_error, gist, nearest
 from reprise.files import check_regular, read_json
-from reprise.reports.check import nearest
 
 Source = Literal["real", "synthetic", "stand-in"]
 """Where images come from: the data set itself; drawn by `synthetic`; real images of another data set, see
@@ -210,13 +209,7 @@ def read_archive(
     number of CPUs); 1 needs none besides this one. Whatever is wrong with the file, a `RepriseError` names
     it: unsafe or missing members, damage, forbidden pickles, wrong shapes.
     """
-    match facts.layout:
-        case CifarLayout() as layout:
-            return _read_cifar(facts, layout, archive)
-        case StlLayout() as layout:
-            return _read_stl(facts, layout, archive, scratch)
-        case PngLayout() as layout:
-            return _read_pngs(facts, layout, archive, scratch, workers)
+    return facts.layout.read(facts, archive, scratch, workers)
 
 
 def read_members(archive: Path, readers: Mapping[str, Reader], max_bytes: int) -> dict[str, Any]:
@@ -261,7 +254,7 @@ def scan(archive: Path, max_bytes: int, visit: Callable[[str, BinaryIO, int], No
 # ---- CIFAR: pickled batches ----
 
 
-def _read_cifar(facts: DatasetFacts, layout: CifarLayout, archive: Path) -> dict[str, RawSplit]:
+def read_cifar(facts: DatasetFacts, layout: CifarLayout, archive: Path) -> dict[str, RawSplit]:
     wanted = {layout.meta, *(member for members in layout.splits.values() for member in members)}
     members = read_members(
         archive,
@@ -357,7 +350,7 @@ class _Hashed:
         return data
 
 
-def _read_stl(
+def read_stl(
     facts: DatasetFacts, layout: StlLayout, archive: Path, scratch: Path | None
 ) -> dict[str, RawSplit]:
     classes = len(facts.classes["label"])
@@ -500,7 +493,7 @@ def _workers(archive: Path) -> int:
     return min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
-def _read_pngs(
+def read_pngs(
     facts: DatasetFacts, layout: PngLayout, archive: Path, scratch: Path | None, workers: int | None
 ) -> dict[str, RawSplit]:
     classes = facts.classes["label"]

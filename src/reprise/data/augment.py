@@ -20,9 +20,10 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from reprise.data.catalog import dataset_facts
-from reprise.errors import RepriseError
-from reprise.reports.check import nearest
+from reprise.errors import RepriseError, nearest
+from reprise.extensions import AUGMENTATIONS
 from reprise.reports.run import Run, canonical
+from reprise.settings import parse
 
 Parameters = dict[str, Tensor]
 """Name → tensor whose first dimension is the sample."""
@@ -122,12 +123,10 @@ def _boxes(
 
 @dataclass(frozen=True)
 class ResizedCrop:
-    """Cut out a random box and stretch it to the image's size, bilinearly (`RandomResizedCrop`); the defaults
-    are torchvision's.
-    """
+    """Cut out a random box and stretch it to the image's size, bilinearly (`RandomResizedCrop`)."""
 
-    scale: tuple[float, float] = (0.08, 1.0)
-    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    scale: tuple[float, float]
+    ratio: tuple[float, float]
 
     def draw(self, shape: torch.Size, generator: Generator) -> Parameters:
         found, top, left, height, width = _boxes(shape, self.scale, self.ratio, generator, whole=True)
@@ -373,15 +372,14 @@ _CHANGES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class Erasing:
-    """With probability `p`, set a random box to zero (`RandomErasing` with value 0); the defaults are
-    torchvision's.
+    """With probability `p`, set a random box to zero (`RandomErasing` with value 0).
 
     As in torchvision, `ratio` is height / width here.
     """
 
-    p: float = 0.5
-    scale: tuple[float, float] = (0.02, 0.33)
-    ratio: tuple[float, float] = (0.3, 3.3)
+    p: float
+    scale: tuple[float, float]
+    ratio: tuple[float, float]
 
     def draw(self, shape: torch.Size, generator: Generator) -> Parameters:
         erase = _uniform((shape[0],), 0, 1, generator) < self.p
@@ -417,31 +415,11 @@ class Augmentation:
         return images
 
 
-def _settings(value: Any, *ranges: str) -> dict[str, Any]:
-    """The keyword arguments in a report's mapping: named lists become tuples."""
-    return {key: tuple(item) if key in ranges else item for key, item in value.items()}
-
-
-OPERATIONS: dict[str, Callable[[Any], Operation]] = {
-    "flip": lambda p: Flip(p),
-    "vertical_flip": lambda p: Flip(p, dim=-2),
-    "crop": lambda padding: Crop(padding),
-    "resized_crop": lambda value: ResizedCrop(**_settings(value, "scale", "ratio")),
-    "zoom": lambda most: Zoom(most),
-    "rotation": lambda degrees: Rotation(degrees),
-    "brightness": lambda delta: Brightness(delta),
-    "jitter": lambda value: Jitter(**_settings(value)),
-    "erasing": lambda value: (
-        Erasing(**_settings(value, "scale", "ratio")) if isinstance(value, Mapping) else Erasing(value)
-    ),
-}
-
-
 def build_augmentation(steps: Sequence[Mapping[str, Any]]) -> Augmentation:
     """The augmentation that a run's list of one-key mappings describes, e.g. `[{"flip": 0.5}, {"crop": 4}]`;
     falsy when it does nothing.
 
-    Raises `RepriseError` for a name or a setting that does not exist.
+    Raises `RepriseError` for a name or a setting that does not exist (see `reprise.data.augmentations`).
     """
     operations = []
     for step in steps:
@@ -451,15 +429,7 @@ def build_augmentation(steps: Sequence[Mapping[str, Any]]) -> Augmentation:
                 "mapping for each"
             )
         ((name, value),) = step.items()
-        if name not in OPERATIONS:
-            raise RepriseError(f"augmentation: no operation {name}{nearest(name, OPERATIONS)}")
-        try:
-            operations.append(OPERATIONS[name](value))
-        except (TypeError, AttributeError):
-            raise RepriseError(
-                f"augmentation: {name} cannot be made from {value!r}; see OPERATIONS in "
-                "reprise/data/augment.py"
-            ) from None
+        operations.append(parse(AUGMENTATIONS.find(name), value, f"augmentation: {name}").operation())
     return Augmentation(tuple(operations))
 
 

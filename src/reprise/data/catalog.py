@@ -3,16 +3,41 @@
 Sources: A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009 (CIFAR-10, CIFAR-100,
 and the layout of their "python version"); A. Coates, H. Lee, A. Y. Ng, "An analysis of single-layer networks
 in unsupervised feature learning", 2011, and torchvision.datasets.STL10 (STL-10); L. N. Darlow et al.,
-"CINIC-10 is not ImageNet or CIFAR-10", 2018, and its README (CINIC-10); torchvision's model zoo (weights). A
-new data set is one more entry of `DATASETS`, and one more reader in `archives`, with its writer in
-`synthetic`, when its layout is new.
+"CINIC-10 is not ImageNet or CIFAR-10", 2018, and its README (CINIC-10); torchvision's model zoo (weights).
+
+A new data set is one more entry of `DATASETS`; in a package of your own it is a `DatasetFacts`, named by an
+entry point (docs/extending.md). Where none of the layouts below is that of its archive, it brings a `Layout`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from __future__ import annotations
 
-from reprise.errors import RepriseError
-from reprise.reports.check import nearest
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from reprise import extensions
+from reprise.errors import RepriseError, nearest
+
+if TYPE_CHECKING:
+    from reprise.data.archives import RawSplit
+
+
+class Layout(Protocol):
+    """How an archive, a .tar.gz, holds its images and labels."""
+
+    grey: bool
+    """Whether some of its images may have no colour."""
+
+    def read(
+        self, facts: DatasetFacts, archive: Path, scratch: Path | None, workers: int | None
+    ) -> dict[str, RawSplit]:
+        """All splits, checked for form: as `read_archive` in `reprise.data.archives`, where `read_members`
+        opens an archive that nobody trusts.
+        """
+
+    def members(self, facts: DatasetFacts, splits: Mapping[str, RawSplit]) -> Iterator[tuple[str, bytes]]:
+        """Name and content of the files of an archive that holds `splits`, for the demo's drawn images."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +50,19 @@ class CifarLayout:
     meta: str  # the member that holds the class names
     label_keys: Mapping[str, str]  # kind of label → key of the labels in a member of a split
     class_keys: Mapping[str, str]  # kind of label → key of the class names in `meta`
+    grey: ClassVar[bool] = False
+
+    def read(
+        self, facts: DatasetFacts, archive: Path, scratch: Path | None, workers: int | None
+    ) -> dict[str, RawSplit]:
+        from reprise.data.archives import read_cifar  # with NumPy and Pillow, for which facts need not wait
+
+        return read_cifar(facts, self, archive)
+
+    def members(self, facts: DatasetFacts, splits: Mapping[str, RawSplit]) -> Iterator[tuple[str, bytes]]:
+        from reprise.data.synthetic import cifar_members
+
+        return cifar_members(facts, self, splits)
 
 
 @dataclass(frozen=True)
@@ -34,6 +72,19 @@ class StlLayout:
     """
 
     splits: Mapping[str, tuple[str, str]]  # split → member of its images, member of its labels
+    grey: ClassVar[bool] = False
+
+    def read(
+        self, facts: DatasetFacts, archive: Path, scratch: Path | None, workers: int | None
+    ) -> dict[str, RawSplit]:
+        from reprise.data.archives import read_stl
+
+        return read_stl(facts, self, archive, scratch)
+
+    def members(self, facts: DatasetFacts, splits: Mapping[str, RawSplit]) -> Iterator[tuple[str, bytes]]:
+        from reprise.data.synthetic import stl_members
+
+        return stl_members(facts, self, splits)
 
 
 @dataclass(frozen=True)
@@ -43,6 +94,19 @@ class PngLayout:
     """
 
     splits: Mapping[str, str]  # split → folder
+    grey: ClassVar[bool] = True
+
+    def read(
+        self, facts: DatasetFacts, archive: Path, scratch: Path | None, workers: int | None
+    ) -> dict[str, RawSplit]:
+        from reprise.data.archives import read_pngs
+
+        return read_pngs(facts, self, archive, scratch, workers)
+
+    def members(self, facts: DatasetFacts, splits: Mapping[str, RawSplit]) -> Iterator[tuple[str, bytes]]:
+        from reprise.data.synthetic import png_members
+
+        return png_members(facts, self, splits)
 
 
 @dataclass(frozen=True)
@@ -67,7 +131,7 @@ class DatasetFacts:
     urls: tuple[str, ...]
     md5: str
     max_bytes: int
-    layout: CifarLayout | StlLayout | PngLayout
+    layout: Layout
     splits: Mapping[str, SplitFacts]
     classes: Mapping[str, tuple[str, ...]]
     image_shape: tuple[int, int, int]
@@ -251,9 +315,7 @@ WEIGHTS: Mapping[str, WeightsFacts] = {
 
 def dataset_facts(name: str) -> DatasetFacts:
     """Facts of the data set `name`; an unknown one is a `RepriseError` that offers the nearest."""
-    if name not in DATASETS:
-        raise RepriseError(f"unknown data set {name!r}{nearest(name, DATASETS)}")
-    return DATASETS[name]
+    return extensions.DATASETS.find(name)
 
 
 def weights_facts(name: str) -> WeightsFacts:
@@ -263,9 +325,16 @@ def weights_facts(name: str) -> WeightsFacts:
     return WEIGHTS[name]
 
 
+def all_files() -> Iterator[DatasetFacts | WeightsFacts]:
+    """What is known of every file that can be fetched; the project's own come first."""
+    yield from DATASETS.values()
+    yield from WEIGHTS.values()
+    yield from (extensions.DATASETS[name] for name in extensions.DATASETS if name not in DATASETS)
+
+
 def name_of(file_name: str) -> str:
     """Name of the data set or the weights that come in the file `file_name`."""
-    for facts in (*DATASETS.values(), *WEIGHTS.values()):
+    for facts in all_files():
         if facts.file_name == file_name:
             return facts.name
     raise RepriseError(f"{file_name}: not the file of a known data set or of known weights; check its name")

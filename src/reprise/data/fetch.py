@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from reprise.data.archives import GET_AGAIN, Source, file_hash, identify, member_md5, read_archive, sidecar_of
-from reprise.data.catalog import DATASETS, WEIGHTS, DatasetFacts, WeightsFacts, dataset_facts, weights_facts
+from reprise.data.catalog import DatasetFacts, WeightsFacts, all_files, dataset_facts, weights_facts
 from reprise.data.download import discard, download, shown, state_of
 from reprise.errors import RepriseError, file_error, printable
 from reprise.files import alone, atomic, check_regular
@@ -83,7 +83,7 @@ def add_archive(path: Path, data_dir: Path) -> Path:
         raise RepriseError(f"{path}: no such file; name an archive that you have")
     check_regular(path)
     path.open("rb").close()  # whether it may be read
-    known: list[Facts] = [*DATASETS.values(), *WEIGHTS.values()]
+    known: list[Facts] = list(all_files())
     candidates = [facts for facts in known if facts.file_name == path.name] or known
     for facts in candidates:
         try:

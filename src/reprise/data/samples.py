@@ -11,10 +11,9 @@ import numpy as np
 
 from reprise.data.decode import Dataset, Split
 from reprise.data.statistics import channel_statistics
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, nearest
 from reprise.files import atomic
 from reprise.records import FILES, digests, write_record
-from reprise.reports.check import nearest
 from reprise.reports.run import digest
 
 

@@ -6,8 +6,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from reprise.data.decode import Dataset
-from reprise.errors import RepriseError
-from reprise.reports.check import nearest
+from reprise.errors import RepriseError, nearest
 
 
 class Subset(NamedTuple):

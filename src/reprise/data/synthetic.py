@@ -130,7 +130,7 @@ def _draw_split(facts: DatasetFacts, split: str, per_class: int, rng: np.random.
         [_draw(family[i : i + CHUNK], variant[i : i + CHUNK], side // scale, rng) for i in starts]
     )
     images = images.repeat(scale, axis=2).repeat(scale, axis=3)
-    if isinstance(facts.layout, PngLayout):
+    if facts.layout.grey:
         images[::GREY_EVERY] = images[::GREY_EVERY].mean(axis=1, keepdims=True)
     files = [f"{names[label]}_s_{i:06d}.png" for i, label in enumerate(last)]
     return RawSplit(images.reshape(len(last), -1), labels.astype(np.uint8), files)
@@ -217,20 +217,13 @@ def write_archive(path: Path, facts: DatasetFacts, splits: Mapping[str, RawSplit
         gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=1, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w") as tar,
     ):
-        match facts.layout:
-            case CifarLayout() as layout:
-                members = _cifar_members(facts, layout, splits)
-            case StlLayout() as layout:
-                members = _stl_members(facts, layout, splits)
-            case PngLayout() as layout:
-                members = _png_members(facts, layout, splits)
-        for name, content in members:
+        for name, content in facts.layout.members(facts, splits):
             info = tarfile.TarInfo(name)
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
 
 
-def _cifar_members(
+def cifar_members(
     facts: DatasetFacts, layout: CifarLayout, splits: Mapping[str, RawSplit]
 ) -> Iterator[tuple[str, bytes]]:
     for split, members in layout.splits.items():
@@ -248,7 +241,7 @@ def _cifar_members(
     yield layout.meta, _pickled({key: list(facts.classes[kind]) for kind, key in layout.class_keys.items()})
 
 
-def _stl_members(
+def stl_members(
     facts: DatasetFacts, layout: StlLayout, splits: Mapping[str, RawSplit]
 ) -> Iterator[tuple[str, bytes]]:
     def stored(raw: RawSplit) -> np.ndarray:
@@ -267,7 +260,7 @@ def _stl_members(
         yield labels, (splits[split].labels[:, 0] + np.uint8(1)).tobytes()
 
 
-def _png_members(
+def png_members(
     facts: DatasetFacts, layout: PngLayout, splits: Mapping[str, RawSplit]
 ) -> Iterator[tuple[str, bytes]]:
     yield "README.md", f"Made by reprise in the format of {facts.name}: not the data set itself.\n".encode()

@@ -1,51 +1,43 @@
-"""Networks: one file per family, looked up by name.
+"""Networks by name: the families and their options (`families`), one file for the code of each.
 
-A family is a function `build(classes, image_shape, weights_dir, *, …)`; its keyword-only parameters are the
-keys that a report file may give beside `name`. The network that it returns maps images (N, C, H, W) to logits
-(N, classes). A network with a part whose output for a given image never changes while it trains shows that
-part as its attribute `frozen_features` (None or absent in all others), and as `head` what maps those features
-to logits.
+Where do I add one? See docs/extending.md.
 """
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from __future__ import annotations
 
-from torch import nn
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from reprise.errors import RepriseError
-from reprise.models import pretrained, residual, resnet, sequential, vit
-from reprise.models.options import check_options, choice
+from reprise.extensions import NETWORKS
+from reprise.settings import parse
 
-FAMILIES: dict[str, Callable[..., nn.Module]] = {
-    "residual": residual.build,
-    "resnet": resnet.build,
-    "sequential": sequential.build,
-    "torchvision": pretrained.build,
-    "vit": vit.build,
-}
+if TYPE_CHECKING:
+    from torch import nn  # the names and options of networks are known without it
 
 
 def build(
     spec: Mapping[str, Any], classes: int, image_shape: tuple[int, int, int], weights_dir: Path | None = None
 ) -> nn.Module:
-    """The network that `spec` (`name`: the family, and its parameters) describes: images (N, *image_shape) →
+    """The network that `spec` (`name`: the family, and its options) describes: images (N, *image_shape) →
     logits (N, classes).
 
     Initial weights are drawn from torch's global generator, which the caller seeds; `weights_dir` holds
-    downloaded ImageNet weights. A mistake in `spec` is a `RepriseError` that names the family, the layer and
+    downloaded ImageNet weights. A mistake in `spec` is a `RepriseError` that names the family, the option and
     what is valid.
     """
     options = dict(spec)
+    name = options.pop("name", None)
     try:
-        family = choice("family", options.pop("name", None), FAMILIES)
+        family = NETWORKS.find(name)
     except RepriseError as error:
         raise RepriseError(f"model: {error}") from None
+    given = parse(family, options, f"model {name}")
     try:
-        check_options(FAMILIES[family], options)
-        return FAMILIES[family](classes, image_shape, weights_dir, **options)
+        return given.build(classes, image_shape, weights_dir)
     except RepriseError as error:
-        raise RepriseError(f"model {family}: {error}") from None
+        raise RepriseError(f"model {name}: {error}") from None
 
 
 def layer_parameters(model: nn.Module) -> dict[str, int]:

@@ -8,8 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from reprise.models.options import choice
-
 
 class SameConv2d(nn.Conv2d):
     """Square convolution with TensorFlow's `same` padding: (N, C, H, W) → (N, channels, ⌈H / stride⌉, ⌈W /
@@ -73,6 +71,6 @@ INITIALISATIONS: dict[str, Callable[[nn.Module], None] | None] = {
 
 def initialise(network: nn.Module, init: str) -> None:
     """Draw the initial weights of `network` as `init` says; `torch` leaves those that it was made with."""
-    rule = INITIALISATIONS[choice("init", init, INITIALISATIONS)]
+    rule = INITIALISATIONS[init]
     if rule is not None:
         network.apply(rule)

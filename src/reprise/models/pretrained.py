@@ -14,17 +14,15 @@
   flattening one for `features`).
 """
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
 from reprise.data.catalog import WEIGHTS
-from reprise.errors import DamagedError, RepriseError, file_error, gist
+from reprise.errors import DamagedError, RepriseError, file_error, gist, nearest
 from reprise.models import sequential
-from reprise.models.options import choice
+from reprise.models.families import Dense, Flatten, Torchvision
 from reprise.records import file_digest
 
 AUXILIARY = {"googlenet", "inception_v3"}
@@ -86,7 +84,7 @@ def _load_imagenet(net: nn.Module, arch: str, folder: Path | None) -> None:
         ) from None
 
 
-def _backbone(net: nn.Module, arch: str, part: str) -> nn.Module:
+def _backbone(net: nn.Module, arch: str, part: str | None) -> nn.Module:
     """`net` without its last linear layer, or its convolutions only."""
     if part == "features":
         if not isinstance(getattr(net, "features", None), nn.Module):
@@ -111,40 +109,31 @@ def _feature_shape(backbone: nn.Module, arch: str, image_shape: tuple[int, int, 
         ) from None
 
 
-def build(
-    classes: int,
-    image_shape: tuple[int, int, int],
-    weights_dir: Path | None,
-    *,
-    arch: str,
-    weights: str,
-    part: str = "whole",
-    trainable: str = "all",
-    frozen_mode: str = "inference",
-    head: Sequence[Mapping[str, Any]] | None = None,
-    init: str = "torch",
+def transfer_network(
+    options: Torchvision, classes: int, image_shape: tuple[int, int, int], weights_dir: Path | None
 ) -> TransferNetwork:
-    """A torchvision architecture for images of `image_shape` (C, H, W) whose head gives `classes` logits."""
+    """The architecture for images of `image_shape` (C, H, W), with a head that gives `classes` logits."""
     from torchvision import models  # takes as long as torch, which the other families need not pay
 
-    choice("arch", arch, [name for name in models.list_models(module=models) if name not in AUXILIARY])
-    choice("weights", weights, ("imagenet", "random"))
-    choice("part", part, ("whole", "features"))
-    frozen = choice("trainable", trainable, ("head", "all")) == "head"
-    fixed = frozen and choice("frozen_mode", frozen_mode, ("inference", "train")) == "inference"
-    if frozen_mode == "train" and not frozen:
+    arch = options.arch
+    known = [name for name in models.list_models(module=models) if name not in AUXILIARY]
+    if arch not in known:
+        raise RepriseError(f"arch: {arch!r} is not valid{nearest(arch, known)}")
+    frozen = options.trainable == "head"
+    if options.frozen_mode == "train" and not frozen:
         raise RepriseError(
             "frozen_mode: train is for a frozen backbone; set trainable: head or leave frozen_mode out"
         )
     net = models.get_model(arch, weights=None)
-    if weights == "imagenet":
+    if options.weights == "imagenet":
         _load_imagenet(net, arch, weights_dir)
-    backbone = _backbone(net, arch, part)
+    backbone = _backbone(net, arch, options.part)
     shape = _feature_shape(backbone, arch, image_shape)
+    head = options.head
     if head is None:
-        head = [{"flatten": True}, {"dense": "classes"}] if len(shape) > 1 else [{"dense": "classes"}]
+        head = [*([Flatten(flatten=True)] if len(shape) > 1 else []), Dense(dense="classes")]
     try:
-        layers = sequential.network(head, classes, shape, init)
+        layers = sequential.network(head, classes, shape, options.init)
     except RepriseError as error:
         raise RepriseError(f"head: {error}") from None
-    return TransferNetwork(backbone, layers, frozen=frozen, fixed=fixed)
+    return TransferNetwork(backbone, layers, frozen=frozen, fixed=frozen and options.frozen_mode is None)

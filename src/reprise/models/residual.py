@@ -19,13 +19,12 @@ flattened for one dense layer, `output`.
 """
 
 from collections import OrderedDict
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from reprise.models.blocks import Dropout, initialise, same_conv2d
-from reprise.models.options import number, whole
+from reprise.models.families import Residual
 from reprise.models.sequential import Network
 
 
@@ -49,32 +48,19 @@ class ResidualBlock(nn.Module):
         return self.relu2(values)
 
 
-def build(
-    classes: int,
-    image_shape: tuple[int, int, int],
-    weights_dir: Path | None,
-    *,
-    blocks: int,
-    kernel: int,
-    filters: int,
-    dropout: float = 0,
-    init: str = "torch",
-    width: float = 1,
-) -> Network:
-    """A network for images of `image_shape` (C, H, W); this family reads no weight files."""
-    blocks, kernel, filters = whole("blocks", blocks), whole("kernel", kernel), whole("filters", filters)
-    dropout, width = number("dropout", dropout, 1), number("width", width)
+def residual_network(options: Residual, classes: int, image_shape: tuple[int, int, int]) -> Network:
+    """The network for images of `image_shape` (C, H, W)."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     channels, *size = image_shape
-    for index in range(blocks):
-        inputs, channels = channels, max(1, round(filters * 2**index * width))
-        layers[f"block{index + 1}"] = ResidualBlock(inputs, channels, kernel)
+    for index in range(options.blocks):
+        inputs, channels = channels, max(1, round(options.filters * 2**index * options.width))
+        layers[f"block{index + 1}"] = ResidualBlock(inputs, channels, options.kernel)
         if min(size) > 1:
             layers[f"pool{index + 1}"] = nn.MaxPool2d(2)
             size = [length // 2 for length in size]
-        layers[f"dropout{index + 1}"] = Dropout(dropout)
+        layers[f"dropout{index + 1}"] = Dropout(options.dropout)
     layers["flatten"] = nn.Flatten()
     layers["output"] = nn.Linear(channels * size[0] * size[1], classes)
     network = Network(layers)
-    initialise(network, init)
+    initialise(network, options.init)
     return network

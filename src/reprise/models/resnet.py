@@ -14,42 +14,29 @@ pooling. With ImageNet's stem (7×7, stride 2, then max pooling) such images wou
 and leave the last at 1×1.
 """
 
-from pathlib import Path
-
 from torch import nn
 
 from reprise.models.blocks import initialise
-from reprise.models.options import choice, number, whole
+from reprise.models.families import Resnet
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 CHANNELS = (64, 128, 256, 512)
 
 
-def build(
-    classes: int,
-    image_shape: tuple[int, int, int],
-    weights_dir: Path | None,
-    *,
-    depth: int,
-    dropout: float = 0,
-    init: str = "torch",
-    width: float = 1,
-) -> nn.Module:
-    """A network for images of `image_shape` (C, H, W); this family reads no weight files."""
+def resnet(options: Resnet, classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
+    """The network for images of `image_shape` (C, H, W)."""
     from timm.models.resnet import BasicBlock, ResNet  # takes 0.6 s, which the other families need not pay
 
-    blocks = BLOCKS[choice("depth", whole("depth", depth), BLOCKS)]
-    width = number("width", width)
-    stem = 2 * max(1, round(CHANNELS[0] * width / 2))
+    stem = 2 * max(1, round(CHANNELS[0] * options.width / 2))
     network = ResNet(
         BasicBlock,
-        blocks,
+        BLOCKS[options.depth],
         num_classes=classes,
         in_chans=image_shape[0],
-        channels=tuple(max(1, round(channels * width)) for channels in CHANNELS),
+        channels=tuple(max(1, round(channels * options.width)) for channels in CHANNELS),
         stem_type="deep",  # the one whose width timm lets us choose; its convolutions are replaced below
         stem_width=stem // 2,
-        drop_rate=number("dropout", dropout, 1),
+        drop_rate=options.dropout,
         zero_init_last=False,
     )
     network.conv1 = nn.Conv2d(image_shape[0], stem, 3, padding=1, bias=False)
@@ -57,5 +44,5 @@ def build(
         network.conv1.weight, mode="fan_out", nonlinearity="relu"
     )  # as timm and torchvision do
     network.maxpool = nn.Identity()
-    initialise(network, init)
+    initialise(network, options.init)
     return network

@@ -3,33 +3,21 @@
     {name: sequential, init: keras, layers: [{conv: 32, padding: same, activation: relu}, {pool: max},
     {flatten: true}, {dense: classes}]}
 
-Layers count from 0, and parameters are named by place and kind (`0_conv.weight`). Each layer is a mapping
-with one kind and its options; `batch_norm: false` keeps its place and does nothing.
-
-| Kind | Options (default) | |---|---| | `conv: channels` | `kernel` (3), `stride` (1), `padding` (`valid`;
-TensorFlow's `same`, or pixels), `activation` (none), `scaled` (true) | | `batch_norm: true` | `eps` (1e-5),
-`momentum` (0.1), the weight of the new batch: Keras' 0.99 is 0.01 here | | `pool: max` or `avg` | `size` (2),
-`stride` (the size), `padding` in pixels (0) | | `dropout: rate`, `dropout2d: rate` | – | | `flatten: true` |
-– | | `dense: units` | `activation` (none), `scaled` (true) | | `dense: classes` | the output layer: one logit
-per class | | `activation: relu`, `tanh` or `sigmoid` | – |
-
-`width` multiplies the channels of convolutions and the units of hidden dense layers. `scaled: false` exempts
-one, for a layer whose weights come from another network's output layer (report 1's network retrained on
-STL-10).
+Layers count from 0, and parameters are named by place and kind (`0_conv.weight`). Kinds and their options
+stand in `reprise.models.families`. A new kind of layer is a class there and a function here.
 """
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from torch import nn
 
 from reprise.errors import RepriseError
+from reprise.models import families
 from reprise.models.blocks import Dropout, initialise, same_conv2d
-from reprise.models.options import check_options, choice, number, switch, whole
-from reprise.reports.check import nearest
+from reprise.models.families import Layer
 
 Shape = tuple[int, ...]
 """Of one image (C, H, W) or of flat features (F,), without the batch."""
@@ -51,12 +39,11 @@ class _Net(NamedTuple):
     classes: int
     width: float
 
-    def scale(self, what: str, value: Any, scaled: bool) -> int:
-        count = whole(what, value)
-        return max(1, round(count * self.width)) if choice("scaled", scaled, (True, False)) else count
+    def scale(self, count: int, scaled: bool) -> int:
+        return max(1, round(count * self.width)) if scaled else count
 
 
-_Layer = tuple[dict[str, nn.Module], Shape]
+_Modules = tuple[dict[str, nn.Module], Shape]
 """Modules by kind, and the shape after them."""
 
 
@@ -85,142 +72,90 @@ def _windows(shape: Shape, size: int, stride: int, padding: int) -> Shape:
 
 
 def _with_activation(kind: str, module: nn.Module, activation: str | None) -> dict[str, nn.Module]:
-    if activation is None:
-        return {kind: module}
-    return {kind: module, activation: ACTIVATIONS[choice("activation", activation, ACTIVATIONS)]()}
+    return {kind: module} | ({activation: ACTIVATIONS[activation]()} if activation else {})
 
 
-def _conv(
-    net: _Net,
-    shape: Shape,
-    value: Any,
-    *,
-    kernel: int = 3,
-    stride: int = 1,
-    padding: str | int = "valid",
-    activation: str | None = None,
-    scaled: bool = True,
-) -> _Layer:
-    inputs = _image(shape)[0]
-    channels, kernel, stride = (
-        net.scale("conv", value, scaled),
-        whole("kernel", kernel),
-        whole("stride", stride),
-    )
-    if padding == "same":
-        module = same_conv2d(inputs, channels, kernel, stride)
-        size = tuple(-(-length // stride) for length in shape[1:])
+def _conv(net: _Net, shape: Shape, layer: families.Conv) -> _Modules:
+    inputs, channels = _image(shape)[0], net.scale(layer.conv, layer.scaled)
+    if layer.padding == "same":
+        module = same_conv2d(inputs, channels, layer.kernel, layer.stride)
+        size = tuple(-(-length // layer.stride) for length in shape[1:])
     else:
-        if isinstance(padding, str):
-            choice("padding", padding, ("valid", "same"))
-        pixels = 0 if padding == "valid" else whole("padding", padding, 0)
-        module = nn.Conv2d(inputs, channels, kernel, stride, pixels)
-        size = _windows(shape, kernel, stride, pixels)
-    return _with_activation("conv", module, activation), (channels, *size)
+        pixels = 0 if layer.padding == "valid" else layer.padding
+        module = nn.Conv2d(inputs, channels, layer.kernel, layer.stride, pixels)
+        size = _windows(shape, layer.kernel, layer.stride, pixels)
+    return _with_activation("conv", module, layer.activation), (channels, *size)
 
 
-def _pool(
-    net: _Net, shape: Shape, value: Any, *, size: int = 2, stride: int | None = None, padding: int = 0
-) -> _Layer:
-    channels = _image(shape)[0]
-    pool = POOLS[choice("pool", value, POOLS)]
-    size = whole("size", size)
-    stride = size if stride is None else whole("stride", stride)
-    padding = whole("padding", padding, 0)
+def _pool(net: _Net, shape: Shape, layer: families.Pool) -> _Modules:
+    size, stride, padding = layer.size, layer.stride or layer.size, layer.padding
     if padding > size // 2:
         raise RepriseError(f"padding {padding} is more than half the size {size}; lower it")
-    return {"pool": pool(size, stride, padding)}, (channels, *_windows(shape, size, stride, padding))
+    after = (_image(shape)[0], *_windows(shape, size, stride, padding))
+    return {"pool": POOLS[layer.pool](size, stride, padding)}, after
 
 
-def _batch_norm(net: _Net, shape: Shape, value: Any, *, eps: float = 1e-5, momentum: float = 0.1) -> _Layer:
-    if not choice(
-        "batch_norm", value, (True, False)
-    ):  # a search may switch it (report 5); the layers after it keep their places
+def _batch_norm(net: _Net, shape: Shape, layer: families.BatchNorm) -> _Modules:
+    if not layer.batch_norm:  # a search may switch it (report 5); the layers after it keep their places
         return {}, shape
     norm = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
-    return {"batch_norm": norm(shape[0], number("eps", eps), number("momentum", momentum, 1))}, shape
+    return {"batch_norm": norm(shape[0], layer.eps, layer.momentum)}, shape
 
 
-def _dropout(net: _Net, shape: Shape, value: Any) -> _Layer:
-    return {"dropout": Dropout(number("dropout", value, 1))}, shape
+def _dropout(net: _Net, shape: Shape, layer: families.Dropout) -> _Modules:
+    return {"dropout": Dropout(layer.dropout)}, shape
 
 
-def _dropout2d(net: _Net, shape: Shape, value: Any) -> _Layer:
-    return {"dropout2d": nn.Dropout2d(number("dropout2d", value, 1))}, _image(shape)
+def _dropout2d(net: _Net, shape: Shape, layer: families.Dropout2d) -> _Modules:
+    return {"dropout2d": nn.Dropout2d(layer.dropout2d)}, _image(shape)
 
 
-def _flatten(net: _Net, shape: Shape, value: Any) -> _Layer:
-    switch("flatten", value)
+def _flatten(net: _Net, shape: Shape, layer: families.Flatten) -> _Modules:
     return {"flatten": nn.Flatten()}, (math.prod(shape),)
 
 
-def _dense(
-    net: _Net, shape: Shape, value: Any, *, activation: str | None = None, scaled: bool = True
-) -> _Layer:
+def _dense(net: _Net, shape: Shape, layer: families.Dense) -> _Modules:
     if len(shape) != 1:
         raise RepriseError(
             f"needs flat features, but an image of {_text(shape)} comes in; put {{flatten: true}} before it"
         )
-    if value == "classes" and activation is not None:
+    if layer.dense == "classes" and layer.activation is not None:
         raise RepriseError(
             "the output layer gives logits (softmax is part of the loss); remove its activation"
         )
-    units = net.classes if value == "classes" else net.scale("dense", value, scaled)
-    return _with_activation("dense", nn.Linear(shape[0], units), activation), (units,)
+    units = net.classes if layer.dense == "classes" else net.scale(layer.dense, layer.scaled)
+    return _with_activation("dense", nn.Linear(shape[0], units), layer.activation), (units,)
 
 
-def _activation(net: _Net, shape: Shape, value: Any) -> _Layer:
-    return {value: ACTIVATIONS[choice("activation", value, ACTIVATIONS)]()}, shape
+def _activation(net: _Net, shape: Shape, layer: families.Activation) -> _Modules:
+    return {layer.activation: ACTIVATIONS[layer.activation]()}, shape
 
 
-KINDS: dict[str, Callable[..., _Layer]] = {
-    "conv": _conv,
-    "batch_norm": _batch_norm,
-    "pool": _pool,
-    "dropout": _dropout,
-    "dropout2d": _dropout2d,
-    "flatten": _flatten,
-    "dense": _dense,
-    "activation": _activation,
+BUILDERS: dict[type[Layer], Callable[[_Net, Shape, Any], _Modules]] = {
+    families.Conv: _conv,
+    families.BatchNorm: _batch_norm,
+    families.Pool: _pool,
+    families.Dropout: _dropout,
+    families.Dropout2d: _dropout2d,
+    families.Flatten: _flatten,
+    families.Dense: _dense,
+    families.Activation: _activation,
 }
 
 
-def _kind(layer: Any) -> str:
-    """The one kind that `layer` names; `activation` is also an option of other kinds."""
-    if not isinstance(layer, Mapping) or not layer:
-        raise RepriseError(f"must be a mapping such as {{conv: 32}}, not {layer!r}")
-    kinds = [key for key in layer if key in KINDS and (key != "activation" or len(layer) == 1)]
-    if not kinds:
-        first = next(iter(layer))
-        raise RepriseError(f"names no kind of layer: {first}{nearest(first, KINDS)}")
-    if len(kinds) > 1:
-        raise RepriseError(f"names the kinds {' and '.join(kinds)}; give each a mapping of its own")
-    return kinds[0]
-
-
 def network(
-    layers: Sequence[Mapping[str, Any]],
-    classes: int,
-    input_shape: Shape,
-    init: str = "torch",
-    width: float = 1,
+    layers: Sequence[Layer], classes: int, input_shape: Shape, init: str = "torch", width: float = 1
 ) -> Network:
     """`layers` on inputs of `input_shape`, ending in (N, classes); a layer that does not fit is a
     `RepriseError` with its index.
     """
-    net = _Net(classes, number("width", width))
-    if not isinstance(layers, Sequence) or isinstance(layers, str) or not layers:
-        raise RepriseError(f"layers must be a list of at least one layer, not {layers!r}")
+    net = _Net(classes, width)
     modules: OrderedDict[str, nn.Module] = OrderedDict()
     shape = tuple(input_shape)
     for index, layer in enumerate(layers):
-        where = f"layer {index}"
+        where = f"layer {index} ({next(iter(type(layer).model_fields))})"
         try:
-            kind = _kind(layer)
-            where += f" ({kind})"
-            options = {key: value for key, value in layer.items() if key != kind}
-            check_options(KINDS[kind], options)
-            parts, shape = KINDS[kind](net, shape, layer[kind], **options)
+            parts, shape = BUILDERS[type(layer)](net, shape, layer)
         except RepriseError as error:
             raise RepriseError(f"{where}: {error}") from None
         modules |= {f"{index}_{name}": module for name, module in parts.items()}
@@ -232,16 +167,3 @@ def network(
     made = Network(modules)
     initialise(made, init)
     return made
-
-
-def build(
-    classes: int,
-    image_shape: tuple[int, int, int],
-    weights_dir: Path | None,
-    *,
-    layers: Sequence[Mapping[str, Any]],
-    init: str = "torch",
-    width: float = 1,
-) -> Network:
-    """A network for images of `image_shape` (C, H, W); this family reads no weight files."""
-    return network(layers, classes, image_shape, init, width)

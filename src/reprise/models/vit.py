@@ -10,14 +10,12 @@
   ReLU, normalisation after each residual sum.
 """
 
-from pathlib import Path
-
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from reprise.errors import RepriseError
-from reprise.models.options import number, whole
+from reprise.models.families import Vit
 
 
 class VisionTransformer(nn.Module):
@@ -60,21 +58,9 @@ class VisionTransformer(nn.Module):
         return self.head(self.encoder(tokens + self.positions)[:, 0])
 
 
-def build(
-    classes: int,
-    image_shape: tuple[int, int, int],
-    weights_dir: Path | None,
-    *,
-    patch: int,
-    dim: int,
-    layers: int,
-    heads: int,
-    feed_forward: int = 2048,
-    dropout: float = 0.1,
-    width: float = 1,
-) -> VisionTransformer:
-    """A network for images of `image_shape` (C, H, W); this family reads no weight files."""
-    patch, dim, heads = whole("patch", patch), whole("dim", dim), whole("heads", heads)
+def vision_transformer(options: Vit, classes: int, image_shape: tuple[int, int, int]) -> VisionTransformer:
+    """The network for images of `image_shape` (C, H, W)."""
+    patch, dim, heads = options.patch, options.dim, options.heads
     if any(length % patch for length in image_shape[1:]):
         size = "×".join(str(length) for length in image_shape[1:])
         raise RepriseError(
@@ -83,14 +69,5 @@ def build(
         )
     if dim % heads:
         raise RepriseError(f"dim {dim} does not divide by {heads} heads; change one of them")
-    hidden = max(1, round(whole("feed_forward", feed_forward) * number("width", width)))
-    return VisionTransformer(
-        classes,
-        image_shape,
-        patch,
-        dim,
-        whole("layers", layers),
-        heads,
-        hidden,
-        number("dropout", dropout, 1),
-    )
+    hidden = max(1, round(options.feed_forward * options.width))
+    return VisionTransformer(classes, image_shape, patch, dim, options.layers, heads, hidden, options.dropout)

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reprise.errors import RepriseError, gist
+from reprise.errors import RepriseError, gist, nearest
 from reprise.files import read_bytes
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ MOST_VALUES, MOST_ITEMS, DEEPEST = 50_000, 1000, 50
 """In a YAML file: values, those that an alias repeats counted each time; items of one list; lists and
 mappings inside each other.
 """
-LONGEST_NUMBER, LONGEST_NAME = 100, 200
-"""Characters of a number; of a word for which one like it is looked for."""
+LONGEST_NUMBER = 100
+"""Characters of a number."""
 
 
 @cache
@@ -237,18 +237,6 @@ def kinds(section: str) -> dict[str, dict[str, Any]]:
         }
         for kind, own in document[section]["kinds"].items()
     }
-
-
-def nearest(word: Any, valid: Iterable[Any]) -> str:
-    """`; did you mean …?` where something valid is near `word`, else `; valid: …`."""
-    import difflib
-
-    options = [str(item) for item in valid]
-    short = len(str(word)) <= LONGEST_NAME  # comparing long texts takes long
-    found = difflib.get_close_matches(str(word), options, n=1, cutoff=0.6) if short else []
-    if found:
-        return f"; did you mean {found[0]}?"
-    return f"; valid: {', '.join(options)}" if options else ""
 
 
 def key_path(parts: Iterable[Any]) -> str:

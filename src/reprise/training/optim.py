@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import lr_scheduler
 
-from reprise.errors import RepriseError
-from reprise.reports.check import nearest
+from reprise.errors import RepriseError, nearest
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,

@@ -6,8 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reprise.errors import RepriseError
-from reprise.reports.check import nearest
+from reprise.errors import RepriseError, nearest
 
 Row = dict[str, Any]
 """`epoch` (from 1), `split` (`train` and one of `validation`, `test`), `loss`, `accuracy`: one row of a run's

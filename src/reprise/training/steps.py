@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from reprise.errors import RepriseError
-from reprise.reports.check import nearest
+from reprise.errors import RepriseError, nearest
+from reprise.extensions import NETWORKS
 from reprise.training.parts import Part
 from reprise.training.regularization import Penalty
 
@@ -27,22 +27,18 @@ WARM_UP = 3
 keep.
 """
 
-LARGE = ("resnet", "torchvision")
-"""Families whose networks train on CUDA with convolutions and matrix products in bfloat16, unless float32 is
-asked for.
-"""
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def choose_precision(name: str, family: str, device: torch.device) -> torch.dtype:
-    """What matrix products are made in: `float32`, `bfloat16`, or with `auto` bfloat16 for the `LARGE`
-    families on CUDA alone.
+    """What matrix products are made in: `float32`, `bfloat16`, or with `auto` bfloat16 for `large`
+    families on CUDA alone (`reprise.models.families.Family`).
 
     Weights, optimiser, batch statistics and losses are float32 in any case (torch's autocast), and so is
     evaluation.
     """
     if name == "auto":
-        return torch.bfloat16 if device.type == "cuda" and family in LARGE else torch.float32
+        return torch.bfloat16 if device.type == "cuda" and NETWORKS.find(family).large else torch.float32
     if name not in PRECISIONS:
         raise RepriseError(f"precision {name!r} is not known{nearest(name, ['auto', *PRECISIONS])}")
     return PRECISIONS[name]

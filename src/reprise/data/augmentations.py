@@ -1,0 +1,155 @@
+"""The augmentations that a report file can name: what may be written after the name, and what it means.
+
+    augmentation: [{flip: 0.5}, {crop: 4}, {jitter: {brightness: 0.2, hue: 0.1}}]
+
+This is the one place where they are written down: the check of report files reads it, and so it needs no
+torch, which is imported when images are augmented. A new one is a class here, a line in `AUGMENTATIONS`, and
+an operation in `augment`; in a package of your own it is the same class, named by an entry point
+(docs/extending.md).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, Discriminator, Field, Tag
+
+from reprise.settings import Probability, Settings, Value, titled
+
+if TYPE_CHECKING:
+    from reprise.data.augment import Operation
+
+Positive = Annotated[float, Field(gt=0)]
+Interval = Annotated[tuple[Positive, Positive], Field(strict=False)]
+"""Smallest and largest value, a list in a report file."""
+Factor = Annotated[float, Field(ge=0)]
+
+
+class AugmentationSettings(BaseModel, ABC):
+    """What a report file says about one augmentation: a `Settings` for a mapping, a `Value` for one value."""
+
+    @abstractmethod
+    def operation(self) -> Operation:
+        """What is done to a batch of images."""
+
+
+class Flip(AugmentationSettings, Value[Probability]):
+    """Mirror left and right, with this probability."""
+
+    def operation(self) -> Operation:
+        from reprise.data.augment import Flip
+
+        return Flip(self.root)
+
+
+class VerticalFlip(AugmentationSettings, Value[Probability]):
+    """Mirror top and bottom, with this probability."""
+
+    def operation(self) -> Operation:
+        from reprise.data.augment import Flip
+
+        return Flip(self.root, dim=-2)
+
+
+class Crop(AugmentationSettings, Value[Annotated[int, Field(ge=1, le=4096)]]):
+    """Pad with so many pixels of zeros and cut the original size out at a random place."""
+
+    def operation(self) -> Operation:
+        from reprise.data.augment import Crop
+
+        return Crop(self.root)
+
+
+class ResizedCrop(AugmentationSettings, Settings):
+    """Cut out a random box and stretch it to the image's size; the defaults are torchvision's."""
+
+    model_config = titled("resized_crop")
+    scale: Interval = Field((0.08, 1.0), description="area of the box, as shares of the image")
+    ratio: Interval = Field((3 / 4, 4 / 3), description="width / height")
+
+    def operation(self) -> Operation:
+        from reprise.data.augment import ResizedCrop
+
+        return ResizedCrop(self.scale, self.ratio)
+
+
+class Zoom(AugmentationSettings, Value[Annotated[float, Field(gt=0, lt=1)]]):
+    """Zoom in about the centre; the largest share of height and width that is zoomed away."""
+
+    def operation(self) -> Operation:
+        from reprise.data.augment import Zoom
+
+        return Zoom(self.root)
+
+
+class Rotation(AugmentationSettings, Value[Annotated[float, Field(gt=0, le=180)]]):
+    """Rotate by at most so many degrees, either way."""
+
+    def operation(self) -> Operation:
+        from reprise.data.augment import Rotation
+
+        return Rotation(self.root)
+
+
+class Brightness(AugmentationSettings, Value[Annotated[float, Field(gt=0, le=1)]]):
+    """The most that is added to or taken from pixels in [0, 1]."""
+
+    def operation(self) -> Operation:
+        from reprise.data.augment import Brightness
+
+        return Brightness(self.root)
+
+
+class Jitter(AugmentationSettings, Settings):
+    """Random factors of brightness, contrast, saturation, in [1 − v, 1 + v], and shifts of hue in [−v, v]."""
+
+    model_config = titled("jitter")
+    brightness: Factor = 0.0
+    contrast: Factor = 0.0
+    saturation: Factor = 0.0
+    hue: float = Field(0.0, ge=0, le=0.5)
+
+    def operation(self) -> Operation:
+        from reprise.data.augment import Jitter
+
+        return Jitter(self.brightness, self.contrast, self.saturation, self.hue)
+
+
+class ErasingBox(Settings):
+    model_config = titled("erasing")
+    p: Probability = 0.5
+    scale: Interval = Field((0.02, 0.33), description="area of the box, as shares of the image")
+    ratio: Interval = Field((0.3, 3.3), description="height / width")
+
+
+class Erasing(
+    AugmentationSettings,
+    Value[
+        Annotated[
+            Annotated[Probability, Tag("one value")] | Annotated[ErasingBox, Tag("a mapping")],
+            Discriminator(lambda value: "one value" if isinstance(value, int | float) else "a mapping"),
+        ]
+    ],
+):
+    """Set a random box to zero, with this probability; the defaults of the box are torchvision's."""
+
+    def operation(self) -> Operation:
+        from reprise.data.augment import Erasing
+
+        box = self.root if isinstance(self.root, ErasingBox) else ErasingBox(p=self.root)
+        return Erasing(box.p, box.scale, box.ratio)
+
+
+AUGMENTATIONS: dict[str, type[AugmentationSettings]] = {
+    "flip": Flip,
+    "vertical_flip": VerticalFlip,
+    "crop": Crop,
+    "resized_crop": ResizedCrop,
+    "zoom": Zoom,
+    "rotation": Rotation,
+    "brightness": Brightness,
+    "jitter": Jitter,
+    "erasing": Erasing,
+}
+"""The project's own; `reprise.extensions.AUGMENTATIONS` has those of other packages, too."""

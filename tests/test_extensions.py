@@ -1,0 +1,215 @@
+"""Networks, augmentations and data sets of another package: the one of docs/extending.md."""
+
+import re
+import subprocess
+import sys
+from importlib.metadata import PathDistribution
+from pathlib import Path
+
+import pytest
+import torch
+
+from reprise import models
+from reprise.data.augment import build_augmentation
+from reprise.data.catalog import DATASETS as OWN_DATASETS
+from reprise.data.catalog import name_of
+from reprise.data.decode import decode, load
+from reprise.data.synthetic import write_synthetic
+from reprise.errors import RepriseError
+from reprise.evaluation.evaluate import evaluate
+from reprise.extensions import AUGMENTATIONS, DATASETS, NETWORKS
+from reprise.training.engine import train
+from tiny import tiny_run
+
+PAGE = (Path(__file__).parents[1] / "docs/extending.md").read_text(encoding="utf-8")
+BLOCKS = dict(re.findall(r"```(?:python|toml)\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
+"""File name → its content, as the page shows it."""
+POINTS = [NETWORKS, AUGMENTATIONS, DATASETS]
+OWN = {
+    "reprise.networks": ["residual", "resnet", "sequential", "torchvision", "vit"],
+    "reprise.augmentations": [
+        *("flip", "vertical_flip", "crop", "resized_crop", "zoom", "rotation", "brightness", "jitter"),
+        "erasing",
+    ],
+    "reprise.datasets": ["cifar10", "cifar100", "stl10", "cinic10"],
+}
+
+
+def install(folder, name, files, **points):
+    """A package as it lies in site-packages: its files and its metadata; `points`: group → lines."""
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(content, encoding="utf-8")
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    text = "".join(f"[reprise.{group}]\n" + "\n".join(lines) + "\n" for group, lines in points.items())
+    (info / "entry_points.txt").write_text(text)
+    return PathDistribution(info)
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """A folder on `sys.path`; modules that a test imports from it are forgotten afterwards."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(folder)
+    yield folder
+    for name in set(sys.modules) - before:
+        if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def zoo(installed):
+    points = re.findall(r'\[project\.entry-points\."reprise\.(\w+)"\]\n(.*)', BLOCKS["pyproject.toml"])
+    lines = {group: [line.replace('"', "")] for group, line in points}
+    assert len(lines) == 3
+    install(installed, "zoo", {name: text for name, text in BLOCKS.items() if name.endswith(".py")}, **lines)
+    return installed
+
+
+def test_names_are_the_projects_own_and_then_those_of_packages(zoo):
+    assert list(NETWORKS) == [*OWN["reprise.networks"], "patch_mlp"]
+    assert list(AUGMENTATIONS) == [*OWN["reprise.augmentations"], "posterize"]
+    assert list(DATASETS) == [*OWN["reprise.datasets"], "petals"]
+    assert len(DATASETS) == 5
+    assert "petals" in DATASETS
+    assert "zoo" not in sys.modules, "listing names imports nothing"
+
+
+@pytest.mark.parametrize("point", POINTS, ids=lambda point: point.group)
+def test_without_packages_there_are_the_projects_own(point):
+    """Whatever is installed beside the tests."""
+    assert list(point)[: len(OWN[point.group])] == OWN[point.group]
+    assert all(point[name] is point.find(name) for name in OWN[point.group])
+    assert 3 not in point
+    with pytest.raises(KeyError):
+        point["x"]
+
+
+def test_nothing_of_it_needs_torch(zoo):
+    code = (
+        "import sys; from reprise.extensions import *\n"
+        "for point in (NETWORKS, AUGMENTATIONS, DATASETS): print([point[name] for name in point])\n"
+        "print(NETWORKS['vit'].model_json_schema()['required'], 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": f"{zoo}:{Path(__file__).parents[1] / 'src'}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.endswith("['patch', 'dim', 'layers', 'heads'] False\n"), done.stderr
+    assert "zoo.PatchMlp" in done.stdout
+
+
+def test_a_network_of_a_package(zoo):
+    network = models.build({"name": "patch_mlp", "hidden": 8}, 5, (3, 16, 16))
+    assert network(torch.zeros(2, 3, 16, 16)).shape == (2, 5)
+    for options, message in [
+        ({}, r"model patch_mlp: key hidden is missing"),
+        ({"hidden": 0}, r"model patch_mlp: hidden: should be greater than or equal to 1, not 0"),
+        (
+            {"hidden": 8, "pach": 4},
+            r"model patch_mlp: pach: unknown key for the family patch_mlp; did you mean pa",
+        ),
+        ({"hidden": 8, "patch": 5}, r"model patch_mlp: patches of 5 do not divide the image; change patch"),
+    ]:
+        with pytest.raises(RepriseError, match=message):
+            models.build({"name": "patch_mlp", **options}, 5, (3, 16, 16))
+    with pytest.raises(RepriseError, match=r"^model: unknown network 'patchmlp'; did you mean patch_mlp\?$"):
+        models.build({"name": "patchmlp"}, 5, (3, 16, 16))
+
+
+def test_an_augmentation_of_a_package(zoo):
+    images = torch.rand(40, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    changed = build_augmentation([{"posterize": {"levels": 2, "p": 1}}])(images, torch.Generator())
+    assert torch.equal(changed, images.round())
+    message = r"^augmentation: posterize: levels: should be greater than or equal to 2, not 1$"
+    with pytest.raises(RepriseError, match=message):
+        build_augmentation([{"posterize": {"levels": 1}}])
+    with pytest.raises(RepriseError, match=r"unknown augmentation 'posterise'; did you mean posterize\?"):
+        build_augmentation([{"posterise": {"levels": 2}}])
+
+
+def test_a_run_of_all_three(zoo, tmp_path):
+    """From the drawn archive to the test metrics."""
+    archive = write_synthetic("petals", tmp_path, {"train": 20, "test": 5})
+    assert archive.name == "petals.tar.gz"
+    assert name_of(archive.name) == "petals"
+    decode("petals", archive, tmp_path / "arrays")
+    assert load(tmp_path / "arrays").classes == {"label": ("lily", "poppy", "rose")}
+    run = tiny_run(
+        dataset={"name": "petals", "labels": "label", "source": "synthetic"},
+        model={"name": "patch_mlp", "hidden": 16},
+        augmentation=[{"posterize": {"levels": 4}}],
+    )
+    places = {"dataset_dirs": {"petals": tmp_path / "arrays"}, "cache": tmp_path / "runs"}
+    (outcome,) = train([run], **places, device="cpu", threads=1)
+    assert outcome.meta["parameters"] == 3 * 16 * 16 + 16 + 16 * 16 * 3 + 3
+    evaluate([run], **places, device="cpu")
+    assert (tmp_path / "runs" / run.hash / "evaluation.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "value", "message"),
+    [
+        (
+            "raise OSError('no\\nluck')",
+            "ape:Net",
+            r"cannot be imported \(OSError: no luck\); mend or uninstall it",
+        ),
+        (
+            "import nowhere",
+            "ape:Net",
+            r"cannot be imported \(ModuleNotFoundError: No module named 'nowhere'\)",
+        ),
+        ("x = (", "ape:Net", r"cannot be imported \(SyntaxError: "),
+        ("", "ape:Net", r"cannot be imported \(AttributeError: module 'ape' has no attribute 'Net'\)"),
+        ("", "gibbon:Net", r"cannot be imported \(ModuleNotFoundError: No module named 'gibbon'\)"),
+        ("Net = 3", "ape:Net", r"is no Family; see docs/extending.md"),
+        ("class Net: pass", "ape:Net", r"is no Family; see docs/extending.md"),
+    ],
+)
+def test_a_package_that_is_broken(installed, content, value, message):
+    install(installed, "apes", {"ape.py": content}, networks=[f"net = {value}"])
+    where = rf"^model: network net of package apes \({value}\): "
+    with pytest.raises(RepriseError, match=where + message) as error:
+        models.build({"name": "net"}, 5, (3, 16, 16))
+    assert "\n" not in str(error.value)
+    assert models.build({"name": "vit", "patch": 4, "dim": 6, "layers": 1, "heads": 1}, 5, (3, 16, 16))
+    with pytest.raises(RepriseError, match=r"unknown network 'nett'; did you mean net\?"):
+        models.build({"name": "nett"}, 5, (3, 16, 16))
+
+
+@pytest.mark.parametrize(
+    ("group", "point", "name"),
+    [
+        ("networks", NETWORKS, "vit"),
+        ("augmentations", AUGMENTATIONS, "flip"),
+        ("datasets", DATASETS, "stl10"),
+    ],
+)
+def test_a_name_that_is_taken(installed, group, point, name):
+    install(installed, "apes", {}, **{group: [f"{name} = ape:Thing"]})
+    assert list(point).count(name) == 1
+    message = rf"{name}: the name is taken by reprise itself and package apes; rename or uninstall one$"
+    with pytest.raises(RepriseError, match=message):
+        point.find(name)
+
+
+def test_two_packages_with_one_name(zoo):
+    install(zoo, "apes", {}, datasets=["petals = ape:PETALS"])
+    message = r"data set petals: the name is taken by package apes and package zoo; rename or uninstall one$"
+    with pytest.raises(RepriseError, match=message):
+        DATASETS.find("petals")
+    assert DATASETS.find("cifar10") is OWN_DATASETS["cifar10"]
+
+
+def test_a_data_set_by_another_name_than_its_own(zoo):
+    install(zoo, "apes", {}, datasets=["leaves = zoo:PETALS"])
+    with pytest.raises(RepriseError, match=r"data set leaves of package apes .*: calls itself petals"):
+        DATASETS.find("leaves")

@@ -19,10 +19,10 @@ from reprise.data.catalog import dataset_facts, weights_facts
 from reprise.errors import RepriseError, nearest
 from reprise.models import layer_parameters
 from reprise.publishing.checking import check_publications, naming
-from reprise.reports.base import plain
 from reprise.reports.figures import Diagram, Images, Samples
 from reprise.reports.report import Report, Undrawn
 from reprise.reports.run import Run, canonical
+from reprise.schema import plain
 from reprise.training.engine import training_augmentation
 from reprise.training.optim import build_optimizer, build_schedule
 from reprise.training.regularization import build_penalty

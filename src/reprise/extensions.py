@@ -111,3 +111,13 @@ DATASETS = ExtensionPoint(
     "reprise.datasets", "data set", "reprise.data.catalog:DATASETS", "reprise.data.catalog:DatasetFacts"
 )
 """Name → `DatasetFacts`: archive, classes, splits."""
+
+FIGURES = ExtensionPoint(
+    "reprise.figures", "kind of figure", "reprise.reports.figures:KINDS", "reprise.reports.figures:Figure"
+)
+"""Name → `Figure`: what a report file says of a figure of that kind, and what draws it."""
+
+TABLES = ExtensionPoint(
+    "reprise.tables", "kind of table", "reprise.reports.tables:KINDS", "reprise.reports.tables:Table"
+)
+"""Name → `Table`: what a report file says of a table of that kind, and what makes it."""

@@ -7,7 +7,7 @@ from reprise.publishing import Face, figures
 from reprise.publishing.figures import Results
 from reprise.publishing.measures import Tables
 from reprise.reports.figures import AnyFigure
-from reprise.reports.report_file import first_violation, key_path
+from reprise.schema import first_violation, key_path
 
 _FIGURE = TypeAdapter(AnyFigure)
 

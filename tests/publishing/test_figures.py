@@ -21,7 +21,7 @@ from reprise.publishing.figures import Results
 from reprise.publishing.measures import Tables
 from reprise.publishing.style import DPI, WIDTHS, style, text_width, wrap
 from reprise.reports.check import kinds
-from reprise.reports.figures import figure_kinds
+from reprise.reports.figures import KINDS
 from reprise.reports.report import Cell
 from reprise.reports.run import Run
 
@@ -967,7 +967,7 @@ def test_missing_runs_are_named(tmp_path):
 
 def test_every_kind_has_its_closed_options():
     fragments = kinds("figures")
-    assert set(fragments) == set(figure_kinds())
+    assert set(fragments) == set(KINDS)
     items = {
         "curves": two_series(
             panels="split", reference=[{"value": "0.480"}, {"value": 0.05, "label": "chance"}]

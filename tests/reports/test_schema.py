@@ -90,10 +90,10 @@ def test_schedules(tmp_path, schedule, message):
         ),
         (
             {"kernel": 3},
-            ".kernel: is no kind of layer; valid: conv, batch_norm, pool",
+            ".kernel: unknown key for a layer without a kind; valid: activation, name, conv, batch_norm, pool",
         ),
-        ({"cnv": 8}, ".cnv: is no kind of layer; did you mean conv?"),
-        ({}, ": is no kind of layer; valid: conv"),
+        ({"cnv": 8}, ".cnv: unknown key for a layer without a kind; did you mean conv?"),
+        ({}, ": {}: should be a mapping such as {conv: 32}"),
         (
             {"pool": "max", "kernel": 2},
             ".kernel: unknown key for a layer of kind pool; valid: pool, name, size, stride, padding",

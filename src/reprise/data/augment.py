@@ -23,7 +23,7 @@ from reprise.data.catalog import dataset_facts
 from reprise.errors import RepriseError, nearest
 from reprise.extensions import AUGMENTATIONS
 from reprise.reports.run import Run, canonical
-from reprise.settings import parse
+from reprise.schema import parse
 
 Parameters = dict[str, Tensor]
 """Name → tensor whose first dimension is the sample."""

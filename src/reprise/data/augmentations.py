@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, Discriminator, Field, Tag
 
-from reprise.settings import Probability, Settings, Value, titled
+from reprise.schema import Probability, Strict, Value, titled
 
 if TYPE_CHECKING:
     from reprise.data.augment import Operation
@@ -27,7 +27,7 @@ Factor = Annotated[float, Field(ge=0)]
 
 
 class AugmentationSettings(BaseModel, ABC):
-    """What a report file says about one augmentation: a `Settings` for a mapping, a `Value` for one value."""
+    """What a report file says about one augmentation: a `Strict` for a mapping, a `Value` for one value."""
 
     @abstractmethod
     def operation(self) -> Operation:
@@ -61,7 +61,7 @@ class Crop(AugmentationSettings, Value[Annotated[int, Field(ge=1, le=4096)]]):
         return Crop(self.root)
 
 
-class ResizedCrop(AugmentationSettings, Settings):
+class ResizedCrop(AugmentationSettings, Strict):
     """Cut out a random box and stretch it to the image's size; the defaults are torchvision's."""
 
     model_config = titled("resized_crop")
@@ -101,7 +101,7 @@ class Brightness(AugmentationSettings, Value[Annotated[float, Field(gt=0, le=1)]
         return Brightness(self.root)
 
 
-class Jitter(AugmentationSettings, Settings):
+class Jitter(AugmentationSettings, Strict):
     """Random factors of brightness, contrast, saturation, in [1 − v, 1 + v], and shifts of hue in [−v, v]."""
 
     model_config = titled("jitter")
@@ -116,7 +116,7 @@ class Jitter(AugmentationSettings, Settings):
         return Jitter(self.brightness, self.contrast, self.saturation, self.hue)
 
 
-class ErasingBox(Settings):
+class ErasingBox(Strict):
     model_config = titled("erasing")
     p: Probability = 0.5
     scale: Interval = Field((0.02, 0.33), description="area of the box, as shares of the image")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from reprise.errors import RepriseError
 from reprise.extensions import NETWORKS
-from reprise.settings import parse
+from reprise.schema import parse
 
 if TYPE_CHECKING:
     from torch import nn  # the names and options of networks are known without it

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from reprise.settings import Probability, Settings, either, of_type, titled
+from reprise.schema import Probability, Strict, either, of_type, titled
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,7 +27,7 @@ Width = Annotated[float, Field(gt=0, le=1000)]
 """Multiplies the channels of convolutions and the hidden units: how a demo makes networks narrow."""
 
 
-class Family(Settings, ABC):
+class Family(Strict, ABC):
     """The options that a report file gives a family of networks beside its `name` and `title`."""
 
     large: ClassVar[bool] = False
@@ -51,8 +51,15 @@ class Family(Settings, ABC):
 # ---- layers of the family sequential ----
 
 
-class Layer(Settings):
+class Layer(Strict):
     """One kind of layer. Its first key is the kind, with the layer's size."""
+
+    name: str | None = Field(
+        None,
+        pattern=r"^[a-z][a-z0-9_]*$",
+        max_length=100,
+        description="what paths, figures and statements call the layer; it changes nothing",
+    )
 
 
 class Conv(Layer):

@@ -13,11 +13,11 @@ from reprise.publishing.measures import COLUMNS, METRICS, Tables
 from reprise.publishing.statements import judge_statements
 from reprise.publishing.style import style
 from reprise.publishing.tables import Sources, build_table
-from reprise.reports.base import plain
 from reprise.reports.figures import Diagram, Figure, Samples
 from reprise.reports.report import Report, network_names
 from reprise.reports.run import Run, canonical
 from reprise.reports.tables import Space, Table
+from reprise.schema import plain
 
 _drawn: set[str] = set()
 """Figures that could be drawn. A figure takes a tenth of a second and is mostly the same at all scales."""

@@ -9,9 +9,9 @@ import numpy
 
 import reprise
 from reprise.publishing import Face
-from reprise.reports.base import plain
 from reprise.reports.figures import Figure
 from reprise.reports.run import digest
+from reprise.schema import plain
 
 META = ("torch", "device")
 """What is told of each run, from the `meta` of its run.json."""

@@ -9,15 +9,14 @@ from typing import Any, NoReturn
 from pydantic import TypeAdapter, ValidationError
 
 from reprise.errors import RepriseError, nearest
-from reprise.reports.base import plain
 from reprise.reports.cells import Cell, select, selector_of
 from reprise.reports.combinations import Combination, combinations, count, named
 from reprise.reports.experiments import Axis, Experiment, Shrink
-from reprise.reports.networks import layer_places
-from reprise.reports.paths import change
-from reprise.reports.report_file import ReportFile, Source, first_violation, key_path
+from reprise.reports.paths import change, layer_places
+from reprise.reports.report_file import ReportFile, Source
 from reprise.reports.run import ENGINE, Run, canonical, prune
 from reprise.reports.settings import Settings
+from reprise.schema import first_violation, key_path, plain
 
 MOST_RUNS, MOST_TEXT = 10_000, 5_000_000
 """Of a report at one scale: runs, and characters of their settings."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from reprise.reports.base import Name, Positive, Seeds, SettingPath, Strict, Text, whole
+from reprise.reports.values import Name, Positive, Seeds, SettingPath, Text, whole
+from reprise.schema import Strict, titled
 
 Set = dict[SettingPath, Any]
 """Path of a setting → the value that replaces it."""
@@ -49,7 +50,7 @@ class Axis(Strict):
 class SearchAxis(Strict):
     """An axis of a search: values, or a range and its distribution."""
 
-    called: ClassVar[str] = "an axis of a search"
+    model_config = titled("an axis of a search")
     path: SettingPath | None = None
     values: list[int | float | str | bool] | dict[str | int | float | bool, Any] | None = None
     uniform: Interval | None = None

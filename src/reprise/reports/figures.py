@@ -1,20 +1,19 @@
 """What a report file's figures say: each a kind, which runs it draws, and how.
 
-To add a kind, write its module in `reprise.publishing.figures` and a class here that names it; or both in a
-package of your own, with the class under the entry point `reprise.figures`.
+A new kind is a class here, a line in `KINDS`, and its module in `reprise.publishing.figures`; in a package of
+your own it is the same class, named by an entry point (docs/extending.md).
 """
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from reprise.plugins import plugins
-from reprise.reports.augmentations import Step
-from reprise.reports.base import Identifier, Kinds, Selector, Strict, Text, Unique, whole
-from reprise.reports.settings import Preprocess, Split
+from reprise.extensions import FIGURES
+from reprise.reports.settings import Preprocess, Split, Step
+from reprise.reports.values import Identifier, Selector, Text, Unique, whole
+from reprise.schema import Kinds, Strict, titled
 
 AxisOf = Annotated[str, Field(min_length=1)]
 """An axis of the experiment."""
@@ -138,7 +137,7 @@ CurveMetric = Literal["loss", "accuracy", "gap"]
 
 
 class Curves(Figure):
-    called: ClassVar[str] = "a figure of kind curves"
+    model_config = titled("a figure of kind curves")
     drawer: ClassVar[str] = "reprise.publishing.figures.curves:draw"
     kind: Literal["curves"]
     metric: CurveMetric | Annotated[list[CurveMetric], Field(min_length=2), Unique]
@@ -193,7 +192,7 @@ class Images(Strict):
 
 
 class Samples(Figure):
-    called: ClassVar[str] = "a figure of kind samples"
+    model_config = titled("a figure of kind samples")
     drawer: ClassVar[str] = "reprise.publishing.figures.samples:draw"
     kind: Literal["samples"]
     images: Images
@@ -204,7 +203,7 @@ class Samples(Figure):
 
 
 class Diagram(Figure):
-    called: ClassVar[str] = "a figure of kind diagram"
+    model_config = titled("a figure of kind diagram")
     drawer: ClassVar[str] = "reprise.publishing.figures.diagram:draw"
     kind: Literal["diagram"]
     network: str
@@ -214,7 +213,7 @@ class Diagram(Figure):
 
 
 class Bars(Measured):
-    called: ClassVar[str] = "a figure of kind bars"
+    model_config = titled("a figure of kind bars")
     drawer: ClassVar[str] = "reprise.publishing.figures.bars:draw"
     kind: Literal["bars"]
     runs: Selector
@@ -225,7 +224,7 @@ class Bars(Measured):
 
 
 class ClassAccuracies(Figure):
-    called: ClassVar[str] = "a figure of kind classes"
+    model_config = titled("a figure of kind classes")
     drawer: ClassVar[str] = "reprise.publishing.figures.classes:draw"
     kind: Literal["classes"]
     models: Models
@@ -239,7 +238,7 @@ class ClassAccuracies(Figure):
 
 
 class Boxes(Measured):
-    called: ClassVar[str] = "a figure of kind boxes"
+    model_config = titled("a figure of kind boxes")
     drawer: ClassVar[str] = "reprise.publishing.figures.boxes:draw"
     kind: Literal["boxes"]
     by: AxisOf
@@ -248,7 +247,7 @@ class Boxes(Measured):
 
 
 class Heatmap(Measured):
-    called: ClassVar[str] = "a figure of kind heatmap"
+    model_config = titled("a figure of kind heatmap")
     drawer: ClassVar[str] = "reprise.publishing.figures.heatmap:draw"
     kind: Literal["heatmap"]
     rows: AxisOf
@@ -256,7 +255,7 @@ class Heatmap(Measured):
 
 
 class Levels(Measured):
-    called: ClassVar[str] = "a figure of kind levels"
+    model_config = titled("a figure of kind levels")
     drawer: ClassVar[str] = "reprise.publishing.figures.levels:draw"
     kind: Literal["levels"]
     axes: Annotated[list[AxisOf], Field(min_length=1)] | None = None
@@ -265,7 +264,7 @@ class Levels(Measured):
 
 
 class Cube(Measured):
-    called: ClassVar[str] = "a figure of kind cube"
+    model_config = titled("a figure of kind cube")
     drawer: ClassVar[str] = "reprise.publishing.figures.cube:draw"
     kind: Literal["cube"]
     axes: Annotated[list[AxisOf], Field(min_length=3, max_length=3), Unique]
@@ -273,7 +272,7 @@ class Cube(Measured):
 
 
 class Trials(Figure):
-    called: ClassVar[str] = "a figure of kind trials"
+    model_config = titled("a figure of kind trials")
     drawer: ClassVar[str] = "reprise.publishing.figures.trials:draw"
     kind: Literal["trials"]
     runs: Selector
@@ -282,22 +281,18 @@ class Trials(Figure):
     y_limits: Limits | None = None
 
 
-@cache
-def figure_kinds() -> dict[str, type[Figure]]:
-    """Name of each kind of figure, built in or of an installed package → what it says."""
-    own: dict[str, type[Figure]] = {
-        "curves": Curves,
-        "samples": Samples,
-        "diagram": Diagram,
-        "bars": Bars,
-        "classes": ClassAccuracies,
-        "boxes": Boxes,
-        "heatmap": Heatmap,
-        "levels": Levels,
-        "cube": Cube,
-        "trials": Trials,
-    }
-    return own | plugins("reprise.figures", own, Figure)
+KINDS: dict[str, type[Figure]] = {
+    "curves": Curves,
+    "samples": Samples,
+    "diagram": Diagram,
+    "bars": Bars,
+    "classes": ClassAccuracies,
+    "boxes": Boxes,
+    "heatmap": Heatmap,
+    "levels": Levels,
+    "cube": Cube,
+    "trials": Trials,
+}
+"""The project's own; `reprise.extensions.FIGURES` has those of other packages, too."""
 
-
-AnyFigure = Annotated[Figure, Kinds(figure_kinds, "kind", "kind of figure")]
+AnyFigure = Annotated[Figure, Kinds(lambda: FIGURES, "kind", "kind of figure")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -206,14 +206,6 @@ def _unbounded(event: yaml.Event, problem: str) -> yaml.YAMLError:
     import yaml
 
     return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
-
-
-def key_path(parts: Iterable[Any]) -> str:
-    """`figures[3].series[0].label` from the parts of a path."""
-    text = ""
-    for part in parts:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
 
 
 def line_of(path: Path | str, parts: Sequence[Any]) -> int:

@@ -8,6 +8,24 @@ from typing import Any
 
 from reprise.errors import RepriseError, nearest
 
+LAYER_KINDS = ("conv", "batch_norm", "pool", "dropout", "dropout2d", "flatten", "dense")
+"""Keys that tell the kind of a layer (`reprise.models.families`); a layer with none is an activation."""
+
+
+def layer_places(network: Mapping[str, Any]) -> dict[str, str]:
+    """Name of each layer that has one → what its module is called: place and kind, e.g. `8_dense`."""
+    return {
+        layer["name"]: f"{prefix}{index}_{_kind(layer)}"
+        for key, prefix in (("layers", ""), ("head", "head."))
+        for index, layer in enumerate(network[key] if isinstance(network.get(key), list) else ())
+        if layer.get("name")
+    }
+
+
+def _kind(layer: Mapping[str, Any]) -> str:
+    """The kind of a layer; an activation is called by its function."""
+    return next((kind for kind in LAYER_KINDS if kind in layer), str(layer.get("activation")))
+
 
 def change(
     settings: dict[str, Any], changes: Mapping[str, Any], model: Callable[[str], dict[str, Any]]

@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
 from reprise.errors import RepriseError, nearest
-from reprise.reports.base import Name, Strict, Text, plain
+from reprise.extensions import FIGURES
 from reprise.reports.experiments import Experiment, Scales
-from reprise.reports.figures import AnyFigure, Compared, Diagram, figure_kinds
-from reprise.reports.file import key_path, line_of, read_yaml
-from reprise.reports.networks import AnyNetwork, layer_places
-from reprise.reports.settings import Defaults
+from reprise.reports.figures import AnyFigure, Compared, Diagram
+from reprise.reports.file import line_of, read_yaml
+from reprise.reports.paths import layer_places
+from reprise.reports.settings import AnyNetwork, Defaults
 from reprise.reports.statements import AnyStatement, NamedCells, PickedCells
 from reprise.reports.tables import AnyTable
+from reprise.reports.values import Name, Text
+from reprise.schema import Strict, first_violation, key_path, plain, shown
 
 SECTIONS = ("figures", "tables", "statements")
 MOST_REPEATS = 1000
@@ -271,10 +272,10 @@ def _complete_figures(source: Source) -> None:
     if not isinstance(defaults, dict) or not isinstance(figures, list):
         return
     for kind, keys in defaults.items():
-        if kind not in figure_kinds():
-            source.fail(["figure_defaults", kind], f"is no kind of figure{nearest(kind, figure_kinds())}")
+        if kind not in FIGURES:
+            source.fail(["figure_defaults", kind], f"is no kind of figure{nearest(kind, FIGURES)}")
         if not isinstance(keys, dict):
-            source.fail(["figure_defaults", kind], f"{_shown(keys)} is no mapping from keys to values")
+            source.fail(["figure_defaults", kind], f"{shown(keys)} is no mapping from keys to values")
     source.document["figures"] = [
         {**defaults.get(figure.get("kind"), {}), **figure} if isinstance(figure, dict) else figure
         for figure in figures
@@ -318,102 +319,6 @@ def _flat(layers: Iterable[Any]) -> Iterable[Any]:
             yield from _flat(layer)
         else:
             yield layer
-
-
-# ---- errors in words ----
-
-
-def first_violation(error: ValidationError, document: Any) -> tuple[list[Any], str]:
-    """Key path and description of the first violation in the order of the file.
-
-    Where a value may be of several kinds, the description names all that it failed to be.
-    """
-    found: dict[tuple[Any, ...], dict[str, bool]] = {}
-    for details in error.errors(include_url=False):
-        parts, what = _described(details, document)
-        found.setdefault(tuple(parts), {})[what] = details["type"].endswith("_type")
-    deepest = [parts for parts in found if not any(_inside(other, parts) for other in found)]
-    first = min(deepest, key=lambda parts: _place(parts, document))
-    meant = [what for what, other_type in found[first].items() if not other_type]
-    return list(first), " or ".join(meant or found[first])
-
-
-def _inside(other: tuple[Any, ...], parts: tuple[Any, ...]) -> bool:
-    return len(other) > len(parts) and other[: len(parts)] == parts
-
-
-def _place(parts: Sequence[Any], document: Any) -> list[int]:
-    """Where a key path stands in the order of the file."""
-    place = []
-    for part in parts:
-        if isinstance(document, Mapping):
-            place.append(list(document).index(part) if part in document else len(document))
-            document = document.get(part)
-        elif isinstance(document, list) and isinstance(part, int) and part < len(document):
-            place.append(part)
-            document = document[part]
-        else:
-            break
-    return place
-
-
-def _described(details: ErrorDetails, document: Any) -> tuple[list[Any], str]:
-    """Key path and description of one violation."""
-    parts: list[Any] = []
-    value = document
-    for part in details["loc"]:  # which also names models and alternatives; the file does not
-        if isinstance(value, Mapping) and part in value:
-            value = value[part]
-        elif isinstance(value, Mapping) and any(str(key) == part for key in value):
-            part = next(key for key in value if str(key) == part)
-            value = value[part]
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-            value = value[part]
-        else:
-            continue
-        parts.append(part)
-    kind, context, given = details["type"], details.get("ctx", {}), details["input"]
-    if kind == "unknown_key":
-        return [*parts, context["key"]], details["msg"]
-    if kind == "missing":
-        present = ", ".join(map(str, value)) if isinstance(value, Mapping) else ""
-        return parts, f"key {details['loc'][-1]} is missing (found: {present or 'nothing'})"
-    if kind == "kind":
-        return _unknown_kind(parts, details["msg"], value)
-    if kind == "literal_error":
-        valid = re.findall(r"'([^']*)'|([^\s,']+)", str(context["expected"]).replace(" or ", ", "))
-        return (
-            parts,
-            f"{_shown(given)} is not valid{nearest(given, [quoted or bare for quoted, bare in valid])}",
-        )
-    if kind in ("model_type", "dict_type", "mapping_type", "model_attributes_type"):
-        return parts, f"{_shown(given)} is no mapping from keys to values"
-    if kind == "string_pattern_mismatch":
-        return parts, f"{_shown(given)} does not have the form {context['pattern']}"
-    if kind in ("twice", "taken", "one_of", "no_path", "one_way", "one_key", "augmented", "nesterov"):
-        return parts, details["msg"]
-    said = details["msg"]
-    if said.startswith("Input should"):
-        return parts, f"{_shown(given)} {said.removeprefix('Input ')}"
-    return parts, f"{_shown(given)}: {said[:1].lower()}{said[1:]}"
-
-
-def _unknown_kind(parts: list[Any], message: str, value: Any) -> tuple[list[Any], str]:
-    key, what, names = message.split("|")
-    valid = names.split(", ")
-    if not isinstance(value, Mapping):
-        return parts, f"{_shown(value)} is no mapping from keys to values"
-    if not key:
-        present = next(iter(value), "nothing")
-        return [*parts, *([present] if value else [])], f"is no {what}{nearest(present, valid)}"
-    if key not in value:
-        return parts, f"key {key} is missing (found: {', '.join(map(str, value)) or 'nothing'})"
-    return [*parts, key], f"{_shown(value[key])} is no {what}{nearest(value[key], valid)}"
-
-
-def _shown(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 100 else f"{shown[:100]}…"
 
 
 # ---- for editors ----

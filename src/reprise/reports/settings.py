@@ -6,26 +6,60 @@ epochs.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from functools import cache
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
-from reprise.reports.augmentations import Step
-from reprise.reports.base import (
-    Kinds,
+from reprise.extensions import AUGMENTATIONS, NETWORKS
+from reprise.reports.values import (
     NotNegative,
     Positive,
-    Probability,
     Seed,
     Seeds,
     Selector,
-    Strict,
     Text,
     Unique,
     whole,
 )
-from reprise.reports.networks import AnyNetwork
+from reprise.schema import Kinds, Probability, Strict, titled
+
+# ---- what other rooms and packages add to ----
+
+
+class Network(Strict):
+    """A network: its family, and the family's options (`reprise.models.families`)."""
+
+    name: str
+    title: Text | None = None
+    """Name for readers, in tables."""
+
+
+@cache
+def networks() -> dict[str, type[Network]]:
+    """Name of each family → its options with the family's name."""
+    return {
+        name: create_model(family.__name__, __base__=(family, Network), name=(Literal[name], ...))
+        for name, family in NETWORKS.items()
+    }
+
+
+AnyNetwork = Annotated[Network, Kinds(networks, "name", "family of networks")]
+
+
+def _one_key(step: Strict) -> Strict:
+    if len(step.model_fields_set) != 1:
+        raise PydanticCustomError("one_key", "a step is one augmentation; write one mapping for each")
+    return step
+
+
+_augmentations: dict[str, Any] = {name: (kind | None, None) for name, kind in AUGMENTATIONS.items()}
+Step = Annotated[create_model("Step", __base__=Strict, **_augmentations), AfterValidator(_one_key)]
+"""One augmentation: a mapping from its name to its options (`reprise.data.augmentations`)."""
+
+
+# ---- settings ----
 
 Split = Literal["train", "validation", "test"]
 Epochs = Annotated[int, whole(1, 100_000)]
@@ -46,7 +80,7 @@ class Dataset(Strict):
 class Validation(Strict):
     """What is used to validate."""
 
-    called: ClassVar[str] = "a split"
+    model_config = titled("a split")
     validation: Literal["test", "official"] | Annotated[float, Field(gt=0, lt=1)]
     """test: the test images; official: the data set's own part; or the share of the training images that is
     held out.
@@ -92,19 +126,19 @@ class Optimizer(Strict):
 
 
 class Adam(Optimizer):
-    called: ClassVar[str] = "adam"
+    model_config = titled("adam")
     name: Literal["adam"]
     betas: Annotated[list[Decay], Field(min_length=2, max_length=2)] | None = None
     eps: Positive | None = None
 
 
 class AdamW(Adam):
-    called: ClassVar[str] = "adamw"
+    model_config = titled("adamw")
     name: Literal["adamw"]  # type: ignore[assignment]
 
 
 class SGD(Optimizer):
-    called: ClassVar[str] = "sgd"
+    model_config = titled("sgd")
     name: Literal["sgd"]
     momentum: NotNegative | None = None
     nesterov: bool | None = None
@@ -117,7 +151,7 @@ class SGD(Optimizer):
 
 
 class RMSprop(Optimizer):
-    called: ClassVar[str] = "rmsprop"
+    model_config = titled("rmsprop")
     name: Literal["rmsprop"]
     alpha: Decay | None = None
     eps: Positive | None = None
@@ -136,26 +170,26 @@ class Schedule(Strict):
 
 
 class StepSchedule(Schedule):
-    called: ClassVar[str] = "step"
+    model_config = titled("step")
     name: Literal["step"]
     step: Epochs
     gamma: Positive | None = None
 
 
 class Exponential(Schedule):
-    called: ClassVar[str] = "exponential"
+    model_config = titled("exponential")
     name: Literal["exponential"]
     gamma: Positive
 
 
 class Cosine(Schedule):
-    called: ClassVar[str] = "cosine"
+    model_config = titled("cosine")
     name: Literal["cosine"]
     min_lr: NotNegative | None = None
 
 
 class Plateau(Schedule):
-    called: ClassVar[str] = "plateau"
+    model_config = titled("plateau")
     name: Literal["plateau"]
     factor: Annotated[float, Field(gt=0, lt=1)] | None = None
     patience: Annotated[int, whole(0, 100_000)] | None = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from reprise.reports.base import Selector, Strict
+from reprise.reports.values import Selector, Text
+from reprise.schema import Strict
 
 
 class PickedCells(Strict):
@@ -12,6 +13,8 @@ class PickedCells(Strict):
 
     runs: Selector
     pick: Literal["best"] | None = None
+    label: Text | None = None
+    """For readers."""
 
 
 AnyStatement = dict[str, Any]

@@ -1,21 +1,21 @@
 """What a report file's tables say: each a kind, its columns and rows, and what the report prints there.
 
-To add a kind, write its module in `reprise.publishing.tables` and a class here that names it; or both in a
-package of your own, with the class under the entry point `reprise.tables`.
+A new kind is a class here, a line in `KINDS`, and its module in `reprise.publishing.tables`; in a package of
+your own it is the same class, named by an entry point (docs/extending.md).
 """
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from reprise.plugins import plugins
-from reprise.reports.base import Identifier, Kinds, Printed, Selector, Strict, Text, Unique
+from reprise.extensions import TABLES
 from reprise.reports.figures import At, AxisOf, Metric, Models
 from reprise.reports.settings import Split
+from reprise.reports.values import Identifier, Printed, Selector, Text, Unique
+from reprise.schema import Kinds, Strict, titled
 
 About = Annotated[float, Field(gt=0, le=1e12)]
 """Extra half-width where the report says about."""
@@ -50,7 +50,7 @@ class MeasuredRow(Strict):
 
 
 class LayerTable(Table):
-    called: ClassVar[str] = "a table of kind layers"
+    model_config = titled("a table of kind layers")
     builder: ClassVar[str] = "reprise.publishing.tables.layers:build"
     kind: Literal["layers"]
     networks: Annotated[list[str], Field(min_length=1), Unique]
@@ -63,7 +63,7 @@ class SettingsRow(MeasuredRow):
 
 
 class SettingsTable(Table):
-    called: ClassVar[str] = "a table of kind settings"
+    model_config = titled("a table of kind settings")
     builder: ClassVar[str] = "reprise.publishing.tables.settings:build"
     kind: Literal["settings"]
     runs: Selector
@@ -77,7 +77,7 @@ class ComparisonRow(MeasuredRow):
 
 
 class Comparison(Table):
-    called: ClassVar[str] = "a table of kind comparison"
+    model_config = titled("a table of kind comparison")
     builder: ClassVar[str] = "reprise.publishing.tables.comparison:build"
     kind: Literal["comparison"]
     models: Models
@@ -95,7 +95,7 @@ class SpaceRow(Strict):
 
 
 class Space(Table):
-    called: ClassVar[str] = "a table of kind space"
+    model_config = titled("a table of kind space")
     builder: ClassVar[str] = "reprise.publishing.tables.space:build"
     kind: Literal["space"]
     experiment: str
@@ -107,7 +107,7 @@ class Space(Table):
 
 
 class TrialsTable(Table):
-    called: ClassVar[str] = "a table of kind trials"
+    model_config = titled("a table of kind trials")
     builder: ClassVar[str] = "reprise.publishing.tables.trials:build"
     kind: Literal["trials"]
     runs: Selector
@@ -129,14 +129,14 @@ class MetricsRow(Strict):
 
 
 class MetricsTable(Table):
-    called: ClassVar[str] = "a table of kind metrics"
+    model_config = titled("a table of kind metrics")
     builder: ClassVar[str] = "reprise.publishing.tables.metrics:build"
     kind: Literal["metrics"]
     rows: Annotated[list[MetricsRow], Field(min_length=1)]
 
 
 class ClassTable(Table):
-    called: ClassVar[str] = "a table of kind classes"
+    model_config = titled("a table of kind classes")
     builder: ClassVar[str] = "reprise.publishing.tables.classes:build"
     kind: Literal["classes"]
     models: Models
@@ -147,19 +147,15 @@ class ClassTable(Table):
     """Label of a model → class, mean or deviation → the number as printed."""
 
 
-@cache
-def table_kinds() -> dict[str, type[Table]]:
-    """Name of each kind of table, built in or of an installed package → what it says."""
-    own: dict[str, type[Table]] = {
-        "layers": LayerTable,
-        "settings": SettingsTable,
-        "comparison": Comparison,
-        "space": Space,
-        "trials": TrialsTable,
-        "metrics": MetricsTable,
-        "classes": ClassTable,
-    }
-    return own | plugins("reprise.tables", own, Table)
+KINDS: dict[str, type[Table]] = {
+    "layers": LayerTable,
+    "settings": SettingsTable,
+    "comparison": Comparison,
+    "space": Space,
+    "trials": TrialsTable,
+    "metrics": MetricsTable,
+    "classes": ClassTable,
+}
+"""The project's own; `reprise.extensions.TABLES` has those of other packages, too."""
 
-
-AnyTable = Annotated[Table, Kinds(table_kinds, "kind", "kind of table")]
+AnyTable = Annotated[Table, Kinds(lambda: TABLES, "kind", "kind of table")]

@@ -7,13 +7,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from reprise.errors import RepriseError
-from reprise.settings import Probability, Settings, parse, titled
+from reprise.schema import Probability, Strict, parse, titled
 
 Penalty = Callable[[], Tensor]
 """The value of a penalty for the network's present weights, a scalar."""
 
 
-class ElasticNet(Settings):
+class ElasticNet(Strict):
     """The elastic net is λ(α·Σ|w| + (1 − α)·Σw²) over the weights, not the biases, of the output layer, which
     is the network's last dense one (report 3, equation 1; Zou and Hastie 2005).
     """
@@ -23,7 +23,7 @@ class ElasticNet(Settings):
     strength: float = Field(alias="lambda", ge=0)
 
 
-class Regularization(Settings):
+class Regularization(Strict):
     model_config = titled("regularization")
     elastic_net: ElasticNet | None = None
 

@@ -224,8 +224,8 @@ def _described(details: ErrorDetails, document: Any) -> tuple[list[Any], str]:
     if kind in ("twice", "taken", "one_of", "no_path", "one_way", "one_key", "augmented", "nesterov"):
         return parts, details["msg"]
     said = details["msg"]
-    if said.startswith("Input should"):
-        return parts, f"{shown(given)} {said.removeprefix('Input ')}"
+    if said.startswith(("Input should", "should")):
+        return parts, f"{said.removeprefix('Input ')}, not {shown(given)}"
     return parts, f"{shown(given)}: {said[:1].lower()}{said[1:]}"
 
 

@@ -328,7 +328,7 @@ def test_changing_one_learning_rate_changes_that_run_alone(tmp_path):
         ),
         (
             {"experiments": {"a": {"set": {"optimizer.lr": "fast"}}}},
-            "optimizer.lr: 'fast' should be a valid number",
+            "optimizer.lr: should be a valid number, not 'fast'",
         ),
         ({"slug": "other"}, "call the file other.yaml"),
         (

@@ -125,6 +125,11 @@ class Activation(Layer):
     activation: ActivationName
 
 
+def kind_of(layer: Layer) -> str:
+    """The key that tells a layer's kind."""
+    return next(name for name in type(layer).model_fields if name != "name")
+
+
 def _kind(layer: Any) -> str | None:
     """Which class `layer` belongs to, by its title; `activation` is also an option of other kinds."""
     keys = type(layer).model_fields if isinstance(layer, Layer) else layer

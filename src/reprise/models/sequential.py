@@ -17,7 +17,7 @@ from torch import nn
 from reprise.errors import RepriseError
 from reprise.models import families
 from reprise.models.blocks import Dropout, initialise, same_conv2d
-from reprise.models.families import Layer
+from reprise.models.families import Layer, kind_of
 
 Shape = tuple[int, ...]
 """Of one image (C, H, W) or of flat features (F,), without the batch."""
@@ -153,7 +153,7 @@ def network(
     modules: OrderedDict[str, nn.Module] = OrderedDict()
     shape = tuple(input_shape)
     for index, layer in enumerate(layers):
-        where = f"layer {index} ({next(iter(type(layer).model_fields))})"
+        where = f"layer {index} ({kind_of(layer)})"
         try:
             parts, shape = BUILDERS[type(layer)](net, shape, layer)
         except RepriseError as error:

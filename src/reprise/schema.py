@@ -218,7 +218,10 @@ def _described(details: ErrorDetails, document: Any) -> tuple[list[Any], str]:
             f"{shown(given)} is not valid{nearest(given, [quoted or bare for quoted, bare in valid])}",
         )
     if kind in ("model_type", "dict_type", "mapping_type", "model_attributes_type"):
-        return parts, f"{shown(given)} is no mapping from keys to values"
+        return parts, f"should be a mapping, not {shown(given)}"
+    if kind in ("too_short", "too_long"):
+        least = f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
+        return parts, f"has {context['actual_length']} items, and should have {least}"
     if kind == "string_pattern_mismatch":
         return parts, f"{shown(given)} does not have the form {context['pattern']}"
     if kind in ("twice", "taken", "one_of", "no_path", "one_way", "one_key", "augmented", "nesterov"):

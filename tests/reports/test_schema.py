@@ -93,7 +93,7 @@ def test_schedules(tmp_path, schedule, message):
             ".kernel: unknown key for a layer without a kind; valid: activation, name, conv, batch_norm, pool",
         ),
         ({"cnv": 8}, ".cnv: unknown key for a layer without a kind; did you mean conv?"),
-        ({}, ": {}: should be a mapping such as {conv: 32}"),
+        ({}, ": should be a mapping such as {conv: 32}, not {}"),
         (
             {"pool": "max", "kernel": 2},
             ".kernel: unknown key for a layer of kind pool; valid: pool, name, size, stride, padding",

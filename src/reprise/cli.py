@@ -591,6 +591,7 @@ def table(args: argparse.Namespace) -> None:
         tables=results_of(report, where, runs_of(report, item)),
         layers=layer_tables(report, where, item),
         experiment=report.document["experiments"].get(item.get("experiment")),
+        names=report.names,
         notes=report.notes(item),
     )
 
@@ -613,6 +614,7 @@ def statements(args: argparse.Namespace) -> None:
         report.scale,
         *pages,
         about=about,
+        names=report.names,
     )
 
 

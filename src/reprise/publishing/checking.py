@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reprise.errors import RepriseError, gist
+from reprise.publishing.expressions import Expressions
 from reprise.publishing.figures import Results, build_figure
-from reprise.publishing.measures import COLUMNS, METRICS, Tables
-from reprise.publishing.statements import judge_statements
+from reprise.publishing.measures import COLUMNS, METRICS, Measure, Tables
+from reprise.publishing.statements import judge_statements, parse
 from reprise.publishing.style import style
 from reprise.publishing.tables import Sources, build_table
 from reprise.reports.check import nearest
@@ -29,7 +30,7 @@ def check_publications(report: Report, class_names: Mapping[str, Sequence[str]])
     left out.
     """
     runs = report.runs([cell for name in report.experiments for cell in report.all_cells(name)])
-    results = pretended(runs, class_names, [*report.figures, *report.tables, *report.statements])
+    results = pretended(runs, class_names, named_layers(report))
     for spec in report.figures:
         with naming(report, f"figure {spec['id']}"):
             layers = _layer_tables(report, spec)
@@ -47,8 +48,10 @@ def check_publications(report: Report, class_names: Mapping[str, Sequence[str]])
                     f"no experiment {spec['experiment']}{nearest(spec['experiment'], report.experiments)}"
                 )
             experiment = report.document["experiments"].get(spec.get("experiment"))
-            build_table(spec, Sources(report.cells, results, _layer_tables(report, spec), experiment))
-    for outcome in judge_statements(report.statements, str(report.path), report.cells, results):
+            layers = _layer_tables(report, spec)
+            build_table(spec, Sources(report.cells, results, layers, experiment, report.names))
+    path = str(report.path)
+    for outcome in judge_statements(report.statements, path, report.cells, results, report.names):
         if outcome.judgement.verdict == "not run" and report.scale == "full":
             reason = f"it could never be judged, even with every run trained: {outcome.judgement.reason}"
             raise RepriseError(f"{outcome.statement.where}: {reason}")
@@ -75,13 +78,33 @@ def splits(run: Run) -> tuple[str, str]:
     return "train", "test" if run.spec["split"]["validation"] == "test" else "validation"
 
 
-def pretended(
-    runs: Mapping[str, Run], class_names: Mapping[str, Sequence[str]], items: Sequence[Mapping[str, Any]] = ()
-) -> Tables:
-    """Results as every run could have them: its epochs, every metric, one test image of each class.
+def layer_measures(report: Report) -> dict[str, list[Measure]]:
+    """Id of a table or statement → its measures that name a layer."""
+    expressions = Expressions(report.names, f"{report.path}: ")
+    found = {item["id"]: [] for item in [*report.tables, *report.statements]}
+    for table in report.tables:
+        if table["kind"] == "metrics":
+            for row in table["rows"]:
+                where = f"{report.path}: table {table['id']}: row {row['label']!r}"
+                found[table["id"]] += expressions.value(row["measure"], where).terms
+    for statement in parse(report.statements, str(report.path), report.cells, report.names):
+        found[statement.id] += statement.measures
+    return {name: [one for one in measures if one.layer] for name, measures in found.items()}
 
-    The trials of a study stop as its rungs allow, one after the other at each. Layers are those that a
-    measure in `items` names.
+
+def named_layers(report: Report) -> list[str]:
+    """The layers that the report's measures name."""
+    measures = [one for measures in layer_measures(report).values() for one in measures]
+    return list(dict.fromkeys(str(one.layer) for one in measures))
+
+
+def pretended(
+    runs: Mapping[str, Run], class_names: Mapping[str, Sequence[str]], layers: Sequence[str] = ()
+) -> Tables:
+    """Results as every run could have them: its epochs, every metric, the parameters of `layers`, one test
+    image of each class.
+
+    The trials of a study stop as its rungs allow, one after the other at each.
     """
     history, final, predictions = [], [], []
     colours = [
@@ -89,7 +112,7 @@ def pretended(
         for statistic in ("channel_mean", "channel_std")
         for colour in ("red", "green", "blue")
     ]
-    layers = [f"parameters.{layer}" for layer in dict.fromkeys(_values(items, "layer"))]
+    parameters = [f"parameters.{layer}" for layer in layers]
     sizes = {"selected_epoch": 1, "train_images": 100, "validation_images": 100, "test_images": 100}
     for place, (identifier, run) in enumerate(runs.items(), 1):
         share = place / (len(runs) + 1)
@@ -98,7 +121,7 @@ def pretended(
                 (identifier, epoch, split, share + 1 / epoch, share * epoch / (epoch + 1))
                 for split in splits(run)
             ]
-        metrics = dict.fromkeys([*METRICS, *colours, *layers], share) | sizes
+        metrics = dict.fromkeys([*METRICS, *colours, *parameters], share) | sizes
         final += [(identifier, name, value) for name, value in metrics.items()]
         predictions += [(identifier, label, label, label) for label in range(len(class_names[identifier]))]
     frames = {"history": history, "final": final, "predictions": predictions}
@@ -147,16 +170,3 @@ def _layer_tables(report: Report, item: Mapping[str, Any]) -> dict[str, dict[str
     return {
         name: {"title": title, **facts} for name, (title, _) in report.networks(network_names(item)).items()
     }
-
-
-def _values(item: Any, key: str) -> list[Any]:
-    """Every value of a key, however deep it stands."""
-    if isinstance(item, Mapping):
-        return [
-            value
-            for name, inner in item.items()
-            for value in ([inner] if name == key else _values(inner, key))
-        ]
-    if isinstance(item, Sequence) and not isinstance(item, str):
-        return [value for entry in item for value in _values(entry, key)]
-    return []

@@ -10,6 +10,7 @@ import contextlib
 import copy
 import hashlib
 import itertools
+import keyword
 import math
 import os
 import random
@@ -22,8 +23,10 @@ from typing import Any
 
 from reprise.errors import RepriseError
 from reprise.reports.check import kinds, nearest, read_yaml, schema, validate
+from reprise.reports.expressions import Names, named, named_cells, read_expression
 from reprise.reports.layout import SCALES, stand_in_source
 from reprise.reports.run import ENGINE, Run, canonical, prune
+from reprise.reports.table_statements import complete_table, table_statements
 
 CHECKED = "REPRISE_CHECKED"
 """Environment variable with the stamps of the report files that the workflow has checked: its hundred jobs
@@ -126,6 +129,12 @@ class Report:
             self._fail("slug", f"{self.slug} is a rule of the workflow; choose another name")
         if not self._checked:
             self._check_publications()
+        cells = {
+            name: {"runs": meant} if isinstance(meant, str) else meant
+            for name, meant in document.get("cells", {}).items()
+        }
+        self.names = Names(cells, document.get("measures", {}))
+        self._complete()
         self._shrink = document.get("scales", {}).get(scale, {})
         for name in self._shrink.get("experiments", {}):
             self._known(name, f"scales.{scale}.experiments")
@@ -143,6 +152,8 @@ class Report:
         self._network_runs: dict[str, Run] = {}
         for name in document["experiments"]:
             self._expand(name, ())
+        if not self._checked:
+            self._check_names()
         for selector, where in () if self._checked else self._references():
             try:
                 self.cells(selector)
@@ -168,6 +179,9 @@ class Report:
 
     @property
     def statements(self) -> list[dict[str, Any]]:
+        """Those that the tables make, then those of the file; each with `id` and `kind`, `number` or
+        `claim`.
+        """
         return self.document.get("statements", [])
 
     @property
@@ -200,16 +214,20 @@ class Report:
         return items[identifier]
 
     def cells(self, selector: str) -> list[Cell]:
-        """The cells that `selector` names, in the report file's order; at least one."""
+        """The cells that a selector, or a name under `cells`, stands for, in the report file's order; at
+        least one.
+        """
         if selector not in self._selected:
-            self._selected[selector] = self._select(selector)
+            meant = self.names.cells.get(selector, {"runs": selector})
+            self._selected[selector] = self._select(meant["runs"])
         return self._selected[selector]
 
     def _select(self, selector: str) -> list[Cell]:
         body, _, reading = selector.partition("@")
         name, _, conditions = body.partition("/")
         if name not in self._cells:
-            raise RepriseError(f"selector {selector!r}: no experiment {name}{nearest(name, self._cells)}")
+            known = [*self._cells, *self.names.cells]
+            raise RepriseError(f"selector {selector!r}: no experiment {name}{nearest(name, known)}")
         cells = self._cells[name]
         readings = list(dict.fromkeys(cell.reading for cell in cells))
         if reading and reading not in readings:
@@ -279,6 +297,12 @@ class Report:
             with contextlib.suppress(Undrawn):
                 found |= {cell.name: cell for cell in self.cells(selector)}
         return list(found.values())
+
+    def definitions(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        """What the names in the expressions of an item mean: those under `cells` and `measures`."""
+        known = {**self.names.cells, **self.names.measures}
+        found = {name for text in expressions(item) for name in named(read_expression(text, ""))}
+        return {name: known[name] for name in sorted(found & {*known})}
 
     def runs(self, cells: Iterator[Cell] | Sequence[Cell] | None = None) -> dict[str, Run]:
         """Hash → run of `cells`, or of all that the report asks for: experiments in their first reading, and
@@ -362,9 +386,14 @@ class Report:
         seen: set[str] = set()
         for section in SECTIONS:
             valid = kinds(section)
-            if section == "statements":
-                seen = set()
             for index, item in enumerate(self.document.get(section, [])):
+                if section == "statements":
+                    kind = next((kind for kind in valid if kind in item), None)
+                    if kind is None:
+                        words = "begin it with number: or claim: and its id"
+                        self._fail(f"{section}[{index}]", f"{words}{nearest(next(iter(item), ''), valid)}")
+                    validate(item, valid[kind], str(self.path), (section, index))
+                    continue  # their ids are looked at with those that tables make
                 kind = item.get("kind")
                 if not isinstance(kind, str) or kind not in valid:
                     self._fail(
@@ -372,18 +401,105 @@ class Report:
                         f"{kind!r} is not a kind of {section[:-1]}{nearest(kind, valid)}",
                     )
                 validate(item, valid[kind], str(self.path), (section, index))
-                if item["id"] in seen:
-                    self._fail(
-                        f"{section}[{index}].id",
-                        f"{item['id']} stands twice; ids are file names, make them differ",
-                    )
-                seen.add(item["id"])
+                self._check_id(f"{section}[{index}].id", item["id"], seen)
+
+    def _check_id(self, where: str, identifier: str, seen: set[str]) -> None:
+        if identifier in seen:
+            self._fail(where, f"{identifier} stands twice; ids are file names, make them differ")
+        seen.add(identifier)
+
+    def _complete(self) -> None:
+        """Put into the document what tables share with statements and the other way round, and selectors in
+        the place of the names that figures and tables give.
+        """
+        own = self.document.get("statements", [])
+        stated = {statement[kind]: statement for statement in own for kind in ("number", "claim")
+                  if kind in statement}  # fmt: skip
+        others = {table["id"]: table for table in self.document.get("tables", [])}
+        tables, made = [], []
+        for index, table in enumerate(self.document.get("tables", [])):
+            try:
+                completed = complete_table(table, stated, others)
+                made += [{**statement, "table": table["id"]} for statement in table_statements(completed)]
+            except RepriseError as error:
+                self._fail(f"tables[{index}] ({table['id']})", str(error))
+            tables.append(self._with_selectors(completed, f"tables[{index}]"))
+        figures = [
+            self._with_selectors(figure, f"figures[{index}]")
+            for index, figure in enumerate(self.document.get("figures", []))
+        ]
+        seen: set[str] = set()
+        statements = []
+        for statement in [*made, *own]:
+            kind = "number" if "number" in statement else "claim"
+            identifier = statement[kind]
+            self._check_id(f"statement {identifier}", identifier, seen)
+            more = {key: value for key, value in statement.items() if key != kind}
+            holds = {"holds": [more["holds"]]} if isinstance(more.get("holds"), str) else {}
+            statements.append({"id": identifier, "kind": kind, **more, **holds})
+        self.document = {**self.document, "figures": figures, "tables": tables, "statements": statements}
+
+    def _with_selectors(self, item: Any, where: str, picks: bool = False) -> Any:
+        """`item` with the selector of each name under `runs` and `after`; `picks`: one run may be meant."""
+        if isinstance(item, list):
+            return [
+                self._with_selectors(entry, f"{where}[{index}]", picks) for index, entry in enumerate(item)
+            ]
+        if not isinstance(item, Mapping):
+            return item
+        found = {
+            key: value
+            if key in ("runs", "after")
+            else self._with_selectors(value, f"{where}.{key}", key == "models")
+            for key, value in item.items()
+        }
+        for key in ("runs", "after"):
+            meant = self.names.cells.get(found[key]) if isinstance(found.get(key), str) else None
+            if meant and "pick" in meant and not (picks and key == "runs"):
+                self._fail(
+                    f"{where}.{key}",
+                    f"{found[key]} is the best run of {meant['runs']}, and whole cells stand here; write its "
+                    "selector",
+                )
+            if meant:
+                found |= {key: meant["runs"]} | ({"pick": meant["pick"]} if "pick" in meant else {})
+        return found
+
+    def _check_names(self) -> None:
+        """The names under `cells` are new ones for selectors of what there is."""
+        for name, meant in self.names.cells.items():
+            where = f"cells.{name}"
+            for others, what in (
+                (self.document["experiments"], "an experiment"),
+                (self.names.measures, "a measure"),
+            ):
+                if name in others:
+                    self._fail(where, f"{what} has this name; choose another")
+            if keyword.iskeyword(name):
+                self._fail(where, f"{name} is a word of the expressions' grammar; choose another name")
+            if meant["runs"] in self.names.cells:
+                self._fail(where, f"{meant['runs']} is itself a name under cells; write its selector")
+            try:
+                self._select(meant["runs"])
+            except Undrawn:
+                continue
+            except RepriseError as error:
+                self._fail(where, str(error))
 
     def _references(self) -> Iterator[tuple[str, str]]:
+        """Selectors, and the start of what is to be said about each; a mistake in the syntax of an expression
+        is a `RepriseError`.
+        """
         for section in SECTIONS:
             for index, item in enumerate(self.document.get(section, [])):
-                for selector in selectors(item):
-                    yield selector, f"{section}[{index}] ({item['id']})"
+                place = "statement" if section == "statements" else f"{section}[{index}]"
+                where = f"{place} {item['id']}" if section == "statements" else f"{place} ({item['id']})"
+                for selector in plain_selectors(item):
+                    yield selector, where
+                for text in expressions(item):
+                    expression = read_expression(text, f"{self.path}: {where}")
+                    for selector, node in named_cells(expression).items():
+                        yield selector, f"{where}: {expression.text!r}: column {expression.column(node)}"
 
     # ---- expansion ----
 
@@ -776,19 +892,29 @@ def network_names(item: Mapping[str, Any]) -> list[str]:
 
 
 def selectors(item: Any) -> list[str]:
-    """Every selector that a figure, table or statement draws on: the values of its keys `runs` and
-    `after`.
-    """
+    """Every selector, or name of cells, that a figure, table or statement draws on."""
+    measured = [cells for text in expressions(item) for cells in named_cells(read_expression(text, ""))]
+    return [*plain_selectors(item), *measured]
+
+
+def plain_selectors(item: Any) -> list[str]:
+    """The values of the keys `runs` and `after`, however deep."""
+    return _texts(item, ("runs", "after"))
+
+
+def expressions(item: Any) -> list[str]:
+    """The values of the keys `measure` and `holds`, however deep."""
+    return _texts(item, ("measure", "holds"))
+
+
+def _texts(item: Any, keys: Sequence[str], inside: bool = False) -> list[str]:
+    """Texts under these keys, or in lists under them."""
+    if isinstance(item, str):
+        return [item] if inside else []
     if isinstance(item, Mapping):
-        found = []
-        for key, value in item.items():
-            if key in ("runs", "after") and isinstance(value, str):
-                found.append(value)
-            else:
-                found.extend(selectors(value))
-        return found
+        return [text for key, value in item.items() for text in _texts(value, keys, key in keys)]
     if isinstance(item, list):
-        return [selector for entry in item for selector in selectors(entry)]
+        return [text for entry in item for text in _texts(entry, keys, inside)]
     return []
 
 

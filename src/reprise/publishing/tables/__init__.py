@@ -17,6 +17,7 @@ from reprise.publishing.measures import Tables
 from reprise.publishing.tables.formats import csv, latex, markdown
 from reprise.publishing.tables.sheet import Kind, Rows, Sources, Table
 from reprise.reports.check import nearest
+from reprise.reports.expressions import Names
 
 KINDS = ("layers", "settings", "comparison", "space", "trials", "metrics", "classes")
 """Each a module of this package, imported when it is asked for."""
@@ -42,17 +43,18 @@ def write_table(
     tables: Tables | None = None,
     layers: Mapping[str, Mapping[str, Any]] | None = None,
     experiment: Mapping[str, Any] | None = None,
+    names: Names | None = None,
     notes: Sequence[str] = (),
 ) -> None:
     """Write `<out_stem>.csv`, `.md` and `.tex`: all three or none.
 
     Parameters
     ----------
-    spec: a table of a report file (`reprise/reports/publications.schema.yaml`).
+    spec: a table of a report (`reprise/reports/publications.schema.yaml`), as `Report.tables` has it.
     slug: the report.
     resolve: selector → cells, e.g. `Report.cells`.
     scale: `full`, or `quick` or `demo`, which each file says.
-    tables, layers, experiment: see `Sources`.
+    tables, layers, experiment, names: see `Sources`.
     notes: sentences above the table, e.g. that weights are random instead of pretrained.
 
     Raises `RepriseError` naming report and table for an unknown kind, metric, setting or network, and for
@@ -61,7 +63,8 @@ def write_table(
     try:
         if scale not in MARKS:
             raise RepriseError(f"scale {scale!r} is not known{nearest(scale, MARKS)}")
-        table = build_table(spec, Sources(resolve, tables or Tables.of(), layers or {}, experiment))
+        sources = Sources(resolve, tables or Tables.of(), layers or {}, experiment, names or Names())
+        table = build_table(spec, sources)
     except RepriseError as error:
         raise RepriseError(f"{slug}, table {spec['id']}: {error}") from None
     caption, label = " ".join(spec["caption"].split()), f"tab:{slug}:{spec['id']}"

@@ -15,8 +15,10 @@ from reprise.publishing.tables.sheet import Rows, Sources, Table
 from reprise.publishing.tables.values import measured
 from reprise.publishing.verdicts import combine, decimals
 from reprise.reports.check import nearest
+from reprise.reports.table_statements import OVER_CLASSES
 
-OVER_CLASSES = {"mean": "Mean", "deviation": "Standard deviation"}
+TITLES = {"mean": "Mean", "deviation": "Standard deviation"}
+"""Of the rows after the classes."""
 
 
 def build(spec: Mapping[str, Any], sources: Sources) -> Table:
@@ -28,20 +30,18 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
     check_labels(reported, models, "reported")
     for label, values in reported.items():
         _known(values, [*classes, *OVER_CLASSES], f"reported: {label}")
+    judged = spec.get("judged", True)
     wanted: dict[str, tuple[str, tuple[int, ...]]] = {
         name: ("class_accuracy", (label,)) for label, name in enumerate(classes)
     }
-    wanted |= {
-        "mean": ("recall_macro", ()),
-        "deviation": ("class_deviation", ()),
-    }  # recall is what is right of a class
+    wanted |= {row: (metric, ()) for row, (metric, _) in OVER_CLASSES.items()}
     measures = {
         (row, model.label): Measure(metric, model.selector, classes=labels, pick=model.pick)
         for row, (metric, labels) in wanted.items()
         for model in models
     }
     judge = Judge(measures.values(), sources.resolve, sources.tables)
-    titles = {**{name: names.get(name, name) for name in classes}, **OVER_CLASSES}
+    titles = {**{name: names.get(name, name) for name in classes}, **TITLES}
     data, entries = [], {}
     for (row, label), measure in measures.items():
         try:
@@ -49,8 +49,9 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
         except NotRun as missing:
             raise RepriseError(f"model {label!r}: {missing}") from None
         printed = reported.get(label, {}).get(row, "")
-        found = measured(percent, measure.noise, printed, digits=max(1, decimals(printed) if printed else 0))
-        entries[row, label] = found.text, found.report
+        digits = max(1, decimals(printed) if printed else 0)
+        found = measured(percent, measure.noise, printed if judged else "", digits=digits)
+        entries[row, label] = found.text, found.report if judged else printed
         model = next(model for model in models if model.label == label)
         data.append(
             (row, label, model.cell.name, model.run, found.value, found.sd, found.n, printed, found.verdict)

@@ -5,7 +5,7 @@ Seeds are pooled over the models of the table.
 """
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from dataclasses import replace
 from typing import Any
 
 from reprise.errors import RepriseError
@@ -14,11 +14,12 @@ from reprise.publishing.statements import Judge, NotRun
 from reprise.publishing.tables.models import Model, check_labels, find_models, lay_out, notes
 from reprise.publishing.tables.sheet import Rows, Sources, Table
 from reprise.publishing.tables.values import DASH, Measured, measured, settings
+from reprise.reports.table_statements import printed
 
 
 def build(spec: Mapping[str, Any], sources: Sources) -> Table:
     """One column per model and one row per setting or metric, or the other way round with `transpose`."""
-    rows = _checked(spec["rows"])
+    rows = _checked(spec)
     models = find_models(spec, sources)
     measures = {}
     for row in rows:
@@ -44,7 +45,7 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
                 entries[key] = value, reported
                 data.append((*key, model.cell.name, model.run, value, None, None, reported, ""))
             else:
-                found = _metric(judge, measures[key], reported, row["label"])
+                found = _metric(judge, measures[key], reported, row["label"], _is_judged(row, spec))
                 entries[key] = found.text, found.report
                 data.append(
                     (
@@ -74,29 +75,30 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
     return Table(table, {"": shown}, said)
 
 
-def _checked(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """Labels differ, and what is reported of a metric is a number."""
-    labels = [row["label"] for row in rows]
-    for row in rows:
+def _checked(spec: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Labels differ, and what is reported of a metric, and judged, is a number."""
+    labels = [row["label"] for row in spec["rows"]]
+    for row in spec["rows"]:
         if labels.count(row["label"]) > 1:
             raise RepriseError(f"row {row['label']!r} stands twice; make the labels differ")
-        for model, reported in row.get("reported", {}).items() if "metric" in row else ():
-            try:
-                Decimal(str(reported))
-            except InvalidOperation:
-                raise RepriseError(
-                    f"row {row['label']!r}: {reported!r}, reported of {model}, is no number; write it as "
-                    "printed"
-                ) from None
-    return rows
+        if "metric" in row and _is_judged(row, spec):
+            for reported in row.get("reported", {}).values():
+                printed(reported, row["label"])
+    return spec["rows"]
+
+
+def _is_judged(row: Mapping[str, Any], spec: Mapping[str, Any]) -> bool:
+    return row.get("judged", spec.get("judged", True))
 
 
 def _setting(model: Model, path: str) -> str:
     return settings(model.specs, path) if any(lookup(spec, path) for spec in model.specs) else DASH
 
 
-def _metric(judge: Judge, measure: Measure, reported: str, label: str) -> Measured:
+def _metric(judge: Judge, measure: Measure, reported: str, label: str, judged: bool) -> Measured:
     try:
-        return measured(judge.measured(measure), measure.noise, reported)
+        estimate = judge.measured(measure)
     except NotRun as missing:
         raise RepriseError(f"row {label!r}: {missing}") from None
+    found = measured(estimate, measure.noise, reported if judged else "")
+    return found if judged else replace(found, reported=reported)

@@ -51,7 +51,8 @@ def find_models(spec: Mapping[str, Any], sources: Sources) -> list[Model]:
         cells = sources.resolve(selector)
         if not pick and len(cells) > 1:
             raise RepriseError(
-                f"model {label!r}: {selector} names {len(cells)} configurations; name one, or add pick: best"
+                f"model {label!r}: {selector} names {len(cells)} configurations; name one, or pick the best "
+                "run under cells"
             )
         cell, run = cells[0], None
         if pick:

@@ -1,4 +1,6 @@
-"""Settings of one cell's runs and metrics measured in them, beside what the report says."""
+"""Settings of one cell's runs and metrics measured in them, beside what the report says, with the verdict on
+the metrics.
+"""
 
 from collections.abc import Mapping
 from statistics import fmean
@@ -6,8 +8,11 @@ from typing import Any
 
 from reprise.errors import RepriseError
 from reprise.publishing.measures import Measure, cell_values
+from reprise.publishing.statements import Judge
 from reprise.publishing.tables.sheet import Rows, Sources, Table
 from reprise.publishing.tables.values import about_seeds, mean_and_sd, sd, settings
+from reprise.publishing.verdicts import judge_number
+from reprise.reports.table_statements import printed
 
 
 def build(spec: Mapping[str, Any], sources: Sources) -> Table:
@@ -16,21 +21,25 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
     if len(cells) != 1:
         raise RepriseError(f"{spec['runs']} names {len(cells)} cells; name one, e.g. {cells[0].name}")
     cell = cells[0]
+    measures = [Measure.of(row, spec["runs"]) if "metric" in row else None for row in spec["rows"]]
+    judge = Judge(filter(None, measures), sources.resolve, sources.tables)
     rows, lines = [], []
-    for row in spec["rows"]:
-        reported = str(row.get("reported", ""))
-        if "setting" in row:
+    for row, measure in zip(spec["rows"], measures, strict=True):
+        reported, verdict = str(row.get("reported", "")), ""
+        if measure is None:
             value = settings(list(cell.specs.values()), row["setting"])
-            rows.append((row["label"], value, None, None, reported))
+            rows.append((row["label"], value, None, None, reported, verdict))
         else:
-            measure = Measure.of(row, spec["runs"])
             values = cell_values(measure, sources.tables, cell)
             value = mean_and_sd(values, measure.noise.count)
-            rows.append((row["label"], fmean(values), sd(values), len(values), reported))
-        lines.append((row["label"], value, reported))
+            if reported and row.get("judged", spec.get("judged", True)):
+                number = printed(row["reported"], row["label"])
+                verdict = judge_number(number, judge.measured(measure), row.get("about", 0.0)).verdict
+            rows.append((row["label"], fmean(values), sd(values), len(values), reported, verdict))
+        about = "about " if "about" in row else ""
+        lines.append((row["label"], value, f"{about}{reported} ({verdict})" if verdict else reported))
     shown = Rows(["Setting", "Value", "Report"], lines)
     if not any(reported for *_, reported in lines):
         shown = shown.without("Report")
-    return Table(
-        Rows(["setting", "value", "sd", "n", "reported"], rows), {"": shown}, about_seeds(len(cell.runs))
-    )
+    columns = ["setting", "value", "sd", "n", "reported", "verdict"]
+    return Table(Rows(columns, rows), {"": shown}, about_seeds(len(cell.runs)))

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from reprise.publishing import Resolve
 from reprise.publishing.measures import Tables
+from reprise.reports.expressions import Names
 
 
 @dataclass(frozen=True)
@@ -19,13 +20,14 @@ class Sources:
     resolve: selector → cells. tables: tidy results of the runs; `predictions` and class names only for what
     shows classes. layers: name of a network → its layer table (`title` if it has one, `rows`, `parameters`;
     see `reprise.models.layers`). experiment: the experiment that a table of kind `space` names, as the report
-    file has it.
+    file has it. names: what its expressions can name.
     """
 
     resolve: Resolve
     tables: Tables = field(default_factory=Tables.of)
     layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     experiment: Mapping[str, Any] | None = None
+    names: Names = field(default_factory=Names)
 
 
 @dataclass(frozen=True)

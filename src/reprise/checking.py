@@ -54,7 +54,7 @@ def check_report(report: Report) -> None:
                 check_layers(spec.get("mark", ()), [name for name, _ in network(run).named_modules() if name])
     for item, measures in layer_measures(report).items():
         for measure in measures:
-            with naming(report, f"statement {item}"), contextlib.suppress(Undrawn):
+            with naming(report, item), contextlib.suppress(Undrawn):
                 for cell in report.cells(measure.runs):
                     check_layers([str(measure.layer)], layer_parameters(network(cell.members[0])))
     check_publications(report, classes)

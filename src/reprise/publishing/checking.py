@@ -79,16 +79,16 @@ def splits(run: Run) -> tuple[str, str]:
 
 
 def layer_measures(report: Report) -> dict[str, list[Measure]]:
-    """Id of a table or statement → its measures that name a layer."""
+    """`table …` or `statement …`, with its id → its measures that name a layer."""
     expressions = Expressions(report.names, f"{report.path}: ")
-    found = {item["id"]: [] for item in [*report.tables, *report.statements]}
+    found: dict[str, list[Measure]] = {}
     for table in report.tables:
-        if table["kind"] == "metrics":
-            for row in table["rows"]:
-                where = f"{report.path}: table {table['id']}: row {row['label']!r}"
-                found[table["id"]] += expressions.value(row["measure"], where).terms
+        for row in table["rows"] if table["kind"] == "metrics" else ():
+            where = f"{report.path}: table {table['id']}: row {row['label']!r}"
+            measures = expressions.value(row["measure"], where).terms
+            found.setdefault(f"table {table['id']}", []).extend(measures)
     for statement in parse(report.statements, str(report.path), report.cells, report.names):
-        found[statement.id] += statement.measures
+        found[f"statement {statement.id}"] = statement.measures
     return {name: [one for one in measures if one.layer] for name, measures in found.items()}
 
 

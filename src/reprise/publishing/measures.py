@@ -222,7 +222,7 @@ class Measure:
         if self.metric in ("accuracy", "loss"):
             words = f"{split or 'test'} {words}"
         elif self.metric == "gap":
-            words = f"{words}, training less {split or 'test'} accuracy,"
+            words = f"gap between training and {split or 'test'} accuracy"
         elif self.metric == "min_loss_epoch":
             words = f"epoch of the lowest {split or 'test'} loss"
         match self.at:

@@ -90,7 +90,7 @@ def read_expression(text: str, where: str) -> Expression:
             warnings.simplefilter("error")  # an escape that Python does not know
             tree = ast.parse(plain, mode="eval").body
     except SyntaxError as error:
-        column = error.offset if error.lineno == 1 and error.offset else 1
+        column = error.offset if error.lineno == 1 and error.offset else len(plain) + 1
         raise _error(plain, where, column, f"{error.msg or 'not an expression'}; mend it there") from None
     except (RecursionError, MemoryError):
         raise RepriseError(f"{where}: {plain!r}: too many parentheses or signs inside each other") from None

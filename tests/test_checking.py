@@ -31,9 +31,7 @@ CURVES = {
 }
 IMAGES = {"id": "f", "kind": "samples", "caption": "c"}
 TABLE = {"id": "t", "caption": "c"}
-NUMBER = {"id": "s", "kind": "number", "reported": "0.5"}
-CLAIM = {"id": "s", "kind": "claim"}
-ACCURACY = {"metric": "accuracy", "runs": "base"}
+NUMBER = {"number": "s", "reported": "0.5"}
 
 
 def base() -> dict:
@@ -104,7 +102,7 @@ def test_nothing_is_written(tmp_path, monkeypatch):
         tmp_path,
         figures=[CURVES],
         tables=[{**TABLE, "kind": "layers", "networks": ["net"]}],
-        statements=[{**NUMBER, "measure": ACCURACY}],
+        statements=[{**NUMBER, "measure": "accuracy(base)"}],
     )
     assert [path.name for path in tmp_path.iterdir()] == ["mini.yaml"]
 
@@ -308,35 +306,19 @@ def test_tables(tmp_path, table, message):
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
+        ({**NUMBER, "measure": "acuracy(base)"}, r"no metric or measure 'acuracy'; did you mean accuracy\?"),
+        ({**NUMBER, "measure": "accuracy(rates)"}, r"rates names 2 configurations; write mean\(…\), max"),
+        ({**NUMBER, "measure": 'loss(base, at="last", split="validation")'}, "no split 'validation'"),
+        ({**NUMBER, "measure": "loss(base, at=5)"}, "could never be judged.*base has no loss to measure"),
+        ({**NUMBER, "measure": 'class_accuracy(base, ["fsh"])'}, r"no class 'fsh'; did you mean fish\?"),
         (
-            {**NUMBER, "measure": {**ACCURACY, "metric": "acuracy"}},
-            r"no metric 'acuracy'; did you mean accuracy\?",
+            {**NUMBER, "measure": 'parameters(base, layer="9_dense")'},
+            r"no layer 9_dense; did you mean \d_dense\?",
         ),
-        (
-            {**NUMBER, "measure": {"metric": "accuracy", "runs": "rates"}},
-            "rates names 2 configurations; add cells",
-        ),
-        (
-            {**NUMBER, "measure": {"metric": "loss", "at": "last", "split": "validation", "runs": "base"}},
-            "no split 'validation'",
-        ),
-        (
-            {**NUMBER, "measure": {"metric": "loss", "at": {"epoch": 5}, "runs": "base"}},
-            "could never be judged.*base has no loss to measure",
-        ),
-        (
-            {**NUMBER, "measure": {"metric": "class_accuracy", "classes": ["fsh"], "runs": "base"}},
-            r"no class 'fsh'; did you mean fish\?",
-        ),
-        ({**CLAIM, "measures": {"a": ACCURACY}, "holds": ["a > b"]}, "no measure 'b'"),
-        (
-            {
-                **CLAIM,
-                "measures": {"a": {**ACCURACY, "runs": "rates"}},
-                "holds": ['argmax(a) = "rates/lr=1"'],
-            },
-            "lr is never 1",
-        ),
+        ({**NUMBER, "measure": "accuracy(bas)"}, r"'accuracy\(bas\)': column 10: .*did you mean base\?"),
+        ({**NUMBER, "measure": "accuracy(base"}, r"'accuracy\(base': column 9: '\(' was never closed"),
+        ({"claim": "s", "holds": "accuracy(base) > b"}, r"column 18: 'b' is no value; measure it"),
+        ({"claim": "s", "holds": 'argmax(accuracy(rates)) == "rates/lr=1"'}, "lr is never 1"),
     ],
 )
 def test_statements(tmp_path, statement, message):
@@ -344,5 +326,5 @@ def test_statements(tmp_path, statement, message):
 
 
 def test_at_a_smaller_scale_an_epoch_may_be_out_of_reach(tmp_path):
-    statement = {**NUMBER, "measure": {"metric": "loss", "at": {"epoch": 4}, "runs": "base"}}
+    statement = {**NUMBER, "measure": "loss(base, at=4)"}
     check(tmp_path, "demo", scales={"demo": {"epochs": {"max": 2}}}, statements=[statement])

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from reprise.cli import class_names
-from reprise.publishing.checking import pretended
+from reprise.publishing.checking import named_layers, pretended
 from reprise.publishing.figures import KINDS as FIGURES
 from reprise.publishing.measures import COLUMNS
 from reprise.publishing.results import EVALUATION, RUN
@@ -96,7 +96,7 @@ def write_results(report, runs, folder):
     tables = pretended(
         chosen,
         {run: class_names(spec) for run, spec in chosen.items()},
-        [*report.figures, *report.tables, *report.statements],
+        named_layers(report),
     )
     for run, spec in chosen.items():
         for name, columns in COLUMNS.items():

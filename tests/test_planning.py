@@ -36,7 +36,7 @@ from reprise.planning import (
     work_of,
 )
 from reprise.records import seal
-from reprise.reports.check import read_yaml
+from reprise.reports.file import read_yaml
 from reprise.reports.layout import Layout
 from reprise.reports.report import Report
 from reprise.reports.run import Run, prune

@@ -18,7 +18,7 @@ from reprise.data.augment import image_shape, prepared_shape
 from reprise.data.catalog import dataset_facts, weights_facts
 from reprise.errors import RepriseError, nearest
 from reprise.models import layer_parameters
-from reprise.publishing.checking import check_publications, naming
+from reprise.publishing.checking import check_publications, layer_measures, naming
 from reprise.reports.figures import Diagram, Images, Samples
 from reprise.reports.report import Report, Undrawn
 from reprise.reports.run import Run, canonical
@@ -52,12 +52,16 @@ def check_report(report: Report) -> None:
             if isinstance(figure, Diagram):
                 ((_, run),) = report.networks([figure.network]).values()
                 check_layers(figure.mark, [name for name, _ in network(run).named_modules() if name])
-    for spec in report.statements:
-        for measure in [spec["measure"]] if "measure" in spec else spec["measures"].values():
-            if "layer" in measure:
-                with naming(report, f"statement {spec['id']}"), contextlib.suppress(Undrawn):
-                    for cell in report.cells(measure["runs"]):
-                        check_layers([measure["layer"]], layer_parameters(network(cell.members[0])))
+    for where, measures in layer_measures(report).items():
+        for measure in measures:
+            with contextlib.suppress(Undrawn):
+                for cell in report.cells(measure.runs):
+                    try:
+                        check_layers(
+                            [cell.module(str(measure.layer))], layer_parameters(network(cell.members[0]))
+                        )
+                    except RepriseError as error:
+                        raise RepriseError(f"{where}: {error}") from None
     check_publications(report, classes)
 
 

@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from reprise import __version__
-from reprise.errors import DamagedError, RepriseError, file_error, printable
+from reprise.errors import DamagedError, RepriseError, file_error, nearest, printable
 from reprise.files import keep_json, read_json, write_json
 from reprise.records import FILES, check_file, read_record, write_record
-from reprise.reports.check import nearest
 from reprise.reports.layout import SCALES, STAND_IN, Layout
 from reprise.supervision import Stopped, supervise, tell
 
@@ -591,6 +590,7 @@ def table(args: argparse.Namespace) -> None:
         tables=results_of(report, where, runs_of(report, item)),
         layers=layer_tables(report, where, item),
         experiment=report.document["experiments"].get(item.get("experiment")),
+        names=report.names,
         notes=report.notes(item),
     )
 
@@ -613,6 +613,7 @@ def statements(args: argparse.Namespace) -> None:
         report.scale,
         *pages,
         about=about,
+        names=report.names,
     )
 
 

@@ -220,7 +220,9 @@ def _described(details: ErrorDetails, document: Any) -> tuple[list[Any], str]:
     if kind in ("model_type", "dict_type", "mapping_type", "model_attributes_type"):
         return parts, f"should be a mapping, not {shown(given)}"
     if kind in ("too_short", "too_long"):
-        least = f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
+        least = (
+            f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
+        )
         return parts, f"has {context['actual_length']} items, and should have {least}"
     if kind == "string_pattern_mismatch":
         return parts, f"{shown(given)} does not have the form {context['pattern']}"

@@ -20,7 +20,7 @@ from bench_cases import ROOT
 from reprise.data.archives import sidecar_of
 from reprise.data.decode import decode
 from reprise.data.synthetic import write_synthetic
-from reprise.reports.check import read_yaml
+from reprise.reports.file import read_yaml
 from reprise.reports.programme import Programme, complete
 
 SLICE_S = 0.05

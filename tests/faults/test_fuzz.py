@@ -39,9 +39,10 @@ from reprise.data.synthetic import write_archive
 from reprise.errors import RepriseError, printable
 from reprise.evaluation import evaluate, exchange, submission
 from reprise.files import read_json
+from reprise.publishing.expressions import Expressions
 from reprise.publishing.figures import samples
 from reprise.publishing.results import read_meta, read_tables
-from reprise.publishing.statements import _Parser
+from reprise.reports.expressions import Names
 from reprise.reports.programme import Programme, complete
 from reprise.reports.report import Report
 from reprise.training.engine import train
@@ -215,11 +216,25 @@ MINI = {
         {"id": "one", "kind": "curves", "caption": "C", "metric": "loss", "splits": ["train"], "series": [{"runs": "base"}]},
         {"id": "two", "kind": "samples", "caption": "S", "images": {"dataset": "cifar10", "captions": ["label"], "by": "label", "each": 1}},
     ],
-    "tables": [{"id": "three", "kind": "settings", "caption": "T", "runs": "base", "rows": [{"label": "lr", "setting": "optimizer.lr"}]}],
+    "cells": {"some": "grid/lr=0.1", "winner": {"runs": "grid", "pick": "best"}},
+    "measures": {"top": 'accuracy(split="validation", at="best")'},
+    "tables": [
+        {"id": "three", "kind": "settings", "caption": "T", "runs": "base", "rows": [
+            {"label": "lr", "setting": "optimizer.lr"}, {"label": "loss", "metric": "loss", "reported": "0.1"},
+            {"label": "accuracy", "metric": "accuracy", "statement": "four"}]},
+        {"id": "six", "kind": "metrics", "caption": "M", "source": "Table 6", "rows": [
+            {"label": "a", "statement": "four"},
+            {"label": "b", "measure": "top(winner) / 2", "reported": "0.5", "about": 0.1}]},
+        {"id": "seven", "kind": "classes", "caption": "C", "models": [{"label": "W", "runs": "winner"}],
+         "reported": {"W": {"cat": "5"}}},
+        {"id": "eight", "kind": "classes", "caption": "C", "models": [{"label": "W", "runs": "winner"}],
+         "reported": "seven"},
+    ],
     "statements": [
-        {"id": "four", "kind": "number", "reported": "0.5", "measure": {"metric": "accuracy", "runs": "base"}},
-        {"id": "five", "kind": "claim", "measures": {"a": {"metric": "accuracy", "runs": "grid/lr=0.1", "cells": "mean"},
-         "b": {"metric": "accuracy", "runs": "read@text"}}, "holds": ["a > b", "a within 0.1 of b", "a at chance"]},
+        {"number": "four", "reported": "0.5", "measure": "accuracy(base)", "says": "half"},
+        {"claim": "five", "source": "page 5", "reading": "at once", "holds": [
+         "mean(accuracy(some)) > mean(top('grid/lr=0.2')) > 0",
+         "within(mean(accuracy(some)), loss(winner), 0.1) and at_chance(accuracy(base))"]},
     ],
 }  # fmt: skip
 
@@ -328,9 +343,10 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
 
     def expression(content: bytes) -> None:
         text = content.decode("utf-8", "replace")[:1000]
-        for way in (_Parser.relation, _Parser.value):
+        known = Expressions(Names({"a": {"runs": "a", "pick": "best"}}, {"f": 'gap(at="last")'}))
+        for way in (known.relations, known.value, lambda text, _: Expressions(Names(measures={"g": text}))):
             with contextlib.suppress(RepriseError):
-                way(_Parser(text, ["a", "b"], "x"))
+                way(text, "x")
 
     def selector(content: bytes) -> None:
         mini.cells(content.decode("utf-8", "replace"))
@@ -410,11 +426,13 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
         b"HTTP/1.0 206 P\r\nContent-Range: bytes 0-4/5\r\n\r\nhello",
     ]
     relations = [
-        b"a > b + 0.1",
-        b"a within 0.05 of 2 * (b - 1)",
-        b'argmax(a) = "grid/lr=0.1"',
-        b"spread(a) > spread(b)",
-        b"-(-(a)) at chance",
+        b"accuracy(a) > f(b) + 0.1",
+        b"within(loss(a, split='train', at=3), 2 * (loss(b) - 1), 0.05) and f(b) < 1 < f(c)",
+        b'argmax(f("grid")) == "grid/lr=0.1"',
+        b"spread(f(b)) > spread(f(c))",
+        b"at_chance(accuracy(a))",
+        b'100 * class_accuracy(a, ["x", "y"]) / -(3) + effect(f(b), "lr") - max(setting(b, "optimizer.lr"))',
+        b'gap(split="validation", at="last")',
     ]
     zipped = io.BytesIO()
     with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as pack:
@@ -444,7 +462,20 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
                 relations,
                 expression,
                 400,
-                [b"(", b")", b"-", b"*", b"/", b"1e400", b"1e-400", b" of ", b"\xd9\xa1", b"'", b"a"],
+                [
+                    b"(",
+                    b")",
+                    b"[",
+                    b"-",
+                    b"*",
+                    b"**",
+                    b"1e400",
+                    b"1e-400",
+                    b" and ",
+                    b"\xd9\xa1",
+                    b"'",
+                    b"f(",
+                ],
             )
         case "selector":
             return Target(

@@ -42,13 +42,14 @@ from reprise.data.pickles import safe_unpickle
 from reprise.errors import RepriseError, printable
 from reprise.evaluation import evaluate, submission
 from reprise.files import parse_json, read_json
+from reprise.publishing.expressions import Expressions
 from reprise.publishing.figures import samples
 from reprise.publishing.measures import lookup
 from reprise.publishing.results import read_meta, read_tables
-from reprise.publishing.statements import _Parser
 from reprise.records import DIGEST, seal
 from reprise.reports import report
-from reprise.reports.check import read_yaml, schema
+from reprise.reports.expressions import Names
+from reprise.reports.file import read_yaml, schema
 from reprise.reports.programme import complete
 from reprise.reports.report import Report
 from reprise.training.checkpoint import MAGIC, read_checkpoint
@@ -676,19 +677,13 @@ def number(**keys: object) -> dict:
     return {
         "statements": [
             {
-                "id": "a",
-                "kind": "number",
+                "number": "a",
                 "reported": "1",
-                "measure": {"metric": "accuracy", "runs": "e"},
+                "measure": "accuracy(e)",
                 **keys,
             }
         ]
     }
-
-
-def claim(relation: str) -> dict:
-    measures = {"a": {"metric": "accuracy", "runs": "e"}, "b": {"metric": "accuracy", "runs": "e"}}
-    return {"statements": [{"id": "a", "kind": "claim", "measures": measures, "holds": [relation]}]}
 
 
 REPORTS: dict[str, tuple[dict, str]] = {
@@ -766,16 +761,16 @@ REPORTS: dict[str, tuple[dict, str]] = {
     ),
     "a name with a line break": ({"experiments": {"e\n": {}}}, "does not match"),
     "a slug with a line break": ({"slug": "mini\n", "experiments": {"e": {}}}, "does not match"),
-    "an id with a line break": ({"experiments": {"e": {}}, **number(id="a\n")}, "does not match"),
+    "an id with a line break": ({"experiments": {"e": {}}, **number(number="a\n")}, "does not match"),
     "a number with a line break": ({"experiments": {"e": {}}, **number(reported="0.5\n")}, "does not match"),
     "a number with an exponent of a "
         "billion": ({"experiments": {"e": {}}, **number(reported=Quoted("1e-999999999"))}, "does not match"),
     "a number of 5,000 digits": ({"experiments": {"e": {}}, **number(reported=Quoted("0." + "1" * 5000))}, "is too long|does not match"),
     "a selector of 100,000 characters": (
-        {"experiments": {"e": {}}, **number(measure={"metric": "accuracy", "runs": "e/" + "x" * 100_000})},
+        {"experiments": {"e": {}}, **number(measure=f'accuracy("e/{"x" * 100_000}")')},
         "is too long",
     ),
-    "an unknown selector": ({"experiments": {"e": {}}, **number(measure={"metric": "accuracy", "runs": "x" * 900})}, "no experiment x"),
+    "an unknown selector": ({"experiments": {"e": {}}, **number(measure=f"accuracy({'x' * 900})")}, "no experiment x"),
 }  # fmt: skip
 
 
@@ -794,24 +789,57 @@ def test_reports(name, tmp_path, monkeypatch):
     refused(lambda: Report(path, "demo"), message, 96 << 20)
 
 
-RELATIONS = {
-    "1,000 parentheses": ("(" * 400 + "a" + ")" * 400 + " > b", "more than 30 parentheses and signs"),
-    "1,000 signs": ("-" * 900 + "a > b", "more than 30 parentheses and signs"),
-    "1e400": ("a > 1e400 * b", "1e400 is no number to compute with"),
-    "1e-400 below": ("a / 1e-400 > b", "other than 0 only"),
-    "powers that multiply": ("a * 1e99 * 1e99 * 1e99 * 1e99 > b", "is no number to compute with"),
-    "digits of another script": ("a > ١", "expected a measure or a number"),
-    "a margin of 1e999": ("a within 1e999 of b", "is no number to compute with"),
-    "two measures multiplied": ("a * b > 1", "multiplied and divided by numbers"),
-    "nothing": ("", "expected a measure"),
-    "a number alone": ("1 > 2", "it names no measure"),
+EXPRESSIONS = {
+    "400 parentheses": ("(" * 400 + "loss(a)" + ")" * 400 + " > 1", "too many nested parentheses"),
+    "120 calls inside each other": (
+        "mean(" * 120 + "loss(a)" + ")" * 120 + " > 1",
+        "more than 100 parts inside",
+    ),
+    "900 signs": ("-" * 900 + "loss(a) > 1", "more than 100 parts inside each other"),
+    "a sum of 490 numbers": ("1+" * 490 + "loss(a) > 1", "more than 100 parts inside each other"),
+    "300 open brackets": ("[" * 300, "too many nested parentheses"),
+    "an open parenthesis": ("loss(a > 1", "'\\(' was never closed"),
+    "2,000 characters": ("loss(a) > " + "1" * 2000, "more than 1000 characters"),
+    "900 digits": ("loss(a) > " + "1" * 900, "no number to compute with"),
+    "1e400": ("loss(a) > 1e400 * loss(b)", "column 11: this is no number to compute with"),
+    "1e-400 below": ("loss(a) / 1e-400 > loss(b)", "by numbers other than 0 only"),
+    "1e-300": ("loss(a) > 1e-300", "no number to compute with"),
+    "powers that multiply": ("loss(a) * 1e99 * 1e99 * 1e99 * 1e99 > 1", "is no number to compute with"),
+    "a power tower": ("loss(a) > 9**9**9**9", "'\\*\\*' is not known; write"),
+    "a shift": ("loss(a) > 1 << 99999999", "LShift of Python is not known"),
+    "digits of another script": (
+        "loss(a) > ١",
+        "invalid (non-printable )?character|invalid decimal|invalid syntax",
+    ),
+    "a margin of 1e999": ("within(loss(a), loss(b), 1e999)", "no number to compute with"),
+    "two measures multiplied": ("loss(a) * loss(b) > 1", "multiplied by numbers only"),
+    "nothing": ("", "the expression is empty"),
+    "blanks": (" \n\t ", "the expression is empty"),
+    "a number alone": ("1 > 2", "it measures nothing"),
+    "a null byte": ("loss(a\0) > 1", "null bytes"),
+    "half a character": ("loss(a) > '\ud800'", "not an expression"),
+    "an import": ("__import__('os').system('id') > 1", "a dot after a name means nothing here"),
+    "eval": ("eval('1') > 1", "no metric or measure 'eval'"),
+    "a lambda": ("(lambda: 1)() > loss(a)", "Lambda of Python is not known"),
+    "a comprehension": ("[loss(a) for a in 'ab'] > 1", "ListComp of Python is not known"),
+    "a generator": ("max(loss(a) for b in 'ab') > 1", "GeneratorExp of Python is not known"),
+    "a walrus": ("(a := 9) > loss(a)", "':=' cannot stand in an expression"),
+    "an f-string": ("loss(f'{a}') > 1", "an f-string cannot stand in an expression"),
+    "bytes": ("loss(b'a') > 1", "is neither a number nor a text"),
+    "an imaginary number": ("loss(a) > 1j", "is neither a number nor a text"),
+    "an assignment": ("a = loss(a) > 1", "invalid syntax"),
+    "two lines": ("loss(a) > 1\nimport os", "invalid syntax"),
+    "an unknown escape": ("loss('\\d') > 1", "invalid escape sequence"),
+    "await": ("await loss(a) > 1", "Await of Python is not known|invalid syntax"),
 }
 
 
-@pytest.mark.parametrize("name", RELATIONS)
+@pytest.mark.parametrize("name", EXPRESSIONS)
 def test_expressions(name):
-    text, message = RELATIONS[name]
-    refused(lambda: _Parser(text, ["a", "b"], "x").relation(), message)
+    text, message = EXPRESSIONS[name]
+    refused(lambda: Expressions(Names()).relations(text, "x"), message)
+    refused(lambda: Expressions(Names()).value(text, "x"), ".")
+    refused(lambda: Expressions(Names(measures={"f": text})), ".")
 
 
 def test_places_in_lists():

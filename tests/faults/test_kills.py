@@ -54,15 +54,7 @@ REPORT = mini(
         },
     ],
     tables=[{"id": "networks", "kind": "layers", "caption": "The network.", "networks": ["net"]}],
-    statements=[
-        {
-            "id": "accuracy",
-            "kind": "number",
-            "text": "Accuracy",
-            "reported": "0.5",
-            "measure": {"metric": "accuracy", "runs": "base"},
-        }
-    ],
+    statements=[{"number": "accuracy", "says": "Accuracy", "reported": "0.5", "measure": "accuracy(base)"}],
 )
 DEMO = ["--scale", "demo", "--reports", "reports"]
 ON_CPU = ["--device", "cpu", "--threads", "1"]

@@ -983,7 +983,7 @@ def test_every_kind_has_its_closed_options():
             "y_limits": [0, 1],
         },
         "classes": {
-            "models": [{"label": "CNN", "runs": "search", "pick": "best"}],
+            "models": [{"label": "CNN", "runs": "search"}],
             "top": 3,
             "bottom": 3,
             "mark": ["road"],

@@ -98,11 +98,11 @@ def value(tables, run="a", **spec):
         ({"metric": "accuracy", "at": "last"}, 0.44),
         ({"metric": "accuracy", "split": "train"}, 0.50),
         ({"metric": "accuracy", "split": "train", "at": "selected"}, 0.50),
-        ({"metric": "accuracy", "at": {"epoch": 1}}, 0.28),
+        ({"metric": "accuracy", "at": 1}, 0.28),
         ({"metric": "loss", "at": "best"}, 1.7),
         ({"metric": "loss", "at": "last"}, 2.6),
         ({"metric": "gap", "at": "last"}, 0.46),
-        ({"metric": "gap", "at": {"epoch": 1}}, 0.02),
+        ({"metric": "gap", "at": 1}, 0.02),
         ({"metric": "loss", "at": "change"}, 0.65),
         ({"metric": "accuracy", "split": "train", "at": "change"}, 0.3),
         ({"metric": "loss", "at": "rise"}, 0.9),
@@ -116,8 +116,8 @@ def value(tables, run="a", **spec):
         ({"metric": "parameters", "layer": "8_dense"}, 1010),
         ({"metric": "channel_mean", "channel": "blue"}, 0.447),
         ({"metric": "channel_deviation", "channel": "blue"}, 0.261),
-        ({"metric": "setting", "setting": "optimizer.lr"}, 0.0039),
-        ({"metric": "setting", "setting": "model.layers.0.dense"}, 8),
+        ({"metric": "setting", "path": "optimizer.lr"}, 0.0039),
+        ({"metric": "setting", "path": "model.layers.0.dense"}, 8),
         ({"metric": "stopped_early"}, 0),
     ],
 )
@@ -155,10 +155,10 @@ def test_what_was_not_trained_is_none(tables):
         {"metric": "stopped_early"},
         {"metric": "parameters", "layer": "8_dense"},
         {"metric": "channel_mean", "channel": "red"},
-        {"metric": "setting", "setting": "optimizer.lr"},
+        {"metric": "setting", "path": "optimizer.lr"},
     ):
         assert value(tables, run="unknown", **spec) is None
-    assert value(tables, metric="accuracy", at={"epoch": 4}) is None
+    assert value(tables, metric="accuracy", at=4) is None
     assert value(tables, run="b", metric="chance") is None
     assert value(tables, run="nan", metric="loss", at="change") is None  # one epoch
 
@@ -227,7 +227,7 @@ def test_there_is_no_best_run_until_every_configuration_has_one():
 
 
 def test_a_setting_that_the_run_does_not_have_is_not_a_number(tables):
-    assert math.isnan(value(tables, run="b", metric="setting", setting="optimizer.momentum"))
+    assert math.isnan(value(tables, run="b", metric="setting", path="optimizer.momentum"))
 
 
 def grid(*combinations):
@@ -265,7 +265,7 @@ def test_paths_of_settings():
 def test_non_finite_epochs_are_passed_over_by_best_and_kept_elsewhere(tables):
     assert value(tables, run="b", metric="loss", split="validation", at="best") == 1.9
     assert value(tables, run="b", metric="min_loss_epoch", split="validation") == 2
-    assert value(tables, run="b", metric="loss", split="validation", at={"epoch": 1}) == math.inf
+    assert value(tables, run="b", metric="loss", split="validation", at=1) == math.inf
     assert math.isnan(value(tables, run="nan", metric="loss", at="best"))
     assert math.isnan(value(tables, run="nan", metric="min_loss_epoch"))
     assert not math.isfinite(value(tables, run="b", metric="loss", split="validation", at="change"))
@@ -286,33 +286,39 @@ def test_hits_and_chance_follow_the_images(tables):
     ("spec", "message"),
     [
         ({"metric": "acuracy"}, "here: no metric 'acuracy'; did you mean accuracy?"),
-        ({"metric": "best_epoch", "split": "test"}, "metric 'best_epoch' takes no 'split'"),
+        ({"metric": "best_epoch", "split": "test"}, "metric 'best_epoch' takes no 'split'; leave it out"),
         ({"metric": "accuracy", "att": "best"}, "did you mean at?"),
+        ({"metric": "accuracy", "split": "tset"}, "split: 'tset' is not valid; did you mean test?"),
+        ({"metric": "accuracy", "at": "lats"}, "at: 'lats' is not valid; did you mean last? or an epoch"),
+        ({"metric": "accuracy", "at": 0}, "at: 0 is not valid"),
+        ({"metric": "accuracy", "at": 100_001}, "at: 100001 is not valid"),
+        ({"metric": "accuracy", "at": True}, "at: True is not valid"),
+        ({"metric": "accuracy", "at": 1.5}, "at: 1.5 is not valid"),
         ({"metric": "gap", "split": "train"}, "a gap is the training accuracy less"),
         ({"metric": "gap", "at": "best"}, "a gap cannot be read at best"),
         ({"metric": "gap", "at": "change"}, "a gap cannot be read at change"),
         ({"metric": "accuracy", "at": "rise"}, "only a loss can be read at rise"),
         (
             {"metric": "accuracy", "pick": "best", "cells": "max"},
-            "'pick' takes one run, so there are no cells to give their max",
+            "one run of x is picked, so there are no configurations to give their max",
         ),
         ({"metric": "class_accuracy"}, "needs 'classes'"),
+        ({"metric": "class_accuracy", "classes": []}, "needs 'classes'"),
+        ({"metric": "class_accuracy", "classes": [1.5]}, "classes: [1.5] are not names of classes"),
         ({"metric": "channel_mean"}, "metric 'channel_mean' needs 'channel', red, green or blue"),
-        ({"metric": "setting"}, "metric 'setting' needs 'setting', the path of a number"),
+        ({"metric": "channel_mean", "channel": "rde"}, "channel: 'rde' is not valid; did you mean red?"),
+        ({"metric": "setting"}, "metric 'setting' needs 'path', the path of a number"),
+        ({"metric": "setting", "path": 3}, "path: 3 is no text"),
         (
-            {"metric": "setting", "setting": "optimizer.lr", "cells": "mean"},
-            "metric 'setting' takes no 'cells'",
+            {"metric": "setting", "path": "optimizer.lr", "cells": "mean"},
+            "a setting of several configurations has no mean",
         ),
         (
-            {"metric": "setting", "setting": "optimizer.lr", "effect": "lr"},
-            "metric 'setting' takes no 'effect'",
+            {"metric": "setting", "path": "optimizer.lr", "effect": "lr"},
+            "a setting of several configurations has no effect",
         ),
         ({"metric": "accuracy", "layer": "8_dense"}, "metric 'accuracy' takes no 'layer'"),
-        (
-            {"metric": "accuracy", "effect": "lr", "cells": "mean"},
-            "'effect' compares the values of an axis over all cells; leave 'cells' out",
-        ),
-        ({"metric": "accuracy", "effect": "lr", "pick": "best"}, "leave 'pick' out"),
+        ({"metric": "accuracy", "effect": "lr", "pick": "best"}, "leave effect(…) out"),
         ({"metric": "class_rank", "classes": ["apple", "bear"]}, "a rank is that of one class"),
     ],
 )
@@ -360,13 +366,13 @@ def test_mistakes_in_a_measure(spec, message):
         ),
         (
             "a",
-            {"metric": "setting", "setting": "optimizer.name"},
+            {"metric": "setting", "path": "optimizer.name"},
             r"run a: setting 'optimizer\.name' is sgd, not one number",
         ),
-        ("a", {"metric": "setting", "setting": "optimizer.nesterov"}, "is true, not one number"),
+        ("a", {"metric": "setting", "path": "optimizer.nesterov"}, "is true, not one number"),
         (
             "a",
-            {"metric": "setting", "setting": "optimizer"},
+            {"metric": "setting", "path": "optimizer"},
             "not one number; name a number, or the configuration in an argmax",
         ),
     ],
@@ -424,4 +430,37 @@ def test_the_page_for_readers_gives_every_default():
     assert stated == defaults
     assert {f"{metric.deviation:.0%}" for metric in PATHS.values() if metric.relative} == {"25%"}
     assert "their default s is 25 %" in page
-    assert all(f"`at: {name}`" in page for name in PATHS)
+    assert all(f'`at="{name}"`' in page for name in PATHS)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"metric": "accuracy"}, "test accuracy of it"),
+        ({"metric": "accuracy", "split": "train", "at": "last"}, "training accuracy of it at the last epoch"),
+        ({"metric": "accuracy", "at": "best", "cells": "mean"}, "mean best test accuracy of it"),
+        ({"metric": "loss", "split": "validation", "at": "best"}, "lowest validation loss of it"),
+        ({"metric": "loss", "at": 3}, "test loss of it at epoch 3"),
+        ({"metric": "loss", "at": "rise"}, "rise of the test loss of it"),
+        ({"metric": "loss", "split": "train", "at": "change"}, "change per epoch of the training loss of it"),
+        ({"metric": "min_loss_epoch", "split": "validation"}, "epoch of the lowest validation loss of it"),
+        ({"metric": "class_accuracy", "classes": ["cat", "dog"]}, "accuracy of it on cat, dog"),
+        ({"metric": "class_rank", "classes": "cat"}, "rank of cat among the classes of it"),
+        ({"metric": "channel_mean", "channel": "red"}, "red channel mean of it"),
+        ({"metric": "setting", "path": "optimizer.lr"}, "optimizer.lr of it"),
+        ({"metric": "parameters", "layer": "8_dense"}, "parameters of layer 8_dense of it"),
+        ({"metric": "best_epoch"}, "selected epoch of it"),
+        ({"metric": "gap", "at": 3}, "gap between training and test accuracy of it at epoch 3"),
+        ({"metric": "f1_macro", "effect": "batch_size"}, "effect of batch size on the macro F1 of it"),
+    ],
+)
+def test_measures_in_words(spec, words):
+    assert Measure.parse({"runs": "x", **spec}, "here").words("it") == words
+
+
+def test_every_metric_has_words():
+    spec = {"classes": ["cat"], "channel": "red", "path": "optimizer.lr"}
+    for name, metric in METRICS.items():
+        needed = {metric.needs: spec[metric.needs]} if metric.needs else {}
+        words = Measure.parse({"metric": name, "runs": "x", **needed}, "here").words("it")
+        assert words.endswith((" of it", "of it on cat")), words

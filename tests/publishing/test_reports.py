@@ -17,10 +17,11 @@ FILES = sorted((Path(__file__).parents[2] / "workflow" / "reports").glob("*.yaml
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_statements_tables_and_panels_are_understood(file, scale):
     report = Report(file, scale)
-    assert len(parse(report.statements, report.slug, report.cells)) == len(report.statements) > 0
+    statements = parse(report.statements, report.slug, report.cells, report.names)
+    assert len(statements) == len(report.statements) > 0
     for table in report.tables:
         if table["kind"] == "metrics":
-            assert len(parse_rows(table, report.cells)) == len(table["rows"])
+            assert len(parse_rows(table, report.cells, report.names)) == len(table["rows"])
     for figure in report.figures:
         if figure.get("panels", "split") not in ("split", "reading"):
             assert all(figure["panels"] in cell.settings for cell in report.needed(figure)), figure["id"]

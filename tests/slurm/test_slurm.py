@@ -51,13 +51,7 @@ LINKED = {
         "second": {"set": {"initial_weights": {"from": "first"}, "optimizer.lr": 0.0001}},
     },
     "statements": [
-        {
-            "id": "second",
-            "kind": "number",
-            "text": "Accuracy",
-            "reported": "0.5",
-            "measure": {"metric": "accuracy", "runs": "second"},
-        }
+        {"number": "second", "says": "Accuracy", "reported": "0.5", "measure": "accuracy(second)"}
     ],
 }
 TARGET = "results/demo/statements/all"

@@ -41,22 +41,11 @@ REPORT = mini(
     ],
     tables=[{"id": "networks", "kind": "layers", "caption": "The network.", "networks": ["net"]}],
     statements=[
+        {"number": "accuracy", "says": "Accuracy", "reported": "0.5", "measure": "accuracy(base)"},
         {
-            "id": "accuracy",
-            "kind": "number",
-            "text": "Accuracy",
-            "reported": "0.5",
-            "measure": {"metric": "accuracy", "runs": "base"},
-        },
-        {
-            "id": "tuning_helps",
-            "kind": "claim",
-            "text": "Starting from trained weights helps",
-            "measures": {
-                "tuned": {"metric": "accuracy", "runs": "tuned"},
-                "base": {"metric": "accuracy", "runs": "base"},
-            },
-            "holds": ["tuned > base"],
+            "claim": "tuning_helps",
+            "says": "Starting from trained weights helps",
+            "holds": "accuracy(tuned) > accuracy(base)",
         },
     ],
 )

@@ -8,15 +8,16 @@ from typing import Any
 
 from reprise.errors import RepriseError, gist, nearest
 from reprise.publishing import Face
+from reprise.publishing.expressions import Expressions
 from reprise.publishing.figures import Results, build_figure
-from reprise.publishing.measures import COLUMNS, METRICS, Tables
-from reprise.publishing.statements import judge_statements
+from reprise.publishing.measures import COLUMNS, METRICS, Measure, Tables
+from reprise.publishing.statements import judge_statements, parse
 from reprise.publishing.style import style
 from reprise.publishing.tables import Sources, build_table
 from reprise.reports.figures import Diagram, Figure, Samples
-from reprise.reports.report import Report, network_names
+from reprise.reports.report import Report, Undrawn, network_names
 from reprise.reports.run import Run, canonical
-from reprise.reports.tables import Space, Table
+from reprise.reports.tables import MetricsTable, Space, Table
 from reprise.schema import plain
 
 _drawn: set[str] = set()
@@ -32,7 +33,7 @@ def check_publications(report: Report, class_names: Mapping[str, Sequence[str]])
     left out.
     """
     runs = report.runs([cell for name in report.experiments for cell in report.all_cells(name)])
-    results = pretended(runs, class_names, [*report.figures, *report.tables, *report.statements])
+    results = pretended(runs, class_names, named_layers(report))
     face = Face(report.slug, report.scale)
     for index, figure in enumerate(report.figures):
         with naming(report, f"figure {figure.id}", "figures", index):
@@ -53,8 +54,9 @@ def check_publications(report: Report, class_names: Mapping[str, Sequence[str]])
                     raise RepriseError(
                         f"no experiment {table.experiment}{nearest(table.experiment, report.experiments)}"
                     )
-            build_table(table, Sources(report.cells, results, _layer_tables(report, table), experiment))
-    for outcome in judge_statements(report.statements, str(report.path), report.cells, results):
+            layers = _layer_tables(report, table)
+            build_table(table, Sources(report.cells, results, layers, experiment, report.names))
+    for outcome in judge_statements(report.statements, report.where, report.cells, results, report.names):
         if outcome.judgement.verdict == "not run" and report.scale == "full":
             reason = f"it could never be judged, even with every run trained: {outcome.judgement.reason}"
             raise RepriseError(f"{outcome.statement.where}: {reason}")
@@ -82,13 +84,37 @@ def splits(run: Run) -> tuple[str, str]:
     return "train", "test" if run.spec["split"]["validation"] == "test" else "validation"
 
 
-def pretended(
-    runs: Mapping[str, Run], class_names: Mapping[str, Sequence[str]], items: Sequence[Mapping[str, Any]] = ()
-) -> Tables:
-    """Results as every run could have them: its epochs, every metric, one test image of each class.
+def layer_measures(report: Report) -> dict[str, list[Measure]]:
+    """Where a measure that names a layer stands, as an error starts → such measures."""
+    known = Expressions(report.names, f"{report.path}: ")
+    found: dict[str, list[Measure]] = {}
+    for index, table in enumerate(report.tables):
+        for row in table.rows if isinstance(table, MetricsTable) else ():
+            where = f"{report.place('tables', index)}: table {table.id}"
+            measures = known.value(str(row.measure), f"{where}: row {row.label!r}").terms
+            found.setdefault(where, []).extend(measures)
+    for statement in parse(report.statements, report.where, report.cells, report.names):
+        found[statement.where] = statement.measures
+    return {where: [one for one in measures if one.layer] for where, measures in found.items()}
 
-    The trials of a study stop as its rungs allow, one after the other at each. Layers are those that a
-    measure in `items` names.
+
+def named_layers(report: Report) -> list[str]:
+    """The layers that the report's measures name, as their modules are called."""
+    measures = [one for measures in layer_measures(report).values() for one in measures]
+    names: dict[str, None] = {}
+    for measure in measures:
+        with contextlib.suppress(Undrawn):
+            names |= {cell.module(str(measure.layer)): None for cell in report.cells(measure.runs)}
+    return list(names)
+
+
+def pretended(
+    runs: Mapping[str, Run], class_names: Mapping[str, Sequence[str]], layers: Sequence[str] = ()
+) -> Tables:
+    """Results as every run could have them: its epochs, every metric, the parameters of `layers`, one test
+    image of each class.
+
+    The trials of a study stop as its rungs allow, one after the other at each.
     """
     history, final, predictions = [], [], []
     colours = [
@@ -96,7 +122,7 @@ def pretended(
         for statistic in ("channel_mean", "channel_std")
         for colour in ("red", "green", "blue")
     ]
-    layers = [f"parameters.{layer}" for layer in dict.fromkeys(_values(items, "layer"))]
+    parameters = [f"parameters.{layer}" for layer in layers]
     sizes = {"selected_epoch": 1, "train_images": 100, "validation_images": 100, "test_images": 100}
     for place, (identifier, run) in enumerate(runs.items(), 1):
         share = place / (len(runs) + 1)
@@ -105,7 +131,7 @@ def pretended(
                 (identifier, epoch, split, share + 1 / epoch, share * epoch / (epoch + 1))
                 for split in splits(run)
             ]
-        metrics = dict.fromkeys([*METRICS, *colours, *layers], share) | sizes
+        metrics = dict.fromkeys([*METRICS, *colours, *parameters], share) | sizes
         final += [(identifier, name, value) for name, value in metrics.items()]
         predictions += [(identifier, label, label, label) for label in range(len(class_names[identifier]))]
     frames = {"history": history, "final": final, "predictions": predictions}
@@ -157,16 +183,3 @@ def _layer_tables(report: Report, item: Figure | Table) -> dict[str, dict[str, A
     return {
         name: {"title": title, **facts} for name, (title, _) in report.networks(network_names(item)).items()
     }
-
-
-def _values(item: Any, key: str) -> list[Any]:
-    """Every value of a key, however deep it stands."""
-    if isinstance(item, Mapping):
-        return [
-            value
-            for name, inner in item.items()
-            for value in ([inner] if name == key else _values(inner, key))
-        ]
-    if isinstance(item, Sequence) and not isinstance(item, str):
-        return [value for entry in item for value in _values(entry, key)]
-    return []

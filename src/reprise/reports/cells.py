@@ -37,6 +37,10 @@ class Cell:
     def runs(self) -> tuple[str, ...]:
         return tuple(run.hash for run in self.members)
 
+    def module(self, layer: str) -> str:
+        """What a layer's module is called in the network: the layer may be given by its name, too."""
+        return self.layers.get(layer, layer)
+
     @property
     def specs(self) -> dict[str, Mapping[str, Any]]:
         return {run.hash: run.spec for run in self.members}
@@ -70,16 +74,19 @@ def select(
     experiments: Mapping[str, Sequence[Cell]],
     spaces: Mapping[str, Mapping[str, Iterable[Any]]],
     scale: str,
+    names: Iterable[str] = (),
 ) -> list[Cell]:
     """The cells of `experiments` that `selector` names, in their order; at least one.
 
     spaces: experiment → axis → the values that a search can draw. One of them that was not drawn is
-    `Undrawn`; whatever else names nothing is another `RepriseError`.
+    `Undrawn`; whatever else names nothing is another `RepriseError`, which offers `names` too.
     """
     body, _, reading = selector.partition("@")
     name, _, conditions = body.partition("/")
     if name not in experiments:
-        raise RepriseError(f"selector {selector!r}: no experiment {name}{nearest(name, experiments)}")
+        raise RepriseError(
+            f"selector {selector!r}: no experiment {name}{nearest(name, [*experiments, *names])}"
+        )
     cells = experiments[name]
     readings = list(dict.fromkeys(cell.reading for cell in cells))
     if reading and reading not in readings:

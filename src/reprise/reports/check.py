@@ -232,7 +232,11 @@ def kinds(section: str) -> dict[str, dict[str, Any]]:
             "additionalProperties": False,
             **own,
             "required": [*common["required"], *own["required"]],
-            "properties": {**common["properties"], "kind": {"const": kind}, **own["properties"]},
+            "properties": {
+                **common["properties"],
+                **({} if section == "statements" else {"kind": {"const": kind}}),  # they begin with it
+                **own["properties"],
+            },
             "$defs": {**document["$defs"], **shared},
         }
         for kind, own in document[section]["kinds"].items()

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from reprise.errors import RepriseError
-from reprise.reports.check import nearest
+from reprise.errors import RepriseError, nearest
 
 SCALES = ("full", "quick", "demo")
 """What is made of a report: all of it, less of it on real data, or little of it on synthetic data."""

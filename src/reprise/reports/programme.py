@@ -283,7 +283,9 @@ class Programme:
         item = report.item(section, identifier)
         cells = {cell.name: list(cell.runs) for cell in report.needed(item)}
         experiment = report.document["experiments"].get(item.get("experiment"))
-        return canonical({"item": item, "cells": cells, "experiment": experiment, "scale": report.scale})
+        names = report.definitions(item)
+        made = {"item": item, "cells": cells, "experiment": experiment, "scale": report.scale}
+        return canonical({**made, **({"names": names} if names else {})})
 
     def statement_params(self, slug: str) -> str:
         report = self.reports[slug]
@@ -292,9 +294,9 @@ class Programme:
             for item in report.statements
             for cell in report.needed(item)
         }
-        return canonical(
-            {"statements": report.statements, "about": report.about, "cells": cells, "scale": report.scale}
-        )
+        names = report.definitions({"statements": report.statements})
+        made = {"statements": report.statements, "about": report.about, "cells": cells, "names": names}
+        return canonical({**made, "scale": report.scale})
 
     def layers_params(self, slug: str, identifier: str) -> str:
         """Canonical JSON of the networks that a layer table or a diagram describes."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import keyword
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ from pydantic import BaseModel
 from reprise.errors import RepriseError, nearest
 from reprise.reports.cells import Cell, Undrawn, select, text
 from reprise.reports.expansion import Expansion
+from reprise.reports.expressions import Names, named, named_cells, read_expression
 from reprise.reports.figures import Diagram, Figure, Samples
 from reprise.reports.layout import SCALES, stand_in_source
 from reprise.reports.report_file import SECTIONS, Source, read_report
 from reprise.reports.run import Run
+from reprise.reports.statements import Statement
 from reprise.reports.tables import LayerTable, Table
+from reprise.schema import plain
 
 __all__ = ["Cell", "Report", "Undrawn", "report_files", "text"]
 
@@ -82,6 +86,9 @@ class Report:
         self.file = read_report(self._source)
         self._expansion = Expansion(self.file, self._source, scale, self.source, known=known)
         self._cells = self._expansion.cells
+        self.names = Names(
+            {name: plain(cells) for name, cells in self.file.cells.items()}, self.file.measures
+        )
         self._selected: dict[str, list[Cell]] = {}
         self._active: dict[str, bool] = {}
         for name in skip:
@@ -113,7 +120,8 @@ class Report:
         return self.file.tables
 
     @property
-    def statements(self) -> list[Any]:
+    def statements(self) -> list[Statement]:
+        """Those that the tables make, then those of the file."""
         return self.file.statements
 
     @property
@@ -129,6 +137,20 @@ class Report:
     def place(self, *parts: Any) -> str:
         """File and line of what stands at a key path, as an error starts."""
         return self._source.place(parts)
+
+    def where(self, statement: Statement) -> str:
+        """File and line of a statement, or of the table that makes it, as an error starts."""
+        made = getattr(statement, "table", None)
+        section, items = ("tables", self.tables) if made else ("statements", self.own_statements)
+        name = made or statement.id
+        place = next(index for index, item in enumerate(items) if item.id == name)
+        table = f"table {made}: " if made else ""
+        return f"{self.place(section, place)}: {table}statement {statement.id}"
+
+    @property
+    def own_statements(self) -> list[Statement]:
+        """Those of the file's section `statements`."""
+        return [statement for statement in self.statements if not getattr(statement, "table", None)]
 
     def item(self, section: str, identifier: str) -> Any:
         """The figure or table of that id."""
@@ -155,17 +177,19 @@ class Report:
         least one.
         """
         if selector not in self._selected:
-            self._selected[selector] = select(
-                self.selector(selector), self._cells, self._expansion.spaces, self.scale
-            )
+            named = self.file.cells.get(selector)
+            meant = named.runs if named else selector
+            spaces, also = self._expansion.spaces, list(self.file.cells)
+            self._selected[selector] = select(meant, self._cells, spaces, self.scale, also)
         return self._selected[selector]
 
-    def selector(self, name: str) -> str:
-        """The selector that one of the report's `cells` stands for; another is itself."""
-        found = self.file.cells.get(name)
-        if found is None:
-            return name
-        return found if isinstance(found, str) else found.runs
+    def definitions(self, item: Any) -> dict[str, Any]:
+        """What the names in the expressions of a table or statement mean: those under `cells` and
+        `measures`.
+        """
+        known = {**self.names.cells, **self.names.measures}
+        found = {name for text in expressions(item) for name in named(read_expression(text, ""))}
+        return {name: known[name] for name in sorted(found & {*known})}
 
     def all_cells(self, experiment: str) -> list[Cell]:
         """Every cell of an experiment, in all its readings."""
@@ -246,25 +270,45 @@ class Report:
     # ---- checks ----
 
     def _check_references(self) -> None:
-        """Whether every selector of figures, tables and statements names cells."""
-        for name, cells in self.file.cells.items():
-            if name in self._cells:
-                self._source.fail(
-                    ["cells", name], "is the name of an experiment too; call the cells otherwise"
-                )
-            self._check_selector(cells if isinstance(cells, str) else cells.runs, ["cells", name])
-        for section in SECTIONS:
-            for index, item in enumerate(getattr(self.file, section)):
-                for selector in selectors(item):
-                    self._check_selector(selector, [section, index])
+        """Whether every selector and name of figures, tables and statements names cells."""
+        self._check_names()
+        for section in ("figures", "tables"):
+            for index, item in enumerate(getattr(self, section)):
+                for selector in plain_selectors(item):
+                    self._check_selector(selector, f"{self._source.at([section, index])} ({item.id})")
+                self._check_expressions(item, f"{self._source.at([section, index])} ({item.id})")
+        for statement in self.statements:
+            self._check_expressions(statement, self.where(statement))
 
-    def _check_selector(self, selector: str, where: Sequence[Any]) -> None:
+    def _check_expressions(self, item: Any, where: str) -> None:
+        """A mistake in the syntax of an expression, or cells that are not there."""
+        for said in expressions(item):
+            expression = read_expression(said, where)
+            for selector, node in named_cells(expression).items():
+                self._check_selector(
+                    selector, f"{where}: {expression.text!r}: column {expression.column(node)}"
+                )
+
+    def _check_selector(self, selector: str, where: str) -> None:
         try:
             self.cells(selector)
         except Undrawn:
             return
         except RepriseError as error:
-            self._source.fail(where, str(error))
+            raise RepriseError(f"{where}: {error}") from None
+
+    def _check_names(self) -> None:
+        """The names under `cells` are new ones for selectors of what there is."""
+        for name, cells in self.file.cells.items():
+            where = ["cells", name]
+            for others, what in ((self.file.experiments, "an experiment"), (self.file.measures, "a measure")):
+                if name in others:
+                    self._source.fail(where, f"{what} has this name; choose another")
+            if keyword.iskeyword(name):
+                self._source.fail(where, f"{name} is a word of the expressions' grammar; choose another name")
+            if cells.runs in self.file.cells:
+                self._source.fail(where, f"{cells.runs} is itself a name under cells; write its selector")
+            self._check_selector(name, self._source.at(where))
 
 
 def network_names(item: Any) -> list[str]:
@@ -274,16 +318,28 @@ def network_names(item: Any) -> list[str]:
     return [item.network] if isinstance(item, Diagram) else []
 
 
-def selectors(item: Any) -> Iterator[str]:
-    """Every selector that a figure, table or statement draws on: the values of its keys `runs` and `after`."""
-    if isinstance(item, BaseModel):
-        item = {name: getattr(item, name) for name in item.model_fields_set}
-    if isinstance(item, Mapping):
-        for key, value in item.items():
-            if key in ("runs", "after") and isinstance(value, str):
-                yield value
-            else:
-                yield from selectors(value)
-    elif isinstance(item, list):
-        for entry in item:
-            yield from selectors(entry)
+def selectors(item: Any) -> list[str]:
+    """Every selector, or name of cells, that a figure, table or statement draws on."""
+    measured = [cells for text in expressions(item) for cells in named_cells(read_expression(text, ""))]
+    return [*plain_selectors(item), *measured]
+
+
+def plain_selectors(item: Any) -> list[str]:
+    """The values of the keys `runs` and `after`, however deep."""
+    return _texts(item, ("runs", "after"))
+
+
+def expressions(item: Any) -> list[str]:
+    """The expressions of a statement, or of a table's rows."""
+    return item.expressions if isinstance(item, Statement) else _texts(item, ("measure",))
+
+
+def _texts(item: Any, keys: Sequence[str]) -> list[str]:
+    """Texts under these keys, however deep."""
+    if isinstance(item, list):
+        return [text for entry in item for text in _texts(entry, keys)]
+    if not isinstance(item, BaseModel):
+        return []
+    given = {name: getattr(item, name) for name in type(item).model_fields}
+    found = [value for name, value in given.items() if name in keys and isinstance(value, str)]
+    return [*found, *(text for value in given.values() for text in _texts(value, keys))]

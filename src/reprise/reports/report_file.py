@@ -21,8 +21,9 @@ from reprise.reports.figures import AnyFigure, Compared, Diagram
 from reprise.reports.file import line_of, read_yaml
 from reprise.reports.paths import layer_places
 from reprise.reports.settings import AnyNetwork, Defaults
-from reprise.reports.statements import AnyStatement, NamedCells, PickedCells
-from reprise.reports.tables import AnyTable
+from reprise.reports.statements import AnyStatement, Called, Cells, Expression, Statement
+from reprise.reports.table_statements import complete_table, table_statements
+from reprise.reports.tables import AnyTable, Table
 from reprise.reports.values import Name, Text
 from reprise.schema import Strict, first_violation, key_path, plain, shown
 
@@ -51,9 +52,9 @@ class ReportFile(Strict):
     """The base run, and the seeds of every experiment that names none."""
     experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
     scales: Scales = Scales()
-    cells: dict[Name, NamedCells] = {}
+    cells: dict[Called, Cells] = {}
     """Names for cells, used by figures, tables and statements."""
-    measures: dict[Name, str] = {}
+    measures: dict[Called, Expression] = {}
     """Names for measures without their cells, e.g. `final: accuracy(split="validation", at="last")`."""
     figure_defaults: dict[str, dict[str, Any]] = {}
     """Kind of figure → what its figures have unless they say otherwise."""
@@ -203,43 +204,61 @@ def read_report(source: Source) -> ReportFile:
             ["slug"],
             f"{found.slug} is not the file's name; call the file {found.slug}.yaml, or leave slug out",
         )
-    for sections in (("figures", "tables"), ("statements",)):
-        seen: set[str] = set()  # figures and tables share a folder of intermediate files
-        for section in sections:
-            for index, item in enumerate(getattr(found, section)):
-                identifier = item.id if isinstance(item, BaseModel) else item.get("id")
-                if identifier in seen:
-                    source.fail(
-                        [section, index, "id"],
-                        f"{identifier} stands twice; ids are file names, make them differ",
-                    )
-                seen.add(identifier)
-    return found.model_copy(
-        update={
-            "figures": [_without_names(figure, found) for figure in found.figures],
-            "tables": [_without_names(table, found) for table in found.tables],
-        }
-    )
+    _check_ids(source, "figures", found.figures, seen := set())
+    _check_ids(source, "tables", found.tables, seen)  # they share a folder of intermediate files with figures
+    own = {statement.id: statement for statement in found.statements}
+    others = {table.id: table for table in found.tables}
+    tables: list[Table] = []
+    made: list[Statement] = []
+    for index, table in enumerate(found.tables):
+        try:
+            completed = complete_table(table, own, others)
+            made += table_statements(completed)
+        except RepriseError as error:
+            source.fail(["tables", index], f"table {table.id}: {error}")
+        tables.append(_without_names(completed, found, source, ["tables", index]))
+    _check_ids(source, "statements", found.statements, {statement.id for statement in made})
+    figures = [
+        _without_names(figure, found, source, ["figures", index])
+        for index, figure in enumerate(found.figures)
+    ]
+    changes = {"figures": figures, "tables": tables, "statements": [*made, *found.statements]}
+    return found.model_copy(update=changes)
 
 
-def _without_names(item: Value, file: ReportFile) -> Value:
+def _check_ids(source: Source, section: str, items: Sequence[Any], seen: set[str]) -> None:
+    for index, item in enumerate(items):
+        if item.id in seen:
+            source.fail([section, index], f"{item.id} stands twice; ids are file names, make them differ")
+        seen.add(item.id)
+
+
+def _without_names(item: Any, file: ReportFile, source: Source, where: list[Any]) -> Any:
     """A part of a figure or table with selectors in the place of names of cells, and layers' places in the
     place of their names.
     """
     if isinstance(item, list):
-        return [_without_names(entry, file) for entry in item]  # type: ignore[return-value]
+        return [_without_names(entry, file, source, [*where, place]) for place, entry in enumerate(item)]
     if not isinstance(item, BaseModel):
         return item
     changes: dict[str, Any] = {}
-    for name in item.model_fields_set:
+    for name in type(item).model_fields:
         value = getattr(item, name)
         if name in ("runs", "after") and value in file.cells:
             cells = file.cells[value]
-            changes[name] = cells if isinstance(cells, str) else cells.runs
-            if isinstance(item, Compared) and isinstance(cells, PickedCells) and cells.pick:
+            picks = isinstance(item, Compared) and name == "runs"
+            if cells.pick and not picks:
+                what = (
+                    f"{value} is the best run of {cells.runs}, and whole cells stand here; write its selector"
+                )
+                source.fail([*where, name], what)
+            changes[name] = cells.runs
+            if picks and cells.pick:
                 changes["pick"] = cells.pick
+            if cells.label and name == "runs" and "label" in type(item).model_fields and not item.label:
+                changes["label"] = cells.label
         elif isinstance(value, BaseModel | list):
-            changes[name] = _without_names(value, file)
+            changes[name] = _without_names(value, file, source, [*where, name])
     if isinstance(item, Diagram) and item.network in file.models:
         places = layer_places(plain(file.models[item.network]))
         changes["mark"] = [places.get(name, name) for name in item.mark]

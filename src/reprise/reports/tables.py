@@ -2,11 +2,13 @@
 
 A new kind is a class here, a line in `KINDS`, and its module in `reprise.publishing.tables`; in a package of
 your own it is the same class, named by an entry point (docs/extending.md).
+
+A number that a table reports beside a metric is a statement of the report, written once (`table_statements`).
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -14,11 +16,9 @@ from pydantic_core import PydanticCustomError
 from reprise.extensions import TABLES
 from reprise.reports.figures import At, AxisOf, Metric, Models
 from reprise.reports.settings import Split
+from reprise.reports.statements import About, Expression, Said
 from reprise.reports.values import Identifier, Printed, Selector, Text, Unique
 from reprise.schema import Kinds, Strict, titled
-
-About = Annotated[float, Field(gt=0, le=1e12)]
-"""Extra half-width where the report says about."""
 
 
 class Table(Strict):
@@ -30,6 +30,15 @@ class Table(Strict):
     kind: str
     caption: Text
     """What the table shows."""
+    source: Text | None = None
+    """Where the report has it."""
+    judged: bool = True
+    """false: what is reported here makes no statement and has no verdict."""
+
+
+def _one_way(row: MeasuredRow) -> None:
+    if (row.setting is None) == (row.metric is None):
+        raise PydanticCustomError("one_of", "a row has a setting or a metric; give it one of them")
 
 
 class MeasuredRow(Strict):
@@ -41,12 +50,21 @@ class MeasuredRow(Strict):
     metric: Metric | None = None
     split: Split | None = None
     at: At | None = None
+    judged: bool = True
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if (self.setting is None) == (self.metric is None):
-            raise PydanticCustomError("one_of", "a row has a setting or a metric; give it one of them")
+        _one_way(self)
         return self
+
+
+class StatedRow(Said):
+    """A row that reports one number."""
+
+    about: About | None = None
+    statement: Identifier | None = None
+    """A statement of the report: its number is shown, and no second statement made."""
+    judged: bool = True
 
 
 class LayerTable(Table):
@@ -57,9 +75,9 @@ class LayerTable(Table):
     """Names of this report's models."""
 
 
-class SettingsRow(MeasuredRow):
+class SettingsRow(MeasuredRow, StatedRow):
     reported: str | float | None = None
-    """What the report says."""
+    """What the report says; beside a metric a number, which makes a statement."""
 
 
 class SettingsTable(Table):
@@ -73,7 +91,7 @@ class SettingsTable(Table):
 
 class ComparisonRow(MeasuredRow):
     reported: dict[str, str | float] = {}
-    """Label of a model → what the report says."""
+    """Label of a model → what the report says; beside a metric numbers, each of which makes a statement."""
 
 
 class Comparison(Table):
@@ -119,13 +137,19 @@ class TrialsTable(Table):
     """The report's winner: axis → value."""
 
 
-class MetricsRow(Strict):
+class MetricsRow(StatedRow):
     """A measure beside what the report says of it."""
 
     label: Text
-    measure: dict[str, Any]
+    measure: Expression | None = None
+    """What is measured (default: what the statement measures)."""
     reported: Printed | None = None
-    about: About | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.measure is None and self.statement is None:
+            raise PydanticCustomError("one_of", "key measure is missing; write what is measured")
+        return self
 
 
 class MetricsTable(Table):
@@ -143,8 +167,12 @@ class ClassTable(Table):
     """A column each; class accuracies in percent, their mean and standard deviation."""
     names: dict[str, str] = {}
     """Class → the report's name for it."""
-    reported: dict[str, dict[str, Printed]] = {}
-    """Label of a model → class, mean or deviation → the number as printed."""
+    reported: Identifier | dict[str, dict[str, Printed]] = {}
+    """Label of a model → class, mean or deviation → the number as printed; or another table of classes, whose
+    numbers these are.
+    """
+    shared: str | None = Field(None, exclude=True)
+    """The table whose numbers these are, once they are taken from it."""
 
 
 KINDS: dict[str, type[Table]] = {

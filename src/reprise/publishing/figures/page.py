@@ -68,8 +68,7 @@ class Results:
 
     def values(self, spec: Measured, cell: Cell) -> list[float]:
         """What the keys `metric`, `split` and `at` of a figure measure in the cell, one value per run."""
-        keys = {key: getattr(spec, key) for key in ("metric", "split", "at") if getattr(spec, key)}
-        return cell_values(Measure.of(keys, cell.name), self.tables, cell)
+        return cell_values(Measure.of(spec, cell.name), self.tables, cell)
 
 
 @dataclass

@@ -1,17 +1,14 @@
 """Networks, layer by layer, with the sum of their parameters."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, nearest
 from reprise.publishing.tables.sheet import Rows, Sources, Table
-from reprise.reports.check import nearest
+from reprise.reports.tables import LayerTable
 
 
-def build(spec: Mapping[str, Any], sources: Sources) -> Table:
+def build(spec: LayerTable, sources: Sources) -> Table:
     """Each network of `networks` is a part of its own."""
     rows, shown = [], {}
-    for name in spec["networks"]:
+    for name in spec.networks:
         if name not in sources.layers:
             raise RepriseError(
                 f"no layer table of network {name!r}{nearest(name, sources.layers) or '; make it first'}"

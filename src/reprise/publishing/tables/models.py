@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, nearest
 from reprise.publishing.measures import best_run
 from reprise.publishing.tables.sheet import Rows, Sources
 from reprise.publishing.tables.values import configuration
-from reprise.reports.check import nearest
 from reprise.reports.report import Cell
+from reprise.reports.tables import ClassTable, Comparison
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Model:
         return [self.cell.specs[run] for run in self.runs]
 
 
-def find_models(spec: Mapping[str, Any], sources: Sources) -> list[Model]:
+def find_models(spec: Comparison | ClassTable, sources: Sources) -> list[Model]:
     """The models of a table, in its order; a label that stands twice, or a model that is not one, is a
     `RepriseError` that names it.
     """
     models: list[Model] = []
-    for entry in spec["models"]:
-        label, selector, pick = entry["label"], entry["runs"], entry.get("pick")
+    for entry in spec.models:
+        label, selector, pick = entry.label, entry.runs, entry.pick
         if label in [model.label for model in models]:
             raise RepriseError(
                 f"model {label!r} stands twice; reported values are found by the label, make them differ"
@@ -51,7 +51,8 @@ def find_models(spec: Mapping[str, Any], sources: Sources) -> list[Model]:
         cells = sources.resolve(selector)
         if not pick and len(cells) > 1:
             raise RepriseError(
-                f"model {label!r}: {selector} names {len(cells)} configurations; name one, or add pick: best"
+                f"model {label!r}: {selector} names {len(cells)} configurations; name one, or pick the best "
+                "run under cells"
             )
         cell, run = cells[0], None
         if pick:

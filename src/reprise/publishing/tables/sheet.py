@@ -1,15 +1,19 @@
-"""What a kind of table is given and gives back. A kind is a module with a function `build`, and its keys in
-`publications.schema.yaml`.
+"""What a kind of table is given and gives back.
+
+A kind is a function `build(spec, sources) -> Table`, which `reprise.reports.tables` names beside its keys; what it
+names and is not there is a `RepriseError`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from reprise.publishing import Resolve
 from reprise.publishing.measures import Tables
+from reprise.reports.experiments import Experiment
+from reprise.reports.expressions import Names
 
 
 @dataclass(frozen=True)
@@ -18,14 +22,14 @@ class Sources:
 
     resolve: selector → cells. tables: tidy results of the runs; `predictions` and class names only for what
     shows classes. layers: name of a network → its layer table (`title` if it has one, `rows`, `parameters`;
-    see `reprise.models.layers`). experiment: the experiment that a table of kind `space` names, as the report
-    file has it.
+    see `reprise.models.layers`). experiment: the experiment that a table of kind `space` names. names: what its expressions can name.
     """
 
     resolve: Resolve
     tables: Tables = field(default_factory=Tables.of)
     layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    experiment: Mapping[str, Any] | None = None
+    experiment: Experiment | None = None
+    names: Names = field(default_factory=Names)
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,3 @@ class Table:
     data: Rows
     shown: Mapping[str, Rows]
     notes: Sequence[str] = field(default_factory=tuple)
-
-
-class Kind(Protocol):
-    """A kind of table."""
-
-    def build(self, spec: Mapping[str, Any], sources: Sources) -> Table:
-        """The table of `spec`; what it names and is not there is a `RepriseError`."""
-        ...

@@ -5,20 +5,20 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import Any
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, nearest
 from reprise.publishing.measures import Measure, cell_values
 from reprise.publishing.tables.sheet import Rows, Sources, Table
 from reprise.publishing.tables.values import about_seeds, mean_and_sd, sd, show
-from reprise.reports.check import nearest
 from reprise.reports.report import text
+from reprise.reports.tables import TrialsTable
 
 
-def build(spec: Mapping[str, Any], sources: Sources) -> Table:
+def build(spec: TrialsTable, sources: Sources) -> Table:
     """One row per cell that `runs` names."""
-    measure, epoch = Measure.of(spec, spec["runs"]), Measure("best_epoch", spec["runs"])
-    cells = sources.resolve(spec["runs"])
+    measure, epoch = Measure.of(spec, spec.runs), Measure("best_epoch", spec.runs)
+    cells = sources.resolve(spec.runs)
     axes = list(dict.fromkeys(axis for cell in cells for axis in cell.settings))
-    reported = spec.get("reported")
+    reported = spec.reported
     for axis in reported or {}:
         if axis not in axes:
             raise RepriseError(f"reported: the search has no axis {axis}{nearest(axis, axes)}")
@@ -40,7 +40,7 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
 
     rows.sort(key=order)
     best = rows[0]["mean"]
-    where = [name for name in (spec.get("at"), spec.get("split")) if name]
+    where = [name for name in (spec.at, spec.split) if name]
     headings = [
         name.replace("_", " ")
         for name in ("rank", *axes, " ".join([*where, measure.metric]), "selected epoch", "winner of")

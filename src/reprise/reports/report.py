@@ -46,7 +46,7 @@ RULES = (
         "decode",
         "statistics",
     ),
-    *("stand_in", "layers", "samples", "figure", "table", "statements"),
+    *("stand_in", "train", "evaluate", "layers", "samples", "figure", "table", "statements"),
 )
 """Names that a report cannot have, because a report's slug is a target of its own."""
 

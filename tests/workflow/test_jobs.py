@@ -124,9 +124,11 @@ def test_a_failed_job_loses_nothing_and_comes_again_for_the_rest(project: Projec
 
 def test_what_is_deleted_of_a_run_is_made_again_and_no_more(project: Project):
     before = trainings(project)
-    shutil.rmtree(stamp(project, "tuned", "run.json").parent)
     stamp(project, "base", "trained.json").unlink()  # of a run that is there: the stamp is set again
+    assert work(project) == (1, 1)
     stamp(project, "rates/lr=0.02", "evaluated.json").unlink()
+    assert work(project) == (1, 2)
+    shutil.rmtree(stamp(project, "tuned", "run.json").parent)
     assert work(project) == (2, 3)
     make(project)
     after = trainings(project)

@@ -132,8 +132,9 @@ def test_targets_follow_the_scale_and_what_is_skipped(tmp_path):
 
 def test_everything_has_every_run(tmp_path):
     made = programme(tmp_path)
-    asked = {*made.all_targets(), *made.statement_inputs("mini")}
-    assert set(made.evaluation.stamps(made.reports["mini"].runs())) <= asked
+    asked = set(made.all_targets())
+    for stage in (made.training, made.evaluation):
+        assert set(stage.stamps(made.reports["mini"].runs())) <= asked
     assert {*made.targets("figures"), *made.targets("statements")} <= asked
 
 

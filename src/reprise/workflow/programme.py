@@ -103,8 +103,10 @@ class Programme:
         return found
 
     def all_targets(self, slugs: Sequence[str] | None = None) -> list[str]:
-        """Everything of the reports: what is published, every run of their experiments, and the data sets'
-        statistics.
+        """Everything of the reports: what is published, what is left of the runs of their experiments, and
+        the data sets' statistics.
+
+        What is left is asked for by itself: Snakemake does not miss a file that only files need that are there.
         """
         published = [
             target
@@ -116,11 +118,14 @@ class Programme:
             for slug in slugs or self.reports
             for identifier, run in self.reports[slug].runs().items()
         }
-        judged = {stamp for slug in slugs or self.reports for stamp in self.statement_inputs(slug)}
+        left = [
+            stamp
+            for stage in (self.training, self.evaluation)
+            for stamp in stage.stamps(run for run in runs if run in stage.jobs)
+        ]
         return [
             *published,
-            # the statements ask for the others
-            *(stamp for stamp in self.evaluation.stamps(runs) if stamp not in judged),
+            *left,
             *(str(self.layout.dataset(*dataset) / "statistics.json") for dataset in datasets(runs.values())),
         ]
 

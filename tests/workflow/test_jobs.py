@@ -68,7 +68,7 @@ def test_the_rules_are_few_and_no_report_can_have_their_names():
     assert rules - reports == set(RULES)
 
 
-@pytest.mark.parametrize("dealt", SHARDS)
+@pytest.mark.parametrize("dealt", SHARDS[:3])  # the last deals the few runs of this report as the second does
 def test_how_runs_are_dealt_never_matters_to_what_is_finished(project: Project, dealt: str):
     if dealt != "experiment":  # as the project was made
         shutil.rmtree(project / "results/demo/runs")

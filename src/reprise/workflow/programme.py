@@ -106,7 +106,8 @@ class Programme:
         """Everything of the reports: what is published, what is left of the runs of their experiments, and
         the data sets' statistics.
 
-        What is left is asked for by itself: Snakemake does not miss a file that only files need that are there.
+        What is left is asked for by itself: Snakemake does not miss a file that is needed only by files that
+        are there.
         """
         published = [
             target

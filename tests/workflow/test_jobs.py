@@ -159,3 +159,11 @@ def test_a_study_is_one_job(project: Project):
 def test_a_changed_set_of_input_files_stays_no_trigger(project: Project):
     """Whatever triggers a user names."""
     assert planned(project, "--rerun-triggers", "input", "mtime", settings=["shard=report"]) == {}
+
+
+def test_the_process_of_a_job_on_a_cluster_makes_its_job_and_no_other(project: Project):
+    """Though its runs, as others that it needs, have been finished since the job was submitted."""
+    (tuned,) = runs_of(project, "tuned")
+    jobs = [f"train:run={tuned}", f"evaluate:run={tuned}"]
+    told = ["--mode", "remote", "--force", "--allowed-rules", "train", "evaluate", "--target-jobs", *jobs]
+    assert planned(project, *told) == {"train": 1, "evaluate": 1}

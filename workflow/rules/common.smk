@@ -1,3 +1,4 @@
+import re
 import sys
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from reprise.workflow.programme import Programme
 basedir = Path(workflow.basedir)
 # The process of a job on a cluster is told what it is for: --target-jobs train:run=… evaluate:run=…
 started = [
-    word.split(":run=")
-    for word in sys.argv
-    if ":run=" in word and not workflow.is_main_process
+    job.groups()
+    for job in map(re.compile(r"(train|evaluate):run=(\w+)").fullmatch, sys.argv)
+    if job and not workflow.is_main_process
 ]
 try:
     settings = read_config(config)

@@ -19,8 +19,9 @@ from reprise.publishing.measures import COLUMNS
 from reprise.publishing.results import EVALUATION, RUN
 from reprise.publishing.tables import KINDS as TABLES
 from reprise.records import FILES, digests, write_record
-from reprise.reports.programme import INTERMEDIATES, job_environment
 from reprise.reports.report import CHECKED, Report, network_names
+from reprise.workflow.config import Config, job_environment
+from reprise.workflow.programme import INTERMEDIATES
 from tiny import write_dataset
 
 FOLDER = Path(__file__).parents[1] / "workflow/reports"
@@ -243,7 +244,7 @@ def test_a_job_of_the_workflow_checks_no_report_file_again(reports, tmp_path, mo
     monkeypatch.setenv("PATH", os.environ["PATH"])  # what is set is put back
     for name in ("REPRISE_DEVICE", "REPRISE_MIRROR", "PYTHONPATH", CHECKED):
         monkeypatch.setenv(name, os.environ.get(name, ""))
-    job_environment({}, Path(__file__).parents[1] / "src", reports)
+    job_environment(Config(), Path(__file__).parents[1] / "src", reports)
     assert "jsonschema" not in publish(tmp_path, "table", report.slug, item["id"])
     other = "quick" if SCALE != "quick" else "full"
     assert "jsonschema" in imported(

@@ -110,7 +110,7 @@ def dataset_dir(name: str, source: str, where: Layout) -> Path:
 
 
 def dataset_dirs(runs: Iterable[Run], where: Layout) -> dict[str, Path]:
-    from reprise.reports.programme import datasets
+    from reprise.reports.run import datasets
 
     return {name: dataset_dir(name, source, where) for name, source in datasets(runs)}
 

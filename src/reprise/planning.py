@@ -34,9 +34,8 @@ from reprise.progress import progress, say
 from reprise.publishing.checking import naming
 from reprise.records import read_record, write_record
 from reprise.reports.layout import STAND_INS, Layout
-from reprise.reports.programme import datasets
 from reprise.reports.report import Report
-from reprise.reports.run import Run, digest, prune
+from reprise.reports.run import Run, datasets, digest, prune
 from reprise.search.asha import Halving
 from reprise.training.engine import train
 from reprise.training.inference import compute_features, evaluate

@@ -21,7 +21,8 @@ from reprise.data.archives import sidecar_of
 from reprise.data.decode import decode
 from reprise.data.synthetic import write_synthetic
 from reprise.reports.file import read_yaml
-from reprise.reports.programme import Programme, complete
+from reprise.workflow.config import Config
+from reprise.workflow.programme import Programme
 
 SLICE_S = 0.05
 """Seconds between two looks at a process's memory."""
@@ -121,9 +122,7 @@ def multiply(document: dict[str, Any], times: int) -> dict[str, Any]:
 
 
 def programme(folder: Path) -> dict[str, int]:
-    config: dict[str, Any] = {}
-    complete(config, folder / "workflow/schemas/config.schema.yaml")
-    made = Programme(config, folder / "workflow/reports")
+    made = Programme(Config(results=str(folder / "results")), folder / "workflow/reports")
     return {
         "runs": sum(len(report.runs()) for report in made.reports.values()),
         "training jobs": len(made.shards),

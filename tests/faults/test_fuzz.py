@@ -43,10 +43,11 @@ from reprise.publishing.expressions import Expressions
 from reprise.publishing.figures import samples
 from reprise.publishing.results import read_meta, read_tables
 from reprise.reports.expressions import Names
-from reprise.reports.programme import Programme, complete
 from reprise.reports.report import Report
 from reprise.training.engine import train
 from reprise.training.results import read_run, read_weights
+from reprise.workflow.config import read_config
+from reprise.workflow.programme import Programme
 from tiny import tiny_run, write_dataset
 
 ROOT = Path(__file__).parents[2]
@@ -327,8 +328,7 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
             return
         if not isinstance(config, dict):
             return
-        complete(config, ROOT / "workflow/schemas/config.schema.yaml")
-        Programme(config, folder / "reports")
+        Programme(read_config(config), folder / "reports")
 
     def answers(content: bytes) -> None:
         def answer(request, number):

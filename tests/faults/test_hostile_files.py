@@ -49,12 +49,12 @@ from reprise.publishing.results import read_meta, read_tables
 from reprise.records import DIGEST, seal
 from reprise.reports import report
 from reprise.reports.expressions import Names
-from reprise.reports.file import read_yaml, schema
-from reprise.reports.programme import complete
+from reprise.reports.file import read_yaml
 from reprise.reports.report import Report
 from reprise.training.checkpoint import MAGIC, read_checkpoint
 from reprise.training.engine import train
 from reprise.training.results import read_run, read_weights
+from reprise.workflow.config import read_config
 from tiny import SAFELY, edit_dataset, record_run, tiny_run, write_dataset
 
 ROOT = Path(__file__).parents[2]
@@ -861,13 +861,18 @@ def test_a_random_search_of_the_whole_space_is_quick(tmp_path):
 
 
 CONFIGS = {
-    "threads": (10**30, "is greater than the maximum"),
-    "shard": (1e300, "config.yaml or --config: shard"),
-    "results": ("a\0b", "does not match"),
-    "device": ("cpu\n", "does not match"),
-    "mirror": (["x"] * 2000, "config.yaml or --config: mirror"),
-    "synthetic": ({"train": 10**12, "test": 1}, "greater than the maximum"),
-    "scale": ("full\n", "is not valid"),
+    "threads": (10**30, "less than or equal to 4096"),
+    "shard": (1e300, "config.yaml or --config: shard: 1e.300: not valid; valid: experiment, report, or"),
+    "results": ("a\0b", r"'a\\x00b': no name holds a null character"),
+    "data": ("x" * 5000, "longer than 4096 characters"),
+    "device": ("cpu\n", "not valid; valid: auto, cpu, cuda"),
+    "mirror": (["x"] * 2000, "config.yaml or --config: mirror: .*at most 1000 items"),
+    "reports": (["a", ["b"]], r"reports\[1\]: \['b'\]: must be text"),
+    "skip": (None, "skip: None: input should be a valid list"),
+    "synthetic": ({"train": 10**12, "test": 1}, "synthetic.train: 1000000000000: .*less than or equal"),
+    "scale": ("full\n", "is not valid; did you mean full?"),
+    "thread": (1, "thread: unknown key; did you mean threads?"),
+    1: (1, r"\[1\]: unknown key"),
 }
 
 
@@ -877,25 +882,37 @@ def test_a_configuration_whose_aliases_multiply():
     for _ in range(9):
         value = [value] * 10
     refused(
-        lambda: complete({"mirror": value}, ROOT / "workflow/schemas/config.schema.yaml"),
+        lambda: read_config({"mirror": value}),
         "more than 50,000 values, with what aliases",
     )
     loop: dict = {}
     loop["mirror"] = loop
-    refused(lambda: complete(loop, ROOT / "workflow/schemas/config.schema.yaml"), "more than 50,000 values")
+    refused(lambda: read_config(loop), "more than 50,000 values")
 
 
 @pytest.mark.parametrize("key", CONFIGS)
 def test_configurations(key):
     value, message = CONFIGS[key]
-    refused(lambda: complete({key: value}, ROOT / "workflow/schemas/config.schema.yaml"), message)
+    refused(lambda: read_config({key: value}), message)
 
 
 def test_whole_numbers_of_the_command_line_may_have_exponents():
-    config = {"shard": 1e5}
-    complete(config, ROOT / "workflow/schemas/config.schema.yaml")
-    assert config["shard"] == 100_000
-    assert type(config["shard"]) is int
+    config = read_config({"shard": 1e5, "threads": 2.0})
+    assert (config.shard, config.threads) == (100_000, 2)
+    assert type(config.shard) is type(config.threads) is int
+
+
+@pytest.mark.parametrize("key", ["shard", "threads"])
+@pytest.mark.parametrize("value", [True, 1.5, "1", 0, -1, float("nan")])
+def test_what_is_no_number_of_threads_or_steps(key, value):
+    refused(lambda: read_config({key: value}), f"config.yaml or --config: {key}: ")
+
+
+def test_a_part_of_synthetic_is_not_enough():
+    refused(
+        lambda: read_config({"synthetic": {"train": 1}}), r"synthetic: key test is missing \(found: train"
+    )
+    refused(lambda: read_config({"synthetic": {"train": 1, "tst": 1, "test": 1}}), "did you mean test?")
 
 
 def patterns(node: object) -> Iterator[str]:
@@ -911,7 +928,6 @@ def test_no_pattern_lets_a_line_break_pass():
     found = [
         pattern for name in ("report", "publications") for pattern in patterns(schema(f"{name}.schema.yaml"))
     ]
-    found += patterns(read_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
     assert len(found) > 10
     for pattern in found:
         assert pattern.endswith(r"\Z"), pattern

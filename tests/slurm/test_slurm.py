@@ -21,9 +21,10 @@ import pytest
 import yaml
 from cluster import cluster, jobs, node_state, slurm, wait_for
 
-from reprise.reports.programme import Programme
 from reprise.reports.report import Report
 from reprise.reports.run import Run
+from reprise.workflow.config import Config
+from reprise.workflow.programme import Programme
 
 ROOT = Path(__file__).parents[2]
 PROFILE = "workflow/profiles/slurm"
@@ -97,7 +98,8 @@ class Project:
                 file.unlink()
         if "linked" in reports:
             (folder / "workflow/reports/linked.yaml").write_text(yaml.safe_dump(LINKED))
-        self.programme = Programme(config | settings, folder / "workflow/reports")
+        programme = Programme(Config(**config | settings), folder / "workflow/reports")
+        self.shards = {shard.name: shard for shard in programme.shards}
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Snakemake in the background."""
@@ -126,12 +128,12 @@ class Project:
 
     def trained(self, shard: str) -> dict[str, bytes]:
         """Records of the shard's runs that are finished."""
-        files = {run: self.results / "runs" / run / "run.json" for run in self.programme.shards[shard].runs}
+        files = {run: self.results / "runs" / run / "run.json" for run in self.shards[shard].runs}
         return {run: file.read_bytes() for run, file in files.items() if file.exists()}
 
     def half_way(self, shard: str) -> bool:
         """Whether some runs of a shard are finished and others are not."""
-        return 0 < len(self.trained(shard)) < len(self.programme.shards[shard].runs)
+        return 0 < len(self.trained(shard)) < len(self.shards[shard].runs)
 
 
 @contextlib.contextmanager
@@ -197,8 +199,8 @@ def test_results_equal_those_of_a_local_run(one_node: Path, local: Project, fold
         for job in slurm("scontrol", "--oneliner", "show", "jobs").splitlines()
         if f" WorkDir={project.folder} " in job
     ]
-    training = [job for job in submitted if "_train_" in job]
-    assert len(training) == len(project.programme.shards)
+    training = [job for job in submitted if "_evaluate_train" in job]
+    assert len(training) == len(project.shards)
     assert len(submitted) - len(training) == len(
         {run.spec["dataset"]["name"] for run in project.runs().values()}
     )
@@ -208,13 +210,17 @@ def test_results_equal_those_of_a_local_run(one_node: Path, local: Project, fold
         assert not run.parent or project.meta(run.parent)["finished"] <= project.meta(run.hash)["started"]
 
 
+def comment(job: str) -> str:
+    return slurm("squeue", "--noheader", f"--jobs={job}", "--format=%k")
+
+
 def running_in_the_middle(project: Project, seen: set[str]) -> tuple[str, str]:
     """Job and shard of a training job that is not in `seen`, once it has finished some of its runs."""
     found: list[tuple[str, str]] = []
 
     def look() -> bool:
         for job in set(jobs("running")) - seen:
-            shard = re.search(r"_train_(\w+)$", slurm("squeue", "--noheader", f"--jobs={job}", "--format=%k"))
+            shard = re.search(r"^rule_(\w+)_evaluate_train$", comment(job))
             if shard and project.half_way(shard[1]):
                 found.append((job, shard[1]))
         return bool(found)
@@ -228,7 +234,7 @@ def test_a_drained_node_a_cancelled_job_and_a_killed_snakemake_change_nothing(
 ):
     project = Project(folder / "disturbed", REPORTS[:1], 60_000)
     shutil.copytree(local.results / "data", project.results / "data")
-    assert len(project.programme.shards) >= 3  # two run, others wait
+    assert len(project.shards) >= 3  # two run, others wait
     seen: set[str] = set()
 
     with stopped_at_the_end(project.start_on_cluster()) as process:

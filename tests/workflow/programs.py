@@ -61,7 +61,7 @@ def snakemake(words: Words) -> Status:
             output.seek(0)
             text = output.read()
             stdout.write(text)
-            for log in map(Path, re.findall(r"^ +log: (.+)$", text.decode(), re.MULTILINE)):
+            for log in map(Path, re.findall(r"(?:^ +|; )log: (.+)$", text.decode(), re.MULTILINE)):
                 log.parent.mkdir(parents=True, exist_ok=True)
                 log.touch()
 

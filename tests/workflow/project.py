@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from mini import convolution, mini
+from reprise.reports.report import Report
 
 ROOT = Path(__file__).parents[2]
 REPORT = mini(
@@ -81,9 +82,9 @@ def make(project: Project, *arguments: str, settings: Sequence[str] = ()) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def planned(project: Project, *arguments: str) -> dict[str, int]:
+def planned(project: Project, *arguments: str, settings: Sequence[str] = ()) -> dict[str, int]:
     """Rule → number of jobs that a dry run lists."""
-    done = snakemake(project, "-n", *arguments)
+    done = snakemake(project, "-n", *arguments, settings=settings)
     assert done.returncode == 0, done.stdout + done.stderr
     if "Nothing to be done" in done.stdout + done.stderr:
         return {}
@@ -105,6 +106,12 @@ def trainings(project: Project) -> dict[str, str]:
         path.parent.name: json.loads(path.read_text())["meta"]["finished"] + str(path.stat().st_mtime_ns)
         for path in (project / "results/demo/runs").glob("*/run.json")
     }
+
+
+def runs_of(project: Project, selector: str) -> list[str]:
+    """Hashes of the runs of the report's cells."""
+    report = Report(project / "workflow/reports/mini.yaml", "demo")
+    return [run for cell in report.cells(selector) for run in cell.runs]
 
 
 def new_project(folder: Path) -> Project:

@@ -59,8 +59,8 @@ rule samples:
 
 rule figure:
     input:
-        lambda wildcards: programme.item_inputs(
-            "figures", wildcards.slug, wildcards.item
+        lambda wildcards: results(
+            programme.item_inputs("figures", wildcards.slug, wildcards.item)
         ),
     output:
         png=report(
@@ -96,8 +96,8 @@ rule figure:
 
 rule table:
     input:
-        lambda wildcards: programme.item_inputs(
-            "tables", wildcards.slug, wildcards.item
+        lambda wildcards: results(
+            programme.item_inputs("tables", wildcards.slug, wildcards.item)
         ),
     output:
         csv=report(
@@ -133,7 +133,7 @@ rule table:
 
 rule statements:
     input:
-        lambda wildcards: programme.statement_inputs(wildcards.slug),
+        lambda wildcards: results(programme.statement_inputs(wildcards.slug)),
     output:
         csv=report(
             f"{root}/statements/{{slug}}.csv",

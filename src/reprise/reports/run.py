@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -143,3 +143,8 @@ class Run:
 
     def __hash__(self) -> int:
         return hash(self.hash)
+
+
+def datasets(runs: Iterable[Run]) -> list[tuple[str, str]]:
+    """Name and source of each data set that the runs train on."""
+    return sorted({(run.spec["dataset"]["name"], run.spec["dataset"]["source"]) for run in runs})

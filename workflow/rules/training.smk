@@ -24,7 +24,7 @@ for shard in programme.shards.values():
         resources:
             gpu=programme.gpu,
         params:
-            options=programme.report_options(shard.slug),
+            options=programme.report_options(shard.slug, "data"),
             slug=shard.slug,
             runs=lambda wildcards, output: [Path(stamp).parent.name for stamp in output],
         shell:
@@ -51,7 +51,7 @@ for shard in programme.shards.values():
             gpu=programme.gpu,
             runtime=60,
         params:
-            options=programme.report_options(shard.slug),
+            options=programme.report_options(shard.slug, "data"),
             slug=shard.slug,
             runs=lambda wildcards, output: [Path(stamp).parent.name for stamp in output],
         shell:

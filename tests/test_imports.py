@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from reprise.cli import class_names
+from reprise.data.catalog import class_names
 from reprise.publishing.checking import named_layers, pretended
 from reprise.publishing.figures import KINDS as FIGURES
 from reprise.publishing.measures import COLUMNS

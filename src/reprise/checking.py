@@ -7,7 +7,7 @@ pretended.
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 import torch
@@ -15,7 +15,7 @@ from torch import nn
 
 from reprise import models
 from reprise.data.augment import image_shape, prepared_shape
-from reprise.data.catalog import dataset_facts, weights_facts
+from reprise.data.catalog import class_names, dataset_facts, labels_of, weights_facts
 from reprise.errors import RepriseError, nearest
 from reprise.models import layer_parameters
 from reprise.publishing.checking import check_publications, layer_measures, naming
@@ -63,19 +63,6 @@ def check_report(report: Report) -> None:
                     except RepriseError as error:
                         raise RepriseError(f"{where}: {error}") from None
     check_publications(report, classes)
-
-
-def class_names(run: Run) -> Sequence[str]:
-    """Names of the labels 0, 1, … that a run learns."""
-    wanted = run.spec["dataset"]
-    facts, kind = dataset_facts(wanted["name"]), wanted["labels"]
-    known = _classes(facts.classes, kind, f"dataset.labels: {facts.name}")
-    for name in wanted.get("classes", ()):
-        if name not in known:
-            raise RepriseError(
-                f"dataset.classes: no {kind} label of {facts.name} is called {name!r}{nearest(name, known)}"
-            )
-    return wanted.get("classes", known)
 
 
 def check_run(run: Run) -> None:
@@ -151,9 +138,9 @@ def check_images(selection: Images) -> None:
     """Whether the data set, the kinds of label and the classes that a figure of sample images names exist."""
     facts = dataset_facts(selection.dataset)
     for kind in filter(None, (*selection.captions, selection.by)):
-        _classes(facts.classes, kind, f"images: {facts.name}")
+        labels_of(facts, kind, "images")
     for kind, name in selection.where.items():
-        known = _classes(facts.classes, kind, f"images.where: {facts.name}")
+        known = labels_of(facts, kind, "images.where")
         if name not in known:
             raise RepriseError(
                 f"images.where.{kind}: {facts.name} has no class {name!r}{nearest(name, known)}"
@@ -165,7 +152,7 @@ def check_images(selection: Images) -> None:
     if selection.classes:
         if selection.by is None:
             raise RepriseError("images.classes: of which kind of label? name it in images.by")
-        known = _classes(facts.classes, selection.by, f"images.by: {facts.name}")
+        known = labels_of(facts, selection.by, "images.by")
         for name in selection.classes:
             if name not in known:
                 raise RepriseError(
@@ -174,9 +161,3 @@ def check_images(selection: Images) -> None:
     for transform in selection.transforms or ():
         steps = [plain(step) for step in transform.augmentation or ()]
         prepared_shape(facts.name, plain(transform.preprocess), steps)
-
-
-def _classes(known: Mapping[str, Sequence[str]], kind: str, where: str) -> Sequence[str]:
-    if kind not in known:
-        raise RepriseError(f"{where} has no labels of kind {kind!r}{nearest(kind, known)}")
-    return known[kind]

@@ -24,9 +24,9 @@ import torch
 from torch import Tensor, nn
 
 from reprise import __version__, models
-from reprise.checking import check_validation, class_names, network
+from reprise.checking import check_validation, network
 from reprise.data.augment import build_augmentation, build_preprocess, image_shape
-from reprise.data.catalog import dataset_facts, weights_facts
+from reprise.data.catalog import class_names, dataset_facts, weights_facts
 from reprise.data.decode import read_facts
 from reprise.data.synthetic import write_noise
 from reprise.errors import DamagedError

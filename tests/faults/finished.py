@@ -13,6 +13,7 @@ from mini import convolution, mini
 from reprise.cli import main
 from reprise.reports.report import Report
 from reprise.training.engine import train
+from verbs import fitting
 
 REPORT = mini(
     convolution(),
@@ -76,7 +77,7 @@ def verb(*arguments: str) -> int:
     """Exit status of `reprise <arguments>`, run in the current folder."""
     extra = TRAIN if arguments[0] in ("train", "evaluate") else []
     try:
-        main([*arguments, *extra, *OPTIONS])
+        main([*fitting(arguments, OPTIONS), *extra])
     except SystemExit as end:
         return int(end.code or 0)
     return 0

@@ -20,7 +20,7 @@ from functools import partial
 from hashlib import md5
 from pathlib import Path
 
-from reprise import cli
+from reprise.cli import main
 from reprise.data.catalog import DATASETS
 from reprise.training import engine
 
@@ -107,7 +107,7 @@ def call(
     sys.argv = ["reprise", *arguments]
     status = 0
     try:
-        cli.main(None if supervised else arguments)
+        main(None if supervised else arguments)
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
     sys.stdout.flush()

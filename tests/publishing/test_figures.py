@@ -15,12 +15,12 @@ from matplotlib.collections import PolyCollection
 from matplotlib.image import AxesImage
 from matplotlib.text import Annotation, Text
 from PIL import Image
+from reprise.reports.check import kinds
 
 from reprise.errors import RepriseError
 from reprise.publishing.figures import Results
 from reprise.publishing.measures import Tables
 from reprise.publishing.style import DPI, WIDTHS, style, text_width, wrap
-from reprise.reports.check import kinds
 from reprise.reports.figures import KINDS
 from reprise.reports.report import Cell
 from reprise.reports.run import Run

@@ -13,6 +13,7 @@ import pytest
 from drawing import build_figure, draw_figure
 from matplotlib.colors import to_hex
 from matplotlib.patches import PathPatch, Rectangle
+from reprise.reports.check import kinds
 from test_figures import assert_sound, boxes
 
 from reprise.errors import RepriseError
@@ -20,7 +21,6 @@ from reprise.publishing.figures import Results, cube, grid
 from reprise.publishing.figures.boxes import swarm
 from reprise.publishing.measures import Tables
 from reprise.publishing.style import COLORS, WIDTHS, style
-from reprise.reports.check import kinds
 from reprise.reports.report import Cell
 from reprise.reports.run import Run
 

@@ -5,13 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from reprise.reports.check import kinds, validate
 
 from reprise.errors import RepriseError
 from reprise.publishing import MARKS
 from reprise.publishing.measures import COLUMNS as TABLE_COLUMNS
 from reprise.publishing.measures import Tables
 from reprise.publishing.statements import COLUMNS, judge_statements, parse, write_statements
-from reprise.reports.check import kinds, validate
 from reprise.reports.expressions import Names
 from reprise.reports.report import Report
 

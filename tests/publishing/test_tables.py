@@ -9,13 +9,13 @@ import jsonschema
 import pandas as pd
 import pytest
 import yaml
+from reprise.reports.check import kinds
 
 from reprise.errors import RepriseError
 from reprise.publishing.measures import COLUMNS, METRICS, Tables
 from reprise.publishing.tables import KINDS, write_table
 from reprise.publishing.tables.values import configuration, mean_and_sd, measured, setting, show
 from reprise.publishing.verdicts import Estimate, Pool
-from reprise.reports.check import kinds
 from reprise.reports.report import Cell, Report
 from reprise.reports.run import Run
 

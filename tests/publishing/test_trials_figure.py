@@ -11,13 +11,13 @@ from drawing import build_figure
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
+from reprise.reports.check import kinds
 from test_figures import assert_sound, boxes
 
 from reprise.errors import RepriseError
 from reprise.publishing.figures import Results, trials
 from reprise.publishing.measures import Tables
 from reprise.publishing.style import DPI, WIDTHS, style
-from reprise.reports.check import kinds
 from reprise.reports.report import Cell
 from reprise.reports.run import Run
 

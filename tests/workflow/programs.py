@@ -26,6 +26,10 @@ from hashlib import md5, sha256
 from itertools import dropwhile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from verbs import fitting
+
 Words = Sequence[str]
 Status = int | None
 
@@ -33,12 +37,8 @@ BIN, FINISHED = map(Path, sys.argv[1:])
 
 # ---- what becomes of a command ----
 
-ADDED = (
-    (r"(?!data add )", ["--scale", "demo"]),  # whose data are drawn here; what `data add` takes is real
-    (r".* --device ", ["--device", "cpu"]),
-    (r"submission ", ["--images", "3"]),
-)
-"""Beginnings of commands of `reprise`, and what is added to these."""
+ADDED = ["--scale", "demo", "--reports", "small", "--images", "3"]
+"""What is added to commands of `reprise`, where the verb takes it: data are drawn here."""
 
 
 def snakemake(words: Words) -> Status:
@@ -88,8 +88,8 @@ def reprise(words: Words) -> Status:
     if not Path("small").is_dir():
         return main(words)
     small = [word.replace("workflow/reports/", "small/") for word in words]
-    added = [word for beginning, more in ADDED if re.match(beginning, " ".join(words)) for word in more]
-    return main([*small, "--reports", "small", *added])
+    on_cpu = ["--device", "cpu"] if "--device" in words else []
+    return main([*fitting(small, ADDED), *on_cpu])
 
 
 def make(words: Words) -> Status:

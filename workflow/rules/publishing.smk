@@ -24,7 +24,7 @@ rule layers:
         mem_mb=2000,
         runtime=10,
     params:
-        options=lambda wildcards: programme.report_options(wildcards.slug),
+        options=programme.options("scale", "results", "reports"),
         content=lambda wildcards: programme.layers_params(
             wildcards.slug, wildcards.item
         ),
@@ -49,7 +49,7 @@ rule samples:
         mem_mb=2000,
         runtime=10,
     params:
-        options=lambda wildcards: programme.report_options(wildcards.slug),
+        options=lambda wildcards: programme.report_options(wildcards.slug, "data"),
         content=lambda wildcards: programme.item_params(
             "figures", wildcards.slug, wildcards.item
         ),

@@ -28,7 +28,7 @@ rule train:
         gpu=programme.gpu,
     params:
         options=lambda wildcards: programme.report_options(
-            training[wildcards.run].shard.slug
+            training[wildcards.run].shard.slug, "data"
         ),
         slug=lambda wildcards: training[wildcards.run].shard.slug,
         runs=lambda wildcards, output: training[wildcards.run].runs,
@@ -61,7 +61,7 @@ rule evaluate:
         runtime=60,
     params:
         options=lambda wildcards: programme.report_options(
-            evaluation[wildcards.run].shard.slug
+            evaluation[wildcards.run].shard.slug, "data"
         ),
         slug=lambda wildcards: evaluation[wildcards.run].shard.slug,
         runs=lambda wildcards, output: evaluation[wildcards.run].runs,

@@ -11,13 +11,14 @@ entry point (docs/extending.md). Where none of the layouts below is that of its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from reprise import extensions
 from reprise.errors import RepriseError, nearest
+from reprise.reports.run import Run
 
 if TYPE_CHECKING:
     from reprise.data.archives import RawSplit
@@ -338,3 +339,27 @@ def name_of(file_name: str) -> str:
         if facts.file_name == file_name:
             return facts.name
     raise RepriseError(f"{file_name}: not the file of a known data set or of known weights; check its name")
+
+
+def class_names(run: Run) -> Sequence[str]:
+    """Names of the labels 0, 1, … that a run learns; labels or classes that its data set does not have are a
+    `RepriseError`.
+    """
+    wanted = run.spec["dataset"]
+    known = labels_of(dataset_facts(wanted["name"]), wanted["labels"], "dataset.labels")
+    for name in wanted.get("classes", ()):
+        if name not in known:
+            raise RepriseError(
+                f"dataset.classes: no {wanted['labels']} label of {wanted['name']} is called "
+                f"{name!r}{nearest(name, known)}"
+            )
+    return wanted.get("classes", known)
+
+
+def labels_of(facts: DatasetFacts, kind: str, where: str) -> Sequence[str]:
+    """Names of the labels of one kind; the `RepriseError` for another kind says `where` it was named."""
+    if kind not in facts.classes:
+        raise RepriseError(
+            f"{where}: {facts.name} has no labels of kind {kind!r}{nearest(kind, facts.classes)}"
+        )
+    return facts.classes[kind]

@@ -45,17 +45,8 @@ class Programme:
             if slug not in present or not slash:
                 raise RepriseError(f"skip: {entry!r} is not report/experiment{nearest(slug, present)}")
             self._skip.setdefault(slug, []).append(experiment)
-        self.options = [
-            *(
-                f"--scale={config.scale}",
-                f"--results={config.results}",
-                f"--reports={os.path.relpath(folder)}",
-            ),
-            *([f"--data={config.data}"] if config.data else []),
-        ]
-        """Arguments that every verb of the command line is given; with `=`, since a folder's name can begin
-        with `-`.
-        """
+        self._settings = {"scale": config.scale, "results": config.results, "data": config.data}
+        self._settings["reports"] = os.path.relpath(folder)
         self._stand_in = config.stand_in
         self.gpu = 0 if config.device == "cpu" else 1
         """GPUs that a training job asks for."""
@@ -141,19 +132,26 @@ class Programme:
             [str(self.layout.synthetic / f"{wildcards.dataset}.json")] if self.layout.scale == "demo" else []
         )
 
-    def report_options(self, slug: str) -> list[str]:
-        """Arguments of a verb that reads a report; only one that uses a stand-in hears of it, so that other
-        files stay as they are.
+    def options(self, *names: str) -> list[str]:
+        """Settings as options of the command line, those that are set; with `=`, since a folder's name can
+        begin with `-`.
         """
+        return [f"--{name}={self._settings[name]}" for name in names if self._settings[name]]
+
+    def report_options(self, slug: str, *more: str) -> list[str]:
+        """Options of a verb that reads a report, and `more`; only one that uses a stand-in hears of it, so
+        that other files stay as they are.
+        """
+        options = self.options("scale", "results", "reports", *more)
         if not self._stand_in:
-            return self.options
+            return options
         report = self.reports[slug]
         cells = [cell for name in report.experiments for cell in report.all_cells(name)]
         used = {name for name, _ in datasets(report.runs(cells).values())} | {
             item.images.dataset for item in report.figures if isinstance(item, Samples)
         }
         names = [name for name in self._stand_in if name in used]
-        return [*self.options, "--stand-in", *names] if names else self.options
+        return [*options, "--stand-in", *names] if names else options
 
     def stand_in_inputs(self, wildcards: Any) -> list[str]:
         """The data set whose images stand in for those of another."""

@@ -76,15 +76,15 @@ class Expression:
         return ast.get_source_segment(self.text, node) or self.text
 
 
-def read_expression(text: str, where: str) -> Expression:
-    """The syntax of `text`; whatever is not allowed in it is a `RepriseError` with expression and column."""
+def read_expression(text: str, where: str = "") -> Expression:
+    """The syntax of `text`; `where` starts every message about it. Whatever is not allowed in it is a `RepriseError` with expression and column."""
     plain = " ".join(text.splitlines()).strip()
     if len(plain) > LONGEST:
         raise RepriseError(
-            f"{where}: {plain[:40]!r}…: more than {LONGEST} characters; write several relations as a list"
+            f"{_start(where)}{plain[:40]!r}…: more than {LONGEST} characters; write several relations as a list"
         )
     if not plain:
-        raise RepriseError(f"{where}: '': the expression is empty; write e.g. accuracy(base)")
+        raise RepriseError(f"{_start(where)}'': the expression is empty; write e.g. accuracy(base)")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # an escape that Python does not know
@@ -93,9 +93,11 @@ def read_expression(text: str, where: str) -> Expression:
         column = error.offset if error.lineno == 1 and error.offset else len(plain) + 1
         raise _error(plain, where, column, f"{error.msg or 'not an expression'}; mend it there") from None
     except (RecursionError, MemoryError):
-        raise RepriseError(f"{where}: {plain!r}: too many parentheses or signs inside each other") from None
+        raise RepriseError(
+            f"{_start(where)}{plain!r}: too many parentheses or signs inside each other"
+        ) from None
     except (ValueError, Warning) as error:  # null bytes, halves of characters
-        raise RepriseError(f"{where}: {plain!r}: not an expression ({gist(error)})") from None
+        raise RepriseError(f"{_start(where)}{plain!r}: not an expression ({gist(error)})") from None
     _check(plain, where, tree)
     return Expression(plain, where, tree)
 
@@ -159,5 +161,9 @@ def _column(text: str, offset: int) -> int:
     return len(text.encode()[:offset].decode(errors="ignore")) + 1
 
 
+def _start(where: str) -> str:
+    return f"{where}: " if where else ""
+
+
 def _error(text: str, where: str, column: int, what: str) -> RepriseError:
-    return RepriseError(f"{where}: {text!r}: column {column}: {what}")
+    return RepriseError(f"{_start(where)}{text!r}: column {column}: {what}")

@@ -208,16 +208,26 @@ def _unbounded(event: yaml.Event, problem: str) -> yaml.YAMLError:
     return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
 
 
-def line_of(path: Path | str, parts: Sequence[Any]) -> int:
+@cache
+def _tree(path: Path, _: int) -> yaml.Node | None:
+    """The document's nodes with their marks; nothing where the file cannot be read any more."""
+    import yaml
+
+    try:
+        return yaml.compose(read_bytes(path, MOST_BYTES).decode("utf-8"), Loader=_loader())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
+        return None
+
+
+def line_of(path: Path, parts: Sequence[Any]) -> int:
     """The line, from 1, on which the value at the key path `parts` begins, or the deepest part of it there is.
 
     0 where the file cannot be read any more.
     """
     import yaml
 
-    try:
-        node: Any = yaml.compose(read_bytes(path, MOST_BYTES).decode("utf-8"), Loader=_loader())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
+    node = _tree(path, path.stat().st_mtime_ns if path.exists() else 0)
+    if node is None:
         return 0
     line = 1
     for part in parts:

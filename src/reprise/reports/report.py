@@ -188,7 +188,7 @@ class Report:
         `measures`.
         """
         known = {**self.names.cells, **self.names.measures}
-        found = {name for text in expressions(item) for name in named(read_expression(text, ""))}
+        found = {name for text in expressions(item) for name in named(read_expression(text))}
         return {name: known[name] for name in sorted(found & {*known})}
 
     def all_cells(self, experiment: str) -> list[Cell]:
@@ -274,28 +274,31 @@ class Report:
         self._check_names()
         for section in ("figures", "tables"):
             for index, item in enumerate(getattr(self, section)):
-                for selector in plain_selectors(item):
-                    self._check_selector(selector, f"{self._source.at([section, index])} ({item.id})")
-                self._check_expressions(item, f"{self._source.at([section, index])} ({item.id})")
+                try:
+                    for selector in plain_selectors(item):
+                        self._check_selector(selector)
+                    self._check_expressions(item)
+                except RepriseError as error:
+                    self._source.fail([section, index], f"({item.id}): {error}")
         for statement in self.statements:
-            self._check_expressions(statement, self.where(statement))
+            try:
+                self._check_expressions(statement)
+            except RepriseError as error:
+                raise RepriseError(f"{self.where(statement)}: {error}") from None
 
-    def _check_expressions(self, item: Any, where: str) -> None:
+    def _check_expressions(self, item: Any) -> None:
         """A mistake in the syntax of an expression, or cells that are not there."""
         for said in expressions(item):
-            expression = read_expression(said, where)
+            expression = read_expression(said)
             for selector, node in named_cells(expression).items():
-                self._check_selector(
-                    selector, f"{where}: {expression.text!r}: column {expression.column(node)}"
-                )
+                try:
+                    self._check_selector(selector)
+                except RepriseError as error:
+                    raise RepriseError(f"{said!r}: column {expression.column(node)}: {error}") from None
 
-    def _check_selector(self, selector: str, where: str) -> None:
-        try:
+    def _check_selector(self, selector: str) -> None:
+        with contextlib.suppress(Undrawn):
             self.cells(selector)
-        except Undrawn:
-            return
-        except RepriseError as error:
-            raise RepriseError(f"{where}: {error}") from None
 
     def _check_names(self) -> None:
         """The names under `cells` are new ones for selectors of what there is."""
@@ -308,7 +311,10 @@ class Report:
                 self._source.fail(where, f"{name} is a word of the expressions' grammar; choose another name")
             if cells.runs in self.file.cells:
                 self._source.fail(where, f"{cells.runs} is itself a name under cells; write its selector")
-            self._check_selector(name, self._source.at(where))
+            try:
+                self._check_selector(name)
+            except RepriseError as error:
+                self._source.fail(where, str(error))
 
 
 def network_names(item: Any) -> list[str]:
@@ -320,7 +326,7 @@ def network_names(item: Any) -> list[str]:
 
 def selectors(item: Any) -> list[str]:
     """Every selector, or name of cells, that a figure, table or statement draws on."""
-    measured = [cells for text in expressions(item) for cells in named_cells(read_expression(text, ""))]
+    measured = [cells for text in expressions(item) for cells in named_cells(read_expression(text))]
     return [*plain_selectors(item), *measured]
 
 

@@ -93,7 +93,7 @@ class Programme:
                 continue
             place = self.layout.figure if section == "figures" else self.layout.table
             for item in self.items(section, slug):
-                found += [f"{place(slug, item['id'])}{suffix}" for suffix in SUFFIXES[section]]
+                found += [f"{place(slug, item.id)}{suffix}" for suffix in SUFFIXES[section]]
         return found
 
     def all_targets(self, slugs: Sequence[str] | None = None) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import (
@@ -71,6 +72,7 @@ class Value(RootModel[Content], Generic[Content]):
     model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
 
 
+@cache
 def keys(model: type[BaseModel]) -> list[str]:
     """The keys of a mapping, as a report file writes them; those that it must have come first."""
     fields = sorted(model.model_fields.items(), key=lambda item: not item[1].is_required())

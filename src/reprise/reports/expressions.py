@@ -12,6 +12,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from reprise.errors import RepriseError, gist
@@ -76,6 +77,7 @@ class Expression:
         return ast.get_source_segment(self.text, node) or self.text
 
 
+@cache
 def read_expression(text: str, where: str = "") -> Expression:
     """The syntax of `text`; `where` starts every message about it. Whatever is not allowed in it is a `RepriseError` with expression and column."""
     plain = " ".join(text.splitlines()).strip()

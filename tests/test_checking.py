@@ -311,7 +311,10 @@ def test_tables(tmp_path, table, message):
         ({**NUMBER, "measure": 'loss(base, at="last", split="validation")'}, "no split 'validation'"),
         ({**NUMBER, "measure": "loss(base, at=5)"}, "could never be judged.*base has no loss to measure"),
         ({**NUMBER, "measure": 'class_accuracy(base, ["fsh"])'}, r"no class 'fsh'; did you mean fish\?"),
-        ({**NUMBER, "measure": 'parameters(base, layer="9_dense")'}, r"no layer 9_dense; did you mean \d_dense\?"),
+        (
+            {**NUMBER, "measure": 'parameters(base, layer="9_dense")'},
+            r"no layer 9_dense; did you mean \d_dense\?",
+        ),
         ({**NUMBER, "measure": "accuracy(bas)"}, r"'accuracy\(bas\)': column 10: .*did you mean base\?"),
         ({**NUMBER, "measure": "accuracy(base"}, r"'accuracy\(base': column 9: '\(' was never closed"),
         ({"claim": "s", "holds": "accuracy(base) > b"}, r"column 18: 'b' is no value; measure it"),

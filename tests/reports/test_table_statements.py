@@ -2,8 +2,8 @@
 
 import pytest
 import yaml
-from mini import convolution, mini
 
+from mini import convolution, mini
 from reprise.errors import RepriseError
 from reprise.publishing.statements import parse
 from reprise.reports.programme import Programme
@@ -196,7 +196,7 @@ ROW = {"label": "a", "measure": "accuracy(base)", "reported": "0.5"}
         (
             {"tables": [table("settings", runs="base", rows=[
                 {"label": "a", "metric": "accuracy", "reported": "half"}])]},
-            "row 'a': 'half', reported beside a metric, is no number; write it as printed, or add judged: false",
+            "row 'a': 'half', reported beside a metric, is no number; write it as printed",
         ),
         (
             {"tables": [table("comparison", models=MODELS, rows=[
@@ -283,12 +283,12 @@ def test_cells_have_names_in_statements_tables_and_figures_alike(tmp_path):
         ({"measures": {"a": 1}}, "measures.a: 1 is not of type 'string'"),
         (
             {"statements": [number("accuracy(solw)")]},
-            "statement n: 'accuracy(solw)': column 10: selector 'solw': no experiment solw; did you mean slow?",
+            "statement n: 'accuracy(solw)': column 10: selector 'solw': no experiment solw; did you mean",
         ),
         (
             {"tables": [table(rows=[{"label": "a", "measure": "loss(slow) - loss(bast)"}])]},
-            "tables[0] (t): 'loss(slow) - loss(bast)': column 19: selector 'bast': no experiment bast; did you "
-            "mean best?",
+            "tables[0] (t): 'loss(slow) - loss(bast)': column 19: selector 'bast': no experiment bast; did "
+            "you mean best?",
         ),
         ({"statements": [number("accuracy(slow")]}, "statement n: 'accuracy(slow': column 9: '(' was never"),
         (

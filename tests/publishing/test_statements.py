@@ -1,5 +1,7 @@
 import csv
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ from reprise.reports.check import kinds, validate
 
 from reprise.errors import RepriseError
 from reprise.publishing import MARKS
+from reprise.publishing.expressions import Expressions
 from reprise.publishing.measures import COLUMNS as TABLE_COLUMNS
 from reprise.publishing.measures import Tables
 from reprise.publishing.statements import COLUMNS, judge_statements, parse, write_statements
@@ -523,6 +526,35 @@ def test_mistakes_in_named_measures(measures, message):
         parse([], "report", resolve, Names(measures=measures))
     assert str(error.value).startswith("report: measures.")
     assert message in str(error.value)
+
+
+PAGE = (Path(__file__).parents[2] / "docs/verdicts.md").read_text(encoding="utf-8")
+
+
+def test_the_examples_of_the_grammar_are_sound():
+    example = yaml.safe_load(PAGE.split("## Writing statements")[1].split("```")[1].removeprefix("yaml"))
+    cells = {
+        name: {"runs": meant} if isinstance(meant, str) else meant for name, meant in example["cells"].items()
+    }
+    expressions = Expressions(Names(cells, {**example["measures"], "peak": "accuracy"}))
+    for statement in example["statements"]:
+        validate(statement, kinds("statements")[next(iter(statement))], "docs/verdicts.md")
+        for text in statement.get("holds", ()):
+            expressions.relations(text, "here")
+        if "measure" in statement:
+            expressions.value(statement["measure"], "here")
+    section = "| measure |" + PAGE.split("### The grammar")[1].split("| measure |")[1].split("\n\n")[0]
+    lines = [line.strip("| ").split(" | ") for line in section.splitlines()]
+    part, read = "", 0
+    for line in lines:
+        part = line[0] if line[0] and len(line) == 3 else part
+        for text in re.findall("`([^`]+)`", line[-1]):
+            if part in ("relation", "claim"):
+                assert expressions.relations(text, "here")
+            else:
+                assert expressions.value(f"accuracy({text})" if part == "cells" else text, "here").terms
+            read += 1
+    assert read > 15
 
 
 def test_a_column_is_counted_in_characters():

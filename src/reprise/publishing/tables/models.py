@@ -13,6 +13,8 @@ from reprise.publishing.tables.values import configuration
 from reprise.reports.report import Cell
 from reprise.reports.tables import ClassTable, Comparison
 
+JUDGED = "The verdict on a reported number stands in brackets after it."
+
 
 @dataclass(frozen=True)
 class Model:
@@ -106,5 +108,5 @@ def notes(models: Sequence[Model], spread: bool, judged: bool) -> list[str]:
     if spread:
         said.append("± is the standard deviation over the seeds.")
     if judged:
-        said.append("The verdict on a reported number stands in brackets after it.")
+        said.append(JUDGED)
     return said

@@ -3,10 +3,12 @@ the metrics.
 """
 
 from statistics import fmean
+from typing import Any
 
 from reprise.errors import RepriseError
 from reprise.publishing.measures import Measure, cell_values
 from reprise.publishing.statements import Judge
+from reprise.publishing.tables.models import JUDGED
 from reprise.publishing.tables.sheet import Rows, Sources, Table
 from reprise.publishing.tables.values import about_seeds, mean_and_sd, sd, settings
 from reprise.publishing.verdicts import judge_number
@@ -22,7 +24,8 @@ def build(spec: SettingsTable, sources: Sources) -> Table:
     cell = cells[0]
     measures = [Measure.of(row, spec.runs) if row.metric else None for row in spec.rows]
     judge = Judge(filter(None, measures), sources.resolve, sources.tables)
-    rows, lines = [], []
+    rows: list[tuple[Any, ...]] = []
+    lines = []
     for row, measure in zip(spec.rows, measures, strict=True):
         reported, verdict = str("" if row.reported is None else row.reported), ""
         if measure is None:
@@ -40,5 +43,6 @@ def build(spec: SettingsTable, sources: Sources) -> Table:
     shown = Rows(["Setting", "Value", "Report"], lines)
     if not any(reported for *_, reported in lines):
         shown = shown.without("Report")
-    columns = ["setting", "value", "sd", "n", "reported", "verdict"]
-    return Table(Rows(columns, rows), {"": shown}, about_seeds(len(cell.runs)))
+    data = Rows(["setting", "value", "sd", "n", "reported", "verdict"], rows)
+    notes = [*about_seeds(len(cell.runs)), *([JUDGED] if any(data.column("verdict")) else [])]
+    return Table(data, {"": shown}, notes)

@@ -8,15 +8,17 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reprise.errors import RepriseError, nearest
 from reprise.publishing.measures import METRICS, Measure
 from reprise.reports.expressions import Expression, Names, read_expression
 
-OVER_CELLS = ("mean", "max", "min", "effect")
-"""Functions that make one value of the values of several configurations."""
+OVER_CELLS = ("mean", "max", "min", "effect", "every")
+"""Functions that make one value of the values of several configurations; with `every` a relation must hold for
+each of them.
+"""
 BEST = ("argmax", "argmin")
 BY_CELL = (*BEST, "spread")
 """Relations that compare configurations one by one."""
@@ -65,6 +67,27 @@ class Relation:
     def measures(self) -> list[Measure]:
         return list(dict.fromkeys([*self.left.terms, *self.right.terms]))
 
+    @property
+    def quantified(self) -> Measure | None:
+        """The measure under `every(…)`, if there is one."""
+        return next((measure for measure in self.measures if measure.cells == "every"), None)
+
+    def of(self, cell: str) -> Relation:
+        """The relation for one of the configurations that `every(…)` is about."""
+        every = self.quantified
+        if every is None:
+            return self
+        one = replace(every, runs=cell, cells=None)
+
+        def put(value: Value) -> Value:
+            return replace(
+                value, terms={one if each == every else each: by for each, by in value.terms.items()}
+            )
+
+        words = self.words.replace("every ", "", 1)
+        words = words.replace(every.runs, cell) if every.runs in words else f"{words} ({cell})"
+        return replace(self, words=words, left=put(self.left), right=put(self.right))
+
 
 class Expressions:
     """The expressions of one report, whose `names` they can give; `before` starts messages about those."""
@@ -85,6 +108,8 @@ class Expressions:
         """
         reader = _Reader(self, read_expression(text, where))
         value = reader.number(reader.expression.tree)
+        if any(measure.cells == "every" for measure in value.terms):
+            raise reader.fail(reader.expression.tree, "every(…) stands in a claim, not in a number")
         if not value.terms:
             raise reader.fail(
                 reader.expression.tree, "it measures nothing; a value is computed from measured ones"

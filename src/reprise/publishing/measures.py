@@ -263,7 +263,7 @@ class Measure:
                 found = f"{words} of {cells}{when}"
         if self.effect:
             return f"effect of {self.effect.replace('_', ' ')} on the {found}"
-        how = {"mean": "mean", "max": "largest", "min": "smallest"}
+        how = {"mean": "mean", "max": "largest", "min": "smallest", "every": "every"}
         return f"{how[self.cells]} {found}" if self.cells else found
 
 

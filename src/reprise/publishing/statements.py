@@ -111,7 +111,12 @@ def _parse(spec: Spec, where: str, resolve: Resolve, expressions: Expressions) -
         reported=number.reported if number else "",
         about=(number.about or 0.0) if number else 0.0,
         value=expressions.value(number.measure, where) if number else Value({}),
-        relations=tuple(relation for text in holds for relation in expressions.relations(text, where)),
+        relations=tuple(
+            each
+            for text in holds
+            for relation in expressions.relations(text, where)
+            for each in _each(relation, resolve, where)
+        ),
     )
     measured = number.measure if number else ""
     check_value(statement.value, resolve, f"{where}: {measured!r}")
@@ -126,6 +131,17 @@ def _parse(spec: Spec, where: str, resolve: Resolve, expressions: Expressions) -
         if relation.kind in BEST:
             _check_best(relation, resolve, at)
     return statement
+
+
+def _each(relation: Relation, resolve: Resolve, where: str) -> list[Relation]:
+    """The relation, or with `every(…)` in it one for each configuration that is meant."""
+    if sum(measure.cells == "every" for measure in relation.measures) > 1:
+        raise RepriseError(f"{where}: {relation.text!r}: every(…) stands in it twice; write two relations")
+    measure = relation.quantified
+    if measure is None:
+        return [relation]
+    cells = _cells(measure.runs, resolve, f"{where}: {relation.text!r}")
+    return [relation.of(cell.name) for cell in cells] or [relation.of(measure.runs)]
 
 
 def check_value(value: Value, resolve: Resolve, where: str) -> None:

@@ -1,7 +1,8 @@
 """Cells, the configurations of an experiment, and the selectors that name them.
 
 A selector is `experiment`, `experiment/axis=value,…` or `experiment/base`, each with `@reading` after it
-where an experiment has readings; or one of the names that a report file gives to cells.
+where an experiment has readings; or one of the names that a report file gives to cells. `axis=*` is every
+value of an axis: of a pointwise sweep, the cells that change it.
 """
 
 from __future__ import annotations
@@ -102,6 +103,9 @@ def select(
             axis, equals, value = condition.partition("=")
             if axis not in axes or not equals:
                 raise RepriseError(f"selector {selector!r}: {name} has no axis {axis}{nearest(axis, axes)}")
+            if value == "*":
+                found = [cell for cell in found if axis in cell.settings]
+                continue
             values = dict.fromkeys(text(cell.settings[axis]) for cell in found if axis in cell.settings)
             found = [
                 cell

@@ -197,6 +197,9 @@ def read_report(source: Source) -> ReportFile:
     _complete_models(source)
     _complete_from_base(source, "figures")
     _complete_from_base(source, "tables")
+    for table in source.document.get("tables") or ():
+        if isinstance(table, dict) and isinstance(table.get("rows"), list):
+            table["rows"] = list(_flat(table["rows"]))
     _complete_figures(source)
     found: ReportFile = source.validate(source.document, ReportFile)
     if found.slug is not None and found.slug != source.slug:

@@ -8,9 +8,10 @@ A number that a table reports beside a metric is a statement of the report, writ
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from reprise.extensions import TABLES
@@ -90,8 +91,13 @@ class SettingsTable(Table):
 
 
 class ComparisonRow(MeasuredRow):
-    reported: dict[str, str | float] = {}
-    """Label of a model → what the report says; beside a metric numbers, each of which makes a statement."""
+    reported: Annotated[
+        dict[str, str | float],
+        BeforeValidator(lambda given: given, json_schema_input_type=dict[str, str | float] | list[str | float | None]),
+    ] = {}
+    """Label of a model → what the report says, or a list in the models' order; beside a metric numbers, each of
+    which makes a statement.
+    """
 
 
 class Comparison(Table):
@@ -103,6 +109,31 @@ class Comparison(Table):
     transpose: bool = False
     """Models as rows, and the rows as columns."""
     rows: Annotated[list[ComparisonRow], Field(min_length=1)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_order(cls, table: Any) -> Any:
+        """What rows report as a list is that of the models, in their order; null where the report is silent."""
+        if not isinstance(table, Mapping) or not isinstance(table.get("rows"), list):
+            return table
+        models = table.get("models")
+        labels = (
+            list(models)
+            if isinstance(models, Mapping)
+            else [model.get("label") for model in models or () if isinstance(model, Mapping)]
+        )
+        rows = []
+        for row in table["rows"]:
+            given = row.get("reported") if isinstance(row, Mapping) else None
+            if isinstance(given, list):
+                if len(given) != len(labels):
+                    what = "row {row}: {given} values are reported of {models} models; write null where there is none"
+                    found = {"row": repr(row.get("label")), "given": len(given), "models": len(labels)}
+                    raise PydanticCustomError("one_of", what, found)
+                pairs = zip(labels, given, strict=True)
+                row = {**row, "reported": {label: value for label, value in pairs if value is not None}}
+            rows.append(row)
+        return {**table, "rows": rows}
 
 
 class SpaceRow(Strict):

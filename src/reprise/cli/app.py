@@ -32,6 +32,7 @@ from reprise.supervision import Stopped, supervise
 VERBS = {
     "check": "reports:check",
     "runs": "reports:runs",
+    "schema": "reports:schema",
     "plan": "reports:plan",
     "data fetch": "data:fetch",
     "data fetch-weights": "data:fetch_weights",

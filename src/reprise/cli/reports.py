@@ -14,6 +14,8 @@ from reprise.cli.process import end, show
 from reprise.errors import RepriseError
 from reprise.reports.layout import SCALES
 
+SCHEMA = Path("workflow/schemas/report.schema.json")
+
 
 def check(files: Annotated[list[Path], Parameter(name="FILE...", help="report files")], /) -> None:
     """Check report files at every scale."""
@@ -29,6 +31,16 @@ def check(files: Annotated[list[Path], Parameter(name="FILE...", help="report fi
                 "statements"
             )
             show(f"{path}: {scale}: {len(report.runs())} runs, {counts}")
+
+
+def schema(file: Annotated[Path, Parameter(name="FILE", help="where it is written")] = SCHEMA, /) -> None:
+    """Write the JSON Schema of report files, by which editors complete and check while one types."""
+    from reprise.files import atomic
+    from reprise.reports import editor
+
+    with atomic(file) as partial:
+        partial.write_text(editor.text(), encoding="utf-8")
+    show(f"{file}: the schema of report files")
 
 
 def runs(report: ReportName, /, *, reports: Reports = Reports(), where: Results = Results()) -> None:

@@ -341,12 +341,3 @@ def _flat(layers: Iterable[Any]) -> Iterable[Any]:
             yield from _flat(layer)
         else:
             yield layer
-
-
-# ---- for editors ----
-
-
-def json_schema() -> dict[str, Any]:
-    """JSON Schema of a report file, for completion and checks while one types."""
-    schema = TypeAdapter(ReportFile).json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

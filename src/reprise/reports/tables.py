@@ -93,7 +93,9 @@ class SettingsTable(Table):
 class ComparisonRow(MeasuredRow):
     reported: Annotated[
         dict[str, str | float],
-        BeforeValidator(lambda given: given, json_schema_input_type=dict[str, str | float] | list[str | float | None]),
+        BeforeValidator(
+            lambda given: given, json_schema_input_type=dict[str, str | float] | list[str | float | None]
+        ),
     ] = {}
     """Label of a model → what the report says, or a list in the models' order; beside a metric numbers, each of
     which makes a statement.

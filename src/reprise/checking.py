@@ -23,7 +23,7 @@ from reprise.publishing.checking import check_publications, naming
 from reprise.reports.check import nearest
 from reprise.reports.report import Report, Undrawn
 from reprise.reports.run import Run, canonical
-from reprise.training.engine import training_augmentation
+from reprise.training.feed import training_augmentation
 from reprise.training.optim import build_optimizer, build_schedule
 from reprise.training.regularization import build_penalty
 

@@ -339,18 +339,18 @@ def train(args: argparse.Namespace) -> None:
 
     report, where = open_report(args), layout(args)
     runs = chosen_runs(args, report)
-    judge = None
+    pruner = None
     if any("study" in run.spec for run in runs.values()):
-        from reprise.search.asha import AshaJudge
+        from reprise.search.asha import AshaPruner
 
-        judge = AshaJudge(where.runs)
+        pruner = AshaPruner(where.runs)
     try:
         train_runs(
             list(runs.values()),
             dataset_dirs=dataset_dirs(runs.values(), where),
             cache=where.runs,
             **training_options(args, where),
-            judge=judge,
+            pruner=pruner,
             names=names_of(report, runs.values()),
         )
     except Interrupted as stop:

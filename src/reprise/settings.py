@@ -95,10 +95,10 @@ def parse(kind: type[Kind], value: Any, where: str) -> Kind:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        raise RepriseError(f"{where}: {describe(error)}") from None
+        raise RepriseError(f"{where}: {first_mistake(error)}") from None
 
 
-def describe(error: ValidationError) -> str:
+def first_mistake(error: ValidationError) -> str:
     """The first mistake as one line: key path, what is wrong, what is valid."""
     first = error.errors(include_url=False)[0]
     context, value = first.get("ctx", {}), repr(first["input"])

@@ -23,7 +23,7 @@ from reprise.reports.figures import Diagram, Images, Samples
 from reprise.reports.report import Report, Undrawn
 from reprise.reports.run import Run, canonical
 from reprise.schema import plain
-from reprise.training.engine import training_augmentation
+from reprise.training.feed import training_augmentation
 from reprise.training.optim import build_optimizer, build_schedule
 from reprise.training.regularization import build_penalty
 

@@ -34,10 +34,11 @@ from reprise import models
 from reprise.data.synthetic import write_noise
 from reprise.files import write_json
 from reprise.reports.run import Run
+from reprise.training.cuda_graphs import own_stream, record_cuda_graph
 from reprise.training.engine import train
 from reprise.training.optim import build_optimizer
+from reprise.training.precision import choose_precision, precision_name
 from reprise.training.session import reproducible
-from reprise.training.steps import choose_precision, own_stream, precision_name, record_cuda_graph
 
 WARM_UP = 20
 STEPS_BEFORE_RECORDING = 3

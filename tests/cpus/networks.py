@@ -25,9 +25,11 @@ from reprise.checking import class_names, image_shape, network
 from reprise.data.catalog import dataset_facts
 from reprise.reports.report import Report
 from reprise.reports.run import Run, canonical
+from reprise.training.engine import Step
+from reprise.training.feed import Feed
 from reprise.training.parts import Part
+from reprise.training.precision import memory_format
 from reprise.training.session import reproducible
-from reprise.training.steps import Feed, Step, memory_format
 
 CPU = torch.device("cpu")
 REPORTS = Path(__file__).resolve().parents[2] / "workflow" / "reports"

@@ -28,7 +28,7 @@ from reprise.errors import RepriseError
 from reprise.publishing.results import read_meta, read_tables
 from reprise.reports.layout import Layout
 from reprise.reports.run import Run, prune
-from reprise.search.workers import JournalJudge
+from reprise.search.workers import JournalPruner
 from reprise.training.checkpoint import read_checkpoint
 from reprise.training.results import check_evaluation, read_run, read_weights
 from tiny import SPEC, record_run
@@ -619,13 +619,13 @@ def history_of(*accuracies: float) -> list[dict]:
 
 def verdict(journal: Path) -> str | None:
     """Whether the second trial ends after its first epoch."""
-    return JournalJudge(study(), journal.parent / "runs", journal).stop(study()[1], history_of(0.5))
+    return JournalPruner(study(), journal.parent / "runs", journal).stop(study()[1], history_of(0.5))
 
 
 @pytest.fixture
 def journal(tmp_path):
     path = tmp_path / "study.journal"
-    assert JournalJudge(study(), tmp_path / "runs", path).stop(study()[0], history_of(0.6)) is None
+    assert JournalPruner(study(), tmp_path / "runs", path).stop(study()[0], history_of(0.6)) is None
     return path
 
 

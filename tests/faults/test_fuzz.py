@@ -373,9 +373,9 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
                 )
 
     def journal(path: Path) -> None:
-        from reprise.search.workers import JournalJudge
+        from reprise.search.workers import JournalPruner
 
-        JournalJudge(
+        JournalPruner(
             [cell.members[0] for cell in Report(folder / "reports" / "mini.yaml").cells("study")],
             folder,
             path,

@@ -16,7 +16,7 @@ from studies import history_of, publish_trial, rows, study_runs, train_study, tr
 
 from reprise.errors import RepriseError
 from reprise.files import read_json
-from reprise.search.asha import AshaJudge, Halving, check_study, read_history, rung_epochs, trial_order
+from reprise.search.asha import AshaPruner, Halving, check_study, read_history, rung_epochs, trial_order
 from reprise.training.engine import train
 from tiny import tiny_run, write_dataset
 
@@ -91,7 +91,7 @@ def published_rule(curves, min_resource, reduction_factor):
 @pytest.mark.parametrize(("rule", "expected"), BY_HAND.items(), ids=str)
 def test_every_decision_equals_the_one_computed_by_hand(tmp_path, rule, expected):
     runs = study_runs(len(CURVES), *rule, training__epochs=10)
-    ends = train_study(AshaJudge(tmp_path), runs, ACCURACIES, tmp_path)
+    ends = train_study(AshaPruner(tmp_path), runs, ACCURACIES, tmp_path)
     assert [epochs for epochs, _ in ends] == expected
     assert [reason is None for _, reason in ends] == [epochs == 10 for epochs in expected]
     assert published_rule(ACCURACIES, *rule) == expected
@@ -100,7 +100,7 @@ def test_every_decision_equals_the_one_computed_by_hand(tmp_path, rule, expected
 
 def test_the_reason_names_rung_epoch_value_and_competitors(tmp_path):
     runs = study_runs(len(CURVES), 1, 2, training__epochs=10)
-    reasons = [reason for _, reason in train_study(AshaJudge(tmp_path), runs, ACCURACIES, tmp_path)]
+    reasons = [reason for _, reason in train_study(AshaPruner(tmp_path), runs, ACCURACIES, tmp_path)]
     assert reasons[0] is None
     assert reasons[1] == "pruned at rung 0 (epoch 1): 0.3000 is not the best of 2"
     assert reasons[8] == "pruned at rung 2 (epoch 4): 0.5200 is not among the best 2 of 5"
@@ -138,12 +138,14 @@ def test_a_last_epoch_that_is_a_rung_ends_no_trial_but_counts(tmp_path):
     """Epoch 3 is rung 1 and the last one of the short trials; the fourth trial may train for longer."""
     short, rule = study_runs(3, 1, 3, training__epochs=3), {"min_resource": 1, "reduction_factor": 3}
     assert (
-        train_study(AshaJudge(tmp_path), short, [[0.5, 0.5, 0.9], [0.6, 0.5, 0.2], [0.7, 0.5, 0.5]], tmp_path)
+        train_study(
+            AshaPruner(tmp_path), short, [[0.5, 0.5, 0.9], [0.6, 0.5, 0.2], [0.7, 0.5, 0.5]], tmp_path
+        )
         == [(3, None)] * 3
     )
     long = study_runs(1, training__epochs=9)[0]
     spec = {**long.spec, "study": {"trial": 3, "after": short[-1].hash, **rule}}
-    reason = AshaJudge(tmp_path).stop(type(long)(spec), history_of([0.8, 0.8, 0.8]))
+    reason = AshaPruner(tmp_path).stop(type(long)(spec), history_of([0.8, 0.8, 0.8]))
     assert reason == "pruned at rung 1 (epoch 3): 0.8000 is not the best of 4"
 
 
@@ -153,7 +155,7 @@ def test_a_last_epoch_that_is_a_rung_ends_no_trial_but_counts(tmp_path):
 def test_a_trial_that_diverged_counts_at_no_rung_it_diverged_at(tmp_path):
     """Were trial 1 counted at rung 0, trial 3 would be one of four there, and of four the best two pass."""
     runs = study_runs(4, 1, 2, training__epochs=8)
-    judge = AshaJudge(tmp_path)
+    judge = AshaPruner(tmp_path)
     assert train_trial(judge, runs[0], [0.5] * 8, tmp_path) is None
     publish_trial(tmp_path, runs[1], rows(1, 0.1, loss=math.nan), "diverged")
     assert train_trial(judge, runs[2], [0.6] * 8, tmp_path) is None
@@ -166,11 +168,11 @@ def test_a_trial_that_diverged_later_counts_at_the_rungs_before(tmp_path):
     runs = study_runs(3, 1, 3, training__epochs=8)
     publish_trial(tmp_path, runs[0], [*rows(1, 0.7), *rows(2, 0.7), *rows(3, 0.9, loss=math.inf)], "diverged")
     assert (
-        train_trial(AshaJudge(tmp_path), runs[1], [0.6] * 8, tmp_path)
+        train_trial(AshaPruner(tmp_path), runs[1], [0.6] * 8, tmp_path)
         == "pruned at rung 0 (epoch 1): 0.6000 is not the best of 2"
     )
     assert (
-        train_trial(AshaJudge(tmp_path), runs[2], [0.8, 0.8, 0.2, *[0.8] * 5], tmp_path) is None
+        train_trial(AshaPruner(tmp_path), runs[2], [0.8, 0.8, 0.2, *[0.8] * 5], tmp_path) is None
     )  # alone at rung 1, epoch 3
 
 
@@ -178,7 +180,7 @@ def test_a_trial_that_stopped_by_its_own_rule_counts_at_its_rungs(tmp_path):
     rule = {"monitor": "accuracy", "patience": 3}
     runs = study_runs(2, 1, 2, training__epochs=8, training__early_stop=rule)
     publish_trial(tmp_path, runs[0], history_of([0.5, 0.5, 0.5, 0.5]), "early stop")
-    assert train_trial(AshaJudge(tmp_path), runs[1], [0.5, 0.5, 0.9, 0.4, 0.9], tmp_path) == (
+    assert train_trial(AshaPruner(tmp_path), runs[1], [0.5, 0.5, 0.9, 0.4, 0.9], tmp_path) == (
         "pruned at rung 2 (epoch 4): 0.4000 is not the best of 2"
     )
 
@@ -190,7 +192,7 @@ def test_a_trial_that_stopped_by_its_own_rule_counts_at_its_rungs(tmp_path):
 def test_decisions_are_the_same_with_a_new_judge_for_every_question(tmp_path):
     class Forgetful:
         def stop(self, run, history):
-            return AshaJudge(tmp_path).stop(run, history)
+            return AshaPruner(tmp_path).stop(run, history)
 
     runs = study_runs(len(CURVES), 1, 2, training__epochs=10)
     assert [epochs for epochs, _ in train_study(Forgetful(), runs, ACCURACIES, tmp_path)] == BY_HAND[1, 2]
@@ -198,7 +200,7 @@ def test_decisions_are_the_same_with_a_new_judge_for_every_question(tmp_path):
 
 def test_asked_twice_the_judge_says_the_same(tmp_path):
     runs = study_runs(2, 1, 2, training__epochs=4)
-    judge = AshaJudge(tmp_path)
+    judge = AshaPruner(tmp_path)
     train_trial(judge, runs[0], [0.5] * 4, tmp_path)
     once = judge.stop(runs[1], history_of([0.4]))
     assert once == "pruned at rung 0 (epoch 1): 0.4000 is not the best of 2"
@@ -236,10 +238,10 @@ def spoil(cache, run, curve, stopped="finished"):
 )
 def test_trials_that_do_not_fit_each_other_are_an_error(tmp_path, trial, curve, stopped, message):
     runs = study_runs(4, 1, 2, training__epochs=4)
-    train_study(AshaJudge(tmp_path), runs[:3], [[0.5] * 4, [0.4] * 4, [0.8] * 4], tmp_path)
+    train_study(AshaPruner(tmp_path), runs[:3], [[0.5] * 4, [0.4] * 4, [0.8] * 4], tmp_path)
     spoil(tmp_path, runs[trial], curve, stopped)
     with pytest.raises(RepriseError) as error:
-        AshaJudge(tmp_path).stop(runs[3], history_of([0.9]))
+        AshaPruner(tmp_path).stop(runs[3], history_of([0.9]))
     assert message in str(error.value)
     assert "delete its folder and those of the trials after it" in str(error.value)
     with pytest.raises(RepriseError, match=r"^.*: trial \d "):
@@ -248,9 +250,9 @@ def test_trials_that_do_not_fit_each_other_are_an_error(tmp_path, trial, curve, 
 
 def test_a_checkpoint_that_went_on_where_the_trial_ends_is_an_error(tmp_path):
     runs = study_runs(2, 1, 2, training__epochs=4)
-    train_trial(AshaJudge(tmp_path), runs[0], [0.5] * 4, tmp_path)
+    train_trial(AshaPruner(tmp_path), runs[0], [0.5] * 4, tmp_path)
     with pytest.raises(RepriseError, match=r"trial 1 goes on after epoch 1, where it was pruned at rung 0"):
-        AshaJudge(tmp_path).stop(runs[1], history_of([0.4, 0.6]))
+        AshaPruner(tmp_path).stop(runs[1], history_of([0.4, 0.6]))
 
 
 def test_an_unfinished_predecessor_is_an_error(tmp_path):
@@ -259,28 +261,28 @@ def test_an_unfinished_predecessor_is_an_error(tmp_path):
         RepriseError,
         match=f"^run {runs[2].hash}: trial 1 \\(run {runs[1].hash}\\) has no result in .*; train it first$",
     ):
-        AshaJudge(tmp_path).stop(runs[2], history_of([0.5]))
+        AshaPruner(tmp_path).stop(runs[2], history_of([0.5]))
 
 
 def test_a_predecessor_of_another_study_is_an_error(tmp_path):
     runs, other = study_runs(2, 1, 2, training__epochs=3), study_runs(1, 1, 3, training__epochs=3)[0]
-    train_trial(AshaJudge(tmp_path), other, [0.5] * 3, tmp_path)
+    train_trial(AshaPruner(tmp_path), other, [0.5] * 3, tmp_path)
     spec = {**runs[1].spec, "study": {**runs[1].spec["study"], "after": other.hash}}
     with pytest.raises(
         RepriseError, match=f"says that run {other.hash} is the trial before it, which it is not"
     ):
-        AshaJudge(tmp_path).stop(type(other)(spec), history_of([0.5]))
+        AshaPruner(tmp_path).stop(type(other)(spec), history_of([0.5]))
 
 
 def test_trials_that_several_workers_judged_are_no_ground_for_repeatable_ones(tmp_path):
     runs = study_runs(2, 1, 2, training__epochs=4)
-    train_trial(AshaJudge(tmp_path), runs[0], [0.5] * 4, tmp_path, judged_in_order=False)
+    train_trial(AshaPruner(tmp_path), runs[0], [0.5] * 4, tmp_path, judged_in_order=False)
     with pytest.raises(
         RepriseError,
         match="trial 0 was judged by several workers, which cannot be repeated; go on with several workers, "
         "or",
     ):
-        AshaJudge(tmp_path).stop(runs[1], history_of([0.5]))
+        AshaPruner(tmp_path).stop(runs[1], history_of([0.5]))
     check_study(runs, tmp_path)  # says nothing of such trials
 
 
@@ -305,13 +307,13 @@ def test_without_optuna_the_error_says_what_to_install(tmp_path, monkeypatch):
     with pytest.raises(
         RepriseError, match=r"judged by optuna, which is not installed; install it with: pip install optuna$"
     ):
-        AshaJudge(tmp_path)
+        AshaPruner(tmp_path)
 
 
 @pytest.mark.filterwarnings("error")
 def test_optuna_is_silent(tmp_path, capfd):
     train_study(
-        AshaJudge(tmp_path), study_runs(3, training__epochs=3), [[0.5] * 3, [0.4] * 3, [0.6] * 3], tmp_path
+        AshaPruner(tmp_path), study_runs(3, training__epochs=3), [[0.5] * 3, [0.4] * 3, [0.6] * 3], tmp_path
     )
     assert capfd.readouterr() == ("", "")
 
@@ -321,7 +323,7 @@ def test_optuna_is_silent(tmp_path, capfd):
 TRAIN = """
 import sys, time
 from pathlib import Path
-from reprise.search.asha import AshaJudge
+from reprise.search.asha import AshaPruner
 from reprise.training.engine import train
 from studies import study_runs
 
@@ -331,13 +333,13 @@ def slowly(epoch, step, loss):
 
 cache = Path(sys.argv[2])
 train(study_runs(5, 1, 2, training__epochs=6), dataset_dirs={"cifar10": Path(sys.argv[1])}, cache=cache, device="cpu", threads=1,
-      checkpoint_seconds=0, judge=AshaJudge(cache), on_step=slowly)
+      checkpoint_seconds=0, pruner=AshaPruner(cache), on_step=slowly)
 """
 
 
 def engine_study(data, cache, runs, **options):
     return train(
-        runs, dataset_dirs={"cifar10": data}, cache=cache, device="cpu", judge=AshaJudge(cache), **options
+        runs, dataset_dirs={"cifar10": data}, cache=cache, device="cpu", pruner=AshaPruner(cache), **options
     )
 
 
@@ -398,7 +400,7 @@ def test_the_engine_trains_what_the_published_rule_says(data, tmp_path):
             return None
 
     free, judged = tmp_path / "free", tmp_path / "judged"
-    train(runs, dataset_dirs={"cifar10": data}, cache=free, device="cpu", judge=Lenient())
+    train(runs, dataset_dirs={"cifar10": data}, cache=free, device="cpu", pruner=Lenient())
     curves = [
         [row["accuracy"] for row in read_history(free / run.hash) if row["split"] == "validation"]
         for run in runs

@@ -10,8 +10,8 @@ import torch
 from studies import history_of, publish_trial, rows, study_runs, train_study
 
 from reprise.errors import RepriseError
-from reprise.search.asha import AshaJudge
-from reprise.search.study import COLUMNS, leaderboard, read_study, write_study
+from reprise.search.asha import AshaPruner
+from reprise.search.study import STUDY_COLUMNS, leaderboard, read_study, write_study
 from reprise.training.checkpoint import write_checkpoint
 from tiny import tiny_run
 
@@ -56,7 +56,7 @@ def half(tmp_path):
 def test_one_row_per_trial(half):
     table = read_study(RUNS[::-1], half, SETTINGS)
     assert list(table.columns) == [
-        *COLUMNS,
+        *STUDY_COLUMNS,
         "optimizer",
         "lr",
         "batch_norm",
@@ -135,7 +135,7 @@ def test_a_checkpoint_without_a_process_waits_for_one(tmp_path):
 def test_thirty_trials_with_many_settings_stay_within_120_characters(tmp_path):
     generator = random.Random(0)
     runs = study_runs(30, 1, 3, training__epochs=30)
-    train_study(AshaJudge(tmp_path), runs, [[generator.random() for _ in range(30)] for _ in runs], tmp_path)
+    train_study(AshaPruner(tmp_path), runs, [[generator.random() for _ in range(30)] for _ in runs], tmp_path)
     axes = ("lr", "optimizer", "weight_decay", "dropout", "batch_norm", "xavier", "seed", "augmentation")
     values = [
         (10 ** generator.uniform(-4, -2), "adam", 10 ** generator.uniform(-3, -2), 0.1, True, False, 42, True)

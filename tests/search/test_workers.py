@@ -15,8 +15,8 @@ from studies import history_of, publish_trial, study_runs, train_trial
 from reprise.errors import RepriseError
 from reprise.files import read_json
 from reprise.search import workers
-from reprise.search.asha import AshaJudge
-from reprise.search.workers import JournalJudge, take_trials, work
+from reprise.search.asha import AshaPruner
+from reprise.search.workers import JournalPruner, take_trials, work
 from reprise.training.engine import train
 from tiny import write_dataset
 
@@ -26,7 +26,7 @@ RUNS = study_runs(3, 1, 2, training__epochs=6)
 @pytest.fixture
 def worker(tmp_path):
     """A new worker's judge."""
-    return lambda runs=RUNS: JournalJudge(runs, tmp_path / "runs", tmp_path / "studies" / "study.journal")
+    return lambda runs=RUNS: JournalPruner(runs, tmp_path / "runs", tmp_path / "studies" / "study.journal")
 
 
 def test_trials_are_judged_by_what_is_known_then(worker):
@@ -52,7 +52,7 @@ def test_the_pace_decides(worker):
 
 
 def test_finished_trials_count_without_a_journal(worker, tmp_path):
-    train_trial(AshaJudge(tmp_path / "runs"), RUNS[0], [0.5] * 6, tmp_path / "runs")
+    train_trial(AshaPruner(tmp_path / "runs"), RUNS[0], [0.5] * 6, tmp_path / "runs")
     assert (
         worker().stop(RUNS[1], history_of([0.4])) == "pruned at rung 0 (epoch 1): 0.4000 is not the best of 2"
     )
@@ -125,9 +125,9 @@ def test_the_lock_of_a_killed_worker_is_broken(tmp_path, monkeypatch):
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(workers, "STALE_LOCK_S", 3)
-    JournalJudge(RUNS, Path("runs"), Path("study.journal"))
+    JournalPruner(RUNS, Path("runs"), Path("study.journal"))
     (tmp_path / "study.journal.lock").symlink_to(tmp_path / "study.journal")
-    assert JournalJudge(RUNS, Path("runs"), Path("study.journal")).stop(RUNS[0], history_of([0.5])) is None
+    assert JournalPruner(RUNS, Path("runs"), Path("study.journal")).stop(RUNS[0], history_of([0.5])) is None
     assert not (tmp_path / "study.journal.lock").is_symlink()
 
 
@@ -232,7 +232,7 @@ def test_two_workers_one_of_them_killed(tmp_path):
         3,
     )  # trial 0 taken over, with its finished epochs
 
-    train(runs, dataset_dirs={"cifar10": data}, cache=free, device="cpu", judge=Lenient())
+    train(runs, dataset_dirs={"cifar10": data}, cache=free, device="cpu", pruner=Lenient())
     ends = []
     for run in runs:
         meta = read_json(cache / run.hash / "run.json")["meta"]
@@ -244,4 +244,4 @@ def test_two_workers_one_of_them_killed(tmp_path):
         )  # ended somewhere, but else the same
     assert set(ends) == {"finished", "pruned"}
     with pytest.raises(RepriseError, match="trial 0 was judged by several workers"):
-        AshaJudge(cache).stop(runs[1], history_of([0.5]))
+        AshaPruner(cache).stop(runs[1], history_of([0.5]))

@@ -33,7 +33,7 @@ def first(action, function):
 
 
 engine.train = partial(engine.train, checkpoint_seconds=0)
-engine._train_batches = first(lambda run, epoch, *_: die(run, epoch), engine._train_batches)
+engine.epoch_order = first(lambda run, epoch, *_: die(run, epoch), engine.epoch_order)
 importlib.import_module("reprise.search.workers").train = engine.train
 for module, function in (("evaluate", "trained_network"), ("submission", "write_submission")):
     found = importlib.import_module(f"reprise.evaluation.{module}")

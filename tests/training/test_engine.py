@@ -12,8 +12,9 @@ from reprise.errors import RepriseError
 from reprise.models.pretrained import TransferNetwork
 from reprise.progress import progress
 from reprise.reports.run import ENGINE, digest
-from reprise.training import engine, parts, reporting
-from reprise.training.engine import parents_first, train
+from reprise.training import engine, feed, parts, reporting
+from reprise.training.engine import train
+from reprise.training.preconditions import parents_first
 from reprise.training.seeds import derive
 from reprise.training.session import choose_device
 from tiny import edit_dataset, everything, record_run, tiny_run, without_records, write_dataset
@@ -645,7 +646,7 @@ def test_features_of_a_frozen_network_are_computed_once(go, tmp_path, monkeypatc
 
 def test_augmented_images_go_through_the_whole_network(go, monkeypatch):
     monkeypatch.setattr(
-        engine, "compute_features", lambda *arguments: pytest.fail("features of images that change")
+        feed, "compute_features", lambda *arguments: pytest.fail("features of images that change")
     )
     (outcome,), _ = go(frozen_run(augmentation=[{"flip": 0.5}], training__epochs=1))
     assert outcome.trained

@@ -11,7 +11,7 @@ from reprise import models
 from reprise.data.augment import Preprocess
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate
-from reprise.training import engine, parts
+from reprise.training import feed, parts
 from reprise.training.engine import train
 from reprise.training.seeds import derive
 from tiny import tiny_run, write_dataset
@@ -68,7 +68,7 @@ def test_only_the_head_and_the_running_statistics_change(trained):
 
 def test_features_that_change_are_not_kept(dirs, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        engine, "compute_features", lambda *arguments: pytest.fail("features of a network that changes")
+        feed, "compute_features", lambda *arguments: pytest.fail("features of a network that changes")
     )
     train([fine_tuning(training__epochs=1)], dataset_dirs=dirs, cache=tmp_path, device="cpu")
 

@@ -12,7 +12,7 @@ from reprise.data.augment import build_augmentation
 from reprise.data.augmentations import AUGMENTATIONS
 from reprise.errors import RepriseError
 from reprise.models.pretrained import TransferNetwork
-from reprise.training import steps
+from reprise.training import engine
 from reprise.training.engine import train
 from reprise.training.parts import Datasets
 from reprise.training.seeds import derive
@@ -83,9 +83,9 @@ def test_every_image_stands_twice_in_an_epoch(dirs, tmp_path, monkeypatch):
     """A vertical flip tells the augmented images from the others."""
     seen = []
     monkeypatch.setattr(
-        steps,
+        engine,
         "_logits",
-        lambda network, images, call=steps._logits: seen.append(images.clone()) or call(network, images),
+        lambda network, images, call=engine._logits: seen.append(images.clone()) or call(network, images),
     )
     run = doubled(augmentation=[{"vertical_flip": 1.0}], training__epochs=1)
     go(run, dirs, tmp_path)

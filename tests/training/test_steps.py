@@ -23,14 +23,16 @@ from reprise.errors import RepriseError
 from reprise.evaluation import evaluate
 from reprise.models.families import FAMILIES
 from reprise.reports.report import Report
-from reprise.training import steps
-from reprise.training.checkpoint import State
-from reprise.training.engine import train
+from reprise.training import cuda_graphs
+from reprise.training.cuda_graphs import RecordedStep, RecordingError
+from reprise.training.engine import Step, train
+from reprise.training.feed import Feed
 from reprise.training.inference import predict
 from reprise.training.optim import OPTIMIZERS, build_optimizer, build_schedule, learning_rate, step_schedule
 from reprise.training.parts import Part
+from reprise.training.precision import choose_precision, memory_format
 from reprise.training.results import read_weights
-from reprise.training.steps import Feed, RecordedStep, RecordingError, Step, choose_precision, memory_format
+from reprise.training.state import State
 from tiny import everything, tiny_run, write_dataset
 
 REPORTS = Path(__file__).parents[2] / "workflow/reports"
@@ -216,17 +218,13 @@ def test_recorded_steps_are_the_steps(dirs, tmp_path, monkeypatch, spec):
     """
     recorder, losses = Recorder(), {}
 
-    def recorded(run, state, feed, session, make=steps.Step):
-        from torch import Generator
-
-        generator = Generator()
-        step = make(feed, state.optimizer, generator, keep_originals=False, precision=torch.float32)
-        return step, RecordedStep(step, run.spec["training"]["batch_size"], generator, CPU, recorder)
+    def recorded(step, batch_size, generator, device):
+        return RecordedStep(step, batch_size, generator, device, recorder)
 
     for name in ("plain", "recorded"):
         losses[name] = []
         if name == "recorded":
-            monkeypatch.setattr("reprise.training.engine._step", recorded)
+            monkeypatch.setattr("reprise.training.engine.with_cuda_graph", recorded)
         train(
             [spec],
             dataset_dirs=dirs,
@@ -238,7 +236,7 @@ def test_recorded_steps_are_the_steps(dirs, tmp_path, monkeypatch, spec):
     images, epochs = {3: (150, 3), 5: (120, 5)}[spec.spec["training"]["epochs"]]
     assert images % 32, "no last batch that is smaller"
     assert recorder.recordings == 1
-    assert recorder.replays == images // 32 * epochs - steps.WARM_UP
+    assert recorder.replays == images // 32 * epochs - cuda_graphs.WARM_UP
     histories = [pd.read_parquet(tmp_path / name / spec.hash / "history.parquet") for name in losses]
     pd.testing.assert_frame_equal(*histories)
 
@@ -253,14 +251,10 @@ def test_a_refused_recording_stops_the_runs_that_follow(dirs, tmp_path, monkeypa
     done, *others = [tiny_run(seeds__init=seed) for seed in range(4)]
     train([done], dataset_dirs=dirs, cache=tmp_path, device="cpu")
 
-    def refused(run, state, feed, session):
-        generator = torch.Generator()
-        step = Step(feed, state.optimizer, generator, keep_originals=False, precision=torch.float32)
-        return step, RecordedStep(
-            step, run.spec["training"]["batch_size"], generator, CPU, RefusingRecorder()
-        )
+    def refused(step, batch_size, generator, device):
+        return RecordedStep(step, batch_size, generator, device, RefusingRecorder())
 
-    monkeypatch.setattr("reprise.training.engine._step", refused)
+    monkeypatch.setattr("reprise.training.engine.with_cuda_graph", refused)
     reason = r"cannot be recorded as a CUDA graph \(no\); use --cuda-graphs off"
     with pytest.raises(
         RepriseError,

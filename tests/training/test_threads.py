@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from reprise.evaluation import evaluate
-from reprise.training import engine
+from reprise.training import threads as thread_choice
 from reprise.training.checkpoint import Checkpoint
 from reprise.training.engine import train
 from reprise.training.inference import predict
@@ -83,7 +83,7 @@ def tried(monkeypatch):
         torch.set_num_threads(answers[0])
         return answers[0], {1: 0.2, 2: 0.1}
 
-    monkeypatch.setattr(engine, "fastest_threads", trial)
+    monkeypatch.setattr(thread_choice, "fastest_threads", trial)
     return answers, trials
 
 

@@ -1,4 +1,4 @@
-"""Trials of a study: a judge may end them, a loss that is not finite is a result, and each follows the trial
+"""Trials of a study: a pruner may end them, a loss that is not finite is a result, and each follows the trial
 before it.
 """
 
@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate, export_runs, import_runs
-from reprise.training.engine import parents_first, train
+from reprise.training.engine import train
+from reprise.training.preconditions import parents_first
 from tiny import everything, record_run, tiny_run, write_dataset
 
 STUDY = {"trial": 0, "min_resource": 1, "reduction_factor": 3}
@@ -28,7 +29,7 @@ def trial(after=None, **changes):
 
 
 class StopAfter:
-    """A judge that ends every run after `epochs` epochs and keeps what it was asked."""
+    """A pruner that ends every run after `epochs` epochs and keeps what it was asked."""
 
     def __init__(self, epochs, in_order=True):
         self.epochs, self.asked, self.in_order = epochs, [], in_order
@@ -45,9 +46,9 @@ def dirs(tmp_path_factory):
 
 @pytest.fixture
 def go(dirs, tmp_path):
-    def go(*runs, judge=None, cache=tmp_path, **options):
+    def go(*runs, pruner=None, cache=tmp_path, **options):
         return train(
-            runs, dataset_dirs=dirs, cache=cache, device="cpu", judge=judge or StopAfter(100), **options
+            runs, dataset_dirs=dirs, cache=cache, device="cpu", pruner=pruner or StopAfter(100), **options
         )
 
     return go
@@ -57,14 +58,14 @@ def history(folder):
     return pd.read_parquet(folder / "history.parquet")
 
 
-# ---- the judge ----
+# ---- the pruner ----
 
 
 def test_the_judge_is_asked_before_every_epoch_but_the_first(go, tmp_path):
-    judge, run = StopAfter(3), trial(training__epochs=5)
-    (outcome,) = go(run, judge=judge)
+    pruner, run = StopAfter(3), trial(training__epochs=5)
+    (outcome,) = go(run, pruner=pruner)
     rows = [(epoch, split) for epoch in (1, 2, 3) for split in ("train", "test")]
-    assert judge.asked == [(run.hash, rows[: 2 * epochs]) for epochs in (1, 2, 3)]
+    assert pruner.asked == [(run.hash, rows[: 2 * epochs]) for epochs in (1, 2, 3)]
     assert outcome.meta["stopped"] == "stopped at rung 3"
     assert outcome.meta["epochs"] == 3
     assert history(tmp_path / run.hash)["epoch"].tolist() == [1, 1, 2, 2, 3, 3]
@@ -73,7 +74,7 @@ def test_the_judge_is_asked_before_every_epoch_but_the_first(go, tmp_path):
 
 @pytest.mark.parametrize("in_order", [True, False])
 def test_the_record_says_whether_the_judgement_can_be_repeated(go, in_order):
-    judged, free = go(trial(), tiny_run(training__epochs=1), judge=StopAfter(1, in_order))
+    judged, free = go(trial(), tiny_run(training__epochs=1), pruner=StopAfter(1, in_order))
     assert judged.meta["judged_in_order"] is in_order
     assert "judged_in_order" not in free.meta
 
@@ -87,19 +88,19 @@ def test_a_judge_that_does_not_stop_changes_nothing_else(go, tmp_path):
 
 
 def test_other_runs_are_not_judged(go):
-    judge = StopAfter(1)
-    (outcome,) = go(tiny_run(), judge=judge)
-    assert not judge.asked
+    pruner = StopAfter(1)
+    (outcome,) = go(tiny_run(), pruner=pruner)
+    assert not pruner.asked
     assert outcome.meta["stopped"] == "finished"
 
 
 def test_the_last_epoch_and_early_stop_come_first(go):
-    judge = StopAfter(2)
-    (outcome,) = go(trial(training__epochs=2), judge=judge)
+    pruner = StopAfter(2)
+    (outcome,) = go(trial(training__epochs=2), pruner=pruner)
     assert outcome.meta["stopped"] == "finished"
-    assert len(judge.asked) == 1
+    assert len(pruner.asked) == 1
     stopping = trial(training__epochs=50, training__early_stop={"monitor": "accuracy", "patience": 1})
-    (outcome,) = go(stopping, judge=StopAfter(100))
+    (outcome,) = go(stopping, pruner=StopAfter(100))
     assert outcome.meta["stopped"] == "early stop"
 
 
@@ -112,15 +113,15 @@ def test_a_resumed_trial_is_judged_by_its_whole_history(dirs, go, tmp_path):
             raise Stop
 
     run = everything(study=STUDY, training__epochs=6)
-    go(run, judge=StopAfter(4), cache=tmp_path / "whole")
+    go(run, pruner=StopAfter(4), cache=tmp_path / "whole")
     with pytest.raises(Stop):
-        go(run, judge=StopAfter(4), cache=tmp_path / "stopped", checkpoint_seconds=0, on_step=stop)
-    judge, epochs = StopAfter(4), set()
+        go(run, pruner=StopAfter(4), cache=tmp_path / "stopped", checkpoint_seconds=0, on_step=stop)
+    pruner, epochs = StopAfter(4), set()
     (outcome,) = go(
-        run, judge=judge, cache=tmp_path / "stopped", on_step=lambda epoch, step, loss: epochs.add(epoch)
+        run, pruner=pruner, cache=tmp_path / "stopped", on_step=lambda epoch, step, loss: epochs.add(epoch)
     )
     assert epochs == {3, 4}
-    assert [len(rows) for _, rows in judge.asked] == [4, 6, 8]
+    assert [len(rows) for _, rows in pruner.asked] == [4, 6, 8]
     assert outcome.meta["stopped"] == "stopped at rung 4"
     pd.testing.assert_frame_equal(
         history(tmp_path / "stopped" / run.hash), history(tmp_path / "whole" / run.hash), check_exact=True
@@ -130,13 +131,13 @@ def test_a_resumed_trial_is_judged_by_its_whole_history(dirs, go, tmp_path):
 def test_a_trial_needs_a_judge(dirs, tmp_path):
     run = trial()
     message = (
-        rf"^run {run.hash} is a trial of a study and no judge is given; train it with python -m "
+        rf"^run {run.hash} is a trial of a study and no pruner is given; train it with python -m "
         r"reprise train$"
     )
     with pytest.raises(RepriseError, match=message):
         train([tiny_run(), run], dataset_dirs=dirs, cache=tmp_path, device="cpu")
     assert not (tmp_path / tiny_run().hash).exists(), "nothing was done before"
-    train([run], dataset_dirs=dirs, cache=tmp_path, device="cpu", judge=StopAfter(1))
+    train([run], dataset_dirs=dirs, cache=tmp_path, device="cpu", pruner=StopAfter(1))
     (outcome,) = train([run], dataset_dirs=dirs, cache=tmp_path, device="cpu")
     assert not outcome.trained, "a finished one needs none"
 
@@ -150,7 +151,7 @@ def test_an_error_of_the_judge_fails_the_trial_alone(go, tmp_path):
 
     run = trial()
     with pytest.raises(RepriseError, match=rf"^run {run.hash}: no such rung$"):
-        go(run, tiny_run(), judge=Confused())
+        go(run, tiny_run(), pruner=Confused())
     assert (tmp_path / tiny_run().hash / "run.json").exists()
     assert not (tmp_path / run.hash / "run.json").exists()
 
@@ -160,8 +161,8 @@ def test_an_error_of_the_judge_fails_the_trial_alone(go, tmp_path):
 
 def test_a_trial_that_diverges_ends_with_that_result(go, tmp_path, capsys):
     run = trial(optimizer=EXPLODING, training__epochs=50, training__select="best_loss")
-    judge = StopAfter(100)
-    (outcome,) = go(run, judge=judge)
+    pruner = StopAfter(100)
+    (outcome,) = go(run, pruner=pruner)
     table = history(tmp_path / run.hash)
     epochs = outcome.meta["epochs"]
     assert outcome.meta["stopped"] == "diverged"
@@ -169,7 +170,7 @@ def test_a_trial_that_diverges_ends_with_that_result(go, tmp_path, capsys):
     assert np.isfinite(table["loss"][:-2]).all()
     assert table["loss"][-2:].isna().any()
     assert table["accuracy"].between(0, 1).all()
-    assert [len(rows) // 2 for _, rows in judge.asked] == list(range(1, epochs)), (
+    assert [len(rows) // 2 for _, rows in pruner.asked] == list(range(1, epochs)), (
         "a trial that diverged is not judged"
     )
     losses = table.query("split == 'test'").set_index("epoch")["loss"]
@@ -230,7 +231,7 @@ def test_trials_are_exchanged(go, dirs, tmp_path):
         trial(optimizer=EXPLODING, training__epochs=50),
     )
     cache = tmp_path / "runs"
-    go(judged, judge=StopAfter(2), cache=cache)
+    go(judged, pruner=StopAfter(2), cache=cache)
     go(lost, late, cache=cache)
     runs = [judged, lost, late]
     evaluate(runs, dirs, cache, device="cpu")
@@ -263,7 +264,7 @@ def edit(folder, **meta):
 )
 def test_a_trial_that_does_not_fit_its_record_is_refused(go, tmp_path, settings, epochs, change, message):
     run = trial(**settings)
-    go(run, judge=StopAfter(epochs), cache=tmp_path / "runs")
+    go(run, pruner=StopAfter(epochs), cache=tmp_path / "runs")
     edit(tmp_path / "runs" / run.hash, **change)
     with pytest.raises(RepriseError, match=re.escape(message)):
         export_runs(tmp_path / "runs", [run.hash], tmp_path / "out")

@@ -126,13 +126,10 @@ def test_a_failed_run_keeps_the_others_and_says_one_line(project: Project):
 
 def test_a_run_whose_process_dies_keeps_the_others_and_the_log_ends_with_its_name(project: Project):
     engine = project / "src/reprise/training/engine.py"
-    fault = "if run.spec['optimizer']['lr'] == 0.05: import os; os.kill(os.getpid(), 11)"
-    engine.write_text(
-        engine.read_text().replace(
-            "    began = time.monotonic()\n    epoch,",
-            f"    began = time.monotonic()\n    {fault}\n    epoch,",
-        )
-    )
+    fault = "run.spec['optimizer']['lr'] == 0.05 and (os := __import__('os')).kill(os.getpid(), 11)"
+    text, epoch_begins = engine.read_text(), "began = time.monotonic()\n"
+    assert text.count(epoch_begins) == 1
+    engine.write_text(text.replace(epoch_begins, f"began = time.monotonic(); {fault}\n"))
     edit(
         project, lambda report: report["experiments"]["rates"]["grid"]["lr"].update(values=[0.05, 0.01, 0.03])
     )

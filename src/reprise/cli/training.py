@@ -41,18 +41,18 @@ def train(
     from reprise.training.engine import train as train_runs
     from reprise.training.session import Interrupted
 
-    judge = None
+    pruner = None
     if any("study" in run.spec for run in runs.values()):
-        from reprise.search.asha import AshaJudge
+        from reprise.search.asha import AshaPruner
 
-        judge = AshaJudge(layout.runs)
+        pruner = AshaPruner(layout.runs)
     try:
         train_runs(
             list(runs.values()),
             dataset_dirs=dataset_dirs(runs.values(), layout),
             cache=layout.runs,
             **engine_options(training, layout),
-            judge=judge,
+            pruner=pruner,
             names=names_of(found, runs.values()),
         )
     except Interrupted as stop:

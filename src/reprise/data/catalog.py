@@ -6,7 +6,8 @@ in unsupervised feature learning", 2011, and torchvision.datasets.STL10 (STL-10)
 "CINIC-10 is not ImageNet or CIFAR-10", 2018, and its README (CINIC-10); torchvision's model zoo (weights).
 
 A new data set is one more entry of `DATASETS`; in a package of your own it is a `DatasetFacts`, named by an
-entry point (docs/extending.md). Where none of the layouts below is that of its archive, it brings a `Layout`.
+entry point (docs/extending.md). Where none of the layouts below is that of its archive, it brings an
+`ArchiveLayout`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from reprise.data.archives import RawSplit
 
 
-class Layout(Protocol):
+class ArchiveLayout(Protocol):
     """How an archive, a .tar.gz, holds its images and labels."""
 
     grey: bool
@@ -132,7 +133,7 @@ class DatasetFacts:
     urls: tuple[str, ...]
     md5: str
     max_bytes: int
-    layout: Layout
+    layout: ArchiveLayout
     splits: Mapping[str, SplitFacts]
     classes: Mapping[str, tuple[str, ...]]
     image_shape: tuple[int, int, int]

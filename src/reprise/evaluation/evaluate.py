@@ -18,6 +18,7 @@ from reprise.reports.run import Run
 from reprise.supervision import tell
 from reprise.training.inference import predict
 from reprise.training.parts import Datasets, RunData
+from reprise.training.precision import PRECISIONS, memory_format
 from reprise.training.results import (
     EVALUATE_AGAIN,
     EVALUATION,
@@ -36,7 +37,6 @@ from reprise.training.results import (
     write_table,
 )
 from reprise.training.session import choose_device, reproducible, too_little_memory
-from reprise.training.steps import PRECISIONS, memory_format
 
 
 def evaluate(

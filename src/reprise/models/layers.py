@@ -11,10 +11,10 @@ from torch import nn
 from reprise.models import build, parameter_count
 from reprise.models.blocks import SameConv2d
 
-Row = dict[str, Any]
+LayerRow = dict[str, Any]
 
 
-def describe(model: nn.Module, image_shape: tuple[int, int, int]) -> list[Row]:
+def describe(model: nn.Module, image_shape: tuple[int, int, int]) -> list[LayerRow]:
     """One row per layer, in the order in which one image of `image_shape` (C, H, W) passes through them in
     inference mode.
 
@@ -27,7 +27,7 @@ def describe(model: nn.Module, image_shape: tuple[int, int, int]) -> list[Row]:
     that a compound module owns itself (a class token, say) get a row of kind `parameter`, and a layer that
     runs twice counts once.
     """
-    rows: list[Row] = []
+    rows: list[LayerRow] = []
     names = {module: name for name, module in model.named_modules()}
     counted: set[int] = set()
     outputs: dict[

@@ -22,7 +22,7 @@ from typing import Any
 from reprise.errors import RepriseError
 from reprise.reports.run import Run
 from reprise.training.results import HISTORY, RUN, finished, read_run, read_table
-from reprise.training.selection import Row, monitored, stops_early
+from reprise.training.selection import HistoryRow, monitored, stops_early
 
 
 def load_optuna() -> ModuleType:
@@ -68,7 +68,7 @@ def rung_epochs(study: Mapping[str, Any], epochs: int) -> list[int]:
     return found
 
 
-def accuracies(history: Sequence[Row]) -> list[float]:
+def accuracies(history: Sequence[HistoryRow]) -> list[float]:
     """Validation accuracy by epoch; NaN where a loss, of either part, is not finite."""
     lost = {row["epoch"] for row in history if not math.isfinite(row["loss"])}
     return [
@@ -76,7 +76,7 @@ def accuracies(history: Sequence[Row]) -> list[float]:
     ]
 
 
-def read_history(folder: Path) -> list[Row]:
+def read_history(folder: Path) -> list[HistoryRow]:
     """The history of a finished run."""
     return read_table(folder / HISTORY, ("epoch", "split", "loss", "accuracy")).to_dict("records")
 
@@ -197,7 +197,7 @@ def predecessors(run: Run, cache: Path) -> list[Run]:
     return found[:0:-1]
 
 
-class AshaJudge:
+class AshaPruner:
     """Judges the trials of a study in their order, on one worker, so that the same study gives the same
     decisions, bit for bit.
 
@@ -213,9 +213,9 @@ class AshaJudge:
         self._run = ""
         self._halving: Halving
 
-    def stop(self, run: Run, history: Sequence[Row]) -> str | None:
+    def stop(self, run: Run, history: Sequence[HistoryRow]) -> str | None:
         """Why `run` ends after the last epoch of its `history`; None: it goes on. See
-        `reprise.training.engine.Judge`.
+        `reprise.training.engine.Pruner`.
         """
         values = accuracies(history)
         if self._run != run.hash or self._halving.epoch >= len(values):

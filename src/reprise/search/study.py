@@ -13,9 +13,9 @@ from reprise.reports.run import Run
 from reprise.search.asha import accuracies, judged_in_order, read_history, rung_epochs, trial_order
 from reprise.training.checkpoint import read_checkpoint
 from reprise.training.results import finished
-from reprise.training.selection import Row
+from reprise.training.selection import HistoryRow
 
-COLUMNS = {
+STUDY_COLUMNS = {
     "trial": "int64",
     "run": "object",
     "state": "object",
@@ -40,7 +40,7 @@ WIDTH = 120
 
 
 def read_study(runs: Sequence[Run], cache: Path, settings: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """One row per trial, in their order: `COLUMNS`, then one column for each setting that varies.
+    """One row per trial, in their order: `STUDY_COLUMNS`, then one column for each setting that varies.
 
     Parameters
     ----------
@@ -52,13 +52,13 @@ def read_study(runs: Sequence[Run], cache: Path, settings: Mapping[str, Mapping[
     a `RepriseError`.
     """
     trials = trial_order(runs)
-    table = pd.DataFrame([_row(run, Path(cache) / run.hash) for run in trials], columns=list(COLUMNS)).astype(
-        COLUMNS
-    )
+    table = pd.DataFrame(
+        [_row(run, Path(cache) / run.hash) for run in trials], columns=list(STUDY_COLUMNS)
+    ).astype(STUDY_COLUMNS)
     for axis in dict.fromkeys(axis for run in trials for axis in settings.get(run.hash, {})):
         values = [settings.get(run.hash, {}).get(axis) for run in trials]
         if axis != "trial" and len({repr(value) for value in values}) > 1:
-            table[f"{axis} (setting)" if axis in COLUMNS else axis] = values
+            table[f"{axis} (setting)" if axis in STUDY_COLUMNS else axis] = values
     return table
 
 
@@ -95,7 +95,7 @@ def _row(run: Run, folder: Path) -> dict[str, Any]:
     }
 
 
-def _checkpoint(folder: Path) -> tuple[dict[str, Any], list[Row]]:
+def _checkpoint(folder: Path) -> tuple[dict[str, Any], list[HistoryRow]]:
     """Time and history of a run that has not ended; nothing where it has not been saved, or is being saved
     now.
     """
@@ -148,7 +148,7 @@ def leaderboard(table: pd.DataFrame) -> str:
         **{
             name: [_text(value, ".3g") for value in ranked[name]]
             for name in table.columns
-            if name not in COLUMNS
+            if name not in STUDY_COLUMNS
         },
     }
     return "\n".join([*_aligned(columns), "", *_summary(table, ranked)])

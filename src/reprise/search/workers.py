@@ -18,9 +18,9 @@ from reprise.files import UNLOCKABLE, check_regular
 from reprise.records import seal, unseal
 from reprise.reports.run import Run
 from reprise.search.asha import Halving, accuracies, load_optuna, read_history, rung_epochs, trial_order
-from reprise.training.engine import Outcome, remove_leftovers, train
+from reprise.training.engine import RunResult, remove_leftovers, train
 from reprise.training.results import finished
-from reprise.training.selection import Row
+from reprise.training.selection import HistoryRow
 
 STALE_LOCK_S = 30
 """After so many seconds the lock of a journal that nobody writes to is taken for that of a killed worker."""
@@ -42,13 +42,16 @@ def _checked(journal: Any) -> Any:
     return journal
 
 
-class JournalJudge:
+class JournalPruner:
     """Judges trials by all that is known when they are judged: finished trials from `cache`, running ones
     from `journal`.
 
-    Parameters ---------- runs: all trials of one study. journal: the file that its workers share. Every
-    attempt at a trial is an Optuna trial of its own, with the attempt's accuracies and the
-        last rung that it `passed`: a trial taken up again is not judged anew where it was let go on.
+    Parameters
+    ----------
+    runs: all trials of one study.
+    journal: the file that its workers share. Every attempt at a trial is an Optuna trial of its own, with the
+        attempt's accuracies and the last rung that it `passed`: a trial taken up again is not judged anew
+        where it was let go on.
     """
 
     in_order = False
@@ -76,9 +79,9 @@ class JournalJudge:
         self._run, self._epoch, self._passed = "", 0, 0
         self._attempt: Any = None
 
-    def stop(self, run: Run, history: Sequence[Row]) -> str | None:
+    def stop(self, run: Run, history: Sequence[HistoryRow]) -> str | None:
         """Why `run` ends after the last epoch of its `history`; None: it goes on. See
-        `reprise.training.engine.Judge`.
+        `reprise.training.engine.Pruner`.
         """
         values, study = accuracies(history), run.spec["study"]
         with self._readable():
@@ -179,20 +182,20 @@ def _held(folder: Path) -> Iterator[bool]:
         yield True
 
 
-def work(runs: Sequence[Run], *, cache: Path, journal: Path, **options: Any) -> list[Outcome]:
+def work(runs: Sequence[Run], *, cache: Path, journal: Path, **options: Any) -> list[RunResult]:
     """Train, as one of several workers, the trials of a study that nobody has finished or taken.
 
     `options` are those of `reprise.training.engine.train`. A trial that fails stops no other; the first
     failure is raised at the end.
     """
-    judge = JournalJudge(runs, cache, journal)
-    outcomes: list[Outcome] = []
+    pruner = JournalPruner(runs, cache, journal)
+    results: list[RunResult] = []
     failures: list[RepriseError] = []
     for run in take_trials(runs, cache):
         try:
-            outcomes += train([run], cache=cache, judge=judge, **options)
+            results += train([run], cache=cache, pruner=pruner, **options)
         except RepriseError as error:
             failures.append(error)
     if failures:
         raise failures[0]
-    return outcomes
+    return results

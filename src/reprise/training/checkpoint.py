@@ -3,25 +3,21 @@
 The file is one line, `MAGIC` and the SHA-256 of what follows, and then what `torch.save` writes.
 """
 
-import copy
 import hashlib
 import io
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
-from torch import Tensor, nn
 
 from reprise.errors import DamagedError, RepriseError
 from reprise.files import atomic, check_regular
 from reprise.records import MOST_BYTES
 from reprise.reports.run import Run
-from reprise.training.optim import restore_optimizer
-from reprise.training.selection import Row
-from reprise.training.steps import precision_name
+from reprise.training.precision import precision_name
+from reprise.training.state import State
 
 MAGIC = b"reprise checkpoint sha256 "
 
@@ -72,53 +68,6 @@ def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
         file.seek(start)
         content = file.read()
     return torch.load(io.BytesIO(content), map_location=device, weights_only=True)
-
-
-@dataclass
-class State:
-    """All that changes while a run trains. Random generators are not part of it: they are seeded anew every
-    epoch.
-    """
-
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
-    started: str
-    """UTC, ISO 8601."""
-    history: list[Row] = field(default_factory=list)
-    learning_rates: list[float] = field(default_factory=list)
-    """By epoch, so their number is the number of finished epochs."""
-    selected: dict[str, Tensor] = field(default_factory=dict)
-    """Weights of the epoch that would be selected now."""
-    seconds: float = 0.0
-    threads: int = 0
-    """Of the CPU, in every step; 0: not yet chosen."""
-
-    @property
-    def epoch(self) -> int:
-        """Finished epochs."""
-        return len(self.learning_rates)
-
-    def keep_weights(self) -> None:
-        """Make the present weights the selected ones."""
-        self.selected = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-
-    def snapshot(self) -> dict[str, Any]:
-        """A copy that later steps leave alone (`selected` is replaced, never changed)."""
-        changing = {name: getattr(self, name).state_dict() for name in ("model", "optimizer", "schedule")}
-        plain = {
-            name: getattr(self, name)
-            for name in ("started", "history", "learning_rates", "seconds", "threads")
-        }
-        return {**copy.deepcopy({**changing, **plain}), "selected": self.selected}
-
-    def restore(self, snapshot: dict[str, Any]) -> None:
-        restore_optimizer(self.optimizer, snapshot["optimizer"])
-        for name in ("model", "schedule"):
-            getattr(self, name).load_state_dict(snapshot[name])
-        for name in ("started", "history", "learning_rates", "seconds", "selected"):
-            setattr(self, name, snapshot[name])
-        self.threads = snapshot.get("threads", 0)  # checkpoints of older versions do not say
 
 
 class Checkpoint:

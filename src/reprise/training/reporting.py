@@ -12,7 +12,7 @@ from typing import Any
 from reprise.progress import progress, say
 from reprise.reports.run import Run
 from reprise.supervision import tell
-from reprise.training.selection import Row
+from reprise.training.selection import HistoryRow
 
 LINE_EVERY_S = 5.0
 """Seconds between two lines in a log."""
@@ -86,7 +86,7 @@ class Reporter:
             print(f"{self._name} goes on after epoch {epoch}/{self._epochs}", file=sys.stderr, flush=True)
         self._shrink(epoch)
 
-    def epoch(self, rows: Sequence[Row], seconds: float) -> None:
+    def epoch(self, rows: Sequence[HistoryRow], seconds: float) -> None:
         """The rows of the history that a finished epoch has brought."""
         tell(epoch=rows[0]["epoch"])
         self._left -= 1

@@ -19,7 +19,7 @@ from reprise.progress import say
 from reprise.records import FILES, check_file, digests, read_record, write_record
 from reprise.reports.run import Run, check_record
 from reprise.tables import read_table as read_columns
-from reprise.training.selection import Row, diverged, selected_epoch, stops_early
+from reprise.training.selection import HistoryRow, diverged, selected_epoch, stops_early
 
 RUN, HISTORY, WEIGHTS = "run.json", "history.parquet", "weights.safetensors"
 EVALUATION, PREDICTIONS, FINAL = "evaluation.json", "predictions.parquet", "final.parquet"
@@ -118,7 +118,11 @@ def evaluated(folder: Path) -> bool:
 
 
 def publish(
-    folder: Path, run: Run, history: Sequence[Row], weights: Mapping[str, Tensor], meta: Mapping[str, Any]
+    folder: Path,
+    run: Run,
+    history: Sequence[HistoryRow],
+    weights: Mapping[str, Tensor],
+    meta: Mapping[str, Any],
 ) -> None:
     """Write a run's results, `run.json` last, so that whoever sees it sees them all. An older evaluation goes
     first.

@@ -8,23 +8,23 @@ from typing import Any
 
 from reprise.errors import RepriseError, nearest
 
-Row = dict[str, Any]
+HistoryRow = dict[str, Any]
 """`epoch` (from 1), `split` (`train` and one of `validation`, `test`), `loss`, `accuracy`: one row of a run's
 history.
 """
 
 
-def monitored(history: Sequence[Row], quantity: str) -> list[float]:
+def monitored(history: Sequence[HistoryRow], quantity: str) -> list[float]:
     """`loss` or `accuracy` of the split that validates, by epoch."""
     return [row[quantity] for row in history if row["split"] != "train"]
 
 
-def diverged(history: Sequence[Row]) -> bool:
+def diverged(history: Sequence[HistoryRow]) -> bool:
     """Whether the last epoch's loss, on either part, is not finite."""
     return any(not math.isfinite(row["loss"]) for row in history[-2:])
 
 
-def _usable(history: Sequence[Row]) -> list[int]:
+def _usable(history: Sequence[HistoryRow]) -> list[int]:
     """The epochs whose validation loss is finite; all of them where none is."""
     losses = monitored(history, "loss")
     return [epoch for epoch, loss in enumerate(losses, 1) if math.isfinite(loss)] or list(
@@ -32,7 +32,7 @@ def _usable(history: Sequence[Row]) -> list[int]:
     )
 
 
-def _first_best(history: Sequence[Row], quantity: str) -> int:
+def _first_best(history: Sequence[HistoryRow], quantity: str) -> int:
     values, best = monitored(history, quantity), min if quantity == "loss" else max
     return best(_usable(history), key=lambda epoch: values[epoch - 1])
 
@@ -41,7 +41,7 @@ WINDOW = 4
 """Epochs that the rules named `window` look back on (report 2's code)."""
 
 
-def _last_peak(history: Sequence[Row]) -> int:
+def _last_peak(history: Sequence[HistoryRow]) -> int:
     """The last epoch whose accuracy was the best of the `WINDOW` epochs up to it."""
     accuracies, usable = monitored(history, "accuracy"), _usable(history)
     peaks = [
@@ -50,7 +50,7 @@ def _last_peak(history: Sequence[Row]) -> int:
     return peaks[-1]
 
 
-def selected_epoch(history: Sequence[Row], select: str) -> int:
+def selected_epoch(history: Sequence[HistoryRow], select: str) -> int:
     """The epoch whose weights are kept.
 
     `last`; the first that attains the `best_accuracy` or `best_loss` (Keras' `save_best_only`); or `window`,
@@ -69,7 +69,7 @@ def selected_epoch(history: Sequence[Row], select: str) -> int:
     return rules[select]()
 
 
-def stops_early(history: Sequence[Row], rule: Mapping[str, Any] | None) -> bool:
+def stops_early(history: Sequence[HistoryRow], rule: Mapping[str, Any] | None) -> bool:
     """Whether the last `patience` epochs brought no new best of `monitor`; never before `min_epochs` epochs,
     never without a rule.
 

@@ -72,7 +72,8 @@ def test_the_rules_are_few_and_no_report_can_have_their_names():
 def test_how_runs_are_dealt_never_matters_to_what_is_finished(project: Project, dealt: str):
     if dealt != "experiment":  # as the project was made
         shutil.rmtree(project / "results/demo/runs")
-        make(project, settings=[f"shard={dealt}"])
+        until = ["--until", "evaluate"] if dealt == "1" else []  # once is enough to draw everything again
+        make(project, *until, settings=[f"shard={dealt}"])
     meta = {
         name: json.loads(stamp(project, name, "run.json").read_text())["meta"] for name in ("base", "tuned")
     }
@@ -142,9 +143,9 @@ def test_every_run_can_be_asked_for(project: Project):
     rates(project, 0.01, 0.03, 0.04)
     asked = str(stamp(project, "rates/lr=0.04", "evaluated.json").relative_to(project))
     done = snakemake(project, "-n", asked)
-    assert re.findall(r"^ *Job \d+: (.*);", done.stdout + done.stderr, re.MULTILINE) == [
-        "train mini: 2 runs of rates",
+    assert sorted(re.findall(r"^ *Job \d+: (.*);", done.stdout + done.stderr, re.MULTILINE)) == [
         "evaluate mini: 2 runs of rates",
+        "train mini: 2 runs of rates",
     ]
 
 

@@ -39,7 +39,7 @@ NEVER = NETWORKS | {
 }
 """What no verb that publishes needs."""
 PICTURES = {"matplotlib", "PIL"}
-VERDICTS = {"metrics", "comparison", "classes"}
+VERDICTS = {"metrics", "comparison", "classes", "settings"}
 """Kinds of table that ask SciPy for quantiles."""
 
 

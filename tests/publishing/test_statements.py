@@ -571,6 +571,10 @@ def test_parts_are_said_in_words(tables):
         "2 × test accuracy of low < 1",
         "test accuracy of high within 0.1 of 0.5",
     ]
+    sums = claim("acc(high) - (acc(low) - 0.1) + 3 * (acc(low) + 1) / 2 - -(acc(low) + 1) > 1")
+    (parsed,) = parse([sums], "r", resolve, NAMES)
+    high, low = "test accuracy of high", "test accuracy of low"
+    assert parsed.relations[0].words == f"{high} − ({low} − 0.1) + 3 × ({low} + 1) / 2 − −({low} + 1) > 1"
     first = claim("last_loss(high) - best_loss(high) > 0.3 and argmax(acc(trials)) == 'search/trial=0'")
     (outcome,) = judge(tables, first)
     assert (

@@ -250,7 +250,8 @@ class _Reader:
                 inner = self.number(operand)
                 sign = "−" if isinstance(op, ast.USub) else ""
                 found = inner.times(-1.0 if sign else 1.0)
-                return Value(found.terms, found.constant, sign + inner.words)
+                words = f"({inner.words})" if isinstance(operand, ast.BinOp) else inner.words
+                return Value(found.terms, found.constant, sign + words)
             case ast.BinOp():
                 return self.computed(node)
             case ast.Call():
@@ -279,12 +280,11 @@ class _Reader:
                 found, sign = left.times(1 / right.constant), "/"
         if not all(math.isfinite(value) for value in (*found.terms.values(), found.constant)):
             raise self.fail(node, "the result is no number to compute with")
-        sides = (self.bracketed(node.left, left.words), self.bracketed(node.right, right.words))
-        return Value(found.terms, found.constant, f" {sign} ".join(sides))
-
-    @staticmethod
-    def bracketed(node: ast.expr, words: str) -> str:
-        return f"({words})" if isinstance(node, ast.BinOp) else words
+        words = [left.words, right.words]
+        for side, part in enumerate((node.left, node.right)):
+            if _is_sum(part) and (sign in "×/" or side):
+                words[side] = f"({words[side]})"
+        return Value(found.terms, found.constant, f" {sign} ".join(words))
 
     # ---- relations ----
 
@@ -381,6 +381,10 @@ class _Reader:
 
 
 _SIGNS: Mapping[type[ast.cmpop], str] = {ast.Lt: "<", ast.Gt: ">", ast.Eq: "=="}
+
+
+def _is_sum(node: ast.expr) -> bool:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
 
 
 def _function(node: ast.expr) -> str:

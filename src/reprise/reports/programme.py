@@ -57,8 +57,7 @@ class Shard:
     @property
     def weights(self) -> list[str]:
         """Architectures whose pretrained weights are needed."""
-        models = [run.spec["model"] for run in self.runs.values()]
-        return sorted({model["arch"] for model in models if model.get("weights") == "imagenet"})
+        return sorted({run.pretrained for run in self.runs.values() if run.pretrained})
 
 
 def datasets(runs: Iterable[Run]) -> list[tuple[str, str]]:

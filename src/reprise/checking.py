@@ -6,22 +6,20 @@ pretended.
 """
 
 import contextlib
-import json
 from collections.abc import Iterable, Sequence
-from functools import cache
 
 import torch
 from torch import nn
 
-from reprise import models
-from reprise.data.augment import image_shape, prepared_shape
+from reprise.data.augment import prepared_shape
 from reprise.data.catalog import class_names, dataset_facts, labels_of, weights_facts
 from reprise.errors import RepriseError, nearest
 from reprise.models import layer_parameters
+from reprise.models.meta import network
 from reprise.publishing.checking import check_publications, layer_measures, naming
 from reprise.reports.figures import Diagram, Images, Samples
 from reprise.reports.report import Report, Undrawn
-from reprise.reports.run import Run, canonical
+from reprise.reports.run import Run
 from reprise.schema import plain
 from reprise.training.feed import training_augmentation
 from reprise.training.optim import build_optimizer, build_schedule
@@ -68,8 +66,8 @@ def check_report(report: Report) -> None:
 def check_run(run: Run) -> None:
     """Make all that the run needs before its first epoch, but for images and weights."""
     spec = run.spec
-    if spec["model"].get("weights") == "imagenet":
-        weights_facts(spec["model"]["arch"])
+    if run.pretrained:
+        weights_facts(run.pretrained)
     check_validation(run)
     trained = [nn.Parameter(torch.empty(1)) for item in network(run).parameters() if item.requires_grad]
     build_schedule(
@@ -86,20 +84,6 @@ def check_validation(run: Run) -> None:
         raise RepriseError(
             f"split.validation: official: {facts.name} has no validation part of its own; use a fraction or "
             "test"
-        )
-
-
-def network(run: Run) -> nn.Module:
-    """The run's network, whose weights have shapes and no values."""
-    return _network(canonical(run.spec["model"]), len(class_names(run)), image_shape(run))
-
-
-@cache
-def _network(model: str, classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
-    spec = json.loads(model)
-    with torch.device("meta"):
-        return models.build(
-            {**spec, "weights": "random"} if "weights" in spec else spec, classes, image_shape
         )
 
 

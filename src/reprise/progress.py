@@ -34,6 +34,13 @@ def log(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min` or `3.4 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
 @cache
 def _lines() -> type[tqdm]:
     """tqdm that prints whole lines instead of redrawing one."""

@@ -21,8 +21,9 @@ from torch import Generator, Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from reprise import models
-from reprise.checking import class_names, image_shape, network
-from reprise.data.catalog import dataset_facts
+from reprise.data.augment import image_shape
+from reprise.data.catalog import class_names, dataset_facts
+from reprise.models.meta import network
 from reprise.reports.report import Report
 from reprise.reports.run import Run, canonical
 from reprise.training.engine import Step
@@ -65,10 +66,7 @@ class Case:
     def model(self) -> nn.Module:
         """The run's network in training mode, without chance, with the same weights at each call."""
         torch.manual_seed(0)
-        spec = self.run.spec["model"]
-        model = models.build(
-            {**spec, "weights": "random"} if "weights" in spec else spec, self.classes, image_shape(self.run)
-        )
+        model = models.build_untrained(self.run.spec["model"], self.classes, image_shape(self.run))
         for module in model.modules():
             for attribute in (
                 "p",

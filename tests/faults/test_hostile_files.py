@@ -33,7 +33,7 @@ import yaml
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from reprise import files, planning, tables
+from reprise import files, tables
 from reprise.cli import main
 from reprise.data import archives, tar
 from reprise.data.archives import decode_png, read_members
@@ -42,6 +42,7 @@ from reprise.data.pickles import safe_unpickle
 from reprise.errors import RepriseError, printable
 from reprise.evaluation import evaluate, submission
 from reprise.files import parse_json, read_json
+from reprise.planning import Calibration
 from reprise.publishing.expressions import Expressions
 from reprise.publishing.figures import samples
 from reprise.publishing.measures import lookup
@@ -1327,7 +1328,7 @@ CALIBRATIONS = [
 def test_calibrations(text, sealed, tmp_path, capsys):
     path = tmp_path / "calibration.json"
     path.write_text(json.dumps(seal({"paces": json.loads(text)})) if sealed else text)
-    planning.Calibration(path, "cpu", 1)
+    Calibration(path, "cpu", 1)
     said = capsys.readouterr().err
     assert re.fullmatch(
         rf"reprise: {path}: (not the calibration of a plan|damaged \(.+\)); it is made again\n", said
@@ -1403,7 +1404,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "an archive that is read": ("x.tar.gz", lambda folder: read_members(folder / "x.tar.gz", {}, 100)),
     "an archive that is decoded": ("r/data/archives/cifar-10-python.tar.gz", command("data", "decode", "cifar10", "--results", "{}/r")),
     "sample images": ("x.npz", lambda folder: samples.read(folder / "x.npz")),
-    "a calibration": ("calibration.json", lambda folder: made_again(planning.Calibration(folder / "calibration.json", "cpu", 1))),
+    "a calibration": ("calibration.json", lambda folder: made_again(Calibration(folder / "calibration.json", "cpu", 1))),
     "Kaggle's images": ("x.zip", lambda folder: submitted(folder / "x.zip")),
     "Kaggle's images in a tar": ("x.tar", lambda folder: submitted(folder / "x.tar")),
 }  # fmt: skip

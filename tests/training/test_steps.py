@@ -16,11 +16,12 @@ from torch._subclasses.fake_tensor import (
 )
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from reprise import checking, cli, models
+from reprise import cli, models
 from reprise.data.augment import Preprocess, build_augmentation
 from reprise.data.augmentations import AUGMENTATIONS
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate
+from reprise.models import meta
 from reprise.models.families import FAMILIES
 from reprise.reports.report import Report
 from reprise.training import cuda_graphs
@@ -159,10 +160,8 @@ def test_networks_of_the_reports_lie_in_channels_last_but_for_the_demos_narrow_o
     for scale in ("full", "quick"):
         report = Report(path, scale)
         for run in (cell.members[0] for name in report.experiments for cell in report.all_cells(name)):
-            convolves = any(isinstance(module, nn.Conv2d) for module in checking.network(run).modules())
-            assert memory_format(checking.network(run), torch.float32, CPU) == (
-                LAST if convolves else CONTIGUOUS
-            )
+            convolves = any(isinstance(module, nn.Conv2d) for module in meta.network(run).modules())
+            assert memory_format(meta.network(run), torch.float32, CPU) == (LAST if convolves else CONTIGUOUS)
 
 
 def test_narrow_resnets_are_contiguous():

@@ -207,9 +207,9 @@ def know_small_files() -> None:
 def serve() -> None:
     for module in ("snakemake.cli", "snakemake_executor_plugin_slurm"):
         importlib.import_module(module)
-    from reprise import planning  # imports torch and most of ours
+    from reprise.planning import calibration  # imports torch and most of ours
 
-    planning.MOST_S = planning.LEAST_S
+    calibration.MOST_S = calibration.LEAST_S
     know_small_files()
     gc.freeze()  # the children share what is here
     with (

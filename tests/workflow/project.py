@@ -123,7 +123,7 @@ def new_project(folder: Path) -> Project:
             shutil.copy2(source, folder / name)
     shutil.copytree(ROOT / "workflow", folder / "workflow")
     config = (ROOT / "config.yaml").read_text()
-    (folder / "config.yaml").write_text(config.replace("{train: 400, test: 200}", "{train: 100, test: 30}"))
+    (folder / "config.yaml").write_text(config.replace("synthetic: {}", "synthetic: {train: 100, test: 30}"))
     for file in (folder / "workflow/reports").glob("*.yaml"):
         file.unlink()
     (folder / "workflow/reports/mini.yaml").write_text(yaml.safe_dump(REPORT, sort_keys=False))

@@ -17,9 +17,7 @@ rule synthesize:
         runtime=10,
     params:
         options=programme.options("results"),
-        images=[
-            f"--{split}={config['synthetic'][split]}" for split in ("train", "test")
-        ],
+        images=[f"--{split}={count}" for split, count in config["synthetic"].items()],
     shell:
         "python -m reprise data synthesize {wildcards.dataset:q} {params.images:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reprise.errors import RepriseError
 from reprise.files import keep_json, read_json
-from reprise.reports.layout import STAND_IN, Layout
+from reprise.reports.layout import FINAL, RUN, STAND_IN, Layout
 
 if TYPE_CHECKING:
     from reprise.reports.report import Report
@@ -85,17 +85,17 @@ def dataset_dirs(runs: Iterable[Run], where: Layout) -> dict[str, Path]:
 
 
 def has_results(run: str, where: Layout) -> bool:
-    return (where.runs / run / "run.json").is_file()
+    return (where.runs / run / RUN).is_file()
 
 
 def stamp_trained(run: str, where: Layout) -> None:
     """The workflow's sign that a run is trained: a copy of its record."""
-    keep_json(where.trained(run), read_json(where.runs / run / "run.json"))
+    keep_json(where.trained(run), read_json(where.runs / run / RUN))
 
 
 def stamp_evaluated(run: str, where: Layout) -> None:
     """The workflow's sign that a run is evaluated: its final metrics."""
-    from reprise.training.results import FINAL, read_table
+    from reprise.training.results import read_table
 
     final = read_table(where.runs / run / FINAL, ("metric", "value"))
     keep_json(

@@ -11,7 +11,7 @@ from reprise.cli.common import archive_of, dataset_dir, named_dataset
 from reprise.cli.options import RESULTS, DataFolder, Mirror, ResultsAndData, ResultsFolder, whole
 from reprise.cli.process import show
 from reprise.files import keep_json, write_json
-from reprise.reports.layout import STAND_IN, Layout, stand_in_source
+from reprise.reports.layout import DEMO_IMAGES, STAND_IN, Layout, stand_in_source
 
 DatasetName = Annotated[str, Parameter(name="DATASET", help="the data set's name, such as cifar10")]
 Folder = Annotated[
@@ -107,8 +107,8 @@ def synthesize(
     *,
     train: Annotated[
         int, whole(1_000_000), Parameter(help="training images in all, as many of each class")
-    ] = 1000,
-    test: Annotated[int, whole(1_000_000), Parameter(help="test images in all")] = 300,
+    ] = DEMO_IMAGES["train"],
+    test: Annotated[int, whole(1_000_000), Parameter(help="test images in all")] = DEMO_IMAGES["test"],
     results: ResultsFolder = RESULTS,
 ) -> None:
     """Draw the demo's stand-in for a data set."""

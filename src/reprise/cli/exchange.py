@@ -11,6 +11,7 @@ from reprise.cli.common import dataset_dir, has_results, stamp_evaluated, stamp_
 from reprise.cli.options import Reports, Results, ResultsAndData
 from reprise.cli.process import show
 from reprise.errors import RepriseError
+from reprise.reports.layout import FINAL
 
 
 def export(
@@ -45,8 +46,8 @@ def import_(
     where: ResultsAndData = ResultsAndData(),
 ) -> None:
     """Verify runs made elsewhere and add them to the cache."""
-    from reprise.checking import network
     from reprise.evaluation.exchange import import_runs
+    from reprise.models.meta import network
 
     layout = where.layout
 
@@ -59,7 +60,7 @@ def import_(
     )
     for run in states:
         stamp_trained(run, layout)
-        if (layout.runs / run / "final.parquet").is_file():
+        if (layout.runs / run / FINAL).is_file():
             stamp_evaluated(run, layout)
     for run, state in states.items():
         show(f"{layout.runs / run}: {state}")

@@ -132,10 +132,7 @@ def trained_network(run: Run, data: RunData, folder: Path) -> nn.Module:
     """The run's network with its selected weights. Pretrained ones are not needed: the run's own take their
     place.
     """
-    spec = run.spec["model"]
-    network = models.build(
-        {**spec, "weights": "random"} if "weights" in spec else spec, len(data.classes), data.image_shape
-    )
+    network = models.build_untrained(run.spec["model"], len(data.classes), data.image_shape)
     try:
         network.load_state_dict(read_weights(folder / WEIGHTS))
     except RuntimeError as error:

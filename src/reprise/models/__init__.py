@@ -40,6 +40,11 @@ def build(
         raise RepriseError(f"model {name}: {error}") from None
 
 
+def build_untrained(spec: Mapping[str, Any], classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
+    """As `build`, with random weights where `spec` names pretrained ones: no weight file is read."""
+    return build({**spec, "weights": "random"} if "weights" in spec else spec, classes, image_shape)
+
+
 def layer_parameters(model: nn.Module) -> dict[str, int]:
     """Name of each module that owns parameters → their number; those of the network itself stand under their
     own names.

@@ -81,7 +81,7 @@ def naming(report: Report, what: str, *parts: Any) -> Iterator[None]:
 
 def splits(run: Run) -> tuple[str, str]:
     """The splits that the history of a run has."""
-    return "train", "test" if run.spec["split"]["validation"] == "test" else "validation"
+    return "train", run.validation_split
 
 
 def layer_measures(report: Report) -> dict[str, list[Measure]]:

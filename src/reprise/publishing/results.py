@@ -9,10 +9,10 @@ from typing import Any
 from reprise.errors import DamagedError, gist
 from reprise.publishing.measures import COLUMNS, Columns, Tables
 from reprise.records import FILES, check_file, read_record
+from reprise.reports.layout import EVALUATION, RUN
 from reprise.reports.run import check_record
 from reprise.tables import read_table
 
-RUN, EVALUATION = "run.json", "evaluation.json"
 RECORDS = {"history": RUN, "predictions": EVALUATION, "final": EVALUATION}
 """Table → the record in a run's folder that says what its file holds."""
 

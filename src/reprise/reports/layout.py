@@ -12,6 +12,14 @@ STAND_INS = {"cinic10": "cifar10"}
 STAND_IN = "-stand-in"
 """What the name of a data set's folder and stamps ends in where other images stand in for its own."""
 
+RUN, HISTORY, WEIGHTS = "run.json", "history.parquet", "weights.safetensors"
+EVALUATION, PREDICTIONS, FINAL = "evaluation.json", "predictions.parquet", "final.parquet"
+"""In a run's folder: what training leaves there, and evaluation; the records come first."""
+DEMO_IMAGES = {"train": 400, "test": 200}
+"""Images that are drawn for each of the demo's data sets, as far as nobody asks for others; a validation part
+is as large as the test set.
+"""
+
 
 def stand_in_source(name: str, where: str) -> str:
     """The data set whose images can stand in for those of `name`; the `RepriseError` for one that has none

@@ -150,7 +150,7 @@ class Datasets:
             train=self._choose(train, rows),
             validation=validating,
             test=test.part,
-            validation_split="test" if validation == "test" else "validation",
+            validation_split=run.validation_split,
             test_images=test.rows,
             preprocess=preprocess,
             image_shape=preprocess.shape(*train.part.inputs.shape[2:]),

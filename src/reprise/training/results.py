@@ -17,12 +17,11 @@ from reprise.errors import DamagedError, RepriseError, gist
 from reprise.files import atomic, check_regular
 from reprise.progress import say
 from reprise.records import FILES, check_file, digests, read_record, write_record
+from reprise.reports.layout import EVALUATION, FINAL, HISTORY, PREDICTIONS, RUN, WEIGHTS
 from reprise.reports.run import Run, check_record
 from reprise.tables import read_table as read_columns
 from reprise.training.selection import HistoryRow, diverged, selected_epoch, stops_early
 
-RUN, HISTORY, WEIGHTS = "run.json", "history.parquet", "weights.safetensors"
-EVALUATION, PREDICTIONS, FINAL = "evaluation.json", "predictions.parquet", "final.parquet"
 TRAIN_AGAIN = "delete the run's folder and train it again"
 EVALUATE_AGAIN = "evaluate the run again"
 
@@ -178,7 +177,7 @@ def _history_fault(
     run: str, table: pd.DataFrame, spec: Mapping[str, Any], meta: Mapping[str, Any]
 ) -> str | None:
     training, epochs = spec["training"], meta["epochs"]
-    validating = "test" if spec["split"]["validation"] == "test" else "validation"
+    validating = Run(spec).validation_split
     if set(table["run"]) != {run}:
         return "has rows of another run"
     expected = ((epoch, split) for epoch in range(1, epochs + 1) for split in ("train", validating))

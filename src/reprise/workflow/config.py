@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails
 
 from reprise.errors import RepriseError, nearest
 from reprise.reports.file import check_size
+from reprise.reports.layout import DEMO_IMAGES
 from reprise.reports.report import CHECKED, Report
 from reprise.schema import key_path
 
@@ -116,8 +117,8 @@ class Images(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    train: int = Field(ge=1, le=1_000_000)
-    test: int = Field(ge=1, le=1_000_000)
+    train: int = Field(DEMO_IMAGES["train"], ge=1, le=1_000_000)
+    test: int = Field(DEMO_IMAGES["test"], ge=1, le=1_000_000)
 
 
 class Config(BaseModel):
@@ -135,7 +136,7 @@ class Config(BaseModel):
     device: Annotated[str, PlainValidator(_device)] = "auto"
     threads: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=4096)] = 4
     shard: Annotated[str | int, PlainValidator(_shard)] = "experiment"
-    synthetic: Images = Images(train=400, test=200)
+    synthetic: Images = Images()
 
 
 def read_config(config: Mapping[str, Any]) -> Config:

@@ -160,8 +160,7 @@ class Programme:
     def train_inputs(self, run: str) -> list[str]:
         """Data sets, pretrained weights, and the runs of other jobs that come first."""
         job = self.training.jobs[run]
-        models = [member.spec["model"] for member in job.members]
-        weights = {model["arch"] for model in models if model.get("weights") == "imagenet"}
+        weights = {member.pretrained for member in job.members if member.pretrained}
         follows = {before for member in job.members for before in member.follows} - set(job.runs)
         return [
             *self._dataset_inputs(job),

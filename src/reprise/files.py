@@ -1,5 +1,8 @@
 """Files that appear whole or not at all, and files read with care: of the right kind, not too large, whatever
 they hold.
+
+Beyond `tempfile` and `json`: partial files of killed processes are removed, and a document's size, depth and
+numbers are bounded.
 """
 
 import contextlib
@@ -12,7 +15,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from reprise.errors import DamagedError, RepriseError, file_error, gist
 
@@ -24,6 +27,8 @@ FORGOTTEN_S = 24 * 3600
 """Age from which a partial file of another machine is taken for that of a killed process."""
 UNLOCKABLE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What a file system without locks answers."""
+WAIT_S = 0.2
+"""Between two looks at a lock that another process holds."""
 
 
 # ---- writing ----
@@ -149,39 +154,73 @@ def _json(value: Any) -> str:
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-@contextlib.contextmanager
-def alone(path: Path, say: Callable[[], None]) -> Iterator[bool]:
-    """Hold the lock file `path`, which is there as long as somebody holds it; call `say` once before waiting
-    for another process.
+# ---- locks ----
+# flock and not the package filelock: where a file system has no flock, that marks a lock by a file, which a
+# killed process leaves behind for ever; and it says nothing while it waits.
 
-    Yields whether it has waited. The lock goes when its process ends, however it ends. On a file system
-    without locks there is none.
+
+def try_lock(file: IO[Any], *, shared: bool = False) -> bool | None:
+    """Lock an open file, unless another process holds it: whether it is locked now, None where the file
+    system has no locks. The lock goes when the file is closed or its process ends, however it ends.
+    """
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in UNLOCKABLE:
+            return None
+        raise
+    return True
+
+
+@contextlib.contextmanager
+def alone(
+    path: Path,
+    say: Callable[[], None],
+    *,
+    keep: bool = False,
+    check: Callable[[], None] = lambda: None,
+    unlockable: Callable[[], None] = lambda: None,
+) -> Iterator[bool]:
+    """Hold the lock file `path`; yields whether another process had to be waited for.
+
+    Parameters
+    ----------
+    say: called once, before waiting for another process.
+    keep: leave the file there; else it is there as long as somebody holds it.
+    check: called now and then while waiting, which it may end by an exception.
+    unlockable: called where the file system has no locks, so that there is none.
     """
     waiting = False
-    while True:
-        file = path.open("a")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+    with contextlib.ExitStack() as stack:
+        while True:
+            file = stack.enter_context(path.open("a"))
+            locked = try_lock(file)
+            if locked is None:
+                unlockable()
                 break
-        except FileNotFoundError:  # its last holder has removed it meanwhile
-            pass
-        except BlockingIOError:
-            if not waiting:
-                say()
-            waiting = True
-            time.sleep(0.2)
-        except OSError as error:
-            if error.errno in UNLOCKABLE:
+            if locked and _is_at(file, path):
                 break
-            file.close()
-            raise
-        file.close()
-    with file:
+            stack.pop_all().close()  # its last holder has removed the file meanwhile, or somebody holds it
+            if not locked:
+                if not waiting:
+                    say()
+                waiting = True
+                time.sleep(WAIT_S)
+                check()
         try:
             yield waiting
         finally:
-            path.unlink(missing_ok=True)
+            if not keep:
+                path.unlink(missing_ok=True)
+
+
+def _is_at(file: IO[Any], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 # ---- reading ----

@@ -1,6 +1,7 @@
 """Progress of long work: a bar with an estimate on a terminal, a plain line now and then in a log.
 
-tqdm is imported with the first bar: what only says a line can do without.
+The bars are tqdm's, which cannot print plain lines: `Lines` below are its bars, printed whole. tqdm is
+imported with the first bar: what only says a line can do without.
 """
 
 from __future__ import annotations

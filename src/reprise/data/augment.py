@@ -5,6 +5,7 @@ uses them. So a test can hand the same parameters to `torchvision.transforms.fun
 and find the same pixels. The distributions are those of the torchvision transforms and Keras layers named in
 each class. Images are float (N, 3, H, W) in [0, 1] and keep shape, type and range.
 
+torchvision's own transforms draw once for a whole batch, so they would have to be called image by image.
 Nothing here waits for the device, so a batch costs a few kernels and no synchronisation.
 """
 

@@ -3,6 +3,10 @@ astray.
 
 Whatever it does ends in a `RepriseError` within a bounded time and with bounded memory, so that the next
 source can be tried. A transfer that breaks off goes on where it stopped, also in a later call.
+
+The protocol is that of requests and urllib3, and so are the attempts to connect (`urllib3.Retry`). Their
+retries end with the answer's headers: neither they nor pooch resume a body, bound how slow, large or long an
+answer may be, or leave the bodies of redirects unread.
 """
 
 import http.client

@@ -1,4 +1,7 @@
-"""Mean and standard deviation of each channel, exact up to the last rounding."""
+"""Mean and standard deviation of each channel, exact up to the last rounding.
+
+NumPy's own would round by the order of the images, and make float64 of all of them.
+"""
 
 from pathlib import Path
 from typing import Any

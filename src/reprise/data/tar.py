@@ -2,7 +2,8 @@
 
 The standard library's tarfile believes what headers say: some make it read for ever, others take any amount
 of memory or time. Here a number in a header is checked against what is left before anything is done with it,
-and nothing is read that is not needed. Formats: POSIX.1-2001 (pax), ustar, GNU and V7; sparse files, links
+and nothing is read that is not needed (tarfile's `data` filter guards what is extracted; nothing is extracted
+here). Headers are parsed by tarfile. Formats: POSIX.1-2001 (pax), ustar, GNU and V7; sparse files, links
 and devices are refused.
 """
 

@@ -1,6 +1,5 @@
 """How a study stands: one row per trial, its leaderboard, and what stopping early has saved."""
 
-import fcntl
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from reprise.files import atomic
+from reprise.files import atomic, try_lock
 from reprise.reports.run import Run
 from reprise.search.asha import accuracies, judged_in_order, read_history, rung_epochs, trial_order
 from reprise.training.checkpoint import read_checkpoint
@@ -110,12 +109,9 @@ def _locked(folder: Path) -> bool:
     """Whether a process trains the run."""
     try:
         with (folder / ".lock").open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # never begun, or no locks here
-        pass
-    return False
+            return try_lock(file, shared=True) is False
+    except OSError:  # never begun
+        return False
 
 
 def write_study(table: pd.DataFrame, path: Path) -> None:

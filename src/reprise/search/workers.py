@@ -8,13 +8,12 @@ whoever takes it next goes on from its checkpoint.
 """
 
 import contextlib
-import fcntl
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from reprise.errors import RepriseError, gist
-from reprise.files import UNLOCKABLE, check_regular
+from reprise.files import check_regular, try_lock
 from reprise.records import seal, unseal
 from reprise.reports.run import Run
 from reprise.search.asha import Halving, accuracies, load_optuna, read_history, rung_epochs, trial_order
@@ -168,18 +167,12 @@ def _held(folder: Path) -> Iterator[bool]:
     """Hold a trial, unless another worker does. Not its run's own lock: the engine takes that one."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".worker").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        except OSError as error:
-            if error.errno not in UNLOCKABLE:
-                raise
+        locked = try_lock(file)
+        if locked is None:
             raise RepriseError(
                 f"{folder}: this file system has no locks, so workers cannot share a study; train it with one"
-            ) from None
-        yield True
+            )
+        yield locked
 
 
 def work(runs: Sequence[Run], *, cache: Path, journal: Path, **options: Any) -> list[RunResult]:

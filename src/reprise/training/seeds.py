@@ -1,4 +1,7 @@
-"""Independent random streams from a run's four seeds."""
+"""Independent random streams from a run's four seeds.
+
+By a hash of what each is for, which NumPy's `SeedSequence`, made of numbers alone, has no place for.
+"""
 
 import hashlib
 

@@ -1,7 +1,6 @@
 """What the process must be while it trains: reproducible, interruptible, and alone on a run."""
 
 import contextlib
-import fcntl
 import os
 import platform
 import signal
@@ -16,7 +15,7 @@ import torch
 
 from reprise import __version__
 from reprise.errors import RepriseError
-from reprise.files import UNLOCKABLE
+from reprise.files import alone
 
 SAME_REQUEST_S = 2.0
 """A second SIGINT or SIGTERM so soon is the first one again: the terminal, the shell, a scheduler and our
@@ -182,21 +181,13 @@ def only_process(folder: Path, interrupt: Interrupt, say: Callable[[str], None])
     the work goes on.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        waiting = False
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not waiting:
-                    say(f"run {folder.name}: another process trains it; waiting for its result")
-                waiting = True
-                time.sleep(0.2)
-                interrupt.check()
-            except OSError as error:
-                if error.errno not in UNLOCKABLE:
-                    raise
-                say(f"{folder}: this file system has no locks; do not train one run in two processes")
-                break
+    with alone(
+        folder / ".lock",
+        lambda: say(f"run {folder.name}: another process trains it; waiting for its result"),
+        keep=True,
+        check=interrupt.check,
+        unlockable=lambda: say(
+            f"{folder}: this file system has no locks; do not train one run in two processes"
+        ),
+    ):
         yield

@@ -33,8 +33,8 @@ from reprise.reports.run import Run, digest, prune
 from reprise.training.engine import train
 from reprise.training.inference import compute_features, evaluate
 from reprise.training.parts import EVALUATION_IMAGES, EVALUATION_PIXELS, Part
+from reprise.training.precision import choose_precision, memory_format, precision_name
 from reprise.training.session import choose_device, device_name, reproducible
-from reprise.training.steps import choose_precision, memory_format, precision_name
 
 BUDGET_S = 30.0
 """Seconds that the calibration of one report may take, shared by its trainings; none is given less than

@@ -34,8 +34,11 @@ style: $(VENV)/.ready
 	$(BIN)/python -m snakefmt --check Snakefile workflow
 	$(BIN)/python -m snakemake --lint
 
+# Style, types, which room imports which, and the report files themselves.
 lint: style
-	$(BIN)/python -m reprise check workflow/reports/*.yaml
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m reprise check workflow/reports/*
 
 # Damaged and hostile files, mirrors that fail, mutated inputs (tests/faults, which `make test` runs too): five minutes on two cores.
 faults: $(VENV)/.ready

@@ -9,7 +9,7 @@ from reprise.data.catalog import dataset_facts, weights_facts
 from reprise.models.meta import network
 from reprise.planning.work import Work, split_sizes
 from reprise.reports.layout import Layout
-from reprise.reports.programme import datasets
+from reprise.reports.run import datasets
 
 HISTORY_BYTES = 10_000
 """Of a run besides its weights and predictions: history, metrics, record."""

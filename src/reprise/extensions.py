@@ -1,4 +1,4 @@
-"""Where networks, augmentations and data sets are found by name: the project's own in a table of their room,
+"""Where networks, augmentations, data sets, kinds of figure and table, and metrics are found by name: the project's own in a table of their room,
 yours as entry points of any installed package (see docs/extending.md).
 
 Names are listed without importing anything of a package, and only what is asked for is imported. What stands
@@ -64,7 +64,7 @@ class ExtensionPoint(Mapping[str, Any]):
         contract = _attribute(self._contract)
         if not (issubclass(found, contract) if isinstance(found, type) else isinstance(found, contract)):
             raise RepriseError(f"{where}: is no {contract.__name__}; see docs/extending.md")
-        if not isinstance(found, type) and found.name != name:
+        if not isinstance(found, type) and getattr(found, "name", name) != name:
             raise RepriseError(f"{where}: calls itself {found.name}; make the entry point's name the same")
         return found
 
@@ -121,3 +121,11 @@ TABLES = ExtensionPoint(
     "reprise.tables", "kind of table", "reprise.reports.tables:KINDS", "reprise.reports.tables:Table"
 )
 """Name → `Table`: what a report file says of a table of that kind, and what makes it."""
+
+METRICS = ExtensionPoint(
+    "reprise.metrics",
+    "metric",
+    "reprise.publishing.measures:OWN_METRICS",
+    "reprise.publishing.measures:Metric",
+)
+"""Name → `Metric`: what is measured in a run, and how much it scatters."""

@@ -228,7 +228,17 @@ def _described(details: ErrorDetails, document: Any) -> tuple[list[Any], str]:
         return parts, f"has {context['actual_length']} items, and should have {least}"
     if kind == "string_pattern_mismatch":
         return parts, f"{shown(given)} does not have the form {context['pattern']}"
-    if kind in ("twice", "taken", "one_of", "no_path", "one_way", "one_key", "augmented", "nesterov"):
+    if kind in (
+        "twice",
+        "taken",
+        "unknown",
+        "one_of",
+        "no_path",
+        "one_way",
+        "one_key",
+        "augmented",
+        "nesterov",
+    ):
         return parts, details["msg"]
     said = details["msg"]
     if said.startswith(("Input should", "should")):

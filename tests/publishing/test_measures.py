@@ -10,7 +10,7 @@ import pytest
 
 from reprise.errors import RepriseError
 from reprise.publishing.measures import (
-    METRICS,
+    OWN_METRICS as METRICS,
     PATHS,
     Measure,
     Reading,

@@ -12,7 +12,8 @@ import yaml
 from reprise.reports.check import kinds
 
 from reprise.errors import RepriseError
-from reprise.publishing.measures import COLUMNS, METRICS, Tables
+from reprise.publishing.measures import COLUMNS, Tables
+from reprise.publishing.measures import OWN_METRICS as METRICS
 from reprise.publishing.tables import KINDS, write_table
 from reprise.publishing.tables.values import configuration, mean_and_sd, measured, setting, show
 from reprise.publishing.verdicts import Estimate, Pool

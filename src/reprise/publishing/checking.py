@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reprise.errors import RepriseError, gist, nearest
+from reprise.extensions import METRICS
 from reprise.publishing import Face
 from reprise.publishing.expressions import Expressions
 from reprise.publishing.figures import Results, build_figure
-from reprise.publishing.measures import COLUMNS, METRICS, Measure, Tables
+from reprise.publishing.measures import COLUMNS, Measure, Tables
 from reprise.publishing.statements import judge_statements, parse
 from reprise.publishing.style import style
 from reprise.publishing.tables import Sources, build_table

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reprise.errors import RepriseError, nearest
-from reprise.publishing.measures import METRICS, Measure
+from reprise.extensions import METRICS
+from reprise.publishing.measures import Measure
 from reprise.reports.expressions import Expression, Names, read_expression
 
 OVER_CELLS = ("mean", "max", "min", "effect", "every")

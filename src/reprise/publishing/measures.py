@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from reprise.errors import RepriseError, nearest
+from reprise.extensions import METRICS
 from reprise.reports.report import Cell, text
 
 Columns = Mapping[str, Sequence[Any]]
@@ -41,7 +42,9 @@ class Metric:
     no configuration of the report has two seeds (0: the metric does not depend on the seed); it is a fraction
     of the value where `relative` says that the scatter grows with it. A `count` is a whole number in each
     run. `options` are the keys that a measure of this metric may carry, `needs` the one that it must.
-    `several`: the values of several configurations can be made one, by their mean, say.
+    `several`: the values of several configurations can be made one, by their mean, say. `compute` makes the
+    value of a metric that no other file holds: labels and predictions of the test images, whole numbers (N,)
+    each → a number.
     """
 
     words: str
@@ -51,6 +54,7 @@ class Metric:
     options: tuple[str, ...] = ()
     needs: str = ""
     several: bool = True
+    compute: Callable[[np.ndarray, np.ndarray], float] | None = None
 
 
 NEEDED = {
@@ -60,7 +64,7 @@ NEEDED = {
 }
 """Keys without which some metrics say nothing, in words."""
 
-METRICS: Mapping[str, Metric] = {
+OWN_METRICS: dict[str, Metric] = {
     "accuracy": Metric("accuracy", 0.005, options=_CURVE),
     "precision_macro": Metric("macro precision", 0.005),
     "recall_macro": Metric("macro recall", 0.005),
@@ -84,7 +88,9 @@ METRICS: Mapping[str, Metric] = {
     "parameters": Metric("parameters", 0.0, count=True, options=("layer",)),
     "test_images": Metric("test images", 0.0, count=True),
 }
-"""Metrics that an expression can name; `docs/verdicts.md` explains each."""
+"""The project's own; `reprise.extensions.METRICS` has those of other packages, too. `docs/verdicts.md` explains
+each.
+"""
 
 PATHS = {
     "change": Metric("change", 0.25, relative=True),
@@ -477,6 +483,9 @@ def read(measure: Measure, tables: Tables, cell: Cell, run: str) -> Reading | No
             value = tables.part(run, "channel_std", str(measure.channel))
         case "parameters" if measure.layer:
             value = tables.part(run, "parameters", cell.module(measure.layer))
+        case metric if compute := METRICS[metric].compute:
+            predictions = tables.predicted(run)
+            value = None if predictions is None else float(compute(predictions.label, predictions.predicted))
         case metric:
             value = tables.metric(run, metric)
     if value is None:

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
-from reprise.extensions import AUGMENTATIONS, NETWORKS
+from reprise.errors import nearest
+from reprise.extensions import AUGMENTATIONS, DATASETS, NETWORKS
 from reprise.reports.values import (
     NotNegative,
     Positive,
@@ -67,8 +68,17 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 """Weight of a running mean."""
 
 
+def _known(name: str) -> str:
+    if name not in DATASETS:
+        hint = nearest(name, DATASETS)
+        raise PydanticCustomError(
+            "unknown", "{name} is no data set{hint}", {"name": repr(name), "hint": hint}
+        )
+    return name
+
+
 class Dataset(Strict):
-    name: str
+    name: Annotated[str, AfterValidator(_known), Field(examples=["cifar10", "cifar100", "cinic10", "stl10"])]
     labels: str
     """Kind of label that is learned: cifar100 has coarse and fine, the others label."""
     classes: Annotated[list[str], Field(min_length=2), Unique] | None = None

@@ -97,7 +97,8 @@ def test_without_packages_there_are_the_projects_own(point):
 def test_nothing_of_it_needs_torch(zoo):
     code = (
         "import sys; from reprise.extensions import *\n"
-        "for point in (NETWORKS, AUGMENTATIONS, DATASETS, FIGURES, TABLES, METRICS): print([point[name] for name in point])\n"
+        "points = (NETWORKS, AUGMENTATIONS, DATASETS, FIGURES, TABLES, METRICS)\n"
+        "for point in points: print([point[name] for name in point])\n"
         "print(NETWORKS['vit'].model_json_schema()['required'], 'torch' in sys.modules)"
     )
     done = subprocess.run(
@@ -204,22 +205,22 @@ def test_a_report_with_one_of_each(zoo, tmp_path):
         (
             "hidden: 64",
             "hiden: 64",
-            "line 4: models.patches.hiden: unknown key for the family patch_mlp; did you",
+            "line 4: models.patches.hiden: unknown key for the family",
         ),
         (
             "levels: 4",
             "levels: 1",
-            "line 8: defaults.augmentation[0].posterize.levels: should be greater than",
+            "line 8: defaults.augmentation[0].posterize.levels: should be",
         ),
         (
             "name: petals",
             "name: petal",
-            "line 6: defaults.dataset.name: 'petal' is no data set; did you mean petals?",
+            "line 6: defaults.dataset.name: 'petal' is no data set; did",
         ),
         (
             "kind: strip",
             "kind: stripe",
-            "figures[0].kind: 'stripe' is no kind of figure; did you mean strip?",
+            "kind: 'stripe' is no kind of figure; did you mean strip?",
         ),
         ("runs: base", "runs: base, marke: x", "figures[0].marke: unknown key; did you mean marker?"),
         ("_accuracy(base)", "_acuracy(base)", "did you mean balanced_accuracy?"),

@@ -207,7 +207,7 @@ def test_results_equal_those_of_a_local_run(one_node: Path, local: Project, fold
     ]
     training = [
         job for job in submitted if "_train/" in job
-    ]  # its log; one that no statement needs is not evaluated
+    ]  # its log; what no statement needs is only trained
     assert len(training) == len(project.shards)
     assert len(submitted) - len(training) == len(
         {run.spec["dataset"]["name"] for run in project.runs().values()}
@@ -261,7 +261,8 @@ def test_a_drained_node_a_cancelled_job_and_a_killed_snakemake_change_nothing(
         kept = project.trained(shard)
         assert project.half_way(shard)
         seen.add(job)
-        more = f"{eval(yaml.safe_load((ROOT / PROFILE / 'profile.yaml').read_text())['default-resources']['mem_mb'], {'attempt': 2})}M"
+        profile = yaml.safe_load((ROOT / PROFILE / "profile.yaml").read_text())
+        more = f"{eval(profile['default-resources']['mem_mb'], {'attempt': 2})}M"
         wait_for(
             lambda: more in slurm("squeue", "--noheader", "--format=%m").split(),
             "the job comes again with more memory",

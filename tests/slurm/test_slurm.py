@@ -205,9 +205,8 @@ def test_results_equal_those_of_a_local_run(one_node: Path, local: Project, fold
         for job in slurm("scontrol", "--oneliner", "show", "jobs").splitlines()
         if f" WorkDir={project.folder} " in job
     ]
-    training = [
-        job for job in submitted if "_train/" in job
-    ]  # its log; what no statement needs is only trained
+    # by their logs; what no statement needs is only trained
+    training = [job for job in submitted if "_train/" in job]
     assert len(training) == len(project.shards)
     assert len(submitted) - len(training) == len(
         {run.spec["dataset"]["name"] for run in project.runs().values()}

@@ -1,20 +1,36 @@
-"""Figures and tables of mappings, as a report file holds them, as tests make and measure them."""
+"""Figures, tables and statements of mappings, as a report file holds them, as tests make and measure them."""
 
-from pydantic import TypeAdapter, ValidationError
+from dataclasses import replace
+
+from pydantic import BaseModel, TypeAdapter
 
 from reprise.errors import RepriseError
-from reprise.publishing import Face, figures
+from reprise.publishing import Face, figures, statements, tables
 from reprise.publishing.figures import Results
 from reprise.publishing.measures import Tables
+from reprise.publishing.tables import Sources
+from reprise.reports.expressions import Names
 from reprise.reports.figures import AnyFigure
-from reprise.schema import first_violation, key_path
+from reprise.reports.statements import AnyStatement
+from reprise.reports.tables import AnyTable
+from reprise.schema import ValidationError, first_violation, key_path
 
-_FIGURE = TypeAdapter(AnyFigure)
+_FIGURE, _TABLE, _STATEMENT = TypeAdapter(AnyFigure), TypeAdapter(AnyTable), TypeAdapter(AnyStatement)
 
 
 def figure(spec):
     """The figure that a mapping says, or a `RepriseError` as a report file makes it."""
     return _checked(_FIGURE, spec)
+
+
+def table(spec):
+    """As `figure`, of a table."""
+    return _checked(_TABLE, spec)
+
+
+def statement(spec):
+    """As `figure`, of a statement; one that a report has read stays what it is."""
+    return spec if isinstance(spec, BaseModel) else _checked(_STATEMENT, spec)
 
 
 def _checked(adapter, spec):
@@ -23,6 +39,9 @@ def _checked(adapter, spec):
     except ValidationError as error:
         parts, what = first_violation(error, spec)
         raise RepriseError(f"{key_path(parts)}: {what}") from None
+
+
+# ---- figures ----
 
 
 def build_figure(spec, results, *, scale="full", notes=()):
@@ -40,3 +59,47 @@ def draw_figure(
     """As `figures.draw_figure`, with everything by name."""
     results = Results(resolve, tables or Tables.of(), images, layers or {}, meta or {})
     figures.draw_figure(figure(spec), results, Face(slug, scale, notes), out_stem)
+
+
+# ---- tables ----
+
+
+def write_table(spec, *, slug, resolve, out_stem, scale="full", notes=(), tables=None, **sources):
+    """As `tables.write_table`, with everything by name."""
+    found = Sources(resolve, tables or Tables.of(), **sources)
+    _write_table(table(spec), found, Face(slug, scale, notes), out_stem)
+
+
+_write_table = tables.write_table  # whose module's name is an argument above
+
+
+# ---- statements ----
+
+
+def parse(specs, where, resolve, names=None):
+    """As `statements.parse`; errors start with `where` and the statement."""
+    typed = [statement(spec) for spec in specs]
+    return statements.parse(typed, _named(where), resolve, _located(names, where))
+
+
+def judge_statements(specs, where, resolve, tables, names=None):
+    """As `statements.judge_statements`; errors start with `where` and the statement."""
+    typed = [statement(spec) for spec in specs]
+    return statements.judge_statements(typed, _named(where), resolve, tables, _located(names, where))
+
+
+def write_statements(
+    specs, slug, resolve, tables, scale, csv_path, md_path, *, names=None, about=None, notes=()
+):
+    """As `statements.write_statements`."""
+    sources = Sources(resolve, tables, names=names or Names())
+    typed, face = [statement(spec) for spec in specs], Face(slug, scale, notes)
+    return statements.write_statements(typed, sources, face, csv_path, md_path, about)
+
+
+def _named(where):
+    return lambda spec: f"{where}: statement {spec.id}"
+
+
+def _located(names, where):
+    return replace(names or Names(), where=lambda name: f"{where}: measures.{name}")

@@ -17,8 +17,8 @@ REPORTS = Path(__file__).parents[2] / "workflow/reports"
 
 def verdicts(report: Report, tables: Tables, *wanted: str) -> list[str]:
     """Verdicts of the statements with these ids."""
-    statements = [spec for spec in report.statements if spec["id"] in wanted]
-    found = judge_statements(statements, report.slug, report.cells, tables, report.names)
+    statements = [spec for spec in report.statements if spec.id in wanted]
+    found = judge_statements(statements, report.where, report.cells, tables, report.names)
     return [
         next(outcome.judgement.verdict for outcome in found if outcome.statement.id == name)
         for name in wanted

@@ -134,7 +134,7 @@ def test_captions_of_snakemakes_page_are_text(tmp_path):
     (tmp_path / "mini.yaml").write_text(yaml.safe_dump({**MINI, "figures": figures}))
     programme = Programme(Config(scale="demo"), tmp_path)
     for figure in programme.reports["mini"].figures:
-        source = f"**{figure['id']}** of report *mini*: {programme.caption('figures', 'mini', figure['id'])}"
+        source = f"**{figure.id}** of report *mini*: {programme.caption('figures', 'mini', figure.id)}"
         page = Reader(publish_parts(source, writer="html", settings_overrides={"report_level": 5})["body"])
         assert sorted(page.tags) == ["em", "p", "strong"], page.tags
-        assert " ".join(page.text.split()).endswith(" ".join(figure["caption"].split()))
+        assert " ".join(page.text.split()).endswith(" ".join(figure.caption.split()))

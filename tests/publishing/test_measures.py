@@ -11,6 +11,8 @@ import pytest
 from reprise.errors import RepriseError
 from reprise.publishing.measures import (
     OWN_METRICS as METRICS,
+)
+from reprise.publishing.measures import (
     PATHS,
     Measure,
     Reading,
@@ -60,6 +62,9 @@ class Cell:
     runs: tuple[str, ...]
     settings: dict[str, Any] = field(default_factory=dict)
     specs: dict[str, Any] = field(default_factory=dict)
+
+    def module(self, layer: str) -> str:
+        return {"f6": "8_dense"}.get(layer, layer)
 
 
 SPECS = {
@@ -114,6 +119,7 @@ def value(tables, run="a", **spec):
         ({"metric": "class_variance"}, 7 / 72),
         ({"metric": "class_deviation"}, math.sqrt(7 / 72)),
         ({"metric": "parameters", "layer": "8_dense"}, 1010),
+        ({"metric": "parameters", "layer": "f6"}, 1010),
         ({"metric": "channel_mean", "channel": "blue"}, 0.447),
         ({"metric": "channel_deviation", "channel": "blue"}, 0.261),
         ({"metric": "setting", "path": "optimizer.lr"}, 0.0039),

@@ -3,18 +3,19 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import drawing
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from reprise.reports.check import kinds, validate
+from drawing import judge_statements, parse, write_statements
 
 from reprise.errors import RepriseError
 from reprise.publishing import MARKS
 from reprise.publishing.expressions import Expressions
 from reprise.publishing.measures import COLUMNS as TABLE_COLUMNS
 from reprise.publishing.measures import Tables
-from reprise.publishing.statements import COLUMNS, judge_statements, parse, write_statements
+from reprise.publishing.statements import COLUMNS
 from reprise.reports.expressions import Names
 from reprise.reports.report import Report
 
@@ -102,11 +103,11 @@ NAMES = Names(
 
 
 def claim(*holds):
-    return {"id": "c", "kind": "claim", "says": "a claim", "holds": list(holds)}
+    return {"claim": "c", "says": "a claim", "holds": list(holds)}
 
 
 def measured_number(reported, measure="accuracy(high)", **more):
-    return {"id": "n", "kind": "number", "says": "a number", "reported": reported, "measure": measure, **more}
+    return {"number": "n", "says": "a number", "reported": reported, "measure": measure, **more}
 
 
 def judge(tables, *statements):
@@ -258,7 +259,7 @@ def test_claims_of_the_best_model(validated, relation, verdict):
 
 
 def test_the_noise_of_the_best_model_is_binomial_with_the_stated_default(validated):
-    beside = {**measured_number("0.5"), "id": "beside"}  # three seeds, which would give t = 4.3
+    beside = {**measured_number("0.5"), "number": "beside"}  # three seeds, which would give t = 4.3
     outcome = judge(validated, claim("accuracy(best) > 0.1"), beside)[0]
     assert outcome.judgement.noise == pytest.approx(
         1.959964 * (0.005**2 + 0.42 * 0.58 / IMAGES) ** 0.5, rel=1e-4
@@ -276,7 +277,7 @@ def test_what_the_best_model_is_picked_from_does_not_enter_the_pool(validated):
     def width(*more):
         statements = [
             measured_number("0.5", 'loss(high, split="train", at="last")'),
-            *({**measured_number("1", measure), "id": "m"} for measure in more),
+            *({**measured_number("1", measure), "number": "m"} for measure in more),
         ]
         return judge(validated, *statements)[0].judgement.noise
 
@@ -346,7 +347,10 @@ def test_a_diverged_seed_is_a_difference_not_an_error(tables):
 
 def test_seeds_are_pooled_over_every_configuration_that_the_statements_name(tables, monkeypatch):
     def width(*runs):
-        statements = [{**measured_number("2.5", f'loss("{name}", at="last")'), "id": name} for name in runs]
+        statements = [
+            {**measured_number("2.5", f'loss("{name}", at="last")'), "number": f"n{place}"}
+            for place, name in enumerate(runs)
+        ]
         return judge(tables, *statements)[0].judgement.noise
 
     assert width("high", "low", "close", "search/trial=1") < width("high")
@@ -404,7 +408,7 @@ ONE = "accuracy(high)"
         (claim(f"{ONE} is 1"), "Is of Python is not known"),
         (claim(f"{ONE} accuracy(low)"), "invalid syntax"),
         (claim(f"{ONE} >"), "column 17: invalid syntax"),
-        (claim(""), "'': the expression is empty"),
+        (claim(" "), "'': the expression is empty"),
         (claim("(accuracy(high) > 1"), "column 1: '(' was never closed"),
         (claim(ONE), "'accuracy(high)' is no relation; a claim is made of a < b"),
         (claim(f"{ONE} > 1", "high"), "'high' is no relation"),
@@ -498,7 +502,7 @@ def test_mistakes_name_the_statement_and_the_remedy(statement, message):
     with pytest.raises(RepriseError) as error:
         parse([statement], "report", resolve, NAMES)
     assert message in str(error.value)
-    assert str(error.value).startswith(f"report: statement {statement['id']}: ")
+    assert str(error.value).startswith(f"report: statement {statement.get('claim', 'n')}: ")
     assert "\n" not in str(error.value)
 
 
@@ -538,11 +542,9 @@ def test_the_examples_of_the_grammar_are_sound():
     }
     expressions = Expressions(Names(cells, {**example["measures"], "peak": "accuracy"}))
     for statement in example["statements"]:
-        validate(statement, kinds("statements")[next(iter(statement))], "docs/verdicts.md")
-        for text in statement.get("holds", ()):
-            expressions.relations(text, "here")
-        if "measure" in statement:
-            expressions.value(statement["measure"], "here")
+        typed = drawing.statement(statement)
+        for text in typed.expressions:
+            (expressions.value if typed.kind == "number" else expressions.relations)(text, "here")
     section = "| measure |" + PAGE.split("### The grammar")[1].split("| measure |")[1].split("\n\n")[0]
     lines = [line.strip("| ").split(" | ") for line in section.splitlines()]
     part, read = "", 0
@@ -923,15 +925,14 @@ def test_the_share_of_trials_that_a_search_stops(searched):
 
 STATEMENTS = [
     {
-        "id": "top",
-        "kind": "number",
+        "number": "top",
         "says": "a | b",
         "source": "Part 1",
         "reported": "0.500",
         "measure": "accuracy(high)",
         "reading": "at | last",
     },
-    {"id": "missing", "kind": "number", "reported": "0.1", "measure": "accuracy(absent)"},
+    {"number": "missing", "reported": "0.1", "measure": "accuracy(absent)"},
     claim("acc(high) > acc(low)", "within(acc(low), acc(close), 0.06)"),
 ]
 
@@ -1006,7 +1007,10 @@ CLAIM = {"claim": "c", "holds": "accuracy(a) > accuracy(b)"}
     ],
 )
 def test_the_schema_takes_valid_statements(statement):
-    validate(statement, kinds("statements")[next(iter(statement))], "report.yaml")
+    holds = statement.get("holds")
+    typed = drawing.statement(statement)
+    assert typed.expressions == ([holds] if isinstance(holds, str) else holds or [statement["measure"]])
+    assert (typed.id, typed.kind) == (("c", "claim") if holds else ("n", "number"))
 
 
 def without(key, statement):
@@ -1020,10 +1024,13 @@ def without(key, statement):
         (NUMBER | {"reported": "0,48"}, "reported"),
         (without("reported", NUMBER), "key reported is missing"),
         (without("measure", NUMBER), "key measure is missing"),
-        (NUMBER | {"measure": {"metric": "accuracy"}}, "measure: {'metric': 'accuracy'} is not of type"),
+        (
+            NUMBER | {"measure": {"metric": "accuracy"}},
+            "measure: should be a valid string, not {'metric': 'accuracy'}",
+        ),
         (NUMBER | {"measure": ""}, "measure"),
         (NUMBER | {"measure": "a" * 1001}, "measure"),
-        (NUMBER | {"abuot": 0.1}, "abuot: unknown key; did you mean about?"),
+        (NUMBER | {"abuot": 0.1}, "abuot: unknown key for a number; did you mean about?"),
         (NUMBER | {"holds": "accuracy(a) > 1"}, "holds: unknown key"),
         (NUMBER | {"text": "x"}, "text: unknown key"),
         (NUMBER | {"says": ""}, "says"),
@@ -1031,15 +1038,15 @@ def without(key, statement):
         (without("holds", CLAIM), "key holds is missing"),
         (CLAIM | {"holds": []}, "holds"),
         (CLAIM | {"holds": [1]}, "holds[0]"),
-        (CLAIM | {"hold": "x"}, "hold: unknown key; did you mean holds?"),
+        (CLAIM | {"hold": "x"}, "hold: unknown key for a claim; did you mean holds?"),
         (CLAIM | {"reported": "1"}, "reported: unknown key"),
     ],
 )
 def test_the_schema_rejects_mistakes(statement, message):
     with pytest.raises(RepriseError) as error:
-        validate(statement, kinds("statements")[next(iter(statement))], "report.yaml")
-    assert str(error.value).startswith("report.yaml: ")
+        drawing.statement(statement)
     assert message in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_the_page_shows_what_the_report_is_and_how_it_is_read(tmp_path):
@@ -1049,10 +1056,18 @@ def test_the_page_shows_what_the_report_is_and_how_it_is_read(tmp_path):
         "summary": "What it does.",
         "assumptions": ["Padding is | same."],
     }
-    about["notes"] = ["vgg16 with random instead of pretrained weights"]
+    notes = ["vgg16 with random instead of pretrained weights"]
     empty = Tables(*(pd.DataFrame(columns=list(columns)) for columns in TABLE_COLUMNS.values()))
     write_statements(
-        [], "slug", lambda selector: [], empty, "full", tmp_path / "a.csv", tmp_path / "a.md", about=about
+        [],
+        "slug",
+        lambda selector: [],
+        empty,
+        "full",
+        tmp_path / "a.csv",
+        tmp_path / "a.md",
+        about=about,
+        notes=notes,
     )
     page = (tmp_path / "a.md").read_text()
     for text in ("*A title* (Keras)", "What it does.", "## Assumptions", "- Padding is | same."):

@@ -5,21 +5,21 @@ import re
 from dataclasses import replace
 from statistics import fmean, pstdev, stdev
 
-import jsonschema
+import drawing
 import pandas as pd
 import pytest
 import yaml
-from reprise.reports.check import kinds
+from drawing import write_table
 
 from reprise.errors import RepriseError
 from reprise.publishing.measures import COLUMNS, Tables
 from reprise.publishing.measures import OWN_METRICS as METRICS
-from reprise.publishing.tables import KINDS, write_table
 from reprise.publishing.tables.values import configuration, mean_and_sd, measured, setting, show
 from reprise.publishing.verdicts import Estimate, Pool
 from reprise.reports.expressions import Names
 from reprise.reports.report import Cell, Report
 from reprise.reports.run import Run
+from reprise.reports.tables import KINDS
 
 LAYERS = {
     "basic": {
@@ -584,7 +584,10 @@ def everything(report):
 
 def written(folder, report, spec, **more):
     stem = folder / spec["id"]
-    given = {"tables": results(report), "experiment": EXPERIMENTS.get(spec.get("experiment"))} | more
+    given = {
+        "tables": results(report),
+        "experiment": report.file.experiments.get(spec.get("experiment")),
+    } | more
     write_table(spec, slug="tiny", resolve=report.cells, scale="full", out_stem=stem, **given)
     return {
         suffix: (folder / f"{spec['id']}.{suffix}").read_text(encoding="utf-8")
@@ -990,7 +993,7 @@ def test_errors_name_report_and_table_and_the_nearest(tmp_path):
     table = final(adam, [0.5] * 3, [1] * 3)
     assert (
         message(tmp_path, layers_spec(kind="layer"))
-        == "report, table table_01: no kind of table is called 'layer'; did you mean layers?"
+        == "kind: 'layer' is no kind of table; did you mean layers?"
     )
     assert "no layer table of network 'basc'; did you mean basic?" in message(
         tmp_path, layers_spec(networks=["basc"]), layers=LAYERS
@@ -1039,8 +1042,6 @@ def test_missing_runs_are_named(tmp_path):
 
 
 def test_every_kind_has_its_closed_options():
-    fragments = kinds("tables")
-    assert set(fragments) == set(KINDS)
     items = {
         "layers": layers_spec(),
         "settings": settings_spec(),
@@ -1058,18 +1059,29 @@ def test_every_kind_has_its_closed_options():
             {"label": "y", "statement": "stated"},
         ),
     }
-    for kind, fragment in fragments.items():
-        check = jsonschema.Draft202012Validator(fragment)
-        assert not list(check.iter_errors(items[kind]))
-        assert list(check.iter_errors({**items[kind], "captin": 1}))
-    both = settings_spec(rows=[{"label": "x", "setting": "a", "metric": "accuracy"}])
-    assert list(jsonschema.Draft202012Validator(fragments["settings"]).iter_errors(both))
-    check = jsonschema.Draft202012Validator(fragments["metrics"])
-    for wrong in (
-        row(abuot=0.1),
-        row(measure={"metric": "accuracy", "runs": "a"}),
-        row(reported=0.5),
-        {"label": "x"},
-        {"label": "x", "measure": "loss(a)", "about": 1},
-    ):
-        assert list(check.iter_errors(metrics_spec(wrong)))
+    assert set(items) == set(KINDS)
+    for kind, item in items.items():
+        assert isinstance(drawing.table(item), KINDS[kind])
+        with pytest.raises(RepriseError, match=r"^captin: unknown key.*; did you mean caption\?$"):
+            drawing.table({**item, "captin": 1})
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (settings_spec(rows=[{"label": "x", "setting": "a", "metric": "accuracy"}]), "a setting or a metric"),
+        (settings_spec(rows=[{"label": "x"}]), "a setting or a metric"),
+        (metrics_spec(row(abuot=0.1)), "rows[0].abuot: unknown key; did you mean about?"),
+        (metrics_spec(row(measure={"metric": "accuracy", "runs": "a"})), "rows[0].measure: should be a"),
+        (metrics_spec(row(reported=0.5)), "rows[0].reported: should be a valid string, not 0.5"),
+        (metrics_spec({"label": "x"}), "rows[0]: key measure is missing"),
+        (
+            metrics_spec({"label": "x", "measure": "loss(a)", "about": 1}),
+            "rows[0]: about is of a reported number; add reported",
+        ),
+    ],
+)
+def test_mistakes_in_rows(spec, message):
+    with pytest.raises(RepriseError) as error:
+        drawing.table(spec)
+    assert message in str(error.value)

@@ -1,13 +1,17 @@
 """Names under `cells` and `measures`, and the statements that tables make: every fact is written once."""
 
+import re
+
 import pytest
 import yaml
-from reprise.reports.programme import Programme
 
 from mini import convolution, mini
 from reprise.errors import RepriseError
 from reprise.publishing.statements import parse
 from reprise.reports.report import Report
+from reprise.schema import plain
+from reprise.workflow.config import Config
+from reprise.workflow.programme import Programme
 
 EXPERIMENTS = {
     "base": {},
@@ -34,9 +38,9 @@ def refusal(folder, **sections):
     file = write(folder, **sections)
     with pytest.raises(RepriseError) as error:
         Report(file)
-    assert str(error.value).startswith(f"{file}: ")
     assert "\n" not in str(error.value)
-    return str(error.value).removeprefix(f"{file}: ")
+    found = re.match(rf"{re.escape(str(file))}, line [1-9]\d*: ", str(error.value))
+    return str(error.value)[found.end() :]
 
 
 def table(kind="metrics", **more):
@@ -50,7 +54,7 @@ def number(measure="accuracy(base)", **more):
 def told(report):
     """id → what a reader is told, and the expression."""
     return {
-        statement["id"]: (statement["says"], statement["reported"], statement["measure"])
+        statement.id: (statement.says, statement.reported, statement.measure)
         for statement in report.statements
     }
 
@@ -71,9 +75,9 @@ def test_each_reported_value_of_a_table_of_metrics_is_a_statement(tmp_path):
         "t_2": ("half", "0.60", "accuracy(best)"),
     }
     first, second = report.statements
-    assert (first["kind"], first["source"], first["about"]) == ("number", "Table 1", 0.1)
-    assert second["source"] == "p. 3"
-    assert [measure.pick for one in parse(report.statements, "r", report.cells, report.names)
+    assert (first.kind, first.source, first.about) == ("number", "Table 1", 0.1)
+    assert second.source == "p. 3"
+    assert [measure.pick for one in parse(report.statements, report.where, report.cells, report.names)
             for measure in one.measures] == [None, "best"]  # fmt: skip
 
 
@@ -111,7 +115,7 @@ def test_a_table_of_classes_makes_a_statement_of_each_class_mean_and_deviation(t
             "100 * class_deviation(best)",
         ),
     }
-    assert {statement["source"] for statement in report.statements} == {"Table 4"}
+    assert {statement.source for statement in report.statements} == {"Table 4"}
 
 
 def test_a_table_of_settings_makes_statements_of_its_metrics_alone(tmp_path):
@@ -123,7 +127,7 @@ def test_a_table_of_settings_makes_statements_of_its_metrics_alone(tmp_path):
     assert told(report) == {
         "t_accuracy": ("Test accuracies: Accuracy 0.5", "0.5", 'accuracy("lr_1e-4", at="best")')
     }
-    parse(report.statements, "r", report.cells, report.names)
+    parse(report.statements, report.where, report.cells, report.names)
 
 
 @pytest.mark.parametrize("kind", ["metrics", "settings"])
@@ -133,13 +137,13 @@ def test_a_row_can_show_what_a_statement_says(tmp_path, kind):
     statements = [number(about=0.1, says="about a half")]
     made = table(kind, rows=[{"label": "a", "statement": "n", **own}], **more)
     report = opened(tmp_path, tables=[made], statements=statements)
-    assert [statement["id"] for statement in report.statements] == ["n"]
-    (row,) = report.tables[0]["rows"]
-    assert (row["reported"], row["about"]) == ("0.5", 0.1)
+    assert [statement.id for statement in report.statements] == ["n"]
+    (row,) = report.tables[0].rows
+    assert (row.reported, row.about) == ("0.5", 0.1)
     if kind == "metrics":
-        assert row["measure"] == "accuracy(base)"
+        assert row.measure == "accuracy(base)"
         again = table(rows=[{"label": "a", "statement": "n", "measure": "accuracy(tuned)"}])
-        assert opened(tmp_path, tables=[again], statements=statements).tables[0]["rows"][0]["measure"] == (
+        assert opened(tmp_path, tables=[again], statements=statements).tables[0].rows[0].measure == (
             "accuracy(tuned)"
         )
 
@@ -151,8 +155,8 @@ def test_a_table_of_classes_can_show_the_numbers_of_another(tmp_path):
     for tables in ([first, second], [second, first]):
         report = opened(tmp_path, tables=tables)
         assert sorted(told(report)) == ["t_base_cat", "t_best_one_cat"]
-        assert report.item("tables", "u")["reported"] == {"Base": {"cat": "52.4"}}
-        assert report.item("tables", "u")["names"] == {"automobile": "car"}
+        assert report.item("tables", "u").reported == {"Base": {"cat": "52.4"}}
+        assert report.item("tables", "u").names == {"automobile": "car"}
 
 
 def test_tables_come_first_in_the_order_of_the_file(tmp_path):
@@ -160,8 +164,8 @@ def test_tables_come_first_in_the_order_of_the_file(tmp_path):
     tables = [{**table(rows=[row]), "id": name} for name in ("second", "first")]
     claim = {"claim": "c", "holds": "accuracy(base) > 0"}
     report = opened(tmp_path, tables=tables, statements=[claim, number()])
-    assert [statement["id"] for statement in report.statements] == ["second_a", "first_a", "c", "n"]
-    assert report.statements[2]["holds"] == ["accuracy(base) > 0"]
+    assert [statement.id for statement in report.statements] == ["second_a", "first_a", "c", "n"]
+    assert report.statements[2].holds == ["accuracy(base) > 0"]
 
 
 ROW = {"label": "a", "measure": "accuracy(base)", "reported": "0.5"}
@@ -172,11 +176,11 @@ ROW = {"label": "a", "measure": "accuracy(base)", "reported": "0.5"}
     [
         (
             {"tables": [table(rows=[ROW, ROW | {"label": "A!"}])]},
-            "tables[0] (t): two values make the statement t_a; make their labels differ",
+            "tables[0]: table t: two values make the statement t_a; make their labels differ",
         ),
         (
             {"tables": [table(rows=[ROW])], "statements": [number() | {"number": "t_a"}]},
-            "statement t_a: t_a stands twice",
+            "statements[0]: t_a stands twice",
         ),
         (
             {"tables": [table(rows=[{"label": "a", "statement": "m"}])], "statements": [number()]},
@@ -228,9 +232,10 @@ def test_a_mistake_in_a_statement_of_a_table_names_both(tmp_path):
     rows = [{"label": "a", "metric": "acuracy", "reported": "0.5"}]
     report = opened(tmp_path, tables=[table("settings", runs="base", rows=rows)])
     with pytest.raises(
-        RepriseError, match=r"r: table t: statement t_a: 'acuracy\(base\)': column 1: no metric"
+        RepriseError,
+        match=r"mini\.yaml, line \d+: table t: statement t_a: 'acuracy\(base\)': column 1: no metric",
     ):
-        parse(report.statements, "r", report.cells, report.names)
+        parse(report.statements, report.where, report.cells, report.names)
 
 
 # ---- names ----
@@ -246,12 +251,14 @@ def test_cells_have_names_in_statements_tables_and_figures_alike(tmp_path):
         {**table(rows=[{"label": "a", "measure": "loss(slow) - loss(best)"}]), "id": "u"},
     ]
     report = opened(tmp_path, figures=figures, tables=tables, statements=[number("accuracy(slow)")])
-    assert report.figures[0]["series"] == [{"runs": "rates/lr=0.1", "after": "rates/lr=0.1"}]
-    assert report.figures[1]["models"] == [
+    assert [plain(one) for one in report.figures[0].series] == [
+        {"runs": "rates/lr=0.1", "after": "rates/lr=0.1"}
+    ]
+    assert [plain(one) for one in report.figures[1].models] == [
         {"label": "Best", "runs": "rates", "pick": "best"},
         {"label": "Slow", "runs": "rates/lr=0.1"},
     ]
-    assert report.tables[0]["runs"] == "rates/lr=0.1"
+    assert report.tables[0].runs == "rates/lr=0.1"
     slow = [cell.name for cell in report.cells("slow")]
     assert slow == ["rates/lr=0.1"]
     assert [cell.name for cell in report.cells("best")] == ["rates/lr=0.1", "rates/lr=0.2"]
@@ -276,18 +283,21 @@ def test_cells_have_names_in_statements_tables_and_figures_alike(tmp_path):
             {"cells": {"a": {"runs": "b", "pick": "best"}, "b": {"runs": "a", "pick": "best"}}},
             "cells.a: b is",
         ),
-        ({"cells": {"a": {"runs": "rates"}}}, "cells.a: "),
-        ({"cells": {"a": {"runs": "rates", "pick": "worst"}}}, "cells.a.pick: 'best' was expected"),
-        ({"cells": {"1a": "rates"}}, "cells: '1a' does not match"),
-        ({"measures": {"a-b": "accuracy"}}, "measures: 'a-b' does not match"),
-        ({"measures": {"a": 1}}, "measures.a: 1 is not of type 'string'"),
+        ({"cells": {"a": {"pick": "best"}}}, "cells.a: key runs is missing (found: pick)"),
+        (
+            {"cells": {"a": {"runs": "rates", "pick": "worst"}}},
+            "cells.a.pick: 'worst' is not valid; valid: best",
+        ),
+        ({"cells": {"1a": "rates"}}, "cells.1a: '1a' does not have the form"),
+        ({"measures": {"a-b": "accuracy"}}, "measures.a-b: 'a-b' does not have the form"),
+        ({"measures": {"a": 1}}, "measures.a: should be a valid string, not 1"),
         (
             {"statements": [number("accuracy(solw)")]},
             "statement n: 'accuracy(solw)': column 10: selector 'solw': no experiment solw; did you mean",
         ),
         (
             {"tables": [table(rows=[{"label": "a", "measure": "loss(slow) - loss(bast)"}])]},
-            "tables[0] (t): 'loss(slow) - loss(bast)': column 19: selector 'bast': no experiment bast; did "
+            "tables[0]: table t: 'loss(slow) - loss(bast)': column 19: selector 'bast': no experiment bast; did "
             "you mean best?",
         ),
         ({"statements": [number("accuracy(slow")]}, "statement n: 'accuracy(slow': column 9: '(' was never"),
@@ -305,10 +315,13 @@ def test_cells_have_names_in_statements_tables_and_figures_alike(tmp_path):
         ),
         (
             {"statements": [{"nubmer": "n"}]},
-            "statements[0]: begin it with number: or claim: and its id; did you",
+            "statements[0].nubmer: is no kind of statement (begin it with number: or claim:); did you mean",
         ),
-        ({"statements": [{}]}, "statements[0]: begin it with number: or claim: and its id"),
-        ({"statements": [number(), number()]}, "statement n: n stands twice"),
+        (
+            {"statements": [{}]},
+            "statements[0]: is no kind of statement (begin it with number: or claim:); valid: number, claim",
+        ),
+        ({"statements": [number(), number()]}, "statements[1]: n stands twice"),
     ],
 )
 def test_mistakes_in_names_and_expressions(tmp_path, sections, message):
@@ -322,7 +335,7 @@ def test_an_edited_name_makes_what_uses_it_again(tmp_path):
         write(tmp_path, measures={"peak": 'accuracy(at="best")'}, statements=[number("peak(slow)")],
               tables=[table(rows=[{"label": "a", "measure": "peak(slow)"}]),
                       {**table("layers", networks=["net"]), "id": "u"}], **changes)  # fmt: skip
-        made = Programme({"results": "results", "scale": "full"}, tmp_path)
+        made = Programme(Config(), tmp_path)
         items = [made.item_params("tables", "mini", name) for name in ("t", "u")]
         return [made.statement_params("mini"), *items]
 

@@ -87,7 +87,7 @@ def splits(run: Run) -> tuple[str, str]:
 
 def layer_measures(report: Report) -> dict[str, list[Measure]]:
     """Where a measure that names a layer stands, as an error starts → such measures."""
-    known = Expressions(report.names, f"{report.path}: ")
+    known = Expressions(report.names)
     found: dict[str, list[Measure]] = {}
     for index, table in enumerate(report.tables):
         for row in table.rows if isinstance(table, MetricsTable) else ():

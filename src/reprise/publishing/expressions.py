@@ -91,13 +91,13 @@ class Relation:
 
 
 class Expressions:
-    """The expressions of one report, whose `names` they can give; `before` starts messages about those."""
+    """The expressions of one report, whose `names` they can give."""
 
-    def __init__(self, names: Names, before: str = "") -> None:
+    def __init__(self, names: Names) -> None:
         self.cells = names.cells
         self.measures: dict[str, dict[str, Any]] = {}
         for name, text in names.measures.items():
-            where = f"{before}measures.{name}"
+            where = names.where(name)
             taken = [*METRICS, *OVER_CELLS, *RELATIONS]
             if name in taken:
                 raise RepriseError(f"{where}: '{name}' is a word of the grammar; choose another name")
@@ -196,7 +196,8 @@ class _Reader:
             named = words = node.value
         else:
             raise self.fail(node, "expected cells: a name, or a selector in quotes")
-        return dict(self.known.cells.get(named, {"runs": named})), words
+        found = dict(self.known.cells.get(named, {"runs": named}))
+        return found, found.pop("label", words)
 
     def measure(self, node: ast.expr, *, over: str = "", axis: str | None = None) -> tuple[Measure, str]:
         """A call that measures, and what it is in words; `over` is the function over its cells."""

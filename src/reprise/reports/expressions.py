@@ -10,7 +10,7 @@ import json
 import keyword
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -49,12 +49,13 @@ REFUSED = {
 class Names:
     """What the expressions of a report can name besides its experiments.
 
-    cells: name → its selector under `runs`, and `pick: best` where one run of them is meant. measures: name →
-    a call without its cells.
+    cells: name → its selector under `runs`, `pick: best` where one run of them is meant, and the `label` that
+    readers know. measures: name → a call without its cells. where: what an error about a measure starts with.
     """
 
     cells: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     measures: Mapping[str, str] = field(default_factory=dict)
+    where: Callable[[str], str] = "measures.{}".format
 
 
 @dataclass(frozen=True)

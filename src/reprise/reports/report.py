@@ -87,7 +87,9 @@ class Report:
         self._expansion = Expansion(self.file, self._source, scale, self.source, known=known)
         self._cells = self._expansion.cells
         self.names = Names(
-            {name: plain(cells) for name, cells in self.file.cells.items()}, self.file.measures
+            {name: plain(cells) for name, cells in self.file.cells.items()},
+            self.file.measures,
+            lambda name: self._source.at(["measures", name]),
         )
         self._selected: dict[str, list[Cell]] = {}
         self._active: dict[str, bool] = {}
@@ -279,7 +281,7 @@ class Report:
                         self._check_selector(selector)
                     self._check_expressions(item)
                 except RepriseError as error:
-                    self._source.fail([section, index], f"({item.id}): {error}")
+                    self._source.fail([section, index], f"{section[:-1]} {item.id}: {error}")
         for statement in self.statements:
             try:
                 self._check_expressions(statement)

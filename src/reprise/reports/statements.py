@@ -118,5 +118,5 @@ class Claim(Statement):
 KINDS: dict[str, type[Statement]] = {"number": Number, "claim": Claim}
 
 AnyStatement = Annotated[
-    Statement, Kinds(lambda: KINDS, "", "kind of statement: begin it with number: or claim:")
+    Statement, Kinds(lambda: KINDS, "", "kind of statement (begin it with number: or claim:)")
 ]

@@ -65,7 +65,16 @@ class StatedRow(Said):
     about: About | None = None
     statement: Identifier | None = None
     """A statement of the report: its number is shown, and no second statement made."""
+    reported: str | float | None = None
     judged: bool = True
+
+    @model_validator(mode="after")
+    def _about_a_number(self) -> Self:
+        if self.about is not None and self.reported is None and self.statement is None:
+            raise PydanticCustomError(
+                "one_of", "about is of a reported number; add reported, or leave about out"
+            )
+        return self
 
 
 class LayerTable(Table):

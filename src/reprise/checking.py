@@ -131,7 +131,8 @@ def check_images(selection: Images) -> None:
             )
     if selection.split not in facts.splits:
         raise RepriseError(
-            f"images.split: {facts.name} has no split {selection.split!r}{nearest(selection.split, facts.splits)}"
+            f"images.split: {facts.name} has no split "
+            f"{selection.split!r}{nearest(selection.split, facts.splits)}"
         )
     if selection.classes:
         if selection.by is None:

@@ -17,8 +17,8 @@ from reprise.publishing.measures import Measure
 from reprise.reports.expressions import Expression, Names, read_expression
 
 OVER_CELLS = ("mean", "max", "min", "effect", "every")
-"""Functions that make one value of the values of several configurations; with `every` a relation must hold for
-each of them.
+"""Functions that make one value of the values of several configurations; with `every` a relation must hold
+for each of them.
 """
 BEST = ("argmax", "argmin")
 BY_CELL = (*BEST, "spread")

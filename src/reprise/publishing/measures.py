@@ -88,8 +88,8 @@ OWN_METRICS: dict[str, Metric] = {
     "parameters": Metric("parameters", 0.0, count=True, options=("layer",)),
     "test_images": Metric("test images", 0.0, count=True),
 }
-"""The project's own; `reprise.extensions.METRICS` has those of other packages, too. `docs/verdicts.md` explains
-each.
+"""The project's own; `reprise.extensions.METRICS` has those of other packages, too. `docs/verdicts.md`
+explains each.
 """
 
 PATHS = {

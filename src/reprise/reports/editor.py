@@ -23,7 +23,8 @@ TEXT = {"type": "string"}
 REPEAT = {
     "type": "array",
     "items": {"type": "object"},
-    "description": "the entry stands once for each of these, whose values take the place of their {names} in it",
+    "description": "the entry stands once for each of these, whose values take the place of their {names} "
+    "in it",
 }
 BASE = {"type": "string", "description": "the one whose keys this one starts from"}
 
@@ -56,7 +57,9 @@ def text() -> str:
 def _by_kind(
     definitions: dict[str, Any], key: str, models: dict[str, str], more: dict[str, Any]
 ) -> dict[str, Any]:
-    """A mapping whose other keys depend on the one that tells its kind, and are any kind's where it has none."""
+    """A mapping whose other keys depend on the one that tells its kind, and are any kind's where it has
+    none.
+    """
     every: dict[str, Any] = {}
     branches = []
     for name, model in models.items():

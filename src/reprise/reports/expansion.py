@@ -250,7 +250,10 @@ class Expansion:
             return
         self._length += len(canonical(settings))
         if self._length > MOST_TEXT:
-            what = f"the settings of all runs have more than {MOST_TEXT:,} characters; shorten them or leave runs out"
+            what = (
+                f"the settings of all runs have more than {MOST_TEXT:,} characters; shorten them or "
+                "leave runs out"
+            )
             self._fail(where, what)
         try:
             _SETTINGS.validate_python(settings)

@@ -80,11 +80,14 @@ class Expression:
 
 @cache
 def read_expression(text: str, where: str = "") -> Expression:
-    """The syntax of `text`; `where` starts every message about it. Whatever is not allowed in it is a `RepriseError` with expression and column."""
+    """The syntax of `text`; `where` starts every message about it. Whatever is not allowed in it is a
+    `RepriseError` with expression and column.
+    """
     plain = " ".join(text.splitlines()).strip()
     if len(plain) > LONGEST:
         raise RepriseError(
-            f"{_start(where)}{plain[:40]!r}…: more than {LONGEST} characters; write several relations as a list"
+            f"{_start(where)}{plain[:40]!r}…: more than {LONGEST} characters; write several relations as a "
+            "list"
         )
     if not plain:
         raise RepriseError(f"{_start(where)}'': the expression is empty; write e.g. accuracy(base)")

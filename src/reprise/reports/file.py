@@ -220,7 +220,8 @@ def _tree(path: Path, _: int) -> yaml.Node | None:
 
 
 def line_of(path: Path, parts: Sequence[Any]) -> int:
-    """The line, from 1, on which the value at the key path `parts` begins, or the deepest part of it there is.
+    """The line, from 1, on which the value at the key path `parts` begins, or the deepest part of it there
+    is.
 
     0 where the file cannot be read any more.
     """

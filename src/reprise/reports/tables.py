@@ -106,8 +106,8 @@ class ComparisonRow(MeasuredRow):
             lambda given: given, json_schema_input_type=dict[str, str | float] | list[str | float | None]
         ),
     ] = {}
-    """Label of a model → what the report says, or a list in the models' order; beside a metric numbers, each of
-    which makes a statement.
+    """Label of a model → what the report says, or a list in the models' order; beside a metric numbers, each
+    of which makes a statement.
     """
 
 
@@ -124,7 +124,9 @@ class Comparison(Table):
     @model_validator(mode="before")
     @classmethod
     def _in_order(cls, table: Any) -> Any:
-        """What rows report as a list is that of the models, in their order; null where the report is silent."""
+        """What rows report as a list is that of the models, in their order; null where the report is
+        silent.
+        """
         if not isinstance(table, Mapping) or not isinstance(table.get("rows"), list):
             return table
         models = table.get("models")
@@ -138,7 +140,10 @@ class Comparison(Table):
             given = row.get("reported") if isinstance(row, Mapping) else None
             if isinstance(given, list):
                 if len(given) != len(labels):
-                    what = "row {row}: {given} values are reported of {models} models; write null where there is none"
+                    what = (
+                        "row {row}: {given} values are reported of {models} models; write null where "
+                        "there is none"
+                    )
                     found = {"row": repr(row.get("label")), "given": len(given), "models": len(labels)}
                     raise PydanticCustomError("one_of", what, found)
                 pairs = zip(labels, given, strict=True)

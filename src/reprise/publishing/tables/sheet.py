@@ -1,7 +1,7 @@
 """What a kind of table is given and gives back.
 
-A kind is a function `build(spec, sources) -> Table`, which `reprise.reports.tables` names beside its keys; what it
-names and is not there is a `RepriseError`.
+A kind is a function `build(spec, sources) -> Table`, which `reprise.reports.tables` names beside its keys;
+what it names and is not there is a `RepriseError`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ class Sources:
 
     resolve: selector → cells. tables: tidy results of the runs; `predictions` and class names only for what
     shows classes. layers: name of a network → its layer table (`title` if it has one, `rows`, `parameters`;
-    see `reprise.models.layers`). experiment: the experiment that a table of kind `space` names. names: what its expressions can name.
+    see `reprise.models.layers`). experiment: the experiment that a table of kind `space` names. names: what
+    its expressions can name.
     """
 
     resolve: Resolve

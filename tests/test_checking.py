@@ -12,7 +12,7 @@ import yaml
 from reprise.checking import check_report
 from reprise.cli import main
 from reprise.errors import RepriseError
-from reprise.reports.report import SCALES, Report
+from reprise.reports.report import SCALES, Report, report_files
 
 ROOT = Path(__file__).parents[1]
 COUNTS = {"cifar100_superclass": "38 runs, 16 figures, 4 tables, 30 statements"}
@@ -86,7 +86,7 @@ def test_the_example_of_the_documentation_is_sound(tmp_path, scale):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "file", sorted((ROOT / "workflow/reports").glob("*.yaml")), ids=lambda file: file.stem
+    "file", report_files(ROOT / "workflow/reports").values(), ids=lambda file: file.stem
 )
 def test_the_reports_of_the_project_are_sound(file, capsys):
     """By the command, at every scale."""

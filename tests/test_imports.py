@@ -19,7 +19,7 @@ from reprise.publishing.measures import COLUMNS
 from reprise.publishing.results import EVALUATION, RUN
 from reprise.publishing.tables import KINDS as TABLES
 from reprise.records import FILES, digests, write_record
-from reprise.reports.report import CHECKED, Report, network_names
+from reprise.reports.report import CHECKED, Report, network_names, report_files
 from reprise.workflow.config import Config, job_environment
 from reprise.workflow.programme import INTERMEDIATES
 from tiny import write_dataset
@@ -45,7 +45,7 @@ VERDICTS = {"metrics", "comparison", "classes", "settings"}
 
 @pytest.fixture(scope="module")
 def reports():
-    return [Report(path, SCALE) for path in sorted(FOLDER.glob("*.yaml"))]
+    return [Report(path, SCALE) for path in report_files(FOLDER).values()]
 
 
 def first(reports, section, kind):

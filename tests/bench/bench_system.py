@@ -99,7 +99,7 @@ def project(folder: Path, times: int = 1) -> Path:
         shutil.copytree(ROOT / name, folder / name)
     (folder / "src").symlink_to(ROOT / "src")
     if times > 1:
-        for path in (folder / "workflow/reports").glob("*.yaml"):
+        for path in (folder / "workflow/reports").rglob("*.yaml"):
             path.write_text(
                 yaml.safe_dump(multiply(read_yaml(path), times), sort_keys=False), encoding="utf-8"
             )
@@ -111,7 +111,8 @@ def multiply(document: dict[str, Any], times: int) -> dict[str, Any]:
     trials.
     """
     document = copy.deepcopy(document)
-    settings = [document["defaults"], *(experiment or {} for experiment in document["experiments"].values())]
+    experiments = document.get("experiments", {}).values()  # one file of a report may have none
+    settings = [document.get("defaults", {}), *(experiment or {} for experiment in experiments)]
     studies = [each["asha"] for each in settings if "asha" in each]
     for study in studies:
         study["trials"] *= times

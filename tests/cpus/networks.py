@@ -24,7 +24,7 @@ from reprise import models
 from reprise.data.augment import image_shape
 from reprise.data.catalog import class_names, dataset_facts
 from reprise.models.meta import network
-from reprise.reports.report import Report
+from reprise.reports.report import Report, report_files
 from reprise.reports.run import Run, canonical
 from reprise.training.engine import Step
 from reprise.training.feed import Feed
@@ -90,7 +90,7 @@ def cases(scales: tuple[str, ...] = SCALES) -> Iterator[Case]:
     """
     seen: set[str] = set()
     for scale in scales:
-        for path in sorted(REPORTS.glob("*.yaml")):
+        for path in report_files(REPORTS).values():
             report = Report(path, scale)
             for cell in (cell for name in report.experiments for cell in report.all_cells(name)):
                 run = cell.members[0]

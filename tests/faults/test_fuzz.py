@@ -447,7 +447,7 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
             seeds = [
                 written,
                 *(
-                    [file.read_bytes() for file in (ROOT / "workflow/reports").glob("*.yaml")]
+                    [file.read_bytes() for file in (ROOT / "workflow/reports").rglob("*.yaml")]
                     if SIZE > 1
                     else []
                 ),

@@ -10,7 +10,7 @@ from reprise.models.layers import describe
 from reprise.reports.report_file import Source, read_report
 from reprise.schema import plain
 
-REPORT = Path(__file__).parents[2] / "workflow/reports/cifar10_architectures.yaml"
+REPORT = Path(__file__).parents[2] / "workflow/reports/cifar10_architectures"
 MODELS = {name: plain(network) for name, network in read_report(Source(REPORT)).models.items()}
 IMAGE = (3, 32, 32)
 

@@ -9,10 +9,10 @@ import pytest
 from reprise.publishing.statements import parse
 from reprise.publishing.tables.metrics import parse_rows
 from reprise.reports.figures import Curves
-from reprise.reports.report import SCALES, Report
+from reprise.reports.report import SCALES, Report, report_files
 from reprise.reports.tables import MetricsTable
 
-FILES = sorted((Path(__file__).parents[2] / "workflow" / "reports").glob("*.yaml"))
+FILES = list(report_files(Path(__file__).parents[2] / "workflow/reports").values())
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -21,7 +21,7 @@ import pytest
 import yaml
 from cluster import cluster, jobs, node_state, slurm, wait_for
 
-from reprise.reports.report import Report
+from reprise.reports.report import Report, report_files
 from reprise.reports.run import Run
 from reprise.workflow.config import Config
 from reprise.workflow.programme import Programme
@@ -93,9 +93,9 @@ class Project:
             "device": "auto",
         }
         (folder / PROFILE / "settings.yaml").write_text(yaml.safe_dump(settings))
-        for file in (folder / "workflow/reports").glob("*.yaml"):
-            if file.stem not in reports:
-                file.unlink()
+        for slug, path in report_files(folder / "workflow/reports").items():
+            if slug not in reports:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         if "linked" in reports:
             (folder / "workflow/reports/linked.yaml").write_text(yaml.safe_dump(LINKED))
         programme = Programme(Config(**config | settings), folder / "workflow/reports")
@@ -120,7 +120,8 @@ class Project:
         assert process.wait(seconds) == 0, (self.folder / "snakemake.log").read_text()[-5000:]
 
     def runs(self) -> dict[str, Run]:
-        reports = [Report(self.folder / f"workflow/reports/{slug}.yaml", "demo") for slug in self.reports]
+        files = report_files(self.folder / "workflow/reports")
+        reports = [Report(files[slug], "demo") for slug in self.reports]
         return {identifier: run for report in reports for identifier, run in report.runs().items()}
 
     def meta(self, run: str) -> dict:

@@ -124,8 +124,8 @@ def new_project(folder: Path) -> Project:
     shutil.copytree(ROOT / "workflow", folder / "workflow")
     config = (ROOT / "config.yaml").read_text()
     (folder / "config.yaml").write_text(config.replace("synthetic: {}", "synthetic: {train: 100, test: 30}"))
-    for file in (folder / "workflow/reports").glob("*.yaml"):
-        file.unlink()
+    shutil.rmtree(folder / "workflow/reports")
+    (folder / "workflow/reports").mkdir()
     (folder / "workflow/reports/mini.yaml").write_text(yaml.safe_dump(REPORT, sort_keys=False))
     return folder
 

@@ -24,6 +24,8 @@ from PIL import Image
 from project import REPORT, ROOT, new_project
 
 from reprise.data.catalog import DATASETS, WEIGHTS
+from reprise.reports.report import Report, report_files
+from reprise.schema import plain
 
 PAGES = [
     "README.md",
@@ -103,14 +105,13 @@ def commands(block: str) -> Iterator[str]:
 # ---- a reader who follows it ----
 
 
-def small(report: dict[str, Any]) -> dict[str, Any]:
+def small(report: Report) -> dict[str, Any]:
     """A report of the same names, whose experiments are one run or a study of one trial, and whose figures
     are all alike.
     """
-    study = {"trials": 1, "seed": 0, "min_resource": 1, "reduction_factor": 2}
     rate = {"lr": {"path": "optimizer.lr", "values": [0.01, 0.001]}}
-    defaults = REPORT["defaults"] | {"dataset": report["defaults"]["dataset"]}
-    first = next(iter(report["experiments"]))
+    study = {"asha": {"trials": 1, "seed": 0, "min_resource": 1, "reduction_factor": 2, "space": rate}}
+    first = next(iter(report.experiments))
     curves = {
         "kind": "curves",
         "caption": "-",
@@ -118,19 +119,17 @@ def small(report: dict[str, Any]) -> dict[str, Any]:
         "splits": ["train"],
         "series": [{"runs": first, "label": "-"}],
     }
-    made = REPORT | {"slug": report["slug"], "defaults": defaults}
-    made["experiments"] = {
-        name: {"asha": study | {"space": rate}} if "asha" in e else {}
-        for name, e in report["experiments"].items()
-    }
-    made["figures"] = [{"id": figure["id"]} | curves for figure in report["figures"]]
-    made["tables"] = [
-        {"id": table["id"], "kind": "layers", "caption": "-", "networks": ["net"]}
-        for table in report["tables"]
-    ]
+    layers = {"kind": "layers", "caption": "-", "networks": ["net"]}
     measure = f"accuracy({json.dumps(first)})"
-    made["statements"] = [{"number": "one", "says": "-", "reported": "0.5", "measure": measure}]
-    return made
+    return REPORT | {
+        "defaults": REPORT["defaults"] | {"dataset": plain(report.file.defaults.dataset)},
+        "experiments": {
+            name: study if experiment.asha else {} for name, experiment in report.file.experiments.items()
+        },
+        "figures": [{"id": figure.id} | curves for figure in report.figures],
+        "tables": [{"id": table.id} | layers for table in report.tables],
+        "statements": [{"number": "one", "says": "-", "reported": "0.5", "measure": measure}],
+    }
 
 
 class Reader:
@@ -193,8 +192,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
             ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
         )
     (folder / "small").mkdir()
-    for file in (ROOT / "workflow/reports").glob("*.yaml"):
-        (folder / "small" / file.name).write_text(yaml.safe_dump(small(yaml.safe_load(file.read_text()))))
+    for slug, path in report_files(ROOT / "workflow/reports").items():
+        (folder / f"small/{slug}.yaml").write_text(yaml.safe_dump(small(Report(path))))
     for facts in (*DATASETS.values(), *WEIGHTS.values()):
         (folder / facts.file_name).write_text(facts.file_name)
     (folder / "ARCHIVE").mkdir()

@@ -26,9 +26,10 @@ def export(
 ) -> None:
     """Copy finished runs, to take them to another machine."""
     from reprise.evaluation.exchange import export_runs
+    from reprise.reports.report import report_files
 
     layout = where.layout
-    if len(runs) == 1 and (reports.reports / f"{runs[0]}.yaml").is_file():
+    if len(runs) == 1 and runs[0] in report_files(reports.reports):
         report = reports.open(runs[0], where.scale)
         runs = [run for run in report.runs() if has_results(run, layout)]
         if not runs:

@@ -85,9 +85,7 @@ def test_the_example_of_the_documentation_is_sound(tmp_path, scale):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "file", report_files(ROOT / "workflow/reports").values(), ids=lambda file: file.stem
-)
+@pytest.mark.parametrize("file", report_files(ROOT / "workflow/reports").values(), ids=lambda file: file.stem)
 def test_the_reports_of_the_project_are_sound(file, capsys):
     """By the command, at every scale."""
     main(["check", str(file)])

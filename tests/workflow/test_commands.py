@@ -122,6 +122,7 @@ def small(report: Report) -> dict[str, Any]:
     layers = {"kind": "layers", "caption": "-", "networks": ["net"]}
     measure = f"accuracy({json.dumps(first)})"
     return REPORT | {
+        "slug": report.slug,
         "defaults": REPORT["defaults"] | {"dataset": plain(report.file.defaults.dataset)},
         "experiments": {
             name: study if experiment.asha else {} for name, experiment in report.file.experiments.items()

@@ -101,7 +101,7 @@ def test_clocks_that_jump_back_change_no_result(data, tmp_path, monkeypatch):
         def now(cls, tz=None):
             return datetime(2026, 1, 1, tzinfo=UTC) - timedelta(hours=next(hours))
 
-    monkeypatch.setattr(engine, "datetime", Backwards)
+    monkeypatch.setattr("reprise.training.state.datetime", Backwards)
     monkeypatch.setattr(time, "time", lambda: 1e9 - 3600 * next(hours))
 
     def stop(epoch, step, loss):

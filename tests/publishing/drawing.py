@@ -38,7 +38,7 @@ def _checked(adapter, spec):
         return adapter.validate_python(spec)
     except ValidationError as error:
         parts, what = first_violation(error, spec)
-        raise RepriseError(f"{key_path(parts)}: {what}") from None
+        raise RepriseError(": ".join(filter(None, [key_path(parts), what]))) from None
 
 
 # ---- figures ----

@@ -918,7 +918,7 @@ def test_missing_or_broken_images_are_errors(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"kind": "curve"}, "'curve' is not a kind of figure; did you mean curves?"),
+        ({"kind": "curve"}, "kind: 'curve' is no kind of figure; did you mean curves?"),
         ({"metric": "acuracy"}, "'acuracy' is not valid; did you mean accuracy?"),
         ({"splits": ["tests"]}, "'tests' is not valid; did you mean test?"),
         ({"metric": "gap", "splits": ["train"]}, "split 'train' cannot be drawn for gap"),

@@ -48,9 +48,8 @@ def _lines() -> type[tqdm]:
     from tqdm import tqdm
 
     class Lines(tqdm):
-        def display(self, msg: str | None = None, pos: int | None = None) -> bool:
+        def display(self, msg: str | None = None, pos: int | None = None) -> None:
             print(str(self) if msg is None else msg, file=self.fp, flush=True)
-            return True
 
         def clear(self, nolock: bool = False) -> None:
             pass
@@ -59,7 +58,7 @@ def _lines() -> type[tqdm]:
             if self.disable:
                 return
             self.disable = True
-            self._decr_instances(self)
+            self._decr_instances(self)  # type: ignore[attr-defined]  # not in its stubs
             if self.n != self.last_print_n:
                 self.display()
 
@@ -80,7 +79,7 @@ def progress(
     `total` and `initial` count `unit`s; bytes (`unit="B"`) are shown as kB, MB …. `set_postfix_str` adds a
     word on the state.
     """
-    shared = {
+    shared: dict[str, Any] = {
         "desc": printable(description),
         "total": total,
         "initial": initial,

@@ -18,6 +18,7 @@ from cyclopts import (
     Group,
     MissingArgumentError,
     Parameter,
+    Token,
     UnknownCommandError,
     UnknownOptionError,
     UnusedCliTokensError,
@@ -117,31 +118,31 @@ def parse(words: Sequence[str]) -> tuple[str, Callable[[], object]]:
 def _mistake(error: CycloptsError) -> str:
     """What is wrong with the words, in one line."""
     verb = " ".join(error.command_chain or ())
-    argument = error.argument
+    argument = error.argument.name if error.argument else ""
     match error:
-        case UnknownCommandError():
-            word = error.unused_tokens[0].partition("=")[0]
-            option = word.startswith("-")
-            known = [name for name in error.app if name.startswith("-") == option]
-            what = f"no {'option' if option else 'verb'} {word}{nearest(word, known)}"
+        case UnknownCommandError(unused_tokens=[first, *_], app=App() as app):
+            word = first.partition("=")[0]
+            dashed = word.startswith("-")
+            known = [name for name in app if name.startswith("-") == dashed]
+            what = f"no {'option' if dashed else 'verb'} {word}{nearest(word, known)}"
         case UnknownOptionError():
             option = (error.token.keyword or error.token.value).partition("=")[0]
             names = [name for each in error.argument_collection for name in each.names]
             known = [name for name in names if name.startswith("--")]
             what = f"no option {option}" + nearest(option, [*known, "--help"])
-        case UnusedCliTokensError():
-            what = f"{error.unused_tokens[0]!r} is one argument too many"
+        case UnusedCliTokensError(unused_tokens=[first, *_]):
+            what = f"{first!r} is one argument too many"
         case ConsumeMultipleError():
             what = f"{error.keyword}: expected at least one value"
         case MissingArgumentError() if error.keyword:
             what = f"{error.keyword}: expected a value (one that begins with - as {error.keyword}=VALUE)"
         case MissingArgumentError():
-            what = f"{argument.name} is required; put arguments before options that take several values"
-        case CoercionError() if error.msg is None:
-            name, value = error.token.keyword or argument.name, error.token.value
+            what = f"{argument} is required; put arguments before options that take several values"
+        case CoercionError(msg=None, token=Token(keyword=keyword, value=value)):
+            name = keyword or argument
             what = f"{name}: no {value!r}{nearest(value, get_args(error.target_type))}"
-        case CoercionError():
-            what = f"{error.token.keyword or argument.name}: {error.msg}"
+        case CoercionError(token=Token(keyword=keyword)):
+            what = f"{keyword or argument}: {error.msg}"
         case ValidationError():
             what = error.exception_message
         case _:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import ArgumentCollection, Group, Parameter, Token
 
 from reprise.errors import RepriseError, nearest
-from reprise.reports.layout import SCALES, Layout
+from reprise.reports.layout import Layout, Scale
 
 if TYPE_CHECKING:
     from reprise.reports.report import Report
@@ -71,7 +71,7 @@ DataFolder = Annotated[
 class Results:
     """Where a verb reads and writes."""
 
-    scale: Annotated[Literal[SCALES], Parameter(help="full is what the reports did")] = "full"
+    scale: Annotated[Scale, Parameter(help="full is what the reports did")] = "full"
     results: ResultsFolder = RESULTS
 
     @property

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 class ArchiveLayout(Protocol):
     """How an archive, a .tar.gz, holds its images and labels."""
 
-    grey: bool
-    """Whether some of its images may have no colour."""
+    @property
+    def grey(self) -> bool:
+        """Whether some of its images may have no colour."""
 
     def read(
         self, facts: DatasetFacts, archive: Path, scratch: Path | None, workers: int | None

@@ -14,6 +14,7 @@ from reprise.errors import DamagedError, RepriseError
 from reprise.evaluation.metrics import classification_metrics, training_metrics
 from reprise.evaluation.verification import check_metrics
 from reprise.progress import log, progress, say
+from reprise.reports.layout import EVALUATION, FINAL, HISTORY, PREDICTIONS, RUN, WEIGHTS
 from reprise.reports.run import Run
 from reprise.supervision import tell
 from reprise.training.inference import predict
@@ -21,12 +22,6 @@ from reprise.training.parts import Datasets, RunData
 from reprise.training.precision import PRECISIONS, memory_format
 from reprise.training.results import (
     EVALUATE_AGAIN,
-    EVALUATION,
-    FINAL,
-    HISTORY,
-    PREDICTIONS,
-    RUN,
-    WEIGHTS,
     adopt_run,
     check_evaluation,
     check_history,
@@ -147,9 +142,11 @@ def trained_network(run: Run, data: RunData, folder: Path) -> nn.Module:
 def _evaluate_run(
     run: Run, meta: Mapping[str, Any], data: RunData, folder: Path, device: torch.device
 ) -> None:
-    precision = PRECISIONS.get(meta.get("dtype"), torch.float32)
+    precision = PRECISIONS.get(meta.get("dtype", ""), torch.float32)
     model = trained_network(run, data, folder)
-    model.to(device, memory_format=memory_format(model, precision, device))  # as the engine has validated it
+    model.to(device).to(
+        memory_format=memory_format(model, precision, device)
+    )  # as the engine has validated it
     predicted, loss = predict(model, data.test, data.preprocess, data.evaluation_batch)
     labels, guesses = data.test.truth.cpu().numpy(), predicted.cpu().numpy()
     metrics = classification_metrics(labels, guesses)

@@ -25,16 +25,11 @@ from reprise.evaluation.verification import (
 )
 from reprise.files import atomic
 from reprise.records import FILES, check_file, read_record
+from reprise.reports.layout import EVALUATION, FINAL, HISTORY, PREDICTIONS, RUN, WEIGHTS
 from reprise.reports.run import Run, digest
 from reprise.training.parts import Datasets
 from reprise.training.results import (
-    EVALUATION,
-    FINAL,
-    HISTORY,
-    PREDICTIONS,
-    RUN,
     TRAIN_AGAIN,
-    WEIGHTS,
     check_evaluation,
     check_history,
     check_own_folder,

@@ -25,9 +25,10 @@ from reprise.errors import RepriseError, gist
 from reprise.evaluation.evaluate import trained_network
 from reprise.files import atomic, check_regular
 from reprise.progress import progress
+from reprise.reports.layout import HISTORY
 from reprise.reports.run import Run
 from reprise.training.parts import Datasets
-from reprise.training.results import HISTORY, finished, read_table
+from reprise.training.results import finished, read_table
 from reprise.training.selection import monitored
 from reprise.training.session import choose_device, reproducible
 
@@ -84,9 +85,12 @@ def write_submission(
             raise RepriseError(f"run {run.hash}: does not learn the ten classes of cifar10; name another run")
         network = trained_network(run, data, Path(cache) / run.hash).to(chosen).eval()
         labels = np.zeros(images, np.uint8)
-        size = tuple(data.test.inputs.shape[2:])
+        _, _, height, width = data.test.inputs.shape
         found = progress(
-            _images(Path(archive), images, size), description="predicting", total=images, unit="image"
+            _images(Path(archive), images, (height, width)),
+            description="predicting",
+            total=images,
+            unit="image",
         )
         with found, torch.no_grad():
             stream = iter(found)

@@ -16,10 +16,11 @@ from torch.nn import functional
 from reprise import models
 from reprise.errors import DamagedError
 from reprise.evaluation.metrics import classification_metrics, training_metrics
+from reprise.reports.layout import FINAL, PREDICTIONS, RUN, WEIGHTS
 from reprise.reports.run import Run
 from reprise.training.inference import forward
 from reprise.training.parts import Part, RunData
-from reprise.training.results import FINAL, PREDICTIONS, RUN, WEIGHTS, least_loss, read_table, read_weights
+from reprise.training.results import least_loss, read_table, read_weights
 
 TOLERANCE = 1e-9
 """Between a stored metric and the same one computed again from the stored predictions and history."""
@@ -153,8 +154,10 @@ def check_images(
             )
     own = spec.get("preprocess", {}).get("normalize") == "train"
     for name, value in (("channel_mean", data.preprocess.mean), ("channel_std", data.preprocess.std)):
-        if name in meta and not (
-            own and np.allclose(meta[name], value.flatten().tolist(), rtol=1e-5, atol=0)
+        if name in meta and (
+            not own
+            or value is None
+            or not np.allclose(meta[name], value.flatten().tolist(), rtol=1e-5, atol=0)
         ):
             raise DamagedError(
                 f"{folder / RUN}: its {name} is not that of the training images at hand", remedy

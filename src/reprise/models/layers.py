@@ -169,7 +169,7 @@ def _text(module: nn.Module) -> tuple[str, str]:
     return name.lower(), name
 
 
-def _square(size: int | tuple[int, ...]) -> str:
+def _square(size: int | tuple[int | None, ...] | None) -> str:
     return "×".join(str(length) for length in (size if isinstance(size, tuple) else (size, size)))
 
 

@@ -87,9 +87,10 @@ def _load_imagenet(net: nn.Module, arch: str, folder: Path | None) -> None:
 def _backbone(net: nn.Module, arch: str, part: str | None) -> nn.Module:
     """`net` without its last linear layer, or its convolutions only."""
     if part == "features":
-        if not isinstance(getattr(net, "features", None), nn.Module):
+        features = getattr(net, "features", None)
+        if not isinstance(features, nn.Module):
             raise RepriseError(f"{arch} has no part of its own named features; leave part out")
-        return net.features
+        return features
     linear = [name for name, module in net.named_modules() if isinstance(module, nn.Linear)]
     if not linear:
         raise RepriseError(f"{arch} does not end in a linear layer; use part: features")

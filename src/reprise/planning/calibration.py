@@ -134,7 +134,7 @@ class Calibration:
     ) -> None:
         self._file, self._way = file, Way(choose_device(device), threads, precision, cuda_graphs)
         self._known = _read_calibration(file)
-        self._conditions = {
+        self._conditions: dict[str, Any] = {
             "device": device_name(self._way.device),
             "threads": threads or torch.get_num_threads(),
             "precision": precision,
@@ -293,7 +293,7 @@ def _time_inference(run: Run, way: Way, most: int) -> tuple[float, float]:
     """
     spec, device = run.spec, way.device
     model = models.build(spec["model"], len(class_names(run)), image_shape(run))
-    model.to(device, memory_format=memory_format(model, way.precision_of(run), device))
+    model.to(device).to(memory_format=memory_format(model, way.precision_of(run), device))
     facts, (_, height, width) = dataset_facts(spec["dataset"]["name"]), image_shape(run)
     count = max(EVALUATION_IMAGES, min(most, EVALUATION_PIXELS // (height * width)))
     preprocess = build_preprocess(spec.get("preprocess", {}), lambda: (facts.mean, facts.std), device)
@@ -332,7 +332,9 @@ def _time_inference(run: Run, way: Way, most: int) -> tuple[float, float]:
             return seconds(lambda: evaluate(model, part(images), prepare, count)) / count, 0.0
         features = compute_features(frozen, part(images), preprocess, len(images)).inputs
         whole = part(features[torch.arange(count, device=device) % len(features)])
-        evaluation = seconds(lambda: evaluate(model.head, whole, lambda each: each, count)) / count
+        evaluation = (
+            seconds(lambda: evaluate(model.get_submodule("head"), whole, lambda each: each, count)) / count
+        )
         once = seconds(
             lambda: compute_features(frozen, part(images), preprocess, len(images)).inputs.sum().item()
         )

@@ -8,9 +8,9 @@ from reprise.planning.calibration import Calibration
 from reprise.planning.storage import Disk, disk
 from reprise.planning.work import Work, expected_share, work_of
 from reprise.publishing.checking import naming
-from reprise.reports.layout import Layout
+from reprise.reports.layout import RUN, Layout
 from reprise.reports.report import Report
-from reprise.training.results import RUN, finished
+from reprise.training.results import finished
 
 
 @dataclass(frozen=True)
@@ -73,16 +73,21 @@ def _left(works: Sequence[Work], where: Layout) -> list[Work]:
 
 def _row(name: str, works: Sequence[Work], left: Sequence[Work], calibration: Calibration) -> Row:
     share = expected_share([work.run for work in works])
-    row = dict.fromkeys(
-        ("epochs", "expected_epochs", "images", "expected_images", "seconds", "expected_seconds"), 0.0
+    paced = [(work, calibration.pace(work.run)) for work in left]
+
+    return Row(
+        name,
+        runs=len(works),
+        left=len(left),
+        epochs=sum(work.epochs for work in left),
+        expected_epochs=sum(share * work.epochs for work in left),
+        images=sum(work.epochs * work.train_images for work in left),
+        expected_images=sum(share * work.epochs * work.train_images for work in left),
+        seconds=sum(pace.seconds(work, work.epochs) + pace.seconds_around(work) for work, pace in paced),
+        expected_seconds=sum(
+            pace.seconds(work, share * work.epochs) + pace.seconds_around(work) for work, pace in paced
+        ),
     )
-    for work in left:
-        pace = calibration.pace(work.run)
-        for prefix, epochs in (("", work.epochs), ("expected_", share * work.epochs)):
-            row[f"{prefix}epochs"] += epochs
-            row[f"{prefix}images"] += epochs * work.train_images
-            row[f"{prefix}seconds"] += pace.seconds(work, epochs) + pace.seconds_around(work)
-    return Row(name, len(works), len(left), **row)
 
 
 @dataclass(frozen=True)

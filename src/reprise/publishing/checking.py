@@ -117,7 +117,7 @@ def pretended(
 
     The trials of a study stop as its rungs allow, one after the other at each.
     """
-    history, final, predictions = [], [], []
+    frames: dict[str, list[tuple[Any, ...]]] = {"history": [], "final": [], "predictions": []}
     colours = [
         f"{statistic}.{colour}"
         for statistic in ("channel_mean", "channel_std")
@@ -128,14 +128,14 @@ def pretended(
     for place, (identifier, run) in enumerate(runs.items(), 1):
         share = place / (len(runs) + 1)
         for epoch in range(1, _epochs(run) + 1):
-            history += [
+            frames["history"] += [
                 (identifier, epoch, split, share + 1 / epoch, share * epoch / (epoch + 1))
                 for split in splits(run)
             ]
         metrics = dict.fromkeys([*METRICS, *colours, *parameters], share) | sizes
-        final += [(identifier, name, value) for name, value in metrics.items()]
-        predictions += [(identifier, label, label, label) for label in range(len(class_names[identifier]))]
-    frames = {"history": history, "final": final, "predictions": predictions}
+        frames["final"] += [(identifier, name, value) for name, value in metrics.items()]
+        labels = range(len(class_names[identifier]))
+        frames["predictions"] += [(identifier, label, label, label) for label in labels]
     tables = {
         name: {column: [row[place] for row in rows] for place, column in enumerate(COLUMNS[name])}
         for name, rows in frames.items()
@@ -162,14 +162,14 @@ def _layer_tables(report: Report, item: Figure | Table) -> dict[str, dict[str, A
     """A layer table as each network that a figure or table shows could have it, with the layers that are
     marked in it.
     """
-    image = {
+    image: dict[str, Any] = {
         "layer": "conv 3×3, 8, same",
         "kind": "conv",
         "activation": "relu",
         "output_shape": [8, 16, 16],
         "parameters": 224,
     }
-    flat = {
+    flat: dict[str, Any] = {
         "layer": "dense 10",
         "kind": "dense",
         "activation": None,

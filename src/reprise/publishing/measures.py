@@ -327,10 +327,19 @@ class Tables:
                 )
 
     @classmethod
-    def of(cls, **tables: Columns | None) -> Tables:
+    def of(
+        cls,
+        *,
+        history: Columns | None = None,
+        final: Columns | None = None,
+        predictions: Columns | None = None,
+    ) -> Tables:
         """The given tables; those not given have no rows."""
-        empty = {name: dict.fromkeys(columns, ()) for name, columns in COLUMNS.items()}
-        return cls(**{name: empty[name] if tables.get(name) is None else tables[name] for name in COLUMNS})
+
+        def filled(name: str, table: Columns | None) -> Columns:
+            return dict.fromkeys(COLUMNS[name], ()) if table is None else table
+
+        return cls(filled("history", history), filled("final", final), filled("predictions", predictions))
 
     @cached_property
     def _final(self) -> dict[str, dict[str, float]]:
@@ -378,6 +387,11 @@ class Tables:
         """A final metric of a run, None where the run has no result."""
         return self.finals(run).get(name)
 
+    def selected_epoch(self, run: str) -> int | None:
+        """The epoch whose weights are kept, None where the run has no result or what it has is no epoch."""
+        value = self.metric(run, "selected_epoch")
+        return int(value) if value is not None and value.is_integer() else None
+
     def part(self, run: str, metric: str, name: str) -> float | None:
         """The final metric `<metric>.<name>` of a run, e.g. of a layer or a channel; None where the run has
         no result.
@@ -408,7 +422,7 @@ class Tables:
 
     def validated(self, run: str) -> float | None:
         """Accuracy at the selected epoch on the split that validates, None where the run has no result."""
-        epoch = self.metric(run, "selected_epoch")
+        epoch = self.selected_epoch(run)
         for split, values in self._history.get(run, {}).items():
             if split != "train" and epoch in values:
                 return values[epoch]["accuracy"]
@@ -459,10 +473,10 @@ def read(measure: Measure, tables: Tables, cell: Cell, run: str) -> Reading | No
             chance = tables.chance(run)
             return None if chance is None else Reading(chance[0])
         case "epochs" | "stopped_early":
-            accuracy = tables.curve(run, "train", "accuracy")
-            if accuracy is None:
+            trained_curve = tables.curve(run, "train", "accuracy")
+            if trained_curve is None:
                 return None
-            epochs = max(accuracy)
+            epochs = max(trained_curve)
             return Reading(
                 float(
                     epochs if measure.metric == "epochs" else epochs < cell.specs[run]["training"]["epochs"]
@@ -616,7 +630,7 @@ def _read_curve(measure: Measure, tables: Tables, run: str) -> Reading | None:
     finite = {epoch: value for epoch, value in curve.items() if math.isfinite(value)}
     if measure.metric == "min_loss_epoch":
         return Reading(float(min(finite, key=finite.__getitem__)) if finite else math.nan)
-    epoch: float | None
+    epoch: int | None = None
     match measure.at or "selected":
         case "best":
             if not finite:
@@ -629,8 +643,8 @@ def _read_curve(measure: Measure, tables: Tables, run: str) -> Reading | None:
         case "last":
             epoch = max(curve)
         case "selected":
-            epoch = tables.metric(run, "selected_epoch")
-        case number:
+            epoch = tables.selected_epoch(run)
+        case int(number):
             epoch = number
     if epoch not in curve:
         return None

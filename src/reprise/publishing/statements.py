@@ -283,12 +283,10 @@ class Judge:
         first = self.resolve(wider.runs)
         counted = {tuple(cell.runs) for cell in first}
         others = [cell for cell in self.resolve(steadier.runs) if tuple(cell.runs) not in counted]
-        sides = [
-            [self._values(measure, cell) for cell in cells]
-            for measure, cells in ((wider, first), (steadier, others))
-        ]
-        seeds = [len(values) for side in sides for values in side]
-        return judge_spread(*sides, wider.noise.relative), min(seeds, default=0)
+        widely = [self._values(wider, cell) for cell in first]
+        steadily = [self._values(steadier, cell) for cell in others]
+        seeds = [len(values) for values in [*widely, *steadily]]
+        return judge_spread(widely, steadily, wider.noise.relative), min(seeds, default=0)
 
     def combined(self, value: Value) -> Estimate:
         """The estimate of a value computed from measures; `NotRun` where one of them has no result."""
@@ -468,13 +466,10 @@ def _page(outcomes: Sequence[Outcome], face: Face, about: Mapping[str, Any]) -> 
         chosen = [outcome for outcome in outcomes if outcome.statement.kind == kind]
         if not chosen:
             continue
-        heads = ("Statement", "Reported" if kind == "number" else "Relation", "Measured")
-        heads += (
-            "Deviation over seeds" if kind == "number" else "Noise (95 %)",
-            "Seeds",
-            "Verdict",
-            "Reason",
+        said, noise = (
+            ("Reported", "Deviation over seeds") if kind == "number" else ("Relation", "Noise (95 %)")
         )
+        heads = ("Statement", said, "Measured", noise, "Seeds", "Verdict", "Reason")
         lines += [f"## {title}", "", markdown_row(heads), "|" + "---|" * len(heads), *map(_line, chosen), ""]
     if about.get("assumptions"):
         lines += ["## Assumptions", "", "What the report leaves open, and how it is read here:", ""]

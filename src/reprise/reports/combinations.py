@@ -57,7 +57,8 @@ def count(experiment: Experiment, most_trials: int | None) -> int:
     if experiment.grid:
         return math.prod(values)
     search = experiment.random or experiment.asha
-    return min(search.trials if search else 1, most_trials or math.inf) + sum(values)  # type: ignore[return-value]
+    trials = search.trials if search else 1
+    return min(trials, most_trials or trials) + sum(values)
 
 
 def named(values: Sequence[Any] | Mapping[Any, Any]) -> dict[str, Any]:
@@ -85,15 +86,15 @@ def _sampled(search: Asha, fail: Fail) -> list[Combination]:
         changes: dict[str, Any] = {}
         for axis, rule in search.space.items():
             place = generator.random()
+            value: Any
             if rule.values is None:
-                value = key = _at(rule, place, axis, fail)
+                value = shown[axis] = _at(rule, place, axis, fail)
             else:
                 options = named(rule.values)
                 name = list(options)[int(place * len(options))]
                 value = options[name]
-                key = name if isinstance(rule.values, Mapping) else value
-            shown[axis] = key
-            changes |= _changes(rule, axis, text(key), value, fail)
+                shown[axis] = name if isinstance(rule.values, Mapping) else value
+            changes |= _changes(rule, axis, text(shown[axis]), value, fail)
         trials.append((shown, changes))
     return trials
 

@@ -182,11 +182,10 @@ class Expansion:
         given = next((link.readings for link in reversed(chain) if link.readings), None)
         if given is None:
             return {None: {}}
-        if chain[-1].readings:
-            return {**given}
         # axes are not inherited, so neither are other meanings of their values
+        own = bool(chain[-1].readings)
         return {
-            name: {path: value for path, value in meaning.items() if "=" not in path}
+            name: {path: value for path, value in meaning.items() if own or "=" not in path}
             for name, meaning in given.items()
         }
 

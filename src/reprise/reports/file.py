@@ -144,7 +144,7 @@ def _check_bounds(text: str) -> None:
     """
     import yaml
 
-    sizes: dict[str, int] = {}
+    sizes: dict[str | None, int] = {}
     open_: list[list[Any]] = [["", 0, 0, MOST_VALUES]]  # anchor, values so far, items so far and at most
     for event in yaml.parse(text, Loader=_loader()):
         size = 1
@@ -205,7 +205,8 @@ def check_size(value: Any, source: str) -> None:
 def _unbounded(event: yaml.Event, problem: str) -> yaml.YAMLError:
     import yaml
 
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+    mark: Any = event.start_mark  # the stubs forget that libyaml's marks are good for errors, too
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
 
 
 @cache

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from reprise.errors import RepriseError, nearest
 
-SCALES = ("full", "quick", "demo")
+Scale = Literal["full", "quick", "demo"]
+SCALES: tuple[Scale, ...] = get_args(Scale)
 """What is made of a report: all of it, less of it on real data, or little of it on synthetic data."""
 STAND_INS = {"cinic10": "cifar10"}
 """Data set → the one whose images can stand in for its own."""

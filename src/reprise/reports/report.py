@@ -143,7 +143,8 @@ class Report:
     def where(self, statement: Statement) -> str:
         """File and line of a statement, or of the table that makes it, as an error starts."""
         made = getattr(statement, "table", None)
-        section, items = ("tables", self.tables) if made else ("statements", self.own_statements)
+        section = "tables" if made else "statements"
+        items: Sequence[Table | Statement] = self.tables if made else self.own_statements
         name = made or statement.id
         place = next(index for index, item in enumerate(items) if item.id == name)
         table = f"table {made}: " if made else ""

@@ -207,7 +207,8 @@ def read_report(source: Source) -> ReportFile:
             ["slug"],
             f"{found.slug} is not the file's name; call the file {found.slug}.yaml, or leave slug out",
         )
-    _check_ids(source, "figures", found.figures, seen := set())
+    seen: set[str] = set()
+    _check_ids(source, "figures", found.figures, seen)
     _check_ids(source, "tables", found.tables, seen)  # they share a folder of intermediate files with figures
     own = {statement.id: statement for statement in found.statements}
     others = {table.id: table for table in found.tables}
@@ -258,7 +259,8 @@ def _without_names(item: Any, file: ReportFile, source: Source, where: list[Any]
             changes[name] = cells.runs
             if picks and cells.pick:
                 changes["pick"] = cells.pick
-            if cells.label and name == "runs" and "label" in type(item).model_fields and not item.label:
+            unnamed = "label" in type(item).model_fields and not getattr(item, "label", None)
+            if cells.label and name == "runs" and unnamed:
                 changes["label"] = cells.label
         elif isinstance(value, BaseModel | list):
             changes[name] = _without_names(value, file, source, [*where, name])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, create_model, model_validator
+from pydantic import AfterValidator, Field, GetPydanticSchema, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
 from reprise.errors import nearest
@@ -40,8 +40,9 @@ class Network(Strict):
 @cache
 def networks() -> dict[str, type[Network]]:
     """Name of each family → its options with the family's name."""
+    own_name: dict[str, Any] = {name: (Literal[name], ...) for name in NETWORKS}
     return {
-        name: create_model(family.__name__, __base__=(family, Network), name=(Literal[name], ...))
+        name: create_model(family.__name__, __base__=(family, Network), name=own_name[name])
         for name, family in NETWORKS.items()
     }
 
@@ -56,7 +57,8 @@ def _one_key(step: Strict) -> Strict:
 
 
 _augmentations: dict[str, Any] = {name: (kind | None, None) for name, kind in AUGMENTATIONS.items()}
-Step = Annotated[create_model("Step", __base__=Strict, **_augmentations), AfterValidator(_one_key)]
+_AnyStep = create_model("Step", __base__=Strict, **_augmentations)
+Step = Annotated[Strict, GetPydanticSchema(lambda _, handler: handler(_AnyStep)), AfterValidator(_one_key)]
 """One augmentation: a mapping from its name to its options (`reprise.data.augmentations`)."""
 
 

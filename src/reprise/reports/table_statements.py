@@ -8,7 +8,7 @@ and make none.
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reprise.errors import RepriseError, nearest
@@ -107,17 +107,11 @@ def table_statements(table: Table) -> list[Number]:
 def _values(table: Table) -> Iterator[tuple[Sequence[str], dict[str, Any]]]:
     """Labels, and what the statement says and measures, of each number that is to be judged."""
     match table:
-        case MetricsTable() | SettingsTable():
-            title = table.caption.strip().rstrip(".")
-            for row in table.rows:
-                metric = isinstance(row, MetricsRow) or row.metric
-                if row.judged and metric and row.statement is None and row.reported is not None:
-                    measure = row.measure if isinstance(row, MetricsRow) else _call(row, table.runs)  # type: ignore[union-attr]
-                    about = "about " if row.about else ""
-                    reported = printed(row.reported, row.label)
-                    says = row.says or f"{title}: {row.label} {about}{reported}"
-                    own = {"about": row.about, "source": row.source, "reading": row.reading}
-                    yield (row.label,), {"says": says, "reported": reported, "measure": measure, **own}
+        case MetricsTable():
+            yield from _values_of_rows(table, [(row, row.measure) for row in table.rows])
+        case SettingsTable():
+            measured = [(row, _call(row, table.runs)) for row in table.rows if row.metric]
+            yield from _values_of_rows(table, measured)
         case Comparison():
             rows = [row for row in table.rows if row.judged and row.metric]
             for model, row in [(model, row) for model in table.models for row in rows]:
@@ -135,6 +129,20 @@ def _values(table: Table) -> Iterator[tuple[Sequence[str], dict[str, Any]]]:
                         measure = f"100 * {_of_class(name, cells[label])}"
                         shown = table.names.get(name, name)
                         yield (label, shown), {"says": says, "reported": reported, "measure": measure}
+
+
+def _values_of_rows(
+    table: Table, rows: Iterable[tuple[MetricsRow | SettingsRow, str | None]]
+) -> Iterator[tuple[Sequence[str], dict[str, Any]]]:
+    """As `_values`, from rows and what each measures."""
+    title = table.caption.strip().rstrip(".")
+    for row, measure in rows:
+        if row.judged and row.statement is None and row.reported is not None:
+            about = "about " if row.about else ""
+            reported = printed(row.reported, row.label)
+            says = row.says or f"{title}: {row.label} {about}{reported}"
+            own = {"about": row.about, "source": row.source, "reading": row.reading}
+            yield (row.label,), {"says": says, "reported": reported, "measure": measure, **own}
 
 
 def _call(row: SettingsRow | ComparisonRow, cells: str) -> str:

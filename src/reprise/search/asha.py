@@ -20,8 +20,9 @@ from types import ModuleType
 from typing import Any
 
 from reprise.errors import RepriseError
+from reprise.reports.layout import HISTORY, RUN
 from reprise.reports.run import Run
-from reprise.training.results import HISTORY, RUN, finished, read_run, read_table
+from reprise.training.results import finished, read_run, read_table
 from reprise.training.selection import HistoryRow, monitored, stops_early
 
 

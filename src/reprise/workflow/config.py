@@ -152,7 +152,7 @@ def _describe(error: ErrorDetails) -> str:
     """One line for what pydantic found."""
     *outer, key = error["loc"]
     where, value = key_path(error["loc"]), error["input"]
-    model: Any = Config.model_fields[outer[0]].annotation if outer else Config
+    model: Any = Config.model_fields[str(outer[0])].annotation if outer else Config
     if error["type"] in ("extra_forbidden", "invalid_key"):
         return f"{where}: unknown key{nearest(key, model.model_fields)}"
     if error["type"] == "missing":

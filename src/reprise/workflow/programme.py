@@ -72,7 +72,8 @@ class Programme:
         """Every figure and table, as patterns: a file that no report has is then a file that no rule
         makes.
         """
-        ids = {item.id for report in self.reports.values() for item in [*report.figures, *report.tables]}
+        reports = self.reports.values()
+        ids = {item.id for report in reports for items in (report.figures, report.tables) for item in items}
         return sorted(map(re.escape, ids)) or ["(?!)"]
 
     def items(self, section: str, slug: str) -> Sequence[Figure | Table]:

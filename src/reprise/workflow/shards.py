@@ -9,8 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reprise.reports.figures import Figure
 from reprise.reports.report import Report
 from reprise.reports.run import Run
+from reprise.reports.statements import Statement
+from reprise.reports.tables import Table
 
 CIFAR_IMAGES = 50_000
 MOST_RUNS = 100
@@ -66,7 +69,8 @@ def by_demand(report: Report, runs: Mapping[str, Run]) -> Iterator[tuple[str, di
 def _demand(report: Report) -> dict[str, tuple[str, ...]]:
     """Run → ids of the figures, tables and statements that need it."""
     demand: dict[str, tuple[str, ...]] = {}
-    for item in [*report.figures, *report.tables, *report.statements]:
+    items: list[Figure | Table | Statement] = [*report.figures, *report.tables, *report.statements]
+    for item in items:
         for cell in report.needed(item):
             for run in cell.runs:
                 demand[run] = (*demand.get(run, ()), item.id)
@@ -81,13 +85,14 @@ def by_size(
     """
 
     def generation(run: Run) -> int:
-        return 1 + generation(every[run.parent]) if run.parent in every else 0
+        parent = every.get(run.parent) if run.parent else None
+        return 1 + generation(parent) if parent else 0
 
     generations: dict[int, dict[str, Run]] = {}
     for identifier, run in runs.items():
         generations.setdefault(generation(run), {})[identifier] = run
     for group in generations.values():
-        for part in divided(report, group, math.inf if size == "report" else size):
+        for part in divided(report, group, size if isinstance(size, int) else math.inf):
             yield report.slug, part
 
 

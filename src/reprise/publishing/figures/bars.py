@@ -116,7 +116,8 @@ def _columns(groups: Mapping[str, list[Bar]], most: int) -> list[dict[str, list[
 
 def _groups(axes: Axes, groups: Mapping[str, Sequence[Bar]], base: Bar, metric: str, width: float) -> float:
     """Headings and bars from top to bottom. Returns their height in inches."""
-    rows, drawn = [], []
+    rows: list[Row] = []
+    drawn: list[Bar | None] = []
     for axis, group in groups.items():
         rows += [Row(grid.name(axis), bold=True, gap=GAP if rows else 0), *(Row(bar.value) for bar in group)]
         drawn += [None, *group]

@@ -7,6 +7,7 @@ Options: `runs`, `by` (the axis), `metric` with `split` and `at`, `y_limits`.
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.lines import Line2D
@@ -79,7 +80,9 @@ def draw(spec: Boxes, results: Results, page: Page) -> Drawn:
     if spec.y_limits:
         axes.set_ylim(*spec.y_limits)
 
-    legend = [Patch(facecolor=BOX, edgecolor=INK, linewidth=0.8, label="median, quartiles, range")]
+    legend: list[Artist] = [
+        Patch(facecolor=BOX, edgecolor=INK, linewidth=0.8, label="median, quartiles, range")
+    ]
     legend += [Line2D([], [], label="mean", **MEAN), Line2D([], [], linestyle="none", label="one run", **DOT)]
     legend += [grid.words_alone(found.remark())] if found.left_out else []
     page.figure.set_layout_engine("constrained")
@@ -88,7 +91,7 @@ def draw(spec: Boxes, results: Results, page: Page) -> Drawn:
     page.set_height(body + page.legend([legend]))
     page.lay_out()  # only now is it known how near the dots stand to each other
     for cloud in clouds:
-        _set_apart(cloud)
+        _set_apart(axes, cloud)
 
     numbers = []
     for level in levels:
@@ -122,14 +125,14 @@ def _dots(axes: Axes, middle: float, values: np.ndarray) -> PathCollection:
     return axes.scatter(np.full(len(values), middle), values, s=DOT["markersize"] ** 2, zorder=3, **look)
 
 
-def _set_apart(cloud: PathCollection) -> None:
+def _set_apart(axes: Axes, cloud: PathCollection) -> None:
     """Move dots to both sides of the middle, so that none hides another; those that find no room share the
     edge.
     """
-    places, to_pixels = np.array(cloud.get_offsets()), cloud.axes.transData
+    places, to_pixels = np.array(cloud.get_offsets()), axes.transData
     if not len(places):
         return
-    size = (DOT["markersize"] + DOT["markeredgewidth"]) * cloud.axes.figure.dpi / 72
+    size = (DOT["markersize"] + DOT["markeredgewidth"]) * axes.figure.dpi / 72
     (left, _), (right, _) = to_pixels.transform([(0, 0), (1, 0)])
     places[:, 0] += (swarm(to_pixels.transform(places)[:, 1], size) / (right - left)).clip(-EDGE, EDGE)
     cloud.set_offsets(places)

@@ -128,6 +128,7 @@ def _model(entry: Compared, spec: ClassAccuracies, results: Results) -> Model:
     """
     cells = results.resolve(entry.runs)
     label = entry.label
+    runs: tuple[str, ...]
     if entry.pick:
         found = best_run(cells, results.tables)
         if found is None:
@@ -171,7 +172,7 @@ def _panel(axes: Axes, model: Model, width: float) -> float:
     """Bars with names left and numbers right of the axes, rules between the parts. Returns the height of the
     rows in inches.
     """
-    rows = []
+    rows: list[Row] = []
     for part, scores in model.parts.items():
         for number, score in enumerate(scores):
             name = f"{score.words} ({score.rank})" if part == "between" else score.words

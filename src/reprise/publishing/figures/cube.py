@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
@@ -63,6 +64,11 @@ NUMBER: dict[str, Any] = {
 }
 LINE = SMALL * LEADING / 72
 
+_Labels = tuple[tuple[int, int, int], tuple[float, float], tuple[float, float], dict[str, Any], float]
+"""Of an edge of the cube: a corner, where values and the name stand from it, how they are aligned, and by how
+many degrees the name is turned.
+"""
+
 
 def draw(spec: Cube, results: Results, page: Page) -> Drawn:
     """Draw the points on a lattice, the best of them ringed and named; beside each its value, where there is
@@ -75,11 +81,11 @@ def draw(spec: Cube, results: Results, page: Page) -> Drawn:
     means, numbers = {}, []
     for levels in itertools.product(*(found.levels[axis] for axis in drawn)):
         settings = dict(zip(drawn, levels, strict=True))
-        values = [point.value for point in found.at(settings)]
-        if values:
-            means[levels] = float(np.mean(values))
-            sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
-            numbers.append({"settings": settings, "n": len(values), "mean": means[levels], "sd": sd})
+        measured = [point.value for point in found.at(settings)]
+        if measured:
+            means[levels] = float(np.mean(measured))
+            sd = float(np.std(measured, ddof=1)) if len(measured) > 1 else None
+            numbers.append({"settings": settings, "n": len(measured), "mean": means[levels], "sd": sd})
     winners = grid.best(spec, means)
     names = [grid.named(dict(zip(drawn, levels, strict=True))) for levels in winners]
 
@@ -87,7 +93,7 @@ def draw(spec: Cube, results: Results, page: Page) -> Drawn:
     side = BAR + (label.count("\n") + 1) * PER_LINE
     lattice = Lattice({axis: found.levels[axis] for axis in drawn}, page.width - side, width)
     best = grid.listed(names) if len(names) < 3 else f"{len(names)} combinations"
-    legend = [Line2D([], [], linestyle="none", markersize=7, label=f"best: {best}", **RING)]
+    legend: list[Artist] = [Line2D([], [], linestyle="none", markersize=7, label=f"best: {best}", **RING)]
     legend += [grid.words_alone(words) for words in (found.averaged(drawn), found.remark()) if words]
     page.set_height(lattice.height)
     below = page.legend([legend]) + 2 * MARGIN
@@ -107,7 +113,8 @@ def draw(spec: Cube, results: Results, page: Page) -> Drawn:
     )
     small, large = (min(size, (0.8 * 72 * nearest) ** 2) for size in SIZES[width])
     sizes = small + (large - small) * (values - values.min()) / (np.ptp(values) or 1)
-    points = axes.scatter(*flat.T, c=values, s=sizes, cmap=COLOURS, edgecolors=INK, linewidths=0.5, zorder=3)
+    look: dict[str, Any] = {"cmap": COLOURS, "edgecolors": INK, "linewidths": 0.5, "zorder": 3}
+    points = axes.scatter(flat[:, 0], flat[:, 1], c=values, s=sizes, **look)
     for place, value, size in zip(flat, values, sizes, strict=True):
         radius = size**0.5 / 2
         if value == means[winners[0]]:
@@ -189,7 +196,7 @@ class Lattice:
             self.edge * PROJECTION[1, 0] / 2,
             self.edge * PROJECTION[0, 1] / 2,
         )  # where the edges end, seen from their middles
-        ends = {  # the edge's corner, and where the values and the name stand from it
+        ends: dict[str, _Labels] = {  # the edge's corner, and where the values and the name stand from it
             x: (
                 (0, 0, 0),
                 (0, -CLEAR),
@@ -214,15 +221,10 @@ class Lattice:
         }
         for along, (axis, (corner, beside, beyond, how, turn)) in enumerate(ends.items()):
             for mark, value in zip(marks[along], self.texts[axis], strict=True):
-                axes.text(
-                    *self.page(_on_edge(corner, along, mark)) + beside,
-                    value,
-                    size=SMALL,
-                    linespacing=LEADING,
-                    **how,
-                )
-            middle = self.page(_on_edge(corner, along, 0.5))
-            axes.text(*middle + beyond, grid.title(grid.name(axis)), size=8, rotation=turn, **how)
+                right, up = self.page(_on_edge(corner, along, mark)) + beside
+                axes.text(right, up, value, size=SMALL, linespacing=LEADING, **how)
+            right, up = self.page(_on_edge(corner, along, 0.5)) + beyond
+            axes.text(right, up, grid.title(grid.name(axis)), size=8, rotation=turn, **how)
 
 
 def _marks(values: Sequence[str]) -> np.ndarray:

@@ -209,7 +209,7 @@ def _metrics(spec: Curves) -> list[str]:
     """The metrics drawn; several have a panel and a y axis each, so what concerns the common ones cannot be
     asked for.
     """
-    metrics = [spec.metric] if isinstance(spec.metric, str) else list(spec.metric)
+    metrics: list[str] = [spec.metric] if isinstance(spec.metric, str) else list(spec.metric)
     for key in ("panels", "y_limits", "y_label"):
         if len(metrics) > 1 and getattr(spec, key) is not None:
             raise RepriseError(
@@ -509,8 +509,9 @@ def epoch_axis(axes: Axes, last: int, limits: Sequence[float] | None, width: flo
     if high - low < FEW:
         ticks = np.arange(np.ceil(low), high + 1)
     else:
-        ticks = MaxNLocator(nbins=round(2 * width), integer=True, steps=[1, 2, 5, 10]).tick_values(low, high)
-        ticks = np.array([1, *ticks]) if low <= 1 else ticks
+        locator = MaxNLocator(nbins=round(2 * width), integer=True, steps=[1, 2, 5, 10])
+        found = locator.tick_values(low, high)
+        ticks = np.array([1, *found] if low <= 1 else found)
     axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if max(low, 1) <= tick <= high]))
     axes.xaxis.set_major_formatter("{x:.0f}")
 

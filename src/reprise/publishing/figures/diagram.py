@@ -307,8 +307,8 @@ def _draw_list(page: Page, blocks: Sequence[Block], remarks: Sequence[str]) -> N
     top = axes.get_ylim()[1] - MARGIN
     for words, x, ha in (("layer", MARGIN, "left"), (HEADS[0], output, "right"), (HEADS[1], right, "right")):
         _write(axes, words, x, top - head + PAD / 2, ha=ha, color=GREY)
-    for words, ha, side in bars:
-        _write(axes, words, axis + side * PAD / 4, top - head + PAD / 2, ha=ha, color=GREY)
+    for words, ha, towards in bars:
+        _write(axes, words, axis + towards * PAD / 4, top - head + PAD / 2, ha=ha, color=GREY)
     top -= head
     axes.plot([MARGIN, right], [top, top], color=GREY, linewidth=0.6)
     axes.plot([axis, axis], [top, top - sum(heights)], color=GREY, linewidth=0.6)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
@@ -67,7 +68,7 @@ def draw(spec: Levels, results: Results, page: Page) -> Drawn:
     if spec.y_limits:
         panels.flat[0].set_ylim(*spec.y_limits)
 
-    legend = [
+    legend: list[Artist] = [
         Line2D([], [], label="mean over all runs with the value", **MEAN),
         Line2D([], [], label="interquartile range", **RANGE),
     ]

@@ -11,6 +11,7 @@ from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from reprise.errors import RepriseError, nearest
@@ -81,15 +82,15 @@ class Page:
     width: float
     strip: Strip
 
-    def set_height(self, body: float) -> None:
-        """Make room for `body` inches under the strip. A whole number of pixels, so that images fall on
-        them.
+    def set_height(self, body: float, foot: float = 0) -> None:
+        """Make room for `body` inches under the strip, of which the axes leave the lowest `foot` free. A
+        whole number of pixels, so that images fall on them.
         """
         height = round((body + self.strip.height) * DPI) / DPI
         self.figure.set_size_inches(self.width, height)
         engine = self.figure.get_layout_engine()
-        if engine is not None:
-            engine.set(rect=(0, 0, 1, 1 - self.strip.height / height))
+        if isinstance(engine, ConstrainedLayoutEngine):
+            engine.set(rect=(0, foot / height, 1, 1 - (foot + self.strip.height) / height))
 
     def lay_out(self) -> None:
         """Find the place of the axes, which else is found when the figure is drawn."""

@@ -235,10 +235,10 @@ def _show(page: Page, image: np.ndarray, size: np.ndarray, middle: float, top: f
     return bottom
 
 
-def _write(page: Page, text: str, x: float, y: float, size: float = SMALL, **alignment: str) -> None:
+def _write(page: Page, text: str, x: float, y: float, ha: str, va: str, size: float = SMALL) -> None:
     """Set `text` at `x` and `y` inches from the left and from below."""
     width, height = page.figure.get_size_inches()
-    page.figure.text(x / width, y / height, text, size=size, linespacing=LEADING, **alignment)
+    page.figure.text(x / width, y / height, text, size=size, linespacing=LEADING, ha=ha, va=va)
 
 
 def _images(images: np.ndarray) -> str:

@@ -84,8 +84,11 @@ class Trial:
 
     @property
     def end(self) -> tuple[int, float] | None:
-        """Last epoch with a finite validation value, and the value."""
-        return max(finite(self.validation).items(), default=None)
+        """Where the line of validation ends: the last epoch with a finite value, and the value. None where
+        there is none, or a lone dot.
+        """
+        found = finite(self.validation)
+        return max(found.items()) if len(found) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -128,11 +131,7 @@ def draw(spec: Trials, results: Results, page: Page) -> Drawn:
     body = AXES_HEIGHT[width] + FURNITURE + table.height
     page.set_height(body)
     below = page.legend([legend])
-    page.set_height(body + below)
-    total = page.figure.get_size_inches()[1]
-    page.figure.get_layout_engine().set(
-        rect=(0, table.height / total, 1, 1 - (table.height + page.strip.height) / total)
-    )
+    page.set_height(body + below, foot=table.height)
     table.draw(page, below + 2 * MARGIN + table.height)
     page.lay_out()
     _side_by_side(axes, trials, looks)
@@ -181,7 +180,10 @@ def _trial(results: Results, cell: Cell, metric: str) -> Trial:
         split,
         validation,
         training,
-        tuple(best(finite(part).values(), default=math.nan) for part in (validation, training)),
+        (
+            best(finite(validation).values(), default=math.nan),
+            best(finite(training).values(), default=math.nan),
+        ),
     )
 
 
@@ -279,7 +281,7 @@ def _plot(axes: Axes, trial: Trial, look: Look) -> None:
     )
     values = list(trial.validation.values())
     axes.plot(list(trial.validation), values, color=look.color, linewidth=look.linewidth, zorder=look.zorder)
-    if len(finite(trial.validation)) > 1:
+    if trial.end:
         axes.plot(*trial.end, color=look.color, zorder=look.zorder, **ROUND)
 
 
@@ -287,7 +289,8 @@ def _side_by_side(axes: Axes, trials: Sequence[Trial], looks: Sequence[Look]) ->
     """Curves of a single value as dots; where values are near, beside each other, left of their epoch, as far
     as there is room.
     """
-    figure, taken = axes.figure, set()
+    figure = axes.figure
+    taken: set[tuple[int, int, float]] = set()
     for kind, strength in (("validation", 1.0), ("training", FAINT)):
         for trial, look in zip(trials, looks, strict=True):
             found = finite(getattr(trial, kind))
@@ -319,11 +322,11 @@ def _name_best(axes: Axes, trials: Sequence[Trial], looks: Sequence[Look], last:
     """
     named = []
     for trial, look in zip(trials, looks, strict=False):
-        if len(finite(trial.validation)) > 1:
-            across, up = axes.transData.transform(trial.end) * 72 / axes.figure.dpi
-            named.append((across, up, trial, look))
+        if end := trial.end:
+            across, up = axes.transData.transform(end) * 72 / axes.figure.dpi
+            named.append((across, up, end, trial.name, look))
     named.sort(key=lambda entry: entry[0])
-    groups: list[list[tuple[float, float, Trial, Look]]] = []
+    groups: list[list[tuple[float, float, tuple[int, float], str, Look]]] = []
     for entry in named:
         if groups and entry[0] - groups[-1][-1][0] < NEAR:
             groups[-1].append(entry)
@@ -331,8 +334,8 @@ def _name_best(axes: Axes, trials: Sequence[Trial], looks: Sequence[Look], last:
             groups.append([entry])
     for group in groups:
         group.sort(key=lambda entry: entry[1])
-        places = references.spread([up for _, up, _, _ in group], BADGE)
-        for (_, up, trial, look), place in zip(group, places, strict=True):
+        places = references.spread([up for _, up, *_ in group], BADGE)
+        for (_, up, end, name, look), place in zip(group, places, strict=True):
             how: dict[str, Any] = {
                 "weight": "bold",
                 "color": look.color,
@@ -340,8 +343,8 @@ def _name_best(axes: Axes, trials: Sequence[Trial], looks: Sequence[Look], last:
                 "annotation_clip": False,
                 "zorder": 5,
             }
-            if trial.end[0] == last:
-                how |= {"text": f"trial {trial.name}", "xytext": (5, place - up), "size": SMALL}
+            if end[0] == last:
+                how |= {"text": f"trial {name}", "xytext": (5, place - up), "size": SMALL}
             else:
                 box = {
                     "boxstyle": "round,pad=0.18",
@@ -349,8 +352,8 @@ def _name_best(axes: Axes, trials: Sequence[Trial], looks: Sequence[Look], last:
                     "edgecolor": look.color,
                     "linewidth": 0.8,
                 }
-                how |= {"text": trial.name, "xytext": (0, place - up), "size": 6, "ha": "center", "bbox": box}
-            axes.annotate(xy=trial.end, textcoords="offset points", **how)
+                how |= {"text": name, "xytext": (0, place - up), "size": 6, "ha": "center", "bbox": box}
+            axes.annotate(xy=end, textcoords="offset points", **how)
 
 
 class Table:

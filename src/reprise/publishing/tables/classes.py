@@ -25,7 +25,8 @@ def build(spec: ClassTable, sources: Sources) -> Table:
     """One row per class, in the order of the labels, then mean and standard deviation."""
     models = find_models(spec, sources)
     classes = _classes(models, sources)
-    names, reported = spec.names, spec.reported
+    # another table's name stands here only until the report file is read
+    names, reported = spec.names, {} if isinstance(spec.reported, str) else spec.reported
     _known(names, classes, "names")
     check_labels(reported, models, "reported")
     for label, values in reported.items():

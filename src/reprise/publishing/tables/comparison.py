@@ -6,6 +6,7 @@ Seeds are pooled over the models of the table.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from reprise.errors import RepriseError
 from reprise.publishing.measures import Measure, lookup, no_setting
@@ -28,7 +29,8 @@ def build(spec: Comparison, sources: Sources) -> Table:
             for model in models:
                 measures[row.label, model.label] = Measure.of(row, model.selector, model.pick)
     judge = Judge(measures.values(), sources.resolve, sources.tables)
-    data, entries = [], {}
+    data: list[tuple[Any, ...]] = []
+    entries: dict[tuple[str, str], tuple[str, str]] = {}
     for row in rows:
         if row.setting and not any(lookup(one, row.setting) for model in models for one in model.specs):
             raise RepriseError(

@@ -86,7 +86,8 @@ def lay_out(
     """(line, column) → (value, report) as a table, lines under their titles; a column of which something is
     reported has a second one.
     """
-    headings, cells = [corner], [list(lines.values())]
+    headings = [corner]
+    cells: list[Sequence[str]] = [list(lines.values())]
     for column in columns:
         values, reports = zip(*(entries[line, column] for line in lines), strict=True)
         headings.append(column)

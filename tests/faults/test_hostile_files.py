@@ -54,7 +54,7 @@ from reprise.reports import expansion
 from reprise.reports.expressions import Names
 from reprise.reports.file import read_yaml
 from reprise.reports.report import Report
-from reprise.reports.report_file import json_schema
+from reprise.reports.editor import json_schema
 from reprise.schema import Strict
 from reprise.training.checkpoint import MAGIC, read_checkpoint
 from reprise.training.engine import train

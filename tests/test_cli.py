@@ -20,7 +20,7 @@ import yaml
 from mini import convolution, mini
 from reprise.cli import main
 from reprise.cli.app import GROUPS, VERBS, application
-from reprise.cli.options import Reports
+from reprise.cli.options import ReportsOptions
 from reprise.reports.report import SCALES
 from tiny import edit_dataset, write_dataset
 from verbs import OPTIONS as TAKEN
@@ -464,7 +464,7 @@ def test_stopped_before_the_training_begins(monkeypatch, capsys):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Reports, "open", stop)
+    monkeypatch.setattr(ReportsOptions, "open", stop)
     assert status("train", "cifar100_superclass", *REPORTS) == 130
     assert capsys.readouterr().err == "reprise: stopped by SIGINT; run the same command again\n"
 

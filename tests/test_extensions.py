@@ -11,7 +11,7 @@ import torch
 
 from reprise import models
 from reprise.data.augment import build_augmentation
-from reprise.data.catalog import DATASETS as OWN_DATASETS
+from reprise.data.catalog import OWN_DATASETS as OWN_DATASETS
 from reprise.data.catalog import name_of
 from reprise.data.decode import decode, load
 from reprise.data.synthetic import write_synthetic

@@ -15,13 +15,13 @@ import pytest
 from mini import convolution, mini
 from reprise.data.catalog import class_names
 from reprise.errors import RepriseError
-from reprise.publishing.checking import named_layers, pretended
-from reprise.publishing.measures import COLUMNS
+from reprise.publishing.measures import RESULT_COLUMNS
+from reprise.publishing.pretended import named_layers, pretended
 from reprise.publishing.results import EVALUATION, RUN
 from reprise.records import FILES, digests, write_record
-from reprise.reports.figures import KINDS as FIGURES
+from reprise.reports.figures import OWN_FIGURES as FIGURES
 from reprise.reports.report import CHECKED, Report, network_names, report_files
-from reprise.reports.tables import KINDS as TABLES
+from reprise.reports.tables import OWN_TABLES as TABLES
 from reprise.workflow.config import Config, job_environment
 from reprise.workflow.programme import INTERMEDIATES
 from tiny import write_dataset
@@ -102,7 +102,7 @@ def write_results(report, runs, folder):
         named_layers(report),
     )
     for run, spec in chosen.items():
-        for name, columns in COLUMNS.items():
+        for name, columns in RESULT_COLUMNS.items():
             table = getattr(tables, name)
             rows = [row for row in zip(*(table[column] for column in columns), strict=True) if row[0] == run]
             if name == "final":

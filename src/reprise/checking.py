@@ -16,7 +16,7 @@ from reprise.data.catalog import class_names, dataset_facts, labels_of, weights_
 from reprise.errors import RepriseError, nearest
 from reprise.models import layer_parameters
 from reprise.models.meta import network
-from reprise.publishing.checking import check_publications, layer_measures, naming
+from reprise.publishing.pretended import check_publications, layer_measures, naming
 from reprise.reports.figures import Diagram, Images, Samples
 from reprise.reports.report import Report, Undrawn
 from reprise.reports.run import Run

@@ -103,23 +103,26 @@ NETWORKS = ExtensionPoint(
 AUGMENTATIONS = ExtensionPoint(
     "reprise.augmentations",
     "augmentation",
-    "reprise.data.augmentations:AUGMENTATIONS",
+    "reprise.data.augmentations:OWN_AUGMENTATIONS",
     "reprise.data.augmentations:AugmentationSettings",
 )
 """Name → `AugmentationSettings`: what a report may write after the name, and the operation that it means."""
 
 DATASETS = ExtensionPoint(
-    "reprise.datasets", "data set", "reprise.data.catalog:DATASETS", "reprise.data.catalog:DatasetFacts"
+    "reprise.datasets", "data set", "reprise.data.catalog:OWN_DATASETS", "reprise.data.catalog:DatasetFacts"
 )
 """Name → `DatasetFacts`: archive, classes, splits."""
 
 FIGURES = ExtensionPoint(
-    "reprise.figures", "kind of figure", "reprise.reports.figures:KINDS", "reprise.reports.figures:Figure"
+    "reprise.figures",
+    "kind of figure",
+    "reprise.reports.figures:OWN_FIGURES",
+    "reprise.reports.figures:Figure",
 )
 """Name → `Figure`: what a report file says of a figure of that kind, and what draws it."""
 
 TABLES = ExtensionPoint(
-    "reprise.tables", "kind of table", "reprise.reports.tables:KINDS", "reprise.reports.tables:Table"
+    "reprise.tables", "kind of table", "reprise.reports.tables:OWN_TABLES", "reprise.reports.tables:Table"
 )
 """Name → `Table`: what a report file says of a table of that kind, and what makes it."""
 

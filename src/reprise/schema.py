@@ -66,7 +66,7 @@ class Strict(BaseModel):
         return given
 
 
-class Value(RootModel[Content], Generic[Content]):
+class SingleValue(RootModel[Content], Generic[Content]):
     """One value in the place of a mapping, as in `{flip: 0.5}`."""
 
     model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)

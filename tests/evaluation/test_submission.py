@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from reprise.cli import main
-from reprise.data.catalog import DATASETS
+from reprise.data.catalog import OWN_DATASETS
 from reprise.data.decode import load
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate, submission
@@ -25,7 +25,7 @@ from reprise.training import parts
 from reprise.training.engine import train
 from tiny import SPEC, edit_dataset, record_run, tiny_run, write_dataset
 
-CLASSES = list(DATASETS["cifar10"].classes["label"])
+CLASSES = list(OWN_DATASETS["cifar10"].classes["label"])
 RUN = tiny_run(
     dataset__labels="label", model__layers=[{"flatten": True}, {"dense": "classes"}], training__epochs=4
 )

@@ -32,7 +32,7 @@ from mirrors import Server
 from reprise.checking import check_report
 from reprise.cli import main
 from reprise.data import archives, download
-from reprise.data.catalog import DATASETS
+from reprise.data.catalog import OWN_DATASETS
 from reprise.data.decode import load
 from reprise.data.pickles import safe_unpickle
 from reprise.data.synthetic import write_archive
@@ -254,7 +254,7 @@ def made(tmp_path_factory):
         )
         for name in ("train", "test")
     }
-    write_archive(folder / "cifar.tar.gz", DATASETS["cifar100"], splits)
+    write_archive(folder / "cifar.tar.gz", OWN_DATASETS["cifar100"], splits)
     np.savez_compressed(
         folder / "samples.npz", captions=np.array(["a", "b"]), images=np.zeros((2, 4, 4, 3), np.uint8)
     )
@@ -505,7 +505,7 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
                         info = tarfile.TarInfo(each)
                         info.size = len(kept)
                         tar.addfile(info, io.BytesIO(kept))
-                archives.read_archive(DATASETS["cifar100"], path)
+                archives.read_archive(OWN_DATASETS["cifar100"], path)
 
             return Target([members["cifar-100-python/test"]], run_batches, 60, codes)
         case "tar":

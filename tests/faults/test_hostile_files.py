@@ -35,7 +35,7 @@ from PIL import Image
 from pydantic import BaseModel, Field, ValidationError, create_model
 from safetensors.torch import load_file, save_file
 
-from reprise import files, tables
+from reprise import files
 from reprise.cli import main
 from reprise.data import archives, tar
 from reprise.data.archives import decode_png, read_members
@@ -51,10 +51,10 @@ from reprise.publishing.measures import lookup
 from reprise.publishing.results import read_meta, read_tables
 from reprise.records import DIGEST, seal
 from reprise.reports import expansion
+from reprise.reports.editor import json_schema
 from reprise.reports.expressions import Names
 from reprise.reports.file import read_yaml
 from reprise.reports.report import Report
-from reprise.reports.editor import json_schema
 from reprise.schema import Strict
 from reprise.training.checkpoint import MAGIC, read_checkpoint
 from reprise.training.engine import train
@@ -1260,7 +1260,7 @@ def test_a_note_of_pandas_is_not_read(copy):
 
 
 def test_a_table_of_too_many_rows(copy, monkeypatch):
-    monkeypatch.setattr(tables, "MOST_ROWS", 5)
+    monkeypatch.setattr(parquet, "MOST_ROWS", 5)
     folder = run_folder(copy)
     refused(lambda: read_tables(folder.parent, [folder.name], ["predictions"]), "12 rows")
 

@@ -6,9 +6,8 @@ from pydantic import BaseModel, TypeAdapter
 
 from reprise.errors import RepriseError
 from reprise.publishing import Face, figures, statements, tables
-from reprise.publishing.figures import Results
 from reprise.publishing.measures import Tables
-from reprise.publishing.tables import Sources
+from reprise.publishing.sources import Sources
 from reprise.reports.expressions import Names
 from reprise.reports.figures import AnyFigure
 from reprise.reports.statements import AnyStatement
@@ -57,7 +56,7 @@ def draw_figure(
     spec, *, slug, resolve, out_stem, scale="full", tables=None, images=None, layers=None, notes=(), meta=None
 ):
     """As `figures.draw_figure`, with everything by name."""
-    results = Results(resolve, tables or Tables.of(), images, layers or {}, meta or {})
+    results = Sources(resolve, tables or Tables.of(), images=images, layers=layers or {}, meta=meta or {})
     figures.draw_figure(figure(spec), results, Face(slug, scale, notes), out_stem)
 
 

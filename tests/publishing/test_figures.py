@@ -17,10 +17,10 @@ from matplotlib.text import Annotation, Text
 from PIL import Image
 
 from reprise.errors import RepriseError
-from reprise.publishing.figures import Results
 from reprise.publishing.measures import Tables
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import DPI, WIDTHS, style, text_width, wrap
-from reprise.reports.figures import KINDS
+from reprise.reports.figures import OWN_FIGURES
 from reprise.reports.report import Cell
 from reprise.reports.run import Run
 
@@ -80,7 +80,7 @@ def build(spec, cells, epochs=20, scale="full", notes=(), finals=None):
     table = pd.concat([history(one, epochs, 0.3 + 0.05 * index) for index, one in enumerate(unique.values())])
     with style():
         return build_figure(
-            spec, Results(cells.__getitem__, Tables.of(history=table, final=finals)), scale=scale, notes=notes
+            spec, Sources(cells.__getitem__, Tables.of(history=table, final=finals)), scale=scale, notes=notes
         )
 
 
@@ -358,7 +358,7 @@ def test_a_loss_that_is_not_finite_breaks_the_line():
     table.loc[(table.run == adam.runs[0]) & (table.epoch == 2), "loss"] = np.inf
     with style():
         figure, drawn = build_figure(
-            spec(), Results(lambda _: [adam], Tables.of(history=table)), scale="full"
+            spec(), Sources(lambda _: [adam], Tables.of(history=table)), scale="full"
         )
     assert drawn.values[0]["mean"][1] is None
     assert np.isnan(figure.axes[0].lines[0].get_ydata()[1])
@@ -379,7 +379,7 @@ def test_gap_is_training_less_test():
     with style():
         figure, drawn = build_figure(
             spec(metric="gap", splits=["test"]),
-            Results(lambda _: [adam], Tables.of(history=table)),
+            Sources(lambda _: [adam], Tables.of(history=table)),
             scale="full",
         )
     assert drawn.values[0]["mean"] == [0.25]
@@ -693,7 +693,7 @@ def draw_linked(item, epochs=(5, 4), kept=(5, 2), cells=LINKED):
     finals = pd.concat([final(FROZEN, kept[0]), final(THAWED, kept[1])])
     with style():
         return build_figure(
-            item, Results(cells.__getitem__, Tables.of(history=table, final=finals)), scale="full"
+            item, Sources(cells.__getitem__, Tables.of(history=table, final=finals)), scale="full"
         )
 
 
@@ -880,7 +880,7 @@ def test_samples_and_captions_do_not_overlap(tmp_path, size, count, columns, sca
     write_images(tmp_path / "many.npz", ["large omnivores and herbivores", *["fish"] * (count - 1)], size)
     with style():
         figure, drawn = build_figure(
-            samples(columns=columns), Results(lambda _: [], images=tmp_path / "many.npz"), scale=scale
+            samples(columns=columns), Sources(lambda _: [], images=tmp_path / "many.npz"), scale=scale
         )
     assert_sound(figure)
     pictures = figure.findobj(AxesImage)
@@ -995,9 +995,9 @@ def test_every_kind_has_its_closed_options():
         kind: {"id": "figure_01", "kind": kind, "caption": "What it shows.", **item}
         for kind, item in items.items()
     }
-    assert set(items) == set(KINDS)
+    assert set(items) == set(OWN_FIGURES)
     for kind, item in items.items():
-        assert isinstance(drawing.figure(item), KINDS[kind])
+        assert isinstance(drawing.figure(item), OWN_FIGURES[kind])
         with pytest.raises(RepriseError, match="^metrc: unknown key"):
             drawing.figure({**item, "metrc": 1})
         with pytest.raises(RepriseError, match="^key caption is missing"):

@@ -15,9 +15,10 @@ from matplotlib.patches import PathPatch, Rectangle
 from test_figures import assert_sound, boxes
 
 from reprise.errors import RepriseError
-from reprise.publishing.figures import Results, cube, grid
+from reprise.publishing.figures import cube, grid
 from reprise.publishing.figures.boxes import swarm
 from reprise.publishing.measures import Tables
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import COLORS, WIDTHS, style
 from reprise.reports.report import Cell
 from reprise.reports.run import Run
@@ -55,7 +56,7 @@ def results(grid_cells, value):
             number = value(cell.settings, seed)
             rows += [(run, "accuracy", number), (run, "loss", 1 - number), (run, "test_images", 1000.0)]
     tables = Tables.of(final=pd.DataFrame(rows, columns=["run", "metric", "value"]))
-    return Results(lambda _: grid_cells, tables)
+    return Sources(lambda _: grid_cells, tables)
 
 
 def build(kind, value, space=None, seeds=1, scale="full", only=None, **changes):

@@ -1,5 +1,5 @@
 """What a report publishes is checked before anything is trained, on results that are made up
-(`reprise.publishing.checking`).
+(`reprise.publishing.pretended`).
 """
 
 import copy
@@ -9,7 +9,7 @@ import yaml
 
 from mini import located
 from reprise.errors import RepriseError
-from reprise.publishing.checking import check_publications, named_layers, pretended
+from reprise.publishing.pretended import check_publications, named_layers, pretended
 from reprise.reports.report import Report
 
 DOCUMENT = {

@@ -13,9 +13,9 @@ from drawing import judge_statements, parse, write_statements
 from reprise.errors import RepriseError
 from reprise.publishing import MARKS
 from reprise.publishing.expressions import Expressions
-from reprise.publishing.measures import COLUMNS as TABLE_COLUMNS
+from reprise.publishing.measures import RESULT_COLUMNS as TABLE_COLUMNS
 from reprise.publishing.measures import Tables
-from reprise.publishing.statements import COLUMNS
+from reprise.publishing.statements import STATEMENT_COLUMNS
 from reprise.reports.expressions import Names
 from reprise.reports.report import Report
 
@@ -947,7 +947,7 @@ def test_csv_and_page(tables, tmp_path, scale):
         rows = list(reader)
     assert (
         tuple(reader.fieldnames)
-        == COLUMNS
+        == STATEMENT_COLUMNS
         == ("report", "id", "kind", "text", "reported", "measured", "spread", "n", "scale", "verdict")
     )
     assert rows[0] == {
@@ -979,7 +979,7 @@ def test_a_report_without_statements(tables, tmp_path):
     assert (
         write_statements([], "report", resolve, tables, "full", tmp_path / "a.csv", tmp_path / "a.md") == []
     )
-    assert (tmp_path / "a.csv").read_text(encoding="utf-8") == ",".join(COLUMNS) + "\n"
+    assert (tmp_path / "a.csv").read_text(encoding="utf-8") == ",".join(STATEMENT_COLUMNS) + "\n"
 
 
 def test_nothing_is_written_on_a_mistake(tables, tmp_path):

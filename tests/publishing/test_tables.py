@@ -12,14 +12,14 @@ import yaml
 from drawing import write_table
 
 from reprise.errors import RepriseError
-from reprise.publishing.measures import COLUMNS, Tables
 from reprise.publishing.measures import OWN_METRICS as METRICS
+from reprise.publishing.measures import RESULT_COLUMNS, Tables
 from reprise.publishing.tables.values import configuration, mean_and_sd, measured, setting, show
 from reprise.publishing.verdicts import Estimate, Pool
 from reprise.reports.expressions import Names
 from reprise.reports.report import Cell, Report
 from reprise.reports.run import Run
-from reprise.reports.tables import KINDS
+from reprise.reports.tables import OWN_TABLES
 
 LAYERS = {
     "basic": {
@@ -574,7 +574,7 @@ def results(report):
             guesses = [0] * 10 + [1] * half + [2] * (10 - half) + [0] * 10
             predictions += [(run, image, image // 10, guess) for image, guess in enumerate(guesses)]
     frames = {"history": history, "final": values, "predictions": predictions}
-    tidy = {name: pd.DataFrame(rows, columns=list(COLUMNS[name])) for name, rows in frames.items()}
+    tidy = {name: pd.DataFrame(rows, columns=list(RESULT_COLUMNS[name])) for name, rows in frames.items()}
     return Tables(**tidy, class_names={run: NAMES for cell in everything(report) for run in cell.runs})
 
 
@@ -1059,9 +1059,9 @@ def test_every_kind_has_its_closed_options():
             {"label": "y", "statement": "stated"},
         ),
     }
-    assert set(items) == set(KINDS)
+    assert set(items) == set(OWN_TABLES)
     for kind, item in items.items():
-        assert isinstance(drawing.table(item), KINDS[kind])
+        assert isinstance(drawing.table(item), OWN_TABLES[kind])
         with pytest.raises(RepriseError, match=r"^captin: unknown key.*; did you mean caption\?$"):
             drawing.table({**item, "captin": 1})
 

@@ -14,8 +14,9 @@ from matplotlib.text import Text
 from test_figures import assert_sound, boxes
 
 from reprise.errors import RepriseError
-from reprise.publishing.figures import Results, trials
+from reprise.publishing.figures import trials
 from reprise.publishing.measures import Tables
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import DPI, WIDTHS, style
 from reprise.reports.report import Cell
 from reprise.reports.run import Run
@@ -54,7 +55,7 @@ def build(curves, scale="full", study=True, split="validation", **changes):
     table = pd.concat([history(cell, *pair, split=split) for cell, pair in zip(cells, pairs, strict=True)])
     with style():
         return build_figure(
-            {**SPEC, **changes}, Results(lambda _: cells, Tables.of(history=table)), scale=scale
+            {**SPEC, **changes}, Sources(lambda _: cells, Tables.of(history=table)), scale=scale
         )
 
 
@@ -298,7 +299,7 @@ def test_options_are_closed():
 def test_mistakes_are_named():
     def message(cells, table):
         with style(), pytest.raises(RepriseError) as error:
-            build_figure(SPEC, Results(lambda _: cells, Tables.of(history=table)), scale="full")
+            build_figure(SPEC, Sources(lambda _: cells, Tables.of(history=table)), scale="full")
         assert "\n" not in str(error.value)
         return str(error.value)
 

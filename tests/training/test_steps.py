@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from reprise import cli, models
 from reprise.data.augment import Preprocess, build_augmentation
-from reprise.data.augmentations import AUGMENTATIONS
+from reprise.data.augmentations import OWN_AUGMENTATIONS
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate
 from reprise.models import meta
@@ -456,7 +456,7 @@ SETTINGS = {
 
 
 def test_every_operation_is_listed():
-    assert set(SETTINGS) == set(AUGMENTATIONS)
+    assert set(SETTINGS) == set(OWN_AUGMENTATIONS)
 
 
 @pytest.mark.parametrize("keep_originals", [False, True])

@@ -196,10 +196,10 @@ class Answer(socketserver.BaseRequestHandler):
 
 def know_small_files() -> None:
     """Take for official archives and weights what holds the file's name alone."""
-    from reprise.data.catalog import DATASETS, WEIGHTS
+    from reprise.data.catalog import OWN_DATASETS, WEIGHTS
 
-    for name, facts in DATASETS.items():
-        DATASETS[name] = replace(facts, md5=md5(facts.file_name.encode()).hexdigest())
+    for name, facts in OWN_DATASETS.items():
+        OWN_DATASETS[name] = replace(facts, md5=md5(facts.file_name.encode()).hexdigest())
     for name, facts in WEIGHTS.items():
         WEIGHTS[name] = replace(facts, sha256_prefix=sha256(facts.file_name.encode()).hexdigest())
 

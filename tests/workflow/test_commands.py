@@ -23,7 +23,7 @@ import yaml
 from PIL import Image
 from project import REPORT, ROOT, new_project
 
-from reprise.data.catalog import DATASETS, WEIGHTS
+from reprise.data.catalog import OWN_DATASETS, WEIGHTS
 from reprise.reports.report import Report, report_files
 from reprise.schema import plain
 
@@ -195,7 +195,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     (folder / "small").mkdir()
     for slug, path in report_files(ROOT / "workflow/reports").items():
         (folder / f"small/{slug}.yaml").write_text(yaml.safe_dump(small(Report(path))))
-    for facts in (*DATASETS.values(), *WEIGHTS.values()):
+    for facts in (*OWN_DATASETS.values(), *WEIGHTS.values()):
         (folder / facts.file_name).write_text(facts.file_name)
     (folder / "ARCHIVE").mkdir()
     for number in range(1, 4):
@@ -217,7 +217,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         assert server.stdout
         assert server.stdout.readline() == b"ready\n"
         assert not reader.run(f"cd {shlex.quote(str(finished))} && snakemake --cores 1")
-        for name in DATASETS:
+        for name in OWN_DATASETS:
             data = "python -m reprise data"
             assert not reader.run(
                 f"{data} synthesize {name} --train 100 --test 100\n{data} fetch {name}\n{data} decode {name}"

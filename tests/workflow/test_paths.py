@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from project import ROOT, Project, made_once, make, new_project, run, snakemake
 
-from reprise.data.catalog import DATASETS
+from reprise.data.catalog import OWN_DATASETS
 from reprise.errors import RepriseError
 from reprise.workflow.config import Config, check_checkout, read_config
 from reprise.workflow.programme import Programme
@@ -68,7 +68,7 @@ def test_a_whole_report_in_folders_with_nasty_names(tmp_path: Path, tmp_path_fac
 
 def test_archives_come_from_a_mirror_and_go_to_a_folder_with_nasty_names(tmp_path: Path):
     (tmp_path / "project").mkdir()
-    project, facts = new_project(tmp_path / "project"), DATASETS["cifar10"]
+    project, facts = new_project(tmp_path / "project"), OWN_DATASETS["cifar10"]
     nasty = NASTY.partition(" #")[0]  # from where Snakemake's command line takes it for a comment
     mirror, data = tmp_path / f"{NASTY}{{x}}", tmp_path / nasty
     mirror.mkdir()

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from reprise.cli.common import archive_of, dataset_dir, named_dataset
-from reprise.cli.options import RESULTS, DataFolder, Mirror, ResultsAndData, ResultsFolder, whole
+from reprise.cli.options import RESULTS, DataFolder, Mirror, ResultsAndDataOptions, ResultsFolder, whole
 from reprise.cli.process import show
 from reprise.files import keep_json, write_json
 from reprise.reports.layout import DEMO_IMAGES, STAND_IN, Layout, stand_in_source
@@ -25,7 +25,9 @@ def stamp_file(name: str, file: Path) -> None:
     show(f"{file}: {name}, verified")
 
 
-def fetch(name: DatasetName, /, *, mirror: Mirror = (), where: ResultsAndData = ResultsAndData()) -> None:
+def fetch(
+    name: DatasetName, /, *, mirror: Mirror = (), where: ResultsAndDataOptions = ResultsAndDataOptions()
+) -> None:
     """Fetch and verify an archive."""
     from reprise.data.catalog import dataset_facts
     from reprise.data.fetch import fetch_dataset
@@ -42,7 +44,7 @@ def fetch_weights(
     /,
     *,
     mirror: Mirror = (),
-    where: ResultsAndData = ResultsAndData(),
+    where: ResultsAndDataOptions = ResultsAndDataOptions(),
 ) -> None:
     """Fetch and verify pretrained weights."""
     from reprise.data import fetch
@@ -52,7 +54,7 @@ def fetch_weights(
     stamp_file(name, fetch.fetch_weights(name, destination, mirror))
 
 
-def decode(name: Folder, /, *, where: ResultsAndData = ResultsAndData()) -> None:
+def decode(name: Folder, /, *, where: ResultsAndDataOptions = ResultsAndDataOptions()) -> None:
     """Turn a fetched archive into arrays."""
     from reprise.data import decode
 
@@ -61,7 +63,7 @@ def decode(name: Folder, /, *, where: ResultsAndData = ResultsAndData()) -> None
     decode.decode(dataset, archive_of(dataset, source, layout), layout.dataset(dataset, source))
 
 
-def statistics(name: Folder, /, *, where: ResultsAndData = ResultsAndData()) -> None:
+def statistics(name: Folder, /, *, where: ResultsAndDataOptions = ResultsAndDataOptions()) -> None:
     """Channel means and standard deviations."""
     from reprise.data.statistics import write_statistics
 
@@ -85,7 +87,7 @@ def add(
     stamp_file(name_of(file.name), file)
 
 
-def stand_in(name: DatasetName, /, *, where: ResultsAndData = ResultsAndData()) -> None:
+def stand_in(name: DatasetName, /, *, where: ResultsAndDataOptions = ResultsAndDataOptions()) -> None:
     """Make a stand-in for a data set from another's real images."""
     from reprise.data.decode import load
     from reprise.data.stand_in import write_stand_in

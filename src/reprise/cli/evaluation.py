@@ -8,7 +8,15 @@ from typing import Annotated
 from cyclopts import Group, Parameter
 
 from reprise.cli.common import chosen_runs, dataset_dirs, names_of, stamp_evaluated
-from reprise.cli.options import Choice, Device, ReportName, Reports, ResultsAndData, exactly_one, whole
+from reprise.cli.options import (
+    ChoiceOptions,
+    DeviceOptions,
+    ReportName,
+    ReportsOptions,
+    ResultsAndDataOptions,
+    exactly_one,
+    whole,
+)
 from reprise.cli.process import show
 from reprise.supervision import tell
 
@@ -19,10 +27,10 @@ def evaluate(
     report: ReportName,
     /,
     *,
-    choice: Choice = Choice(),
-    reports: Reports = Reports(),
-    where: ResultsAndData = ResultsAndData(),
-    on: Device = Device(),
+    choice: ChoiceOptions = ChoiceOptions(),
+    reports: ReportsOptions = ReportsOptions(),
+    where: ResultsAndDataOptions = ResultsAndDataOptions(),
+    on: DeviceOptions = DeviceOptions(),
 ) -> None:
     """Test the selected weights."""
     found, layout = reports.open(report, where.scale), where.layout
@@ -57,9 +65,9 @@ def submission(
     images: Annotated[
         int, whole(10_000_000), Parameter(help="images in the archive (Kaggle's has 300000)")
     ] = 300_000,
-    reports: Reports = Reports(),
-    where: ResultsAndData = ResultsAndData(),
-    on: Device = Device(),
+    reports: ReportsOptions = ReportsOptions(),
+    where: ResultsAndDataOptions = ResultsAndDataOptions(),
+    on: DeviceOptions = DeviceOptions(),
 ) -> None:
     """Label Kaggle's CIFAR-10 test images for its challenge."""
     found, layout = reports.open(report, where.scale), where.layout

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from reprise.cli.common import dataset_dir, has_results, stamp_evaluated, stamp_trained
-from reprise.cli.options import Reports, Results, ResultsAndData
+from reprise.cli.options import ReportsOptions, ResultsAndDataOptions, ResultsOptions
 from reprise.cli.process import show
 from reprise.errors import RepriseError
 from reprise.reports.layout import FINAL
@@ -21,8 +21,8 @@ def export(
     out: Annotated[Path, Parameter(name="OUT", help="folder to copy them to")],
     /,
     *,
-    reports: Reports = Reports(),
-    where: Results = Results(),
+    reports: ReportsOptions = ReportsOptions(),
+    where: ResultsOptions = ResultsOptions(),
 ) -> None:
     """Copy finished runs, to take them to another machine."""
     from reprise.evaluation.exchange import export_runs
@@ -44,7 +44,7 @@ def import_(
     folder: Annotated[Path, Parameter(name="FOLDER", help="what export has written")],
     /,
     *,
-    where: ResultsAndData = ResultsAndData(),
+    where: ResultsAndDataOptions = ResultsAndDataOptions(),
 ) -> None:
     """Verify runs made elsewhere and add them to the cache."""
     from reprise.evaluation.exchange import import_runs

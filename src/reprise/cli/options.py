@@ -68,7 +68,7 @@ DataFolder = Annotated[
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Results:
+class ResultsOptions:
     """Where a verb reads and writes."""
 
     scale: Annotated[Scale, Parameter(help="full is what the reports did")] = "full"
@@ -80,7 +80,7 @@ class Results:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResultsAndData(Results):
+class ResultsAndDataOptions(ResultsOptions):
     """Where a verb reads and writes, data sets and pretrained weights among that."""
 
     data: DataFolder = None
@@ -118,7 +118,7 @@ def report_file(name: str, folder: Path) -> Path:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Reports:
+class ReportsOptions:
     """Where report files lie, and what is not done as they say."""
 
     reports: ReportsFolder = REPORTS
@@ -155,7 +155,7 @@ _choice = Group("Which runs (default: all)", sort_key=1, validator=at_most_one)
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class ChoiceOptions:
     """Which of a report's runs."""
 
     runs: Annotated[
@@ -177,7 +177,7 @@ class Choice:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Device:
+class DeviceOptions:
     """What computes."""
 
     device: Annotated[
@@ -189,7 +189,7 @@ class Device:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way(Device):
+class ComputeOptions(DeviceOptions):
     """What computes a training, and how fast."""
 
     precision: Annotated[
@@ -209,7 +209,7 @@ class Way(Device):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training(Way):
+class TrainingOptions(ComputeOptions):
     """How runs are trained."""
 
     exact_threads: Annotated[

@@ -12,10 +12,10 @@ from reprise.cli.common import dataset_dir, skipped
 from reprise.cli.options import (
     REPORTS,
     ReportName,
-    Reports,
     ReportsFolder,
-    Results,
-    ResultsAndData,
+    ReportsOptions,
+    ResultsAndDataOptions,
+    ResultsOptions,
     StandIn,
 )
 from reprise.errors import DamagedError, RepriseError
@@ -42,12 +42,12 @@ def layers(
     /,
     *,
     reports: ReportsFolder = REPORTS,
-    where: Results = Results(),
+    where: ResultsOptions = ResultsOptions(),
 ) -> None:
     """Describe the networks of a table or diagram, layer by layer."""
     from reprise.reports.report import network_names
 
-    found = Reports(reports=reports).open(report, where.scale)
+    found = ReportsOptions(reports=reports).open(report, where.scale)
     networks = found.networks(network_names(found.item_with_layers(item)))
 
     from reprise.data.augment import image_shape
@@ -71,12 +71,12 @@ def samples(
     *,
     reports: ReportsFolder = REPORTS,
     stand_in: StandIn = (),
-    where: ResultsAndData = ResultsAndData(),
+    where: ResultsAndDataOptions = ResultsAndDataOptions(),
 ) -> None:
     """Write the sample images of a figure."""
     from reprise.reports.figures import Samples
 
-    found = Reports(reports=reports, stand_in=stand_in).open(report, where.scale)
+    found = ReportsOptions(reports=reports, stand_in=stand_in).open(report, where.scale)
     layout = where.layout
     figure = found.item("figures", item)
     if not isinstance(figure, Samples):
@@ -94,7 +94,12 @@ def samples(
 
 
 def figure(
-    report: ReportName, item: FigureName, /, *, reports: Reports = Reports(), where: Results = Results()
+    report: ReportName,
+    item: FigureName,
+    /,
+    *,
+    reports: ReportsOptions = ReportsOptions(),
+    where: ResultsOptions = ResultsOptions(),
 ) -> None:
     """Draw a figure."""
     found, layout = reports.open(report, where.scale), where.layout
@@ -102,44 +107,56 @@ def figure(
     runs = runs_of(found, drawn)
 
     from reprise.publishing import Face
-    from reprise.publishing.figures import Results as Drawn
     from reprise.publishing.figures import draw_figure
     from reprise.publishing.results import read_meta
+    from reprise.publishing.sources import Sources
 
-    results = Drawn(
+    sources = Sources(
         found.cells,
         results_of(found, layout, runs),
-        sample_images(found, layout, drawn),
-        layer_tables(found, layout, drawn),
-        read_meta(layout.runs, runs),
+        images=sample_images(found, layout, drawn),
+        layers=layer_tables(found, layout, drawn),
+        meta=read_meta(layout.runs, runs),
     )
     face = Face(found.slug, found.scale, found.notes(drawn))
-    draw_figure(drawn, results, face, layout.figure(found.slug, item))
+    draw_figure(drawn, sources, face, layout.figure(found.slug, item))
 
 
 def table(
-    report: ReportName, item: TableName, /, *, reports: Reports = Reports(), where: Results = Results()
+    report: ReportName,
+    item: TableName,
+    /,
+    *,
+    reports: ReportsOptions = ReportsOptions(),
+    where: ResultsOptions = ResultsOptions(),
 ) -> None:
     """Write a table."""
     found, layout = reports.open(report, where.scale), where.layout
     written = found.item("tables", item)
 
     from reprise.publishing import Face
-    from reprise.publishing.tables import Sources, write_table
-    from reprise.reports.tables import Space
+    from reprise.publishing.sources import Sources
+    from reprise.publishing.tables import write_table
+    from reprise.reports.tables import SpaceTable
 
     sources = Sources(
         found.cells,
         results_of(found, layout, runs_of(found, written)),
-        layer_tables(found, layout, written),
-        found.file.experiments[written.experiment] if isinstance(written, Space) else None,
-        found.names,
+        names=found.names,
+        layers=layer_tables(found, layout, written),
+        experiment=found.file.experiments[written.experiment] if isinstance(written, SpaceTable) else None,
     )
     face = Face(found.slug, found.scale, found.notes(written))
     write_table(written, sources, face, layout.table(found.slug, item))
 
 
-def statements(report: ReportName, /, *, reports: Reports = Reports(), where: Results = Results()) -> None:
+def statements(
+    report: ReportName,
+    /,
+    *,
+    reports: ReportsOptions = ReportsOptions(),
+    where: ResultsOptions = ResultsOptions(),
+) -> None:
     """Judge a report's numbers and claims."""
     found, layout = reports.open(report, where.scale), where.layout
     runs = found.runs(
@@ -148,8 +165,8 @@ def statements(report: ReportName, /, *, reports: Reports = Reports(), where: Re
     path = layout.statements(found.slug)
 
     from reprise.publishing import Face
+    from reprise.publishing.sources import Sources
     from reprise.publishing.statements import write_statements
-    from reprise.publishing.tables import Sources
 
     sources = Sources(found.cells, results_of(found, layout, runs), names=found.names)
     face = Face(found.slug, found.scale, found.notes(*found.statements))

@@ -9,7 +9,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from reprise.cli.common import has_results
-from reprise.cli.options import ReportName, Reports, Results, ResultsAndData, Way
+from reprise.cli.options import (
+    ComputeOptions,
+    ReportName,
+    ReportsOptions,
+    ResultsAndDataOptions,
+    ResultsOptions,
+)
 from reprise.cli.process import end, show
 from reprise.errors import RepriseError
 from reprise.reports.layout import SCALES
@@ -43,7 +49,13 @@ def schema(file: Annotated[Path, Parameter(name="FILE", help="where it is writte
     show(f"{file}: the schema of report files")
 
 
-def runs(report: ReportName, /, *, reports: Reports = Reports(), where: Results = Results()) -> None:
+def runs(
+    report: ReportName,
+    /,
+    *,
+    reports: ReportsOptions = ReportsOptions(),
+    where: ResultsOptions = ResultsOptions(),
+) -> None:
     """List a report's runs."""
     found = reports.open(report, where.scale)
     for name in found.experiments:
@@ -73,9 +85,9 @@ def plan(
         bool,
         Parameter(show_default=False, help="the time of finished runs beside what the plan says of them"),
     ] = False,
-    reports: Reports = Reports(),
-    where: ResultsAndData = ResultsAndData(),
-    way: Way = Way(),
+    reports: ReportsOptions = ReportsOptions(),
+    where: ResultsAndDataOptions = ResultsAndDataOptions(),
+    way: ComputeOptions = ComputeOptions(),
 ) -> None:
     """Runs, epochs, images, time and disk of reports, before anything starts."""
     from reprise.reports.report import report_files

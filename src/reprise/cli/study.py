@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from reprise.cli.common import dataset_dirs, has_results, names_of, skipped, stamp_trained
-from reprise.cli.options import ReportName, Reports, Results, ResultsAndData, Training
+from reprise.cli.options import (
+    ReportName,
+    ReportsOptions,
+    ResultsAndDataOptions,
+    ResultsOptions,
+    TrainingOptions,
+)
 from reprise.cli.process import end
 from reprise.cli.process import show as print_lines
 from reprise.cli.training import engine_options
@@ -40,8 +46,8 @@ def show(
     /,
     *,
     csv: Annotated[Path | None, Parameter(metavar="FILE", help="write the table there too")] = None,
-    reports: Reports = Reports(),
-    where: Results = Results(),
+    reports: ReportsOptions = ReportsOptions(),
+    where: ResultsOptions = ResultsOptions(),
 ) -> None:
     """A study's trials, the best first, and the epochs saved."""
     folder = where.layout.runs
@@ -62,9 +68,9 @@ def work(
     study: StudyName,
     /,
     *,
-    reports: Reports = Reports(),
-    where: ResultsAndData = ResultsAndData(),
-    training: Training = Training(),
+    reports: ReportsOptions = ReportsOptions(),
+    where: ResultsAndDataOptions = ResultsAndDataOptions(),
+    training: TrainingOptions = TrainingOptions(),
 ) -> None:
     """Train trials as one of several workers (which cannot be repeated)."""
     found, layout = reports.open(report, where.scale), where.layout

@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reprise.cli.common import chosen_runs, dataset_dirs, names_of, stamp_trained
-from reprise.cli.options import Choice, ReportName, Reports, ResultsAndData, Training
+from reprise.cli.options import (
+    ChoiceOptions,
+    ReportName,
+    ReportsOptions,
+    ResultsAndDataOptions,
+    TrainingOptions,
+)
 from reprise.cli.process import end
 
 if TYPE_CHECKING:
     from reprise.reports.layout import Layout
 
 
-def engine_options(training: Training, where: Layout) -> dict[str, Any]:
+def engine_options(training: TrainingOptions, where: Layout) -> dict[str, Any]:
     """What `reprise.training.engine.train` is told wherever runs are trained."""
     return {
         "weights_dir": where.weights,
@@ -29,10 +35,10 @@ def train(
     report: ReportName,
     /,
     *,
-    choice: Choice = Choice(),
-    reports: Reports = Reports(),
-    where: ResultsAndData = ResultsAndData(),
-    training: Training = Training(),
+    choice: ChoiceOptions = ChoiceOptions(),
+    reports: ReportsOptions = ReportsOptions(),
+    where: ResultsAndDataOptions = ResultsAndDataOptions(),
+    training: TrainingOptions = TrainingOptions(),
 ) -> None:
     """Train runs that are not yet trained."""
     found, layout = reports.open(report, where.scale), where.layout

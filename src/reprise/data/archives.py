@@ -334,7 +334,7 @@ def member_md5(facts: DatasetFacts, archive: Path) -> dict[str, str]:
     """MD5 of each member that the catalog knows by it; errors as in `read_members`."""
 
     def md5(file: BinaryIO, where: str) -> str:
-        hashed = _Hashed(file)
+        hashed = _HashedReader(file)
         while hashed.read(CHUNK):
             pass
         return hashed.md5.hexdigest()
@@ -342,7 +342,7 @@ def member_md5(facts: DatasetFacts, archive: Path) -> dict[str, str]:
     return read_members(archive, dict.fromkeys(facts.member_md5, md5), facts.max_bytes)
 
 
-class _Hashed:
+class _HashedReader:
     """Reads a file and hashes what it has read."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -360,11 +360,11 @@ def read_stl(
     classes = len(facts.classes["label"])
 
     def images(file: BinaryIO, where: str) -> tuple[Spool, str]:
-        hashed = _Hashed(file)
+        hashed = _HashedReader(file)
         return _byte_images(hashed, facts.image_shape, scratch, where), hashed.md5.hexdigest()
 
     def labels(file: BinaryIO, where: str) -> tuple[np.ndarray, str]:
-        hashed = _Hashed(file)
+        hashed = _HashedReader(file)
         return _byte_labels(hashed, classes, where), hashed.md5.hexdigest()
 
     readers = {
@@ -388,7 +388,7 @@ def read_stl(
     return splits
 
 
-def _byte_images(file: _Hashed, shape: tuple[int, int, int], scratch: Path | None, where: str) -> Spool:
+def _byte_images(file: _HashedReader, shape: tuple[int, int, int], scratch: Path | None, where: str) -> Spool:
     channels, height, width = shape
     size = math.prod(shape)
     spool = Spool(scratch, size)
@@ -400,7 +400,7 @@ def _byte_images(file: _Hashed, shape: tuple[int, int, int], scratch: Path | Non
     return spool
 
 
-def _byte_labels(file: _Hashed, classes: int, where: str) -> np.ndarray:
+def _byte_labels(file: _HashedReader, classes: int, where: str) -> np.ndarray:
     labels = np.frombuffer(file.read(1 << 20), np.uint8)
     if len(labels) and not (labels.min() >= 1 and labels.max() <= classes):
         raise RepriseError(f"{where}: not labels from 1 to {classes}; {GET_AGAIN}")

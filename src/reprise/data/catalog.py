@@ -5,7 +5,7 @@ and the layout of their "python version"); A. Coates, H. Lee, A. Y. Ng, "An anal
 in unsupervised feature learning", 2011, and torchvision.datasets.STL10 (STL-10); L. N. Darlow et al.,
 "CINIC-10 is not ImageNet or CIFAR-10", 2018, and its README (CINIC-10); torchvision's model zoo (weights).
 
-A new data set is one more entry of `DATASETS`; in a package of your own it is a `DatasetFacts`, named by an
+A new data set is one more entry of `OWN_DATASETS`; in a package of your own it is a `DatasetFacts`, named by an
 entry point (docs/extending.md). Where none of the layouts below is that of its archive, it brings an
 `ArchiveLayout`.
 """
@@ -184,7 +184,7 @@ CIFAR100_SUPERCLASSES: Mapping[str, tuple[str, ...]] = {
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
-DATASETS: Mapping[str, DatasetFacts] = {
+OWN_DATASETS: Mapping[str, DatasetFacts] = {
     facts.name: facts
     for facts in (
         DatasetFacts(
@@ -330,9 +330,9 @@ def weights_facts(name: str) -> WeightsFacts:
 
 def all_files() -> Iterator[DatasetFacts | WeightsFacts]:
     """What is known of every file that can be fetched; the project's own come first."""
-    yield from DATASETS.values()
+    yield from OWN_DATASETS.values()
     yield from WEIGHTS.values()
-    yield from (extensions.DATASETS[name] for name in extensions.DATASETS if name not in DATASETS)
+    yield from (extensions.DATASETS[name] for name in extensions.DATASETS if name not in OWN_DATASETS)
 
 
 def name_of(file_name: str) -> str:

@@ -14,7 +14,7 @@ from reprise.errors import DamagedError, RepriseError
 from reprise.evaluation.metrics import classification_metrics, training_metrics
 from reprise.evaluation.verification import check_metrics
 from reprise.progress import log, progress, say
-from reprise.reports.layout import EVALUATION, FINAL, HISTORY, PREDICTIONS, RUN, WEIGHTS
+from reprise.reports.layout import EVALUATION, FINAL, HISTORY, PREDICTIONS, RUN, WEIGHTS_FILE
 from reprise.reports.run import Run
 from reprise.supervision import tell
 from reprise.training.inference import predict
@@ -129,11 +129,11 @@ def trained_network(run: Run, data: RunData, folder: Path) -> nn.Module:
     """
     network = models.build_untrained(run.spec["model"], len(data.classes), data.image_shape)
     try:
-        network.load_state_dict(read_weights(folder / WEIGHTS))
+        network.load_state_dict(read_weights(folder / WEIGHTS_FILE))
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:160]
         raise RepriseError(
-            f"{folder / WEIGHTS}: does not fit the run's network ({reason}); delete the folder and train "
+            f"{folder / WEIGHTS_FILE}: does not fit the run's network ({reason}); delete the folder and train "
             "again"
         ) from None
     return network

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from reprise.data.archives import PNG_BYTES, decode_png
-from reprise.data.catalog import DATASETS
+from reprise.data.catalog import OWN_DATASETS
 from reprise.data.tar import damage, files
 from reprise.errors import RepriseError, gist
 from reprise.evaluation.evaluate import trained_network
@@ -81,7 +81,7 @@ def write_submission(
     chosen = choose_device(device)
     with reproducible(chosen, threads):
         data = Datasets(dataset_dirs, chosen).of(run)
-        if set(data.classes) != set(DATASETS["cifar10"].classes["label"]):
+        if set(data.classes) != set(OWN_DATASETS["cifar10"].classes["label"]):
             raise RepriseError(f"run {run.hash}: does not learn the ten classes of cifar10; name another run")
         network = trained_network(run, data, Path(cache) / run.hash).to(chosen).eval()
         labels = np.zeros(images, np.uint8)

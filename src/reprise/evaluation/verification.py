@@ -16,7 +16,7 @@ from torch.nn import functional
 from reprise import models
 from reprise.errors import DamagedError
 from reprise.evaluation.metrics import classification_metrics, training_metrics
-from reprise.reports.layout import FINAL, PREDICTIONS, RUN, WEIGHTS
+from reprise.reports.layout import FINAL, PREDICTIONS, RUN, WEIGHTS_FILE
 from reprise.reports.run import Run
 from reprise.training.inference import forward
 from reprise.training.parts import Part, RunData
@@ -123,16 +123,17 @@ def check_network(folder: Path, meta: Mapping[str, Any], network: nn.Module, rem
             raise DamagedError(
                 f"{folder / FINAL}: its numbers of parameters are not those of the run's network", remedy
             )
-    if (folder / WEIGHTS).exists():
+    if (folder / WEIGHTS_FILE).exists():
         expected = {name: (tuple(value.shape), value.dtype) for name, value in network.state_dict().items()}
         found = {
-            name: (tuple(value.shape), value.dtype) for name, value in read_weights(folder / WEIGHTS).items()
+            name: (tuple(value.shape), value.dtype)
+            for name, value in read_weights(folder / WEIGHTS_FILE).items()
         }
         for name in [*expected, *found]:
             if expected.get(name) != found.get(name):
                 here, there = (_described(each.get(name)) for each in (found, expected))
                 raise DamagedError(
-                    f"{folder / WEIGHTS}: {name} is {here}, in the run's network it is {there}", remedy
+                    f"{folder / WEIGHTS_FILE}: {name} is {here}, in the run's network it is {there}", remedy
                 )
 
 
@@ -196,7 +197,7 @@ def check_sample(
     if not logits.isfinite().all():
         if math.isfinite(loss):
             raise DamagedError(
-                f"{folder / WEIGHTS}: predicts what is not finite, though the loss is {loss}", remedy
+                f"{folder / WEIGHTS_FILE}: predicts what is not finite, though the loss is {loss}", remedy
             )
         return
     stored = torch.from_numpy(

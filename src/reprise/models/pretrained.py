@@ -22,7 +22,7 @@ from torch import nn
 from reprise.data.catalog import WEIGHTS
 from reprise.errors import DamagedError, RepriseError, file_error, gist, nearest
 from reprise.models import sequential
-from reprise.models.families import Dense, Flatten, Torchvision
+from reprise.models.families import DenseLayer, FlattenLayer, Torchvision
 from reprise.records import file_digest
 
 AUXILIARY = {"googlenet", "inception_v3"}
@@ -132,7 +132,7 @@ def transfer_network(
     shape = _feature_shape(backbone, arch, image_shape)
     head = options.head
     if head is None:
-        head = [*([Flatten(flatten=True)] if len(shape) > 1 else []), Dense(dense="classes")]
+        head = [*([FlattenLayer(flatten=True)] if len(shape) > 1 else []), DenseLayer(dense="classes")]
     try:
         layers = sequential.network(head, classes, shape, options.init)
     except RepriseError as error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from reprise.planning.estimates import Comparison, Plan, Row
+from reprise.planning.estimates import Plan, PlanRow, TimeComparison
 from reprise.planning.storage import Disk
 from reprise.progress import duration
 from reprise.reports.report import Report
@@ -23,7 +23,7 @@ def describe(plans: Sequence[Plan], machine: str) -> str:
     return "\n\n".join(parts)
 
 
-def describe_comparison(report: Report, rows: Sequence[Comparison], machine: str) -> str:
+def describe_comparison(report: Report, rows: Sequence[TimeComparison], machine: str) -> str:
     """A table of estimated and true times of the runs that are there."""
     if not rows:
         return f"{report.slug}, scale {report.scale}: no finished run to compare with"
@@ -43,18 +43,18 @@ def describe_comparison(report: Report, rows: Sequence[Comparison], machine: str
     return "\n".join([f"{report.slug}, scale {report.scale}, on {machine}", *_aligned([head, *cells])])
 
 
-def _sum(rows: Sequence[Row]) -> Row:
-    return Row(
+def _sum(rows: Sequence[PlanRow]) -> PlanRow:
+    return PlanRow(
         "all",
         **{
             name: sum(getattr(row, name) for row in rows)
-            for name in Row.__dataclass_fields__
+            for name in PlanRow.__dataclass_fields__
             if name != "experiment"
         },
     )
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: PlanRow) -> tuple[str, ...]:
     epochs = [f"{value:,.0f}" for value in (row.epochs, row.expected_epochs)]
     images = [f"{value / 1e6:,.2f} M" for value in (row.images, row.expected_images)]
     times = [duration(value) for value in (row.seconds, row.expected_seconds)]

@@ -7,14 +7,14 @@ from typing import Any
 from reprise.planning.calibration import Calibration
 from reprise.planning.storage import Disk, disk
 from reprise.planning.work import Work, expected_share, work_of
-from reprise.publishing.checking import naming
+from reprise.publishing.pretended import naming
 from reprise.reports.layout import RUN, Layout
 from reprise.reports.report import Report
 from reprise.training.results import finished
 
 
 @dataclass(frozen=True)
-class Row:
+class PlanRow:
     """One experiment. Epochs and images are those of the runs that are left to train, at most and as
     `expected_share` says.
     """
@@ -36,7 +36,7 @@ class Plan:
     """What a report asks for at its scale."""
 
     report: Report
-    rows: Sequence[Row]
+    rows: Sequence[PlanRow]
     disk: Disk
 
 
@@ -71,11 +71,11 @@ def _left(works: Sequence[Work], where: Layout) -> list[Work]:
     return [work for work in works if not (where.runs / work.run.hash / RUN).is_file()]
 
 
-def _row(name: str, works: Sequence[Work], left: Sequence[Work], calibration: Calibration) -> Row:
+def _row(name: str, works: Sequence[Work], left: Sequence[Work], calibration: Calibration) -> PlanRow:
     share = expected_share([work.run for work in works])
     paced = [(work, calibration.pace(work.run)) for work in left]
 
-    return Row(
+    return PlanRow(
         name,
         runs=len(works),
         left=len(left),
@@ -91,7 +91,7 @@ def _row(name: str, works: Sequence[Work], left: Sequence[Work], calibration: Ca
 
 
 @dataclass(frozen=True)
-class Comparison:
+class TimeComparison:
     """Finished runs of one experiment that were trained on a machine like this one: their time as estimated
     and as it was.
     """
@@ -105,7 +105,7 @@ class Comparison:
     seconds: float
 
 
-def compare(report: Report, where: Layout, calibration: Calibration) -> list[Comparison]:
+def compare(report: Report, where: Layout, calibration: Calibration) -> list[TimeComparison]:
     """What the calibration says of the epochs that finished runs have trained, beside what these took
     (`seconds` in their `meta`).
     """
@@ -119,7 +119,7 @@ def compare(report: Report, where: Layout, calibration: Calibration) -> list[Com
     }
     calibration.prepare([work.run for each in here.values() for work, _ in each])
     return [
-        Comparison(
+        TimeComparison(
             name,
             runs=len(here[name]),
             elsewhere=len(each) - len(here[name]),

@@ -19,7 +19,7 @@ from reprise.reports.report import Cell, text
 Columns = Mapping[str, Sequence[Any]]
 """A tidy table: name of a column → its values, one per row. A pandas `DataFrame` will do."""
 
-COLUMNS = {
+RESULT_COLUMNS = {
     "history": ("run", "epoch", "split", "loss", "accuracy"),
     "final": ("run", "metric", "value"),
     "predictions": ("run", "image", "label", "predicted"),
@@ -99,7 +99,7 @@ PATHS = {
 """Places `at` that sum up a whole curve instead of reading it at an epoch."""
 
 
-class Measured(Protocol):
+class HasMetric(Protocol):
     """A figure, table or row with one metric, and where a history is read."""
 
     @property
@@ -206,7 +206,7 @@ class Measure:
             )
 
     @classmethod
-    def of(cls, spec: Measured, runs: str, pick: str | None = None) -> Measure:
+    def of(cls, spec: HasMetric, runs: str, pick: str | None = None) -> Measure:
         """What the keys `metric`, `split` and `at` of a figure, table or row measure in `runs`."""
         keys = {"metric": spec.metric, "split": spec.split, "at": spec.at, "pick": pick}
         given = {key: value for key, value in keys.items() if value is not None}
@@ -308,7 +308,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Tables:
-    """The tidy result tables of one report (columns: `COLUMNS`) with fast look-ups by run.
+    """The tidy result tables of one report (columns: `RESULT_COLUMNS`) with fast look-ups by run.
 
     `class_names` gives, by run, the names of the labels 0, 1, …; only measures that name a class need it.
     """
@@ -319,7 +319,7 @@ class Tables:
     class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, columns in COLUMNS.items():
+        for name, columns in RESULT_COLUMNS.items():
             missing = [column for column in columns if column not in getattr(self, name)]
             if missing:
                 raise RepriseError(
@@ -337,7 +337,7 @@ class Tables:
         """The given tables; those not given have no rows."""
 
         def filled(name: str, table: Columns | None) -> Columns:
-            return dict.fromkeys(COLUMNS[name], ()) if table is None else table
+            return dict.fromkeys(RESULT_COLUMNS[name], ()) if table is None else table
 
         return cls(filled("history", history), filled("final", final), filled("predictions", predictions))
 
@@ -345,7 +345,9 @@ class Tables:
     def _final(self) -> dict[str, dict[str, float]]:
         """Run → metric → value."""
         found: dict[str, dict[str, float]] = {}
-        for run, metric, value in zip(*(self.final[column] for column in COLUMNS["final"]), strict=True):
+        for run, metric, value in zip(
+            *(self.final[column] for column in RESULT_COLUMNS["final"]), strict=True
+        ):
             found.setdefault(run, {})[metric] = float(value)
         return found
 
@@ -353,7 +355,7 @@ class Tables:
     def _history(self) -> dict[str, dict[str, dict[int, dict[str, float]]]]:
         """Run → split → epoch, in order → `loss` and `accuracy`."""
         found: dict[str, dict[str, dict[int, dict[str, float]]]] = {}
-        rows = zip(*(self.history[column] for column in COLUMNS["history"]), strict=True)
+        rows = zip(*(self.history[column] for column in RESULT_COLUMNS["history"]), strict=True)
         for run, epoch, split, loss, accuracy in sorted(rows, key=lambda row: row[1]):
             found.setdefault(run, {}).setdefault(split, {})[int(epoch)] = {
                 "loss": float(loss),
@@ -365,7 +367,8 @@ class Tables:
     def _predictions(self) -> dict[str, Predictions]:
         runs = np.asarray(self.predictions["run"], dtype=object)
         columns = {
-            column: np.asarray(self.predictions[column], dtype=int) for column in COLUMNS["predictions"][1:]
+            column: np.asarray(self.predictions[column], dtype=int)
+            for column in RESULT_COLUMNS["predictions"][1:]
         }
         edges = [0, *(np.flatnonzero(runs[1:] != runs[:-1]) + 1), len(runs)]
         places: dict[str, list[np.ndarray]] = {}

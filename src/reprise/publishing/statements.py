@@ -18,7 +18,7 @@ from reprise.publishing import Face, Resolve
 from reprise.publishing.expressions import BEST, BY_CELL, Expressions, Relation, Value
 from reprise.publishing.markup import markdown, markdown_code, markdown_row
 from reprise.publishing.measures import Measure, Reading, Tables, best_run, levels, lookup, no_setting, read
-from reprise.publishing.tables.sheet import Sources
+from reprise.publishing.sources import Sources
 from reprise.publishing.verdicts import (
     VERDICTS,
     Estimate,
@@ -42,14 +42,25 @@ from reprise.reports.report import Cell, Undrawn
 from reprise.reports.statements import Number
 from reprise.reports.statements import Statement as Spec
 
-COLUMNS = ("report", "id", "kind", "text", "reported", "measured", "spread", "n", "scale", "verdict")
+STATEMENT_COLUMNS = (
+    "report",
+    "id",
+    "kind",
+    "text",
+    "reported",
+    "measured",
+    "spread",
+    "n",
+    "scale",
+    "verdict",
+)
 
 
 # ---- statements ----
 
 
 @dataclass(frozen=True)
-class Statement:
+class CheckedStatement:
     """A checked statement: a number with the `value` that measures it, or a claim with the `relations` that
     it makes.
     """
@@ -78,7 +89,7 @@ class Outcome:
     as printed.
     """
 
-    statement: Statement
+    statement: CheckedStatement
     judgement: Judgement
     reported: str
     spread: str
@@ -87,7 +98,7 @@ class Outcome:
 
 def parse(
     statements: Sequence[Spec], where: Callable[[Spec], str], resolve: Resolve, names: Names | None = None
-) -> list[Statement]:
+) -> list[CheckedStatement]:
     """Check statements as `Report.statements` has them: metrics, relations and selectors.
 
     `where` is what an error about a statement starts with; `names`: what the report names under `cells` and
@@ -98,10 +109,10 @@ def parse(
     return [_parse(spec, where(spec), resolve, expressions) for spec in statements]
 
 
-def _parse(spec: Spec, where: str, resolve: Resolve, expressions: Expressions) -> Statement:
+def _parse(spec: Spec, where: str, resolve: Resolve, expressions: Expressions) -> CheckedStatement:
     number = spec if isinstance(spec, Number) else None
     holds = [] if number else spec.expressions
-    statement = Statement(
+    statement = CheckedStatement(
         id=spec.id,
         kind=spec.kind,
         text=spec.says or "",
@@ -221,13 +232,13 @@ class Judge:
         except Undrawn as error:
             raise NotRun(f"{error}.") from None
 
-    def outcome(self, statement: Statement) -> Outcome:
+    def outcome(self, statement: CheckedStatement) -> Outcome:
         try:
             return self._number(statement) if statement.kind == "number" else self._claim(statement)
         except RepriseError as error:
             raise RepriseError(f"{statement.where}: {error}") from None
 
-    def _number(self, statement: Statement) -> Outcome:
+    def _number(self, statement: CheckedStatement) -> Outcome:
         try:
             estimate = self.combined(statement.value)
         except NotRun as missing:
@@ -240,7 +251,7 @@ class Judge:
         )
         return Outcome(statement, judgement, statement.reported, spread, estimate.n)
 
-    def _claim(self, statement: Statement) -> Outcome:
+    def _claim(self, statement: CheckedStatement) -> Outcome:
         parts, seeds = [], []
         for relation in statement.relations:
             try:
@@ -415,7 +426,7 @@ def write_statements(
     md_path: Path | str,
     about: Mapping[str, Any] | None = None,
 ) -> list[Outcome]:
-    """Judge the statements of a report and write them as CSV (columns `COLUMNS`) and as a Markdown page with
+    """Judge the statements of a report and write them as CSV (columns `STATEMENT_COLUMNS`) and as a Markdown page with
     the reasons.
 
     `about` has the report's title, authors, framework, summary and assumptions, which the page shows. Raises
@@ -428,7 +439,7 @@ def write_statements(
     outcomes = judge_statements(statements, where, sources.resolve, sources.tables, sources.names)
     with atomic(csv_path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(STATEMENT_COLUMNS)
         for outcome in outcomes:
             statement, judgement = outcome.statement, outcome.judgement
             row = (
@@ -469,7 +480,7 @@ def _page(outcomes: Sequence[Outcome], face: Face, about: Mapping[str, Any]) -> 
         said, noise = (
             ("Reported", "Deviation over seeds") if kind == "number" else ("Relation", "Noise (95 %)")
         )
-        heads = ("Statement", said, "Measured", noise, "Seeds", "Verdict", "Reason")
+        heads = ("CheckedStatement", said, "Measured", noise, "Seeds", "Verdict", "Reason")
         lines += [f"## {title}", "", markdown_row(heads), "|" + "---|" * len(heads), *map(_line, chosen), ""]
     if about.get("assumptions"):
         lines += ["## Assumptions", "", "What the report leaves open, and how it is read here:", ""]

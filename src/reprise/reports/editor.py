@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from reprise.extensions import FIGURES, TABLES
 from reprise.reports.report_file import ReportFile
 from reprise.reports.settings import networks
-from reprise.reports.statements import KINDS as STATEMENTS
+from reprise.reports.statements import STATEMENT_KINDS as STATEMENTS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MADE_OF = "Made by `reprise schema`; a test holds it in step with reprise/reports."

@@ -1,6 +1,6 @@
 """What a report file's figures say: each a kind, which runs it draws, and how.
 
-A new kind is a class here, a line in `KINDS`, and its module in `reprise.publishing.figures`; in a package of
+A new kind is a class here, a line in `OWN_FIGURES`, and its module in `reprise.publishing.figures`; in a package of
 your own it is the same class, named by an entry point (docs/extending.md).
 """
 
@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from reprise.extensions import FIGURES
-from reprise.reports.settings import Preprocess, Split, Step
+from reprise.reports.settings import PreprocessSettings, Split, Step
 from reprise.reports.values import Identifier, Selector, Text, Unique, whole
 from reprise.schema import Kinds, Strict, titled
 
@@ -28,7 +28,7 @@ Color = Text
 """
 
 
-class Drawn(Strict):
+class Labelled(Strict):
     """Something drawn or tabulated: cells, and what readers call them."""
 
     runs: Selector
@@ -106,7 +106,7 @@ class Figure(Strict):
     """One column (3.5 in) or the page (7 in)."""
 
 
-class Measured(Figure):
+class MeasuredFigure(Figure):
     """A figure of one metric, measured in every run of its cells."""
 
     runs: Selector
@@ -126,7 +126,7 @@ class Colors(Strict):
     test: Color | None = None
 
 
-class Series(Drawn):
+class Series(Labelled):
     color: Color | Colors | None = None
     """A colour, or one for each split."""
     after: Selector | None = None
@@ -166,7 +166,7 @@ class Curves(Figure):
 
 class Transform(Strict):
     label: Text
-    preprocess: Preprocess = Preprocess()
+    preprocess: PreprocessSettings = PreprocessSettings()
     augmentation: list[Step] | None = None
 
 
@@ -212,7 +212,7 @@ class Diagram(Figure):
     """Layers to set off, by their names or places (8_dense)."""
 
 
-class Bars(Measured):
+class Bars(MeasuredFigure):
     model_config = titled("a figure of kind bars")
     drawer: ClassVar[str] = "reprise.publishing.figures.bars:draw"
     kind: Literal["bars"]
@@ -237,7 +237,7 @@ class ClassAccuracies(Figure):
     """Classes that the report names, set off."""
 
 
-class Boxes(Measured):
+class Boxes(MeasuredFigure):
     model_config = titled("a figure of kind boxes")
     drawer: ClassVar[str] = "reprise.publishing.figures.boxes:draw"
     kind: Literal["boxes"]
@@ -246,7 +246,7 @@ class Boxes(Measured):
     y_limits: Limits | None = None
 
 
-class Heatmap(Measured):
+class Heatmap(MeasuredFigure):
     model_config = titled("a figure of kind heatmap")
     drawer: ClassVar[str] = "reprise.publishing.figures.heatmap:draw"
     kind: Literal["heatmap"]
@@ -254,7 +254,7 @@ class Heatmap(Measured):
     columns: AxisOf
 
 
-class Levels(Measured):
+class Levels(MeasuredFigure):
     model_config = titled("a figure of kind levels")
     drawer: ClassVar[str] = "reprise.publishing.figures.levels:draw"
     kind: Literal["levels"]
@@ -263,7 +263,7 @@ class Levels(Measured):
     y_limits: Limits | None = None
 
 
-class Cube(Measured):
+class Cube(MeasuredFigure):
     model_config = titled("a figure of kind cube")
     drawer: ClassVar[str] = "reprise.publishing.figures.cube:draw"
     kind: Literal["cube"]
@@ -281,7 +281,7 @@ class Trials(Figure):
     y_limits: Limits | None = None
 
 
-KINDS: dict[str, type[Figure]] = {
+OWN_FIGURES: dict[str, type[Figure]] = {
     "curves": Curves,
     "samples": Samples,
     "diagram": Diagram,

@@ -14,7 +14,7 @@ STAND_INS = {"cinic10": "cifar10"}
 STAND_IN = "-stand-in"
 """What the name of a data set's folder and stamps ends in where other images stand in for its own."""
 
-RUN, HISTORY, WEIGHTS = "run.json", "history.parquet", "weights.safetensors"
+RUN, HISTORY, WEIGHTS_FILE = "run.json", "history.parquet", "weights.safetensors"
 EVALUATION, PREDICTIONS, FINAL = "evaluation.json", "predictions.parquet", "final.parquet"
 """In a run's folder: what training leaves there, and evaluation; the records come first."""
 DEMO_IMAGES = {"train": 400, "test": 200}

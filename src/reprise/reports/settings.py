@@ -29,7 +29,7 @@ from reprise.schema import Kinds, Probability, Strict, titled
 # ---- what other rooms and packages add to ----
 
 
-class Network(Strict):
+class NetworkSettings(Strict):
     """A network: its family, and the family's options (`reprise.models.families`)."""
 
     name: str
@@ -38,16 +38,16 @@ class Network(Strict):
 
 
 @cache
-def networks() -> dict[str, type[Network]]:
+def networks() -> dict[str, type[NetworkSettings]]:
     """Name of each family → its options with the family's name."""
     own_name: dict[str, Any] = {name: (Literal[name], ...) for name in NETWORKS}
     return {
-        name: create_model(family.__name__, __base__=(family, Network), name=own_name[name])
+        name: create_model(family.__name__, __base__=(family, NetworkSettings), name=own_name[name])
         for name, family in NETWORKS.items()
     }
 
 
-AnyNetwork = Annotated[Network, Kinds(networks, "name", "family of networks")]
+AnyNetwork = Annotated[NetworkSettings, Kinds(networks, "name", "family of networks")]
 
 
 def _one_key(step: Strict) -> Strict:
@@ -79,7 +79,7 @@ def _known(name: str) -> str:
     return name
 
 
-class Dataset(Strict):
+class DatasetSettings(Strict):
     name: Annotated[str, AfterValidator(_known), Field(examples=["cifar10", "cifar100", "cinic10", "stl10"])]
     labels: str
     """Kind of label that is learned: cifar100 has coarse and fine, the others label."""
@@ -89,7 +89,7 @@ class Dataset(Strict):
     """Images kept of every class in every split (absent: all)."""
 
 
-class Validation(Strict):
+class ValidationSettings(Strict):
     """What is used to validate."""
 
     model_config = titled("a split")
@@ -108,7 +108,7 @@ class Validation(Strict):
         return self
 
 
-class Preprocess(Strict):
+class PreprocessSettings(Strict):
     normalize: Literal["none", "train", "half", "imagenet"] | None = None
     """none: pixels in [0, 1]; train: by mean and deviation of the training images; half: to [-1, 1]."""
     resize: Annotated[int, whole(1, 4096)] | None = None
@@ -170,8 +170,13 @@ class RMSprop(Optimizer):
     momentum: NotNegative | None = None
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD, "rmsprop": RMSprop}
-AnyOptimizer = Annotated[Optimizer, Kinds(lambda: OPTIMIZERS, "name", "optimizer")]
+OPTIMIZER_SETTINGS: dict[str, type[Optimizer]] = {
+    "adam": Adam,
+    "adamw": AdamW,
+    "sgd": SGD,
+    "rmsprop": RMSprop,
+}
+AnyOptimizer = Annotated[Optimizer, Kinds(lambda: OPTIMIZER_SETTINGS, "name", "optimizer")]
 
 
 # ---- schedules ----
@@ -212,24 +217,28 @@ class Plateau(Schedule):
     min_lr: NotNegative | None = None
 
 
-SCHEDULES: dict[str, type[Schedule]] = {
+SCHEDULE_SETTINGS: dict[str, type[Schedule]] = {
     "step": StepSchedule,
     "exponential": Exponential,
     "cosine": Cosine,
     "plateau": Plateau,
 }
-AnySchedule = Annotated[Schedule, Kinds(lambda: SCHEDULES, "name", "schedule")]
+AnySchedule = Annotated[Schedule, Kinds(lambda: SCHEDULE_SETTINGS, "name", "schedule")]
 
 
-class ElasticNet(Strict):
-    """Added to the loss: lambda (alpha Σ|w| + (1 - alpha) Σw²) over the weights of the output layer."""
+class ElasticNetSettings(Strict):
+    """Added to the loss: λ(α·Σ|w| + (1 − α)·Σw²) over the weights, not the biases, of the output layer, which
+    is the network's last dense one (report 3, equation 1; Zou and Hastie 2005).
+    """
 
+    model_config = titled("elastic_net")
     alpha: Probability
     strength: Annotated[NotNegative, Field(alias="lambda")]
 
 
-class Regularization(Strict):
-    elastic_net: ElasticNet | None = None
+class RegularizationSettings(Strict):
+    model_config = titled("regularization")
+    elastic_net: ElasticNetSettings | None = None
 
 
 class EarlyStop(Strict):
@@ -240,7 +249,7 @@ class EarlyStop(Strict):
     """window: stop when the best of the last `patience` epochs is the oldest of them."""
 
 
-class Training(Strict):
+class TrainingSettings(Strict):
     epochs: Epochs
     batch_size: Annotated[int, whole(1, 1_000_000)]
     select: Literal["best_accuracy", "best_loss", "last", "window"]
@@ -261,14 +270,14 @@ class FixedSeeds(Strict):
 
 
 class Common(Strict):
-    dataset: Dataset
-    split: Validation
-    preprocess: Preprocess | None = None
+    dataset: DatasetSettings
+    split: ValidationSettings
+    preprocess: PreprocessSettings | None = None
     augmentation: list[Step] | None = None
     optimizer: AnyOptimizer
     schedule: AnySchedule | None = None
-    regularization: Regularization | None = None
-    training: Training
+    regularization: RegularizationSettings | None = None
+    training: TrainingSettings
 
 
 class Defaults(Common):

@@ -115,8 +115,8 @@ class Claim(Statement):
         return self.holds
 
 
-KINDS: dict[str, type[Statement]] = {"number": Number, "claim": Claim}
+STATEMENT_KINDS: dict[str, type[Statement]] = {"number": Number, "claim": Claim}
 
 AnyStatement = Annotated[
-    Statement, Kinds(lambda: KINDS, "", "kind of statement (begin it with number: or claim:)")
+    Statement, Kinds(lambda: STATEMENT_KINDS, "", "kind of statement (begin it with number: or claim:)")
 ]

@@ -16,8 +16,8 @@ from reprise.reports.expressions import reference
 from reprise.reports.statements import Number, Statement
 from reprise.reports.tables import (
     ClassTable,
-    Comparison,
     ComparisonRow,
+    ComparisonTable,
     MetricsRow,
     MetricsTable,
     SettingsRow,
@@ -112,7 +112,7 @@ def _values(table: Table) -> Iterator[tuple[Sequence[str], dict[str, Any]]]:
         case SettingsTable():
             measured = [(row, _call(row, table.runs)) for row in table.rows if row.metric]
             yield from _values_of_rows(table, measured)
-        case Comparison():
+        case ComparisonTable():
             rows = [row for row in table.rows if row.judged and row.metric]
             for model, row in [(model, row) for model in table.models for row in rows]:
                 if model.label in row.reported:

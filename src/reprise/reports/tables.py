@@ -1,6 +1,6 @@
 """What a report file's tables say: each a kind, its columns and rows, and what the report prints there.
 
-A new kind is a class here, a line in `KINDS`, and its module in `reprise.publishing.tables`; in a package of
+A new kind is a class here, a line in `OWN_TABLES`, and its module in `reprise.publishing.tables`; in a package of
 your own it is the same class, named by an entry point (docs/extending.md).
 
 A number that a table reports beside a metric is a statement of the report, written once (`table_statements`).
@@ -111,7 +111,7 @@ class ComparisonRow(MeasuredRow):
     """
 
 
-class Comparison(Table):
+class ComparisonTable(Table):
     model_config = titled("a table of kind comparison")
     builder: ClassVar[str] = "reprise.publishing.tables.comparison:build"
     kind: Literal["comparison"]
@@ -159,7 +159,7 @@ class SpaceRow(Strict):
     reported: str | None = None
 
 
-class Space(Table):
+class SpaceTable(Table):
     model_config = titled("a table of kind space")
     builder: ClassVar[str] = "reprise.publishing.tables.space:build"
     kind: Literal["space"]
@@ -222,11 +222,11 @@ class ClassTable(Table):
     """The table whose numbers these are, once they are taken from it."""
 
 
-KINDS: dict[str, type[Table]] = {
+OWN_TABLES: dict[str, type[Table]] = {
     "layers": LayerTable,
     "settings": SettingsTable,
-    "comparison": Comparison,
-    "space": Space,
+    "comparison": ComparisonTable,
+    "space": SpaceTable,
     "trials": TrialsTable,
     "metrics": MetricsTable,
     "classes": ClassTable,

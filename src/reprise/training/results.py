@@ -15,11 +15,11 @@ from torch import Tensor
 
 from reprise.errors import DamagedError, RepriseError, gist
 from reprise.files import atomic, check_regular
+from reprise.parquet import read_table as read_columns
 from reprise.progress import say
 from reprise.records import FILES, check_file, digests, read_record, write_record
-from reprise.reports.layout import EVALUATION, FINAL, HISTORY, PREDICTIONS, RUN, WEIGHTS
+from reprise.reports.layout import EVALUATION, FINAL, HISTORY, PREDICTIONS, RUN, WEIGHTS_FILE
 from reprise.reports.run import Run, check_record
-from reprise.tables import read_table as read_columns
 from reprise.training.selection import HistoryRow, diverged, selected_epoch, stops_early
 
 TRAIN_AGAIN = "delete the run's folder and train it again"
@@ -50,10 +50,10 @@ def read_run(folder: Path) -> dict[str, Any]:
         check_history(folder, document["spec"], document["meta"])
     else:
         check_file(folder / HISTORY, files, TRAIN_AGAIN)
-    if (folder / WEIGHTS).exists() or not evaluated(folder):
-        if files is not None and (folder / WEIGHTS).exists():
-            check_file(folder / WEIGHTS, files, TRAIN_AGAIN)
-        check_weights(folder / WEIGHTS)
+    if (folder / WEIGHTS_FILE).exists() or not evaluated(folder):
+        if files is not None and (folder / WEIGHTS_FILE).exists():
+            check_file(folder / WEIGHTS_FILE, files, TRAIN_AGAIN)
+        check_weights(folder / WEIGHTS_FILE)
     return document
 
 
@@ -129,7 +129,7 @@ def publish(
     for stale in (RUN, EVALUATION, PREDICTIONS, FINAL):
         (folder / stale).unlink(missing_ok=True)
     write_table(folder / HISTORY, pd.DataFrame(history).assign(run=run.hash)[list(HISTORY_COLUMNS)])
-    with atomic(folder / WEIGHTS) as partial:
+    with atomic(folder / WEIGHTS_FILE) as partial:
         try:
             save_file(
                 {name: value.cpu().contiguous() for name, value in weights.items()},
@@ -138,14 +138,14 @@ def publish(
             )
         except SafetensorError as error:  # what it makes of a full disk
             raise RepriseError(
-                f"{folder / WEIGHTS}: cannot be written ({error}); is the disk full?"
+                f"{folder / WEIGHTS_FILE}: cannot be written ({error}); is the disk full?"
             ) from None
     write_run_record(folder, {"run": run.hash, "spec": run.spec, "meta": meta})
 
 
 def write_run_record(folder: Path, document: Mapping[str, Any]) -> None:
     """Write `run.json`: the document and what the history and the weights that lie in `folder` hold."""
-    write_record(folder / RUN, {**document, FILES: digests(folder, (HISTORY, WEIGHTS))})
+    write_record(folder / RUN, {**document, FILES: digests(folder, (HISTORY, WEIGHTS_FILE))})
 
 
 def write_evaluation_record(folder: Path) -> None:
@@ -230,7 +230,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """A Parquet table with these columns; a missing or damaged one is a `RepriseError` (see
-    `reprise.tables`).
+    `reprise.parquet`).
     """
     return pd.DataFrame(read_columns(path, columns, TRAIN_AGAIN if path.name == HISTORY else EVALUATE_AGAIN))
 

@@ -15,7 +15,7 @@ from reprise.reports.run import Run
 from reprise.training.optim import build_optimizer, build_schedule, restore_optimizer
 from reprise.training.parts import RunData
 from reprise.training.precision import memory_format
-from reprise.training.results import WEIGHTS, read_weights
+from reprise.training.results import WEIGHTS_FILE, read_weights
 from reprise.training.seeds import derive
 from reprise.training.selection import HistoryRow
 
@@ -96,7 +96,9 @@ def load_initial_weights(model: nn.Module, run: Run, cache: Path) -> None:
     """The parent run's selected weights, except those whose names start with a prefix in `drop`."""
     folder, dropped = cache / run.parent, tuple(run.spec["initial_weights"].get("drop", ()))
     theirs = {
-        name: value for name, value in read_weights(folder / WEIGHTS).items() if not name.startswith(dropped)
+        name: value
+        for name, value in read_weights(folder / WEIGHTS_FILE).items()
+        if not name.startswith(dropped)
     }
     ours = {name: value for name, value in model.state_dict().items() if not name.startswith(dropped)}
     for name in [*ours, *theirs]:

@@ -96,23 +96,23 @@ def _shard(value: object) -> str | int:
     raise ValueError(f"not valid; valid: experiment, report, or 1 to {MOST_STEPS:,} optimiser steps")
 
 
-Name = Annotated[str, PlainValidator(_name)]
-Folder = Annotated[Name, AfterValidator(_folder)]
+ConfigName = Annotated[str, PlainValidator(_name)]
+ConfigFolder = Annotated[ConfigName, AfterValidator(_folder)]
 
 
 def _one_or_several(value: object) -> object:
     return ([value] if value else []) if isinstance(value, str) else value
 
 
-Names = Annotated[list[Name], BeforeValidator(_one_or_several), Field(max_length=MOST_NAMES)]
+Names = Annotated[list[ConfigName], BeforeValidator(_one_or_several), Field(max_length=MOST_NAMES)]
 Places = Annotated[
-    list[Annotated[Name, AfterValidator(_place)]],
+    list[Annotated[ConfigName, AfterValidator(_place)]],
     BeforeValidator(_one_or_several),
     Field(max_length=MOST_NAMES),
 ]
 
 
-class Images(BaseModel):
+class SyntheticImages(BaseModel):
     """Images drawn for each of the demo's synthetic data sets."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -131,12 +131,12 @@ class Config(BaseModel):
     skip: Names = []
     stand_in: Names = []
     mirror: Places = []
-    results: Annotated[Folder, AfterValidator(_own_folder)] = "results"
-    data: Folder = ""
+    results: Annotated[ConfigFolder, AfterValidator(_own_folder)] = "results"
+    data: ConfigFolder = ""
     device: Annotated[str, PlainValidator(_device)] = "auto"
     threads: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=4096)] = 4
     shard: Annotated[str | int, PlainValidator(_shard)] = "experiment"
-    synthetic: Images = Images()
+    synthetic: SyntheticImages = SyntheticImages()
 
 
 def read_config(config: Mapping[str, Any]) -> Config:

@@ -12,7 +12,7 @@ from reprise.workflow.shards import Shard
 
 
 @dataclass(frozen=True)
-class Job:
+class ShardJob:
     """The runs of a shard that one job trains, or evaluates. Its output is the stamp of the `first` alone: a
     rule has the same number of outputs for all its jobs.
     """
@@ -41,13 +41,13 @@ class Stage:
         that has started this one.
         """
         self._path = cache(lambda run: str(stamp(run)))
-        self.jobs: dict[str, Job] = {}
+        self.jobs: dict[str, ShardJob] = {}
         """Run that is left → its job."""
         for shard in shards:
             left = tuple(run for run in shard.runs if run not in finished or run in started)
             if left:
                 first = next((run for run in left if run in started), left[0])
-                self.jobs |= dict.fromkeys(left, Job(shard, first, left))
+                self.jobs |= dict.fromkeys(left, ShardJob(shard, first, left))
 
     def stamps(self, runs: Iterable[str]) -> list[str]:
         """The files to wait for before these runs are there: their own stamps, or those of their jobs."""

@@ -15,10 +15,10 @@ from reprise.reports.layout import Layout, stand_in_source
 from reprise.reports.report import Report, network_names, report_files
 from reprise.reports.run import canonical, datasets
 from reprise.reports.statements import Statement
-from reprise.reports.tables import Space, Table
+from reprise.reports.tables import SpaceTable, Table
 from reprise.schema import plain
 from reprise.workflow.config import Config
-from reprise.workflow.jobs import Job, Stage
+from reprise.workflow.jobs import ShardJob, Stage
 from reprise.workflow.shards import deal
 
 SUFFIXES = {"figures": (".png", ".svg", ".json"), "tables": (".csv", ".md", ".tex")}
@@ -173,10 +173,10 @@ class Programme:
         job = self.evaluation.jobs[run]
         return [*self._dataset_inputs(job), *self.training.stamps(job.runs)]
 
-    def _dataset_inputs(self, job: Job) -> list[str]:
+    def _dataset_inputs(self, job: ShardJob) -> list[str]:
         return [str(self.layout.dataset(*dataset) / "dataset.json") for dataset in datasets(job.members)]
 
-    def subject(self, job: Job) -> str:
+    def subject(self, job: ShardJob) -> str:
         """What a job is about, for its message."""
         cells = map(self.reports[job.shard.slug].cell_of, job.runs)
         experiments = ", ".join(dict.fromkeys(cell.experiment for cell in cells))
@@ -212,7 +212,7 @@ class Programme:
         report = self.reports[slug]
         item = report.item(section, identifier)
         cells = {cell.name: list(cell.runs) for cell in report.needed(item)}
-        experiment = plain(report.file.experiments[item.experiment]) if isinstance(item, Space) else None
+        experiment = plain(report.file.experiments[item.experiment]) if isinstance(item, SpaceTable) else None
         made = {"item": plain(item), "cells": cells, "experiment": experiment, "scale": report.scale}
         return canonical({**made, "names": report.definitions(item)})
 

@@ -15,23 +15,24 @@ from matplotlib.figure import Figure
 from reprise.errors import RepriseError
 from reprise.files import atomic
 from reprise.publishing import Face
-from reprise.publishing.figures.page import Drawn, Page, Results
+from reprise.publishing.figures.page import Drawn, Page
 from reprise.publishing.provenance import provenance
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import DPI, WIDTHS, strip, style
 from reprise.reports.figures import Figure as Spec
 
-__all__ = ["Drawn", "Results", "build_figure", "draw_figure"]
+__all__ = ["Drawn", "build_figure", "draw_figure"]
 
 
-def build_figure(spec: Spec, results: Results, face: Face) -> tuple[Figure, Drawn]:
+def build_figure(spec: Spec, sources: Sources, face: Face) -> tuple[Figure, Drawn]:
     """The matplotlib figure of `spec`, laid out and not yet written, and what it shows. Call it within
     `style.style()`.
     """
     width = WIDTHS[spec.width]
     figure = Figure(figsize=(width, width), dpi=DPI)
     page = Page(figure, width, strip(face.scale, face.notes, width))
-    draw: Callable[[Spec, Results, Page], Drawn] = resolve_name(spec.drawer)
-    drawn = draw(spec, results, page)
+    draw: Callable[[Spec, Sources, Page], Drawn] = resolve_name(spec.drawer)
+    drawn = draw(spec, sources, page)
     page.strip.draw(figure)
     page.lay_out()
     # PNG and SVG keep the same layout, and savefig draws once instead of twice
@@ -39,7 +40,7 @@ def build_figure(spec: Spec, results: Results, face: Face) -> tuple[Figure, Draw
     return figure, drawn
 
 
-def draw_figure(spec: Spec, results: Results, face: Face, out_stem: Path) -> None:
+def draw_figure(spec: Spec, sources: Sources, face: Face, out_stem: Path) -> None:
     """Write `<out_stem>.png`, `.svg` and `.json`: all three or none, and the same bytes for the same input.
 
     Raises `RepriseError` naming report and figure for an unknown metric, split or colour, and for missing
@@ -47,8 +48,8 @@ def draw_figure(spec: Spec, results: Results, face: Face, out_stem: Path) -> Non
     """
     try:
         with style():
-            figure, drawn = build_figure(spec, results, face)
-            record = provenance(spec, face, drawn.runs, results.meta)
+            figure, drawn = build_figure(spec, sources, face)
+            record = provenance(spec, face, drawn.runs, sources.meta)
             said = (face.mark and f"{face.mark}.", spec.caption.strip(), drawn.description, *face.notes)
             alt = " ".join(filter(None, said))
             text = json.dumps(record, sort_keys=True, ensure_ascii=False)

@@ -19,8 +19,17 @@ from matplotlib.patches import Patch
 
 from reprise.errors import RepriseError, nearest
 from reprise.publishing.figures import grid
-from reprise.publishing.figures.page import Drawn, Page, Results
-from reprise.publishing.figures.rows import LINE, ROW, Row, deviation_entry, draw_bar, print_number, set_rows
+from reprise.publishing.figures.page import Drawn, Page
+from reprise.publishing.figures.rows import (
+    LINE,
+    ROW,
+    RowName,
+    deviation_entry,
+    draw_bar,
+    print_number,
+    set_rows,
+)
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import COLORS, INK, SMALL
 from reprise.reports.figures import Bars
 from reprise.reports.report import Cell, text
@@ -31,7 +40,7 @@ FURNITURE = 0.65
 """Inches for the base run's value, the ticks and the metric's name."""
 NAMES = 0.3
 """Share of a column's width that the names of values take at most."""
-COLUMNS = {"column": 1, "wide": 2}
+COLUMNS_OF_WIDTH = {"column": 1, "wide": 2}
 FEW = 12
 """Up to so many bars stand in one column."""
 LARGER_IS_BETTER = frozenset({"accuracy", "train_accuracy", "precision_macro", "recall_macro", "f1_macro"})
@@ -77,13 +86,13 @@ class Bar:
         return "better" if (self.mean > base.mean) != (metric in grid.SMALLER_IS_BETTER) else "worse"
 
 
-def draw(spec: Bars, results: Results, page: Page) -> Drawn:
+def draw(spec: Bars, sources: Sources, page: Page) -> Drawn:
     """Draw the groups one under another, on a wide page in two columns; the base run's line goes through
     all.
     """
-    base, groups = _measured(spec, results)
+    base, groups = _measured(spec, sources)
     bars = [bar for group in groups.values() for bar in group]
-    columns = _columns(groups, COLUMNS[spec.width])
+    columns = _columns(groups, COLUMNS_OF_WIDTH[spec.width])
     page.figure.set_layout_engine("constrained")
     panels = page.figure.subplots(1, len(columns), sharex=True, squeeze=False)[0]
     heights = []
@@ -116,10 +125,13 @@ def _columns(groups: Mapping[str, list[Bar]], most: int) -> list[dict[str, list[
 
 def _groups(axes: Axes, groups: Mapping[str, Sequence[Bar]], base: Bar, metric: str, width: float) -> float:
     """Headings and bars from top to bottom. Returns their height in inches."""
-    rows: list[Row] = []
+    rows: list[RowName] = []
     drawn: list[Bar | None] = []
     for axis, group in groups.items():
-        rows += [Row(grid.name(axis), bold=True, gap=GAP if rows else 0), *(Row(bar.value) for bar in group)]
+        rows += [
+            RowName(grid.name(axis), bold=True, gap=GAP if rows else 0),
+            *(RowName(bar.value) for bar in group),
+        ]
         drawn += [None, *group]
     places, height = set_rows(axes, rows, width)
     for place, bar in zip(places, drawn, strict=True):
@@ -131,9 +143,9 @@ def _groups(axes: Axes, groups: Mapping[str, Sequence[Bar]], base: Bar, metric: 
     return height
 
 
-def _measured(spec: Bars, results: Results) -> tuple[Bar, dict[str, list[Bar]]]:
+def _measured(spec: Bars, sources: Sources) -> tuple[Bar, dict[str, list[Bar]]]:
     """The base run, and axis → its changed values."""
-    cells = results.resolve(spec.runs)
+    cells = sources.resolve(spec.runs)
     base = next((cell for cell in cells if not cell.settings), None)
     if base is None:
         raise RepriseError(f"runs: {spec.runs} has no base run to compare with; name a whole pointwise sweep")
@@ -150,7 +162,7 @@ def _measured(spec: Bars, results: Results) -> tuple[Bar, dict[str, list[Bar]]]:
             raise RepriseError(f"axes: {spec.runs} has no axis {axis}{nearest(axis, known)}")
     if not axes:
         raise RepriseError(f"runs: {spec.runs} has a base run alone; name a whole pointwise sweep")
-    found = Bar.of("", "base run", base, results.values(spec, base))
+    found = Bar.of("", "base run", base, sources.values(spec, base))
     if not math.isfinite(found.mean):
         raise RepriseError(
             f"{base.name}: its {spec.metric} is not finite, so there is nothing to compare with"
@@ -159,7 +171,7 @@ def _measured(spec: Bars, results: Results) -> tuple[Bar, dict[str, list[Bar]]]:
     for cell in changed:
         ((axis, value),) = cell.settings.items()
         if axis in groups:
-            groups[axis].append(Bar.of(axis, text(value).replace("_", " "), cell, results.values(spec, cell)))
+            groups[axis].append(Bar.of(axis, text(value).replace("_", " "), cell, sources.values(spec, cell)))
     return found, groups
 
 

@@ -14,7 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from reprise.publishing.figures import grid
-from reprise.publishing.figures.page import Drawn, Page, Results
+from reprise.publishing.figures.page import Drawn, Page
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import COLORS, INK, LEADING, SMALL, wrap
 from reprise.reports.figures import Boxes
 
@@ -41,12 +42,12 @@ DOT: dict[str, Any] = {
 }
 
 
-def draw(spec: Boxes, results: Results, page: Page) -> Drawn:
+def draw(spec: Boxes, sources: Sources, page: Page) -> Drawn:
     """Draw a box for each value of `spec.by`: median, quartiles (linear between ranks), range, mean, and a
     dot for each run.
     """
     axis = spec.by
-    found = grid.measure(spec, results)
+    found = grid.measure(spec, sources)
     found.check("by", axis)
     levels = found.levels[axis]
     points = {level: found.at({axis: level}) for level in levels}

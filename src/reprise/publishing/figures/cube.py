@@ -16,7 +16,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from reprise.publishing.figures import grid
-from reprise.publishing.figures.page import Drawn, Page, Results
+from reprise.publishing.figures.page import Drawn, Page
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import COLORS, INK, LEADING, MARGIN, SMALL, text_width, wrap
 from reprise.reports.figures import Cube
 
@@ -70,12 +71,12 @@ many degrees the name is turned.
 """
 
 
-def draw(spec: Cube, results: Results, page: Page) -> Drawn:
+def draw(spec: Cube, sources: Sources, page: Page) -> Drawn:
     """Draw the points on a lattice, the best of them ringed and named; beside each its value, where there is
     room.
     """
     drawn, width = spec.axes, spec.width
-    found = grid.measure(spec, results)
+    found = grid.measure(spec, sources)
     for axis in drawn:
         found.check("axes", axis)
     means, numbers = {}, []

@@ -16,7 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
 
 from reprise.errors import RepriseError, nearest
-from reprise.publishing.figures.page import Drawn, Page, Results
+from reprise.publishing.figures.page import Drawn, Page
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import COLORS, LEADING, MARGIN, SMALL, text_width, wrap
 from reprise.reports.figures import Diagram
 
@@ -94,14 +95,14 @@ class Block:
         )
 
 
-def draw(spec: Diagram, results: Results, page: Page) -> Drawn:
+def draw(spec: Diagram, sources: Sources, page: Page) -> Drawn:
     """Draw the network as lines of boxes, or as a list where it is deep or branches."""
     network = spec.network
-    if network not in results.layers:
+    if network not in sources.layers:
         raise RepriseError(
-            f"no layer table of network {network}{nearest(network, results.layers) or '; make it first'}"
+            f"no layer table of network {network}{nearest(network, sources.layers) or '; make it first'}"
         )
-    table = results.layers[network]
+    table = sources.layers[network]
     blocks = _blocks(table, network, spec.mark)
     remarks = [f"{table['parameters']:,} parameters in all", "sizes on logarithmic scales"]
     lines = None if _branches(table) else _arrange(page, blocks)

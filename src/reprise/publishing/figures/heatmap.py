@@ -14,7 +14,8 @@ from matplotlib.patches import Patch, Rectangle
 
 from reprise.errors import RepriseError
 from reprise.publishing.figures import grid
-from reprise.publishing.figures.page import Drawn, Page, Results
+from reprise.publishing.figures.page import Drawn, Page
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import COLORS, LEADING, SMALL, text_width, wrap
 from reprise.reports.figures import Heatmap
 
@@ -33,10 +34,10 @@ FRAME: dict[str, Any] = {"facecolor": "none", "edgecolor": COLORS["vermillion"],
 ABSENT: dict[str, Any] = {"facecolor": "white", "edgecolor": "#bbbbbb", "linewidth": 0, "hatch": "////"}
 
 
-def draw(spec: Heatmap, results: Results, page: Page) -> Drawn:
+def draw(spec: Heatmap, sources: Sources, page: Page) -> Drawn:
     """Draw the fields, the best of them framed; a combination without a run is hatched."""
     down, across = spec.rows, spec.columns
-    found = grid.measure(spec, results)
+    found = grid.measure(spec, sources)
     for key in ("rows", "columns"):
         found.check(key, getattr(spec, key))
     if down == across:

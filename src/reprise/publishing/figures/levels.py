@@ -15,7 +15,8 @@ from matplotlib.lines import Line2D
 
 from reprise.errors import RepriseError
 from reprise.publishing.figures import grid
-from reprise.publishing.figures.page import Drawn, Page, Results
+from reprise.publishing.figures.page import Drawn, Page
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import COLORS, LEADING, SMALL, text_width, wrap
 from reprise.reports.figures import Levels
 
@@ -32,9 +33,9 @@ RANGE: dict[str, Any] = {"color": COLORS["sky"], "linewidth": 5, "solid_capstyle
 ALL: dict[str, Any] = {"color": "#666666", "linewidth": 0.8, "linestyle": (0, (4, 2))}
 
 
-def draw(spec: Levels, results: Results, page: Page) -> Drawn:
+def draw(spec: Levels, sources: Sources, page: Page) -> Drawn:
     """Draw a panel for each axis, all with the same scale of values."""
-    found = grid.measure(spec, results)
+    found = grid.measure(spec, sources)
     drawn = spec.axes or [axis for axis, values in found.levels.items() if len(values) > 1]
     for axis in drawn:
         found.check("axes", axis)

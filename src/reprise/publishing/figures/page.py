@@ -4,9 +4,8 @@ A kind is a function `draw(spec, results, page) -> Drawn`, which `reprise.report
 kind's options: it draws on `page`, whose height it sets.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -14,62 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from reprise.errors import RepriseError, nearest
-from reprise.publishing import Resolve
-from reprise.publishing.measures import Measure, Tables, cell_values
 from reprise.publishing.style import DPI, MARGIN, SMALL, Strip, wrap
-from reprise.reports.figures import Measured
-from reprise.reports.report import Cell
-
-
-@dataclass(frozen=True)
-class Results:
-    """What figures are drawn from.
-
-    resolve: selector → cells.
-    tables: tidy results of the runs; `predictions` and class names only for kinds that show classes.
-    images: the `.npz` of sample images that the data room wrote for this figure.
-    layers: name of a network → its layer table (`title`, `rows`, `parameters`; see `reprise.models.layers`).
-    meta: run hash → `meta` of its run.json.
-    """
-
-    resolve: Resolve
-    tables: Tables = field(default_factory=Tables.of)
-    images: Path | None = None
-    layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    meta: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def splits(self, cell: Cell) -> dict[str, list[str]]:
-        """Run → the splits of its history, for the cell's runs; one without a history is a `RepriseError`."""
-        found = {run: self.tables.splits(run) for run in cell.runs}
-        _check(cell, "history", found)
-        return found
-
-    def curves(self, cell: Cell, split: str, column: str) -> dict[str, dict[int, float]]:
-        """Run → epoch, in order → `loss` or `accuracy`, of the cell's runs that have the split.
-
-        A run without a history, or a split that no run has, is a `RepriseError`.
-        """
-        splits = self.splits(cell)
-        found = {
-            run: self.tables.curve(run, split, column) or {} for run in cell.runs if split in splits[run]
-        }
-        if not found:
-            known = sorted({name for names in splits.values() for name in names})
-            raise RepriseError(f"{cell.name} has no history of split {split!r}{nearest(split, known)}")
-        return found
-
-    def selected(self, cell: Cell) -> dict[str, float]:
-        """Run → the epoch whose weights it kept, for the cell's runs; one without final metrics is a
-        `RepriseError`.
-        """
-        finals = {run: self.tables.finals(run) for run in cell.runs}
-        _check(cell, "final", finals)
-        return {run: values["selected_epoch"] for run, values in finals.items() if "selected_epoch" in values}
-
-    def values(self, spec: Measured, cell: Cell) -> list[float]:
-        """What the keys `metric`, `split` and `at` of a figure measure in the cell, one value per run."""
-        return cell_values(Measure.of(spec, cell.name), self.tables, cell)
 
 
 @dataclass
@@ -120,17 +64,6 @@ class Page:
                     return box.height
                 legend.remove()
         return 0.0
-
-
-def _check(cell: Cell, table: str, found: Mapping[str, Any]) -> None:
-    """Raise a `RepriseError` where one of the cell's runs has found nothing in a table."""
-    missing = [run for run in cell.runs if not found[run]]
-    if missing:
-        raise RepriseError(
-            f"run {missing[0]} of {cell.name} has no {table} ({len(missing)} of its {len(cell.runs)} runs "
-            "are missing); "
-            "train and evaluate it first"
-        )
 
 
 def _padded(group: Sequence[Artist], rows: int) -> list[Artist]:

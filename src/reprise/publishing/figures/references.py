@@ -15,7 +15,7 @@ DOTS = ((0, (1, 1.4)), (0, (1, 3)), (0, (4, 2, 1, 2, 1, 2)))
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceLine:
     """A number of the report as a horizontal line; `printed` stands beside the axes. Without `panel` it
     belongs to every panel.
     """
@@ -28,7 +28,7 @@ class Reference:
     panel: str | None = None
 
 
-def read_references(spec: Curves) -> list[Reference]:
+def read_references(spec: Curves) -> list[ReferenceLine]:
     """The lines of the key `reference` of a figure."""
     entries = [(entry, entry.label or "report") for entry in spec.reference]
     labels = list(dict.fromkeys(label for _, label in entries))
@@ -42,11 +42,11 @@ def read_references(spec: Curves) -> list[Reference]:
         printed = entry.value if isinstance(entry.value, str) else f"{entry.value:g}"
         own = color(entry.color) if entry.color else INK
         dashes = DOTS[labels.index(label)]
-        found.append(Reference(float(entry.value), printed, label, own, dashes, entry.panel))
+        found.append(ReferenceLine(float(entry.value), printed, label, own, dashes, entry.panel))
     return found
 
 
-def draw_references(axes: Axes, references: Sequence[Reference]) -> None:
+def draw_references(axes: Axes, references: Sequence[ReferenceLine]) -> None:
     """The lines."""
     for reference in references:
         axes.axhline(
@@ -54,7 +54,7 @@ def draw_references(axes: Axes, references: Sequence[Reference]) -> None:
         )
 
 
-def print_references(axes: Axes, references: Sequence[Reference]) -> None:
+def print_references(axes: Axes, references: Sequence[ReferenceLine]) -> None:
     """The numbers right of the axes, which are laid out, at the height of their lines or as near as there is
     room.
     """

@@ -18,7 +18,8 @@ from matplotlib.image import AxesImage
 
 from reprise.errors import RepriseError, gist
 from reprise.files import check_regular
-from reprise.publishing.figures.page import Drawn, Page, Results
+from reprise.publishing.figures.page import Drawn, Page
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import DPI, LEADING, MARGIN, SMALL, text_width, wrap
 from reprise.reports.figures import Samples as Spec
 
@@ -41,7 +42,7 @@ DESCENT = 0.2
 
 
 @dataclass(frozen=True)
-class Samples:
+class SampleImages:
     """What the data room writes (`reprise.data.samples.write_samples`).
 
     captions: one per image.
@@ -54,11 +55,11 @@ class Samples:
     labels: list[str]
 
 
-def draw(spec: Spec, results: Results, page: Page) -> Drawn:
-    """Draw the images of `results.images` row by row, each pixel a whole number of the figure's pixels wide
+def draw(spec: Spec, sources: Sources, page: Page) -> Drawn:
+    """Draw the images of `sources.images` row by row, each pixel a whole number of the figure's pixels wide
     where it fits.
     """
-    samples = read(results.images)
+    samples = read(sources.images)
     if samples.labels:
         return _transforms(spec, samples, page)
     images, captions = samples.columns[0], samples.captions
@@ -111,7 +112,7 @@ def _rows(spec: Spec, images: np.ndarray, captions: Sequence[str], page: Page) -
     )
 
 
-def _transforms(spec: Spec, samples: Samples, page: Page) -> Drawn:
+def _transforms(spec: Spec, samples: SampleImages, page: Page) -> Drawn:
     """Every image in a row of its own, captioned at the left, and every transform in a column under its
     label.
     """
@@ -251,7 +252,7 @@ def _spoken(caption: str) -> str:
     return " / ".join(part.strip() for part in caption.split("\n"))
 
 
-def read(path: Path | None) -> Samples:
+def read(path: Path | None) -> SampleImages:
     """The sample images in the `.npz` that the data room wrote; anything else is a `RepriseError`."""
     remedy = "write it again with the step that draws samples"
     if path is None or not path.exists():
@@ -287,4 +288,4 @@ def read(path: Path | None) -> Samples:
         ):
             found = f"{captions.size} captions and {images.dtype} images {images.shape}"
             raise RepriseError(f"{path}: {found}, not uint8 (N, H, W, 3) and N; {remedy}")
-    return Samples([str(caption) for caption in captions], columns, labels)
+    return SampleImages([str(caption) for caption in captions], columns, labels)

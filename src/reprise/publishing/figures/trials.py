@@ -22,7 +22,8 @@ from matplotlib.transforms import ScaledTranslation
 from reprise.errors import RepriseError
 from reprise.publishing.figures import curves, references
 from reprise.publishing.figures.grid import shown
-from reprise.publishing.figures.page import Drawn, Page, Results
+from reprise.publishing.figures.page import Drawn, Page
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import LEADING, MARGIN, SMALL, text_width
 from reprise.reports.figures import Trials
 from reprise.reports.report import Cell, text
@@ -101,10 +102,10 @@ class Look:
     zorder: float
 
 
-def draw(spec: Trials, results: Results, page: Page) -> Drawn:
+def draw(spec: Trials, sources: Sources, page: Page) -> Drawn:
     """Draw the curves of all trials and, below the axes, the table."""
     metric, width = spec.metric, spec.width
-    trials = _trials(results, spec.runs, metric)
+    trials = _trials(sources, spec.runs, metric)
     looks = _looks(trials)
     last = max(trial.epochs for trial in trials)
     rungs = _rungs(trials, last)
@@ -118,16 +119,16 @@ def draw(spec: Trials, results: Results, page: Page) -> Drawn:
     curves.epoch_axis(axes, last, None, page.width)
     curves.value_axis([axes], metric, spec.y_limits)
     axes.set_xlabel("Epoch")
-    axes.set_ylabel(curves.METRICS[metric])
+    axes.set_ylabel(curves.METRIC_TITLES[metric])
 
     legend = [
-        Line2D([], [], color=GREY, linewidth=1.6, label=curves.SPLITS[trials[0].split]),
+        Line2D([], [], color=GREY, linewidth=1.6, label=curves.SPLIT_WORDS[trials[0].split]),
         Line2D([], [], color=GREY, linewidth=0.9, alpha=FAINT, label="training"),
         Line2D([], [], color=GREY, label="last epoch", **ROUND),
     ]
     if rungs:
         legend.append(Line2D([], [], label=f"rungs: epochs {', '.join(map(str, rungs))}", **RUNG))
-    table = Table(trials, looks, page.width, SIZE[width])
+    table = BestValues(trials, looks, page.width, SIZE[width])
     body = AXES_HEIGHT[width] + FURNITURE + table.height
     page.set_height(body)
     below = page.legend([legend])
@@ -146,30 +147,30 @@ def draw(spec: Trials, results: Results, page: Page) -> Drawn:
 # ---- numbers ----
 
 
-def _trials(results: Results, selector: str, metric: str) -> list[Trial]:
+def _trials(sources: Sources, selector: str, metric: str) -> list[Trial]:
     """The trials, the best first; those without a finite validation value last."""
     sign = 1 if metric == "loss" else -1
-    trials = [_trial(results, cell, metric) for cell in results.resolve(selector)]
+    trials = [_trial(sources, cell, metric) for cell in sources.resolve(selector)]
     if all(np.isnan(trial.best[0]) for trial in trials):
         raise RepriseError(f"runs: no trial of {selector} has a finite {metric}; there is nothing to draw")
     return sorted(trials, key=lambda trial: (np.isnan(trial.best[0]), sign * trial.best[0]))
 
 
-def _trial(results: Results, cell: Cell, metric: str) -> Trial:
+def _trial(sources: Sources, cell: Cell, metric: str) -> Trial:
     if "trial" not in cell.settings:
         raise RepriseError(f"runs: {cell.name} is not a trial; name the trials of a search")
     if len(cell.runs) > 1:
         raise RepriseError(
             f"runs: {cell.name} has {len(cell.runs)} runs; a trial is one curve, so give the search one seed"
         )
-    (splits,) = results.splits(cell).values()
+    (splits,) = sources.splits(cell).values()
     split = next((name for name in ("validation", "test") if name in splits), None)
     if split is None or "train" not in splits:
         raise RepriseError(
             f"{cell.name}: its history has {' and '.join(splits)} alone, and trials need training and "
             "validation"
         )
-    parts = [results.curves(cell, part, metric)[cell.runs[0]] for part in (split, "train")]
+    parts = [sources.curves(cell, part, metric)[cell.runs[0]] for part in (split, "train")]
     validation, training = (
         {epoch: value if math.isfinite(value) else math.nan for epoch, value in part.items()}
         for part in parts
@@ -224,9 +225,9 @@ def _values(rank: int, trial: Trial) -> dict[str, Any]:
 
 def _describe(metric: str, trials: Sequence[Trial], rungs: Sequence[int]) -> str:
     lengths = [trial.epochs for trial in trials]
-    name = curves.METRICS[metric].lower()
+    name = curves.METRIC_TITLES[metric].lower()
     sentences = [
-        f"Line plot of {curves.SPLITS[trials[0].split]} (bold) and training (faint) {name} per epoch of "
+        f"Line plot of {curves.SPLIT_WORDS[trials[0].split]} (bold) and training (faint) {name} per epoch of "
         f"{len(trials)} trials, "
         f"which ran {min(lengths)} to {max(lengths)} epochs, {sum(lengths)} in all."
     ]
@@ -239,7 +240,7 @@ def _describe(metric: str, trials: Sequence[Trial], rungs: Sequence[int]) -> str
             f"trial {trial.name}: {_number(trial.best[0])}, training {_number(trial.best[1])}, {epochs}"
         )
     sentences.append(
-        f"Best {curves.SPLITS[trials[0].split]} and training {name} of each, the best trial first: "
+        f"Best {curves.SPLIT_WORDS[trials[0].split]} and training {name} of each, the best trial first: "
         f"{'; '.join(listed)}."
     )
     return " ".join(sentences)
@@ -356,7 +357,7 @@ def _name_best(axes: Axes, trials: Sequence[Trial], looks: Sequence[Look], last:
             axes.annotate(xy=end, textcoords="offset points", **how)
 
 
-class Table:
+class BestValues:
     """All trials with their best values, in as few rows as `width` inches allow; `height` in inches."""
 
     def __init__(self, trials: Sequence[Trial], looks: Sequence[Look], width: float, size: float) -> None:

@@ -11,16 +11,17 @@ from pkgutil import resolve_name
 from reprise.errors import RepriseError
 from reprise.files import atomic
 from reprise.publishing import Face
+from reprise.publishing.sources import Sources
 from reprise.publishing.tables.formats import csv, latex, markdown
-from reprise.publishing.tables.sheet import Rows, Sources, Table
+from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.reports.tables import Table as Spec
 
-__all__ = ["Sources", "Table", "build_table", "write_table"]
+__all__ = ["Sources", "Sheet", "build_table", "write_table"]
 
 
-def build_table(spec: Spec, sources: Sources) -> Table:
+def build_table(spec: Spec, sources: Sources) -> Sheet:
     """The table of `spec`, not yet written."""
-    build: Callable[[Spec, Sources], Table] = resolve_name(spec.builder)
+    build: Callable[[Spec, Sources], Sheet] = resolve_name(spec.builder)
     return build(spec, sources)
 
 

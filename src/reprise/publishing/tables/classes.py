@@ -9,9 +9,10 @@ from typing import Any
 
 from reprise.errors import RepriseError, nearest
 from reprise.publishing.measures import Measure
+from reprise.publishing.sources import Sources
 from reprise.publishing.statements import Judge, NotRun
-from reprise.publishing.tables.models import Model, check_labels, find_models, lay_out, notes
-from reprise.publishing.tables.sheet import Rows, Sources, Table
+from reprise.publishing.tables.models import ComparedModel, check_labels, find_models, lay_out, notes
+from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.publishing.tables.values import measured
 from reprise.publishing.verdicts import combine, decimals
 from reprise.reports.table_statements import OVER_CLASSES
@@ -21,7 +22,7 @@ TITLES = {"mean": "Mean", "deviation": "Standard deviation"}
 """Of the rows after the classes."""
 
 
-def build(spec: ClassTable, sources: Sources) -> Table:
+def build(spec: ClassTable, sources: Sources) -> Sheet:
     """One row per class, in the order of the labels, then mean and standard deviation."""
     models = find_models(spec, sources)
     classes = _classes(models, sources)
@@ -61,10 +62,10 @@ def build(spec: ClassTable, sources: Sources) -> Table:
     rows = Rows(columns, data)
     said = ["Test accuracy in percent; the standard deviation is that of the classes (n in the denominator)."]
     said += notes(models, any(sd is not None for sd in rows.column("sd")), any(rows.column("verdict")))
-    return Table(rows, {"": lay_out(titles, [model.label for model in models], entries, "Class")}, said)
+    return Sheet(rows, {"": lay_out(titles, [model.label for model in models], entries, "Class")}, said)
 
 
-def _classes(models: Sequence[Model], sources: Sources) -> Sequence[str]:
+def _classes(models: Sequence[ComparedModel], sources: Sources) -> Sequence[str]:
     """The classes that all models learn, in the order of the labels."""
     known = sources.tables.class_names
     found = {}

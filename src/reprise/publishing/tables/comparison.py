@@ -10,15 +10,16 @@ from typing import Any
 
 from reprise.errors import RepriseError
 from reprise.publishing.measures import Measure, lookup, no_setting
+from reprise.publishing.sources import Sources
 from reprise.publishing.statements import Judge, NotRun
-from reprise.publishing.tables.models import Model, check_labels, find_models, lay_out, notes
-from reprise.publishing.tables.sheet import Rows, Sources, Table
-from reprise.publishing.tables.values import DASH, Measured, measured, settings
+from reprise.publishing.tables.models import ComparedModel, check_labels, find_models, lay_out, notes
+from reprise.publishing.tables.sheet import Rows, Sheet
+from reprise.publishing.tables.values import DASH, MeasuredValue, measured, settings
 from reprise.reports.table_statements import printed
-from reprise.reports.tables import Comparison, ComparisonRow
+from reprise.reports.tables import ComparisonRow, ComparisonTable
 
 
-def build(spec: Comparison, sources: Sources) -> Table:
+def build(spec: ComparisonTable, sources: Sources) -> Sheet:
     """One column per model and one row per setting or metric, or the other way round with `transpose`."""
     rows = _checked(spec)
     models = find_models(spec, sources)
@@ -67,15 +68,15 @@ def build(spec: Comparison, sources: Sources) -> Table:
     )
     if spec.transpose:
         shown = lay_out(
-            names, labels, {(model, row): entry for (row, model), entry in entries.items()}, "Model"
+            names, labels, {(model, row): entry for (row, model), entry in entries.items()}, "ComparedModel"
         )
     else:
         shown = lay_out(labels, names, entries)
     said = notes(models, any(sd is not None for sd in table.column("sd")), any(table.column("verdict")))
-    return Table(table, {"": shown}, said)
+    return Sheet(table, {"": shown}, said)
 
 
-def _checked(spec: Comparison) -> Sequence[ComparisonRow]:
+def _checked(spec: ComparisonTable) -> Sequence[ComparisonRow]:
     """Labels differ, and what is reported of a metric, and judged, is a number."""
     labels = [row.label for row in spec.rows]
     for row in spec.rows:
@@ -87,15 +88,15 @@ def _checked(spec: Comparison) -> Sequence[ComparisonRow]:
     return spec.rows
 
 
-def _is_judged(row: ComparisonRow, spec: Comparison) -> bool:
+def _is_judged(row: ComparisonRow, spec: ComparisonTable) -> bool:
     return row.judged and spec.judged
 
 
-def _setting(model: Model, path: str) -> str:
+def _setting(model: ComparedModel, path: str) -> str:
     return settings(model.specs, path) if any(lookup(spec, path) for spec in model.specs) else DASH
 
 
-def _metric(judge: Judge, measure: Measure, reported: str, label: str, judged: bool) -> Measured:
+def _metric(judge: Judge, measure: Measure, reported: str, label: str, judged: bool) -> MeasuredValue:
     try:
         estimate = judge.measured(measure)
     except NotRun as missing:

@@ -1,11 +1,12 @@
 """Networks, layer by layer, with the sum of their parameters."""
 
 from reprise.errors import RepriseError, nearest
-from reprise.publishing.tables.sheet import Rows, Sources, Table
+from reprise.publishing.sources import Sources
+from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.reports.tables import LayerTable
 
 
-def build(spec: LayerTable, sources: Sources) -> Table:
+def build(spec: LayerTable, sources: Sources) -> Sheet:
     """Each network of `networks` is a part of its own."""
     rows, shown = [], {}
     for name in spec.networks:
@@ -24,4 +25,4 @@ def build(spec: LayerTable, sources: Sources) -> Table:
         lines.append(("", "total", "", "", f"{network['parameters']:,}"))
         shown[title] = Rows(["", "Layer", "Activation", "Output shape", "Parameters"], lines)
     columns = ["architecture", "position", "layer", "kind", "activation", "output_shape", "parameters"]
-    return Table(Rows(columns, rows), shown, ["Output shapes are channels × height × width."])
+    return Sheet(Rows(columns, rows), shown, ["Output shapes are channels × height × width."])

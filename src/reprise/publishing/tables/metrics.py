@@ -9,8 +9,9 @@ from reprise.errors import RepriseError
 from reprise.publishing import Resolve
 from reprise.publishing.expressions import Expressions, Value
 from reprise.publishing.measures import Measure, Metric
+from reprise.publishing.sources import Sources
 from reprise.publishing.statements import Judge, NotRun, check_value
-from reprise.publishing.tables.sheet import Rows, Sources, Table
+from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.publishing.tables.values import configuration, measured
 from reprise.reports.expressions import Names
 from reprise.reports.report import Cell
@@ -18,7 +19,7 @@ from reprise.reports.tables import MetricsTable
 
 
 @dataclass(frozen=True)
-class Row:
+class ParsedRow:
     """A row: what it measures and what the report says of it."""
 
     label: str
@@ -34,7 +35,7 @@ class Row:
         return first.noise if len(self.value.terms) == 1 else Metric("", first.noise.deviation)
 
 
-def parse_rows(spec: MetricsTable, resolve: Resolve, names: Names) -> list[Row]:
+def parse_rows(spec: MetricsTable, resolve: Resolve, names: Names) -> list[ParsedRow]:
     """The checked rows of a table of metrics; a mistake is a `RepriseError` that names the row."""
     expressions, rows = Expressions(names), []
     for row in spec.rows:
@@ -43,11 +44,11 @@ def parse_rows(spec: MetricsTable, resolve: Resolve, names: Names) -> list[Row]:
         value = expressions.value(measure, where)
         check_value(value, resolve, f"{where}: {measure!r}")
         judged = row.judged and spec.judged
-        rows.append(Row(row.label, value, row.reported or "", row.about or 0.0, judged))
+        rows.append(ParsedRow(row.label, value, row.reported or "", row.about or 0.0, judged))
     return rows
 
 
-def build(spec: MetricsTable, sources: Sources) -> Table:
+def build(spec: MetricsTable, sources: Sources) -> Sheet:
     """One row per measure."""
     rows = parse_rows(spec, sources.resolve, sources.names)
     judge = Judge([measure for row in rows for measure in row.value.terms], sources.resolve, sources.tables)
@@ -81,7 +82,7 @@ def build(spec: MetricsTable, sources: Sources) -> Table:
             "A configuration with a seed is the run, of all that were trained for it, with the best "
             "validation accuracy."
         )
-    return Table(Rows(columns, data), {"": table}, notes)
+    return Sheet(Rows(columns, data), {"": table}, notes)
 
 
 def _cells(measure: Measure, judge: Judge, sources: Sources) -> tuple[Measure, Sequence[Cell], str | None]:

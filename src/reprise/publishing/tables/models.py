@@ -8,16 +8,17 @@ from typing import Any
 
 from reprise.errors import RepriseError, nearest
 from reprise.publishing.measures import best_run
-from reprise.publishing.tables.sheet import Rows, Sources
+from reprise.publishing.sources import Sources
+from reprise.publishing.tables.sheet import Rows
 from reprise.publishing.tables.values import configuration
 from reprise.reports.report import Cell
-from reprise.reports.tables import ClassTable, Comparison
+from reprise.reports.tables import ClassTable, ComparisonTable
 
 JUDGED = "The verdict on a reported number stands in brackets after it."
 
 
 @dataclass(frozen=True)
-class Model:
+class ComparedModel:
     """One configuration with all its seeds, or the one run that `pick` took of `among` runs that `selector`
     names.
     """
@@ -39,11 +40,11 @@ class Model:
         return [self.cell.specs[run] for run in self.runs]
 
 
-def find_models(spec: Comparison | ClassTable, sources: Sources) -> list[Model]:
+def find_models(spec: ComparisonTable | ClassTable, sources: Sources) -> list[ComparedModel]:
     """The models of a table, in its order; a label that stands twice, or a model that is not one, is a
     `RepriseError` that names it.
     """
-    models: list[Model] = []
+    models: list[ComparedModel] = []
     for entry in spec.models:
         label, selector, pick = entry.label, entry.runs, entry.pick
         if label in [model.label for model in models]:
@@ -65,11 +66,11 @@ def find_models(spec: Comparison | ClassTable, sources: Sources) -> list[Model]:
                     "that first"
                 )
             cell, run = found
-        models.append(Model(label, selector, pick, cell, run, sum(len(each.runs) for each in cells)))
+        models.append(ComparedModel(label, selector, pick, cell, run, sum(len(each.runs) for each in cells)))
     return models
 
 
-def check_labels(reported: Iterable[str], models: Sequence[Model], where: str) -> None:
+def check_labels(reported: Iterable[str], models: Sequence[ComparedModel], where: str) -> None:
     """Whether what is reported is reported of a model of the table."""
     labels = [model.label for model in models]
     for label in reported:
@@ -98,7 +99,7 @@ def lay_out(
     return Rows(headings, list(zip(*cells, strict=True)))
 
 
-def notes(models: Sequence[Model], spread: bool, judged: bool) -> list[str]:
+def notes(models: Sequence[ComparedModel], spread: bool, judged: bool) -> list[str]:
     """What readers of such a table must know."""
     said = [
         f"{model.label}: {configuration(model.cell, model.run)}, of {model.among} runs the one with the "

@@ -7,16 +7,17 @@ from typing import Any
 
 from reprise.errors import RepriseError
 from reprise.publishing.measures import Measure, cell_values
+from reprise.publishing.sources import Sources
 from reprise.publishing.statements import Judge
 from reprise.publishing.tables.models import JUDGED
-from reprise.publishing.tables.sheet import Rows, Sources, Table
+from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.publishing.tables.values import about_seeds, mean_and_sd, sd, settings
 from reprise.publishing.verdicts import judge_number
 from reprise.reports.table_statements import printed
 from reprise.reports.tables import SettingsTable
 
 
-def build(spec: SettingsTable, sources: Sources) -> Table:
+def build(spec: SettingsTable, sources: Sources) -> Sheet:
     """One row per setting or metric of the cell that `runs` names."""
     cells = sources.resolve(spec.runs)
     if len(cells) != 1:
@@ -45,4 +46,4 @@ def build(spec: SettingsTable, sources: Sources) -> Table:
         shown = shown.without("Report")
     data = Rows(["setting", "value", "sd", "n", "reported", "verdict"], rows)
     notes = [*about_seeds(len(cell.runs)), *([JUDGED] if any(data.column("verdict")) else [])]
-    return Table(data, {"": shown}, notes)
+    return Sheet(data, {"": shown}, notes)

@@ -10,28 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reprise.publishing import Resolve
-from reprise.publishing.measures import Tables
-from reprise.reports.experiments import Experiment
-from reprise.reports.expressions import Names
-
-
-@dataclass(frozen=True)
-class Sources:
-    """What tables are made from.
-
-    resolve: selector → cells. tables: tidy results of the runs; `predictions` and class names only for what
-    shows classes. layers: name of a network → its layer table (`title` if it has one, `rows`, `parameters`;
-    see `reprise.models.layers`). experiment: the experiment that a table of kind `space` names. names: what
-    its expressions can name.
-    """
-
-    resolve: Resolve
-    tables: Tables = field(default_factory=Tables.of)
-    layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    experiment: Experiment | None = None
-    names: Names = field(default_factory=Names)
-
 
 @dataclass(frozen=True)
 class Rows:
@@ -56,7 +34,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Table:
+class Sheet:
     """`data`: for CSV, numbers as numbers. `shown`: title → cells as text, for readers. `notes`: sentences
     under the table.
     """

@@ -7,18 +7,19 @@ from typing import Any
 
 from reprise.errors import RepriseError, nearest
 from reprise.publishing.measures import lookup
-from reprise.publishing.tables.sheet import Rows, Sources, Table
+from reprise.publishing.sources import Sources
+from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.publishing.tables.values import DASH, setting, show
 from reprise.reports.experiments import Axis, Experiment, SearchAxis
 from reprise.reports.report import text
 from reprise.reports.run import canonical, prune
-from reprise.reports.tables import Space, SpaceRow
+from reprise.reports.tables import SpaceRow, SpaceTable
 
 RANGES = {"uniform": "uniform", "log_uniform": "log-uniform"}
-COLUMNS = {"axis": "Setting", "baseline": "Baseline", "values": "Values", "reported": "Report"}
+SPACE_COLUMNS = {"axis": "Setting", "baseline": "Baseline", "values": "Values", "reported": "Report"}
 
 
-def build(spec: Space, sources: Sources) -> Table:
+def build(spec: SpaceTable, sources: Sources) -> Sheet:
     """One row per axis."""
     name, experiment = spec.experiment, sources.experiment
     axes = experiment.axes if experiment else {}
@@ -35,7 +36,7 @@ def build(spec: Space, sources: Sources) -> Table:
         words = axis.replace("_", " ")
         label = row.label or words[:1].upper() + words[1:]
         lines.append((label, _baseline(axes[axis], settings), _values(axes[axis]), row.reported or ""))
-    data = Rows(list(COLUMNS), lines)
+    data = Rows(list(SPACE_COLUMNS), lines)
     data = data.without(
         *(
             column
@@ -43,8 +44,8 @@ def build(spec: Space, sources: Sources) -> Table:
             if not there
         )
     )
-    shown = Rows([COLUMNS[column] for column in data.columns], data.rows)
-    return Table(data, {"": shown}, _notes(name, experiment, sources))
+    shown = Rows([SPACE_COLUMNS[column] for column in data.columns], data.rows)
+    return Sheet(data, {"": shown}, _notes(name, experiment, sources))
 
 
 def _settings(base: str | None, sources: Sources) -> Mapping[str, Any]:

@@ -7,13 +7,14 @@ from typing import Any
 
 from reprise.errors import RepriseError, nearest
 from reprise.publishing.measures import Measure, cell_values
-from reprise.publishing.tables.sheet import Rows, Sources, Table
+from reprise.publishing.sources import Sources
+from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.publishing.tables.values import about_seeds, mean_and_sd, sd, show
 from reprise.reports.report import text
 from reprise.reports.tables import TrialsTable
 
 
-def build(spec: TrialsTable, sources: Sources) -> Table:
+def build(spec: TrialsTable, sources: Sources) -> Sheet:
     """One row per cell that `runs` names."""
     measure, epoch = Measure.of(spec, spec.runs), Measure("best_epoch", spec.runs)
     cells = sources.resolve(spec.runs)
@@ -72,4 +73,4 @@ def build(spec: TrialsTable, sources: Sources) -> Table:
         )
     titles = [heading[:1].upper() + heading[1:] for heading in headings]
     sheet = Rows(list(data[0]), [list(row.values()) for row in data])
-    return Table(sheet, {"": Rows(titles, lines)}, about_seeds(max(len(row["values"]) for row in rows)))
+    return Sheet(sheet, {"": Rows(titles, lines)}, about_seeds(max(len(row["values"]) for row in rows)))

@@ -10,15 +10,16 @@ from reprise.errors import RepriseError, gist, nearest
 from reprise.extensions import METRICS
 from reprise.publishing import Face
 from reprise.publishing.expressions import Expressions
-from reprise.publishing.figures import Results, build_figure
-from reprise.publishing.measures import COLUMNS, Measure, Tables
+from reprise.publishing.figures import build_figure
+from reprise.publishing.measures import RESULT_COLUMNS, Measure, Tables
+from reprise.publishing.sources import Sources
 from reprise.publishing.statements import judge_statements, parse
 from reprise.publishing.style import style
-from reprise.publishing.tables import Sources, build_table
+from reprise.publishing.tables import build_table
 from reprise.reports.figures import Diagram, Figure, Samples
 from reprise.reports.report import Report, Undrawn, network_names
 from reprise.reports.run import Run, canonical
-from reprise.reports.tables import MetricsTable, Space, Table
+from reprise.reports.tables import MetricsTable, SpaceTable, Table
 from reprise.schema import plain
 
 _drawn: set[str] = set()
@@ -44,19 +45,22 @@ def check_publications(report: Report, class_names: Mapping[str, Sequence[str]])
             if isinstance(figure, Samples) or key in _drawn:
                 continue
             with style():
-                build_figure(figure, Results(report.cells, results, layers=layers), face)
+                build_figure(figure, Sources(report.cells, results, layers=layers), face)
         _drawn.add(key)
     for index, table in enumerate(report.tables):
         with naming(report, f"table {table.id}", "tables", index):
             experiment = None
-            if isinstance(table, Space):
+            if isinstance(table, SpaceTable):
                 experiment = report.file.experiments.get(table.experiment)
                 if experiment is None:
                     raise RepriseError(
                         f"no experiment {table.experiment}{nearest(table.experiment, report.experiments)}"
                     )
             layers = _layer_tables(report, table)
-            build_table(table, Sources(report.cells, results, layers, experiment, report.names))
+            build_table(
+                table,
+                Sources(report.cells, results, names=report.names, layers=layers, experiment=experiment),
+            )
     for outcome in judge_statements(report.statements, report.where, report.cells, results, report.names):
         if outcome.judgement.verdict == "not run" and report.scale == "full":
             reason = f"it could never be judged, even with every run trained: {outcome.judgement.reason}"
@@ -137,7 +141,7 @@ def pretended(
         labels = range(len(class_names[identifier]))
         frames["predictions"] += [(identifier, label, label, label) for label in labels]
     tables = {
-        name: {column: [row[place] for row in rows] for place, column in enumerate(COLUMNS[name])}
+        name: {column: [row[place] for row in rows] for place, column in enumerate(RESULT_COLUMNS[name])}
         for name, rows in frames.items()
     }
     return Tables(**tables, class_names=class_names)

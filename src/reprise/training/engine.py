@@ -22,10 +22,11 @@ from torch import Generator, Tensor, nn
 
 from reprise import __version__, models
 from reprise.errors import DamagedError, RepriseError, file_error
+from reprise.reports.layout import RUN
 from reprise.reports.run import ENGINE, Run
 from reprise.supervision import check_deaths, forget_deaths
 from reprise.training.checkpoint import Checkpoint
-from reprise.training.cuda_graphs import RecordingError, own_stream, with_cuda_graph
+from reprise.training.cuda_graphs import RecordingError, TrainStep, own_stream, with_cuda_graph
 from reprise.training.feed import Feed, build_feed, image_feed
 from reprise.training.inference import evaluate
 from reprise.training.optim import build_optimizer, learning_rate, step_schedule
@@ -33,7 +34,7 @@ from reprise.training.parts import Datasets, RunData
 from reprise.training.precision import choose_precision, memory_format, precision_name
 from reprise.training.preconditions import check_predecessors, check_pretrained, check_trials, parents_first
 from reprise.training.reporting import Reporter
-from reprise.training.results import RUN, adopt_run, check_own_folder, publish, read_run
+from reprise.training.results import adopt_run, check_own_folder, publish, read_run
 from reprise.training.seeds import derive
 from reprise.training.selection import HistoryRow, diverged, monitored, selected_epoch, stops_early
 from reprise.training.session import (
@@ -311,7 +312,7 @@ def train_run(run: Run, data: RunData, folder: Path, job: Job) -> dict[str, Any]
     keep_originals = training.get("keep_originals", False)
     generator = Generator(device)  # of the augmentation
     step = Step(feed, state.optimizer, generator, keep_originals=keep_originals, precision=precision)
-    train_batch = step
+    train_batch: TrainStep = step
     if job.cuda_graphs:
         train_batch = with_cuda_graph(step, training["batch_size"], generator, device)
 
@@ -344,17 +345,22 @@ def train_run(run: Run, data: RunData, folder: Path, job: Job) -> dict[str, Any]
             if run.spec["split"].get("augmented"):
                 seed = derive(seeds["augmentation"], "validation", epoch)
                 prepare = partial(feed.prepare_training, generator=Generator(device).manual_seed(seed))
-            loss, accuracy = evaluate(feed.network, feed.validation, prepare, data.evaluation_batch)
-            loss = finite(loss, run, epoch, rate)
+            measured, accuracy = evaluate(feed.network, feed.validation, prepare, data.evaluation_batch)
+            validation_loss = finite(measured, run, epoch, rate)
 
             # The epoch is over: note it, move the learning rate, keep the weights if they are the best yet.
             rows = [
                 {"epoch": epoch, "split": "train", "loss": train_loss, "accuracy": train_accuracy},
-                {"epoch": epoch, "split": data.validation_split, "loss": loss, "accuracy": accuracy},
+                {
+                    "epoch": epoch,
+                    "split": data.validation_split,
+                    "loss": validation_loss,
+                    "accuracy": accuracy,
+                },
             ]
             state.history += rows
             state.learning_rates.append(rate)
-            step_schedule(state.schedule, loss)
+            step_schedule(state.schedule, validation_loss)
             if selected_epoch(state.history, training["select"]) == epoch:
                 state.keep_weights()
             seconds = time.monotonic() - began
@@ -422,7 +428,7 @@ class Step:
     @property
     def correct(self) -> int:
         """Images since `begin` whose label had the largest logit; waits for the device."""
-        return self._correct.item()
+        return int(self._correct.item())
 
     def __call__(self, places: Tensor) -> Tensor:
         """Train on the images at `places` (N,); the batch's mean cross-entropy as the network was before."""
@@ -540,9 +546,10 @@ def run_meta(run: Run, data: RunData, state: State, job: Job, stopped: str) -> d
         "source": data.source,
         "data": dict(data.digests),
     }
-    if run.spec.get("preprocess", {}).get("normalize") == "train":
-        meta["channel_mean"] = data.preprocess.mean.flatten().tolist()
-        meta["channel_std"] = data.preprocess.std.flatten().tolist()
+    mean, std = data.preprocess.mean, data.preprocess.std
+    if run.spec.get("preprocess", {}).get("normalize") == "train" and mean is not None and std is not None:
+        meta["channel_mean"] = mean.flatten().tolist()
+        meta["channel_std"] = std.flatten().tolist()
     if job.pruner and "study" in run.spec:
         meta["judged_in_order"] = job.pruner.in_order
     return meta

@@ -1,5 +1,7 @@
 """In what type a network computes, and how its images lie in memory."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -52,6 +54,14 @@ def memory_format(network: nn.Module, precision: torch.dtype, device: torch.devi
     else:
         faster = bool(convolutions) and precision == torch.bfloat16
     return torch.channels_last if faster else torch.contiguous_format
+
+
+def place(network: nn.Module, precision: torch.dtype, device: torch.device) -> None:
+    """Move a network to the device, its convolutions as `memory_format` has them."""
+    layout: dict[str, Any] = {
+        "memory_format": memory_format(network, precision, device)
+    }  # not in torch's types
+    network.to(device, **layout)
 
 
 def _unsafe_in_channels_last(convolution: nn.Conv2d) -> bool:

@@ -15,7 +15,7 @@ from reprise.reports.layout import WEIGHTS
 from reprise.reports.run import Run
 from reprise.training.optim import build_optimizer, build_schedule, restore_optimizer
 from reprise.training.parts import RunData
-from reprise.training.precision import memory_format
+from reprise.training.precision import place
 from reprise.training.results import read_weights
 from reprise.training.seeds import derive
 from reprise.training.selection import HistoryRow
@@ -85,7 +85,7 @@ def fresh_state(
     torch.manual_seed(derive(run.spec["seeds"]["init"], "init"))
     model = models.build(run.spec["model"], len(data.classes), data.image_shape, weights_dir)
     load_initial_weights(model, run, cache)
-    model.to(device).to(memory_format=memory_format(model, precision, device))
+    place(model, precision, device)
     trained = [item for item in model.parameters() if item.requires_grad]
     optimizer = build_optimizer(run.spec["optimizer"], trained, on_cuda=device.type == "cuda")
     schedule = build_schedule(run.spec.get("schedule", {}), optimizer, run.spec["training"]["epochs"])

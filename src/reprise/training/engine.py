@@ -329,11 +329,11 @@ def train_run(run: Run, data: RunData, folder: Path, job: Job) -> dict[str, Any]
             state.model.train()
             for index, places in enumerate(order.to(device).split(training["batch_size"])):
                 job.interrupt.check()
-                loss = train_batch(places)
+                batch_loss = train_batch(places)
                 if index % FINITE_EVERY == FINITE_EVERY - 1:  # no epoch goes on for long with a loss of NaN
                     finite(step.loss_sum, run, epoch, learning_rate(state.optimizer))
                 if job.on_step:
-                    job.on_step(epoch, index, loss)
+                    job.on_step(epoch, index, batch_loss)
 
             # Training loss and accuracy are means over the epoch, of each batch as the network was then (as
             # Keras reports them), without the penalty on the weights.
@@ -345,22 +345,17 @@ def train_run(run: Run, data: RunData, folder: Path, job: Job) -> dict[str, Any]
             if run.spec["split"].get("augmented"):
                 seed = derive(seeds["augmentation"], "validation", epoch)
                 prepare = partial(feed.prepare_training, generator=Generator(device).manual_seed(seed))
-            measured, accuracy = evaluate(feed.network, feed.validation, prepare, data.evaluation_batch)
-            validation_loss = finite(measured, run, epoch, rate)
+            loss, accuracy = evaluate(feed.network, feed.validation, prepare, data.evaluation_batch)
+            loss = finite(loss, run, epoch, rate)
 
             # The epoch is over: note it, move the learning rate, keep the weights if they are the best yet.
             rows = [
                 {"epoch": epoch, "split": "train", "loss": train_loss, "accuracy": train_accuracy},
-                {
-                    "epoch": epoch,
-                    "split": data.validation_split,
-                    "loss": validation_loss,
-                    "accuracy": accuracy,
-                },
+                {"epoch": epoch, "split": data.validation_split, "loss": loss, "accuracy": accuracy},
             ]
             state.history += rows
             state.learning_rates.append(rate)
-            step_schedule(state.schedule, validation_loss)
+            step_schedule(state.schedule, loss)
             if selected_epoch(state.history, training["select"]) == epoch:
                 state.keep_weights()
             seconds = time.monotonic() - began

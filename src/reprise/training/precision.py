@@ -58,10 +58,9 @@ def memory_format(network: nn.Module, precision: torch.dtype, device: torch.devi
 
 def place(network: nn.Module, precision: torch.dtype, device: torch.device) -> None:
     """Move a network to the device, its convolutions as `memory_format` has them."""
-    layout: dict[str, Any] = {
-        "memory_format": memory_format(network, precision, device)
-    }  # not in torch's types
-    network.to(device, **layout)
+    layout = memory_format(network, precision, device)
+    options: dict[str, Any] = {"memory_format": layout}  # which torch's types do not know beside a device
+    network.to(device, **options)
 
 
 def _unsafe_in_channels_last(convolution: nn.Conv2d) -> bool:

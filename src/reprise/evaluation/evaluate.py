@@ -19,7 +19,7 @@ from reprise.reports.run import Run
 from reprise.supervision import tell
 from reprise.training.inference import predict
 from reprise.training.parts import Datasets, RunData
-from reprise.training.precision import PRECISIONS, memory_format
+from reprise.training.precision import PRECISIONS, place
 from reprise.training.results import (
     EVALUATE_AGAIN,
     adopt_run,
@@ -144,9 +144,7 @@ def _evaluate_run(
 ) -> None:
     precision = PRECISIONS.get(meta.get("dtype", ""), torch.float32)
     model = trained_network(run, data, folder)
-    model.to(device).to(
-        memory_format=memory_format(model, precision, device)
-    )  # as the engine has validated it
+    place(model, precision, device)  # as the engine has validated it
     predicted, loss = predict(model, data.test, data.preprocess, data.evaluation_batch)
     labels, guesses = data.test.truth.cpu().numpy(), predicted.cpu().numpy()
     metrics = classification_metrics(labels, guesses)

@@ -28,7 +28,7 @@ from reprise.progress import progress
 from reprise.reports.layout import HISTORY
 from reprise.reports.run import Run
 from reprise.training.parts import Datasets
-from reprise.training.results import finished, read_table
+from reprise.training.results import finished, history_rows, read_table
 from reprise.training.selection import monitored
 from reprise.training.session import choose_device, reproducible
 
@@ -48,7 +48,7 @@ def best_run(runs: Sequence[Run], cache: Path) -> Run:
             raise RepriseError(
                 f"run {run.hash}: no result in {cache}; train it first, or name a trained run with --run"
             )
-        history = read_table(folder / HISTORY, ("epoch", "split", "accuracy")).to_dict("records")
+        history = history_rows(read_table(folder / HISTORY, ("epoch", "split", "accuracy")))
         return monitored(history, "accuracy")[document["meta"]["selected_epoch"] - 1]
 
     return runs[0] if len(runs) == 1 else max(runs, key=accuracy)

@@ -33,7 +33,7 @@ from reprise.reports.run import Run, digest, prune
 from reprise.training.engine import train
 from reprise.training.inference import compute_features, evaluate
 from reprise.training.parts import EVALUATION_IMAGES, EVALUATION_PIXELS, Part
-from reprise.training.precision import choose_precision, memory_format, precision_name
+from reprise.training.precision import choose_precision, place, precision_name
 from reprise.training.session import choose_device, device_name, reproducible
 
 BUDGET_S = 30.0
@@ -293,7 +293,7 @@ def _time_inference(run: Run, way: Way, most: int) -> tuple[float, float]:
     """
     spec, device = run.spec, way.device
     model = models.build(spec["model"], len(class_names(run)), image_shape(run))
-    model.to(device).to(memory_format=memory_format(model, way.precision_of(run), device))
+    place(model, way.precision_of(run), device)
     facts, (_, height, width) = dataset_facts(spec["dataset"]["name"]), image_shape(run)
     count = max(EVALUATION_IMAGES, min(most, EVALUATION_PIXELS // (height * width)))
     preprocess = build_preprocess(spec.get("preprocess", {}), lambda: (facts.mean, facts.std), device)

@@ -43,7 +43,7 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
             with partial.open("wb") as file:
                 file.write(MAGIC + bytes(2 * hashlib.sha256().digest_size) + b"\n")
                 hashed = _HashedWriter(file)
-                torch.save(content, hashed)
+                torch.save(content, hashed)  # type: ignore[arg-type]  # torch needs no more than `write`
                 file.seek(len(MAGIC))
                 file.write(hashed.hash.hexdigest().encode())
         except RuntimeError as error:  # what torch makes of a full disk

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from reprise.data.catalog import weights_facts
 from reprise.errors import RepriseError
+from reprise.reports.layout import RUN
 from reprise.reports.run import Run
-from reprise.training.results import RUN
 
 
 def parents_first(runs: Sequence[Run]) -> list[Run]:

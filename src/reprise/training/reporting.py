@@ -133,5 +133,5 @@ class Reporter:
         self._left -= epochs
         self._total_left -= epochs
         if self._bar is not None:
-            self._bar.total -= epochs
+            self._bar.total = (self._bar.total or 0) - epochs
             self._bar.refresh()

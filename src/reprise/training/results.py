@@ -183,7 +183,7 @@ def _history_fault(
     expected = ((epoch, split) for epoch in range(1, epochs + 1) for split in ("train", validating))
     if len(table) != 2 * epochs or list(zip(table["epoch"], table["split"], strict=True)) != list(expected):
         return f"is not {epochs} epochs of train and {validating}, as {RUN} says"
-    rows = table.to_dict("records")
+    rows = history_rows(table)
     lost = "study" in spec and diverged(rows)  # the last epoch of a trial that diverged
     finite = table.head(-2 if lost else len(table))
     if not all(math.isfinite(loss) for loss in finite["loss"]) or not table["accuracy"].between(0, 1).all():
@@ -208,6 +208,11 @@ def _history_fault(
     if epochs != training["epochs"] and not judged and not stops_early(rows, training.get("early_stop")):
         return f"ends after {epochs} of {training['epochs']} epochs without a rule that stops it there"
     return None
+
+
+def history_rows(table: pd.DataFrame) -> list[HistoryRow]:
+    """The rows of a history, each by its columns."""
+    return [{str(column): value for column, value in row.items()} for row in table.to_dict("records")]
 
 
 def least_loss(accuracy: Any) -> Any:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from reprise import models
 from reprise.errors import RepriseError
+from reprise.reports.layout import WEIGHTS_FILE
 from reprise.reports.run import Run
 from reprise.training.optim import build_optimizer, build_schedule, restore_optimizer
 from reprise.training.parts import RunData

@@ -480,7 +480,7 @@ def _page(outcomes: Sequence[Outcome], face: Face, about: Mapping[str, Any]) -> 
         said, noise = (
             ("Reported", "Deviation over seeds") if kind == "number" else ("Relation", "Noise (95 %)")
         )
-        heads = ("CheckedStatement", said, "Measured", noise, "Seeds", "Verdict", "Reason")
+        heads = ("Statement", said, "Measured", noise, "Seeds", "Verdict", "Reason")
         lines += [f"## {title}", "", markdown_row(heads), "|" + "---|" * len(heads), *map(_line, chosen), ""]
     if about.get("assumptions"):
         lines += ["## Assumptions", "", "What the report leaves open, and how it is read here:", ""]

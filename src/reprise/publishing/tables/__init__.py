@@ -16,7 +16,7 @@ from reprise.publishing.tables.formats import csv, latex, markdown
 from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.reports.tables import Table as Spec
 
-__all__ = ["Sources", "Sheet", "build_table", "write_table"]
+__all__ = ["Sheet", "build_table", "write_table"]
 
 
 def build_table(spec: Spec, sources: Sources) -> Sheet:

@@ -68,7 +68,7 @@ def build(spec: ComparisonTable, sources: Sources) -> Sheet:
     )
     if spec.transpose:
         shown = lay_out(
-            names, labels, {(model, row): entry for (row, model), entry in entries.items()}, "ComparedModel"
+            names, labels, {(model, row): entry for (row, model), entry in entries.items()}, "Model"
         )
     else:
         shown = lay_out(labels, names, entries)

@@ -1020,7 +1020,10 @@ def without(key, statement):
         (NUMBER | {"reported": "0,48"}, "reported"),
         (without("reported", NUMBER), "key reported is missing"),
         (without("measure", NUMBER), "key measure is missing"),
-        (NUMBER | {"measure": {"metric": "accuracy"}}, "measure: should be a valid string, not {'metric': 'accuracy'}"),
+        (
+            NUMBER | {"measure": {"metric": "accuracy"}},
+            "measure: should be a valid string, not {'metric': 'accuracy'}",
+        ),
         (NUMBER | {"measure": ""}, "measure"),
         (NUMBER | {"measure": "a" * 1001}, "measure"),
         (NUMBER | {"abuot": 0.1}, "abuot: unknown key for a number; did you mean about?"),
@@ -1052,7 +1055,14 @@ def test_the_page_shows_what_the_report_is_and_how_it_is_read(tmp_path):
     notes = ["vgg16 with random instead of pretrained weights"]
     empty = Tables(*(pd.DataFrame(columns=list(columns)) for columns in TABLE_COLUMNS.values()))
     write_statements(
-        [], "slug", lambda selector: [], empty, "full", tmp_path / "a.csv", tmp_path / "a.md", about=about,
+        [],
+        "slug",
+        lambda selector: [],
+        empty,
+        "full",
+        tmp_path / "a.csv",
+        tmp_path / "a.md",
+        about=about,
         notes=notes,
     )
     page = (tmp_path / "a.md").read_text()

@@ -583,7 +583,10 @@ def everything(report):
 
 def written(folder, report, spec, **more):
     stem = folder / spec["id"]
-    given = {"tables": results(report), "experiment": report.file.experiments.get(spec.get("experiment"))} | more
+    given = {
+        "tables": results(report),
+        "experiment": report.file.experiments.get(spec.get("experiment")),
+    } | more
     write_table(spec, slug="tiny", resolve=report.cells, scale="full", out_stem=stem, **given)
     return {
         suffix: (folder / f"{spec['id']}.{suffix}").read_text(encoding="utf-8")
@@ -1071,7 +1074,10 @@ def test_every_kind_has_its_closed_options():
         (metrics_spec(row(measure={"metric": "accuracy", "runs": "a"})), "rows[0].measure: should be a"),
         (metrics_spec(row(reported=0.5)), "rows[0].reported: should be a valid string, not 0.5"),
         (metrics_spec({"label": "x"}), "rows[0]: key measure is missing"),
-        (metrics_spec({"label": "x", "measure": "loss(a)", "about": 1}), "rows[0]: about is of a reported number; add reported"),
+        (
+            metrics_spec({"label": "x", "measure": "loss(a)", "about": 1}),
+            "rows[0]: about is of a reported number; add reported",
+        ),
     ],
 )
 def test_mistakes_in_rows(spec, message):

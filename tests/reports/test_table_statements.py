@@ -232,7 +232,8 @@ def test_a_mistake_in_a_statement_of_a_table_names_both(tmp_path):
     rows = [{"label": "a", "metric": "acuracy", "reported": "0.5"}]
     report = opened(tmp_path, tables=[table("settings", runs="base", rows=rows)])
     with pytest.raises(
-        RepriseError, match=r"mini\.yaml, line \d+: table t: statement t_a: 'acuracy\(base\)': column 1: no metric"
+        RepriseError,
+        match=r"mini\.yaml, line \d+: table t: statement t_a: 'acuracy\(base\)': column 1: no metric",
     ):
         parse(report.statements, report.where, report.cells, report.names)
 
@@ -250,7 +251,9 @@ def test_cells_have_names_in_statements_tables_and_figures_alike(tmp_path):
         {**table(rows=[{"label": "a", "measure": "loss(slow) - loss(best)"}]), "id": "u"},
     ]
     report = opened(tmp_path, figures=figures, tables=tables, statements=[number("accuracy(slow)")])
-    assert [plain(one) for one in report.figures[0].series] == [{"runs": "rates/lr=0.1", "after": "rates/lr=0.1"}]
+    assert [plain(one) for one in report.figures[0].series] == [
+        {"runs": "rates/lr=0.1", "after": "rates/lr=0.1"}
+    ]
     assert [plain(one) for one in report.figures[1].models] == [
         {"label": "Best", "runs": "rates", "pick": "best"},
         {"label": "Slow", "runs": "rates/lr=0.1"},
@@ -281,7 +284,10 @@ def test_cells_have_names_in_statements_tables_and_figures_alike(tmp_path):
             "cells.a: b is",
         ),
         ({"cells": {"a": {"pick": "best"}}}, "cells.a: key runs is missing (found: pick)"),
-        ({"cells": {"a": {"runs": "rates", "pick": "worst"}}}, "cells.a.pick: 'worst' is not valid; valid: best"),
+        (
+            {"cells": {"a": {"runs": "rates", "pick": "worst"}}},
+            "cells.a.pick: 'worst' is not valid; valid: best",
+        ),
         ({"cells": {"1a": "rates"}}, "cells.1a: '1a' does not have the form"),
         ({"measures": {"a-b": "accuracy"}}, "measures.a-b: 'a-b' does not have the form"),
         ({"measures": {"a": 1}}, "measures.a: should be a valid string, not 1"),
@@ -311,7 +317,10 @@ def test_cells_have_names_in_statements_tables_and_figures_alike(tmp_path):
             {"statements": [{"nubmer": "n"}]},
             "statements[0].nubmer: is no kind of statement (begin it with number: or claim:); did you mean",
         ),
-        ({"statements": [{}]}, "statements[0]: is no kind of statement (begin it with number: or claim:); valid: number, claim"),
+        (
+            {"statements": [{}]},
+            "statements[0]: is no kind of statement (begin it with number: or claim:); valid: number, claim",
+        ),
         ({"statements": [number(), number()]}, "statements[1]: n stands twice"),
     ],
 )

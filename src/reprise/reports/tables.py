@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from reprise.extensions import TABLES
@@ -70,7 +71,9 @@ class StatedRow(Said):
     @model_validator(mode="after")
     def _about_a_number(self) -> Self:
         if self.about is not None and self.reported is None and self.statement is None:
-            raise PydanticCustomError("one_of", "about is of a reported number; add reported, or leave about out")
+            raise PydanticCustomError(
+                "one_of", "about is of a reported number; add reported, or leave about out"
+            )
         return self
 
 
@@ -178,7 +181,7 @@ class ClassTable(Table):
     """Label of a model → class, mean or deviation → the number as printed; or another table of classes, whose
     numbers these are.
     """
-    shared: str | None = Field(None, exclude=True)
+    shared: SkipJsonSchema[str | None] = Field(None, exclude=True)
     """The table whose numbers these are, once they are taken from it."""
 
 

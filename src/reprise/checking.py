@@ -18,6 +18,7 @@ from reprise.models import layer_parameters
 from reprise.models.meta import network
 from reprise.publishing.pretended import check_publications, layer_measures, naming
 from reprise.reports.figures import Diagram, Images, Samples
+from reprise.reports.paths import layer_places
 from reprise.reports.report import Report, Undrawn
 from reprise.reports.run import Run
 from reprise.schema import plain
@@ -49,15 +50,15 @@ def check_report(report: Report) -> None:
                 check_images(figure.images)
             if isinstance(figure, Diagram):
                 ((_, run),) = report.networks([figure.network]).values()
-                check_layers(figure.mark, [name for name, _ in network(run).named_modules() if name])
+                modules = [name for name, _ in network(run).named_modules() if name]
+                check_layers(figure.mark, modules, layer_places(plain(report.file.models[figure.network])))
     for where, measures in layer_measures(report).items():
         for measure in measures:
             with contextlib.suppress(Undrawn):
                 for cell in report.cells(measure.runs):
                     try:
-                        check_layers(
-                            [cell.module(str(measure.layer))], layer_parameters(network(cell.members[0]))
-                        )
+                        parameters = layer_parameters(network(cell.members[0]))
+                        check_layers([cell.module(str(measure.layer))], parameters, cell.layers)
                     except RepriseError as error:
                         raise RepriseError(f"{where}: {error}") from None
     check_publications(report, classes)
@@ -110,12 +111,12 @@ def check_initial_weights(run: Run, parent: Run) -> None:
             )
 
 
-def check_layers(named: Iterable[str], layers: Iterable[str]) -> None:
-    """Whether a network has the layers that a figure marks or a statement counts."""
+def check_layers(named: Iterable[str], layers: Iterable[str], names: Iterable[str]) -> None:
+    """Whether a network has the layers that a figure marks or a statement counts; `names` are offered too."""
     known = list(layers)
     for name in named:
         if name not in known:
-            raise RepriseError(f"the network has no layer {name}{nearest(name, known)}")
+            raise RepriseError(f"the network has no layer {name}{nearest(name, [*names, *known])}")
 
 
 def check_images(selection: Images) -> None:

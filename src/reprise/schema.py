@@ -74,9 +74,11 @@ class SingleValue(RootModel[Content], Generic[Content]):
 
 @cache
 def keys(model: type[BaseModel]) -> list[str]:
-    """The keys of a mapping, as a report file writes them; those that it must have come first."""
+    """The keys of a mapping, as a report file writes them; those that it must have come first. A field that
+    is excluded is none: it is filled in later.
+    """
     fields = sorted(model.model_fields.items(), key=lambda item: not item[1].is_required())
-    return [field.alias or name for name, field in fields]
+    return [field.alias or name for name, field in fields if not field.exclude]
 
 
 def either(expected: str) -> WrapValidator:
@@ -199,6 +201,9 @@ def _described(details: ErrorDetails, document: Any) -> tuple[list[Any], str]:
             value = value[part]
         elif isinstance(value, Mapping) and any(str(key) == part for key in value):
             part = next(key for key in value if str(key) == part)
+            value = value[part]
+        elif isinstance(value, Mapping) and isinstance(part, int) and part < len(value):
+            part = list(value)[part]  # a mapping that stands for a list
             value = value[part]
         elif isinstance(value, list) and isinstance(part, int) and part < len(value):
             value = value[part]

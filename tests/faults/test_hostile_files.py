@@ -35,7 +35,7 @@ from PIL import Image
 from pydantic import BaseModel, Field, ValidationError, create_model
 from safetensors.torch import load_file, save_file
 
-from reprise import files
+from reprise import files, parquet
 from reprise.cli import main
 from reprise.data import archives, tar
 from reprise.data.archives import decode_png, read_members

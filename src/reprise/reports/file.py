@@ -185,13 +185,17 @@ def check_size(value: Any, source: str) -> None:
     """Raise a `RepriseError` for a value that another reader has made, with more in it than `read_yaml` would
     let through.
     """
+    if count_values(value) > MOST_VALUES:
+        raise RepriseError(
+            f"{source}: more than {MOST_VALUES:,} values, with what aliases repeat; shorten it"
+        )
+
+
+def count_values(value: Any) -> int:
+    """Values in `value`, itself included; of more than `MOST_VALUES` no more are counted."""
     waiting, count = [value], 0
-    while waiting:
+    while waiting and count <= MOST_VALUES:
         count += 1
-        if count > MOST_VALUES:
-            raise RepriseError(
-                f"{source}: more than {MOST_VALUES:,} values, with what aliases repeat; shorten it"
-            )
         inner = waiting.pop()
         waiting += (
             list(inner.values())
@@ -200,6 +204,7 @@ def check_size(value: Any, source: str) -> None:
             if isinstance(inner, list | tuple)
             else ()
         )
+    return count
 
 
 def _unbounded(event: yaml.Event, problem: str) -> yaml.YAMLError:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -18,7 +17,7 @@ from reprise.errors import RepriseError, nearest
 from reprise.extensions import FIGURES
 from reprise.reports.experiments import Experiment, Scales
 from reprise.reports.figures import AnyFigure, Compared, Diagram
-from reprise.reports.file import line_of, read_yaml
+from reprise.reports.file import MOST_BYTES, MOST_VALUES, check_size, count_values, line_of, read_yaml
 from reprise.reports.paths import layer_places
 from reprise.reports.settings import AnyNetwork, Defaults
 from reprise.reports.statements import AnyStatement, Called, Cells, Expression, Statement
@@ -26,10 +25,13 @@ from reprise.reports.table_statements import complete_table, table_statements
 from reprise.reports.tables import AnyTable, Table
 from reprise.reports.values import Name, Text
 from reprise.schema import Strict, first_violation, key_path, plain, shown
+from reprise.schema import keys as keys_of
 
 SECTIONS = ("figures", "tables", "statements")
 MOST_REPEATS = 1000
-"""Items that one entry with `repeat` makes."""
+"""Items of a section once they are repeated."""
+LONGEST_CHAIN = 50
+"""Models that are based on each other."""
 
 Value = TypeVar("Value")
 
@@ -88,12 +90,15 @@ class Source:
                 )
             for key in part:
                 if key in self._file:
+                    place = f"{file}, line {line_of(file, [key])}"
                     raise RepriseError(
-                        f"{file}: {key}: stands in {self._file[key].name} too; keep one of them"
+                        f"{place}: {key}: stands in {self._file[key].name} too; keep one of them"
                     )
                 self._file[key] = file
             self.document |= part
-        self._origin: dict[str, list[int]] = {}
+        self._origin: dict[tuple[Any, ...], Sequence[tuple[int, ...]]] = {}
+        """Key path of a list that is not as written → where in it each item is written."""
+        self._written_out = 0  # characters of texts with names filled in
         self._repeat()
 
     @property
@@ -102,6 +107,8 @@ class Source:
 
     def place(self, parts: Sequence[Any]) -> str:
         """File and line of a value, as an error starts."""
+        if not parts and len(self.files) > 1:
+            return str(self.path)
         file = self._file.get(parts[0], self.files[0]) if parts else self.files[0]
         line = line_of(file, self._written(parts))
         return f"{file}, line {line}" if line else str(file)
@@ -115,12 +122,18 @@ class Source:
         raise RepriseError(f"{self.at(parts)}: {what}")
 
     def _written(self, parts: Sequence[Any]) -> list[Any]:
-        """A key path after repetition as it stands in the file."""
-        parts = list(parts)
-        if len(parts) > 1 and parts[0] in self._origin and isinstance(parts[1], int):
-            origin = self._origin[parts[0]]
-            parts[1] = origin[parts[1]] if parts[1] < len(origin) else parts[1]
-        return parts
+        """A key path as it stands in the file, before repetition and the flattening of lists."""
+        written: list[Any] = []
+        for depth, part in enumerate(parts):
+            origin = self._origin.get(tuple(parts[:depth]), ())
+            written += origin[part] if isinstance(part, int) and part < len(origin) else (part,)
+        return written
+
+    def flatten(self, value: list[Any], where: tuple[Any, ...]) -> list[Any]:
+        """The items of a list, and in their place those of the lists inside it."""
+        flat = list(_flat(value))
+        self._origin[where] = [place for place, _ in flat]
+        return [item for _, item in flat]
 
     # ---- repetition ----
 
@@ -133,15 +146,15 @@ class Source:
             if not isinstance(entries, list):
                 continue
             written: list[Any] = []
-            origin: list[int] = []
+            origin: list[tuple[int, ...]] = []
             for index, entry in enumerate(entries):
                 made = self._repeated(entry, (section, index))
                 written += made
-                origin += [index] * len(made)
+                origin += [(index,)] * len(made)
                 if len(written) > MOST_REPEATS:
                     self.fail((section, index), f"more than {MOST_REPEATS:,} {section}; leave some out")
             self.document[section] = written
-            self._origin[section] = origin
+            self._origin[section,] = origin
 
     def _repeated(self, entry: Any, where: tuple[Any, ...]) -> list[Any]:
         if not isinstance(entry, dict) or "repeat" not in entry:
@@ -152,6 +165,8 @@ class Source:
                 (*where, "repeat"), "is no list of mappings from a name to its value; write one for each item"
             )
         template = {key: value for key, value in entry.items() if key != "repeat"}
+        if count_values(template) * len(rows) > MOST_VALUES:
+            self.fail((*where, "repeat"), f"makes more than {MOST_VALUES:,} values; shorten it")
         return [self._filled(template, row, (*where, "repeat", index)) for index, row in enumerate(rows)]
 
     def _filled(self, value: Any, row: Mapping[Any, Any], where: tuple[Any, ...]) -> Any:
@@ -166,7 +181,11 @@ class Source:
             name = match.group(1)
             if name not in row:
                 self.fail(where, f"{{{name}}} has no value here{nearest(name, row)}")
-            return str(row[name])
+            text = str(row[name])
+            self._written_out += len(text)
+            if self._written_out > MOST_BYTES:
+                self.fail(where, f"the texts made have more than {MOST_BYTES:,} characters; shorten them")
+            return text
 
         whole = re.fullmatch(r"\{(\w+)\}", value)
         if whole and whole.group(1) in row:
@@ -197,10 +216,9 @@ def read_report(source: Source) -> ReportFile:
     _complete_models(source)
     _complete_from_base(source, "figures")
     _complete_from_base(source, "tables")
-    for table in source.document.get("tables") or ():
-        if isinstance(table, dict) and isinstance(table.get("rows"), list):
-            table["rows"] = list(_flat(table["rows"]))
+    _flatten_rows(source)
     _complete_figures(source)
+    check_size(source.document, str(source.path))
     found: ReportFile = source.validate(source.document, ReportFile)
     if found.slug is not None and found.slug != source.slug:
         source.fail(
@@ -300,10 +318,24 @@ def _complete_figures(source: Source) -> None:
             source.fail(["figure_defaults", kind], f"is no kind of figure{nearest(kind, FIGURES)}")
         if not isinstance(keys, dict):
             source.fail(["figure_defaults", kind], f"{shown(keys)} is no mapping from keys to values")
+        valid = [key for key in keys_of(FIGURES[kind]) if key not in ("id", "kind")]
+        for key in keys:
+            if key not in valid:
+                source.fail(["figure_defaults", kind, key], f"unknown key{nearest(key, valid)}")
     source.document["figures"] = [
-        {**defaults.get(figure.get("kind"), {}), **figure} if isinstance(figure, dict) else figure
+        {**defaults.get(figure["kind"], {}), **figure}
+        if isinstance(figure, dict) and isinstance(figure.get("kind"), str)
+        else figure
         for figure in figures
     ]
+
+
+def _flatten_rows(source: Source) -> None:
+    """Lists inside the lists of rows of tables are laid flat."""
+    tables = source.document.get("tables")
+    for index, table in enumerate(tables if isinstance(tables, list) else ()):
+        if isinstance(table, dict) and isinstance(table.get("rows"), list):
+            table["rows"] = source.flatten(table["rows"], ("tables", index, "rows"))
 
 
 def _complete_models(source: Source) -> None:
@@ -318,28 +350,33 @@ def _complete_models(source: Source) -> None:
             return done.get(name, models[name])
         own = dict(models[name])
         if "base" in own:
-            base = own.pop("base")
-            if base not in models:
-                source.fail(["models", name, "base"], f"no model {base}{nearest(base, models)}")
+            base, where = own.pop("base"), ["models", name, "base"]
+            if not isinstance(base, str) or base not in models:
+                source.fail(where, f"no model {base}{nearest(base, models)}")
             if base in (*via, name):
+                circle = " → ".join(map(str, [*via, name, base]))
+                source.fail(where, f"goes round in a circle: {circle}; break it")
+            if len(via) > LONGEST_CHAIN:
                 source.fail(
-                    ["models", name, "base"],
-                    f"goes round in a circle: {' → '.join([*via, name, base])}; break it",
+                    where, f"more than {LONGEST_CHAIN} models start from each other; shorten the chain"
                 )
             inherited = complete(base, (*via, name))
-            own = {**copy.deepcopy(inherited), **own} if isinstance(inherited, dict) else own
+        else:
+            inherited = {}
         for key in ("layers", "head"):
             if isinstance(own.get(key), list):
-                own[key] = list(_flat(own[key]))
+                own[key] = source.flatten(own[key], ("models", name, key))
+        own = {**inherited, **own} if isinstance(inherited, dict) else own
         done[name] = own
         return own
 
     source.document["models"] = {name: complete(name, ()) for name in models}
 
 
-def _flat(layers: Iterable[Any]) -> Iterable[Any]:
-    for layer in layers:
-        if isinstance(layer, list):
-            yield from _flat(layer)
+def _flat(items: Iterable[Any], place: tuple[int, ...] = ()) -> Iterable[tuple[tuple[int, ...], Any]]:
+    """Place and item of each that is no list, however deep."""
+    for index, item in enumerate(items):
+        if isinstance(item, list):
+            yield from _flat(item, (*place, index))
         else:
-            yield layer
+            yield (*place, index), item

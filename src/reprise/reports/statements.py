@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from reprise.reports.values import Identifier, Printed, Selector, Text
 from reprise.schema import Kinds, Strict, titled
@@ -72,7 +73,7 @@ class Number(Statement):
     about: About | None = None
     measure: Expression
     """What is measured, e.g. `accuracy(base)`."""
-    table: Identifier | None = Field(None, exclude=True)
+    table: SkipJsonSchema[Identifier | None] = Field(None, exclude=True)
     """The table that makes the statement."""
 
     @property

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from reprise.extensions import TABLES
@@ -218,7 +219,7 @@ class ClassTable(Table):
     """Label of a model → class, mean or deviation → the number as printed; or another table of classes, whose
     numbers these are.
     """
-    shared: str | None = Field(None, exclude=True)
+    shared: SkipJsonSchema[str | None] = Field(None, exclude=True)
     """The table whose numbers these are, once they are taken from it."""
 
 

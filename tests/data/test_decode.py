@@ -21,8 +21,14 @@ from reprise.files import write_json
 from tiny import edit_dataset
 
 FILES = [
-    "dataset.json", "test_images.npy", "test_labels.npy", "test_names.txt", "train_images.npy", "train_labels.npy", "train_names.txt",
-]  # fmt: skip
+    "dataset.json",
+    "test_images.npy",
+    "test_labels.npy",
+    "test_names.txt",
+    "train_images.npy",
+    "train_labels.npy",
+    "train_names.txt",
+]
 
 
 @pytest.fixture

@@ -192,7 +192,12 @@ def as_file(path: Path, read: Callable[[Path], object]) -> Callable[[bytes], obj
 MINI = {
     "slug": "mini",
     "title": "Mini",
-    "models": {"net": {"name": "sequential", "layers": [{"conv": 4, "activation": "relu"}, {"flatten": True}, {"dense": "classes"}]}},
+    "models": {
+        "net": {
+            "name": "sequential",
+            "layers": [{"conv": 4, "activation": "relu"}, {"flatten": True}, {"dense": "classes"}],
+        }
+    },
     "defaults": {
         "dataset": {"name": "cifar10", "labels": "label"},
         "split": {"validation": 0.2},
@@ -203,41 +208,100 @@ MINI = {
     },
     "experiments": {
         "base": {},
-        "grid": {"grid": {"lr": {"path": "optimizer.lr", "values": [0.1, 0.2]},
-                          "net": {"values": {"a": {"model.layers.0.conv": 8}, "b": {}}}}},
-        "sweep": {"base": "base", "pointwise": {"batch": {"path": "training.batch_size", "values": [32, 64]}}},
-        "search": {"random": {"trials": 2, "space": {"lr": {"path": "optimizer.lr", "values": [0.1, 0.2, 0.3]}}}},
-        "study": {"seeds": [0], "asha": {"trials": 3, "min_resource": 1, "reduction_factor": 2,
-                  "space": {"lr": {"path": "optimizer.lr", "log_uniform": [0.001, 0.1]}}}},
+        "grid": {
+            "grid": {
+                "lr": {"path": "optimizer.lr", "values": [0.1, 0.2]},
+                "net": {"values": {"a": {"model.layers.0.conv": 8}, "b": {}}},
+            }
+        },
+        "sweep": {
+            "base": "base",
+            "pointwise": {"batch": {"path": "training.batch_size", "values": [32, 64]}},
+        },
+        "search": {
+            "random": {"trials": 2, "space": {"lr": {"path": "optimizer.lr", "values": [0.1, 0.2, 0.3]}}}
+        },
+        "study": {
+            "seeds": [0],
+            "asha": {
+                "trials": 3,
+                "min_resource": 1,
+                "reduction_factor": 2,
+                "space": {"lr": {"path": "optimizer.lr", "log_uniform": [0.001, 0.1]}},
+            },
+        },
         "more": {"set": {"initial_weights": {"from": "base"}}},
         "read": {"readings": {"text": {"training.epochs": 2}, "code": {}}},
     },
     "scales": {"demo": {"seeds": 1, "epochs": {"max": 1}, "experiments": {"search": {"trials": 1}}}},
     "figures": [
-        {"id": "one", "kind": "curves", "caption": "C", "metric": "loss", "splits": ["train"], "series": [{"runs": "base"}]},
-        {"id": "two", "kind": "samples", "caption": "S", "images": {"dataset": "cifar10", "captions": ["label"], "by": "label", "each": 1}},
+        {
+            "id": "one",
+            "kind": "curves",
+            "caption": "C",
+            "metric": "loss",
+            "splits": ["train"],
+            "series": [{"runs": "base"}],
+        },
+        {
+            "id": "two",
+            "kind": "samples",
+            "caption": "S",
+            "images": {"dataset": "cifar10", "captions": ["label"], "by": "label", "each": 1},
+        },
     ],
     "cells": {"some": "grid/lr=0.1", "winner": {"runs": "grid", "pick": "best"}},
     "measures": {"top": 'accuracy(split="validation", at="best")'},
     "tables": [
-        {"id": "three", "kind": "settings", "caption": "T", "runs": "base", "rows": [
-            {"label": "lr", "setting": "optimizer.lr"}, {"label": "loss", "metric": "loss", "reported": "0.1"},
-            {"label": "accuracy", "metric": "accuracy", "statement": "four"}]},
-        {"id": "six", "kind": "metrics", "caption": "M", "source": "Table 6", "rows": [
-            {"label": "a", "statement": "four"},
-            {"label": "b", "measure": "top(winner) / 2", "reported": "0.5", "about": 0.1}]},
-        {"id": "seven", "kind": "classes", "caption": "C", "models": [{"label": "W", "runs": "winner"}],
-         "reported": {"W": {"cat": "5"}}},
-        {"id": "eight", "kind": "classes", "caption": "C", "models": [{"label": "W", "runs": "winner"}],
-         "reported": "seven"},
+        {
+            "id": "three",
+            "kind": "settings",
+            "caption": "T",
+            "runs": "base",
+            "rows": [
+                {"label": "lr", "setting": "optimizer.lr"},
+                {"label": "loss", "metric": "loss", "reported": "0.1"},
+                {"label": "accuracy", "metric": "accuracy", "statement": "four"},
+            ],
+        },
+        {
+            "id": "six",
+            "kind": "metrics",
+            "caption": "M",
+            "source": "Table 6",
+            "rows": [
+                {"label": "a", "statement": "four"},
+                {"label": "b", "measure": "top(winner) / 2", "reported": "0.5", "about": 0.1},
+            ],
+        },
+        {
+            "id": "seven",
+            "kind": "classes",
+            "caption": "C",
+            "models": [{"label": "W", "runs": "winner"}],
+            "reported": {"W": {"cat": "5"}},
+        },
+        {
+            "id": "eight",
+            "kind": "classes",
+            "caption": "C",
+            "models": [{"label": "W", "runs": "winner"}],
+            "reported": "seven",
+        },
     ],
     "statements": [
         {"number": "four", "reported": "0.5", "measure": "accuracy(base)", "says": "half"},
-        {"claim": "five", "source": "page 5", "reading": "at once", "holds": [
-         "mean(accuracy(some)) > mean(top('grid/lr=0.2')) > 0",
-         "within(mean(accuracy(some)), loss(winner), 0.1) and at_chance(accuracy(base))"]},
+        {
+            "claim": "five",
+            "source": "page 5",
+            "reading": "at once",
+            "holds": [
+                "mean(accuracy(some)) > mean(top('grid/lr=0.2')) > 0",
+                "within(mean(accuracy(some)), loss(winner), 0.1) and at_chance(accuracy(base))",
+            ],
+        },
     ],
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -406,7 +470,8 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
     ]
     codes = [
         bytes([code])
-        for code in b"(.0N)]}tabesuRdlpqrghjcioVXBCTUIJKLMG\x80\x81\x85\x86\x87\x88\x89\x8a\x8b\x8c\x93\x94\x95\x96"
+        for code in b"(.0N)]}tabesuRdlpqrghjcioVXBCTUIJKLMG"
+        b"\x80\x81\x85\x86\x87\x88\x89\x8a\x8b\x8c\x93\x94\x95\x96"
     ]
     lines = [
         b"Content-Length: ",

@@ -130,22 +130,43 @@ def pickled(value: object) -> bytes:
 
 
 PICKLES: dict[str, tuple[bytes, str]] = {
-    "objects at addresses of the file": (pickled(array((1,), OBJECTS, b"A" * 8)), "arrays of 'V8', not of numbers"),
+    "objects at addresses of the file": (
+        pickled(array((1,), OBJECTS, b"A" * 8)),
+        "arrays of 'V8', not of numbers",
+    ),
     "a type of objects": (pickled(array((1,), np.dtype("O"), [1])), "arrays of 'O8', not of numbers"),
     "an object's address": (pickled(array((1,), kind("O8"), b"A" * 8)), "arrays of 'O8', not of numbers"),
     "texts": (pickled(np.array(["a"])), "arrays of 'U1', not of numbers"),
     "a record": (pickled(np.zeros(2, [("a", "u1")])), "arrays of 'V1', not of numbers"),
-    "a type with fields": (pickled(array((1,), kind("u1", 3, "|", None, ("a",), {}, 8, 1, 0), b"x")), "described in an unknown way"),
-    "a type with flags": (pickled(array((1,), kind("u1", 3, "|", None, None, None, -1, -1, 63), b"x")), "described in an unknown way"),
-    "a type of a size of its own": (pickled(array((1,), kind("u1", 3, "|", None, None, None, 1 << 40, -1, 0), b"x")), "unknown way"),
-    "an unknown order": (pickled(array((1,), kind("u2", 3, "x", None, None, None, -1, -1, 0), b"xx")), "unknown way"),
-    "too few bytes": (pickled(array((10, 3072), kind("u1"), b"x")), r"impossible shape|shape \(10, 3072\) "
+    "a type with fields": (
+        pickled(array((1,), kind("u1", 3, "|", None, ("a",), {}, 8, 1, 0), b"x")),
+        "described in an unknown way",
+    ),
+    "a type with flags": (
+        pickled(array((1,), kind("u1", 3, "|", None, None, None, -1, -1, 63), b"x")),
+        "described in an unknown way",
+    ),
+    "a type of a size of its own": (
+        pickled(array((1,), kind("u1", 3, "|", None, None, None, 1 << 40, -1, 0), b"x")),
+        "unknown way",
+    ),
+    "an unknown order": (
+        pickled(array((1,), kind("u2", 3, "x", None, None, None, -1, -1, 0), b"xx")),
+        "unknown way",
+    ),
+    "too few bytes": (
+        pickled(array((10, 3072), kind("u1"), b"x")),
+        r"impossible shape|shape \(10, 3072\) "
         r"and "
         r"1 "
-        r"bytes"),
+        r"bytes",
+    ),
     "too many bytes": (pickled(array((1,), kind("u1"), b"xxx")), r"an array of shape \(1,\) and 3 bytes"),
     "a shape of petabytes": (pickled(array((2**31, 2**31), kind("u1"), b"x" * 70_000)), "impossible shape"),
-    "a shape of nothing times much": (b"}" + pickle.dumps(array((0, 2**40), kind("u1"), b""), 3)[2:], "impossible shape"),
+    "a shape of nothing times much": (
+        b"}" + pickle.dumps(array((0, 2**40), kind("u1"), b""), 3)[2:],
+        "impossible shape",
+    ),
     "a negative shape": (pickled(array((-1,), kind("u1"), b"x")), "impossible shape"),
     "a shape of texts": (pickled(array(("a",), kind("u1"), b"x")), "impossible shape"),
     "a shape of truths": (pickled(array((True,), kind("u1"), b"x")), "impossible shape"),
@@ -155,8 +176,14 @@ PICKLES: dict[str, tuple[bytes, str]] = {
     "an unknown version": (pickled(array((1,), kind("u1"), b"x", version=2)), "unknown way"),
     "ndarray called": (b"cnumpy\nndarray\n(I-1\ntR.", "a call that makes no array"),
     "dtype called with a name's address": (b"cnumpy\ndtype\n(I7\ntR.", "a call that makes no array"),
-    "dtype's own method": (b"\x80\x04\x8c\x05numpy\x8c\x0edtype.fromkeys\x93.", r"calls numpy.dtype.fromkeys, which is forbidden"),
-    "a name with dots": (b"\x80\x04\x8c\x05numpy\x8c\x0bf2py.os.sep\x93.", "which is forbidden: do not trust"),
+    "dtype's own method": (
+        b"\x80\x04\x8c\x05numpy\x8c\x0edtype.fromkeys\x93.",
+        r"calls numpy.dtype.fromkeys, which is forbidden",
+    ),
+    "a name with dots": (
+        b"\x80\x04\x8c\x05numpy\x8c\x0bf2py.os.sep\x93.",
+        "which is forbidden: do not trust",
+    ),
     "a name that is none": (b"\x80\x04K\x01K\x02\x93.", "which is forbidden"),
     "a name that commands the terminal": (b"c\x1b[2J\nx\n.", r"calls \\x1b\[2J.x, which is forbidden"),
     "an attribute for a function": (b"c_codecs\nencode\n}U\x01aK\x01sb.", "described in an unknown way"),
@@ -169,7 +196,10 @@ PICKLES: dict[str, tuple[bytes, str]] = {
     "an extension": (b"\x80\x02\x82\x01.", "EXT1 is no operation"),
     "a persistent name": (b"Pabc\n.", "PERSID is no operation"),
     "a buffer": (b"\x80\x05\x97.", "NEXT_BUFFER is no operation"),
-    "a byte array of a terabyte": (b"\x80\x05\x96" + (2**40).to_bytes(8, "little") + b".", "BYTEARRAY8 is no operation"),
+    "a byte array of a terabyte": (
+        b"\x80\x05\x96" + (2**40).to_bytes(8, "little") + b".",
+        "BYTEARRAY8 is no operation",
+    ),
     "bytes of a terabyte": (b"\x80\x04\x8e" + (2**40).to_bytes(8, "little") + b".", "it ends too soon"),
     "a text of exabytes": (b"\x80\x04\x8d" + b"\xff" * 8 + b".", "it ends too soon"),
     "a string of less than nothing": (b"T\xff\xff\xff\xff.", "it ends too soon"),
@@ -178,16 +208,26 @@ PICKLES: dict[str, tuple[bytes, str]] = {
     "a long of 255 bytes": (b"\x80\x02\x8a\xff" + b"\x7f" * 255 + b".", "a number is too large"),
     "a number of 100,000 digits": (b"L" + b"9" * 100_000 + b"L\n.", "a number is none, or too large"),
     "a hexadecimal number": (b"I0x" + b"f" * 1000 + b"\n.", "a number is none"),
-    "value 2^27 to remember": (b"\x80\x02}r" + (2**27).to_bytes(4, "little") + b".", "value 134,217,728 to remember"),
+    "value 2^27 to remember": (
+        b"\x80\x02}r" + (2**27).to_bytes(4, "little") + b".",
+        "value 134,217,728 to remember",
+    ),
     "value -1 to remember": (b"}p-1\n.", "value -1 to remember"),
     "value 10^19 to remember": (b"}p9999999999999999999\n.", "to remember"),
     "a value never remembered": (b"h\x05.", "value 5 was never remembered"),
     "nothing to remember": (b"q\x00.", "a value is missing"),
     "texts that multiply": (
-        b"c_codecs\nencode\nq\x00X\x10\x27\x00\x00" + b"x" * 10_000 + b"X\x06\x00\x00\x00latin1\x86q\x01R" + b"h\x00h\x01R" * 20_000 + b".",
+        b"c_codecs\nencode\nq\x00X\x10\x27\x00\x00"
+        + b"x" * 10_000
+        + b"X\x06\x00\x00\x00latin1\x86q\x01R"
+        + b"h\x00h\x01R" * 20_000
+        + b".",
         "texts that multiply",
     ),
-    "another encoding": (b"c_codecs\nencode\n(X\x01\x00\x00\x00aX\x05\x00\x00\x00rot13tR.", "a call that makes no array"),
+    "another encoding": (
+        b"c_codecs\nencode\n(X\x01\x00\x00\x00aX\x05\x00\x00\x00rot13tR.",
+        "a call that makes no array",
+    ),
     "operations without end": (b"N0" * 1_100_000, "POP is no operation"),
     "values without end": (b"N" * 1_100_000, "more than 1,048,576 operations"),
     "marks without end": (b"(" * 1_100_000, "more than 1,048,576 operations"),
@@ -204,7 +244,7 @@ PICKLES: dict[str, tuple[bytes, str]] = {
     "half": (pickled(np.zeros(5, np.uint8))[:-10], "it ends too soon"),
     "no UTF-8": (b"X\x01\x00\x00\x00\xff.", "codec can't decode"),
     "a float of 100,000 digits": (b"F" + b"x" * 100_000 + b"\n.", "could not convert"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", PICKLES)
@@ -286,30 +326,60 @@ def record(key: bytes, value: bytes) -> bytes:
 
 END = bytes(1024)
 TARS: dict[str, tuple[bytes, str]] = {
-    "8 exbibytes": (header(size=binary(2**63)) + b"12345", r"unpacks to more than .* \(member 'a/x' claims "
-        r"9,223,372,036,854,775,808\)"),
+    "8 exbibytes": (
+        header(size=binary(2**63)) + b"12345",
+        r"unpacks to more than .* \(member 'a/x' claims "
+        r"9,223,372,036,854,775,808\)",
+    ),
     "10 GiB": (header(size=binary(10 * 2**30)) + b"12345", "claims 10,737,418,240"),
     "8 GiB in octal": (header(size=b"77777777777\0") + b"12345", "claims 8,589,934,591"),
     "less than nothing": (header(size=binary(-512)) + b"12345", "claims -512 bytes"),
-    "a little more than is left": (header(size=b"00000004000\0") + b"12345", "damaged or cut short .it ends within "
-        "a "
-        "member"),
+    "a little more than is left": (
+        header(size=b"00000004000\0") + b"12345",
+        "damaged or cut short .it ends within a member",
+    ),
     "no number": (header(size=b"xxxxxxxxxxx\0"), "damaged or cut short"),
-    "8 exbibytes by an extended header": (pax(record(b"size", b"9223372036854775808")) + member(), "claims 9,223,372,036,854,775,808"),
-    "a size of 5,000 digits": (pax(record(b"size", b"9" * 5000)) + member(), "a number in an extended header is "
-        "none"),
-    "a negative size by an extended header": (pax(record(b"size", b"-512")) + member(), "a number in an extended header is "
-        "none"),
-    "a sparse file of 10 GiB": (header(type_=b"S", sparse=b"0" * 96 + b"\0" + binary(10 * 2**30)) + END, "is a sparse file"),
-    "a sparse file, GNU 0.0": (pax(record(b"GNU.sparse.size", b"10737418240")) + member(), "is a sparse file"),
-    "a sparse file, GNU 0.1": (pax(record(b"GNU.sparse.map", b"0,10737418240")) + member(), "is a sparse file"),
-    "a sparse file, GNU 1.0": (
-        pax(record(b"GNU.sparse.major", b"1"), record(b"GNU.sparse.minor", b"0"), record(b"GNU.sparse.realsize", b"9")) + member(b"1\n"),
+    "8 exbibytes by an extended header": (
+        pax(record(b"size", b"9223372036854775808")) + member(),
+        "claims 9,223,372,036,854,775,808",
+    ),
+    "a size of 5,000 digits": (
+        pax(record(b"size", b"9" * 5000)) + member(),
+        "a number in an extended header is none",
+    ),
+    "a negative size by an extended header": (
+        pax(record(b"size", b"-512")) + member(),
+        "a number in an extended header is none",
+    ),
+    "a sparse file of 10 GiB": (
+        header(type_=b"S", sparse=b"0" * 96 + b"\0" + binary(10 * 2**30)) + END,
         "is a sparse file",
     ),
-    "an extended header of 10 MB": (member(bytes(10**7), type_=b"x"), "an extended header claims 10,000,000 "
-        "bytes"),
-    "an extended header of 8 EiB": (header(size=binary(2**63), type_=b"x"), "an extended header claims 9,223,"),
+    "a sparse file, GNU 0.0": (
+        pax(record(b"GNU.sparse.size", b"10737418240")) + member(),
+        "is a sparse file",
+    ),
+    "a sparse file, GNU 0.1": (
+        pax(record(b"GNU.sparse.map", b"0,10737418240")) + member(),
+        "is a sparse file",
+    ),
+    "a sparse file, GNU 1.0": (
+        pax(
+            record(b"GNU.sparse.major", b"1"),
+            record(b"GNU.sparse.minor", b"0"),
+            record(b"GNU.sparse.realsize", b"9"),
+        )
+        + member(b"1\n"),
+        "is a sparse file",
+    ),
+    "an extended header of 10 MB": (
+        member(bytes(10**7), type_=b"x"),
+        "an extended header claims 10,000,000 bytes",
+    ),
+    "an extended header of 8 EiB": (
+        header(size=binary(2**63), type_=b"x"),
+        "an extended header claims 9,223,",
+    ),
     "a negative extended header": (header(size=binary(-1), type_=b"L"), "an extended header claims -1 bytes"),
     "a long name of 8 EiB": (header(size=binary(2**63), type_=b"L"), "an extended header claims 9,223,"),
     "a global header of 8 EiB": (header(size=binary(2**63), type_=b"g"), "an extended header claims 9,223,"),
@@ -319,12 +389,24 @@ TARS: dict[str, tuple[bytes, str]] = {
     "a record beyond the header": (pax(b"999999 a=b\n") + member(), "damaged or cut short"),
     "a record without a value": (pax(b"7 abcd\n") + member(), "damaged or cut short"),
     "no header after an extended one": (pax(record(b"path", b"a")), "damaged or cut short|lacks"),
-    "a path outside by an extended header": (pax(record(b"path", b"../../x")) + member(), r"'\.\./\.\./x' points outside"),
-    "an absolute path by a long name": (member(b"/etc/x\0", type_=b"L") + member(), "'/etc/x' points outside"),
+    "a path outside by an extended header": (
+        pax(record(b"path", b"../../x")) + member(),
+        r"'\.\./\.\./x' points outside",
+    ),
+    "an absolute path by a long name": (
+        member(b"/etc/x\0", type_=b"L") + member(),
+        "'/etc/x' points outside",
+    ),
     "a path outside by a prefix": (member(name=b"x", prefix=b"../.."), "points outside"),
-    "a name of 60,000 characters": (pax(record(b"path", b"x" * 60_000)) + member(), "has a name of 60,000 characters"),
+    "a name of 60,000 characters": (
+        pax(record(b"path", b"x" * 60_000)) + member(),
+        "has a name of 60,000 characters",
+    ),
     "a name with a zero": (pax(record(b"path", b"a\0b")) + member(), "points outside"),
-    "a name that commands the terminal": (pax(record(b"path", b"../\x1b[2J")) + member(), r"member '../\\x1b\[2J' points outside"),
+    "a name that commands the terminal": (
+        pax(record(b"path", b"../\x1b[2J")) + member(),
+        r"member '../\\x1b\[2J' points outside",
+    ),
     "a name that is no UTF-8": (pax(record(b"path", b"../\xff\xfe")) + member(), "points outside"),
     "a link": (header(type_=b"2", link=b"/etc/passwd"), "is a link or a device"),
     "a hard link": (header(type_=b"1", link=b"a"), "is a link or a device"),
@@ -337,7 +419,7 @@ TARS: dict[str, tuple[bytes, str]] = {
     "a header after good ones": (member(name=b"b") + b"x" * 512, "damaged or cut short"),
     "nothing": (b"", "damaged or cut short"),
     "zeros": (bytes(10_240), "lacks a/x"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", TARS)
@@ -587,13 +669,19 @@ YAMLS = {
     "200,000 braces": ("{a: " * 200_000, "more than 50 lists and mappings"),
     "100,000 dashes": ("- " * 100_000 + "a", "more than 50 lists and mappings"),
     "100,000 question marks": ("? " * 100_000 + "a", "more than 50 lists and mappings"),
-    "levels by lines": ("".join(f"{' ' * level}a:\n" for level in range(2_000)), "more than 50 lists and mappings"),
+    "levels by lines": (
+        "".join(f"{' ' * level}a:\n" for level in range(2_000)),
+        "more than 50 lists and mappings",
+    ),
     "a list of 2,000": (f"a: [{', '.join(['1'] * 2000)}]", "more than 1,000 items in a list"),
     "100,000 keys": ("".join(f"k{number}: 1\n" for number in range(100_000)), "more than 50,000 values"),
     "10 MB": ("a: " + "x" * 10**7, "more than 4,194,304 bytes"),
-    "an integer of 5,000 digits": (f"a: {'9' * 5000}", r"line 1: 99999999999999999999… is no number to "
+    "an integer of 5,000 digits": (
+        f"a: {'9' * 5000}",
+        r"line 1: 99999999999999999999… is no number to "
         r"compute "
-        r"with"),
+        r"with",
+    ),
     "an integer of 65 bits": ("a:\n  b: 9223372036854775808", "line 2: 9223372036854775808 is no number"),
     "a hexadecimal of 5,000 digits": (f"a: 0x{'f' * 5000}", "is no number"),
     "an integer in sixties": (f"a: 1{':59' * 2000}", "is no number|:59"),
@@ -617,7 +705,7 @@ YAMLS = {
     "no UTF-8": ("a: \udcff", "not UTF-8 text"),
     "two documents": ("a: 1\n---\nb: 2", "found another document"),
     "a tab": ("a:\n\t- b", "line 2"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", YAMLS)
@@ -692,20 +780,30 @@ def number(**keys: object) -> dict:
 
 
 REPORTS: dict[str, tuple[dict, str]] = {
-    "a grid of a billion": ({"experiments": {"e": {"grid": grid(1000, 1000, 1000)}}}, "experiments.e: 1,000,000,000 runs, "
-        "of "
-        "at "
-        "most"),
+    "a grid of a billion": (
+        {"experiments": {"e": {"grid": grid(1000, 1000, 1000)}}},
+        "experiments.e: 1,000,000,000 runs, of at most",
+    ),
     "grids that are too many together": (
         {"experiments": {f"e{place}": {"grid": grid(20, 20)} for place in range(3)}},
         "experiments.e2: 1,200 runs, of at most 1,000",
     ),
     "a grid of many seeds": (
-        {"experiments": {"e": {"grid": grid(999)}}, "defaults": {**MINI["defaults"], "seeds": list(range(1000))}},
+        {
+            "experiments": {"e": {"grid": grid(999)}},
+            "defaults": {**MINI["defaults"], "seeds": list(range(1000))},
+        },
         "999,000 runs, of at most 1,000",
     ),
     "many readings": (
-        {"experiments": {"e": {"grid": grid(999), "readings": {f"r{place}": {"training.epochs": 1} for place in range(900)}}}},
+        {
+            "experiments": {
+                "e": {
+                    "grid": grid(999),
+                    "readings": {f"r{place}": {"training.epochs": 1} for place in range(900)},
+                }
+            }
+        },
         "899,100 runs",
     ),
     "a million trials": (
@@ -713,7 +811,18 @@ REPORTS: dict[str, tuple[dict, str]] = {
         "trials: should be less than or equal to 10000, not 1000000",
     ),
     "a billion trials of a study": (
-        {"experiments": {"e": {"asha": {"trials": 10**9, "min_resource": 1, "reduction_factor": 2, "space": {"a": axis(10)}}}}},
+        {
+            "experiments": {
+                "e": {
+                    "asha": {
+                        "trials": 10**9,
+                        "min_resource": 1,
+                        "reduction_factor": 2,
+                        "space": {"a": axis(10)},
+                    }
+                }
+            }
+        },
         "trials: should be less than or equal to 10000, not 1000000000",
     ),
     "more trials than combinations": (
@@ -725,21 +834,45 @@ REPORTS: dict[str, tuple[dict, str]] = {
         "more than 50 experiments start from each other",
     ),
     "a chain of 500 initial weights": (
-        {"experiments": {
-            **{f"e{place}": {"set": {"initial_weights": {"from": f"e{place - 1}"}}} for place in range(499, 0, -1)},
-            "e0": {},
-        }},
+        {
+            "experiments": {
+                **{
+                    f"e{place}": {"set": {"initial_weights": {"from": f"e{place - 1}"}}}
+                    for place in range(499, 0, -1)
+                },
+                "e0": {},
+            }
+        },
         "more than 50 experiments start from each other",
     ),
     "settings without end": (
-        {"experiments": {"e": {"set": {"model.layers": [{"dense": 5}] * 900 + [{"dense": "classes"}]}, "grid": grid(99, 9)}}},
+        {
+            "experiments": {
+                "e": {
+                    "set": {"model.layers": [{"dense": 5}] * 900 + [{"dense": "classes"}]},
+                    "grid": grid(99, 9),
+                }
+            }
+        },
         "the settings of all runs have more than 100,000 characters",
     ),
-    "a path of 1,000 steps": ({"experiments": {"e": {"set": {".".join("a" * 1000): 1}}}}, "string should have at most (200|1000) characters"),
-    "a setting as a float": ({"experiments": {"e": {"set": {"training.epochs": 3.0}}}}, "training.epochs: should be a valid integer, not 3.0"),
-    "a billion epochs": ({"experiments": {"e": {"set": {"training.epochs": 10**9}}}}, "epochs: should be less than or equal to 100000, not 1000000000"),
+    "a path of 1,000 steps": (
+        {"experiments": {"e": {"set": {".".join("a" * 1000): 1}}}},
+        "string should have at most (200|1000) characters",
+    ),
+    "a setting as a float": (
+        {"experiments": {"e": {"set": {"training.epochs": 3.0}}}},
+        "training.epochs: should be a valid integer, not 3.0",
+    ),
+    "a billion epochs": (
+        {"experiments": {"e": {"set": {"training.epochs": 10**9}}}},
+        "epochs: should be less than or equal to 100000, not 1000000000",
+    ),
     "epochs of another type, shrunk": (
-        {"experiments": {"e": {"set": {"training.epochs": "many"}}}, "scales": {"demo": {"epochs": {"max": 1}}}},
+        {
+            "experiments": {"e": {"set": {"training.epochs": "many"}}},
+            "scales": {"demo": {"epochs": {"max": 1}}},
+        },
         "training.epochs: should be a valid integer, not 'many'",
     ),
     "no training at all": (
@@ -748,11 +881,23 @@ REPORTS: dict[str, tuple[dict, str]] = {
     ),
     "no model": ({"experiments": {"e": {"set": {"model": None}}}}, "key model is missing"),
     "a billion layers": (
-        {"experiments": {"e": {"set": {"model": {"name": "vit", "patch": 4, "dim": 8, "layers": 10**9, "heads": 2}}}}},
+        {
+            "experiments": {
+                "e": {"set": {"model": {"name": "vit", "patch": 4, "dim": 8, "layers": 10**9, "heads": 2}}}
+            }
+        },
         "should be less than or equal to 1000, not",
     ),
     "channels times 1e300": (
-        {"experiments": {"e": {"set": {"model": {"name": "residual", "blocks": 1, "kernel": 3, "filters": 8, "width": 1e300}}}}},
+        {
+            "experiments": {
+                "e": {
+                    "set": {
+                        "model": {"name": "residual", "blocks": 1, "kernel": 3, "filters": 8, "width": 1e300}
+                    }
+                }
+            }
+        },
         "should be less than or equal to 1000, not",
     ),
     "a kind that is a list": (
@@ -766,16 +911,27 @@ REPORTS: dict[str, tuple[dict, str]] = {
     "a name with a line break": ({"experiments": {"e\n": {}}}, "does not have the form"),
     "a slug with a line break": ({"slug": "mini\n", "experiments": {"e": {}}}, "does not have the form"),
     "an id with a line break": ({"experiments": {"e": {}}, **number(number="a\n")}, "does not have the form"),
-    "a number with a line break": ({"experiments": {"e": {}}, **number(reported="0.5\n")}, "does not have the form"),
-    "a number with an exponent of a "
-        "billion": ({"experiments": {"e": {}}, **number(reported=Quoted("1e-999999999"))}, "does not have the form"),
-    "a number of 5,000 digits": ({"experiments": {"e": {}}, **number(reported=Quoted("0." + "1" * 5000))}, "reported: .*: string should have at most 40 characters"),
+    "a number with a line break": (
+        {"experiments": {"e": {}}, **number(reported="0.5\n")},
+        "does not have the form",
+    ),
+    "a number with an exponent of a billion": (
+        {"experiments": {"e": {}}, **number(reported=Quoted("1e-999999999"))},
+        "does not have the form",
+    ),
+    "a number of 5,000 digits": (
+        {"experiments": {"e": {}}, **number(reported=Quoted("0." + "1" * 5000))},
+        "reported: .*: string should have at most 40 characters",
+    ),
     "a selector of 100,000 characters": (
         {"experiments": {"e": {}}, **number(measure=f'accuracy("e/{"x" * 100_000}")')},
         "string should have at most (200|1000) characters",
     ),
-    "an unknown selector": ({"experiments": {"e": {}}, **number(measure=f"accuracy({'x' * 900})")}, "no experiment x"),
-}  # fmt: skip
+    "an unknown selector": (
+        {"experiments": {"e": {}}, **number(measure=f"accuracy({'x' * 900})")},
+        "no experiment x",
+    ),
+}
 
 
 def write_report(folder: Path, changes: dict) -> Path:
@@ -930,7 +1086,9 @@ def patterns(node: object) -> Iterator[str]:
 
 
 def test_no_pattern_lets_a_line_break_pass():
-    """`$` of Python's `re` matches before one, that of pydantic's own engine, which the models use, does not."""
+    """`$` of Python's `re` matches before one, that of pydantic's own engine, which the models use, does
+    not.
+    """
     found = set(patterns(json_schema()))
     assert len(found) > 5
     for pattern in found:
@@ -1089,8 +1247,11 @@ RECORDS = {
     "statistics as a text": (edit(meta__channel_mean="abc"), "its meta.channel_mean is 'abc'"),
     "statistics of texts": (edit(meta__channel_mean=["a"]), r"its meta.channel_mean is \['a'\]"),
     "digests as a list": (edit(meta__data=[]), r"its meta.data is \[\]"),
-    "a device that commands the terminal": (edit(meta__device=["\x1b[2J"]), r"its meta.device is \['\\x1b\[2J'\]"),
-}  # fmt: skip
+    "a device that commands the terminal": (
+        edit(meta__device=["\x1b[2J"]),
+        r"its meta.device is \['\\x1b\[2J'\]",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", RECORDS)
@@ -1455,16 +1616,27 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "images": ("made/data/train_images.npy", lambda folder: load(folder / "made/data")),
     "a description": ("made/data/dataset.json", lambda folder: load(folder / "made/data")),
     "names": ("made/data/train_names.txt", lambda folder: load(folder / "made/data").splits["train"].names()),
-    "an archive that is added": ("cifar-10-python.tar.gz", command("data", "add", "{}/cifar-10-python.tar.gz", "--results", "{}/r")),
-    "an archive of another name that is "
-        "added": ("x.tar.gz", command("data", "add", "{}/x.tar.gz", "--results", "{}/r")),
+    "an archive that is added": (
+        "cifar-10-python.tar.gz",
+        command("data", "add", "{}/cifar-10-python.tar.gz", "--results", "{}/r"),
+    ),
+    "an archive of another name that is added": (
+        "x.tar.gz",
+        command("data", "add", "{}/x.tar.gz", "--results", "{}/r"),
+    ),
     "an archive that is read": ("x.tar.gz", lambda folder: read_members(folder / "x.tar.gz", {}, 100)),
-    "an archive that is decoded": ("r/data/archives/cifar-10-python.tar.gz", command("data", "decode", "cifar10", "--results", "{}/r")),
+    "an archive that is decoded": (
+        "r/data/archives/cifar-10-python.tar.gz",
+        command("data", "decode", "cifar10", "--results", "{}/r"),
+    ),
     "sample images": ("x.npz", lambda folder: samples.read(folder / "x.npz")),
-    "a calibration": ("calibration.json", lambda folder: made_again(Calibration(folder / "calibration.json", "cpu", 1))),
+    "a calibration": (
+        "calibration.json",
+        lambda folder: made_again(Calibration(folder / "calibration.json", "cpu", 1)),
+    ),
     "Kaggle's images": ("x.zip", lambda folder: submitted(folder / "x.zip")),
     "Kaggle's images in a tar": ("x.tar", lambda folder: submitted(folder / "x.tar")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind_", KINDS)

@@ -998,9 +998,9 @@ def test_every_kind_has_its_closed_options():
     assert set(items) == set(OWN_FIGURES)
     for kind, item in items.items():
         assert isinstance(drawing.figure(item), OWN_FIGURES[kind])
-        with pytest.raises(RepriseError, match="^metrc: unknown key"):
+        with pytest.raises(RepriseError, match=r"^metrc: unknown key"):
             drawing.figure({**item, "metrc": 1})
-        with pytest.raises(RepriseError, match="^key caption is missing"):
+        with pytest.raises(RepriseError, match=r"^key caption is missing"):
             drawing.figure({key: value for key, value in item.items() if key != "caption"})
 
 

@@ -171,9 +171,9 @@ def test_same_input_gives_the_same_bytes(kind, tmp_path):
 def test_options_are_closed(kind):
     item = {"id": "figure", "caption": "A grid.", **SPECS[kind], "split": "validation", "at": "best"}
     assert drawing.figure(item).at == "best"
-    with pytest.raises(RepriseError, match="^bye: unknown key"):
+    with pytest.raises(RepriseError, match=r"^bye: unknown key"):
         drawing.figure({**item, "bye": "blocks"})
-    with pytest.raises(RepriseError, match="^key metric is missing"):
+    with pytest.raises(RepriseError, match=r"^key metric is missing"):
         drawing.figure({key: value for key, value in item.items() if key != "metric"})
 
 

@@ -61,7 +61,10 @@ def test_a_line_stays_one_line(text: str):
     assert [char for char in line if char.isalnum()] == [char for char in text if char.isalnum()]
 
 
-COMMANDS = r"\\(?:textbackslash|textasciitilde|textasciicircum|textless|textgreater|textbar|char34|textdegree){}|\\[&%$#_{}]|\$\\?[-a-z]+\$"
+COMMANDS = (
+    r"\\(?:textbackslash|textasciitilde|textasciicircum|textless|textgreater|textbar|char34|textdegree){}"
+    r"|\\[&%$#_{}]|\$\\?[-a-z]+\$"
+)
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -26,25 +26,43 @@ from reprise.publishing.measures import (
 
 HISTORY = pd.DataFrame(
     [
-        ("a", 1, "train", 2.0, 0.30), ("a", 2, "train", 1.5, 0.50), ("a", 3, "train", 0.5, 0.90),
-        ("a", 1, "test", 2.1, 0.28), ("a", 2, "test", 1.7, 0.48), ("a", 3, "test", 2.6, 0.44),
-        ("b", 1, "train", 2.0, 0.30), ("b", 1, "validation", math.inf, 0.20), ("b", 2, "train", 2.0, 0.30),
+        ("a", 1, "train", 2.0, 0.30),
+        ("a", 2, "train", 1.5, 0.50),
+        ("a", 3, "train", 0.5, 0.90),
+        ("a", 1, "test", 2.1, 0.28),
+        ("a", 2, "test", 1.7, 0.48),
+        ("a", 3, "test", 2.6, 0.44),
+        ("b", 1, "train", 2.0, 0.30),
+        ("b", 1, "validation", math.inf, 0.20),
+        ("b", 2, "train", 2.0, 0.30),
         ("b", 2, "validation", 1.9, 0.25),
-        ("nan", 1, "train", math.nan, 0.05), ("nan", 1, "test", math.nan, math.nan),
+        ("nan", 1, "train", math.nan, 0.05),
+        ("nan", 1, "test", math.nan, math.nan),
     ],
     columns=["run", "epoch", "split", "loss", "accuracy"],
-)  # fmt: skip
+)
 FINAL = pd.DataFrame(
     [
-        ("a", "accuracy", 0.48), ("a", "loss", 1.7), ("a", "gap", 0.02), ("a", "selected_epoch", 2), ("a", "test_images", 100),
-        ("a", "f1_macro", 0.4), ("a", "parameters", 1234), ("a", "parameters.0_conv", 224), ("a", "parameters.8_dense", 1010),
-        ("a", "channel_mean.red", 0.491), ("a", "channel_mean.blue", 0.447), ("a", "channel_std.blue", 0.261),
-        ("b", "accuracy", 0.2), ("b", "selected_epoch", 2),
-        ("b", "validation_images", 50), ("b", "test_images", 100),
+        ("a", "accuracy", 0.48),
+        ("a", "loss", 1.7),
+        ("a", "gap", 0.02),
+        ("a", "selected_epoch", 2),
+        ("a", "test_images", 100),
+        ("a", "f1_macro", 0.4),
+        ("a", "parameters", 1234),
+        ("a", "parameters.0_conv", 224),
+        ("a", "parameters.8_dense", 1010),
+        ("a", "channel_mean.red", 0.491),
+        ("a", "channel_mean.blue", 0.447),
+        ("a", "channel_std.blue", 0.261),
+        ("b", "accuracy", 0.2),
+        ("b", "selected_epoch", 2),
+        ("b", "validation_images", 50),
+        ("b", "test_images", 100),
         ("empty", "accuracy", 0.3),
     ],
     columns=["run", "metric", "value"],
-)  # fmt: skip
+)
 # label 0: two of four right, label 1: three of four, label 2: none of two
 PREDICTIONS = pd.DataFrame(
     {

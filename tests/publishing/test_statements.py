@@ -951,9 +951,17 @@ def test_csv_and_page(tables, tmp_path, scale):
         == ("report", "id", "kind", "text", "reported", "measured", "spread", "n", "scale", "verdict")
     )
     assert rows[0] == {
-        "report": "report", "id": "top", "kind": "number", "text": "a | b", "reported": "0.500", "measured": "0.5000", "spread": "0.0050",
-        "n": "3", "scale": scale, "verdict": "reproduced",
-    }  # fmt: skip
+        "report": "report",
+        "id": "top",
+        "kind": "number",
+        "text": "a | b",
+        "reported": "0.500",
+        "measured": "0.5000",
+        "spread": "0.0050",
+        "n": "3",
+        "scale": scale,
+        "verdict": "reproduced",
+    }
     assert [rows[1][key] for key in ("measured", "spread", "n", "verdict")] == ["", "", "0", "not run"]
     assert rows[2]["reported"] == "acc(high) > acc(low); within(acc(low), acc(close), 0.06)"
     assert rows[2]["measured"] == "0.5000 > 0.4000; 0.4000 and 0.4100 differ by 0.0100"

@@ -290,9 +290,9 @@ def test_limits_are_kept():
 
 def test_options_are_closed():
     assert drawing.figure({**SPEC, "metric": "loss", "y_limits": [0, 3], "width": "wide"}).width == "wide"
-    with pytest.raises(RepriseError, match="^metric: 'gap' is not valid; valid: accuracy, loss$"):
+    with pytest.raises(RepriseError, match=r"^metric: 'gap' is not valid; valid: accuracy, loss$"):
         drawing.figure({**SPEC, "metric": "gap"})
-    with pytest.raises(RepriseError, match="^top: unknown key"):
+    with pytest.raises(RepriseError, match=r"^top: unknown key"):
         drawing.figure({**SPEC, "top": 3})
 
 

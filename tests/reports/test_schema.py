@@ -90,7 +90,8 @@ def test_schedules(tmp_path, schedule, message):
         ),
         (
             {"kernel": 3},
-            ".kernel: unknown key for a layer without a kind; valid: activation, name, conv, batch_norm, pool",
+            ".kernel: unknown key for a layer without a kind; valid: activation, name, conv, batch_norm, "
+            "pool",
         ),
         ({"cnv": 8}, ".cnv: unknown key for a layer without a kind; did you mean conv?"),
         ({}, ": should be a mapping such as {conv: 32}, not {}"),
@@ -159,7 +160,8 @@ def test_a_setting_of_another_name_is_found_after_expansion(tmp_path):
     file = write(tmp_path, defaults=defaults, experiments={"sgd": {"set": {"optimizer.name": "sgd"}}})
     with pytest.raises(
         RepriseError,
-        match=r"experiments\.sgd: optimizer\.eps: unknown key for sgd; valid: name, lr, weight_decay, momentum",
+        match=r"experiments\.sgd: optimizer\.eps: unknown key for sgd; valid: name, lr, weight_decay, "
+        r"momentum",
     ):
         Report(file)
 

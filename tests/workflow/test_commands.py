@@ -53,7 +53,10 @@ pytestmark = [pytest.mark.workflow, pytest.mark.timeout(900)]
 
 # ---- what a page prints ----
 
-PROGRAM = r"(?:snakemake|python3?|reprise|make|bash|pip|conda|apt-get|s(?:batch|run|queue|cancel|info|acct|acctmgr|control)|\.)"
+PROGRAM = (
+    r"(?:snakemake|python3?|reprise|make|bash|pip|conda|apt-get"
+    r"|s(?:batch|run|queue|cancel|info|acct|acctmgr|control)|\.)"
+)
 PRINTED = re.compile(
     r"(?:<!-- not run by tests: (?P<mark>needs a (?:cluster|network)) -->\s*)?"
     r"(?:^(?P<indent> *)```(?P<language>\w*)\n(?P<block>.*?)^(?P=indent)```$"
@@ -259,9 +262,11 @@ def test_no_more_is_marked_than_needs_to_be():
 
 def test_commands_are_found_wherever_they_stand():
     page = """
-Run `snakemake all --cores 2`, not `snakemake` or `--cores 2`; `curl -O x` has an option, `two words` have none, ``a ` b`` is a tick.
+Run `snakemake all --cores 2`, not `snakemake` or `--cores 2`; `curl -O x` has an option, `two words` have none,
+``a ` b`` is a tick.
 `scontrol show
-config` goes over a line. <!-- not run by tests: needs a network -->`pip install x`, and <!-- a remark -->`make demo`.
+config` goes over a line. <!-- not run by tests: needs a network -->`pip install x`, and
+<!-- a remark -->`make demo`.
 
 ```yaml
 slug: snakemake --cores 2
@@ -291,8 +296,14 @@ snakemake -n
     block = "make test && \\\n  make lint  # `both`\ncat <<'END' |\n{\nEND\n  wc\n\n"
     assert [text for text, marked in found if marked] == ["pip install x", "sbatch job\n"]
     assert [text for text, marked in found if not marked] == [
-        "snakemake all --cores 2", "curl -O x", "scontrol show config", "make demo", block, "make lint", "snakemake -n",
-    ]  # fmt: skip
+        "snakemake all --cores 2",
+        "curl -O x",
+        "scontrol show config",
+        "make demo",
+        block,
+        "make lint",
+        "snakemake -n",
+    ]
     assert list(commands(block)) == ["make test && \\\n  make lint  # `both`", "cat <<'END' |\n{\nEND\n  wc"]
 
 

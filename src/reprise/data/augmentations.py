@@ -3,8 +3,8 @@
     augmentation: [{flip: 0.5}, {crop: 4}, {jitter: {brightness: 0.2, hue: 0.1}}]
 
 This is the one place where they are written down: the check of report files reads it, and so it needs no
-torch, which is imported when images are augmented. A new one is a class here, a line in `OWN_AUGMENTATIONS`, and
-an operation in `augment`; in a package of your own it is the same class, named by an entry point
+torch, which is imported when images are augmented. A new one is a class here, a line in `OWN_AUGMENTATIONS`,
+and an operation in `augment`; in a package of your own it is the same class, named by an entry point
 (docs/extending.md).
 """
 
@@ -27,7 +27,9 @@ Factor = Annotated[float, Field(ge=0)]
 
 
 class AugmentationSettings(BaseModel, ABC):
-    """What a report file says about one augmentation: a `Strict` for a mapping, a `SingleValue` for one value."""
+    """What a report file says about one augmentation: a `Strict` for a mapping, a `SingleValue` for one
+    value.
+    """
 
     @abstractmethod
     def operation(self) -> Operation:

@@ -5,8 +5,8 @@ and the layout of their "python version"); A. Coates, H. Lee, A. Y. Ng, "An anal
 in unsupervised feature learning", 2011, and torchvision.datasets.STL10 (STL-10); L. N. Darlow et al.,
 "CINIC-10 is not ImageNet or CIFAR-10", 2018, and its README (CINIC-10); torchvision's model zoo (weights).
 
-A new data set is one more entry of `OWN_DATASETS`; in a package of your own it is a `DatasetFacts`, named by an
-entry point (docs/extending.md). Where none of the layouts below is that of its archive, it brings an
+A new data set is one more entry of `OWN_DATASETS`; in a package of your own it is a `DatasetFacts`, named by
+an entry point (docs/extending.md). Where none of the layouts below is that of its archive, it brings an
 `ArchiveLayout`.
 """
 

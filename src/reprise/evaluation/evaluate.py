@@ -133,7 +133,8 @@ def trained_network(run: Run, data: RunData, folder: Path) -> nn.Module:
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:160]
         raise RepriseError(
-            f"{folder / WEIGHTS_FILE}: does not fit the run's network ({reason}); delete the folder and train "
+            f"{folder / WEIGHTS_FILE}: does not fit the run's network ({reason}); delete the folder and "
+            "train "
             "again"
         ) from None
     return network

@@ -179,8 +179,11 @@ class _Reader:
             return node.value
         if isinstance(node, ast.List) and all(isinstance(item, ast.Constant) for item in node.elts):
             return [item.value for item in node.elts if isinstance(item, ast.Constant)]
-        raise self.fail(node, f"{self.expression.source(node)!r} is no plain value; write a text in quotes, "
-                        "a number or a list of them")  # fmt: skip
+        raise self.fail(
+            node,
+            f"{self.expression.source(node)!r} is no plain value; write a text in quotes, "
+            "a number or a list of them",
+        )
 
     def where(self, node: ast.AST) -> str:
         """The start of a message about a part that another function gives."""

@@ -426,8 +426,8 @@ def write_statements(
     md_path: Path | str,
     about: Mapping[str, Any] | None = None,
 ) -> list[Outcome]:
-    """Judge the statements of a report and write them as CSV (columns `STATEMENT_COLUMNS`) and as a Markdown page with
-    the reasons.
+    """Judge the statements of a report and write them as CSV (columns `STATEMENT_COLUMNS`) and as a Markdown
+    page with the reasons.
 
     `about` has the report's title, authors, framework, summary and assumptions, which the page shows. Raises
     `RepriseError` for a statement that cannot be understood.

@@ -1,7 +1,7 @@
 """What a report file's figures say: each a kind, which runs it draws, and how.
 
-A new kind is a class here, a line in `OWN_FIGURES`, and its module in `reprise.publishing.figures`; in a package of
-your own it is the same class, named by an entry point (docs/extending.md).
+A new kind is a class here, a line in `OWN_FIGURES`, and its module in `reprise.publishing.figures`; in a
+package of your own it is the same class, named by an entry point (docs/extending.md).
 """
 
 from __future__ import annotations

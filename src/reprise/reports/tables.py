@@ -1,7 +1,7 @@
 """What a report file's tables say: each a kind, its columns and rows, and what the report prints there.
 
-A new kind is a class here, a line in `OWN_TABLES`, and its module in `reprise.publishing.tables`; in a package of
-your own it is the same class, named by an entry point (docs/extending.md).
+A new kind is a class here, a line in `OWN_TABLES`, and its module in `reprise.publishing.tables`; in a
+package of your own it is the same class, named by an entry point (docs/extending.md).
 
 A number that a table reports beside a metric is a statement of the report, written once (`table_statements`).
 """

@@ -262,8 +262,8 @@ def test_no_more_is_marked_than_needs_to_be():
 
 def test_commands_are_found_wherever_they_stand():
     page = """
-Run `snakemake all --cores 2`, not `snakemake` or `--cores 2`; `curl -O x` has an option, `two words` have none,
-``a ` b`` is a tick.
+Run `snakemake all --cores 2`, not `snakemake` or `--cores 2`; `curl -O x` has an option, `two words` have
+none, ``a ` b`` is a tick.
 `scontrol show
 config` goes over a line. <!-- not run by tests: needs a network -->`pip install x`, and
 <!-- a remark -->`make demo`.

@@ -36,9 +36,9 @@ data = str(programme.layout.data_dir)
 def results(stamps):
     """The stamps that a figure, a table or the statements wait for.
 
-    They are those of the jobs that make its runs and, once the runs are there, their own: no reason to make it again,
-    since its parameters name its runs. So a changed set of input files must trigger nothing. What triggers is known
-    when Snakemake asks for inputs, not yet when it reads the rules.
+    They are those of the jobs that make its runs and, once the runs are there, their own: no reason to make
+    it again, since its parameters name its runs. So a changed set of input files must trigger nothing. What
+    triggers is known when Snakemake asks for inputs, not yet when it reads the rules.
     """
     triggers = set(workflow.dag_settings.rerun_triggers)
     workflow.dag_settings.rerun_triggers = triggers - {RerunTrigger.INPUT}

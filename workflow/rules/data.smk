@@ -19,7 +19,8 @@ rule synthesize:
         options=programme.options("results"),
         images=[f"--{split}={count}" for split, count in config["synthetic"].items()],
     shell:
-        "python -m reprise data synthesize {wildcards.dataset:q} {params.images:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
+        "python -m reprise data synthesize {wildcards.dataset:q} {params.images:q} {params.options:q}"
+        " 2>&1 | tee -i -- {log:q}"
 
 
 rule fetch:

@@ -1,5 +1,6 @@
-# Figures, tables and statements, from results and small intermediate files. Only `layers`, and `samples` that show transforms, import torch.
-# On a cluster they run where Snakemake runs: a few seconds each, less than a place in the queue costs.
+# Figures, tables and statements, from results and small intermediate files. Only `layers`, and `samples` that
+# show transforms, import torch. On a cluster they run where Snakemake runs: a few seconds each, less than a
+# place in the queue costs.
 
 
 localrules:
@@ -29,7 +30,8 @@ rule layers:
             wildcards.slug, wildcards.item
         ),
     shell:
-        "python -m reprise layers {wildcards.slug:q} {wildcards.item:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
+        "python -m reprise layers {wildcards.slug:q} {wildcards.item:q} {params.options:q}"
+        " 2>&1 | tee -i -- {log:q}"
 
 
 rule samples:
@@ -54,7 +56,8 @@ rule samples:
             "figures", wildcards.slug, wildcards.item
         ),
     shell:
-        "python -m reprise samples {wildcards.slug:q} {wildcards.item:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
+        "python -m reprise samples {wildcards.slug:q} {wildcards.item:q} {params.options:q}"
+        " 2>&1 | tee -i -- {log:q}"
 
 
 rule figure:
@@ -91,7 +94,8 @@ rule figure:
         ),
         code=programme.publishing_code,
     shell:
-        "python -m reprise figure {wildcards.slug:q} {wildcards.item:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
+        "python -m reprise figure {wildcards.slug:q} {wildcards.item:q} {params.options:q}"
+        " 2>&1 | tee -i -- {log:q}"
 
 
 rule table:
@@ -128,7 +132,8 @@ rule table:
         ),
         code=programme.publishing_code,
     shell:
-        "python -m reprise table {wildcards.slug:q} {wildcards.item:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
+        "python -m reprise table {wildcards.slug:q} {wildcards.item:q} {params.options:q}"
+        " 2>&1 | tee -i -- {log:q}"
 
 
 rule statements:
@@ -158,4 +163,5 @@ rule statements:
         content=lambda wildcards: programme.statement_params(wildcards.slug),
         code=programme.publishing_code,
     shell:
-        "python -m reprise statements {wildcards.slug:q} {params.options:q} {params.skip:q} 2>&1 | tee -i -- {log:q}"
+        "python -m reprise statements {wildcards.slug:q} {params.options:q} {params.skip:q}"
+        " 2>&1 | tee -i -- {log:q}"

@@ -1,7 +1,7 @@
-# One job trains the runs of a shard that are not finished, in one process on one device, and one evaluates them. What
-# has been finished lies in {root}/runs under each run's hash and survives a failed job, which loses its output alone:
-# the stamp of the job's first run, set again when the job comes again. No rule makes the stamp of a finished run, so
-# neither other shards nor other rules train it a second time.
+# One job trains the runs of a shard that are not finished, in one process on one device, and one evaluates
+# them. What has been finished lies in {root}/runs under each run's hash and survives a failed job, which
+# loses its output alone: the stamp of the job's first run, set again when the job comes again. No rule makes
+# the stamp of a finished run, so neither other shards nor other rules train it a second time.
 
 training = programme.training.jobs
 evaluation = programme.evaluation.jobs
@@ -36,7 +36,8 @@ rule train:
     message:
         "{rule} {params.subject}; log: {log}"
     shell:
-        "python -m reprise train {params.slug:q} --runs {params.runs:q} --threads {threads} {params.options:q} 2>&1 | tee -i -- {log:q}"
+        "python -m reprise train {params.slug:q} --runs {params.runs:q} --threads {threads} {params.options:q}"
+        " 2>&1 | tee -i -- {log:q}"
 
 
 rule evaluate:
@@ -69,4 +70,5 @@ rule evaluate:
     message:
         "{rule} {params.subject}; log: {log}"
     shell:
-        "python -m reprise evaluate {params.slug:q} --runs {params.runs:q} --threads {threads} {params.options:q} 2>&1 | tee -i -- {log:q}"
+        "python -m reprise evaluate {params.slug:q} --runs {params.runs:q} --threads {threads} {params.options:q}"
+        " 2>&1 | tee -i -- {log:q}"

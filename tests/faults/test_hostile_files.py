@@ -927,6 +927,78 @@ REPORTS: dict[str, tuple[dict, str]] = {
         {"experiments": {"e": {}}, **number(measure=f'accuracy("e/{"x" * 100_000}")')},
         "string should have at most (200|1000) characters",
     ),
+    "a repetition of a repetition": (
+        {
+            "experiments": {"e": {}},
+            "figures": [
+                {"repeat": [{"a": [1] * 9}] * 999, "id": "{a}", "kind": "curves", "series": ["{a}"] * 999}
+            ],
+        },
+        "line [0-9]+: figures.0..repeat: makes more than 50,000 values",
+    ),
+    "a list repeated in a list": (
+        {
+            "experiments": {"e": {}},
+            "figures": [
+                {"repeat": [{"a": [0] * 999}] * 9, "id": "f", "kind": "curves", "series": ["{a}"] * 999}
+            ],
+        },
+        "mini.yaml: more than 50,000 values",
+    ),
+    "a text repeated in a text": (
+        {"experiments": {"e": {}}, "figures": [{"repeat": [{"a": "x" * 10**6}] * 99, "id": "{a}" * 10**6}]},
+        "figures.0..repeat.0.: the texts made have more than 4,194,304 characters",
+    ),
+    "a thousand and one figures": (
+        {"experiments": {"e": {}}, "figures": [{"repeat": [{"a": 1}] * 501, "id": "{a}"}] * 2},
+        "figures.1.: more than 1,000 figures; leave some out",
+    ),
+    "networks that start from a large one": (
+        {
+            "experiments": {"e": {}},
+            "models": {
+                "m": {"name": "sequential", "layers": [{"dense": 5}] * 999},
+                **{f"m{place}": {"base": "m"} for place in range(9000)},
+            },
+        },
+        "mini.yaml: more than 50,000 values",
+    ),
+    "a chain of 500 networks": (
+        {
+            "experiments": {"e": {}},
+            "models": {f"m{place}": {"base": f"m{place + 1}"} for place in range(500)},
+        },
+        "models.m51.base: more than 50 models start from each other",
+    ),
+    "figures that start from a large one": (
+        {
+            "experiments": {"e": {}},
+            "figures": [
+                {
+                    "id": "f",
+                    "kind": "curves",
+                    "caption": "x",
+                    "metric": "loss",
+                    "splits": ["train"],
+                    "series": ["e"] * 999,
+                },
+                *({"base": "f", "id": f"f{place}"} for place in range(900)),
+            ],
+        },
+        "mini.yaml: more than 50,000 values",
+    ),
+    "defaults of many figures": (
+        {
+            "experiments": {"e": {}},
+            "figure_defaults": {"curves": {"series": ["e"] * 999}},
+            "figures": [{"id": f"f{place}", "kind": "curves"} for place in range(900)],
+        },
+        "mini.yaml: more than 50,000 values",
+    ),
+    "a path of stars": (
+        {"experiments": {"e": {"set": {f"model.layers{'.*' * 90}": 1}}}},
+        r"model.layers.\*: no element has \*",
+    ),
     "an unknown selector": (
         {"experiments": {"e": {}}, **number(measure=f"accuracy({'x' * 900})")},
         "no experiment x",
@@ -1651,7 +1723,7 @@ def test_what_is_no_file(name, kind_, copy, tmp_path, capsys):
     if name.startswith("Kaggle") and kind_ == "a folder":
         return  # which is another way to give them
     said = refused(lambda: read(tmp_path), "", 96 << 20) + capsys.readouterr().err
-    assert re.search(f"{kind_} where a file is expected|is a link|no such file", said), said
+    assert re.search(f"{kind_} where a file is expected|is a link|no such file|no report files", said), said
     assert path.lstat(), "it is still there"
     assert stat.S_ISFIFO(path.lstat().st_mode) == (kind_ == "a pipe")
 

@@ -54,6 +54,7 @@ from reprise.reports import expansion
 from reprise.reports.editor import json_schema
 from reprise.reports.expressions import Names
 from reprise.reports.file import read_yaml
+from reprise.reports.layout import DEMO_IMAGES
 from reprise.reports.report import Report
 from reprise.schema import Strict
 from reprise.training.checkpoint import MAGIC, read_checkpoint
@@ -1140,10 +1141,8 @@ def test_what_is_no_number_of_threads_or_steps(key, value):
     refused(lambda: read_config({key: value}), f"config.yaml or --config: {key}: ")
 
 
-def test_a_part_of_synthetic_is_not_enough():
-    refused(
-        lambda: read_config({"synthetic": {"train": 1}}), r"synthetic: key test is missing \(found: train"
-    )
+def test_a_part_of_synthetic_leaves_the_other_at_its_default():
+    assert read_config({"synthetic": {"train": 1}}).synthetic.model_dump() == DEMO_IMAGES | {"train": 1}
     refused(lambda: read_config({"synthetic": {"train": 1, "tst": 1, "test": 1}}), "did you mean test?")
 
 

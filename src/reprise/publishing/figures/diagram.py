@@ -174,7 +174,7 @@ def _write(axes: Axes, words: str, x: float, y: float, **look: Any) -> None:
 
 
 @dataclass(frozen=True)
-class Lines:
+class Arrangement:
     """Blocks in lines, in cells `cell` inches wide from `left` on; `words`: the operations of each, broken to
     fit.
     """
@@ -188,7 +188,7 @@ class Lines:
 HEADS = ("output", "parameters")
 
 
-def _arrange(page: Page, blocks: Sequence[Block]) -> Lines | None:
+def _arrange(page: Page, blocks: Sequence[Block]) -> Arrangement | None:
     """As few lines of equal length as have room for every word; None where these are more than `LINES`."""
     left = MARGIN + max(text_width(head, SMALL) for head in HEADS) + PAD
     texts = [
@@ -209,10 +209,10 @@ def _arrange(page: Page, blocks: Sequence[Block]) -> Lines | None:
         ["\n".join(wrap(step, cell - PAD / 2, SMALL, block.weight) for step in block.steps) for block in line]
         for line in lines
     ]
-    return Lines(lines, words, left, cell)
+    return Arrangement(lines, words, left, cell)
 
 
-def _draw_lines(page: Page, lines: Lines, remarks: Sequence[str]) -> None:
+def _draw_lines(page: Page, lines: Arrangement, remarks: Sequence[str]) -> None:
     """In each cell the operations, the box, its shape and its parameters; arrows from box to box."""
     above = [max(text.count("\n") + 1 for text in words) * LINE for words in lines.words]
     below = 2 * PAD + len(HEADS) * LINE

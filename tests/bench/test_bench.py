@@ -18,7 +18,7 @@ from reprise.data.decode import load
 from reprise.data.synthetic import write_noise
 from reprise.reports.report import Report
 from reprise.reports.run import Run, prune
-from reprise.training import steps
+from reprise.training import cuda_graphs
 from reprise.training.engine import train
 from reprise.training.optim import build_optimizer
 from reprise.training.parts import Datasets
@@ -290,7 +290,7 @@ def test_recorded_steps_are_compared_beyond_a_batch_that_is_not_whole(folders, n
     run = bench_gpu.short(run_of(name))
     training, images = run.spec["training"], len(Datasets(folders, torch.device("cpu")).of(run).train)
     count = images * (2 if training.get("keep_originals") else 1)
-    assert count // training["batch_size"] > steps.WARM_UP + 1
+    assert count // training["batch_size"] > cuda_graphs.WARM_UP + 1
     assert count % training["batch_size"]
     assert not training.get("drop_last")
 

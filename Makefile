@@ -24,7 +24,8 @@ demo: $(VENV)/.ready
 test: $(VENV)/.ready
 	$(BIN)/$(PYTEST) -m "not keras and not cpus"
 
-# For the developer at work, in less than two minutes on two cores: style, and all tests but those that start Snakemake or take long.
+# For the developer at work, in less than two minutes on two cores: style, and all tests but those that start
+# Snakemake or take long.
 check: style
 	$(BIN)/$(PYTEST) -m "not keras and not cpus and not workflow and not slow" --ignore tests/faults
 
@@ -34,21 +35,26 @@ style: $(VENV)/.ready
 	$(BIN)/python -m snakefmt --check Snakefile workflow
 	$(BIN)/python -m snakemake --lint
 
+# Style, types, which room imports which, and the report files themselves.
 lint: style
-	$(BIN)/python -m reprise check workflow/reports/*.yaml
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m reprise check workflow/reports/*
 
-# Damaged and hostile files, mirrors that fail, mutated inputs (tests/faults, which `make test` runs too): five minutes on two cores.
+# Damaged and hostile files, mirrors that fail, mutated inputs (tests/faults, which `make test` runs too):
+# five minutes on two cores.
 faults: $(VENV)/.ready
 	$(BIN)/$(PYTEST) tests/faults
 
-# Every parser fed with mutated inputs, FUZZ times as many as in the tests; other ones with another FUZZ_SEED. Minutes for each ten.
+# Every parser fed with mutated inputs, FUZZ times as many as in the tests; other ones with another FUZZ_SEED.
+# Minutes for each ten.
 FUZZ ?= 30
 FUZZ_SEED ?= 0
 fuzz: $(VENV)/.ready
 	FUZZ=$(FUZZ) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/python -m pytest tests/faults/test_fuzz.py
 
-# The lowest versions that pyproject.toml allows (5 GB to download): first the library without Snakemake, then the workflow, whose SLURM
-# plugin asks for higher ones of numpy and pandas.
+# The lowest versions that pyproject.toml allows (5 GB to download): first the library without Snakemake, then
+# the workflow, whose SLURM plugin asks for higher ones of numpy and pandas.
 LOWEST := .venv-lowest
 LOWEST_INSTALL := $(BIN)/uv pip install --quiet --python $(LOWEST) --resolution lowest-direct --editable
 lowest: $(VENV)/.ready
@@ -60,24 +66,30 @@ lowest: $(VENV)/.ready
 
 # The Keras reports' defaults against Keras itself (installs tensorflow-cpu).
 keras: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[workflow,dev,kaggle,keras]"
+	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt \
+		--editable ".[workflow,dev,kaggle,keras]"
 	$(BIN)/python -m pytest -m keras
 
-# One training step of every network with the kernels of other processors (SSE4.1, AVX, AVX2, AVX-512), against float64: three minutes.
+# One training step of every network with the kernels of other processors (SSE4.1, AVX, AVX2, AVX-512),
+# against float64: three minutes.
 cpus: $(VENV)/.ready
 	$(BIN)/python -m pytest -m cpus tests/cpus
 
-# The SLURM profile on a cluster of one node: installs Debian's slurm-wlm and munge if they are missing (and leaves them installed), starts
-# them and stops them, in at most ten minutes. Needs root; without it, the tests skip and say so.
+# The SLURM profile on a cluster of one node: installs Debian's slurm-wlm and munge if they are missing (and
+# leaves them installed), starts them and stops them, in at most ten minutes. Needs root; without it, the
+# tests skip and say so.
 slurm: $(VENV)/.ready
 	REPRISE_SLURM=1 timeout --kill-after=60 600 $(BIN)/python -m pytest -m slurm tests/slurm
 
-# The engine against a plain PyTorch loop and Lightning, start-up, dry runs, the demo (installs lightning): results/bench/bench.md.
+# The engine against a plain PyTorch loop and Lightning, start-up, dry runs, the demo (installs lightning):
+# results/bench/bench.md.
 bench: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable ".[workflow,dev,kaggle,bench]"
+	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt \
+		--editable ".[workflow,dev,kaggle,bench]"
 	OMP_NUM_THREADS=1 $(BIN)/python tests/bench/bench.py
 
-# The engine on a CUDA device: speed, and whether it computes what it does on a CPU; needs torch, torchvision, timm and pandas alone.
+# The engine on a CUDA device: speed, and whether it computes what it does on a CPU; needs torch, torchvision,
+# timm and pandas alone.
 bench-gpu:
 	PYTHONPATH=src $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) tests/bench/bench_gpu.py
 

@@ -3,6 +3,7 @@ is slow.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -45,3 +46,9 @@ def mini(
         "experiments": experiments,
         **sections,
     }
+
+
+def located(file: Path, text: str) -> str:
+    """How an error about the first line of `file` that has `text` begins."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return f"{file}, line {next(number for number, line in enumerate(lines, 1) if text in line)}: "

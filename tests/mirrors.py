@@ -13,7 +13,7 @@ import pytest
 
 from reprise.data import catalog, download, fetch
 from reprise.data.archives import read_archive
-from reprise.data.catalog import DATASETS, DatasetFacts, SplitFacts
+from reprise.data.catalog import OWN_DATASETS, DatasetFacts, SplitFacts
 from reprise.data.synthetic import write_synthetic
 
 
@@ -31,7 +31,7 @@ class Official:
 
 def adopt(monkeypatch: pytest.MonkeyPatch, name: str, archive: Path) -> Official:
     """Put the content of `archive` into the catalog as data set `name`, without any official address."""
-    facts = DATASETS[name]
+    facts = OWN_DATASETS[name]
     found = read_archive(facts, archive)
     known = facts.splits["train"].digest is not None
     splits = {
@@ -42,7 +42,7 @@ def adopt(monkeypatch: pytest.MonkeyPatch, name: str, archive: Path) -> Official
     facts = dataclasses.replace(
         facts, splits=splits, md5=md5, member_md5=members, urls=(), max_bytes=16 * 2**20
     )
-    monkeypatch.setitem(catalog.DATASETS, name, facts)
+    monkeypatch.setitem(catalog.OWN_DATASETS, name, facts)
     return Official(facts, archive)
 
 
@@ -50,7 +50,7 @@ def adopt(monkeypatch: pytest.MonkeyPatch, name: str, archive: Path) -> Official
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Name of a data set → a stand-in archive with its sidecar; not to be written to."""
     folder = tmp_path_factory.mktemp("drawn")
-    return {name: write_synthetic(name, folder, {"train": 3, "test": 1}) for name in DATASETS}
+    return {name: write_synthetic(name, folder, {"train": 3, "test": 1}) for name in OWN_DATASETS}
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import yaml
 from reprise.checking import check_report
 from reprise.cli import main
 from reprise.errors import RepriseError
-from reprise.reports.report import SCALES, Report
+from reprise.reports.report import SCALES, Report, report_files
 
 ROOT = Path(__file__).parents[1]
 COUNTS = {"cifar100_superclass": "38 runs, 16 figures, 4 tables, 30 statements"}
@@ -31,9 +31,7 @@ CURVES = {
 }
 IMAGES = {"id": "f", "kind": "samples", "caption": "c"}
 TABLE = {"id": "t", "caption": "c"}
-NUMBER = {"id": "s", "kind": "number", "reported": "0.5"}
-CLAIM = {"id": "s", "kind": "claim"}
-ACCURACY = {"metric": "accuracy", "runs": "base"}
+NUMBER = {"number": "s", "reported": "0.5"}
 
 
 def base() -> dict:
@@ -68,7 +66,7 @@ def check(folder: Path, scale: str = "full", **changes) -> None:
 def refused(folder: Path, message: str, scale: str = "full", **changes) -> None:
     with pytest.raises(RepriseError) as error:
         check(folder, scale, **changes)
-    assert str(error.value).startswith(f"{folder / 'mini.yaml'}: ")
+    assert re.match(rf"{re.escape(str(folder / 'mini.yaml'))}, line [1-9]\d*: ", str(error.value))
     assert str(error.value).count("mini.yaml") == 1
     assert "\n" not in str(error.value)
     assert re.search(message, str(error.value)), error.value
@@ -83,13 +81,11 @@ def test_the_example_of_the_documentation_is_sound(tmp_path, scale):
     file.write_text(EXAMPLE, encoding="utf-8")
     report = Report(file, scale)
     check_report(report)
-    assert {item["kind"] for item in report.statements} == {"number", "claim"}
+    assert {item.kind for item in report.statements} == {"number", "claim"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "file", sorted((ROOT / "workflow/reports").glob("*.yaml")), ids=lambda file: file.stem
-)
+@pytest.mark.parametrize("file", report_files(ROOT / "workflow/reports").values(), ids=lambda file: file.stem)
 def test_the_reports_of_the_project_are_sound(file, capsys):
     """By the command, at every scale."""
     main(["check", str(file)])
@@ -104,7 +100,7 @@ def test_nothing_is_written(tmp_path, monkeypatch):
         tmp_path,
         figures=[CURVES],
         tables=[{**TABLE, "kind": "layers", "networks": ["net"]}],
-        statements=[{**NUMBER, "measure": ACCURACY}],
+        statements=[{**NUMBER, "measure": "accuracy(base)"}],
     )
     assert [path.name for path in tmp_path.iterdir()] == ["mini.yaml"]
 
@@ -308,35 +304,19 @@ def test_tables(tmp_path, table, message):
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
+        ({**NUMBER, "measure": "acuracy(base)"}, r"no metric or measure 'acuracy'; did you mean accuracy\?"),
+        ({**NUMBER, "measure": "accuracy(rates)"}, r"rates names 2 configurations; write mean\(…\), max"),
+        ({**NUMBER, "measure": 'loss(base, at="last", split="validation")'}, "no split 'validation'"),
+        ({**NUMBER, "measure": "loss(base, at=5)"}, "could never be judged.*base has no loss to measure"),
+        ({**NUMBER, "measure": 'class_accuracy(base, ["fsh"])'}, r"no class 'fsh'; did you mean fish\?"),
         (
-            {**NUMBER, "measure": {**ACCURACY, "metric": "acuracy"}},
-            r"no metric 'acuracy'; did you mean accuracy\?",
+            {**NUMBER, "measure": 'parameters(base, layer="9_dense")'},
+            r"no layer 9_dense; did you mean \d_dense\?",
         ),
-        (
-            {**NUMBER, "measure": {"metric": "accuracy", "runs": "rates"}},
-            "rates names 2 configurations; add cells",
-        ),
-        (
-            {**NUMBER, "measure": {"metric": "loss", "at": "last", "split": "validation", "runs": "base"}},
-            "no split 'validation'",
-        ),
-        (
-            {**NUMBER, "measure": {"metric": "loss", "at": {"epoch": 5}, "runs": "base"}},
-            "could never be judged.*base has no loss to measure",
-        ),
-        (
-            {**NUMBER, "measure": {"metric": "class_accuracy", "classes": ["fsh"], "runs": "base"}},
-            r"no class 'fsh'; did you mean fish\?",
-        ),
-        ({**CLAIM, "measures": {"a": ACCURACY}, "holds": ["a > b"]}, "no measure 'b'"),
-        (
-            {
-                **CLAIM,
-                "measures": {"a": {**ACCURACY, "runs": "rates"}},
-                "holds": ['argmax(a) = "rates/lr=1"'],
-            },
-            "lr is never 1",
-        ),
+        ({**NUMBER, "measure": "accuracy(bas)"}, r"'accuracy\(bas\)': column 10: .*did you mean base\?"),
+        ({**NUMBER, "measure": "accuracy(base"}, r"'accuracy\(base': column 9: '\(' was never closed"),
+        ({"claim": "s", "holds": "accuracy(base) > b"}, r"column 18: 'b' is no value; measure it"),
+        ({"claim": "s", "holds": 'argmax(accuracy(rates)) == "rates/lr=1"'}, "lr is never 1"),
     ],
 )
 def test_statements(tmp_path, statement, message):
@@ -344,5 +324,5 @@ def test_statements(tmp_path, statement, message):
 
 
 def test_at_a_smaller_scale_an_epoch_may_be_out_of_reach(tmp_path):
-    statement = {**NUMBER, "measure": {"metric": "loss", "at": {"epoch": 4}, "runs": "base"}}
+    statement = {**NUMBER, "measure": "loss(base, at=4)"}
     check(tmp_path, "demo", scales={"demo": {"epochs": {"max": 2}}}, statements=[statement])

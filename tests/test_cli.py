@@ -18,19 +18,24 @@ import pytest
 import yaml
 
 from mini import convolution, mini
-from reprise import cli
 from reprise.cli import main
+from reprise.cli.app import GROUPS, VERBS, application
+from reprise.cli.options import ReportsOptions
 from reprise.reports.report import SCALES
-from tiny import write_dataset
+from tiny import edit_dataset, write_dataset
+from verbs import OPTIONS as TAKEN
+from verbs import fitting
 
 ROOT = Path(__file__).parents[1]
 REPORTS = ["--reports", str(ROOT / "workflow/reports")]
+ITEMS = ("layers", "samples", "figure", "table")
+"""Verbs that name a figure or table."""
 
 
 def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """The one line that a failing command prints."""
     with pytest.raises(SystemExit) as exit_:
-        main([*arguments, *REPORTS])
+        main(fitting(arguments, REPORTS))
     assert exit_.value.code == 1
     output = capsys.readouterr()
     assert output.err.count("\n") == 1, output.err
@@ -68,7 +73,6 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
             ["export", "cifar100_superclass", "out"],
             "no finished run of cifar100_superclass at scale full; train it first",
         ),
-        (["data", "add", "/nowhere.tar.gz", "--scale", "demo"], "scale demo draws its own data"),
         (
             ["layers", "cifar100_superclass", "random_search"],
             "no table of layers or diagram random_search; valid: architectures",
@@ -116,6 +120,31 @@ def test_runs_are_listed(capsys, tmp_path, monkeypatch):
     assert len({line.split()[0] for line in lines}) == 38
 
 
+def test_a_misspelt_report_is_found_before_torch_is_loaded(tmp_path):
+    """By every verb that names one."""
+    words = {"study": ["a", "classic"], "submission": ["a", "--run", "b", "c", "d"]}
+    verbs = [verb for verb in TAKEN if "--reports" in TAKEN[verb] and verb not in ("export", "plan")]
+    commands = [
+        [*verb.split(), *words.get(verb.split()[0], ["a", "b"][: 1 + (verb in ITEMS)]), *REPORTS]
+        for verb in verbs
+    ]
+    code = (
+        "import sys; from reprise.cli import main\n"
+        f"for command in {commands!r}:\n"
+        "    try: main(command)\n"
+        "    except SystemExit as end: assert end.code == 1, command\n"
+        "    else: raise AssertionError(command)\n"
+        "    assert 'torch' not in sys.modules, command"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.split(" in ")[0] for line in done.stderr.splitlines()] == ["reprise: no report a"] * len(
+        verbs
+    )
+
+
 @pytest.mark.slow
 def test_light_verbs_never_import_torch(tmp_path):
     code = (
@@ -128,29 +157,151 @@ def test_light_verbs_never_import_torch(tmp_path):
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=280).returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (
-            ["train", "cifar100_superclass", "--threads", "0"],
-            "--threads: '0' is no whole number from 1 to 4,096",
-        ),
-        (
-            ["train", "cifar100_superclass", "--only", "adam", "--runs", "0123456789ab"],
-            "--runs: not allowed with argument --only",
-        ),
-        (
-            ["train", "--only", "adam", "cifar100_superclass"],
-            "required: report; put arguments before options that take several values",
-        ),
-        (["figure", "cifar100_superclass", "figure_02", "--skip"], "--skip: expected at least one argument"),
-    ],
-)
-def test_usage(capsys, arguments, message):
+# ---- words that are no command ----
+
+
+def refused(capsys, arguments):
+    """The one line about words that are no command."""
     with pytest.raises(SystemExit) as exit_:
         main(arguments)
     assert exit_.value.code == 2
-    assert message in capsys.readouterr().err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.count("\n") == 1, output.err
+    assert output.err.startswith("reprise: ")
+    return output.err.removeprefix("reprise: ").removesuffix("\n")
+
+
+FIRST = "is required; put arguments before options that take several values"
+RUNS = "valid: --reports, --skip, --stand-in, --scale, --results, --help"
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("train a --threads 0", "train: --threads: '0' is no whole number from 1 to 4,096"),
+        ("train a --threads 1.5", "train: --threads: '1.5' is no whole number from 1 to 4,096"),
+        ("train a --threads -1", "train: --threads: '-1' is no whole number from 1 to 4,096"),
+        ("train a --only b --runs c", "train: --runs and --only exclude each other"),
+        ("submission a b c", "submission: --run or --only is required"),
+        ("train --only adam a", "train: REPORT " + FIRST),
+        ("export a", "export: RUN... " + FIRST),
+        ("check", "check: FILE... " + FIRST),
+        ("figure a b --skip", "figure: --skip: expected at least one value"),
+        (
+            "figure a b --results -x",
+            "figure: --results: expected a value (one that begins with - as --results=VALUE)",
+        ),
+        ("figure a b c", "figure: 'c' is one argument too many"),
+        ("figure a b --scale ful", "figure: --scale: no 'ful'; did you mean full?"),
+        ("figure a b --scale x", "figure: --scale: no 'x'; valid: full, quick, demo"),
+        ("train a --precision float64", "train: --precision: no 'float64'; did you mean bfloat16?"),
+        ("runs a --skpi x", "runs: no option --skpi; did you mean --skip?"),
+        ("runs a --res=x", "runs: no option --res; did you mean --results?"),
+        ("runs -x", "runs: no option -x; " + RUNS),
+        ("runs a --version", "runs: no option --version; " + RUNS),
+        ("runs a --no-skip", "runs: no option --no-skip; did you mean --skip?"),
+        ("check a --scale demo", "check: no option --scale; valid: --help"),
+        ("rums a", "no verb rums; did you mean runs?"),
+        ("rums --help", "no verb rums; did you mean runs?"),
+        ("data fetchh", "data: no verb fetchh; did you mean fetch?"),
+        (
+            "data",
+            "data: a verb is required; valid: fetch, fetch-weights, decode, statistics, add, "
+            "stand-in, synthesize",
+        ),
+        ("study shw a b", "study: no verb shw; did you mean show?"),
+        ("--versoin", "no option --versoin; did you mean --version?"),
+    ],
+)
+def test_usage(capsys, command, message):
+    assert refused(capsys, command.split()) == message
+
+
+def test_no_verb_at_all(capsys):
+    assert re.match("a verb is required; valid: check, runs, plan, .*, import$", refused(capsys, []))
+
+
+@pytest.mark.parametrize(("name", "value"), [("REPRISE_PRECISION", "float23"), ("REPRISE_CUDA_GRAPHS", "of")])
+def test_an_environment_that_no_verb_understands(capsys, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    assert re.fullmatch(f"train: {name}: no {value!r}; did you mean .*\\?", refused(capsys, ["train", "a"]))
+    assert "no report a" in fails(capsys, "evaluate", "a")  # which does not read it
+
+
+def taken(verb):
+    """The options of a verb, as the application lists them."""
+    app = application()
+    with app.app_stack(verb.split()):
+        for word in verb.split():
+            app = app[word]
+        arguments = app.assemble_argument_collection()
+    return {name for argument in arguments for name in argument.names if name.startswith("-")}
+
+
+def verbs_of(group):
+    """The verbs of a group, or of the application, as it lists them."""
+    app = application()
+    return {name for name in (app[group] if group else app) if not name.startswith("-")}
+
+
+def test_the_verbs_are_those_of_the_table():
+    found = {f"{group} {name}" for group in GROUPS for name in verbs_of(group)}
+    assert found | (verbs_of("") - GROUPS.keys()) == set(VERBS) == set(TAKEN)
+
+
+@pytest.mark.parametrize("verb", TAKEN)
+def test_a_verb_takes_the_options_that_it_reads_and_no_other(capsys, verb):
+    assert taken(verb) == TAKEN[verb]
+    for option in set().union(*TAKEN.values()) - TAKEN[verb]:
+        for words in ([option, "value"], [f"{option}=value"], [option]):
+            line = refused(capsys, [*verb.split(), "a", *words])
+            assert re.match(f"{verb}: no option {option}; (did you mean|valid:) --", line)
+
+
+@pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}, {"COLUMNS": "60"}], ids=str)
+def test_help(capsys, monkeypatch, environment):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    for verb in ("", *GROUPS, *VERBS):
+        main([*verb.split(), "--help"])
+        page = capsys.readouterr()
+        assert page.err == ""
+        assert page.out.startswith(f"Usage: reprise {verb}".rstrip() + " ")
+        assert max(map(len, page.out.splitlines())) <= int(environment.get("COLUMNS", 110))
+        assert not set(page.out) & set("\x1b│╭─"), "no colours and no boxes"
+        names = TAKEN[verb] if verb in TAKEN else verbs_of(verb)
+        missing = {
+            name for name in names if not re.search(rf"^  .*{re.escape(name)}\b", page.out, re.MULTILINE)
+        }
+        assert not missing
+
+
+def test_values_that_begin_with_a_hyphen_or_look_like_data(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("-x", "[1]", "{}"):
+        main(["statements", "cifar100_superclass", f"--results={folder}", *REPORTS])
+        assert (tmp_path / folder / "statements/cifar100_superclass.csv").is_file()
+
+
+def test_the_last_value_counts_and_several_add_up(capsys):
+    main(["runs", "cifar100_superclass", "--scale", "full", "--scale", "quick", *REPORTS])
+    quick = capsys.readouterr().out
+    main(["runs", "cifar100_superclass", "--scale", "quick", *REPORTS])
+    assert capsys.readouterr().out == quick
+    main(["runs", "cifar100_superclass", "--skip", "adam", "sgd", *REPORTS])
+    both = capsys.readouterr().out
+    main(["runs", "cifar100_superclass", "--skip", "adam", "--skip", "sgd", *REPORTS])
+    assert capsys.readouterr().out == both
+    assert both.count("skipped") > 1
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["data", "--help"]])
+def test_a_reader_that_has_seen_enough_of_what_is_listed(arguments):
+    with process(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as listing:
+        listing.stdout.close()
+        assert listing.stderr.read() == ""
+    assert listing.returncode == 0
 
 
 # ---- training, evaluation and figures through the command line ----
@@ -174,13 +325,14 @@ REPORT = mini(
         }
     ],
 )
+REPORT["defaults"]["dataset"]["name"] = "cifar100"  # whose labels are coarse and fine, as those of `tiny`
 
 
 def new_project(folder):
     """A report, and its data at scale demo."""
     (folder / "reports").mkdir()
     (folder / "reports/mini.yaml").write_text(yaml.safe_dump(REPORT))
-    write_dataset(folder / "results/demo/data/cifar10")
+    edit_dataset(write_dataset(folder / "results/demo/data/cifar100"), name="cifar100")
     return folder
 
 
@@ -309,10 +461,10 @@ def test_training_needs_no_snakemake_and_only_studies_need_optuna(project):
 
 
 def test_stopped_before_the_training_begins(monkeypatch, capsys):
-    def stop(args):
+    def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "open_report", stop)
+    monkeypatch.setattr(ReportsOptions, "open", stop)
     assert status("train", "cifar100_superclass", *REPORTS) == 130
     assert capsys.readouterr().err == "reprise: stopped by SIGINT; run the same command again\n"
 
@@ -396,7 +548,7 @@ def test_results_that_may_not_be_read_are_not_called_damaged(project, capsys, mo
 
 
 def test_a_file_in_place_of_the_results_folder(project, capsys):
-    write_dataset(project / "data/cifar10", source="real")
+    edit_dataset(write_dataset(project / "data/cifar100", source="real"), name="cifar100")
     (project / "file").write_text("")
     options = ["--reports", "reports", "--results", "file", "--data", "data"]
     assert status("train", "mini", "--only", "base", "--device", "cpu", *options) == 1

@@ -11,20 +11,20 @@ import torch
 
 from reprise import models
 from reprise.data.augment import build_augmentation
-from reprise.data.catalog import DATASETS as OWN_DATASETS
+from reprise.data.catalog import OWN_DATASETS as OWN_DATASETS
 from reprise.data.catalog import name_of
 from reprise.data.decode import decode, load
 from reprise.data.synthetic import write_synthetic
 from reprise.errors import RepriseError
 from reprise.evaluation.evaluate import evaluate
-from reprise.extensions import AUGMENTATIONS, DATASETS, NETWORKS
+from reprise.extensions import AUGMENTATIONS, DATASETS, FIGURES, METRICS, NETWORKS, TABLES
 from reprise.training.engine import train
 from tiny import tiny_run
 
 PAGE = (Path(__file__).parents[1] / "docs/extending.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"```(?:python|toml)\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
 """File name → its content, as the page shows it."""
-POINTS = [NETWORKS, AUGMENTATIONS, DATASETS]
+POINTS = [NETWORKS, AUGMENTATIONS, DATASETS, FIGURES, TABLES, METRICS]
 OWN = {
     "reprise.networks": ["residual", "resnet", "sequential", "torchvision", "vit"],
     "reprise.augmentations": [
@@ -32,6 +32,9 @@ OWN = {
         "erasing",
     ],
     "reprise.datasets": ["cifar10", "cifar100", "stl10", "cinic10"],
+    "reprise.figures": ["curves", "samples", "diagram", "bars", "classes", "boxes", "heatmap", "levels"],
+    "reprise.tables": ["layers", "settings", "comparison", "space", "trials", "metrics", "classes"],
+    "reprise.metrics": ["accuracy", "precision_macro", "recall_macro", "f1_macro", "loss", "gap"],
 }
 
 
@@ -65,7 +68,7 @@ def installed(tmp_path, monkeypatch):
 def zoo(installed):
     points = re.findall(r'\[project\.entry-points\."reprise\.(\w+)"\]\n(.*)', BLOCKS["pyproject.toml"])
     lines = {group: [line.replace('"', "")] for group, line in points}
-    assert len(lines) == 3
+    assert len(lines) == 5
     install(installed, "zoo", {name: text for name, text in BLOCKS.items() if name.endswith(".py")}, **lines)
     return installed
 
@@ -74,6 +77,8 @@ def test_names_are_the_projects_own_and_then_those_of_packages(zoo):
     assert list(NETWORKS) == [*OWN["reprise.networks"], "patch_mlp"]
     assert list(AUGMENTATIONS) == [*OWN["reprise.augmentations"], "posterize"]
     assert list(DATASETS) == [*OWN["reprise.datasets"], "petals"]
+    assert list(FIGURES)[-1] == "strip"
+    assert list(METRICS)[-1] == "balanced_accuracy"
     assert len(DATASETS) == 5
     assert "petals" in DATASETS
     assert "zoo" not in sys.modules, "listing names imports nothing"
@@ -92,7 +97,8 @@ def test_without_packages_there_are_the_projects_own(point):
 def test_nothing_of_it_needs_torch(zoo):
     code = (
         "import sys; from reprise.extensions import *\n"
-        "for point in (NETWORKS, AUGMENTATIONS, DATASETS): print([point[name] for name in point])\n"
+        "points = (NETWORKS, AUGMENTATIONS, DATASETS, FIGURES, TABLES, METRICS)\n"
+        "for point in points: print([point[name] for name in point])\n"
         "print(NETWORKS['vit'].model_json_schema()['required'], 'torch' in sys.modules)"
     )
     done = subprocess.run(
@@ -152,6 +158,80 @@ def test_a_run_of_all_three(zoo, tmp_path):
     assert outcome.meta["parameters"] == 3 * 16 * 16 + 16 + 16 * 16 * 3 + 3
     evaluate([run], **places, device="cpu")
     assert (tmp_path / "runs" / run.hash / "evaluation.json").exists()
+
+
+REPORT = """
+title: Petals
+models:
+  patches: {name: patch_mlp, hidden: 64}
+defaults:
+  dataset: {name: petals, labels: label}
+  split: {validation: 0.2}
+  augmentation: [{posterize: {levels: 4}}, {flip: 0.5}]
+  model: patches
+  optimizer: {name: adam, lr: 0.001}
+  training: {epochs: 2, batch_size: 8, select: last}
+  seeds: [0, 1]
+experiments:
+  base: {}
+figures:
+  - {id: figure_01, kind: strip, runs: base, metric: balanced_accuracy, caption: All runs on a line.}
+statements:
+  - {number: balanced, reported: "0.5", measure: balanced_accuracy(base)}
+"""
+
+
+def checked(zoo, folder, text):
+    (folder / "petal_report.yaml").write_text(text)
+    return subprocess.run(
+        [sys.executable, "-m", "reprise", "check", str(folder / "petal_report.yaml")],
+        env={"PYTHONPATH": f"{zoo}:{Path(__file__).parents[1] / 'src'}", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_a_report_with_one_of_each(zoo, tmp_path):
+    """Its figure is drawn and its statement judged, from pretended results."""
+    done = checked(zoo, tmp_path, REPORT)
+    assert done.returncode == 0, done.stderr
+    assert "full: 2 runs, 1 figures, 0 tables, 1 statements" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("word", "wrong", "message"),
+    [
+        (
+            "hidden: 64",
+            "hiden: 64",
+            "line 4: models.patches.hiden: unknown key for the family",
+        ),
+        (
+            "levels: 4",
+            "levels: 1",
+            "line 8: defaults.augmentation[0].posterize.levels: should be",
+        ),
+        (
+            "name: petals",
+            "name: petal",
+            "line 6: defaults.dataset.name: 'petal' is no data set; did",
+        ),
+        (
+            "kind: strip",
+            "kind: stripe",
+            "kind: 'stripe' is no kind of figure; did you mean strip?",
+        ),
+        ("runs: base", "runs: base, marke: x", "figures[0].marke: unknown key; did you mean marker?"),
+        ("_accuracy(base)", "_acuracy(base)", "did you mean balanced_accuracy?"),
+    ],
+)
+def test_a_mistake_in_a_report_with_one_of_each(zoo, tmp_path, word, wrong, message):
+    assert word in REPORT
+    done = checked(zoo, tmp_path, REPORT.replace(word, wrong))
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from reprise.cli import class_names
-from reprise.publishing.checking import pretended
-from reprise.publishing.figures import KINDS as FIGURES
-from reprise.publishing.measures import COLUMNS
+from mini import convolution, mini
+from reprise.data.catalog import class_names
+from reprise.errors import RepriseError
+from reprise.publishing.measures import RESULT_COLUMNS
+from reprise.publishing.pretended import named_layers, pretended
 from reprise.publishing.results import EVALUATION, RUN
-from reprise.publishing.tables import KINDS as TABLES
 from reprise.records import FILES, digests, write_record
-from reprise.reports.programme import INTERMEDIATES, job_environment
-from reprise.reports.report import CHECKED, Report, network_names
+from reprise.reports.figures import OWN_FIGURES as FIGURES
+from reprise.reports.report import CHECKED, Report, network_names, report_files
+from reprise.reports.tables import OWN_TABLES as TABLES
+from reprise.workflow.config import Config, job_environment
+from reprise.workflow.programme import INTERMEDIATES
 from tiny import write_dataset
 
 FOLDER = Path(__file__).parents[1] / "workflow/reports"
@@ -38,19 +41,19 @@ NEVER = NETWORKS | {
 }
 """What no verb that publishes needs."""
 PICTURES = {"matplotlib", "PIL"}
-VERDICTS = {"metrics", "comparison", "classes"}
+VERDICTS = {"metrics", "comparison", "classes", "settings"}
 """Kinds of table that ask SciPy for quantiles."""
 
 
 @pytest.fixture(scope="module")
 def reports():
-    return [Report(path, SCALE) for path in sorted(FOLDER.glob("*.yaml"))]
+    return [Report(path, SCALE) for path in report_files(FOLDER).values()]
 
 
 def first(reports, section, kind):
     """The first figure or table of a kind, with its report."""
     return next(
-        (report, item) for report in reports for item in getattr(report, section) if item["kind"] == kind
+        (report, item) for report in reports for item in getattr(report, section) if item.kind == kind
     )
 
 
@@ -96,10 +99,10 @@ def write_results(report, runs, folder):
     tables = pretended(
         chosen,
         {run: class_names(spec) for run, spec in chosen.items()},
-        [*report.figures, *report.tables, *report.statements],
+        named_layers(report),
     )
     for run, spec in chosen.items():
-        for name, columns in COLUMNS.items():
+        for name, columns in RESULT_COLUMNS.items():
             table = getattr(tables, name)
             rows = [row for row in zip(*(table[column] for column in columns), strict=True) if row[0] == run]
             if name == "final":
@@ -124,15 +127,19 @@ def write_results(report, runs, folder):
 def prepared(report, section, item, folder):
     """Results and intermediate files of a figure or table."""
     write_results(report, {run for cell in report.needed(item) for run in cell.runs}, folder)
-    verb = INTERMEDIATES[section].get(item["kind"], "").split(".")
+    verb = INTERMEDIATES[section].get(item.kind, "").split(".")
     return verb[1] if len(verb) > 1 else None
+
+
+HELP = {"rich", "pygments", "markdown_it", "docstring_parser"}
+"""What Cyclopts prints help with, and no verb needs."""
 
 
 def test_version_and_help_import_next_to_nothing(tmp_path):
     for arguments in (["--version"], ["--help"], ["figure", "--help"]):
         found = imported(tmp_path, *arguments)
         assert not found & (
-            NEVER | PICTURES | {"numpy", "yaml", "jsonschema", "pyarrow", "reprise.reports.report"}
+            NEVER | PICTURES | {"numpy", "yaml", "pydantic", "pyarrow", "reprise.reports.report"}
         )
 
 
@@ -152,12 +159,12 @@ def test_figures(reports, tmp_path, kind):
     report, item = first(reports, "figures", kind)
     intermediate = prepared(report, "figures", item, tmp_path)
     if intermediate:
-        assert publish(tmp_path, intermediate, report.slug, item["id"])
-    found = publish(tmp_path, "figure", report.slug, item["id"])
-    assert not found & (NEVER | {"scipy"})
+        assert publish(tmp_path, intermediate, report.slug, item.id)
+    found = publish(tmp_path, "figure", report.slug, item.id)
+    assert not found & (NEVER | HELP | {"scipy"})
     assert ("pyarrow" in found) == bool(report.needed(item))
     assert {f"reprise.publishing.figures.{kind}", "matplotlib"} <= found
-    assert (tmp_path / SCALE / "figures" / report.slug / f"{item['id']}.png").stat().st_size > 1000
+    assert (tmp_path / SCALE / "figures" / report.slug / f"{item.id}.png").stat().st_size > 1000
 
 
 @pytest.mark.parametrize("kind", TABLES)
@@ -165,12 +172,12 @@ def test_tables(reports, tmp_path, kind):
     report, item = first(reports, "tables", kind)
     intermediate = prepared(report, "tables", item, tmp_path)
     if intermediate:
-        publish(tmp_path, intermediate, report.slug, item["id"])
-    found = publish(tmp_path, "table", report.slug, item["id"])
+        publish(tmp_path, intermediate, report.slug, item.id)
+    found = publish(tmp_path, "table", report.slug, item.id)
     assert not found & (NEVER | PICTURES)
     assert "scipy" not in found or kind in VERDICTS
     assert ("pyarrow" in found) == bool(report.needed(item))
-    assert (tmp_path / SCALE / "tables" / report.slug / f"{item['id']}.csv").read_text().count("\n") > 1
+    assert (tmp_path / SCALE / "tables" / report.slug / f"{item.id}.csv").read_text().count("\n") > 1
 
 
 @pytest.mark.parametrize("slug", ["cifar10_asha", "cifar100_mlp_cnn"])
@@ -232,20 +239,27 @@ def test_layer_tables_import_what_builds_their_networks_and_no_more(reports, tmp
             if not families or families in families_seen:
                 continue
             families_seen.append(families)
-            found = publish(tmp_path, "layers", report.slug, item["id"])
+            found = publish(tmp_path, "layers", report.slug, item.id)
             assert not found & ((NEVER | {"matplotlib", "pyarrow", "scipy"}) - {"torch", "tqdm"})
-            assert (tmp_path / SCALE / "intermediate" / report.slug / f"{item['id']}.layers.json").is_file()
+            assert (tmp_path / SCALE / "intermediate" / report.slug / f"{item.id}.layers.json").is_file()
     assert {"sequential"} in families_seen
 
 
-def test_a_job_of_the_workflow_checks_no_report_file_again(reports, tmp_path, monkeypatch):
-    report, item = first(reports, "tables", "space")
-    monkeypatch.setenv("PATH", os.environ["PATH"])  # what is set is put back
-    for name in ("REPRISE_DEVICE", "REPRISE_MIRROR", "PYTHONPATH", CHECKED):
-        monkeypatch.setenv(name, os.environ.get(name, ""))
-    job_environment({}, Path(__file__).parents[1] / "src", reports)
-    assert "jsonschema" not in publish(tmp_path, "table", report.slug, item["id"])
+def test_a_job_of_the_workflow_checks_no_report_file_again(tmp_path, monkeypatch):
+    """At the scales that the workflow has checked a mistake goes unseen, at another it is found."""
+    for name in ("PATH", "REPRISE_DEVICE", "REPRISE_MIRROR", "PYTHONPATH", CHECKED):
+        monkeypatch.setenv(name, os.environ.get(name, ""))  # what is set is put back
+    rates = {"grid": {"lr": {"path": "optimizer.lr", "values": [0.1, 0.2]}}}
+    table = {"id": "space", "kind": "space", "caption": "Rates.", "experiment": "rates"}
+    document = mini(convolution(), {"rates": rates}, tables=[table])
+    (tmp_path / "mini.yaml").write_text(json.dumps(document))
+    report = Report(tmp_path / "mini.yaml", SCALE)
+    wrong = {**document, "statements": [{"number": "n", "reported": "1", "measure": "accuracy(rate)"}]}
+    (tmp_path / "mini.yaml").write_text(json.dumps(wrong))
+    job_environment(Config(), Path(__file__).parents[1] / "src", [report])
+    publish(tmp_path, "table", "mini", "space", "--reports", tmp_path)
+    assert "lr" in (tmp_path / SCALE / "tables/mini/space.md").read_text().lower()
     other = "quick" if SCALE != "quick" else "full"
-    assert "jsonschema" in imported(
-        tmp_path, "table", report.slug, item["id"], "--scale", other, "--reports", FOLDER
-    )
+    with pytest.raises(RepriseError, match=r"statement n: .* no experiment rate; did you mean rates\?"):
+        Report(tmp_path / "mini.yaml", other)
+    assert Report(tmp_path / "mini.yaml", SCALE).statements

@@ -20,23 +20,22 @@ from reprise.data.catalog import dataset_facts
 from reprise.data.decode import read_facts
 from reprise.errors import RepriseError
 from reprise.files import read_json, write_json
+from reprise.planning import calibration as pacing
 from reprise.planning import (
-    Calibration,
-    Pace,
-    Way,
-    Work,
     compare,
     describe,
+    describe_comparison,
     disk,
-    duration,
-    expected_share,
+    estimates,
     plan,
-    size,
-    typical,
     work_of,
 )
+from reprise.planning.calibration import Calibration, Pace, Way, typical
+from reprise.planning.description import size
+from reprise.planning.storage import run_bytes
+from reprise.planning.work import Work, expected_share
 from reprise.records import seal
-from reprise.reports.check import read_yaml
+from reprise.reports.file import read_yaml
 from reprise.reports.layout import Layout
 from reprise.reports.report import Report
 from reprise.reports.run import Run, prune
@@ -95,7 +94,7 @@ def where(tmp_path):
 @pytest.fixture
 def calibration(where, monkeypatch):
     """A step takes 2 s, the evaluation of an image 1 ms."""
-    monkeypatch.setattr(planning, "measure_pace", lambda *arguments: Pace(2.0, 0.001))
+    monkeypatch.setattr(pacing, "measure_pace", lambda *arguments: Pace(2.0, 0.001))
     return Calibration(where.results / "calibration.json", "cpu", 1)
 
 
@@ -150,11 +149,16 @@ def test_images_that_are_there(where):
     assert (work.train_images, work.validation_images, work.test_images) == (120, 30, 60)
 
 
-def test_the_demo_draws_as_many_images_as_are_planned():
-    drawn = read_yaml(Path(__file__).parents[1] / "config.yaml")["synthetic"]
-    assert {**drawn, "validation": drawn["test"]} == planning.SYNTHETIC, (
-        "a validation part is as large as the test set"
-    )
+def test_the_demo_draws_as_many_images_as_are_planned(where, tmp_path):
+    """A validation part is as large as the test set."""
+    assert read_yaml(Path(__file__).parents[1] / "config.yaml")["synthetic"] == {}
+    run = run_with(dataset__name="cinic10", dataset__source="synthetic", split__validation="official")
+    planned = work_of(run, where)
+    main(["data", "synthesize", "cinic10", "--results", str(tmp_path)])
+    demo = ["--scale", "demo", "--results", str(tmp_path)]
+    main(["data", "fetch", "cinic10", *demo])
+    main(["data", "decode", "cinic10", *demo])
+    assert work_of(run, Layout(tmp_path, "demo")) == planned
 
 
 def test_a_validation_part_that_there_is_not(report, where, calibration):
@@ -242,9 +246,9 @@ def timed(monkeypatch):
                 sizes.append(batch_size)
                 self.step = seconds(batch_size)
 
-        monkeypatch.setattr(planning, "_time_steps", lambda run, batch_size, *rest: Stopwatch(batch_size))
-        monkeypatch.setattr(planning, "_time_inference", lambda run, way, most: (0.003, 0.0))
-        return sizes, planning.measure_pace(typical(run_with(training__batch_size=512)), CPU, 2.0)
+        monkeypatch.setattr(pacing, "_time_steps", lambda run, batch_size, *rest: Stopwatch(batch_size))
+        monkeypatch.setattr(pacing, "_time_inference", lambda run, way, most: (0.003, 0.0))
+        return sizes, pacing.measure_pace(typical(run_with(training__batch_size=512)), CPU, 2.0)
 
     return timed
 
@@ -277,7 +281,7 @@ def test_the_calibration_times_the_engine(changes, monkeypatch):
 
     Processor time instead of the clock's, so that other work on the machine does not count.
     """
-    monkeypatch.setattr(planning.time, "perf_counter", time.process_time)
+    monkeypatch.setattr(pacing.time, "perf_counter", time.process_time)
     layers = [
         {"conv": 32, "activation": "relu"},
         {"conv": 32, "activation": "relu"},
@@ -292,7 +296,7 @@ def test_the_calibration_times_the_engine(changes, monkeypatch):
         )
         for batch_size in (16, 128)
     ]
-    small, large = (planning.measure_pace(run, CPU, 1.0) for run in runs)
+    small, large = (pacing.measure_pace(run, CPU, 1.0) for run in runs)
     assert 3 < large.step / small.step < 16
     assert 0 < large.evaluation < large.step / 128, "an image of a step goes forward and backward"
     assert large.features == 0
@@ -300,22 +304,22 @@ def test_the_calibration_times_the_engine(changes, monkeypatch):
 
 def test_the_stopwatch_leaves_out_the_warm_up(monkeypatch):
     now = iter([10.0, 11.0, 14.0])  # after the warm-up, a look after the first of two steps, the end
-    monkeypatch.setattr(planning.time, "perf_counter", lambda: next(now))
-    stopwatch, loss = planning._Stopwatch(warm_up=2, steps=4, budget=100.0), torch.zeros(())
+    monkeypatch.setattr(pacing.time, "perf_counter", lambda: next(now))
+    stopwatch, loss = pacing._Stopwatch(warm_up=2, steps=4, budget=100.0), torch.zeros(())
     for step in range(3):
         stopwatch(1, step, loss)
-    with pytest.raises(planning._Enough):
+    with pytest.raises(pacing._Enough):
         stopwatch(1, 3, loss)
     assert (stopwatch.timed, stopwatch.step) == (2, 2.0)
 
 
 def test_the_stopwatch_ends_when_the_budget_is_spent(monkeypatch):
     now = iter([10.0, 11.0, 13.0, 13.0])
-    monkeypatch.setattr(planning.time, "perf_counter", lambda: next(now))
-    stopwatch = planning._Stopwatch(warm_up=1, steps=100, budget=2.5)
+    monkeypatch.setattr(pacing.time, "perf_counter", lambda: next(now))
+    stopwatch = pacing._Stopwatch(warm_up=1, steps=100, budget=2.5)
     stopwatch(1, 0, torch.zeros(()))
     stopwatch(1, 1, torch.zeros(()))
-    with pytest.raises(planning._Enough):
+    with pytest.raises(pacing._Enough):
         stopwatch(1, 2, torch.zeros(()))
     assert (stopwatch.timed, stopwatch.step) == (2, 1.5)
 
@@ -336,7 +340,7 @@ def test_an_evaluation_goes_through_what_the_validation_part_does(monkeypatch):
             )
         )
 
-    monkeypatch.setattr(planning, "evaluate", look)
+    monkeypatch.setattr(pacing, "evaluate", look)
     flip = {"augmentation": [{"vertical_flip": 1.0}]}
     frozen = {
         "model": {
@@ -347,7 +351,7 @@ def test_an_evaluation_goes_through_what_the_validation_part_does(monkeypatch):
         }
     }
     for changes, most in ((flip, 10**6), ({**flip, "split__augmented": True}, 40), (frozen, 40)):
-        planning._time_inference(typical(run_with(**changes)), CPU, most)
+        pacing._time_inference(typical(run_with(**changes)), CPU, most)
     plain, augmented, head = seen[::2]
     assert plain == ("Network", (3, 32, 32), 1024, False), "a batch of the engine's evaluation"
     assert augmented == ("Network", (3, 32, 32), 40, True)
@@ -356,7 +360,7 @@ def test_an_evaluation_goes_through_what_the_validation_part_does(monkeypatch):
 
 def test_frozen_features_are_timed():
     model = {"name": "torchvision", "arch": "mobilenet_v3_small", "weights": "imagenet", "trainable": "head"}
-    pace = planning.measure_pace(typical(run_with(model=model)), CPU, 0.4)
+    pace = pacing.measure_pace(typical(run_with(model=model)), CPU, 0.4)
     assert pace.features > pace.step / 32, "the head alone is faster than what lies before it"
     assert pace.features > 5 * pace.evaluation
 
@@ -369,15 +373,15 @@ def test_a_calibration_is_trained_as_the_runs_will_be(monkeypatch):
         for step in range(on_step.steps):
             on_step(1, step, torch.zeros(()))
 
-    monkeypatch.setattr(planning, "train", train)
+    monkeypatch.setattr(pacing, "train", train)
     way = Way(torch.device("cpu"), threads=1, precision="bfloat16", cuda_graphs=False)
-    planning._time_steps(typical(run_with()), 8, 2, way, 1.0)
+    pacing._time_steps(typical(run_with()), 8, 2, way, 1.0)
     assert told == [{"device": "cpu", "threads": 1, "precision": "bfloat16", "cuda_graphs": False}]
 
 
 def test_paces_are_kept(where, monkeypatch):
     measured, file = [], where.results / "calibration.json"
-    monkeypatch.setattr(planning, "measure_pace", lambda run, *rest: measured.append(run) or Pace(1.0, 2.0))
+    monkeypatch.setattr(pacing, "measure_pace", lambda run, *rest: measured.append(run) or Pace(1.0, 2.0))
     runs = [run_with(), run_with(optimizer__lr=0.5), run_with(training__batch_size=7)]
     for _ in range(2):
         calibration = Calibration(file, "cpu", 1)
@@ -405,7 +409,7 @@ def test_a_damaged_calibration_is_made_again(where, monkeypatch, capsys, content
     where.results.mkdir()
     file = where.results / "calibration.json"
     file.write_text(content)
-    monkeypatch.setattr(planning, "measure_pace", lambda run, *rest: Pace(1.0, 2.0))
+    monkeypatch.setattr(pacing, "measure_pace", lambda run, *rest: Pace(1.0, 2.0))
     Calibration(file, "cpu", 1).prepare([run_with()])
     assert re.match(
         rf"reprise: {re.escape(str(file))}: {reason}; it is made again\n", capsys.readouterr().err
@@ -438,7 +442,7 @@ def test_bytes_of_a_run_are_those_of_its_files(tmp_path):
     checkpoint = (tmp_path / "runs" / run.hash / "checkpoint.pt").stat().st_size
     train([run], **arguments)
     left = sum(file.stat().st_size for file in (tmp_path / "runs" / run.hash).iterdir())
-    expected = planning.run_bytes(Work(run, 200, 50, 50))
+    expected = run_bytes(Work(run, 200, 50, 50))
     assert expected == (pytest.approx(left, rel=0.3), pytest.approx(checkpoint, rel=0.3))
 
 
@@ -447,7 +451,7 @@ def test_disk_of_data(where):
     works = [work_of(run_with(), where), work_of(run_with(optimizer__lr=0.5), where)]
     found = disk(works, where)
     assert (found.data, found.there) == (60_000 * 3072 + facts.max_bytes, 0)
-    assert found.runs == 2 * planning.run_bytes(works[0])[0]
+    assert found.runs == 2 * run_bytes(works[0])[0]
     where.archives.mkdir(parents=True)
     (where.archives / facts.file_name).write_bytes(b"12345")
     found = disk(works, where)
@@ -501,14 +505,14 @@ def test_comparison(report, where, calibration, monkeypatch):
         {**alike, "seconds": 1.0, "dtype": "bfloat16"},
     ]
     documents = {run.hash: {"meta": meta} for run, meta in zip(runs, metas, strict=True)}
-    monkeypatch.setattr(planning, "finished", lambda folder: documents.get(folder.name))
+    monkeypatch.setattr(estimates, "finished", lambda folder: documents.get(folder.name))
     rows = compare(report, where, calibration)
     assert [(row.experiment, row.runs, row.elsewhere, row.epochs, row.seconds) for row in rows] == [
         ("base", 2, 0, 4, 3000.0),
         ("rates", 0, 2, 0, 0),
     ]
     assert rows[0].estimated_seconds == pytest.approx(4 * 905.0)
-    text = planning.describe_comparison(report, rows, calibration.machine)
+    text = describe_comparison(report, rows, calibration.machine)
     assert text.splitlines()[2].split() == [
         "base",
         "2",
@@ -520,7 +524,7 @@ def test_comparison(report, where, calibration, monkeypatch):
         "min",
         f"{3000 / 3620:.2f}",
     ]
-    assert "no finished run to compare with" in planning.describe_comparison(report, [], calibration.machine)
+    assert "no finished run to compare with" in describe_comparison(report, [], calibration.machine)
 
 
 @pytest.mark.slow
@@ -543,7 +547,7 @@ def test_the_estimate_is_near_the_truth(tmp_path):
     (outcome,) = train(
         [run], dataset_dirs={"cifar10": folder}, cache=tmp_path / "runs", device="cpu", threads=1
     )
-    pace = planning.measure_pace(typical(run), CPU, 1.0)
+    pace = pacing.measure_pace(typical(run), CPU, 1.0)
     estimated = pace.seconds(Work(run, train_images=1600, validation_images=400, test_images=0), 2)
     assert 1 / 3 < estimated / outcome.meta["seconds"] < 3
 
@@ -621,13 +625,13 @@ def test_a_plan_that_is_stopped(report, where, monkeypatch, capsys, number, stat
     """In the middle of a training that is timed, where the engine holds the signal back until the next
     step.
     """
-    look = planning._Stopwatch.__call__
+    look = pacing._Stopwatch.__call__
 
     def stop(stopwatch, *arguments):
         os.kill(os.getpid(), number)
         look(stopwatch, *arguments)
 
-    monkeypatch.setattr(planning._Stopwatch, "__call__", stop)
+    monkeypatch.setattr(pacing._Stopwatch, "__call__", stop)
     options = [
         "--reports",
         str(report.path.parent),
@@ -647,13 +651,6 @@ def test_a_plan_that_is_stopped(report, where, monkeypatch, capsys, number, stat
         == f"reprise: stopped by {number.name}; what was measured is kept, run the same command again to go "
         "on"
     )
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"), [(3.4, "3 s"), (89, "89 s"), (120, "2 min"), (3 * 3600, "3.0 h")]
-)
-def test_duration(seconds, expected):
-    assert duration(seconds) == expected
 
 
 @pytest.mark.parametrize(("count", "expected"), [(12_300, "12 kB"), (4.2e6, "4 MB"), (2.25e9, "2.2 GB")])

@@ -1,8 +1,10 @@
 import io
 import sys
 
+import pytest
+
 from reprise import progress as module
-from reprise.progress import progress
+from reprise.progress import duration, progress
 
 
 class Terminal(io.StringIO):
@@ -39,3 +41,10 @@ def test_a_terminal_gets_a_bar(monkeypatch):
     monkeypatch.setattr(sys, "stderr", terminal)
     list(progress(range(10), description="epochs"))
     assert "\repochs: 100%|" in terminal.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(3.4, "3 s"), (89, "89 s"), (120, "2 min"), (3 * 3600, "3.0 h")]
+)
+def test_duration(seconds, expected):
+    assert duration(seconds) == expected

@@ -18,7 +18,7 @@ CONDITIONS = {"torch": "2.15", "threads": 1, "environment": {"SLURM_MEM_PER_NODE
 WORK = """
 import os, signal, sys, time
 from pathlib import Path
-from reprise import cli
+from reprise.cli import main, training
 from reprise.supervision import check_deaths, tell
 
 def begin(run, *epochs):
@@ -50,7 +50,7 @@ def start(work, *before, **options):
     code = (
         WORK
         + "".join(f"    {line}\n" for line in work.strip().splitlines())
-        + "cli.train = train\ncli.main()\n"
+        + "training.train = train\nmain()\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     command = [*before, sys.executable, "-c", code, "train", "mini"]

@@ -6,23 +6,22 @@ pretended.
 """
 
 import contextlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
 
-from reprise import models
-from reprise.data.augment import image_shape, prepared_shape
-from reprise.data.catalog import dataset_facts, weights_facts
-from reprise.errors import RepriseError
+from reprise.data.augment import prepared_shape
+from reprise.data.catalog import class_names, dataset_facts, labels_of, weights_facts
+from reprise.errors import RepriseError, nearest
 from reprise.models import layer_parameters
-from reprise.publishing.checking import check_publications, naming
-from reprise.reports.check import nearest
+from reprise.models.meta import network
+from reprise.publishing.pretended import check_publications, layer_measures, naming
+from reprise.reports.figures import Diagram, Images, Samples
+from reprise.reports.paths import layer_places
 from reprise.reports.report import Report, Undrawn
-from reprise.reports.run import Run, canonical
+from reprise.reports.run import Run
+from reprise.schema import plain
 from reprise.training.feed import training_augmentation
 from reprise.training.optim import build_optimizer, build_schedule
 from reprise.training.regularization import build_penalty
@@ -39,46 +38,37 @@ def check_report(report: Report) -> None:
     runs = report.runs(cells)
     classes: dict[str, Sequence[str]] = {}
     for cell in cells:
-        with naming(report, f"experiments: {cell.name}"):
+        with naming(report, f"experiments: {cell.name}", "experiments", cell.experiment):
             run = cell.members[0]  # the others differ in their seeds alone
             classes |= dict.fromkeys(cell.runs, class_names(run))
             check_run(run)
             if run.parent:
                 check_initial_weights(run, runs[run.parent])
-    for spec in report.figures:
-        with naming(report, f"figure {spec['id']}"):
-            if "images" in spec:
-                check_images(spec["images"])
-            if "network" in spec:
-                ((_, run),) = report.networks([spec["network"]]).values()
-                check_layers(spec.get("mark", ()), [name for name, _ in network(run).named_modules() if name])
-    for spec in report.statements:
-        for measure in [spec["measure"]] if "measure" in spec else spec["measures"].values():
-            if "layer" in measure:
-                with naming(report, f"statement {spec['id']}"), contextlib.suppress(Undrawn):
-                    for cell in report.cells(measure["runs"]):
-                        check_layers([measure["layer"]], layer_parameters(network(cell.members[0])))
+    for index, figure in enumerate(report.figures):
+        with naming(report, f"figure {figure.id}", "figures", index):
+            if isinstance(figure, Samples):
+                check_images(figure.images)
+            if isinstance(figure, Diagram):
+                ((_, run),) = report.networks([figure.network]).values()
+                modules = [name for name, _ in network(run).named_modules() if name]
+                check_layers(figure.mark, modules, layer_places(plain(report.file.models[figure.network])))
+    for where, measures in layer_measures(report).items():
+        for measure in measures:
+            with contextlib.suppress(Undrawn):
+                for cell in report.cells(measure.runs):
+                    try:
+                        parameters = layer_parameters(network(cell.members[0]))
+                        check_layers([cell.module(str(measure.layer))], parameters, cell.layers)
+                    except RepriseError as error:
+                        raise RepriseError(f"{where}: {error}") from None
     check_publications(report, classes)
-
-
-def class_names(run: Run) -> Sequence[str]:
-    """Names of the labels 0, 1, … that a run learns."""
-    wanted = run.spec["dataset"]
-    facts, kind = dataset_facts(wanted["name"]), wanted["labels"]
-    known = _classes(facts.classes, kind, f"dataset.labels: {facts.name}")
-    for name in wanted.get("classes", ()):
-        if name not in known:
-            raise RepriseError(
-                f"dataset.classes: no {kind} label of {facts.name} is called {name!r}{nearest(name, known)}"
-            )
-    return wanted.get("classes", known)
 
 
 def check_run(run: Run) -> None:
     """Make all that the run needs before its first epoch, but for images and weights."""
     spec = run.spec
-    if spec["model"].get("weights") == "imagenet":
-        weights_facts(spec["model"]["arch"])
+    if run.pretrained:
+        weights_facts(run.pretrained)
     check_validation(run)
     trained = [nn.Parameter(torch.empty(1)) for item in network(run).parameters() if item.requires_grad]
     build_schedule(
@@ -95,20 +85,6 @@ def check_validation(run: Run) -> None:
         raise RepriseError(
             f"split.validation: official: {facts.name} has no validation part of its own; use a fraction or "
             "test"
-        )
-
-
-def network(run: Run) -> nn.Module:
-    """The run's network, whose weights have shapes and no values."""
-    return _network(canonical(run.spec["model"]), len(class_names(run)), image_shape(run))
-
-
-@cache
-def _network(model: str, classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
-    spec = json.loads(model)
-    with torch.device("meta"):
-        return models.build(
-            {**spec, "weights": "random"} if "weights" in spec else spec, classes, image_shape
         )
 
 
@@ -135,42 +111,39 @@ def check_initial_weights(run: Run, parent: Run) -> None:
             )
 
 
-def check_layers(named: Iterable[str], layers: Iterable[str]) -> None:
-    """Whether a network has the layers that a figure marks or a statement counts."""
+def check_layers(named: Iterable[str], layers: Iterable[str], names: Iterable[str]) -> None:
+    """Whether a network has the layers that a figure marks or a statement counts; `names` are offered too."""
     known = list(layers)
     for name in named:
         if name not in known:
-            raise RepriseError(f"the network has no layer {name}{nearest(name, known)}")
+            raise RepriseError(f"the network has no layer {name}{nearest(name, [*names, *known])}")
 
 
-def check_images(selection: Mapping[str, Any]) -> None:
+def check_images(selection: Images) -> None:
     """Whether the data set, the kinds of label and the classes that a figure of sample images names exist."""
-    facts = dataset_facts(selection["dataset"])
-    for kind in (*selection["captions"], *([selection["by"]] if "by" in selection else [])):
-        _classes(facts.classes, kind, f"images: {facts.name}")
-    for kind, name in selection.get("where", {}).items():
-        known = _classes(facts.classes, kind, f"images.where: {facts.name}")
+    facts = dataset_facts(selection.dataset)
+    for kind in filter(None, (*selection.captions, selection.by)):
+        labels_of(facts, kind, "images")
+    for kind, name in selection.where.items():
+        known = labels_of(facts, kind, "images.where")
         if name not in known:
             raise RepriseError(
                 f"images.where.{kind}: {facts.name} has no class {name!r}{nearest(name, known)}"
             )
-    split = selection.get("split", "train")
-    if split not in facts.splits:
-        raise RepriseError(f"images.split: {facts.name} has no split {split!r}{nearest(split, facts.splits)}")
-    if "classes" in selection:
-        if "by" not in selection:
+    if selection.split not in facts.splits:
+        raise RepriseError(
+            f"images.split: {facts.name} has no split "
+            f"{selection.split!r}{nearest(selection.split, facts.splits)}"
+        )
+    if selection.classes:
+        if selection.by is None:
             raise RepriseError("images.classes: of which kind of label? name it in images.by")
-        known = _classes(facts.classes, selection["by"], f"images.by: {facts.name}")
-        for name in selection["classes"]:
+        known = labels_of(facts, selection.by, "images.by")
+        for name in selection.classes:
             if name not in known:
                 raise RepriseError(
                     f"images.classes: {facts.name} has no class {name!r}{nearest(name, known)}"
                 )
-    for transform in selection.get("transforms", ()):
-        prepared_shape(facts.name, transform.get("preprocess", {}), transform.get("augmentation") or [])
-
-
-def _classes(known: Mapping[str, Sequence[str]], kind: str, where: str) -> Sequence[str]:
-    if kind not in known:
-        raise RepriseError(f"{where} has no labels of kind {kind!r}{nearest(kind, known)}")
-    return known[kind]
+    for transform in selection.transforms or ():
+        steps = [plain(step) for step in transform.augmentation or ()]
+        prepared_shape(facts.name, plain(transform.preprocess), steps)

@@ -1,5 +1,6 @@
-"""Where networks, augmentations and data sets are found by name: the project's own in a table of their room,
-yours as entry points of any installed package (see docs/extending.md).
+"""Where networks, augmentations, data sets, kinds of figure and table, and metrics are found by name: the
+project's own in a table of their room, yours as entry points of any installed package (see
+docs/extending.md).
 
 Names are listed without importing anything of a package, and only what is asked for is imported. What stands
 here needs no torch; nor does what an entry point names, if it imports torch where it builds something.
@@ -64,7 +65,7 @@ class ExtensionPoint(Mapping[str, Any]):
         contract = _attribute(self._contract)
         if not (issubclass(found, contract) if isinstance(found, type) else isinstance(found, contract)):
             raise RepriseError(f"{where}: is no {contract.__name__}; see docs/extending.md")
-        if not isinstance(found, type) and found.name != name:
+        if not isinstance(found, type) and getattr(found, "name", name) != name:
             raise RepriseError(f"{where}: calls itself {found.name}; make the entry point's name the same")
         return found
 
@@ -102,12 +103,33 @@ NETWORKS = ExtensionPoint(
 AUGMENTATIONS = ExtensionPoint(
     "reprise.augmentations",
     "augmentation",
-    "reprise.data.augmentations:AUGMENTATIONS",
+    "reprise.data.augmentations:OWN_AUGMENTATIONS",
     "reprise.data.augmentations:AugmentationSettings",
 )
 """Name → `AugmentationSettings`: what a report may write after the name, and the operation that it means."""
 
 DATASETS = ExtensionPoint(
-    "reprise.datasets", "data set", "reprise.data.catalog:DATASETS", "reprise.data.catalog:DatasetFacts"
+    "reprise.datasets", "data set", "reprise.data.catalog:OWN_DATASETS", "reprise.data.catalog:DatasetFacts"
 )
 """Name → `DatasetFacts`: archive, classes, splits."""
+
+FIGURES = ExtensionPoint(
+    "reprise.figures",
+    "kind of figure",
+    "reprise.reports.figures:OWN_FIGURES",
+    "reprise.reports.figures:Figure",
+)
+"""Name → `Figure`: what a report file says of a figure of that kind, and what draws it."""
+
+TABLES = ExtensionPoint(
+    "reprise.tables", "kind of table", "reprise.reports.tables:OWN_TABLES", "reprise.reports.tables:Table"
+)
+"""Name → `Table`: what a report file says of a table of that kind, and what makes it."""
+
+METRICS = ExtensionPoint(
+    "reprise.metrics",
+    "metric",
+    "reprise.publishing.measures:OWN_METRICS",
+    "reprise.publishing.measures:Metric",
+)
+"""Name → `Metric`: what is measured in a run, and how much it scatters."""

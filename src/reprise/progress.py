@@ -35,15 +35,21 @@ def log(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min` or `3.4 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
 @cache
 def _lines() -> type[tqdm]:
     """tqdm that prints whole lines instead of redrawing one."""
     from tqdm import tqdm
 
     class Lines(tqdm):
-        def display(self, msg: str | None = None, pos: int | None = None) -> bool:
+        def display(self, msg: str | None = None, pos: int | None = None) -> None:
             print(str(self) if msg is None else msg, file=self.fp, flush=True)
-            return True
 
         def clear(self, nolock: bool = False) -> None:
             pass
@@ -52,7 +58,7 @@ def _lines() -> type[tqdm]:
             if self.disable:
                 return
             self.disable = True
-            self._decr_instances(self)
+            self._decr_instances(self)  # type: ignore[attr-defined]  # not in its stubs
             if self.n != self.last_print_n:
                 self.display()
 
@@ -73,7 +79,7 @@ def progress(
     `total` and `initial` count `unit`s; bytes (`unit="B"`) are shown as kB, MB …. `set_postfix_str` adds a
     word on the state.
     """
-    shared = {
+    shared: dict[str, Any] = {
         "desc": printable(description),
         "total": total,
         "initial": initial,

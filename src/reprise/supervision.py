@@ -38,8 +38,8 @@ STOPS = (signal.SIGINT, signal.SIGTERM)
 DELIBERATE = (*STOPS, signal.SIGHUP, signal.SIGQUIT)
 """A child that ends by one of these did not die of its run."""
 CAUSES = {
-    signal.SIGKILL: "unless someone sent it, memory was full: give the job more, or run fewer at once",
-    signal.SIGBUS: "a file in use was cut short, or a disk has failed",
+    "SIGKILL": "unless someone sent it, memory was full: give the job more, or run fewer at once",
+    "SIGBUS": "a file in use was cut short, or a disk has failed",
 }
 OTHER_CAUSE = "a fault in torch or another library; the log says where"
 
@@ -274,7 +274,7 @@ def _read(folder: Path, conditions: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _manner(death: Mapping[str, Any]) -> str:
     place = f" in epoch {death['epoch']}/{death['epochs']}" if death["epoch"] else ""
-    cause = CAUSES.get(getattr(signal, death["signal"], None), OTHER_CAUSE)
+    cause = CAUSES.get(death["signal"], OTHER_CAUSE)
     return f"{death['signal']}{place} ({cause})"
 
 

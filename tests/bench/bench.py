@@ -34,7 +34,7 @@ from reprise.data.decode import load
 from reprise.data.synthetic import write_noise
 from reprise.files import write_json
 from reprise.models import parameter_count
-from reprise.reports.report import Report
+from reprise.reports.report import Report, report_files
 from reprise.training.engine import CHECKPOINT_SECONDS
 from reprise.training.session import device_name
 
@@ -248,7 +248,7 @@ def checks(folder: Path, args: argparse.Namespace, scratch: Path) -> dict[str, f
             "engine", run, folder, Clock(WARM_UP, args.least_steps * 4), args.workers, Path(cache)
         )
     quick = (
-        Report(ROOT / f"workflow/reports/{case.report}.yaml", "quick")
+        Report(report_files(ROOT / "workflow/reports")[case.report], "quick")
         .cells(case.selector)[0]
         .members[0]
         .spec["training"]

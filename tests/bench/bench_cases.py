@@ -116,9 +116,9 @@ def derive(case: Case) -> dict[str, Any]:
     """The settings of the case's run, from the report file: one seed, no search, random instead of pretrained
     weights, synthetic data.
     """
-    from reprise.reports.report import Report
+    from reprise.reports.report import Report, report_files
 
-    report = Report(ROOT / "workflow/reports" / f"{case.report}.yaml")
+    report = Report(report_files(ROOT / "workflow/reports")[case.report])
     spec = copy.deepcopy(dict(report.cells(case.selector)[0].members[0].spec))
     for key in ("study", "initial_weights"):
         spec.pop(key, None)

@@ -20,8 +20,9 @@ from bench_cases import ROOT
 from reprise.data.archives import sidecar_of
 from reprise.data.decode import decode
 from reprise.data.synthetic import write_synthetic
-from reprise.reports.check import read_yaml
-from reprise.reports.programme import Programme, complete
+from reprise.reports.file import read_yaml
+from reprise.workflow.config import Config
+from reprise.workflow.programme import Programme
 
 SLICE_S = 0.05
 """Seconds between two looks at a process's memory."""
@@ -98,7 +99,7 @@ def project(folder: Path, times: int = 1) -> Path:
         shutil.copytree(ROOT / name, folder / name)
     (folder / "src").symlink_to(ROOT / "src")
     if times > 1:
-        for path in (folder / "workflow/reports").glob("*.yaml"):
+        for path in (folder / "workflow/reports").rglob("*.yaml"):
             path.write_text(
                 yaml.safe_dump(multiply(read_yaml(path), times), sort_keys=False), encoding="utf-8"
             )
@@ -110,7 +111,8 @@ def multiply(document: dict[str, Any], times: int) -> dict[str, Any]:
     trials.
     """
     document = copy.deepcopy(document)
-    settings = [document["defaults"], *(experiment or {} for experiment in document["experiments"].values())]
+    experiments = document.get("experiments", {}).values()  # one file of a report may have none
+    settings = [document.get("defaults", {}), *(experiment or {} for experiment in experiments)]
     studies = [each["asha"] for each in settings if "asha" in each]
     for study in studies:
         study["trials"] *= times
@@ -121,9 +123,7 @@ def multiply(document: dict[str, Any], times: int) -> dict[str, Any]:
 
 
 def programme(folder: Path) -> dict[str, int]:
-    config: dict[str, Any] = {}
-    complete(config, folder / "workflow/schemas/config.schema.yaml")
-    made = Programme(config, folder / "workflow/reports")
+    made = Programme(Config(results=str(folder / "results")), folder / "workflow/reports")
     return {
         "runs": sum(len(report.runs()) for report in made.reports.values()),
         "training jobs": len(made.shards),

@@ -16,7 +16,7 @@ from bench_stacked import stacked_logits, stacked_step
 from reprise.data.augment import build_augmentation
 from reprise.data.decode import load
 from reprise.data.synthetic import write_noise
-from reprise.reports.report import Report
+from reprise.reports.report import Report, report_files
 from reprise.reports.run import Run, prune
 from reprise.training import cuda_graphs
 from reprise.training.engine import train
@@ -230,7 +230,7 @@ def test_lightning_takes_as_many_steps(folder, tmp_path):
 @pytest.mark.slow
 def test_ten_times_the_runs(tmp_path):
     path = bench_system.project(tmp_path / "ten", 10) / "workflow/reports"
-    for file in path.glob("*.yaml"):
+    for file in report_files(path).values():
         once = Report(bench_system.ROOT / "workflow/reports" / file.name)
         assert len(Report(file).runs()) == pytest.approx(10 * len(once.runs()), rel=0.1), file.name
 

@@ -21,9 +21,10 @@ from torch import Generator, Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from reprise import models
-from reprise.checking import class_names, image_shape, network
-from reprise.data.catalog import dataset_facts
-from reprise.reports.report import Report
+from reprise.data.augment import image_shape
+from reprise.data.catalog import class_names, dataset_facts
+from reprise.models.meta import network
+from reprise.reports.report import Report, report_files
 from reprise.reports.run import Run, canonical
 from reprise.training.engine import Step
 from reprise.training.feed import Feed
@@ -65,10 +66,7 @@ class Case:
     def model(self) -> nn.Module:
         """The run's network in training mode, without chance, with the same weights at each call."""
         torch.manual_seed(0)
-        spec = self.run.spec["model"]
-        model = models.build(
-            {**spec, "weights": "random"} if "weights" in spec else spec, self.classes, image_shape(self.run)
-        )
+        model = models.build_untrained(self.run.spec["model"], self.classes, image_shape(self.run))
         for module in model.modules():
             for attribute in (
                 "p",
@@ -92,7 +90,7 @@ def cases(scales: tuple[str, ...] = SCALES) -> Iterator[Case]:
     """
     seen: set[str] = set()
     for scale in scales:
-        for path in sorted(REPORTS.glob("*.yaml")):
+        for path in report_files(REPORTS).values():
             report = Report(path, scale)
             for cell in (cell for name in report.experiments for cell in report.all_cells(name)):
                 run = cell.members[0]

@@ -31,12 +31,12 @@ from reprise.data.archives import (
     read_members,
     safe_unpickle,
 )
-from reprise.data.catalog import DATASETS
+from reprise.data.catalog import OWN_DATASETS
 from reprise.data.synthetic import write_archive
 from reprise.errors import RepriseError
 from tiny import SAFELY
 
-FACTS = DATASETS["cifar100"]
+FACTS = OWN_DATASETS["cifar100"]
 
 
 def pack(path: Path, *members: tarfile.TarInfo | tuple[str, bytes]) -> Path:
@@ -304,14 +304,14 @@ def test_stand_ins_are_pickled_as_the_official_files_are(tmp_path, drawn):
 
 def test_an_archive_that_is_written_reads_back(tmp_path, drawn):
     for name, archive in drawn.items():
-        splits = read_archive(DATASETS[name], archive)
-        write_archive(tmp_path / "again.tar.gz", DATASETS[name], splits)
+        splits = read_archive(OWN_DATASETS[name], archive)
+        write_archive(tmp_path / "again.tar.gz", OWN_DATASETS[name], splits)
         assert (tmp_path / "again.tar.gz").read_bytes() == archive.read_bytes()
 
 
 # STL-10
 
-STL = DATASETS["stl10"]
+STL = OWN_DATASETS["stl10"]
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 27648), dtype=np.uint8)
 
 
@@ -394,7 +394,7 @@ def test_memory_does_not_grow_with_the_archive(tmp_path):
 
 # CINIC-10
 
-CINIC = DATASETS["cinic10"]
+CINIC = OWN_DATASETS["cinic10"]
 
 
 def png(mode: str = "RGB", size: tuple[int, int] = (32, 32), seed: int = 0) -> bytes:

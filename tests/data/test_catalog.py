@@ -6,7 +6,7 @@ import pytest
 from torchvision import datasets, models
 
 from reprise.data import catalog, fetch
-from reprise.data.catalog import DATASETS, WEIGHTS, weights_facts
+from reprise.data.catalog import OWN_DATASETS, WEIGHTS, weights_facts
 from reprise.errors import RepriseError
 
 
@@ -15,21 +15,21 @@ from reprise.errors import RepriseError
     [("cifar10", datasets.CIFAR10), ("cifar100", datasets.CIFAR100), ("stl10", datasets.STL10)],
 )
 def test_archives_are_torchvisions(name, official):
-    facts = DATASETS[name]
+    facts = OWN_DATASETS[name]
     assert (facts.urls, facts.file_name, facts.md5) == ((official.url,), official.filename, official.tgz_md5)
 
 
 def test_members_of_stl10_are_torchvisions():
     official = datasets.STL10.train_list + datasets.STL10.test_list
-    assert DATASETS["stl10"].member_md5 == {
+    assert OWN_DATASETS["stl10"].member_md5 == {
         f"stl10_binary/{name}": md5 for name, md5 in official if not name.startswith("unlabeled")
     }
 
 
 def test_cinic10_has_the_classes_of_cifar10_and_three_equal_parts():
     """Its authors' README: 270,000 images, 9,000 of each class in each part."""
-    facts = DATASETS["cinic10"]
-    assert facts.classes == DATASETS["cifar10"].classes
+    facts = OWN_DATASETS["cinic10"]
+    assert facts.classes == OWN_DATASETS["cifar10"].classes
     assert {split: each.images for split, each in facts.splits.items()} == dict.fromkeys(
         ("train", "validation", "test"), 90_000
     )

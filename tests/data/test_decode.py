@@ -11,7 +11,7 @@ import pytest
 
 from reprise.data import decode as module
 from reprise.data.archives import RawSplit, read_archive, sidecar_of
-from reprise.data.catalog import CIFAR100_SUPERCLASSES, DATASETS, name_of
+from reprise.data.catalog import CIFAR100_SUPERCLASSES, OWN_DATASETS, name_of
 from reprise.data.decode import decode, load, mend
 from reprise.data.fetch import fetch_dataset
 from reprise.data.statistics import channel_statistics, write_statistics
@@ -21,8 +21,14 @@ from reprise.files import write_json
 from tiny import edit_dataset
 
 FILES = [
-    "dataset.json", "test_images.npy", "test_labels.npy", "test_names.txt", "train_images.npy", "train_labels.npy", "train_names.txt",
-]  # fmt: skip
+    "dataset.json",
+    "test_images.npy",
+    "test_labels.npy",
+    "test_names.txt",
+    "train_images.npy",
+    "train_labels.npy",
+    "train_names.txt",
+]
 
 
 @pytest.fixture
@@ -49,7 +55,7 @@ def test_a_stand_in_from_end_to_end(tmp_path, name, kinds):
     write_statistics(tmp_path / name)
 
     dataset = load(tmp_path / name)
-    classes = len(DATASETS[name].classes[kinds[-1]])
+    classes = len(OWN_DATASETS[name].classes[kinds[-1]])
     shape = (3, 96, 96) if name == "stl10" else (3, 32, 32)
     counts = {"train": 4, "test": 2} | ({"validation": 2} if name == "cinic10" else {})
     assert (dataset.name, dataset.source, dataset.label_kinds, dataset.image_shape) == (
@@ -82,10 +88,10 @@ def test_coarse_and_fine_labels_agree_with_the_names(folder):
         assert dataset.classes["fine"][fine] in CIFAR100_SUPERCLASSES[dataset.classes["coarse"][coarse]]
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", OWN_DATASETS)
 def test_images_labels_and_names_stay_together(name, drawn, tmp_path):
     decode(name, drawn[name], tmp_path / name)
-    raw = read_archive(DATASETS[name], drawn[name])["test"]
+    raw = read_archive(OWN_DATASETS[name], drawn[name])["test"]
     there = {
         name: (image.tobytes(), tuple(label))
         for name, image, label in zip(raw.names, raw.images[:], raw.labels, strict=True)
@@ -102,7 +108,7 @@ def test_the_order_in_the_archive_does_not_matter(drawn, tmp_path):
     """The same images in another order, two of them equal but for their names: the same files, byte for
     byte.
     """
-    facts = DATASETS["cifar100"]
+    facts = OWN_DATASETS["cifar100"]
     splits = {
         split: replace(raw, images=raw.images.copy())
         for split, raw in read_archive(facts, drawn["cifar100"]).items()

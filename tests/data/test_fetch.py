@@ -364,7 +364,7 @@ def test_a_body_that_is_always_truncated_gives_up(official, destination, server)
 def test_every_failing_source_is_listed(official, destination, server, monkeypatch):
     server.answer = lambda request, number: request.send_error(404)
     monkeypatch.setitem(
-        catalog.DATASETS,
+        catalog.OWN_DATASETS,
         "cifar100",
         dataclasses.replace(official.facts, urls=(f"{server.url}/official.tar.gz",)),
     )
@@ -530,7 +530,7 @@ def test_add_refuses_other_files(official, drawn, tmp_path):
 # Synthetic stand-ins
 
 
-@pytest.mark.parametrize("name", catalog.DATASETS)
+@pytest.mark.parametrize("name", catalog.OWN_DATASETS)
 def test_a_stand_in_comes_with_its_sidecar(drawn, tmp_path, name):
     target = tmp_path / "data" / drawn[name].name
     fetch_dataset(name, target, [str(drawn[name].parent)], accept="synthetic")

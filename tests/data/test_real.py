@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reprise.data.catalog import DATASETS
+from reprise.data.catalog import OWN_DATASETS
 from reprise.data.decode import decode, load
 from reprise.data.fetch import fetch_dataset
 from reprise.data.statistics import write_statistics
@@ -17,9 +17,9 @@ FOLDER = os.environ.get("REPRISE_REAL_DATA")
 
 @pytest.mark.real
 @pytest.mark.skipif(not FOLDER, reason="REPRISE_REAL_DATA is not set")
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", OWN_DATASETS)
 def test_fetch_decode_and_published_statistics(name, tmp_path):
-    facts = DATASETS[name]
+    facts = OWN_DATASETS[name]
     if not (Path(FOLDER) / facts.file_name).exists():
         pytest.skip(f"{FOLDER} holds no {facts.file_name}")
     archive = fetch_dataset(name, tmp_path / "archives" / facts.file_name, [str(Path(FOLDER))])

@@ -101,7 +101,7 @@ def test_fewer_images_and_the_same_bytes_again(cifar10, tmp_path):
 
 def test_nobody_takes_it_for_the_data_set(cifar10, tmp_path, monkeypatch):
     monkeypatch.setitem(
-        catalog.DATASETS, "cinic10", dataclasses.replace(catalog.DATASETS["cinic10"], urls=())
+        catalog.OWN_DATASETS, "cinic10", dataclasses.replace(catalog.OWN_DATASETS["cinic10"], urls=())
     )
     archive = write_stand_in("cinic10", cifar10, tmp_path / "made", per_class=1)
     target = tmp_path / "archives" / archive.name

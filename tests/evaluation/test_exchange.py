@@ -175,23 +175,29 @@ def refused(folder, tmp_path, message, **options):
         (lambda folder: (folder / "run.json").write_text("{"), "run.json: damaged (not valid JSON"),
         (lambda folder: (folder / "run.json").write_text("[]"), "run.json: damaged (not a record)"),
         (lambda folder: (folder / "run.json").write_text("{}"), "run.json: is no run"),
-        (lambda folder: (folder / "evaluation.json").write_text("{}"), "evaluation.json: damaged (its "
-            "content "
-            "does "
-            "not "
-            "match"),
-        (edit_json(lambda document: document.update(run="0" * 12)), "run.json: is of run 000000000000, its "
-            "folder "
-            "is"),
-        (edit_json(lambda document: document["spec"]["optimizer"].update(lr=0.1)), "run.json: its settings are those of "
-            "run"),
-        (edit_json(lambda document: document["spec"]["optimizer"].update(lr=float("nan"))), "run.json: its settings are none"),
+        (
+            lambda folder: (folder / "evaluation.json").write_text("{}"),
+            "evaluation.json: damaged (its content does not match",
+        ),
+        (
+            edit_json(lambda document: document.update(run="0" * 12)),
+            "run.json: is of run 000000000000, its folder is",
+        ),
+        (
+            edit_json(lambda document: document["spec"]["optimizer"].update(lr=0.1)),
+            "run.json: its settings are those of run",
+        ),
+        (
+            edit_json(lambda document: document["spec"]["optimizer"].update(lr=float("nan"))),
+            "run.json: its settings are none",
+        ),
         (edit_meta(epochs=2), "history.parquet: is not 2 epochs of train and test"),
         (edit_meta(epochs="3"), "history.parquet: does not fit run.json"),
         (edit_meta(validation_images=59), "history.parquet: has accuracies that are no share of 59 images"),
-        (edit_json(lambda document: document["meta"].pop("epochs")), "history.parquet: does not fit run.json "
-            "(KeyError: "
-            "'epochs')"),
+        (
+            edit_json(lambda document: document["meta"].pop("epochs")),
+            "history.parquet: does not fit run.json (KeyError: 'epochs')",
+        ),
         (edit_meta(selected_epoch=1), "history.parquet: epoch 3 is the one that best_accuracy selects"),
         (edit_meta(source="real"), "run.json: is for synthetic images and was trained on real ones"),
         (edit_meta(parameters=5), "final.parquet: parameters is 516.0, the predictions"),
@@ -199,45 +205,54 @@ def refused(folder, tmp_path, message, **options):
         (lambda folder: (folder / "history.parquet").unlink(), "history.parquet: not found"),
         (edit_table("history.parquet", put("run", "0" * 12)), "history.parquet: has rows of another run"),
         (edit_table("history.parquet", put("loss", float("nan"))), "history.parquet: loss is nan"),
-        (edit_table("history.parquet", put("loss", float("nan"), 5)), "history.parquet: has values that are "
-            "not "
-            "finite"),
+        (
+            edit_table("history.parquet", put("loss", float("nan"), 5)),
+            "history.parquet: has values that are not finite",
+        ),
         (edit_table("history.parquet", put("loss", -1.0, 4)), "history.parquet: loss is -1.0"),
-        (edit_table("history.parquet", put("loss", 0.1, 3)), "history.parquet: has losses that are too small "
-            "for "
-            "their "
-            "accuracies"),
-        (edit_table("history.parquet", put("accuracy", 1.5)), "history.parquet: accuracy is 1.5, which is "
-            "not "
-            "from "
-            "0 "
-            "to "
-            "1"),
+        (
+            edit_table("history.parquet", put("loss", 0.1, 3)),
+            "history.parquet: has losses that are too small for their accuracies",
+        ),
+        (
+            edit_table("history.parquet", put("accuracy", 1.5)),
+            "history.parquet: accuracy is 1.5, which is not from 0 to 1",
+        ),
         (edit_table("history.parquet", put("accuracy", float("nan"))), "history.parquet: accuracy is nan"),
-        (edit_table("history.parquet", put("accuracy", 0.31, 1)), "history.parquet: has accuracies that are "
-            "no "
-            "share "
-            "of "
-            "60 "
-            "images"),
+        (
+            edit_table("history.parquet", put("accuracy", 0.31, 1)),
+            "history.parquet: has accuracies that are no share of 60 images",
+        ),
         (edit_table("history.parquet", put("split", "validation", 1)), "history.parquet: is not 3 epochs"),
         (edit_table("history.parquet", put("epoch", 0)), "history.parquet: epoch is 0"),
-        (edit_table("history.parquet", lambda table: table.drop(columns="loss")), "history.parquet: not a table"),
-        (edit_table("history.parquet", lambda table: table.astype({"loss": str})), "accuracy (column loss is of type"),
+        (
+            edit_table("history.parquet", lambda table: table.drop(columns="loss")),
+            "history.parquet: not a table",
+        ),
+        (
+            edit_table("history.parquet", lambda table: table.astype({"loss": str})),
+            "accuracy (column loss is of type",
+        ),
         (edit_table("history.parquet", put("loss", 9.0, 4)), "final.parquet: train_loss is"),
         (edit_table("history.parquet", put("loss", 9.0, 5)), "final.parquet: loss is"),
-        (edit_table("history.parquet", put("accuracy", 59 / 60, 5)), "predictions.parquet: gives accuracy "
-            "0.5166"),
+        (
+            edit_table("history.parquet", put("accuracy", 59 / 60, 5)),
+            "predictions.parquet: gives accuracy 0.5166",
+        ),
         (edit_table("predictions.parquet", other_prediction), "final.parquet: accuracy is"),
-        (edit_table("predictions.parquet", put("image", 1)), "predictions.parquet: has two predictions for "
-            "one "
-            "image"),
+        (
+            edit_table("predictions.parquet", put("image", 1)),
+            "predictions.parquet: has two predictions for one image",
+        ),
         (edit_table("predictions.parquet", put("label", -1)), "predictions.parquet: label is -1"),
-        (edit_table("predictions.parquet", put("run", "0" * 12)), "predictions.parquet: has rows of another "
-            "run"),
-        (edit_table("predictions.parquet", lambda table: table.head(0)), "predictions.parquet: has rows of "
-            "another "
-            "run"),
+        (
+            edit_table("predictions.parquet", put("run", "0" * 12)),
+            "predictions.parquet: has rows of another run",
+        ),
+        (
+            edit_table("predictions.parquet", lambda table: table.head(0)),
+            "predictions.parquet: has rows of another run",
+        ),
         (lambda folder: (folder / "predictions.parquet").unlink(), "predictions.parquet: not found"),
         (edit_table("final.parquet", put("value", 0.99)), "final.parquet: accuracy is 0.99"),
         (final("accuracy", 1.273), "final.parquet: accuracy is 1.273"),
@@ -245,16 +260,30 @@ def refused(folder, tmp_path, message, **options):
         (final("loss", 0.1), "final.parquet: loss is 0.1, which is no loss at an accuracy of 0.516"),
         (final("loss", float("nan")), "final.parquet: loss is nan, which is no loss"),
         (final("gap", float("inf")), "final.parquet: gap is inf"),
-        (edit_table("final.parquet", lambda table: table[table["metric"] != "gap"]), "final.parquet: gap is None"),
-        (edit_table("final.parquet", lambda table: table[table["metric"] != "loss"]), "final.parquet: loss is None"),
-        (edit_table("final.parquet", lambda table: pd.concat([table, table.head(1)])), "final.parquet: has a metric twice"),
+        (
+            edit_table("final.parquet", lambda table: table[table["metric"] != "gap"]),
+            "final.parquet: gap is None",
+        ),
+        (
+            edit_table("final.parquet", lambda table: table[table["metric"] != "loss"]),
+            "final.parquet: loss is None",
+        ),
+        (
+            edit_table("final.parquet", lambda table: pd.concat([table, table.head(1)])),
+            "final.parquet: has a metric twice",
+        ),
         (edit_table("final.parquet", put("metric", "luck", 5)), "final.parquet: "),
-        (lambda folder: shutil.copy(folder.with_name(RUNS[1].hash) / "weights.safetensors", folder) and record_run(folder),
-         f"weights.safetensors: is of run {RUNS[1].hash}, its folder is {RUNS[0].hash}"),
+        (
+            lambda folder: (
+                shutil.copy(folder.with_name(RUNS[1].hash) / "weights.safetensors", folder)
+                and record_run(folder)
+            ),
+            f"weights.safetensors: is of run {RUNS[1].hash}, its folder is {RUNS[0].hash}",
+        ),
         (lambda folder: folder.rename(folder.with_name("0" * 12)), "its folder is 000000000000"),
         (lambda folder: folder.rename(folder.with_name("mine")), "its folder is mine"),
     ],
-)  # fmt: skip
+)
 def test_a_run_that_is_not_what_it_says_stops_the_import(exported, tmp_path, damage, message):
     damage(exported / RUNS[0].hash)
     refused(exported, tmp_path, message)
@@ -351,45 +380,81 @@ def shuffled(*columns):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (edit_weights(lambda weights: weights.update({"0_conv.bias": torch.zeros(5)})),
-         "weights.safetensors: 0_conv.bias is float32 (5,), in the run's network it is float32 (4,)"),
-        (edit_weights(lambda weights: weights.update({"0_conv.bias": weights["0_conv.bias"].double()})),
-         "weights.safetensors: 0_conv.bias is float64 (4,), in the run's network it is float32 (4,)"),
-        (edit_weights(lambda weights: weights.pop("0_conv.bias")), "weights.safetensors: 0_conv.bias is "
-            "absent, "
-            "in "
-            "the "
-            "run's "
-            "network"),
-        (edit_weights(lambda weights: weights.update(extra=torch.zeros(1))), "weights.safetensors: extra is "
-            "float32 "
-            "(1,), "
-            "in "
-            "the "
-            "run's"),
-        (edit_weights(lambda weights: weights.update({"3_dense.weight": weights["3_dense.weight"].flip(0)})),
-         "predictions.parquet: the weights do not predict what it says, for image "),
-        (edit_weights(lambda weights: weights.update({name: value * math.nan for name, value in weights.items()})),
-         "weights.safetensors: predicts what is not finite, though the loss is "),
-        (edit_weights(lambda weights: weights.update({name: value * math.inf for name, value in weights.items()})),
-         "weights.safetensors: predicts what is not finite, though the loss is "),
-        (edit_weights(lambda weights: weights.update({name: value * 0 for name, value in weights.items()})),
-         "predictions.parquet: the weights do not predict what it says, for image "),
-        (edit_weights(lambda weights: weights.update({name: value.flip(0) * 1e-6 for name, value in weights.items()})),
-         "predictions.parquet: the weights do not predict what it says, for image "),
+        (
+            edit_weights(lambda weights: weights.update({"0_conv.bias": torch.zeros(5)})),
+            "weights.safetensors: 0_conv.bias is float32 (5,), in the run's network it is float32 (4,)",
+        ),
+        (
+            edit_weights(lambda weights: weights.update({"0_conv.bias": weights["0_conv.bias"].double()})),
+            "weights.safetensors: 0_conv.bias is float64 (4,), in the run's network it is float32 (4,)",
+        ),
+        (
+            edit_weights(lambda weights: weights.pop("0_conv.bias")),
+            "weights.safetensors: 0_conv.bias is absent, in the run's network",
+        ),
+        (
+            edit_weights(lambda weights: weights.update(extra=torch.zeros(1))),
+            "weights.safetensors: extra is float32 (1,), in the run's",
+        ),
+        (
+            edit_weights(
+                lambda weights: weights.update({"3_dense.weight": weights["3_dense.weight"].flip(0)})
+            ),
+            "predictions.parquet: the weights do not predict what it says, for image ",
+        ),
+        (
+            edit_weights(
+                lambda weights: weights.update({name: value * math.nan for name, value in weights.items()})
+            ),
+            "weights.safetensors: predicts what is not finite, though the loss is ",
+        ),
+        (
+            edit_weights(
+                lambda weights: weights.update({name: value * math.inf for name, value in weights.items()})
+            ),
+            "weights.safetensors: predicts what is not finite, though the loss is ",
+        ),
+        (
+            edit_weights(
+                lambda weights: weights.update({name: value * 0 for name, value in weights.items()})
+            ),
+            "predictions.parquet: the weights do not predict what it says, for image ",
+        ),
+        (
+            edit_weights(
+                lambda weights: weights.update(
+                    {name: value.flip(0) * 1e-6 for name, value in weights.items()}
+                )
+            ),
+            "predictions.parquet: the weights do not predict what it says, for image ",
+        ),
         (scaled_loss(0.95), "final.parquet: loss is "),
         (scaled_loss(1.05), "final.parquet: loss is "),
-        (shuffled("label", "predicted"), "predictions.parquet: its images and labels are not those of the "
-            "test images at hand"),
-        (lambda folder: (edit_json(lambda document: document["meta"].update(parameters=515))(folder), final("parameters", 515)(folder)),
-         "run.json: says that its network has 515 parameters, which has 516"),
-        (final("parameters.0_conv", 111), "final.parquet: its numbers of parameters are not those of the "
-            "run's network"),
-        (lambda folder: (edit_json(lambda document: document["meta"].update(train_images=149))(folder), final("train_images", 149)(folder)),
-         "run.json: says train_images 149, the data set at hand gives 150"),
+        (
+            shuffled("label", "predicted"),
+            "predictions.parquet: its images and labels are not those of the test images at hand",
+        ),
+        (
+            lambda folder: (
+                edit_json(lambda document: document["meta"].update(parameters=515))(folder),
+                final("parameters", 515)(folder),
+            ),
+            "run.json: says that its network has 515 parameters, which has 516",
+        ),
+        (
+            final("parameters.0_conv", 111),
+            "final.parquet: its numbers of parameters are not those of the run's network",
+        ),
+        (
+            lambda folder: (
+                edit_json(lambda document: document["meta"].update(train_images=149))(folder),
+                final("train_images", 149)(folder),
+            ),
+            "run.json: says train_images 149, the data set at hand gives 150",
+        ),
         (edit_meta(channel_mean=[0.1, 0.2, 0.3]), "final.parquet: channel_mean.red is None"),
     ],
-)  # fmt: skip
+)
 def test_what_network_and_images_say_otherwise(exported, tmp_path, at_hand, damage, message):
     damage(exported / RUNS[0].hash)
     refused(exported, tmp_path, message, **at_hand)

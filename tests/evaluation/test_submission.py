@@ -15,8 +15,8 @@ import yaml
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from reprise import cli
-from reprise.data.catalog import DATASETS
+from reprise.cli import main
+from reprise.data.catalog import OWN_DATASETS
 from reprise.data.decode import load
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate, submission
@@ -25,7 +25,7 @@ from reprise.training import parts
 from reprise.training.engine import train
 from tiny import SPEC, edit_dataset, record_run, tiny_run, write_dataset
 
-CLASSES = list(DATASETS["cifar10"].classes["label"])
+CLASSES = list(OWN_DATASETS["cifar10"].classes["label"])
 RUN = tiny_run(
     dataset__labels="label", model__layers=[{"flatten": True}, {"dense": "classes"}], training__epochs=4
 )
@@ -472,14 +472,14 @@ def project(tmp_path):
         "--device",
         "cpu",
     ]
-    cli.main(["train", "tiny", *places])
+    main(["train", "tiny", *places])
     return places
 
 
 def test_command_line(project, files, tmp_path, capsys):
     archive, out = pack(".zip", tmp_path, files), tmp_path / "best.csv"
     arguments = [str(archive), str(out), "--images", str(COUNT), *project]
-    cli.main(["submission", "tiny", "--only", "base", *arguments])
+    main(["submission", "tiny", "--only", "base", *arguments])
     said = capsys.readouterr()
     best = said.out.split("by run ")[1][:12]
     assert said.out.startswith(f"{out}: 40 labels by run {best} (tiny/base, seed ")
@@ -487,7 +487,7 @@ def test_command_line(project, files, tmp_path, capsys):
     assert f"run {best} predicts: tiny/base, seed " in said.err
     assert "predicting: 40/40 image" in said.err
     first = out.read_text()
-    cli.main(["submission", "tiny", "--run", best, *arguments])
+    main(["submission", "tiny", "--run", best, *arguments])
     assert out.read_text() == first
     assert pd.read_csv(out)["id"].tolist() == list(range(1, COUNT + 1))
     assert set(pd.read_csv(out)["label"]) <= set(CLASSES)
@@ -507,10 +507,10 @@ def test_command_line_mistakes(project, files, tmp_path, capsys):
         (["--run", "123456789abc", str(archive), str(out)], "no run 123456789abc at scale demo"),
     ):
         with pytest.raises(SystemExit) as stop:
-            cli.main(["submission", "tiny", *arguments, *project])
+            main(["submission", "tiny", *arguments, *project])
         assert stop.value.code == 1
         assert message in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        cli.main(["submission", "tiny", str(archive), str(out), *project])
-    assert "one of the arguments --run --only is required" in capsys.readouterr().err
+        main(["submission", "tiny", str(archive), str(out), *project])
+    assert "--run or --only is required" in capsys.readouterr().err
     assert not out.exists()

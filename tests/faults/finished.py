@@ -13,6 +13,7 @@ from mini import convolution, mini
 from reprise.cli import main
 from reprise.reports.report import Report
 from reprise.training.engine import train
+from verbs import fitting
 
 REPORT = mini(
     convolution(),
@@ -50,33 +51,19 @@ REPORT = mini(
         {"id": "again", "kind": "layers", "caption": "The network.", "networks": ["net"]},
     ],
     statements=[
+        {"number": "accuracy", "says": "Accuracy", "reported": "0.5", "measure": "accuracy(base)"},
+        {"number": "loss", "says": "Loss", "reported": "2.3", "measure": "loss(tuned)"},
         {
-            "id": "accuracy",
-            "kind": "number",
-            "text": "Accuracy",
-            "reported": "0.5",
-            "measure": {"metric": "accuracy", "runs": "base"},
-        },
-        {
-            "id": "loss",
-            "kind": "number",
-            "text": "Loss",
-            "reported": "2.3",
-            "measure": {"metric": "loss", "runs": "tuned"},
-        },
-        {
-            "id": "fit",
-            "kind": "number",
-            "text": "Training accuracy",
+            "number": "fit",
+            "says": "Training accuracy",
             "reported": "0.2",
-            "measure": {"metric": "accuracy", "split": "train", "at": "last", "runs": "fast"},
+            "measure": 'accuracy(fast, split="train", at="last")',
         },
         {
-            "id": "worst",
-            "kind": "number",
-            "text": "Accuracy on cats",
+            "number": "worst",
+            "says": "Accuracy on cats",
             "reported": "0.2",
-            "measure": {"metric": "class_accuracy", "classes": ["cat"], "runs": "base"},
+            "measure": 'class_accuracy(base, "cat")',
         },
     ],
 )
@@ -90,7 +77,7 @@ def verb(*arguments: str) -> int:
     """Exit status of `reprise <arguments>`, run in the current folder."""
     extra = TRAIN if arguments[0] in ("train", "evaluate") else []
     try:
-        main([*arguments, *extra, *OPTIONS])
+        main([*fitting(arguments, OPTIONS), *extra])
     except SystemExit as end:
         return int(end.code or 0)
     return 0

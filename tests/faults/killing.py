@@ -20,8 +20,8 @@ from functools import partial
 from hashlib import md5
 from pathlib import Path
 
-from reprise import cli
-from reprise.data.catalog import DATASETS
+from reprise.cli import main
+from reprise.data.catalog import OWN_DATASETS
 from reprise.training import engine
 
 EVENTS = {
@@ -107,7 +107,7 @@ def call(
     sys.argv = ["reprise", *arguments]
     status = 0
     try:
-        cli.main(None if supervised else arguments)
+        main(None if supervised else arguments)
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
     sys.stdout.flush()
@@ -119,7 +119,9 @@ def prepare() -> None:
     engine.train = partial(engine.train, checkpoint_seconds=0)
     workers = importlib.import_module("reprise.search.workers")
     workers.train, workers.STALE_LOCK_S = engine.train, 1
-    DATASETS["cifar100"] = replace(DATASETS["cifar100"], md5=md5(b"archive" * 1000).hexdigest(), urls=())
+    OWN_DATASETS["cifar100"] = replace(
+        OWN_DATASETS["cifar100"], md5=md5(b"archive" * 1000).hexdigest(), urls=()
+    )
     for room in (
         "evaluation.exchange",
         "evaluation.submission",

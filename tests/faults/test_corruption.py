@@ -22,7 +22,7 @@ import torch
 from finished import DATA, RUNS, results, run_of, statements, verb
 from safetensors.torch import save
 
-from reprise import cli
+from reprise.cli import publishing
 from reprise.data.decode import load
 from reprise.errors import RepriseError
 from reprise.publishing.results import read_meta, read_tables
@@ -692,8 +692,8 @@ def checkpoint(_: Path) -> object:
 
 def intermediates(_: Path) -> object:
     report, where = finished.report(), Layout(Path("results"), "demo")
-    path = cli.sample_images(report, where, report.item("figures", "image"))
-    return path.read_bytes(), cli.layer_tables(report, where, report.item("tables", "networks"))
+    path = publishing.sample_images(report, where, report.item("figures", "image"))
+    return path.read_bytes(), publishing.layer_tables(report, where, report.item("tables", "networks"))
 
 
 FLIPPED: dict[str, tuple[Callable[[], Path], Callable[[Path], object]]] = {

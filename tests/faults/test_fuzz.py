@@ -32,20 +32,22 @@ from mirrors import Server
 from reprise.checking import check_report
 from reprise.cli import main
 from reprise.data import archives, download
-from reprise.data.catalog import DATASETS
+from reprise.data.catalog import OWN_DATASETS
 from reprise.data.decode import load
 from reprise.data.pickles import safe_unpickle
 from reprise.data.synthetic import write_archive
 from reprise.errors import RepriseError, printable
 from reprise.evaluation import evaluate, exchange, submission
 from reprise.files import read_json
+from reprise.publishing.expressions import Expressions
 from reprise.publishing.figures import samples
 from reprise.publishing.results import read_meta, read_tables
-from reprise.publishing.statements import _Parser
-from reprise.reports.programme import Programme, complete
+from reprise.reports.expressions import Names
 from reprise.reports.report import Report
 from reprise.training.engine import train
 from reprise.training.results import read_run, read_weights
+from reprise.workflow.config import read_config
+from reprise.workflow.programme import Programme
 from tiny import tiny_run, write_dataset
 
 ROOT = Path(__file__).parents[2]
@@ -190,7 +192,12 @@ def as_file(path: Path, read: Callable[[Path], object]) -> Callable[[bytes], obj
 MINI = {
     "slug": "mini",
     "title": "Mini",
-    "models": {"net": {"name": "sequential", "layers": [{"conv": 4, "activation": "relu"}, {"flatten": True}, {"dense": "classes"}]}},
+    "models": {
+        "net": {
+            "name": "sequential",
+            "layers": [{"conv": 4, "activation": "relu"}, {"flatten": True}, {"dense": "classes"}],
+        }
+    },
     "defaults": {
         "dataset": {"name": "cifar10", "labels": "label"},
         "split": {"validation": 0.2},
@@ -201,27 +208,100 @@ MINI = {
     },
     "experiments": {
         "base": {},
-        "grid": {"grid": {"lr": {"path": "optimizer.lr", "values": [0.1, 0.2]},
-                          "net": {"values": {"a": {"model.layers.0.conv": 8}, "b": {}}}}},
-        "sweep": {"base": "base", "pointwise": {"batch": {"path": "training.batch_size", "values": [32, 64]}}},
-        "search": {"random": {"trials": 2, "space": {"lr": {"path": "optimizer.lr", "values": [0.1, 0.2, 0.3]}}}},
-        "study": {"seeds": [0], "asha": {"trials": 3, "min_resource": 1, "reduction_factor": 2,
-                  "space": {"lr": {"path": "optimizer.lr", "log_uniform": [0.001, 0.1]}}}},
+        "grid": {
+            "grid": {
+                "lr": {"path": "optimizer.lr", "values": [0.1, 0.2]},
+                "net": {"values": {"a": {"model.layers.0.conv": 8}, "b": {}}},
+            }
+        },
+        "sweep": {
+            "base": "base",
+            "pointwise": {"batch": {"path": "training.batch_size", "values": [32, 64]}},
+        },
+        "search": {
+            "random": {"trials": 2, "space": {"lr": {"path": "optimizer.lr", "values": [0.1, 0.2, 0.3]}}}
+        },
+        "study": {
+            "seeds": [0],
+            "asha": {
+                "trials": 3,
+                "min_resource": 1,
+                "reduction_factor": 2,
+                "space": {"lr": {"path": "optimizer.lr", "log_uniform": [0.001, 0.1]}},
+            },
+        },
         "more": {"set": {"initial_weights": {"from": "base"}}},
         "read": {"readings": {"text": {"training.epochs": 2}, "code": {}}},
     },
     "scales": {"demo": {"seeds": 1, "epochs": {"max": 1}, "experiments": {"search": {"trials": 1}}}},
     "figures": [
-        {"id": "one", "kind": "curves", "caption": "C", "metric": "loss", "splits": ["train"], "series": [{"runs": "base"}]},
-        {"id": "two", "kind": "samples", "caption": "S", "images": {"dataset": "cifar10", "captions": ["label"], "by": "label", "each": 1}},
+        {
+            "id": "one",
+            "kind": "curves",
+            "caption": "C",
+            "metric": "loss",
+            "splits": ["train"],
+            "series": [{"runs": "base"}],
+        },
+        {
+            "id": "two",
+            "kind": "samples",
+            "caption": "S",
+            "images": {"dataset": "cifar10", "captions": ["label"], "by": "label", "each": 1},
+        },
     ],
-    "tables": [{"id": "three", "kind": "settings", "caption": "T", "runs": "base", "rows": [{"label": "lr", "setting": "optimizer.lr"}]}],
+    "cells": {"some": "grid/lr=0.1", "winner": {"runs": "grid", "pick": "best"}},
+    "measures": {"top": 'accuracy(split="validation", at="best")'},
+    "tables": [
+        {
+            "id": "three",
+            "kind": "settings",
+            "caption": "T",
+            "runs": "base",
+            "rows": [
+                {"label": "lr", "setting": "optimizer.lr"},
+                {"label": "loss", "metric": "loss", "reported": "0.1"},
+                {"label": "accuracy", "metric": "accuracy", "statement": "four"},
+            ],
+        },
+        {
+            "id": "six",
+            "kind": "metrics",
+            "caption": "M",
+            "source": "Table 6",
+            "rows": [
+                {"label": "a", "statement": "four"},
+                {"label": "b", "measure": "top(winner) / 2", "reported": "0.5", "about": 0.1},
+            ],
+        },
+        {
+            "id": "seven",
+            "kind": "classes",
+            "caption": "C",
+            "models": [{"label": "W", "runs": "winner"}],
+            "reported": {"W": {"cat": "5"}},
+        },
+        {
+            "id": "eight",
+            "kind": "classes",
+            "caption": "C",
+            "models": [{"label": "W", "runs": "winner"}],
+            "reported": "seven",
+        },
+    ],
     "statements": [
-        {"id": "four", "kind": "number", "reported": "0.5", "measure": {"metric": "accuracy", "runs": "base"}},
-        {"id": "five", "kind": "claim", "measures": {"a": {"metric": "accuracy", "runs": "grid/lr=0.1", "cells": "mean"},
-         "b": {"metric": "accuracy", "runs": "read@text"}}, "holds": ["a > b", "a within 0.1 of b", "a at chance"]},
+        {"number": "four", "reported": "0.5", "measure": "accuracy(base)", "says": "half"},
+        {
+            "claim": "five",
+            "source": "page 5",
+            "reading": "at once",
+            "holds": [
+                "mean(accuracy(some)) > mean(top('grid/lr=0.2')) > 0",
+                "within(mean(accuracy(some)), loss(winner), 0.1) and at_chance(accuracy(base))",
+            ],
+        },
     ],
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +318,7 @@ def made(tmp_path_factory):
         )
         for name in ("train", "test")
     }
-    write_archive(folder / "cifar.tar.gz", DATASETS["cifar100"], splits)
+    write_archive(folder / "cifar.tar.gz", OWN_DATASETS["cifar100"], splits)
     np.savez_compressed(
         folder / "samples.npz", captions=np.array(["a", "b"]), images=np.zeros((2, 4, 4, 3), np.uint8)
     )
@@ -312,8 +392,7 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
             return
         if not isinstance(config, dict):
             return
-        complete(config, ROOT / "workflow/schemas/config.schema.yaml")
-        Programme(config, folder / "reports")
+        Programme(read_config(config), folder / "reports")
 
     def answers(content: bytes) -> None:
         def answer(request, number):
@@ -328,9 +407,10 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
 
     def expression(content: bytes) -> None:
         text = content.decode("utf-8", "replace")[:1000]
-        for way in (_Parser.relation, _Parser.value):
+        known = Expressions(Names({"a": {"runs": "a", "pick": "best"}}, {"f": 'gap(at="last")'}))
+        for way in (known.relations, known.value, lambda text, _: Expressions(Names(measures={"g": text}))):
             with contextlib.suppress(RepriseError):
-                way(_Parser(text, ["a", "b"], "x"))
+                way(text, "x")
 
     def selector(content: bytes) -> None:
         mini.cells(content.decode("utf-8", "replace"))
@@ -390,7 +470,8 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
     ]
     codes = [
         bytes([code])
-        for code in b"(.0N)]}tabesuRdlpqrghjcioVXBCTUIJKLMG\x80\x81\x85\x86\x87\x88\x89\x8a\x8b\x8c\x93\x94\x95\x96"
+        for code in b"(.0N)]}tabesuRdlpqrghjcioVXBCTUIJKLMG"
+        b"\x80\x81\x85\x86\x87\x88\x89\x8a\x8b\x8c\x93\x94\x95\x96"
     ]
     lines = [
         b"Content-Length: ",
@@ -410,11 +491,13 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
         b"HTTP/1.0 206 P\r\nContent-Range: bytes 0-4/5\r\n\r\nhello",
     ]
     relations = [
-        b"a > b + 0.1",
-        b"a within 0.05 of 2 * (b - 1)",
-        b'argmax(a) = "grid/lr=0.1"',
-        b"spread(a) > spread(b)",
-        b"-(-(a)) at chance",
+        b"accuracy(a) > f(b) + 0.1",
+        b"within(loss(a, split='train', at=3), 2 * (loss(b) - 1), 0.05) and f(b) < 1 < f(c)",
+        b'argmax(f("grid")) == "grid/lr=0.1"',
+        b"spread(f(b)) > spread(f(c))",
+        b"at_chance(accuracy(a))",
+        b'100 * class_accuracy(a, ["x", "y"]) / -(3) + effect(f(b), "lr") - max(setting(b, "optimizer.lr"))',
+        b'gap(split="validation", at="last")',
     ]
     zipped = io.BytesIO()
     with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as pack:
@@ -429,7 +512,7 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
             seeds = [
                 written,
                 *(
-                    [file.read_bytes() for file in (ROOT / "workflow/reports").glob("*.yaml")]
+                    [file.read_bytes() for file in (ROOT / "workflow/reports").rglob("*.yaml")]
                     if SIZE > 1
                     else []
                 ),
@@ -444,7 +527,20 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
                 relations,
                 expression,
                 400,
-                [b"(", b")", b"-", b"*", b"/", b"1e400", b"1e-400", b" of ", b"\xd9\xa1", b"'", b"a"],
+                [
+                    b"(",
+                    b")",
+                    b"[",
+                    b"-",
+                    b"*",
+                    b"**",
+                    b"1e400",
+                    b"1e-400",
+                    b" and ",
+                    b"\xd9\xa1",
+                    b"'",
+                    b"f(",
+                ],
             )
         case "selector":
             return Target(
@@ -474,7 +570,7 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
                         info = tarfile.TarInfo(each)
                         info.size = len(kept)
                         tar.addfile(info, io.BytesIO(kept))
-                archives.read_archive(DATASETS["cifar100"], path)
+                archives.read_archive(OWN_DATASETS["cifar100"], path)
 
             return Target([members["cifar-100-python/test"]], run_batches, 60, codes)
         case "tar":

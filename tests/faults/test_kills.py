@@ -54,23 +54,16 @@ REPORT = mini(
         },
     ],
     tables=[{"id": "networks", "kind": "layers", "caption": "The network.", "networks": ["net"]}],
-    statements=[
-        {
-            "id": "accuracy",
-            "kind": "number",
-            "text": "Accuracy",
-            "reported": "0.5",
-            "measure": {"metric": "accuracy", "runs": "base"},
-        }
-    ],
+    statements=[{"number": "accuracy", "says": "Accuracy", "reported": "0.5", "measure": "accuracy(base)"}],
 )
-DEMO = ["--scale", "demo", "--reports", "reports"]
+RESULTS = ["--scale", "demo"]
+DEMO = [*RESULTS, "--reports", "reports"]
 ON_CPU = ["--device", "cpu", "--threads", "1"]
 STEPS = {
-    "synthesize": ["data", "synthesize", "cifar10", "--train", "100", "--test", "30", *DEMO],
-    "fetch": ["data", "fetch", "cifar10", *DEMO],
-    "decode": ["data", "decode", "cifar10", *DEMO],
-    "statistics": ["data", "statistics", "cifar10", *DEMO],
+    "synthesize": ["data", "synthesize", "cifar10", "--train", "100", "--test", "30"],
+    "fetch": ["data", "fetch", "cifar10", *RESULTS],
+    "decode": ["data", "decode", "cifar10", *RESULTS],
+    "statistics": ["data", "statistics", "cifar10", *RESULTS],
     "train": ["train", "mini", "--only", "base", "tuned", *ON_CPU, *DEMO],
     "evaluate": ["evaluate", "mini", "--only", "base", "tuned", *ON_CPU, *DEMO],
     "work": ["study", "work", "mini", "search", *ON_CPU, *DEMO],
@@ -93,7 +86,7 @@ STEPS = {
         *DEMO,
     ],
     "export": ["export", "mini", "exported", *DEMO],
-    "import": ["import", "exported", "--results", "imported", *DEMO],
+    "import": ["import", "exported", "--results", "imported", *RESULTS],
     "add": ["data", "add", "cifar-100-python.tar.gz"],
     "download": ["data", "fetch", "cifar100", "--results", "downloaded", "--mirror", "MIRROR"],
 }

@@ -154,59 +154,101 @@ ESCAPES = "\x1b[2J\x1b]0;title\x07"
 FAULTS: dict[str, tuple[Answer, str]] = {
     "no answer": (silent(), "no answer in time"),
     "an answer that stalls": (silent(head("Content-Length: 100000") + b"x" * 10), "no answer in time"),
-    "a byte now and then": (forever(head("Content-Length: 100000"), b"x", 0.02), r"too slow \([0-9]+ bytes in [0-9] s\)"),
+    "a byte now and then": (
+        forever(head("Content-Length: 100000"), b"x", 0.02),
+        r"too slow \([0-9]+ bytes in [0-9] s\)",
+    ),
     "a byte now and then, without a length": (forever(head(), b"x", 0.02), "too slow"),
-    "a byte now and then, in chunks": (forever(head("Transfer-Encoding: chunked"), b"1\r\nx\r\n", 0.02), "too slow"),
+    "a byte now and then, in chunks": (
+        forever(head("Transfer-Encoding: chunked"), b"1\r\nx\r\n", 0.02),
+        "too slow",
+    ),
     "headers byte by byte": (forever(b"HTTP/1.1 200 OK\r\nX: ", b"x", 0.02), "too slow"),
     "a status byte by byte": (forever(b"HTTP/1.1 200 ", b"K", 0.02), "too slow"),
     "a byte for each request": (one_byte_each, "broke off again and again"),
     "closed early": (early, "broke off again and again"),
     "closed at once": (raw(), "broke off again and again"),
     "reset": (reset, "broke off again and again"),
-    "an announcement that is too large": (replies("Content-Length: 999999999"), "999,999,999 bytes are far too many"),
-    "a file without end": (forever(head(), bytes(2**16)), "far too many: not the file|far too much: not the "
-        "file"),
-    "chunks without end": (forever(head("Transfer-Encoding: chunked"), b"10000\r\n" + bytes(2**16) + b"\r\n"), "far too m"),
-    "a chunk's length without end": (forever(head("Transfer-Encoding: chunked"), b"0" * 2**16), "headers without end"),
-    "a chunk's length that is none": (replies("Transfer-Encoding: chunked", body=b"many\r\nx"), "broke off again and again"),
-    "trailers without end": (forever(head("Transfer-Encoding: chunked") + b"1\r\nx\r\n0\r\n", b"X: y\r\n" * 10_000), "headers without end"),
-    "headers without end": (forever(head("X: y")[:-2], b"X: y\r\n" * 10_000), "makes no sense|broke off again and "
-        "again|without "
-        "end"),
+    "an announcement that is too large": (
+        replies("Content-Length: 999999999"),
+        "999,999,999 bytes are far too many",
+    ),
+    "a file without end": (
+        forever(head(), bytes(2**16)),
+        "far too many: not the file|far too much: not the file",
+    ),
+    "chunks without end": (
+        forever(head("Transfer-Encoding: chunked"), b"10000\r\n" + bytes(2**16) + b"\r\n"),
+        "far too m",
+    ),
+    "a chunk's length without end": (
+        forever(head("Transfer-Encoding: chunked"), b"0" * 2**16),
+        "headers without end",
+    ),
+    "a chunk's length that is none": (
+        replies("Transfer-Encoding: chunked", body=b"many\r\nx"),
+        "broke off again and again",
+    ),
+    "trailers without end": (
+        forever(head("Transfer-Encoding: chunked") + b"1\r\nx\r\n0\r\n", b"X: y\r\n" * 10_000),
+        "headers without end",
+    ),
+    "headers without end": (
+        forever(head("X: y")[:-2], b"X: y\r\n" * 10_000),
+        "makes no sense|broke off again and again|without end",
+    ),
     "a header line without end": (forever(head("X: y")[:-2], b"X" * 2**16), "headers without end"),
     "told to continue without end": (forever(b"", head(status="100 Continue") * 1000), "headers without end"),
     "a shorter length than the file has": (replies("Content-Length: 5000"), "neither the official file"),
     "a negative length": (replies("Content-Length: -1", body=b"x"), "neither the official file"),
     "a length that is no number": (replies("Content-Length: many", body=b"x"), "neither the official file"),
     "a length in superscript": (replies("Content-Length: \xb2", body=b"x"), "neither the official file"),
-    "a length of 5,000 digits": (replies(f"Content-Length: {NINES}", body=b"x"), "neither the official file|makes no "
-        "sense|broke "
-        "off"),
+    "a length of 5,000 digits": (
+        replies(f"Content-Length: {NINES}", body=b"x"),
+        "neither the official file|makes no sense|broke off",
+    ),
     "two lengths": (replies("Content-Length: 5, 6", body=b"x"), "makes no sense|broke off"),
-    "the rest of nothing": (replies("Content-Range: bytes 0-9/10", status="206 Partial Content"), "resumed another file"),
+    "the rest of nothing": (
+        replies("Content-Range: bytes 0-9/10", status="206 Partial Content"),
+        "resumed another file",
+    ),
     "another range": (another_range, "resumed another file"),
     "a range of an unknown whole": (unknown_total, "resumed another file"),
-    "a range of 5,000 digits": (replies("Content-Range: bytes "
-        f"0-{NINES}/{NINES}", status="206 Partial Content"), "resumed another file"),
+    "a range of 5,000 digits": (
+        replies(f"Content-Range: bytes 0-{NINES}/{NINES}", status="206 Partial Content"),
+        "resumed another file",
+    ),
     "a rest without end": (longer_rest, "far too m"),
     "no resuming": (never_resumes, "cannot resume|broke off"),
     "416 always": (replies(status="416 Range Not Satisfiable", body=b""), "cannot resume"),
     "404": (replies(status="404 Not Found", body=b""), "HTTP 404 Not Found"),
     "500 always": (replies(status="500 Internal Server Error", body=b""), "HTTP 500 Internal Server Error"),
     "500 with a body without end": (forever(head(status="500 Oh"), bytes(2**16)), "HTTP 500 Oh"),
-    "503 and come back tomorrow": (replies("Retry-After: 86400", status="503 Service Unavailable", body=b""), "HTTP 503"),
-    "429 and come back tomorrow": (replies("Retry-After: 86400", status="429 Too Many Requests", body=b""), "HTTP 429"),
+    "503 and come back tomorrow": (
+        replies("Retry-After: 86400", status="503 Service Unavailable", body=b""),
+        "HTTP 503",
+    ),
+    "429 and come back tomorrow": (
+        replies("Retry-After: 86400", status="429 Too Many Requests", body=b""),
+        "HTTP 429",
+    ),
     "204": (replies(status="204 No Content", body=b""), "HTTP 204"),
     "304": (replies(status="304 Not Modified", body=b""), "HTTP 304"),
     "999": (replies(status="999 What", body=b""), "HTTP 999 What"),
     "a status that is no number": (replies(status="abc OK", body=b""), "broke off again and again"),
-    "a page": (replies("Content-Type: text/html", body=b"<html>log in first</html>"), "neither the official file"),
+    "a page": (
+        replies("Content-Type: text/html", body=b"<html>log in first</html>"),
+        "neither the official file",
+    ),
     "nothing with 200": (replies("Content-Length: 0", body=b""), "neither the official file"),
     "no HTTP at all": (raw(b"SSH-2.0-OpenSSH_9\r\n"), "broke off again and again"),
     "zeros": (forever(b"", bytes(2**16)), "headers without end"),
     "redirects in a circle": (leads_to("/a.tar.gz"), "from one address to the next"),
     "redirects to ever new places": (around, "from one address to the next"),
-    "a redirect with a body without end": (forever(head("Location: /a.tar.gz", status="302 Found"), bytes(2**16)), "from one address"),
+    "a redirect with a body without end": (
+        forever(head("Location: /a.tar.gz", status="302 Found"), bytes(2**16)),
+        "from one address",
+    ),
     "a redirect to a file": (leads_to("file:///etc/passwd"), "leads to file:///etc/passwd, which is no http"),
     "a redirect to ftp": (leads_to("ftp://127.0.0.1/a.tar.gz"), "leads to ftp:"),
     "a redirect to half an address": (leads_to("http://[::1"), "makes no sense"),
@@ -217,11 +259,14 @@ FAULTS: dict[str, tuple[Answer, str]] = {
     "a redirect to bytes": (leads_to("\xff\xfe\x80"), "HTTP|makes no sense|from one address"),
     "a redirect to a long host": (leads_to(f"http://{'a' * 300}.example/"), "broke off again and again"),
     "a redirect to a closed port": (leads_to("http://127.0.0.1:1/"), "no connection"),
-    "a reason that commands the terminal": (replies(status=f"404 {ESCAPES}", body=b""), r"HTTP 404 \\x1b\[2J"),
+    "a reason that commands the terminal": (
+        replies(status=f"404 {ESCAPES}", body=b""),
+        r"HTTP 404 \\x1b\[2J",
+    ),
     "an ETag that cannot be sent": (label('"\x01\x7f"'), "broke off again and again"),
     "an ETag in Latin-1": (label('"\xe9\xff"'), "broke off again and again"),
     "an ETag of 60,000 characters": (label(f'"{"x" * 60_000}"'), "broke off again and again"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -414,13 +459,15 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from reprise.data import catalog, download
 from reprise.data.archives import read_archive
-from reprise.data.catalog import DATASETS, SplitFacts
+from reprise.data.catalog import OWN_DATASETS, SplitFacts
 from reprise.cli import main
 archive, results, mirror = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-facts = DATASETS["cifar100"]
-splits = {{split: SplitFacts(len(raw.images), raw.digest()) for split, raw in read_archive(facts, archive).items()}}
+facts = OWN_DATASETS["cifar100"]
+raws = read_archive(facts, archive)
+splits = {{split: SplitFacts(len(raw.images), raw.digest()) for split, raw in raws.items()}}
 md5 = hashlib.md5(archive.read_bytes()).hexdigest()
-catalog.DATASETS["cifar100"] = dataclasses.replace(facts, splits=splits, md5=md5, urls=(), max_bytes=16 * 2**20)
+known = dataclasses.replace(facts, splits=splits, md5=md5, urls=(), max_bytes=16 * 2**20)
+catalog.OWN_DATASETS["cifar100"] = known
 print("ready", flush=True)
 sys.stdin.readline()
 main(["data", "fetch", "cifar100", "--results", results, "--mirror", mirror])

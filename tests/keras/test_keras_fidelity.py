@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from reprise.models import build
-from reprise.reports.check import read_yaml
+from reprise.reports.file import read_yaml
 
 pytestmark = [
     pytest.mark.keras,

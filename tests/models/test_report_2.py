@@ -7,9 +7,11 @@ import pytest
 
 from reprise.models import build, parameter_count
 from reprise.models.layers import describe
-from reprise.reports.check import read_yaml
+from reprise.reports.report_file import Source, read_report
+from reprise.schema import plain
 
-MODELS = read_yaml(Path(__file__).parents[2] / "workflow/reports/cifar10_architectures.yaml")["models"]
+REPORT = Path(__file__).parents[2] / "workflow/reports/cifar10_architectures"
+MODELS = {name: plain(network) for name, network in read_report(Source(REPORT)).models.items()}
 IMAGE = (3, 32, 32)
 
 

@@ -335,7 +335,7 @@ FLAT: list[dict[str, Any]] = [{"flatten": True}, {"dense": "classes"}]
         ),
         (
             [{"conv": 8, "pool": "max"}],
-            r"layers\[0\]\.pool: unknown key for a layer of kind conv; valid: conv, kernel",
+            r"layers\[0\]\.pool: unknown key for a layer of kind conv; valid: conv, name, kernel",
         ),
         (
             [{"activation": "relu", "kernel": 3}],

@@ -11,9 +11,9 @@ from drawing import build_figure
 from test_figures import assert_apart, assert_sound, boxes
 
 from reprise.errors import RepriseError
-from reprise.publishing.figures import Results
 from reprise.publishing.figures.rows import THICK
 from reprise.publishing.measures import Tables
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import WIDTHS, style
 from reprise.reports.report import Cell
 from reprise.reports.run import Run
@@ -79,7 +79,7 @@ def build(found, scale="full", notes=(), **changes):
     tables = Tables.of(final=pd.DataFrame(rows, columns=["run", "metric", "value"]))
     with style():
         return build_figure(
-            item, Results(lambda _: [one for one, _ in found], tables), scale=scale, notes=notes
+            item, Sources(lambda _: [one for one, _ in found], tables), scale=scale, notes=notes
         )
 
 
@@ -229,7 +229,7 @@ def test_split_place_and_limits():
         columns=["run", "metric", "value"],
     )
     with style():
-        results = Results(lambda _: [base, changed], Tables.of(history=history, final=images))
+        results = Sources(lambda _: [base, changed], Tables.of(history=history, final=images))
         figure, drawn = build_figure(
             spec(split="test", at="best", y_limits=[0.25, 0.75]), results, scale="full"
         )
@@ -333,4 +333,4 @@ def test_a_run_without_a_result_is_named():
             match=f"run {changed.runs[0]} of sweep/batch_size=1 has no accuracy; train and evaluate it first",
         ),
     ):
-        build_figure(spec(), Results(lambda _: [base, changed], Tables.of(final=final)), scale="full")
+        build_figure(spec(), Sources(lambda _: [base, changed], Tables.of(final=final)), scale="full")

@@ -12,9 +12,9 @@ from drawing import build_figure
 from test_figures import assert_apart, assert_sound, boxes
 
 from reprise.errors import RepriseError
-from reprise.publishing.figures import Results
 from reprise.publishing.figures.rows import THICK
-from reprise.publishing.measures import COLUMNS, Tables
+from reprise.publishing.measures import RESULT_COLUMNS, Tables
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import WIDTHS, style
 from reprise.reports.report import Cell
 from reprise.reports.run import Run
@@ -54,7 +54,7 @@ def tables(hits, validated=None):
     ]
     final = [(run, "selected_epoch", 1.0) for run in validated or {}]
     frames = {"predictions": rows, "history": history, "final": final}
-    filled = {name: pd.DataFrame(rows, columns=list(COLUMNS[name])) for name, rows in frames.items()}
+    filled = {name: pd.DataFrame(rows, columns=list(RESULT_COLUMNS[name])) for name, rows in frames.items()}
     return Tables(**filled, class_names=dict.fromkeys(hits, NAMES))
 
 
@@ -73,7 +73,7 @@ def spec(**changes):
 def build(cells, found, scale="full", **changes):
     """The figure of `spec(**changes)` and what it says; `cells`: selector → cells."""
     with style():
-        return build_figure(spec(**changes), Results(cells.__getitem__, found), scale=scale)
+        return build_figure(spec(**changes), Sources(cells.__getitem__, found), scale=scale)
 
 
 def one(right=EVEN, **changes):

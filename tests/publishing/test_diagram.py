@@ -11,8 +11,8 @@ from test_figures import assert_apart, boxes
 
 from reprise.errors import RepriseError
 from reprise.models.layers import layer_table
-from reprise.publishing.figures import Results
 from reprise.publishing.figures.diagram import FACES
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import DPI, SMALL, WIDTHS, style
 
 
@@ -65,7 +65,7 @@ def build(layers, scale="full", **changes):
     layers = layers if isinstance(layers, dict) else table(layers)
     spec = {"id": "figure_01", "kind": "diagram", "caption": "The network.", "network": "net"} | changes
     with style():
-        return build_figure(spec, Results(lambda _: [], layers={"net": layers}), scale=scale)
+        return build_figure(spec, Sources(lambda _: [], layers={"net": layers}), scale=scale)
 
 
 def words(figure):

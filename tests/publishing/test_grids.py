@@ -5,21 +5,21 @@ overlaps or is cut off.
 import itertools
 import json
 
-import jsonschema
+import drawing
 import numpy as np
 import pandas as pd
 import pytest
-from drawing import build_figure
+from drawing import build_figure, draw_figure
 from matplotlib.colors import to_hex
 from matplotlib.patches import PathPatch, Rectangle
 from test_figures import assert_sound, boxes
 
 from reprise.errors import RepriseError
-from reprise.publishing.figures import Results, cube, draw_figure, grid
+from reprise.publishing.figures import cube, grid
 from reprise.publishing.figures.boxes import swarm
 from reprise.publishing.measures import Tables
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import COLORS, WIDTHS, style
-from reprise.reports.check import kinds
 from reprise.reports.report import Cell
 from reprise.reports.run import Run
 
@@ -56,7 +56,7 @@ def results(grid_cells, value):
             number = value(cell.settings, seed)
             rows += [(run, "accuracy", number), (run, "loss", 1 - number), (run, "test_images", 1000.0)]
     tables = Tables.of(final=pd.DataFrame(rows, columns=["run", "metric", "value"]))
-    return Results(lambda _: grid_cells, tables)
+    return Sources(lambda _: grid_cells, tables)
 
 
 def build(kind, value, space=None, seeds=1, scale="full", only=None, **changes):
@@ -169,11 +169,12 @@ def test_same_input_gives_the_same_bytes(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", SPECS)
 def test_options_are_closed(kind):
-    check = jsonschema.Draft202012Validator(kinds("figures")[kind])
     item = {"id": "figure", "caption": "A grid.", **SPECS[kind], "split": "validation", "at": "best"}
-    assert not list(check.iter_errors(item))
-    assert list(check.iter_errors({**item, "bye": "blocks"}))
-    assert list(check.iter_errors({key: value for key, value in item.items() if key != "metric"}))
+    assert drawing.figure(item).at == "best"
+    with pytest.raises(RepriseError, match=r"^bye: unknown key"):
+        drawing.figure({**item, "bye": "blocks"})
+    with pytest.raises(RepriseError, match=r"^key metric is missing"):
+        drawing.figure({key: value for key, value in item.items() if key != "metric"})
 
 
 @pytest.mark.parametrize(
@@ -270,7 +271,8 @@ def test_a_part_of_a_grid_keeps_the_order_of_the_whole():
     ],
 )
 def test_the_metric_is_named_with_its_place(keys, words):
-    assert grid.label(keys) == words
+    heads = {"id": "a", "kind": "heatmap", "caption": "a", "runs": "a", "rows": "a", "columns": "b"}
+    assert grid.label(drawing.figure(heads | keys)) == words
 
 
 # ---- boxes ----

@@ -9,7 +9,8 @@ from docutils.core import publish_parts
 
 from mini import mini
 from reprise.publishing.markup import latex, markdown, markdown_code, markdown_row, one_line
-from reprise.reports.programme import Programme
+from reprise.workflow.config import Config
+from reprise.workflow.programme import Programme
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -60,7 +61,10 @@ def test_a_line_stays_one_line(text: str):
     assert [char for char in line if char.isalnum()] == [char for char in text if char.isalnum()]
 
 
-COMMANDS = r"\\(?:textbackslash|textasciitilde|textasciicircum|textless|textgreater|textbar|char34|textdegree){}|\\[&%$#_{}]|\$\\?[-a-z]+\$"
+COMMANDS = (
+    r"\\(?:textbackslash|textasciitilde|textasciicircum|textless|textgreater|textbar|char34|textdegree){}"
+    r"|\\[&%$#_{}]|\$\\?[-a-z]+\$"
+)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -131,9 +135,9 @@ WRITABLE = [text for text in HOSTILE if not re.search("[\x00-\x08\x0b-\x1f\x85\u
 def test_captions_of_snakemakes_page_are_text(tmp_path):
     figures = [{**FIGURE, "id": f"image_{number}", "caption": text} for number, text in enumerate(WRITABLE)]
     (tmp_path / "mini.yaml").write_text(yaml.safe_dump({**MINI, "figures": figures}))
-    programme = Programme({"results": "results", "scale": "demo"}, tmp_path)
+    programme = Programme(Config(scale="demo"), tmp_path)
     for figure in programme.reports["mini"].figures:
-        source = f"**{figure['id']}** of report *mini*: {programme.caption('figures', 'mini', figure['id'])}"
+        source = f"**{figure.id}** of report *mini*: {programme.caption('figures', 'mini', figure.id)}"
         page = Reader(publish_parts(source, writer="html", settings_overrides={"report_level": 5})["body"])
         assert sorted(page.tags) == ["em", "p", "strong"], page.tags
-        assert " ".join(page.text.split()).endswith(" ".join(figure["caption"].split()))
+        assert " ".join(page.text.split()).endswith(" ".join(figure.caption.split()))

@@ -10,7 +10,9 @@ import pytest
 
 from reprise.errors import RepriseError
 from reprise.publishing.measures import (
-    METRICS,
+    OWN_METRICS as METRICS,
+)
+from reprise.publishing.measures import (
     PATHS,
     Measure,
     Reading,
@@ -24,25 +26,43 @@ from reprise.publishing.measures import (
 
 HISTORY = pd.DataFrame(
     [
-        ("a", 1, "train", 2.0, 0.30), ("a", 2, "train", 1.5, 0.50), ("a", 3, "train", 0.5, 0.90),
-        ("a", 1, "test", 2.1, 0.28), ("a", 2, "test", 1.7, 0.48), ("a", 3, "test", 2.6, 0.44),
-        ("b", 1, "train", 2.0, 0.30), ("b", 1, "validation", math.inf, 0.20), ("b", 2, "train", 2.0, 0.30),
+        ("a", 1, "train", 2.0, 0.30),
+        ("a", 2, "train", 1.5, 0.50),
+        ("a", 3, "train", 0.5, 0.90),
+        ("a", 1, "test", 2.1, 0.28),
+        ("a", 2, "test", 1.7, 0.48),
+        ("a", 3, "test", 2.6, 0.44),
+        ("b", 1, "train", 2.0, 0.30),
+        ("b", 1, "validation", math.inf, 0.20),
+        ("b", 2, "train", 2.0, 0.30),
         ("b", 2, "validation", 1.9, 0.25),
-        ("nan", 1, "train", math.nan, 0.05), ("nan", 1, "test", math.nan, math.nan),
+        ("nan", 1, "train", math.nan, 0.05),
+        ("nan", 1, "test", math.nan, math.nan),
     ],
     columns=["run", "epoch", "split", "loss", "accuracy"],
-)  # fmt: skip
+)
 FINAL = pd.DataFrame(
     [
-        ("a", "accuracy", 0.48), ("a", "loss", 1.7), ("a", "gap", 0.02), ("a", "selected_epoch", 2), ("a", "test_images", 100),
-        ("a", "f1_macro", 0.4), ("a", "parameters", 1234), ("a", "parameters.0_conv", 224), ("a", "parameters.8_dense", 1010),
-        ("a", "channel_mean.red", 0.491), ("a", "channel_mean.blue", 0.447), ("a", "channel_std.blue", 0.261),
-        ("b", "accuracy", 0.2), ("b", "selected_epoch", 2),
-        ("b", "validation_images", 50), ("b", "test_images", 100),
+        ("a", "accuracy", 0.48),
+        ("a", "loss", 1.7),
+        ("a", "gap", 0.02),
+        ("a", "selected_epoch", 2),
+        ("a", "test_images", 100),
+        ("a", "f1_macro", 0.4),
+        ("a", "parameters", 1234),
+        ("a", "parameters.0_conv", 224),
+        ("a", "parameters.8_dense", 1010),
+        ("a", "channel_mean.red", 0.491),
+        ("a", "channel_mean.blue", 0.447),
+        ("a", "channel_std.blue", 0.261),
+        ("b", "accuracy", 0.2),
+        ("b", "selected_epoch", 2),
+        ("b", "validation_images", 50),
+        ("b", "test_images", 100),
         ("empty", "accuracy", 0.3),
     ],
     columns=["run", "metric", "value"],
-)  # fmt: skip
+)
 # label 0: two of four right, label 1: three of four, label 2: none of two
 PREDICTIONS = pd.DataFrame(
     {
@@ -60,6 +80,9 @@ class Cell:
     runs: tuple[str, ...]
     settings: dict[str, Any] = field(default_factory=dict)
     specs: dict[str, Any] = field(default_factory=dict)
+
+    def module(self, layer: str) -> str:
+        return {"f6": "8_dense"}.get(layer, layer)
 
 
 SPECS = {
@@ -98,11 +121,11 @@ def value(tables, run="a", **spec):
         ({"metric": "accuracy", "at": "last"}, 0.44),
         ({"metric": "accuracy", "split": "train"}, 0.50),
         ({"metric": "accuracy", "split": "train", "at": "selected"}, 0.50),
-        ({"metric": "accuracy", "at": {"epoch": 1}}, 0.28),
+        ({"metric": "accuracy", "at": 1}, 0.28),
         ({"metric": "loss", "at": "best"}, 1.7),
         ({"metric": "loss", "at": "last"}, 2.6),
         ({"metric": "gap", "at": "last"}, 0.46),
-        ({"metric": "gap", "at": {"epoch": 1}}, 0.02),
+        ({"metric": "gap", "at": 1}, 0.02),
         ({"metric": "loss", "at": "change"}, 0.65),
         ({"metric": "accuracy", "split": "train", "at": "change"}, 0.3),
         ({"metric": "loss", "at": "rise"}, 0.9),
@@ -114,10 +137,11 @@ def value(tables, run="a", **spec):
         ({"metric": "class_variance"}, 7 / 72),
         ({"metric": "class_deviation"}, math.sqrt(7 / 72)),
         ({"metric": "parameters", "layer": "8_dense"}, 1010),
+        ({"metric": "parameters", "layer": "f6"}, 1010),
         ({"metric": "channel_mean", "channel": "blue"}, 0.447),
         ({"metric": "channel_deviation", "channel": "blue"}, 0.261),
-        ({"metric": "setting", "setting": "optimizer.lr"}, 0.0039),
-        ({"metric": "setting", "setting": "model.layers.0.dense"}, 8),
+        ({"metric": "setting", "path": "optimizer.lr"}, 0.0039),
+        ({"metric": "setting", "path": "model.layers.0.dense"}, 8),
         ({"metric": "stopped_early"}, 0),
     ],
 )
@@ -155,10 +179,10 @@ def test_what_was_not_trained_is_none(tables):
         {"metric": "stopped_early"},
         {"metric": "parameters", "layer": "8_dense"},
         {"metric": "channel_mean", "channel": "red"},
-        {"metric": "setting", "setting": "optimizer.lr"},
+        {"metric": "setting", "path": "optimizer.lr"},
     ):
         assert value(tables, run="unknown", **spec) is None
-    assert value(tables, metric="accuracy", at={"epoch": 4}) is None
+    assert value(tables, metric="accuracy", at=4) is None
     assert value(tables, run="b", metric="chance") is None
     assert value(tables, run="nan", metric="loss", at="change") is None  # one epoch
 
@@ -227,7 +251,7 @@ def test_there_is_no_best_run_until_every_configuration_has_one():
 
 
 def test_a_setting_that_the_run_does_not_have_is_not_a_number(tables):
-    assert math.isnan(value(tables, run="b", metric="setting", setting="optimizer.momentum"))
+    assert math.isnan(value(tables, run="b", metric="setting", path="optimizer.momentum"))
 
 
 def grid(*combinations):
@@ -265,7 +289,7 @@ def test_paths_of_settings():
 def test_non_finite_epochs_are_passed_over_by_best_and_kept_elsewhere(tables):
     assert value(tables, run="b", metric="loss", split="validation", at="best") == 1.9
     assert value(tables, run="b", metric="min_loss_epoch", split="validation") == 2
-    assert value(tables, run="b", metric="loss", split="validation", at={"epoch": 1}) == math.inf
+    assert value(tables, run="b", metric="loss", split="validation", at=1) == math.inf
     assert math.isnan(value(tables, run="nan", metric="loss", at="best"))
     assert math.isnan(value(tables, run="nan", metric="min_loss_epoch"))
     assert not math.isfinite(value(tables, run="b", metric="loss", split="validation", at="change"))
@@ -286,33 +310,39 @@ def test_hits_and_chance_follow_the_images(tables):
     ("spec", "message"),
     [
         ({"metric": "acuracy"}, "here: no metric 'acuracy'; did you mean accuracy?"),
-        ({"metric": "best_epoch", "split": "test"}, "metric 'best_epoch' takes no 'split'"),
+        ({"metric": "best_epoch", "split": "test"}, "metric 'best_epoch' takes no 'split'; leave it out"),
         ({"metric": "accuracy", "att": "best"}, "did you mean at?"),
+        ({"metric": "accuracy", "split": "tset"}, "split: 'tset' is not valid; did you mean test?"),
+        ({"metric": "accuracy", "at": "lats"}, "at: 'lats' is not valid; did you mean last? or an epoch"),
+        ({"metric": "accuracy", "at": 0}, "at: 0 is not valid"),
+        ({"metric": "accuracy", "at": 100_001}, "at: 100001 is not valid"),
+        ({"metric": "accuracy", "at": True}, "at: True is not valid"),
+        ({"metric": "accuracy", "at": 1.5}, "at: 1.5 is not valid"),
         ({"metric": "gap", "split": "train"}, "a gap is the training accuracy less"),
         ({"metric": "gap", "at": "best"}, "a gap cannot be read at best"),
         ({"metric": "gap", "at": "change"}, "a gap cannot be read at change"),
         ({"metric": "accuracy", "at": "rise"}, "only a loss can be read at rise"),
         (
             {"metric": "accuracy", "pick": "best", "cells": "max"},
-            "'pick' takes one run, so there are no cells to give their max",
+            "one run of x is picked, so there are no configurations to give their max",
         ),
         ({"metric": "class_accuracy"}, "needs 'classes'"),
+        ({"metric": "class_accuracy", "classes": []}, "needs 'classes'"),
+        ({"metric": "class_accuracy", "classes": [1.5]}, "classes: [1.5] are not names of classes"),
         ({"metric": "channel_mean"}, "metric 'channel_mean' needs 'channel', red, green or blue"),
-        ({"metric": "setting"}, "metric 'setting' needs 'setting', the path of a number"),
+        ({"metric": "channel_mean", "channel": "rde"}, "channel: 'rde' is not valid; did you mean red?"),
+        ({"metric": "setting"}, "metric 'setting' needs 'path', the path of a number"),
+        ({"metric": "setting", "path": 3}, "path: 3 is no text"),
         (
-            {"metric": "setting", "setting": "optimizer.lr", "cells": "mean"},
-            "metric 'setting' takes no 'cells'",
+            {"metric": "setting", "path": "optimizer.lr", "cells": "mean"},
+            "a setting of several configurations has no mean",
         ),
         (
-            {"metric": "setting", "setting": "optimizer.lr", "effect": "lr"},
-            "metric 'setting' takes no 'effect'",
+            {"metric": "setting", "path": "optimizer.lr", "effect": "lr"},
+            "a setting of several configurations has no effect",
         ),
         ({"metric": "accuracy", "layer": "8_dense"}, "metric 'accuracy' takes no 'layer'"),
-        (
-            {"metric": "accuracy", "effect": "lr", "cells": "mean"},
-            "'effect' compares the values of an axis over all cells; leave 'cells' out",
-        ),
-        ({"metric": "accuracy", "effect": "lr", "pick": "best"}, "leave 'pick' out"),
+        ({"metric": "accuracy", "effect": "lr", "pick": "best"}, "leave effect(…) out"),
         ({"metric": "class_rank", "classes": ["apple", "bear"]}, "a rank is that of one class"),
     ],
 )
@@ -360,13 +390,13 @@ def test_mistakes_in_a_measure(spec, message):
         ),
         (
             "a",
-            {"metric": "setting", "setting": "optimizer.name"},
+            {"metric": "setting", "path": "optimizer.name"},
             r"run a: setting 'optimizer\.name' is sgd, not one number",
         ),
-        ("a", {"metric": "setting", "setting": "optimizer.nesterov"}, "is true, not one number"),
+        ("a", {"metric": "setting", "path": "optimizer.nesterov"}, "is true, not one number"),
         (
             "a",
-            {"metric": "setting", "setting": "optimizer"},
+            {"metric": "setting", "path": "optimizer"},
             "not one number; name a number, or the configuration in an argmax",
         ),
     ],
@@ -424,4 +454,37 @@ def test_the_page_for_readers_gives_every_default():
     assert stated == defaults
     assert {f"{metric.deviation:.0%}" for metric in PATHS.values() if metric.relative} == {"25%"}
     assert "their default s is 25 %" in page
-    assert all(f"`at: {name}`" in page for name in PATHS)
+    assert all(f'`at="{name}"`' in page for name in PATHS)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"metric": "accuracy"}, "test accuracy of it"),
+        ({"metric": "accuracy", "split": "train", "at": "last"}, "training accuracy of it at the last epoch"),
+        ({"metric": "accuracy", "at": "best", "cells": "mean"}, "mean best test accuracy of it"),
+        ({"metric": "loss", "split": "validation", "at": "best"}, "lowest validation loss of it"),
+        ({"metric": "loss", "at": 3}, "test loss of it at epoch 3"),
+        ({"metric": "loss", "at": "rise"}, "rise of the test loss of it"),
+        ({"metric": "loss", "split": "train", "at": "change"}, "change per epoch of the training loss of it"),
+        ({"metric": "min_loss_epoch", "split": "validation"}, "epoch of the lowest validation loss of it"),
+        ({"metric": "class_accuracy", "classes": ["cat", "dog"]}, "accuracy of it on cat, dog"),
+        ({"metric": "class_rank", "classes": "cat"}, "rank of cat among the classes of it"),
+        ({"metric": "channel_mean", "channel": "red"}, "red channel mean of it"),
+        ({"metric": "setting", "path": "optimizer.lr"}, "optimizer.lr of it"),
+        ({"metric": "parameters", "layer": "8_dense"}, "parameters of layer 8_dense of it"),
+        ({"metric": "best_epoch"}, "selected epoch of it"),
+        ({"metric": "gap", "at": 3}, "gap between training and test accuracy of it at epoch 3"),
+        ({"metric": "f1_macro", "effect": "batch_size"}, "effect of batch size on the macro F1 of it"),
+    ],
+)
+def test_measures_in_words(spec, words):
+    assert Measure.parse({"runs": "x", **spec}, "here").words("it") == words
+
+
+def test_every_metric_has_words():
+    spec = {"classes": ["cat"], "channel": "red", "path": "optimizer.lr"}
+    for name, metric in METRICS.items():
+        needed = {metric.needs: spec[metric.needs]} if metric.needs else {}
+        words = Measure.parse({"metric": name, "runs": "x", **needed}, "here").words("it")
+        assert words.endswith((" of it", "of it on cat")), words

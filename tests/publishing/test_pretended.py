@@ -1,5 +1,5 @@
 """What a report publishes is checked before anything is trained, on results that are made up
-(`reprise.publishing.checking`).
+(`reprise.publishing.pretended`).
 """
 
 import copy
@@ -7,8 +7,9 @@ import copy
 import pytest
 import yaml
 
+from mini import located
 from reprise.errors import RepriseError
-from reprise.publishing.checking import check_publications, pretended
+from reprise.publishing.pretended import check_publications, named_layers, pretended
 from reprise.reports.report import Report
 
 DOCUMENT = {
@@ -63,24 +64,21 @@ def check(folder, scale="full", **sections):
     check_publications(report, dict.fromkeys(runs_of(report), tuple(CLASSES)))
 
 
-def number(reported="1", about=None, **measure):
-    return {"id": "s", "kind": "number", "reported": reported, "measure": {"runs": "base"} | measure} | (
-        {"about": about} if about else {}
-    )
+CELLS = {"best": {"runs": "study", "pick": "best"}}
 
 
-def claim(*holds, **measures):
-    return {"id": "s", "kind": "claim", "measures": measures, "holds": list(holds)}
+def number(measure, reported="1", **more):
+    return {"number": "s", "reported": reported, "measure": measure, **more}
+
+
+def claim(*holds):
+    return {"claim": "s", "holds": list(holds)}
 
 
 @pytest.fixture
 def tables(tmp_path):
     report = open_report(tmp_path)
-    items = [
-        number(metric="parameters", layer="8_dense"),
-        {"rows": [{"measure": {"metric": "parameters", "layer": "0_conv"}}]},
-    ]
-    return report, pretended(runs_of(report), dict.fromkeys(runs_of(report), CLASSES), items)
+    return report, pretended(runs_of(report), dict.fromkeys(runs_of(report), CLASSES), ["8_dense", "0_conv"])
 
 
 def test_the_trials_of_a_study_stop_at_its_rungs(tables):
@@ -105,46 +103,46 @@ def test_every_final_metric_is_there(tables):
 @pytest.mark.parametrize(
     "statement",
     [
-        number(metric="parameters", layer="8_dense"),
-        number(metric="channel_mean", channel="green"),
-        number(metric="channel_deviation", channel="red"),
-        number(metric="setting", setting="optimizer.lr", runs="study", pick="best", about=0.1),
-        number(metric="stopped_early", runs="study", cells="mean"),
-        number(metric="class_accuracy", classes=["bird"], runs="study", pick="best"),
-        number(metric="class_variance", runs="study", pick="best"),
-        claim(
-            "lr > batch",
-            **{axis: {"metric": "accuracy", "runs": "grid", "effect": axis} for axis in ("lr", "batch")},
-        ),
-        claim(
-            'argmax(a) = "study/trial=0"',
-            a={"metric": "accuracy", "runs": "study", "split": "validation", "at": "best"},
-        ),
+        number('parameters(base, layer="8_dense")'),
+        number('channel_mean(base, "green")'),
+        number('channel_deviation(base, channel="red")'),
+        number('setting(best, "optimizer.lr")', about=0.1),
+        number("mean(stopped_early(study))"),
+        number('class_accuracy(best, "bird")'),
+        number("class_variance(best)"),
+        claim('effect(accuracy(grid), "lr") > effect(accuracy(grid), "batch")'),
+        claim('argmax(accuracy(study, split="validation", at="best")) == "study/trial=0"'),
+        {"claim": "s", "holds": "at_chance(accuracy(base)) and loss(base) < loss(best) < 9"},
     ],
 )
 def test_every_measure_can_be_checked(tmp_path, statement):
-    check(tmp_path, statements=[statement])
+    check(tmp_path, cells=CELLS, statements=[statement])
+
+
+def test_layers_are_those_that_tables_and_statements_name(tmp_path):
+    rows = [{"label": "a", "measure": 'parameters(base, layer="0_conv")', "reported": "1"}]
+    table = {"id": "t", "kind": "metrics", "caption": "c", "rows": rows}
+    statement = claim('parameters(base, layer="2_dense") / 2 > parameters(base)')
+    report = open_report(tmp_path, tables=[table], statements=[statement])
+    assert named_layers(report) == ["0_conv", "2_dense"]
 
 
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
         (
-            number(metric="setting", setting="optimizer.lrr"),
+            number('setting(base, "optimizer.lrr")'),
             "the runs have no setting 'optimizer.lrr'; did you mean optimizer.lr?",
         ),
-        (number(metric="setting", setting="optimizer.name"), "is adam, not one number"),
-        (number(metric="channel_mean"), "needs 'channel'"),
+        (number('setting(base, "optimizer.name")'), "is adam, not one number"),
+        (number("channel_mean(base)"), "needs 'channel'"),
+        (claim('effect(accuracy(grid), "l") > 0'), "effect: grid has no axis l"),
         (
-            claim("a > 0", a={"metric": "accuracy", "runs": "grid", "effect": "l"}),
-            "effect: grid has no axis l",
-        ),
-        (
-            claim("a > 0", a={"metric": "accuracy", "runs": "study", "effect": "lr"}),
+            claim('effect(accuracy(study), "lr") > 0'),
             "could never be judged, even with every run trained",
         ),
         (
-            claim('argmax(a) = "grid"', a={"metric": "accuracy", "runs": "grid"}),
+            claim("argmax(accuracy(grid)) == grid"),
             "could never be judged, even with every run trained",
         ),
     ],
@@ -152,11 +150,12 @@ def test_every_measure_can_be_checked(tmp_path, statement):
 def test_mistakes_in_measures(tmp_path, statement, message):
     with pytest.raises(RepriseError) as error:
         check(tmp_path, statements=[statement])
-    assert str(error.value).startswith(f"{tmp_path / 'tiny.yaml'}: statement s: ")
+    place = located(tmp_path / "tiny.yaml", "- claim: s" if "claim" in statement else "- number: s")
+    assert str(error.value).startswith(f"{place}statement s: ")
     assert message in str(error.value)
 
 
-MODELS = [{"label": "Base", "runs": "base"}, {"label": "Best", "runs": "study", "pick": "best"}]
+MODELS = [{"label": "Base", "runs": "base"}, {"label": "Best", "runs": "best"}]
 
 
 @pytest.mark.parametrize("scale", ["full", "demo"])
@@ -193,7 +192,7 @@ def test_every_kind_of_table_can_be_checked(tmp_path, scale):
             "at": "best",
         },
     ]
-    check(tmp_path, scale, tables=tables, scales={"demo": {"trials": 3, "epochs": {"max": 4}}})
+    check(tmp_path, scale, cells=CELLS, tables=tables, scales={"demo": {"trials": 3, "epochs": {"max": 4}}})
 
 
 @pytest.mark.parametrize(
@@ -214,8 +213,8 @@ def test_every_kind_of_table_can_be_checked(tmp_path, scale):
 )
 def test_mistakes_in_tables(tmp_path, table, message):
     with pytest.raises(RepriseError) as error:
-        check(tmp_path, tables=[{"id": "t", "caption": "c", **table}])
-    assert str(error.value).startswith(f"{tmp_path / 'tiny.yaml'}: table t: ")
+        check(tmp_path, cells=CELLS, tables=[{"id": "t", "caption": "c", **table}])
+    assert str(error.value).startswith(f"{located(tmp_path / 'tiny.yaml', '- id: t')}table t: ")
     assert message in str(error.value)
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from reprise.errors import RepriseError
 from reprise.files import write_json
+from reprise.parquet import read_table
 from reprise.publishing.results import EVALUATION, RUN, read_meta, read_tables
 from reprise.records import FILES, digests, write_record
 from reprise.reports.run import digest
-from reprise.tables import read_table
 
 SPEC = {"seeds": {"init": 0}}
 A = digest(SPEC)

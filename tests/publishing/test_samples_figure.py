@@ -8,14 +8,14 @@ import re
 
 import numpy as np
 import pytest
-from drawing import build_figure
+from drawing import build_figure, draw_figure
 from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from PIL import Image
 
 from reprise.errors import RepriseError
-from reprise.publishing.figures import Results, draw_figure
 from reprise.publishing.figures.samples import SMALLEST
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import DPI, style
 
 LONG = [
@@ -56,7 +56,7 @@ def spec(**changes):
 
 def build(path, scale="full", **changes):
     with style():
-        return build_figure(spec(**changes), Results(lambda _: [], images=path), scale=scale)
+        return build_figure(spec(**changes), Sources(lambda _: [], images=path), scale=scale)
 
 
 def shown(figure):

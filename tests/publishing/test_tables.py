@@ -5,19 +5,21 @@ import re
 from dataclasses import replace
 from statistics import fmean, pstdev, stdev
 
-import jsonschema
+import drawing
 import pandas as pd
 import pytest
 import yaml
+from drawing import write_table
 
 from reprise.errors import RepriseError
-from reprise.publishing.measures import COLUMNS, METRICS, Tables
-from reprise.publishing.tables import KINDS, write_table
+from reprise.publishing.measures import OWN_METRICS as METRICS
+from reprise.publishing.measures import RESULT_COLUMNS, Tables
 from reprise.publishing.tables.values import configuration, mean_and_sd, measured, setting, show
 from reprise.publishing.verdicts import Estimate, Pool
-from reprise.reports.check import kinds
+from reprise.reports.expressions import Names
 from reprise.reports.report import Cell, Report
 from reprise.reports.run import Run
+from reprise.reports.tables import OWN_TABLES
 
 LAYERS = {
     "basic": {
@@ -187,7 +189,13 @@ def test_settings_and_measured_values_stand_beside_the_reported(tmp_path):
     assert float(data["Accuracy"]["value"]) == pytest.approx(0.5)
     assert float(data["Accuracy"]["sd"]) == pytest.approx(0.01)
     assert (data["Accuracy"]["n"], data["Accuracy"]["reported"]) == ("3", "0.496")
-    assert "| Accuracy | 0.5000 ± 0.0100 | 0.496 |" in files["md"]
+    assert "| Accuracy | 0.5000 ± 0.0100 | 0.496 (reproduced) |" in files["md"]
+    assert [data[label]["verdict"] for label in ("Optimizer", "Accuracy", "Best epoch")] == [
+        "",
+        "reproduced",
+        "",
+    ]
+    assert "The verdict on a reported number stands in brackets after it." in files["md"]
     assert "| Best epoch | 6.0 ± 2.6 |  |" in files["md"]
     assert "± is the standard deviation over 3 seeds." in files["md"]
 
@@ -306,8 +314,11 @@ def metrics_spec(*rows, **changes):
     return {"id": "table_04", "kind": "metrics", "caption": "Test accuracies.", "rows": list(rows)} | changes
 
 
-def row(label="Best", reported="0.52", **measure):
-    return {"label": label, "reported": reported, "measure": {"metric": "accuracy", "runs": "cnn"} | measure}
+NAMED = Names(cells={"best": {"runs": "cnn", "pick": "best"}, "small": {"runs": "cnn/batch_size=64"}})
+
+
+def row(label="Best", reported="0.52", measure="accuracy(cnn)", **more):
+    return {"label": label, "reported": reported, "measure": measure, **more}
 
 
 def curves(cell, validation):
@@ -336,6 +347,7 @@ def metrics_table(folder, *rows, scale="full", **more):
         scale=scale,
         out_stem=stem,
         tables=Tables.of(history=history, final=table),
+        names=NAMED,
         **more,
     )
     return {
@@ -349,7 +361,7 @@ def metrics_table(folder, *rows, scale="full", **more):
     [("0.50", "reproduced"), ("0.5100", "reproduced"), ("0.5200", "differs"), ("0.60", "differs")],
 )
 def test_the_best_model_stands_beside_what_the_report_says(tmp_path, reported, verdict):
-    files, found = metrics_table(tmp_path, row(pick="best", reported=reported))
+    files, found = metrics_table(tmp_path, row(reported=reported, measure="accuracy(best)"))
     (line,) = rows(files["csv"])
     assert (line["configuration"], line["run"]) == (found[1].name, found[1].runs[1])
     assert (line["n"], line["sd"], line["reported"], line["verdict"]) == ("1", "", reported, verdict)
@@ -360,9 +372,9 @@ def test_the_best_model_stands_beside_what_the_report_says(tmp_path, reported, v
 
 
 def test_means_over_seeds_are_judged_by_the_scatter_of_the_table(tmp_path):
-    one = row("Small batches", "0.62", runs="cnn/batch_size=64")
+    one = row("Small batches", "0.62", "accuracy(small)")
     files, _ = metrics_table(
-        tmp_path, one, {**one, "label": "about", "about": 0.05}, row("Both", "0.55", cells="mean")
+        tmp_path, one, {**one, "label": "about", "about": 0.05}, row("Both", "0.55", "mean(accuracy(cnn))")
     )
     lines = {line["label"]: line for line in rows(files["csv"])}
     assert [lines[label]["verdict"] for label in ("Small batches", "about", "Both")] == [
@@ -379,15 +391,47 @@ def test_means_over_seeds_are_judged_by_the_scatter_of_the_table(tmp_path):
 
 
 def test_seeds_are_pooled_over_the_configurations_of_the_table(tmp_path):
-    one, both = row("Small batches", "0.65", runs="cnn/batch_size=64"), row("Both", "0.55", cells="mean")
+    one, both = (
+        row("Small batches", "0.65", 'accuracy("cnn/batch_size=64")'),
+        row("Both", "0.55", "mean(accuracy(cnn))"),
+    )
     alone, _ = metrics_table(tmp_path / "a", one)
     assert rows(alone["csv"])[0]["verdict"] == "reproduced"  # 4.30 · .01 · √(4/3) + .005 = .0547
     beside, _ = metrics_table(tmp_path / "b", one, both)
     assert rows(beside["csv"])[0]["verdict"] == "differs"  # 2.78 · .01 · √(4/3) + .005 = .0371
 
 
+def test_a_value_may_be_computed_from_several_measures(tmp_path):
+    files, found = metrics_table(tmp_path, row("Both", "110", "100 * (accuracy(small) + accuracy(best))"))
+    (line,) = rows(files["csv"])
+    assert float(line["value"]) == pytest.approx(110)
+    assert line["configuration"] == f"{found[0].name} {found[1].name}"
+    assert (line["run"], line["n"], line["verdict"]) == (found[1].runs[1], "1", "reproduced")
+    shown = "batch size 64, lr 0.001; batch size 128, lr 0.001, seed 1"
+    assert f"| Both | {shown} | 110 | 110.0 | reproduced |" in files["md"]
+
+
+@pytest.mark.parametrize("where", ["row", "table"])
+def test_what_is_not_judged_has_no_verdict(tmp_path, report, where):
+    def spec(table, *changed):
+        rows = [{**one, "judged": False} if where == "row" else one for one in changed]
+        return table | {"rows": rows, **({"judged": False} if where == "table" else {})}
+
+    files = written(tmp_path, report, spec(comparison_spec(), TESTED | {"reported": {"Base": "half"}}))
+    assert "| Accuracy | 0.2100 ± 0.0100 | half |" in files["md"]
+    assert {line["verdict"] for line in rows(files["csv"])} == {""}
+    accuracy = {"label": "Accuracy", "metric": "accuracy", "reported": "half"}
+    files = written(tmp_path, report, spec(settings_spec(runs="base"), accuracy))
+    assert "| Accuracy | 0.2100 ± 0.0100 | half |" in files["md"]
+    files = written(tmp_path, report, spec(metrics_spec(), row(measure="accuracy(base)")))
+    assert "| Best | base | 0.52 | 0.210 ± 0.010 |  |" in files["md"]
+    if where == "table":
+        spec = classes_spec(judged=False, reported={"Base": {"airplane": "52.4"}})
+        assert "| airplane | 100.0 ± 0.0 | 52.4 | 100.0 |" in written(tmp_path, report, spec)["md"]
+
+
 def test_a_row_without_a_reported_number_has_no_verdict(tmp_path):
-    measured = {"label": "Images", "measure": {"metric": "test_images", "runs": "cnn/batch_size=64"}}
+    measured = {"label": "Images", "measure": "test_images(small)"}
     files, _ = metrics_table(tmp_path, measured)
     assert (rows(files["csv"])[0]["verdict"], rows(files["csv"])[0]["reported"]) == ("", "")
     assert "| Images | batch size 64, lr 0.001 |  | 10000 |  |" in files["md"]
@@ -408,15 +452,8 @@ def test_a_reading_is_named(tmp_path):
 
 
 def test_a_setting_and_an_effect_have_rows_too(tmp_path):
-    lr = {
-        "label": "Learning rate",
-        "measure": {"metric": "setting", "setting": "optimizer.lr", "runs": "cnn/batch_size=64"},
-    }
-    effect = {
-        "label": "Batch size",
-        "measure": {"metric": "accuracy", "runs": "cnn", "effect": "batch_size"},
-        "reported": "0.10",
-    }
+    lr = {"label": "Learning rate", "measure": 'setting(small, "optimizer.lr")'}
+    effect = row("Batch size", "0.10", 'effect(accuracy(cnn), "batch_size")')
     files, _ = metrics_table(tmp_path, lr, effect)
     assert "| Learning rate | batch size 64, lr 0.001 |  | 0.001 |  |" in files["md"]
     assert (
@@ -537,7 +574,7 @@ def results(report):
             guesses = [0] * 10 + [1] * half + [2] * (10 - half) + [0] * 10
             predictions += [(run, image, image // 10, guess) for image, guess in enumerate(guesses)]
     frames = {"history": history, "final": values, "predictions": predictions}
-    tidy = {name: pd.DataFrame(rows, columns=list(COLUMNS[name])) for name, rows in frames.items()}
+    tidy = {name: pd.DataFrame(rows, columns=list(RESULT_COLUMNS[name])) for name, rows in frames.items()}
     return Tables(**tidy, class_names={run: NAMES for cell in everything(report) for run in cell.runs})
 
 
@@ -547,7 +584,10 @@ def everything(report):
 
 def written(folder, report, spec, **more):
     stem = folder / spec["id"]
-    given = {"tables": results(report), "experiment": EXPERIMENTS.get(spec.get("experiment"))} | more
+    given = {
+        "tables": results(report),
+        "experiment": report.file.experiments.get(spec.get("experiment")),
+    } | more
     write_table(spec, slug="tiny", resolve=report.cells, scale="full", out_stem=stem, **given)
     return {
         suffix: (folder / f"{spec['id']}.{suffix}").read_text(encoding="utf-8")
@@ -674,13 +714,13 @@ def test_seeds_are_pooled_over_the_models_of_a_comparison(tmp_path, report):
         (comparison_spec(TESTED | {"metric": "class_rank"}), "metric 'class_rank' needs 'classes'"),
         (
             comparison_spec(TESTED | {"reported": {"Base": "half"}}),
-            "row 'Accuracy': 'half', reported of Base, is no number",
+            "row 'Accuracy': 'half', reported beside a metric, is no number; write it as printed, or add",
         ),
         (comparison_spec(LR, LR), "row 'Learning rate' stands twice"),
         (comparison_spec(LR, models=[*MODELS, MODELS[0]]), "model 'Base' stands twice"),
         (
             comparison_spec(LR, models=[{"label": "Study", "runs": "study"}]),
-            "model 'Study': study names 4 configurations; name one, or add pick: best",
+            "model 'Study': study names 4 configurations; name one, or pick the best run under cells",
         ),
         (
             comparison_spec(TESTED | {"split": "test"}),
@@ -857,7 +897,10 @@ def test_many_long_columns_share_the_width_of_the_page(tmp_path, report):
 
 def test_notes_stand_on_the_face_of_every_format(tmp_path):
     files, _ = metrics_table(
-        tmp_path, row(pick="best"), scale="demo", notes=["vgg_16 has random weights", "So has vgg_19."]
+        tmp_path,
+        row(measure="accuracy(best)"),
+        scale="demo",
+        notes=["vgg_16 has random weights", "So has vgg_19."],
     )
     assert files["md"].startswith(
         "**DEMO – synthetic data**\n\n**vgg_16 has random weights**\n\n**So has vgg_19.**\n\nTest accuracies."
@@ -867,14 +910,14 @@ def test_notes_stand_on_the_face_of_every_format(tmp_path):
         r"vgg\_19.} Test" in files["tex"]
     )
     assert rows(files["csv"])[0]["notes"] == "vgg_16 has random weights; So has vgg_19."
-    plain, _ = metrics_table(tmp_path, row(pick="best"))
+    plain, _ = metrics_table(tmp_path, row(measure="accuracy(best)"))
     assert "notes" not in rows(plain["csv"])[0]
 
 
 def test_long_cells_are_broken_in_latex(tmp_path):
-    files, _ = metrics_table(tmp_path, row("x" * 41, runs="cnn/batch_size=64"))
+    files, _ = metrics_table(tmp_path, row("x" * 41, measure="accuracy(small)"))
     assert r"\begin{tabular}{p{0.36\linewidth}lrrl}" in files["tex"]
-    short, _ = metrics_table(tmp_path, row("x" * 40, runs="cnn/batch_size=64"))
+    short, _ = metrics_table(tmp_path, row("x" * 40, measure="accuracy(small)"))
     assert r"\begin{tabular}{llrrl}" in short["tex"]
 
 
@@ -950,7 +993,7 @@ def test_errors_name_report_and_table_and_the_nearest(tmp_path):
     table = final(adam, [0.5] * 3, [1] * 3)
     assert (
         message(tmp_path, layers_spec(kind="layer"))
-        == "report, table table_01: no kind of table is called 'layer'; did you mean layers?"
+        == "kind: 'layer' is no kind of table; did you mean layers?"
     )
     assert "no layer table of network 'basc'; did you mean basic?" in message(
         tmp_path, layers_spec(networks=["basc"]), layers=LAYERS
@@ -969,13 +1012,14 @@ def test_errors_name_report_and_table_and_the_nearest(tmp_path):
         tmp_path, wrong, [cell("search", conv1=32)], final=table
     )
     assert "scale 'demos' is not known; did you mean demo?" in message(tmp_path, layers_spec(), scale="demos")
-    wrong = metrics_spec(row(metric="acuracy"))
-    assert "row 'Best': no metric 'acuracy'; did you mean accuracy?" in message(
-        tmp_path, wrong, [adam], final=table
+    wrong = metrics_spec(row(measure="acuracy(adam)"))
+    assert (
+        "row 'Best': 'acuracy(adam)': column 1: no metric or measure 'acuracy'; did you mean accuracy?"
+        in message(tmp_path, wrong, [adam], final=table)
     )
     wrong = metrics_spec(row())
     assert (
-        "row 'Best': cnn names 2 configurations; add cells: mean, max or min, effect: an axis, or pick: best"
+        "row 'Best': 'accuracy(cnn)': cnn names 2 configurations; write mean(…), max(…), min(…) or effect"
         in message(tmp_path, wrong, [adam, adam], final=table)
     )
 
@@ -993,38 +1037,51 @@ def test_missing_runs_are_named(tmp_path):
         "row 'Best': not every configuration of cnn is trained and evaluated, so the best of them is "
         "not known."
     )
-    assert words in message(tmp_path, metrics_spec(row(pick="best")), [adam], final=table)
+    picked = metrics_spec(row(measure="accuracy(best)"))
+    assert words in message(tmp_path, picked, [adam], final=table, names=NAMED)
 
 
 def test_every_kind_has_its_closed_options():
-    fragments = kinds("tables")
-    assert set(fragments) == set(KINDS)
     items = {
         "layers": layers_spec(),
         "settings": settings_spec(),
         "comparison": comparison_spec(
-            LR, TESTED | {"split": "test", "at": "best"}, models=[*MODELS, BEST], transpose=True
+            LR, TESTED | {"split": "test", "at": "best"}, models=MODELS, transpose=True
         ),
         "space": space_spec(base="base", rows=[{"axis": "lr", "label": "Rate", "reported": "1e-3"}]),
-        "classes": classes_spec(names={"airplane": "plane"}, reported={"Base": {"airplane": "77.0"}}),
+        "classes": classes_spec(
+            models=MODELS, names={"airplane": "plane"}, reported={"Base": {"airplane": "77.0"}}
+        ),
         "trials": trials_spec(split="test", at="best"),
         "metrics": metrics_spec(
-            {**row(pick="best"), "about": 0.01},
-            {"label": "x", "measure": {"metric": "loss", "runs": "a", "at": "rise"}},
+            row(about=0.01, says="s", source="Table 1", reading="r"),
+            {"label": "x", "measure": 'loss(a, at="rise")', "judged": False},
+            {"label": "y", "statement": "stated"},
         ),
     }
-    for kind, fragment in fragments.items():
-        check = jsonschema.Draft202012Validator(fragment)
-        assert not list(check.iter_errors(items[kind]))
-        assert list(check.iter_errors({**items[kind], "captin": 1}))
-    both = settings_spec(rows=[{"label": "x", "setting": "a", "metric": "accuracy"}])
-    assert list(jsonschema.Draft202012Validator(fragments["settings"]).iter_errors(both))
-    check = jsonschema.Draft202012Validator(fragments["metrics"])
-    for wrong in (
-        {**row(), "abuot": 0.1},
-        row(pik="best"),
-        {**row(), "reported": 0.5},
-        {"label": "x"},
-        {"label": "x", "measure": {}, "about": 1},
-    ):
-        assert list(check.iter_errors(metrics_spec(wrong)))
+    assert set(items) == set(OWN_TABLES)
+    for kind, item in items.items():
+        assert isinstance(drawing.table(item), OWN_TABLES[kind])
+        with pytest.raises(RepriseError, match=r"^captin: unknown key.*; did you mean caption\?$"):
+            drawing.table({**item, "captin": 1})
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (settings_spec(rows=[{"label": "x", "setting": "a", "metric": "accuracy"}]), "a setting or a metric"),
+        (settings_spec(rows=[{"label": "x"}]), "a setting or a metric"),
+        (metrics_spec(row(abuot=0.1)), "rows[0].abuot: unknown key; did you mean about?"),
+        (metrics_spec(row(measure={"metric": "accuracy", "runs": "a"})), "rows[0].measure: should be a"),
+        (metrics_spec(row(reported=0.5)), "rows[0].reported: should be a valid string, not 0.5"),
+        (metrics_spec({"label": "x"}), "rows[0]: key measure is missing"),
+        (
+            metrics_spec({"label": "x", "measure": "loss(a)", "about": 1}),
+            "rows[0]: about is of a reported number; add reported",
+        ),
+    ],
+)
+def test_mistakes_in_rows(spec, message):
+    with pytest.raises(RepriseError) as error:
+        drawing.table(spec)
+    assert message in str(error.value)

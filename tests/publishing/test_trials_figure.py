@@ -3,7 +3,7 @@
 import itertools
 import json
 
-import jsonschema
+import drawing
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,10 +14,10 @@ from matplotlib.text import Text
 from test_figures import assert_sound, boxes
 
 from reprise.errors import RepriseError
-from reprise.publishing.figures import Results, trials
+from reprise.publishing.figures import trials
 from reprise.publishing.measures import Tables
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import DPI, WIDTHS, style
-from reprise.reports.check import kinds
 from reprise.reports.report import Cell
 from reprise.reports.run import Run
 
@@ -55,7 +55,7 @@ def build(curves, scale="full", study=True, split="validation", **changes):
     table = pd.concat([history(cell, *pair, split=split) for cell, pair in zip(cells, pairs, strict=True)])
     with style():
         return build_figure(
-            {**SPEC, **changes}, Results(lambda _: cells, Tables.of(history=table)), scale=scale
+            {**SPEC, **changes}, Sources(lambda _: cells, Tables.of(history=table)), scale=scale
         )
 
 
@@ -289,16 +289,17 @@ def test_limits_are_kept():
 
 
 def test_options_are_closed():
-    check = jsonschema.Draft202012Validator(kinds("figures")["trials"])
-    assert not list(check.iter_errors({**SPEC, "metric": "loss", "y_limits": [0, 3], "width": "wide"}))
-    assert list(check.iter_errors({**SPEC, "metric": "gap"}))
-    assert list(check.iter_errors({**SPEC, "top": 3}))
+    assert drawing.figure({**SPEC, "metric": "loss", "y_limits": [0, 3], "width": "wide"}).width == "wide"
+    with pytest.raises(RepriseError, match=r"^metric: 'gap' is not valid; valid: accuracy, loss$"):
+        drawing.figure({**SPEC, "metric": "gap"})
+    with pytest.raises(RepriseError, match=r"^top: unknown key"):
+        drawing.figure({**SPEC, "top": 3})
 
 
 def test_mistakes_are_named():
     def message(cells, table):
         with style(), pytest.raises(RepriseError) as error:
-            build_figure(SPEC, Results(lambda _: cells, Tables.of(history=table)), scale="full")
+            build_figure(SPEC, Sources(lambda _: cells, Tables.of(history=table)), scale="full")
         assert "\n" not in str(error.value)
         return str(error.value)
 

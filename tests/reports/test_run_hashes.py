@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from reprise.reports.report import SCALES, Report
+from reprise.reports.layout import SCALES
+from reprise.reports.report import Report, report_files
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted((ROOT / "workflow/reports").glob("*.yaml"))
+FILES = report_files(ROOT / "workflow/reports").values()
 
 
 def golden(file: Path) -> Path:

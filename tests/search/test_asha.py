@@ -20,7 +20,6 @@ from reprise.search.asha import AshaPruner, Halving, check_study, read_history, 
 from reprise.training.engine import train
 from tiny import tiny_run, write_dataset
 
-# fmt: off
 CURVES = [  # accuracy in percent: one line per trial, epochs 1 to 10
     [40, 45, 50, 52, 54, 55, 56, 57, 58, 59],
     [30, 35, 60, 61, 62, 63, 64, 65, 66, 67],
@@ -35,7 +34,6 @@ CURVES = [  # accuracy in percent: one line per trial, epochs 1 to 10
     [49, 50, 61, 55, 50, 40, 60, 65, 70, 72],
     [20, 40, 60, 62, 63, 64, 66, 68, 69, 70],
 ]
-# fmt: on
 ACCURACIES = [[value / 100 for value in curve] for curve in CURVES]
 
 BY_HAND = {
@@ -332,8 +330,8 @@ def slowly(epoch, step, loss):
     time.sleep(0.02)
 
 cache = Path(sys.argv[2])
-train(study_runs(5, 1, 2, training__epochs=6), dataset_dirs={"cifar10": Path(sys.argv[1])}, cache=cache, device="cpu", threads=1,
-      checkpoint_seconds=0, pruner=AshaPruner(cache), on_step=slowly)
+train(study_runs(5, 1, 2, training__epochs=6), dataset_dirs={"cifar10": Path(sys.argv[1])}, cache=cache,
+      device="cpu", threads=1, checkpoint_seconds=0, pruner=AshaPruner(cache), on_step=slowly)
 """
 
 

@@ -187,7 +187,8 @@ def tell(epoch, step, loss):
         time.sleep(100)
 
 work(study_runs(6, 1, 2, training__epochs=6), cache=cache, journal=journal, dataset_dirs={"cifar10": data},
-     device="cpu", threads=1, checkpoint_seconds=0, on_step=tell, on_finished=lambda run: print("done", run.hash, flush=True))
+     device="cpu", threads=1, checkpoint_seconds=0, on_step=tell,
+     on_finished=lambda run: print("done", run.hash, flush=True))
 """
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from reprise.reports.programme import Programme
+from reprise.reports.run import datasets
+from reprise.workflow.config import Config
+from reprise.workflow.programme import Programme
 
 ROOT = Path(__file__).parents[2]
 PROFILE = "workflow/profiles/slurm"
@@ -55,7 +57,7 @@ def test_the_profile_is_understood_and_sizes_the_jobs(tmp_path):
     done = snakemake("--workflow-profile", PROFILE, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     # 23 small runs: one job of a million steps, where config.yaml makes one job of each experiment
-    assert set(re.findall(r"^(train_\w+) ", done.stdout, re.MULTILINE)) == {"train_cifar100_superclass"}
+    assert set(re.findall(r"^train +(\d+)$", done.stdout, re.MULTILINE)) == {"1"}
 
 
 def options(call: list[str]) -> dict[str, str]:
@@ -117,7 +119,7 @@ def test_jobs_ask_for_what_a_site_writes_into_the_profile(tmp_path):
     assert done.returncode == 1, done.stdout + done.stderr
 
     submitted = [options(json.loads(line)) for line in calls.read_text().splitlines()]
-    training = [call for call in submitted if call["--comment"].endswith("_train_cifar10_asha")]
+    training = [call for call in submitted if call["--comment"] == "rule_cifar10_asha_evaluate_train"]
     decoding = [call for call in submitted if call not in training]
     common = {
         "-A": asked["slurm_account"],
@@ -167,15 +169,14 @@ def test_the_page_counts_as_its_commands_and_the_programme_do(tmp_path):
 
     settings = yaml.safe_load((ROOT / PROFILE / "settings.yaml").read_text())
     full, quick = (
-        Programme({"scale": scale, "results": "results"} | settings, ROOT / "workflow/reports")
-        for scale in ("full", "quick")
+        Programme(Config(scale=scale, **settings), ROOT / "workflow/reports") for scale in ("full", "quick")
     )
     counts = {f"`{slug}`": [len(report.runs()), 0] for slug, report in full.reports.items()}
-    for shard in full.shards.values():
+    for shard in full.shards:
         counts[f"`{shard.slug}`"][1] += 1
     counts["all"] = [sum(column) for column in zip(*counts.values(), strict=True)]
     assert {name: [int(cell) for cell in re.findall(r"\d+", cells)[:2]] for name, cells in rows} == counts
-    datasets = {name for shard in full.shards.values() for name, _ in shard.datasets}
-    assert f"# {counts['all'][1]} {len(datasets)}\n" in page
+    names = {name for report in full.reports.values() for name, _ in datasets(report.runs().values())}
+    assert f"# decode {len(names)}, train {counts['all'][1]}\n" in page
     assert f"{counts['all'][1]} that train and test" in page
     assert f"{len(quick.shards)} training jobs\n" in page

@@ -21,9 +21,10 @@ import pytest
 import yaml
 from cluster import cluster, jobs, node_state, slurm, wait_for
 
-from reprise.reports.programme import Programme
-from reprise.reports.report import Report
+from reprise.reports.report import Report, report_files
 from reprise.reports.run import Run
+from reprise.workflow.config import Config
+from reprise.workflow.programme import Programme
 
 ROOT = Path(__file__).parents[2]
 PROFILE = "workflow/profiles/slurm"
@@ -51,13 +52,7 @@ LINKED = {
         "second": {"set": {"initial_weights": {"from": "first"}, "optimizer.lr": 0.0001}},
     },
     "statements": [
-        {
-            "id": "second",
-            "kind": "number",
-            "text": "Accuracy",
-            "reported": "0.5",
-            "measure": {"metric": "accuracy", "runs": "second"},
-        }
+        {"number": "second", "says": "Accuracy", "reported": "0.5", "measure": "accuracy(second)"}
     ],
 }
 TARGET = "results/demo/statements/all"
@@ -98,12 +93,13 @@ class Project:
             "device": "auto",
         }
         (folder / PROFILE / "settings.yaml").write_text(yaml.safe_dump(settings))
-        for file in (folder / "workflow/reports").glob("*.yaml"):
-            if file.stem not in reports:
-                file.unlink()
+        for slug, path in report_files(folder / "workflow/reports").items():
+            if slug not in reports:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         if "linked" in reports:
             (folder / "workflow/reports/linked.yaml").write_text(yaml.safe_dump(LINKED))
-        self.programme = Programme(config | settings, folder / "workflow/reports")
+        programme = Programme(Config(**config | settings), folder / "workflow/reports")
+        self.shards = {shard.name: shard for shard in programme.shards}
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Snakemake in the background."""
@@ -124,7 +120,8 @@ class Project:
         assert process.wait(seconds) == 0, (self.folder / "snakemake.log").read_text()[-5000:]
 
     def runs(self) -> dict[str, Run]:
-        reports = [Report(self.folder / f"workflow/reports/{slug}.yaml", "demo") for slug in self.reports]
+        files = report_files(self.folder / "workflow/reports")
+        reports = [Report(files[slug], "demo") for slug in self.reports]
         return {identifier: run for report in reports for identifier, run in report.runs().items()}
 
     def meta(self, run: str) -> dict:
@@ -132,12 +129,12 @@ class Project:
 
     def trained(self, shard: str) -> dict[str, bytes]:
         """Records of the shard's runs that are finished."""
-        files = {run: self.results / "runs" / run / "run.json" for run in self.programme.shards[shard].runs}
+        files = {run: self.results / "runs" / run / "run.json" for run in self.shards[shard].runs}
         return {run: file.read_bytes() for run, file in files.items() if file.exists()}
 
     def half_way(self, shard: str) -> bool:
         """Whether some runs of a shard are finished and others are not."""
-        return 0 < len(self.trained(shard)) < len(self.programme.shards[shard].runs)
+        return 0 < len(self.trained(shard)) < len(self.shards[shard].runs)
 
 
 @contextlib.contextmanager
@@ -203,8 +200,9 @@ def test_results_equal_those_of_a_local_run(one_node: Path, local: Project, fold
         for job in slurm("scontrol", "--oneliner", "show", "jobs").splitlines()
         if f" WorkDir={project.folder} " in job
     ]
-    training = [job for job in submitted if "_train_" in job]
-    assert len(training) == len(project.programme.shards)
+    # by their logs; what no statement needs is only trained
+    training = [job for job in submitted if "_train/" in job]
+    assert len(training) == len(project.shards)
     assert len(submitted) - len(training) == len(
         {run.spec["dataset"]["name"] for run in project.runs().values()}
     )
@@ -214,13 +212,17 @@ def test_results_equal_those_of_a_local_run(one_node: Path, local: Project, fold
         assert not run.parent or project.meta(run.parent)["finished"] <= project.meta(run.hash)["started"]
 
 
+def comment(job: str) -> str:
+    return slurm("squeue", "--noheader", f"--jobs={job}", "--format=%k")
+
+
 def running_in_the_middle(project: Project, seen: set[str]) -> tuple[str, str]:
     """Job and shard of a training job that is not in `seen`, once it has finished some of its runs."""
     found: list[tuple[str, str]] = []
 
     def look() -> bool:
         for job in set(jobs("running")) - seen:
-            shard = re.search(r"_train_(\w+)$", slurm("squeue", "--noheader", f"--jobs={job}", "--format=%k"))
+            shard = re.search(r"^rule_(\w+?)(?:_evaluate)?_train$", comment(job))
             if shard and project.half_way(shard[1]):
                 found.append((job, shard[1]))
         return bool(found)
@@ -234,7 +236,7 @@ def test_a_drained_node_a_cancelled_job_and_a_killed_snakemake_change_nothing(
 ):
     project = Project(folder / "disturbed", REPORTS[:1], 60_000)
     shutil.copytree(local.results / "data", project.results / "data")
-    assert len(project.programme.shards) >= 3  # two run, others wait
+    assert len(project.shards) >= 3  # two run, others wait
     seen: set[str] = set()
 
     with stopped_at_the_end(project.start_on_cluster()) as process:
@@ -253,7 +255,8 @@ def test_a_drained_node_a_cancelled_job_and_a_killed_snakemake_change_nothing(
         kept = project.trained(shard)
         assert project.half_way(shard)
         seen.add(job)
-        more = f"{eval(yaml.safe_load((ROOT / PROFILE / 'profile.yaml').read_text())['default-resources']['mem_mb'], {'attempt': 2})}M"
+        profile = yaml.safe_load((ROOT / PROFILE / "profile.yaml").read_text())
+        more = f"{eval(profile['default-resources']['mem_mb'], {'attempt': 2})}M"
         wait_for(
             lambda: more in slurm("squeue", "--noheader", "--format=%m").split(),
             "the job comes again with more memory",

@@ -10,7 +10,7 @@ import signal
 from functools import partial
 from pathlib import Path
 
-from reprise import cli
+from reprise.cli import main
 from reprise.training import engine
 
 
@@ -38,4 +38,4 @@ importlib.import_module("reprise.search.workers").train = engine.train
 for module, function in (("evaluate", "trained_network"), ("submission", "write_submission")):
     found = importlib.import_module(f"reprise.evaluation.{module}")
     setattr(found, function, first(lambda run, *_: die(run, 0), getattr(found, function)))
-cli.main()
+main()

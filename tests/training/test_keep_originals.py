@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from reprise import models
 from reprise.data.augment import build_augmentation
-from reprise.data.augmentations import AUGMENTATIONS
+from reprise.data.augmentations import OWN_AUGMENTATIONS
 from reprise.errors import RepriseError
 from reprise.models.pretrained import TransferNetwork
 from reprise.training import engine
@@ -101,7 +101,7 @@ def test_every_image_stands_twice_in_an_epoch(dirs, tmp_path, monkeypatch):
     )
 
 
-@pytest.mark.parametrize("name", AUGMENTATIONS)
+@pytest.mark.parametrize("name", OWN_AUGMENTATIONS)
 def test_operations_leave_what_they_are_given_alone(name):
     """The originals of a batch are the augmentation's input."""
     values = {

@@ -40,7 +40,8 @@ def slowly(epoch, step, loss):
     time.sleep(0.02)
 
 try:
-    train([everything(training__epochs=8)], dataset_dirs={"cifar10": Path(sys.argv[1])}, cache=Path(sys.argv[2]), device="cpu", threads=1,
+    train([everything(training__epochs=8)], dataset_dirs={"cifar10": Path(sys.argv[1])},
+          cache=Path(sys.argv[2]), device="cpu", threads=1,
           checkpoint_seconds=float(sys.argv[3]), on_step=slowly)
 except Interrupted as stop:
     print(stop, file=sys.stderr)

@@ -16,13 +16,14 @@ from torch._subclasses.fake_tensor import (
 )
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from reprise import checking, cli, models
+from reprise import cli, models
 from reprise.data.augment import Preprocess, build_augmentation
-from reprise.data.augmentations import AUGMENTATIONS
+from reprise.data.augmentations import OWN_AUGMENTATIONS
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate
+from reprise.models import meta
 from reprise.models.families import FAMILIES
-from reprise.reports.report import Report
+from reprise.reports.report import Report, report_files
 from reprise.training import cuda_graphs
 from reprise.training.cuda_graphs import RecordedStep, RecordingError
 from reprise.training.engine import Step, train
@@ -151,7 +152,7 @@ def test_a_network_whose_channels_last_kernels_are_unsafe_stays_contiguous(chann
     assert memory_format(network, torch.bfloat16, CUDA) == LAST
 
 
-@pytest.mark.parametrize("path", sorted(REPORTS.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", report_files(REPORTS).values(), ids=lambda path: path.stem)
 def test_networks_of_the_reports_lie_in_channels_last_but_for_the_demos_narrow_ones(path):
     """Another layout rounds otherwise: what has been trained at full scale would not come out again bit for
     bit.
@@ -159,10 +160,8 @@ def test_networks_of_the_reports_lie_in_channels_last_but_for_the_demos_narrow_o
     for scale in ("full", "quick"):
         report = Report(path, scale)
         for run in (cell.members[0] for name in report.experiments for cell in report.all_cells(name)):
-            convolves = any(isinstance(module, nn.Conv2d) for module in checking.network(run).modules())
-            assert memory_format(checking.network(run), torch.float32, CPU) == (
-                LAST if convolves else CONTIGUOUS
-            )
+            convolves = any(isinstance(module, nn.Conv2d) for module in meta.network(run).modules())
+            assert memory_format(meta.network(run), torch.float32, CPU) == (LAST if convolves else CONTIGUOUS)
 
 
 def test_narrow_resnets_are_contiguous():
@@ -457,7 +456,7 @@ SETTINGS = {
 
 
 def test_every_operation_is_listed():
-    assert set(SETTINGS) == set(AUGMENTATIONS)
+    assert set(SETTINGS) == set(OWN_AUGMENTATIONS)
 
 
 @pytest.mark.parametrize("keep_originals", [False, True])

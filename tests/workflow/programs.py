@@ -26,6 +26,10 @@ from hashlib import md5, sha256
 from itertools import dropwhile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from verbs import fitting
+
 Words = Sequence[str]
 Status = int | None
 
@@ -33,12 +37,8 @@ BIN, FINISHED = map(Path, sys.argv[1:])
 
 # ---- what becomes of a command ----
 
-ADDED = (
-    (r"(?!data add )", ["--scale", "demo"]),  # whose data are drawn here; what `data add` takes is real
-    (r".* --device ", ["--device", "cpu"]),
-    (r"submission ", ["--images", "3"]),
-)
-"""Beginnings of commands of `reprise`, and what is added to these."""
+ADDED = ["--scale", "demo", "--reports", "small", "--images", "3"]
+"""What is added to commands of `reprise`, where the verb takes it: data are drawn here."""
 
 
 def snakemake(words: Words) -> Status:
@@ -61,7 +61,7 @@ def snakemake(words: Words) -> Status:
             output.seek(0)
             text = output.read()
             stdout.write(text)
-            for log in map(Path, re.findall(r"^ +log: (.+)$", text.decode(), re.MULTILINE)):
+            for log in map(Path, re.findall(r"(?:^ +|; )log: (.+)$", text.decode(), re.MULTILINE)):
                 log.parent.mkdir(parents=True, exist_ok=True)
                 log.touch()
 
@@ -88,8 +88,8 @@ def reprise(words: Words) -> Status:
     if not Path("small").is_dir():
         return main(words)
     small = [word.replace("workflow/reports/", "small/") for word in words]
-    added = [word for beginning, more in ADDED if re.match(beginning, " ".join(words)) for word in more]
-    return main([*small, "--reports", "small", *added])
+    on_cpu = ["--device", "cpu"] if "--device" in words else []
+    return main([*fitting(small, ADDED), *on_cpu])
 
 
 def make(words: Words) -> Status:
@@ -196,10 +196,10 @@ class Answer(socketserver.BaseRequestHandler):
 
 def know_small_files() -> None:
     """Take for official archives and weights what holds the file's name alone."""
-    from reprise.data.catalog import DATASETS, WEIGHTS
+    from reprise.data.catalog import OWN_DATASETS, WEIGHTS
 
-    for name, facts in DATASETS.items():
-        DATASETS[name] = replace(facts, md5=md5(facts.file_name.encode()).hexdigest())
+    for name, facts in OWN_DATASETS.items():
+        OWN_DATASETS[name] = replace(facts, md5=md5(facts.file_name.encode()).hexdigest())
     for name, facts in WEIGHTS.items():
         WEIGHTS[name] = replace(facts, sha256_prefix=sha256(facts.file_name.encode()).hexdigest())
 
@@ -207,9 +207,9 @@ def know_small_files() -> None:
 def serve() -> None:
     for module in ("snakemake.cli", "snakemake_executor_plugin_slurm"):
         importlib.import_module(module)
-    from reprise import planning  # imports torch and most of ours
+    from reprise.planning import calibration  # imports torch and most of ours
 
-    planning.MOST_S = planning.LEAST_S
+    calibration.MOST_S = calibration.LEAST_S
     know_small_files()
     gc.freeze()  # the children share what is here
     with (

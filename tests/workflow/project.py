@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from mini import convolution, mini
+from reprise.reports.report import Report
 
 ROOT = Path(__file__).parents[2]
 REPORT = mini(
@@ -41,22 +42,11 @@ REPORT = mini(
     ],
     tables=[{"id": "networks", "kind": "layers", "caption": "The network.", "networks": ["net"]}],
     statements=[
+        {"number": "accuracy", "says": "Accuracy", "reported": "0.5", "measure": "accuracy(base)"},
         {
-            "id": "accuracy",
-            "kind": "number",
-            "text": "Accuracy",
-            "reported": "0.5",
-            "measure": {"metric": "accuracy", "runs": "base"},
-        },
-        {
-            "id": "tuning_helps",
-            "kind": "claim",
-            "text": "Starting from trained weights helps",
-            "measures": {
-                "tuned": {"metric": "accuracy", "runs": "tuned"},
-                "base": {"metric": "accuracy", "runs": "base"},
-            },
-            "holds": ["tuned > base"],
+            "claim": "tuning_helps",
+            "says": "Starting from trained weights helps",
+            "holds": "accuracy(tuned) > accuracy(base)",
         },
     ],
 )
@@ -92,9 +82,9 @@ def make(project: Project, *arguments: str, settings: Sequence[str] = ()) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def planned(project: Project, *arguments: str) -> dict[str, int]:
+def planned(project: Project, *arguments: str, settings: Sequence[str] = ()) -> dict[str, int]:
     """Rule → number of jobs that a dry run lists."""
-    done = snakemake(project, "-n", *arguments)
+    done = snakemake(project, "-n", *arguments, settings=settings)
     assert done.returncode == 0, done.stdout + done.stderr
     if "Nothing to be done" in done.stdout + done.stderr:
         return {}
@@ -118,6 +108,12 @@ def trainings(project: Project) -> dict[str, str]:
     }
 
 
+def runs_of(project: Project, selector: str) -> list[str]:
+    """Hashes of the runs of the report's cells."""
+    report = Report(project / "workflow/reports/mini.yaml", "demo")
+    return [run for cell in report.cells(selector) for run in cell.runs]
+
+
 def new_project(folder: Path) -> Project:
     for name in ("Snakefile", "config.yaml", "src", "envs"):
         source = ROOT / name
@@ -127,9 +123,9 @@ def new_project(folder: Path) -> Project:
             shutil.copy2(source, folder / name)
     shutil.copytree(ROOT / "workflow", folder / "workflow")
     config = (ROOT / "config.yaml").read_text()
-    (folder / "config.yaml").write_text(config.replace("{train: 400, test: 200}", "{train: 100, test: 30}"))
-    for file in (folder / "workflow/reports").glob("*.yaml"):
-        file.unlink()
+    (folder / "config.yaml").write_text(config.replace("synthetic: {}", "synthetic: {train: 100, test: 30}"))
+    shutil.rmtree(folder / "workflow/reports")
+    (folder / "workflow/reports").mkdir()
     (folder / "workflow/reports/mini.yaml").write_text(yaml.safe_dump(REPORT, sort_keys=False))
     return folder
 

@@ -5,6 +5,7 @@ What needs a network or a cluster bears a mark in the page's source, right befor
 needs a network -->.
 """
 
+import json
 import os
 import re
 import shlex
@@ -22,7 +23,9 @@ import yaml
 from PIL import Image
 from project import REPORT, ROOT, new_project
 
-from reprise.data.catalog import DATASETS, WEIGHTS
+from reprise.data.catalog import OWN_DATASETS, WEIGHTS
+from reprise.reports.report import Report, report_files
+from reprise.schema import plain
 
 PAGES = [
     "README.md",
@@ -50,7 +53,10 @@ pytestmark = [pytest.mark.workflow, pytest.mark.timeout(900)]
 
 # ---- what a page prints ----
 
-PROGRAM = r"(?:snakemake|python3?|reprise|make|bash|pip|conda|apt-get|s(?:batch|run|queue|cancel|info|acct|acctmgr|control)|\.)"
+PROGRAM = (
+    r"(?:snakemake|python3?|reprise|make|bash|pip|conda|apt-get"
+    r"|s(?:batch|run|queue|cancel|info|acct|acctmgr|control)|\.)"
+)
 PRINTED = re.compile(
     r"(?:<!-- not run by tests: (?P<mark>needs a (?:cluster|network)) -->\s*)?"
     r"(?:^(?P<indent> *)```(?P<language>\w*)\n(?P<block>.*?)^(?P=indent)```$"
@@ -102,15 +108,13 @@ def commands(block: str) -> Iterator[str]:
 # ---- a reader who follows it ----
 
 
-def small(report: dict[str, Any]) -> dict[str, Any]:
+def small(report: Report) -> dict[str, Any]:
     """A report of the same names, whose experiments are one run or a study of one trial, and whose figures
     are all alike.
     """
-    study = {"trials": 1, "seed": 0, "min_resource": 1, "reduction_factor": 2}
     rate = {"lr": {"path": "optimizer.lr", "values": [0.01, 0.001]}}
-    defaults = REPORT["defaults"] | {"dataset": report["defaults"]["dataset"]}
-    first = next(iter(report["experiments"]))
-    measure = {"metric": "accuracy", "runs": first}
+    study = {"asha": {"trials": 1, "seed": 0, "min_resource": 1, "reduction_factor": 2, "space": rate}}
+    first = next(iter(report.experiments))
     curves = {
         "kind": "curves",
         "caption": "-",
@@ -118,18 +122,18 @@ def small(report: dict[str, Any]) -> dict[str, Any]:
         "splits": ["train"],
         "series": [{"runs": first, "label": "-"}],
     }
-    made = REPORT | {"slug": report["slug"], "defaults": defaults}
-    made["experiments"] = {
-        name: {"asha": study | {"space": rate}} if "asha" in e else {}
-        for name, e in report["experiments"].items()
+    layers = {"kind": "layers", "caption": "-", "networks": ["net"]}
+    measure = f"accuracy({json.dumps(first)})"
+    return REPORT | {
+        "slug": report.slug,
+        "defaults": REPORT["defaults"] | {"dataset": plain(report.file.defaults.dataset)},
+        "experiments": {
+            name: study if experiment.asha else {} for name, experiment in report.file.experiments.items()
+        },
+        "figures": [{"id": figure.id} | curves for figure in report.figures],
+        "tables": [{"id": table.id} | layers for table in report.tables],
+        "statements": [{"number": "one", "says": "-", "reported": "0.5", "measure": measure}],
     }
-    made["figures"] = [{"id": figure["id"]} | curves for figure in report["figures"]]
-    made["tables"] = [
-        {"id": table["id"], "kind": "layers", "caption": "-", "networks": ["net"]}
-        for table in report["tables"]
-    ]
-    made["statements"] = [{"id": "one", "kind": "number", "text": "-", "reported": "0.5", "measure": measure}]
-    return made
 
 
 class Reader:
@@ -192,9 +196,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
             ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
         )
     (folder / "small").mkdir()
-    for file in (ROOT / "workflow/reports").glob("*.yaml"):
-        (folder / "small" / file.name).write_text(yaml.safe_dump(small(yaml.safe_load(file.read_text()))))
-    for facts in (*DATASETS.values(), *WEIGHTS.values()):
+    for slug, path in report_files(ROOT / "workflow/reports").items():
+        (folder / f"small/{slug}.yaml").write_text(yaml.safe_dump(small(Report(path))))
+    for facts in (*OWN_DATASETS.values(), *WEIGHTS.values()):
         (folder / facts.file_name).write_text(facts.file_name)
     (folder / "ARCHIVE").mkdir()
     for number in range(1, 4):
@@ -216,7 +220,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         assert server.stdout
         assert server.stdout.readline() == b"ready\n"
         assert not reader.run(f"cd {shlex.quote(str(finished))} && snakemake --cores 1")
-        for name in DATASETS:
+        for name in OWN_DATASETS:
             data = "python -m reprise data"
             assert not reader.run(
                 f"{data} synthesize {name} --train 100 --test 100\n{data} fetch {name}\n{data} decode {name}"
@@ -258,9 +262,11 @@ def test_no_more_is_marked_than_needs_to_be():
 
 def test_commands_are_found_wherever_they_stand():
     page = """
-Run `snakemake all --cores 2`, not `snakemake` or `--cores 2`; `curl -O x` has an option, `two words` have none, ``a ` b`` is a tick.
+Run `snakemake all --cores 2`, not `snakemake` or `--cores 2`; `curl -O x` has an option, `two words` have
+none, ``a ` b`` is a tick.
 `scontrol show
-config` goes over a line. <!-- not run by tests: needs a network -->`pip install x`, and <!-- a remark -->`make demo`.
+config` goes over a line. <!-- not run by tests: needs a network -->`pip install x`, and
+<!-- a remark -->`make demo`.
 
 ```yaml
 slug: snakemake --cores 2
@@ -290,8 +296,14 @@ snakemake -n
     block = "make test && \\\n  make lint  # `both`\ncat <<'END' |\n{\nEND\n  wc\n\n"
     assert [text for text, marked in found if marked] == ["pip install x", "sbatch job\n"]
     assert [text for text, marked in found if not marked] == [
-        "snakemake all --cores 2", "curl -O x", "scontrol show config", "make demo", block, "make lint", "snakemake -n",
-    ]  # fmt: skip
+        "snakemake all --cores 2",
+        "curl -O x",
+        "scontrol show config",
+        "make demo",
+        block,
+        "make lint",
+        "snakemake -n",
+    ]
     assert list(commands(block)) == ["make test && \\\n  make lint  # `both`", "cat <<'END' |\n{\nEND\n  wc"]
 
 
@@ -309,8 +321,8 @@ snakemake -n
             "pip install a-package-of-the-network",
             "No matching distribution|command not found|externally-managed",
         ),
-        ("python -m reprise rums cifar10_asha", "invalid choice: 'rums'"),
-        ("python -m reprise runs --skip cifar10_asha/classic cifar10_asha", "arguments are required"),
+        ("python -m reprise rums cifar10_asha", "no verb rums; did you mean runs"),
+        ("python -m reprise runs --skip cifar10_asha/classic cifar10_asha", "REPORT is required"),
         ("python -m reprise data fetch cifar1000 && true\ntrue", "did you mean cifar100"),
         ("python -m reprise runs cifar10_ash | sort", "did you mean cifar10_asha"),
         ("python tests/bench/bench.py --part profile decoding", "invalid choice: 'decoding'"),

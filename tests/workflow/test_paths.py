@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from project import ROOT, Project, made_once, make, new_project, run, snakemake
 
-from reprise.data.catalog import DATASETS
+from reprise.data.catalog import OWN_DATASETS
 from reprise.errors import RepriseError
-from reprise.reports.programme import Programme, check_paths
+from reprise.workflow.config import Config, check_checkout, read_config
+from reprise.workflow.programme import Programme
 
 NASTY = "-a b'c\"d$(touch x)e`touch x`f;touch x;g&touch x&h|i>x #*?[j-k]%s%(l)s!m~n\\o,ünï\nq\t\x1b[31mr"
 """What one name of a folder can hold, but for the characters that are refused."""
@@ -67,7 +68,7 @@ def test_a_whole_report_in_folders_with_nasty_names(tmp_path: Path, tmp_path_fac
 
 def test_archives_come_from_a_mirror_and_go_to_a_folder_with_nasty_names(tmp_path: Path):
     (tmp_path / "project").mkdir()
-    project, facts = new_project(tmp_path / "project"), DATASETS["cifar10"]
+    project, facts = new_project(tmp_path / "project"), OWN_DATASETS["cifar10"]
     nasty = NASTY.partition(" #")[0]  # from where Snakemake's command line takes it for a comment
     mirror, data = tmp_path / f"{NASTY}{{x}}", tmp_path / nasty
     mirror.mkdir()
@@ -131,29 +132,34 @@ def test_what_snakemake_cannot_do_is_one_line_and_makes_nothing(
         ({"results": "a}b"}, "/a", "results: 'a}b': Snakemake takes braces"),
         ({"data": "{dataset}"}, "/a", "data: '{dataset}': Snakemake takes braces"),
         ({}, "/{a}", "the folder of the Snakefile: '/{a}': Snakemake takes braces"),
-        ({"results": "s3://bucket/a"}, "/a", "results: 's3://bucket/a' is a URL; give a folder"),
-        ({"data": "file:///a"}, "/a", "data: 'file:///a' is a URL; give a folder"),
+        ({"results": "s3://bucket/a"}, "/a", "results: 's3://bucket/a': a URL; give a folder"),
+        ({"data": "file:///a"}, "/a", "data: 'file:///a': a URL; give a folder"),
         ({"results": "."}, "/a", "results: '.': results need a folder of their own"),
         ({"results": ""}, "/a", "results: '': results need a folder of their own"),
         ({"results": os.fsdecode(b"a\xffb")}, "/a", r"results: 'a\\udcffb': the name is not UTF-8"),
         ({}, os.fsdecode(b"/\xfc"), r"the folder of the Snakefile: '/\\udcfc': the name is not UTF-8"),
-        ({"mirror": "\ud800"}, "/a", r"mirror: '\\ud800': no name that a system can have"),
+        ({"mirror": "\ud800"}, "/a", r"mirror[0]: '\\ud800': no name that a system can have"),
         ({"results": "~nobody-of-this-name/a"}, "/a", "no such home folder"),
         ({}, "/a:b", "the folder of the Snakefile: '/a:b': jobs cannot search"),
     ],
 )
 def test_paths_that_are_refused(settings: dict[str, str], checkout: str, message: str):
+    def check() -> None:
+        read_config(settings)
+        check_checkout(Path(checkout))
+
     with pytest.raises(RepriseError, match=re.escape(message).replace(r"\\\\", r"\\")):
-        check_paths({"results": "results", "data": "", **settings}, Path(checkout))
+        check()
 
 
 def test_the_home_folder_is_where_snakemake_looks_for_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", "/home/me")
-    config = {"results": "~/a", "data": "~"}
-    check_paths(config, Path("/a"))
-    assert config == {"results": "/home/me/a", "data": "/home/me"}
-    check_paths(config := {"results": NASTY, "data": f"/{NASTY}"}, Path(f"/{NASTY}"))
-    assert config == {"results": NASTY, "data": f"/{NASTY}"}
+    config = read_config({"results": "~/a", "data": "~"})
+    assert (config.results, config.data) == ("/home/me/a", "/home/me")
+    check_checkout(Path(f"/{NASTY}"))
+    mirror = os.fsdecode(b"/\xfc")
+    config = read_config({"results": NASTY, "data": f"/{NASTY}", "mirror": mirror})
+    assert (config.results, config.data, config.mirror) == (NASTY, f"/{NASTY}", [mirror])
 
 
 @pytest.mark.parametrize("key", ["reports", "skip", "stand_in"])
@@ -162,7 +168,7 @@ def test_the_home_folder_is_where_snakemake_looks_for_it(monkeypatch: pytest.Mon
 )
 def test_names_in_the_configuration_are_those_of_what_is_there(key: str, name: str):
     with pytest.raises(RepriseError):
-        Programme({"results": "results", "scale": "demo", key: [name]}, ROOT / "workflow/reports")
+        Programme(Config(scale="demo", **{key: [name]}), ROOT / "workflow/reports")
 
 
 def test_everything_that_reaches_a_shell_is_quoted():

@@ -37,14 +37,9 @@ def project(tmp_path: Path) -> Path:
     report["figures"][1]["images"] = {"dataset": "cifar100", "captions": ["coarse", "fine"]}
     report["statements"] = [
         {
-            "id": "learns",
-            "kind": "claim",
-            "text": "Real images are learned beyond chance",
-            "measures": {
-                "net": {"metric": "accuracy", "runs": "base"},
-                "guess": {"metric": "chance", "runs": "base"},
-            },
-            "holds": ["net > 2 * guess"],
+            "claim": "learns",
+            "says": "Real images are learned beyond chance",
+            "holds": "accuracy(base) > 2 * chance(base)",
         }
     ]
     (project / "workflow/reports/mini.yaml").write_text(yaml.safe_dump(report, sort_keys=False))

@@ -1,25 +1,48 @@
+import re
+import sys
 from pathlib import Path
 
+from snakemake.settings.enums import RerunTrigger
+
 from reprise.errors import RepriseError
-from reprise.reports.programme import (
-    Programme,
-    check_paths,
+from reprise.workflow.config import (
+    check_checkout,
     check_remote_paths,
-    complete,
     job_environment,
+    read_config,
 )
+from reprise.workflow.programme import Programme
 
 basedir = Path(workflow.basedir)
+# The process of a job on a cluster is told what it is for: --target-jobs train:run=… evaluate:run=…
+started = [
+    job.groups()
+    for job in map(re.compile(r"(train|evaluate):run=(\w+)").fullmatch, sys.argv)
+    if job and not workflow.is_main_process
+]
 try:
-    complete(config, basedir / "workflow" / "schemas" / "config.schema.yaml")
-    check_paths(config, basedir)
-    programme = Programme(config, basedir / "workflow" / "reports")
-    job_environment(config, basedir / "src", programme.reports.values())
+    settings = read_config(config)
+    check_checkout(basedir)
+    programme = Programme(settings, basedir / "workflow" / "reports", started)
+    job_environment(settings, basedir / "src", programme.reports.values())
 except RepriseError as error:
     raise WorkflowError(str(error)) from None
+config.update(settings.model_dump())
 
 root = str(programme.layout.root)
 data = str(programme.layout.data_dir)
+
+
+def results(stamps):
+    """The stamps that a figure, a table or the statements wait for.
+
+    They are those of the jobs that make its runs and, once the runs are there, their own: no reason to make
+    it again, since its parameters name its runs. So a changed set of input files must trigger nothing. What
+    triggers is known when Snakemake asks for inputs, not yet when it reads the rules.
+    """
+    triggers = set(workflow.dag_settings.rerun_triggers)
+    workflow.dag_settings.rerun_triggers = triggers - {RerunTrigger.INPUT}
+    return stamps
 
 
 wildcard_constraints:

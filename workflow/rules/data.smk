@@ -16,12 +16,11 @@ rule synthesize:
         mem_mb=2000,
         runtime=10,
     params:
-        options=programme.options,
-        images=[
-            f"--{split}={config['synthetic'][split]}" for split in ("train", "test")
-        ],
+        options=programme.options("results"),
+        images=[f"--{split}={count}" for split, count in config["synthetic"].items()],
     shell:
-        "python -m reprise data synthesize {wildcards.dataset:q} {params.images:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
+        "python -m reprise data synthesize {wildcards.dataset:q} {params.images:q} {params.options:q}"
+        " 2>&1 | tee -i -- {log:q}"
 
 
 rule fetch:
@@ -40,7 +39,7 @@ rule fetch:
     conda:
         "../../envs/environment.yaml"
     params:
-        options=programme.options,
+        options=programme.options("scale", "results", "data"),
     shell:
         "python -m reprise data fetch {wildcards.dataset:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
 
@@ -63,7 +62,7 @@ rule stand_in:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        options=programme.options,
+        options=programme.options("scale", "results", "data"),
     shell:
         "python -m reprise data stand-in {wildcards.dataset:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
 
@@ -80,7 +79,7 @@ rule fetch_weights:
     conda:
         "../../envs/environment.yaml"
     params:
-        options=programme.options,
+        options=programme.options("scale", "results", "data"),
     shell:
         "python -m reprise data fetch-weights {wildcards.arch:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
 
@@ -104,7 +103,7 @@ rule decode:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        options=programme.options,
+        options=programme.options("scale", "results", "data"),
     shell:
         "python -m reprise data decode {wildcards.dataset:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
 
@@ -127,6 +126,6 @@ rule statistics:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        options=programme.options,
+        options=programme.options("scale", "results", "data"),
     shell:
         "python -m reprise data statistics {wildcards.dataset:q} {params.options:q} 2>&1 | tee -i -- {log:q}"

@@ -1,5 +1,6 @@
-# Figures, tables and statements, from results and small intermediate files. Only `layers`, and `samples` that show transforms, import torch.
-# On a cluster they run where Snakemake runs: a few seconds each, less than a place in the queue costs.
+# Figures, tables and statements, from results and small intermediate files. Only `layers`, and `samples` that
+# show transforms, import torch. On a cluster they run where Snakemake runs: a few seconds each, less than a
+# place in the queue costs.
 
 
 localrules:
@@ -24,12 +25,13 @@ rule layers:
         mem_mb=2000,
         runtime=10,
     params:
-        options=lambda wildcards: programme.report_options(wildcards.slug),
+        options=programme.options("scale", "results", "reports"),
         content=lambda wildcards: programme.layers_params(
             wildcards.slug, wildcards.item
         ),
     shell:
-        "python -m reprise layers {wildcards.slug:q} {wildcards.item:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
+        "python -m reprise layers {wildcards.slug:q} {wildcards.item:q} {params.options:q}"
+        " 2>&1 | tee -i -- {log:q}"
 
 
 rule samples:
@@ -49,18 +51,19 @@ rule samples:
         mem_mb=2000,
         runtime=10,
     params:
-        options=lambda wildcards: programme.report_options(wildcards.slug),
+        options=lambda wildcards: programme.report_options(wildcards.slug, "data"),
         content=lambda wildcards: programme.item_params(
             "figures", wildcards.slug, wildcards.item
         ),
     shell:
-        "python -m reprise samples {wildcards.slug:q} {wildcards.item:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
+        "python -m reprise samples {wildcards.slug:q} {wildcards.item:q} {params.options:q}"
+        " 2>&1 | tee -i -- {log:q}"
 
 
 rule figure:
     input:
-        lambda wildcards: programme.item_inputs(
-            "figures", wildcards.slug, wildcards.item
+        lambda wildcards: results(
+            programme.item_inputs("figures", wildcards.slug, wildcards.item)
         ),
     output:
         png=report(
@@ -91,13 +94,14 @@ rule figure:
         ),
         code=programme.publishing_code,
     shell:
-        "python -m reprise figure {wildcards.slug:q} {wildcards.item:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
+        "python -m reprise figure {wildcards.slug:q} {wildcards.item:q} {params.options:q}"
+        " 2>&1 | tee -i -- {log:q}"
 
 
 rule table:
     input:
-        lambda wildcards: programme.item_inputs(
-            "tables", wildcards.slug, wildcards.item
+        lambda wildcards: results(
+            programme.item_inputs("tables", wildcards.slug, wildcards.item)
         ),
     output:
         csv=report(
@@ -128,12 +132,13 @@ rule table:
         ),
         code=programme.publishing_code,
     shell:
-        "python -m reprise table {wildcards.slug:q} {wildcards.item:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
+        "python -m reprise table {wildcards.slug:q} {wildcards.item:q} {params.options:q}"
+        " 2>&1 | tee -i -- {log:q}"
 
 
 rule statements:
     input:
-        lambda wildcards: programme.statement_inputs(wildcards.slug),
+        lambda wildcards: results(programme.statement_inputs(wildcards.slug)),
     output:
         csv=report(
             f"{root}/statements/{{slug}}.csv",
@@ -158,4 +163,5 @@ rule statements:
         content=lambda wildcards: programme.statement_params(wildcards.slug),
         code=programme.publishing_code,
     shell:
-        "python -m reprise statements {wildcards.slug:q} {params.options:q} {params.skip:q} 2>&1 | tee -i -- {log:q}"
+        "python -m reprise statements {wildcards.slug:q} {params.options:q} {params.skip:q}"
+        " 2>&1 | tee -i -- {log:q}"

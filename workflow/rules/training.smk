@@ -1,58 +1,74 @@
-# Runs are trained and evaluated in shards: one job, one process, one device, many runs. What a job has finished lies in
-# {root}/runs under each run's hash and survives a failed job; the outputs here are stamps in those folders, and say
-# that a run is there.
+# One job trains the runs of a shard that are not finished, in one process on one device, and one evaluates
+# them. What has been finished lies in {root}/runs under each run's hash and survives a failed job, which
+# loses its output alone: the stamp of the job's first run, set again when the job comes again. No rule makes
+# the stamp of a finished run, so neither other shards nor other rules train it a second time.
 
-for shard in programme.shards.values():
+training = programme.training.jobs
+evaluation = programme.evaluation.jobs
 
-    rule:
-        name:
-            f"train_{shard.name}"
-        input:
-            programme.shard_inputs(shard.name),
-        output:
-            [str(programme.layout.trained(run)) for run in shard.runs],
-        log:
-            f"{root}/logs/train_{shard.name}.log",
-        benchmark:
-            f"{root}/benchmarks/train_{shard.name}.tsv"
-        priority: 1  # the longest jobs, which the others wait for, go first
-        group:
-            shard.name
-        conda:
-            "../../envs/environment.yaml"
-        threads: config["threads"]
-        resources:
-            gpu=programme.gpu,
-        params:
-            options=programme.report_options(shard.slug),
-            slug=shard.slug,
-            runs=lambda wildcards, output: [Path(stamp).parent.name for stamp in output],
-        shell:
-            "python -m reprise train {params.slug:q} --runs {params.runs:q} --threads {threads} {params.options:q} 2>&1 | tee -i -- {log:q}"
 
-    rule:
-        name:
-            f"evaluate_{shard.name}"
-        input:
-            [str(programme.layout.trained(run)) for run in shard.runs],
-        output:
-            [str(programme.layout.evaluated(run)) for run in shard.runs],
-        log:
-            f"{root}/logs/evaluate_{shard.name}.log",
-        benchmark:
-            f"{root}/benchmarks/evaluate_{shard.name}.tsv"
-        priority: 1  # the longest jobs, which the others wait for, go first
-        group:
-            shard.name
-        conda:
-            "../../envs/environment.yaml"
-        threads: config["threads"]
-        resources:
-            gpu=programme.gpu,
-            runtime=60,
-        params:
-            options=programme.report_options(shard.slug),
-            slug=shard.slug,
-            runs=lambda wildcards, output: [Path(stamp).parent.name for stamp in output],
-        shell:
-            "python -m reprise evaluate {params.slug:q} --runs {params.runs:q} --threads {threads} {params.options:q} 2>&1 | tee -i -- {log:q}"
+rule train:
+    input:
+        lambda wildcards: programme.train_inputs(wildcards.run),
+    output:
+        str(programme.layout.trained("{run}")),
+    log:
+        f"{root}/logs/train_{{run}}.log",
+    benchmark:
+        f"{root}/benchmarks/train_{{run}}.tsv"
+    wildcard_constraints:
+        run=programme.training.pattern,
+    priority: 1  # the longest jobs, which the others wait for, go first
+    group:
+        lambda wildcards: training[wildcards.run].shard.name
+    conda:
+        "../../envs/environment.yaml"
+    threads: settings.threads
+    resources:
+        gpu=programme.gpu,
+    params:
+        options=lambda wildcards: programme.report_options(
+            training[wildcards.run].shard.slug, "data"
+        ),
+        slug=lambda wildcards: training[wildcards.run].shard.slug,
+        runs=lambda wildcards, output: training[wildcards.run].runs,
+        subject=lambda wildcards, output: programme.subject(training[wildcards.run]),
+    message:
+        "{rule} {params.subject}; log: {log}"
+    shell:
+        "python -m reprise train {params.slug:q} --runs {params.runs:q} --threads {threads} {params.options:q}"
+        " 2>&1 | tee -i -- {log:q}"
+
+
+rule evaluate:
+    input:
+        lambda wildcards: programme.evaluate_inputs(wildcards.run),
+    output:
+        str(programme.layout.evaluated("{run}")),
+    log:
+        f"{root}/logs/evaluate_{{run}}.log",
+    benchmark:
+        f"{root}/benchmarks/evaluate_{{run}}.tsv"
+    wildcard_constraints:
+        run=programme.evaluation.pattern,
+    priority: 1
+    group:
+        lambda wildcards: evaluation[wildcards.run].shard.name
+    conda:
+        "../../envs/environment.yaml"
+    threads: settings.threads
+    resources:
+        gpu=programme.gpu,
+        runtime=60,
+    params:
+        options=lambda wildcards: programme.report_options(
+            evaluation[wildcards.run].shard.slug, "data"
+        ),
+        slug=lambda wildcards: evaluation[wildcards.run].shard.slug,
+        runs=lambda wildcards, output: evaluation[wildcards.run].runs,
+        subject=lambda wildcards, output: programme.subject(evaluation[wildcards.run]),
+    message:
+        "{rule} {params.subject}; log: {log}"
+    shell:
+        "python -m reprise evaluate {params.slug:q} --runs {params.runs:q} --threads {threads} {params.options:q}"
+        " 2>&1 | tee -i -- {log:q}"

@@ -30,7 +30,7 @@ from PIL import Image
 
 from reprise.data.catalog import CifarLayout, DatasetFacts, PngLayout, StlLayout
 from reprise.data.pickles import safe_unpickle
-from reprise.data.tar import GET_AGAIN, LARGE, NAME, damage, files
+from reprise.data.tar import CHUNK, GET_AGAIN, LARGE, NAME, damage, files
 from reprise.errors import RepriseError, file_error, gist, nearest
 from reprise.files import check_regular, read_json
 
@@ -76,7 +76,7 @@ class Spool:
         images = np.empty((len(chosen), self._size), np.uint8)
         for image, place in zip(images, chosen, strict=True):
             self._file.seek(int(place) * self._size)
-            self._file.readinto(image)
+            self._file.readinto(image.data)
         return images
 
     @contextlib.contextmanager
@@ -168,8 +168,9 @@ def identify(
     What decides that it is real is the best that the catalog knows: the MD5 of the members that were read,
     the content digests (split → digest), or else the MD5 of the archive.
     """
-    expected = {split: each.digest for split, each in facts.splits.items() if each.digest}
-    what, found = "content digest", digests
+    expected: Mapping[str, str] = {split: each.digest for split, each in facts.splits.items() if each.digest}
+    what = "content digest"
+    found: Mapping[str, str] = digests
     if facts.member_md5:
         what, found, expected = "MD5", member_md5, facts.member_md5
     elif not expected:
@@ -333,12 +334,15 @@ def member_md5(facts: DatasetFacts, archive: Path) -> dict[str, str]:
     """MD5 of each member that the catalog knows by it; errors as in `read_members`."""
 
     def md5(file: BinaryIO, where: str) -> str:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        hashed = _HashedReader(file)
+        while hashed.read(CHUNK):
+            pass
+        return hashed.md5.hexdigest()
 
     return read_members(archive, dict.fromkeys(facts.member_md5, md5), facts.max_bytes)
 
 
-class _Hashed:
+class _HashedReader:
     """Reads a file and hashes what it has read."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -356,11 +360,11 @@ def read_stl(
     classes = len(facts.classes["label"])
 
     def images(file: BinaryIO, where: str) -> tuple[Spool, str]:
-        hashed = _Hashed(file)
+        hashed = _HashedReader(file)
         return _byte_images(hashed, facts.image_shape, scratch, where), hashed.md5.hexdigest()
 
     def labels(file: BinaryIO, where: str) -> tuple[np.ndarray, str]:
-        hashed = _Hashed(file)
+        hashed = _HashedReader(file)
         return _byte_labels(hashed, classes, where), hashed.md5.hexdigest()
 
     readers = {
@@ -384,7 +388,7 @@ def read_stl(
     return splits
 
 
-def _byte_images(file: _Hashed, shape: tuple[int, int, int], scratch: Path | None, where: str) -> Spool:
+def _byte_images(file: _HashedReader, shape: tuple[int, int, int], scratch: Path | None, where: str) -> Spool:
     channels, height, width = shape
     size = math.prod(shape)
     spool = Spool(scratch, size)
@@ -396,7 +400,7 @@ def _byte_images(file: _Hashed, shape: tuple[int, int, int], scratch: Path | Non
     return spool
 
 
-def _byte_labels(file: _Hashed, classes: int, where: str) -> np.ndarray:
+def _byte_labels(file: _HashedReader, classes: int, where: str) -> np.ndarray:
     labels = np.frombuffer(file.read(1 << 20), np.uint8)
     if len(labels) and not (labels.min() >= 1 and labels.max() <= classes):
         raise RepriseError(f"{where}: not labels from 1 to {classes}; {GET_AGAIN}")
@@ -479,8 +483,12 @@ def _end_with_parent() -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
+    parent = parent_process()
+    if parent is None:
+        return
+
     def wait() -> None:
-        parent_process().join()
+        parent.join()
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()

@@ -24,7 +24,7 @@ from reprise.data.catalog import dataset_facts
 from reprise.errors import RepriseError, nearest
 from reprise.extensions import AUGMENTATIONS
 from reprise.reports.run import Run, canonical
-from reprise.settings import parse
+from reprise.schema import parse
 
 Parameters = dict[str, Tensor]
 """Name → tensor whose first dimension is the sample."""
@@ -139,7 +139,7 @@ class ResizedCrop:
 
     def _central(self, shape: torch.Size) -> tuple[int, int, int, int]:
         """The largest central box within `ratio`, torchvision's last resort."""
-        height, width = box = shape[-2:]
+        height, width = box = shape[-2], shape[-1]
         if width / height < self.ratio[0]:
             box = (round(width / self.ratio[0]), width)
         elif width / height > self.ratio[1]:
@@ -484,7 +484,8 @@ class Preprocess:
 
     def shape(self, height: int, width: int) -> tuple[int, int, int]:
         """(3, H, W) of a preprocessed image."""
-        return tuple(self.pixels(torch.zeros(1, 3, height, width, dtype=torch.uint8)).shape[1:])
+        pixels = self.pixels(torch.zeros(1, 3, height, width, dtype=torch.uint8))
+        return pixels.shape[1], pixels.shape[2], pixels.shape[3]
 
 
 def build_preprocess(
@@ -530,7 +531,8 @@ def _prepared_shape(dataset: str, settings: str) -> tuple[int, int, int]:
     prepare = build_preprocess(preprocess, lambda: (facts.mean, facts.std), torch.device("cpu"))
     images = prepare.pixels(torch.zeros(2, *facts.image_shape, dtype=torch.uint8))
     augmented = build_augmentation(augmentation)(images, torch.Generator())
-    return tuple(prepare.normalise(augmented).shape[1:])
+    shape = prepare.normalise(augmented).shape
+    return shape[1], shape[2], shape[3]
 
 
 def _channels(values: Any, device: torch.device) -> Tensor:

@@ -3,8 +3,8 @@
     augmentation: [{flip: 0.5}, {crop: 4}, {jitter: {brightness: 0.2, hue: 0.1}}]
 
 This is the one place where they are written down: the check of report files reads it, and so it needs no
-torch, which is imported when images are augmented. A new one is a class here, a line in `AUGMENTATIONS`, and
-an operation in `augment`; in a package of your own it is the same class, named by an entry point
+torch, which is imported when images are augmented. A new one is a class here, a line in `OWN_AUGMENTATIONS`,
+and an operation in `augment`; in a package of your own it is the same class, named by an entry point
 (docs/extending.md).
 """
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, Discriminator, Field, Tag
 
-from reprise.settings import Probability, Settings, Value, titled
+from reprise.schema import Probability, SingleValue, Strict, titled
 
 if TYPE_CHECKING:
     from reprise.data.augment import Operation
@@ -27,14 +27,16 @@ Factor = Annotated[float, Field(ge=0)]
 
 
 class AugmentationSettings(BaseModel, ABC):
-    """What a report file says about one augmentation: a `Settings` for a mapping, a `Value` for one value."""
+    """What a report file says about one augmentation: a `Strict` for a mapping, a `SingleValue` for one
+    value.
+    """
 
     @abstractmethod
     def operation(self) -> Operation:
         """What is done to a batch of images."""
 
 
-class Flip(AugmentationSettings, Value[Probability]):
+class FlipSettings(AugmentationSettings, SingleValue[Probability]):
     """Mirror left and right, with this probability."""
 
     def operation(self) -> Operation:
@@ -43,7 +45,7 @@ class Flip(AugmentationSettings, Value[Probability]):
         return Flip(self.root)
 
 
-class VerticalFlip(AugmentationSettings, Value[Probability]):
+class VerticalFlipSettings(AugmentationSettings, SingleValue[Probability]):
     """Mirror top and bottom, with this probability."""
 
     def operation(self) -> Operation:
@@ -52,7 +54,7 @@ class VerticalFlip(AugmentationSettings, Value[Probability]):
         return Flip(self.root, dim=-2)
 
 
-class Crop(AugmentationSettings, Value[Annotated[int, Field(ge=1, le=4096)]]):
+class CropSettings(AugmentationSettings, SingleValue[Annotated[int, Field(ge=1, le=4096)]]):
     """Pad with so many pixels of zeros and cut the original size out at a random place."""
 
     def operation(self) -> Operation:
@@ -61,7 +63,7 @@ class Crop(AugmentationSettings, Value[Annotated[int, Field(ge=1, le=4096)]]):
         return Crop(self.root)
 
 
-class ResizedCrop(AugmentationSettings, Settings):
+class ResizedCropSettings(AugmentationSettings, Strict):
     """Cut out a random box and stretch it to the image's size; the defaults are torchvision's."""
 
     model_config = titled("resized_crop")
@@ -74,7 +76,7 @@ class ResizedCrop(AugmentationSettings, Settings):
         return ResizedCrop(self.scale, self.ratio)
 
 
-class Zoom(AugmentationSettings, Value[Annotated[float, Field(gt=0, lt=1)]]):
+class ZoomSettings(AugmentationSettings, SingleValue[Annotated[float, Field(gt=0, lt=1)]]):
     """Zoom in about the centre; the largest share of height and width that is zoomed away."""
 
     def operation(self) -> Operation:
@@ -83,7 +85,7 @@ class Zoom(AugmentationSettings, Value[Annotated[float, Field(gt=0, lt=1)]]):
         return Zoom(self.root)
 
 
-class Rotation(AugmentationSettings, Value[Annotated[float, Field(gt=0, le=180)]]):
+class RotationSettings(AugmentationSettings, SingleValue[Annotated[float, Field(gt=0, le=180)]]):
     """Rotate by at most so many degrees, either way."""
 
     def operation(self) -> Operation:
@@ -92,7 +94,7 @@ class Rotation(AugmentationSettings, Value[Annotated[float, Field(gt=0, le=180)]
         return Rotation(self.root)
 
 
-class Brightness(AugmentationSettings, Value[Annotated[float, Field(gt=0, le=1)]]):
+class BrightnessSettings(AugmentationSettings, SingleValue[Annotated[float, Field(gt=0, le=1)]]):
     """The most that is added to or taken from pixels in [0, 1]."""
 
     def operation(self) -> Operation:
@@ -101,7 +103,7 @@ class Brightness(AugmentationSettings, Value[Annotated[float, Field(gt=0, le=1)]
         return Brightness(self.root)
 
 
-class Jitter(AugmentationSettings, Settings):
+class JitterSettings(AugmentationSettings, Strict):
     """Random factors of brightness, contrast, saturation, in [1 − v, 1 + v], and shifts of hue in [−v, v]."""
 
     model_config = titled("jitter")
@@ -116,18 +118,18 @@ class Jitter(AugmentationSettings, Settings):
         return Jitter(self.brightness, self.contrast, self.saturation, self.hue)
 
 
-class ErasingBox(Settings):
+class ErasingBoxSettings(Strict):
     model_config = titled("erasing")
     p: Probability = 0.5
     scale: Interval = Field((0.02, 0.33), description="area of the box, as shares of the image")
     ratio: Interval = Field((0.3, 3.3), description="height / width")
 
 
-class Erasing(
+class ErasingSettings(
     AugmentationSettings,
-    Value[
+    SingleValue[
         Annotated[
-            Annotated[Probability, Tag("one value")] | Annotated[ErasingBox, Tag("a mapping")],
+            Annotated[Probability, Tag("one value")] | Annotated[ErasingBoxSettings, Tag("a mapping")],
             Discriminator(lambda value: "one value" if isinstance(value, int | float) else "a mapping"),
         ]
     ],
@@ -137,19 +139,19 @@ class Erasing(
     def operation(self) -> Operation:
         from reprise.data.augment import Erasing
 
-        box = self.root if isinstance(self.root, ErasingBox) else ErasingBox(p=self.root)
+        box = self.root if isinstance(self.root, ErasingBoxSettings) else ErasingBoxSettings(p=self.root)
         return Erasing(box.p, box.scale, box.ratio)
 
 
-AUGMENTATIONS: dict[str, type[AugmentationSettings]] = {
-    "flip": Flip,
-    "vertical_flip": VerticalFlip,
-    "crop": Crop,
-    "resized_crop": ResizedCrop,
-    "zoom": Zoom,
-    "rotation": Rotation,
-    "brightness": Brightness,
-    "jitter": Jitter,
-    "erasing": Erasing,
+OWN_AUGMENTATIONS: dict[str, type[AugmentationSettings]] = {
+    "flip": FlipSettings,
+    "vertical_flip": VerticalFlipSettings,
+    "crop": CropSettings,
+    "resized_crop": ResizedCropSettings,
+    "zoom": ZoomSettings,
+    "rotation": RotationSettings,
+    "brightness": BrightnessSettings,
+    "jitter": JitterSettings,
+    "erasing": ErasingSettings,
 }
 """The project's own; `reprise.extensions.AUGMENTATIONS` has those of other packages, too."""

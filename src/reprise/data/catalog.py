@@ -5,20 +5,21 @@ and the layout of their "python version"); A. Coates, H. Lee, A. Y. Ng, "An anal
 in unsupervised feature learning", 2011, and torchvision.datasets.STL10 (STL-10); L. N. Darlow et al.,
 "CINIC-10 is not ImageNet or CIFAR-10", 2018, and its README (CINIC-10); torchvision's model zoo (weights).
 
-A new data set is one more entry of `DATASETS`; in a package of your own it is a `DatasetFacts`, named by an
-entry point (docs/extending.md). Where none of the layouts below is that of its archive, it brings an
+A new data set is one more entry of `OWN_DATASETS`; in a package of your own it is a `DatasetFacts`, named by
+an entry point (docs/extending.md). Where none of the layouts below is that of its archive, it brings an
 `ArchiveLayout`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from reprise import extensions
 from reprise.errors import RepriseError, nearest
+from reprise.reports.run import Run
 
 if TYPE_CHECKING:
     from reprise.data.archives import RawSplit
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 class ArchiveLayout(Protocol):
     """How an archive, a .tar.gz, holds its images and labels."""
 
-    grey: bool
-    """Whether some of its images may have no colour."""
+    @property
+    def grey(self) -> bool:
+        """Whether some of its images may have no colour."""
 
     def read(
         self, facts: DatasetFacts, archive: Path, scratch: Path | None, workers: int | None
@@ -182,7 +184,7 @@ CIFAR100_SUPERCLASSES: Mapping[str, tuple[str, ...]] = {
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
-DATASETS: Mapping[str, DatasetFacts] = {
+OWN_DATASETS: Mapping[str, DatasetFacts] = {
     facts.name: facts
     for facts in (
         DatasetFacts(
@@ -328,9 +330,9 @@ def weights_facts(name: str) -> WeightsFacts:
 
 def all_files() -> Iterator[DatasetFacts | WeightsFacts]:
     """What is known of every file that can be fetched; the project's own come first."""
-    yield from DATASETS.values()
+    yield from OWN_DATASETS.values()
     yield from WEIGHTS.values()
-    yield from (extensions.DATASETS[name] for name in extensions.DATASETS if name not in DATASETS)
+    yield from (extensions.DATASETS[name] for name in extensions.DATASETS if name not in OWN_DATASETS)
 
 
 def name_of(file_name: str) -> str:
@@ -339,3 +341,27 @@ def name_of(file_name: str) -> str:
         if facts.file_name == file_name:
             return facts.name
     raise RepriseError(f"{file_name}: not the file of a known data set or of known weights; check its name")
+
+
+def class_names(run: Run) -> Sequence[str]:
+    """Names of the labels 0, 1, … that a run learns; labels or classes that its data set does not have are a
+    `RepriseError`.
+    """
+    wanted = run.spec["dataset"]
+    known = labels_of(dataset_facts(wanted["name"]), wanted["labels"], "dataset.labels")
+    for name in wanted.get("classes", ()):
+        if name not in known:
+            raise RepriseError(
+                f"dataset.classes: no {wanted['labels']} label of {wanted['name']} is called "
+                f"{name!r}{nearest(name, known)}"
+            )
+    return wanted.get("classes", known)
+
+
+def labels_of(facts: DatasetFacts, kind: str, where: str) -> Sequence[str]:
+    """Names of the labels of one kind; the `RepriseError` for another kind says `where` it was named."""
+    if kind not in facts.classes:
+        raise RepriseError(
+            f"{where}: {facts.name} has no labels of kind {kind!r}{nearest(kind, facts.classes)}"
+        )
+    return facts.classes[kind]

@@ -193,7 +193,11 @@ def _answer(session: requests.Session, url: str, headers: dict[str, str]) -> req
     for _ in range(REDIRECTS + 1):
         request = session.prepare_request(requests.Request("GET", url, headers=headers))
         settings = session.merge_environment_settings(request.url, {}, True, None, None)
-        response = session.get_adapter(request.url).send(request, timeout=TIMEOUT_S, **settings)
+        response = session.get_adapter(request.url or url).send(
+            request,
+            timeout=TIMEOUT_S,
+            **settings,  # type: ignore[arg-type]  # merged, `verify` is not None
+        )
         target = session.get_redirect_target(response)
         code, reason = response.status_code, str(response.reason or "")[:100]
         if target is None:

@@ -11,9 +11,10 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from reprise.data.archives import GET_AGAIN, Source, file_hash, identify, member_md5, read_archive, sidecar_of
+from reprise.data.archives import Source, file_hash, identify, member_md5, read_archive, sidecar_of
 from reprise.data.catalog import DatasetFacts, WeightsFacts, all_files, dataset_facts, weights_facts
 from reprise.data.download import discard, download, shown, state_of
+from reprise.data.tar import GET_AGAIN
 from reprise.errors import RepriseError, file_error, printable
 from reprise.files import alone, atomic, check_regular
 from reprise.progress import say

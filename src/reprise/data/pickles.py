@@ -96,11 +96,9 @@ class _Machine:
                 return self._pop()
             operation = _OPERATIONS.get(code)
             if operation is None:
-                known = pickletools.code2op.get(code.decode("latin-1"))
-                raise _WrongError(
-                    f"{known.name if known else f'the byte {code[0]}'} is no operation of plain values and "
-                    "arrays"
-                )
+                known = {each.code: each.name for each in pickletools.opcodes}
+                name = known.get(code.decode("latin-1"), f"the byte {code[0]}")
+                raise _WrongError(f"{name} is no operation of plain values and arrays")
             operation(self)
         raise _WrongError(f"more than {OPERATIONS:,} operations")
 

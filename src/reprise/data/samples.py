@@ -75,7 +75,7 @@ def write_samples(dataset: Dataset, selection: Mapping[str, Any], path: Path) ->
     else:
         arrays["images"] = images.transpose(0, 2, 3, 1)
     with atomic(path) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # no array is called allow_pickle
     write_record(
         path.with_suffix(".json"), {"selection": selection, FILES: digests(path.parent, [path.name])}
     )

@@ -8,6 +8,8 @@ import numpy as np
 from reprise.data.decode import Dataset
 from reprise.errors import RepriseError, nearest
 
+Split = Literal["train", "validation", "test"]
+
 
 class Subset(NamedTuple):
     """`indices` int64 (n,) into the arrays of a split, ascending; `labels` int64 (n,) from 0 to C - 1; the C
@@ -24,7 +26,7 @@ def subset(
     labels: str,
     classes: Sequence[str] | None = None,
     per_class: int | None = None,
-    split: Literal["train", "validation", "test"] = "train",
+    split: Split = "train",
 ) -> Subset:
     """The images of `split` whose label of kind `labels` is one of `classes` (default: all), at most
     `per_class` of each.

@@ -293,7 +293,10 @@ def _pickled(value: Any) -> bytes:
     return pickled.getvalue()
 
 
-class _Python2Pickler(pickle._Pickler):
+_Pickler: Any = pickle._Pickler  # in Python, so that it can be changed; types leave out its methods
+
+
+class _Python2Pickler(_Pickler):
     """Pickles as Python 2 did, protocol 2: texts as 8-bit strings, NumPy's function under its old name."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -319,7 +322,7 @@ class _Python2Pickler(pickle._Pickler):
     def _save_function(self, obj: Any) -> None:
         self.save_global(obj)
 
-    dispatch = pickle._Pickler.dispatch | {
+    dispatch = _Pickler.dispatch | {
         str: _save_string,
         bytes: _save_string,
         type(np.empty(0).__reduce__()[0]): _save_function,

@@ -7,6 +7,8 @@ here). Headers are parsed by tarfile. Formats: POSIX.1-2001 (pax), ustar, GNU an
 and devices are refused.
 """
 
+from __future__ import annotations
+
 import contextlib
 import io
 import re
@@ -14,13 +16,16 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tqdm.utils import CallbackIOWrapper
 
 from reprise.errors import RepriseError, gist
 from reprise.files import check_regular
 from reprise.progress import progress
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 GET_AGAIN = "delete it and fetch it again"
 LARGE = 1 << 24
@@ -81,7 +86,9 @@ def files(archive: Path, max_bytes: int) -> Iterator[tuple[str, BinaryIO, int]]:
         packed.seek(0)
         if size > LARGE:
             bar = stack.enter_context(progress(description=archive.name, total=size, unit="B"))
-            packed = CallbackIOWrapper(bar.update, packed, "read")
+            packed = CallbackIOWrapper(  # type: ignore[assignment]  # a file by its __getattr__
+                bar.update, packed, "read"
+            )
         stream = _Stream(_Unzipped(packed) if zipped else packed, max_bytes)
         for header, name in _headers(stream):
             _check(header, name)
@@ -148,7 +155,7 @@ class _Unzipped:
 class _Stream:
     """Reads forward, and refuses to deliver more than `limit` bytes (a decompression bomb)."""
 
-    def __init__(self, file: BinaryIO, limit: int) -> None:
+    def __init__(self, file: BinaryIO | _Unzipped, limit: int) -> None:
         self._file, self._limit, self.left = file, limit, limit
 
     def read(self, size: int) -> bytes:
@@ -158,7 +165,7 @@ class _Stream:
             raise self.too_much()
         return data
 
-    def too_much(self, why: str = "") -> "_DamagedError":
+    def too_much(self, why: str = "") -> _DamagedError:
         return _DamagedError(f"unpacks to more than {self._limit:,} bytes, far beyond the data set{why}")
 
     def exactly(self, size: int) -> bytes:
@@ -189,9 +196,10 @@ class _Content(io.RawIOBase):
     def readall(self) -> bytes:
         return self.read()
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # as hashlib.file_digest asks
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        data = self.read(len(view))
+        view[: len(data)] = data
         return len(data)
 
     def skip(self) -> None:
@@ -251,12 +259,12 @@ def _records(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         end = place + _number(content[place : max(space, place)])
         key, equals, value = content[space + 1 : end - 1].partition(b"=")
         if end > len(content) or end <= space + 1 or content[end - 1 : end] != b"\n" or not equals:
-            raise tarfile.InvalidHeaderError("a damaged extended header")
+            raise tarfile.HeaderError("a damaged extended header")
         yield key, value
         place = end
 
 
 def _number(digits: bytes) -> int:
     if not re.fullmatch(rb"[0-9]{1,20}", digits):
-        raise tarfile.InvalidHeaderError("a number in an extended header is none")
+        raise tarfile.HeaderError("a number in an extended header is none")
     return int(digits)

@@ -14,19 +14,14 @@ from reprise.errors import DamagedError, RepriseError
 from reprise.evaluation.metrics import classification_metrics, training_metrics
 from reprise.evaluation.verification import check_metrics
 from reprise.progress import log, progress, say
+from reprise.reports.layout import EVALUATION, FINAL, HISTORY, PREDICTIONS, RUN, WEIGHTS_FILE
 from reprise.reports.run import Run
 from reprise.supervision import tell
 from reprise.training.inference import predict
 from reprise.training.parts import Datasets, RunData
-from reprise.training.precision import PRECISIONS, memory_format
+from reprise.training.precision import PRECISIONS, place
 from reprise.training.results import (
     EVALUATE_AGAIN,
-    EVALUATION,
-    FINAL,
-    HISTORY,
-    PREDICTIONS,
-    RUN,
-    WEIGHTS,
     adopt_run,
     check_evaluation,
     check_history,
@@ -132,16 +127,14 @@ def trained_network(run: Run, data: RunData, folder: Path) -> nn.Module:
     """The run's network with its selected weights. Pretrained ones are not needed: the run's own take their
     place.
     """
-    spec = run.spec["model"]
-    network = models.build(
-        {**spec, "weights": "random"} if "weights" in spec else spec, len(data.classes), data.image_shape
-    )
+    network = models.build_untrained(run.spec["model"], len(data.classes), data.image_shape)
     try:
-        network.load_state_dict(read_weights(folder / WEIGHTS))
+        network.load_state_dict(read_weights(folder / WEIGHTS_FILE))
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:160]
         raise RepriseError(
-            f"{folder / WEIGHTS}: does not fit the run's network ({reason}); delete the folder and train "
+            f"{folder / WEIGHTS_FILE}: does not fit the run's network ({reason}); delete the folder and "
+            "train "
             "again"
         ) from None
     return network
@@ -150,9 +143,9 @@ def trained_network(run: Run, data: RunData, folder: Path) -> nn.Module:
 def _evaluate_run(
     run: Run, meta: Mapping[str, Any], data: RunData, folder: Path, device: torch.device
 ) -> None:
-    precision = PRECISIONS.get(meta.get("dtype"), torch.float32)
+    precision = PRECISIONS.get(meta.get("dtype", ""), torch.float32)
     model = trained_network(run, data, folder)
-    model.to(device, memory_format=memory_format(model, precision, device))  # as the engine has validated it
+    place(model, precision, device)  # as the engine has validated it
     predicted, loss = predict(model, data.test, data.preprocess, data.evaluation_batch)
     labels, guesses = data.test.truth.cpu().numpy(), predicted.cpu().numpy()
     metrics = classification_metrics(labels, guesses)

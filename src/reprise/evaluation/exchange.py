@@ -25,16 +25,11 @@ from reprise.evaluation.verification import (
 )
 from reprise.files import atomic
 from reprise.records import FILES, check_file, read_record
+from reprise.reports.layout import EVALUATION, FINAL, HISTORY, PREDICTIONS, RUN, WEIGHTS_FILE
 from reprise.reports.run import Run, digest
 from reprise.training.parts import Datasets
 from reprise.training.results import (
-    EVALUATION,
-    FINAL,
-    HISTORY,
-    PREDICTIONS,
-    RUN,
     TRAIN_AGAIN,
-    WEIGHTS,
     check_evaluation,
     check_history,
     check_own_folder,
@@ -44,7 +39,7 @@ from reprise.training.results import (
     write_run_record,
 )
 
-EXCHANGED = (HISTORY, WEIGHTS, PREDICTIONS, FINAL, EVALUATION, RUN)
+EXCHANGED = (HISTORY, WEIGHTS_FILE, PREDICTIONS, FINAL, EVALUATION, RUN)
 """What is exchanged, where it is there; `run.json` is copied last."""
 GET_AGAIN = "get this run again from its source"
 
@@ -127,7 +122,7 @@ def _copy(source: Path, target: Path) -> None:
         else:
             (target / name).unlink(missing_ok=True)
     document = read_record(source / RUN, GET_AGAIN, legacy=True)
-    for name in (HISTORY, WEIGHTS):
+    for name in (HISTORY, WEIGHTS_FILE):
         if FILES in document and (target / name).exists():
             check_file(target / name, document[FILES], GET_AGAIN)
     if (target / EVALUATION).exists():
@@ -155,11 +150,11 @@ def verify(folder: Path, network_of: NetworkOf | None = None, remedy: str = GET_
     document = read_record(folder / RUN, remedy, legacy=True)
     spec, meta = _identity(document, folder, remedy)
     evaluation = any((folder / name).exists() for name in (EVALUATION, PREDICTIONS, FINAL))
-    weights = (folder / WEIGHTS).exists()
+    weights = (folder / WEIGHTS_FILE).exists()
     if not weights and not evaluation:
-        _refuse(folder, f"has neither {WEIGHTS} nor {PREDICTIONS}, so nothing can be made of it", remedy)
+        _refuse(folder, f"has neither {WEIGHTS_FILE} nor {PREDICTIONS}, so nothing can be made of it", remedy)
     with _fitting(folder, remedy):
-        for name in (HISTORY, WEIGHTS) if weights else (HISTORY,):
+        for name in (HISTORY, WEIGHTS_FILE) if weights else (HISTORY,):
             if FILES in document:
                 check_file(folder / name, document[FILES], remedy)
         history = check_history(folder, spec, meta, remedy)
@@ -173,7 +168,7 @@ def verify(folder: Path, network_of: NetworkOf | None = None, remedy: str = GET_
             check_evaluation(folder)
             check_metrics(folder, spec, meta, history, remedy)
         if weights:
-            read_weights(folder / WEIGHTS)
+            read_weights(folder / WEIGHTS_FILE)
         if network_of is not None:
             check_network(folder, meta, _network(folder, Run(spec), network_of, remedy), remedy)
     return document
@@ -211,7 +206,7 @@ def verify_with_images(folder: Path, run: Run, meta: Mapping[str, Any], datasets
         check_images(folder, run.spec, meta, data, GET_AGAIN)
         if (folder / PREDICTIONS).exists():
             predictions = check_labels(folder, data, GET_AGAIN)
-            if (folder / WEIGHTS).exists():
+            if (folder / WEIGHTS_FILE).exists():
                 check_sample(folder, predictions, data, trained_network(run, data, folder), GET_AGAIN)
 
 

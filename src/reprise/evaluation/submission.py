@@ -19,15 +19,17 @@ import numpy as np
 import torch
 
 from reprise.data.archives import PNG_BYTES, decode_png
-from reprise.data.catalog import DATASETS
+from reprise.data.catalog import OWN_DATASETS
 from reprise.data.tar import damage, files
 from reprise.errors import RepriseError, gist
 from reprise.evaluation.evaluate import trained_network
 from reprise.files import atomic, check_regular
 from reprise.progress import progress
+from reprise.reports.layout import HISTORY
 from reprise.reports.run import Run
 from reprise.training.parts import Datasets
-from reprise.training.results import HISTORY, finished, read_table
+from reprise.training.results import finished, history_rows, read_table
+from reprise.training.selection import monitored
 from reprise.training.session import choose_device, reproducible
 
 AGAIN = "get the archive again"
@@ -46,11 +48,8 @@ def best_run(runs: Sequence[Run], cache: Path) -> Run:
             raise RepriseError(
                 f"run {run.hash}: no result in {cache}; train it first, or name a trained run with --run"
             )
-        history = read_table(folder / HISTORY, ("epoch", "split", "accuracy"))
-        row = history[
-            (history["split"] != "train") & (history["epoch"] == document["meta"]["selected_epoch"])
-        ].iloc[0]
-        return float(row["accuracy"])
+        history = history_rows(read_table(folder / HISTORY, ("epoch", "split", "accuracy")))
+        return monitored(history, "accuracy")[document["meta"]["selected_epoch"] - 1]
 
     return runs[0] if len(runs) == 1 else max(runs, key=accuracy)
 
@@ -82,13 +81,16 @@ def write_submission(
     chosen = choose_device(device)
     with reproducible(chosen, threads):
         data = Datasets(dataset_dirs, chosen).of(run)
-        if set(data.classes) != set(DATASETS["cifar10"].classes["label"]):
+        if set(data.classes) != set(OWN_DATASETS["cifar10"].classes["label"]):
             raise RepriseError(f"run {run.hash}: does not learn the ten classes of cifar10; name another run")
         network = trained_network(run, data, Path(cache) / run.hash).to(chosen).eval()
         labels = np.zeros(images, np.uint8)
-        size = tuple(data.test.inputs.shape[2:])
+        _, _, height, width = data.test.inputs.shape
         found = progress(
-            _images(Path(archive), images, size), description="predicting", total=images, unit="image"
+            _images(Path(archive), images, (height, width)),
+            description="predicting",
+            total=images,
+            unit="image",
         )
         with found, torch.no_grad():
             stream = iter(found)

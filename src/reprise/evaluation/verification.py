@@ -16,10 +16,11 @@ from torch.nn import functional
 from reprise import models
 from reprise.errors import DamagedError
 from reprise.evaluation.metrics import classification_metrics, training_metrics
+from reprise.reports.layout import FINAL, PREDICTIONS, RUN, WEIGHTS_FILE
 from reprise.reports.run import Run
 from reprise.training.inference import forward
 from reprise.training.parts import Part, RunData
-from reprise.training.results import FINAL, PREDICTIONS, RUN, WEIGHTS, least_loss, read_table, read_weights
+from reprise.training.results import least_loss, read_table, read_weights
 
 TOLERANCE = 1e-9
 """Between a stored metric and the same one computed again from the stored predictions and history."""
@@ -122,16 +123,17 @@ def check_network(folder: Path, meta: Mapping[str, Any], network: nn.Module, rem
             raise DamagedError(
                 f"{folder / FINAL}: its numbers of parameters are not those of the run's network", remedy
             )
-    if (folder / WEIGHTS).exists():
+    if (folder / WEIGHTS_FILE).exists():
         expected = {name: (tuple(value.shape), value.dtype) for name, value in network.state_dict().items()}
         found = {
-            name: (tuple(value.shape), value.dtype) for name, value in read_weights(folder / WEIGHTS).items()
+            name: (tuple(value.shape), value.dtype)
+            for name, value in read_weights(folder / WEIGHTS_FILE).items()
         }
         for name in [*expected, *found]:
             if expected.get(name) != found.get(name):
                 here, there = (_described(each.get(name)) for each in (found, expected))
                 raise DamagedError(
-                    f"{folder / WEIGHTS}: {name} is {here}, in the run's network it is {there}", remedy
+                    f"{folder / WEIGHTS_FILE}: {name} is {here}, in the run's network it is {there}", remedy
                 )
 
 
@@ -153,8 +155,10 @@ def check_images(
             )
     own = spec.get("preprocess", {}).get("normalize") == "train"
     for name, value in (("channel_mean", data.preprocess.mean), ("channel_std", data.preprocess.std)):
-        if name in meta and not (
-            own and np.allclose(meta[name], value.flatten().tolist(), rtol=1e-5, atol=0)
+        if name in meta and (
+            not own
+            or value is None
+            or not np.allclose(meta[name], value.flatten().tolist(), rtol=1e-5, atol=0)
         ):
             raise DamagedError(
                 f"{folder / RUN}: its {name} is not that of the training images at hand", remedy
@@ -193,7 +197,7 @@ def check_sample(
     if not logits.isfinite().all():
         if math.isfinite(loss):
             raise DamagedError(
-                f"{folder / WEIGHTS}: predicts what is not finite, though the loss is {loss}", remedy
+                f"{folder / WEIGHTS_FILE}: predicts what is not finite, though the loss is {loss}", remedy
             )
         return
     stored = torch.from_numpy(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from reprise.errors import RepriseError
 from reprise.extensions import NETWORKS
-from reprise.settings import parse
+from reprise.schema import parse
 
 if TYPE_CHECKING:
     from torch import nn  # the names and options of networks are known without it
@@ -38,6 +38,11 @@ def build(
         return given.build(classes, image_shape, weights_dir)
     except RepriseError as error:
         raise RepriseError(f"model {name}: {error}") from None
+
+
+def build_untrained(spec: Mapping[str, Any], classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
+    """As `build`, with random weights where `spec` names pretrained ones: no weight file is read."""
+    return build({**spec, "weights": "random"} if "weights" in spec else spec, classes, image_shape)
 
 
 def layer_parameters(model: nn.Module) -> dict[str, int]:

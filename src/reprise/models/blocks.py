@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from types import UnionType
 
 import torch
 import torch.nn.functional as F
@@ -51,7 +50,9 @@ class Dropout(nn.Dropout):
         return inputs * F.dropout(torch.ones(inputs.shape, dtype=inputs.dtype, device=inputs.device), self.p)
 
 
-def _glorot_uniform(module: nn.Module, kinds: type | UnionType = nn.Conv2d | nn.Linear) -> None:
+def _glorot_uniform(
+    module: nn.Module, kinds: tuple[type[nn.Conv2d | nn.Linear], ...] = (nn.Conv2d, nn.Linear)
+) -> None:
     """Weights uniform within ±√(6 / (fan in + fan out)), biases zero (Glorot and Bengio 2010); fans as in
     Keras.
     """
@@ -65,7 +66,7 @@ INITIALISATIONS: dict[str, Callable[[nn.Module], None] | None] = {
     "torch": None,
     # Keras' default, under the authors' other name Xavier an option of report 5 for its dense layers
     "keras": _glorot_uniform,
-    "xavier_dense": partial(_glorot_uniform, kinds=nn.Linear),
+    "xavier_dense": partial(_glorot_uniform, kinds=(nn.Linear,)),
 }
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from reprise.settings import Probability, Settings, either, of_type, titled
+from reprise.schema import Probability, Strict, either, of_type, titled
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,7 +27,7 @@ Width = Annotated[float, Field(gt=0, le=1000)]
 """Multiplies the channels of convolutions and the hidden units: how a demo makes networks narrow."""
 
 
-class Family(Settings, ABC):
+class Family(Strict, ABC):
     """The options that a report file gives a family of networks beside its `name` and `title`."""
 
     large: ClassVar[bool] = False
@@ -51,11 +51,18 @@ class Family(Settings, ABC):
 # ---- layers of the family sequential ----
 
 
-class Layer(Settings):
+class Layer(Strict):
     """One kind of layer. Its first key is the kind, with the layer's size."""
 
+    name: str | None = Field(
+        None,
+        pattern=r"^[a-z][a-z0-9_]*$",
+        max_length=100,
+        description="what paths, figures and statements call the layer; it changes nothing",
+    )
 
-class Conv(Layer):
+
+class ConvLayer(Layer):
     model_config = titled("a layer of kind conv")
     conv: int = Field(ge=1, le=100_000, description="channels")
     kernel: int = Field(3, ge=1, le=1024)
@@ -68,14 +75,14 @@ class Conv(Layer):
     scaled: bool = Field(True, description="whether width applies to this layer")
 
 
-class BatchNorm(Layer):
+class BatchNormLayer(Layer):
     model_config = titled("a layer of kind batch_norm")
     batch_norm: bool = Field(description="false: the layer keeps its place and does nothing, for a search")
     eps: float = Field(1e-5, gt=0)
     momentum: Probability = Field(0.1, description="weight of the new batch: Keras' 0.99 is 0.01 here")
 
 
-class Pool(Layer):
+class PoolLayer(Layer):
     model_config = titled("a layer of kind pool")
     pool: Literal["max", "avg"]
     size: int = Field(2, ge=1, le=1024)
@@ -83,22 +90,22 @@ class Pool(Layer):
     padding: int = Field(0, ge=0, le=1024, description="pixels")
 
 
-class Dropout(Layer):
+class DropoutLayer(Layer):
     model_config = titled("a layer of kind dropout")
     dropout: Probability
 
 
-class Dropout2d(Layer):
+class Dropout2dLayer(Layer):
     model_config = titled("a layer of kind dropout2d")
     dropout2d: Probability
 
 
-class Flatten(Layer):
+class FlattenLayer(Layer):
     model_config = titled("a layer of kind flatten")
     flatten: Annotated[Literal[True], of_type(bool)]
 
 
-class Dense(Layer):
+class DenseLayer(Layer):
     model_config = titled("a layer of kind dense")
     dense: Annotated[
         Literal["classes"] | Annotated[int, Field(ge=1, le=10**9)],
@@ -112,10 +119,15 @@ class Dense(Layer):
     )
 
 
-class Activation(Layer):
+class ActivationLayer(Layer):
     model_config = titled("a layer without a kind")
     elsewhere = ("conv", "batch_norm", "pool", "dropout", "dropout2d", "flatten", "dense")
     activation: ActivationName
+
+
+def kind_of(layer: Layer) -> str:
+    """The key that tells a layer's kind."""
+    return next(name for name in type(layer).model_fields if name != "name")
 
 
 def _kind(layer: Any) -> str | None:
@@ -123,19 +135,19 @@ def _kind(layer: Any) -> str | None:
     keys = type(layer).model_fields if isinstance(layer, Layer) else layer
     if not keys or not isinstance(keys, Mapping):
         return None
-    kind = next((key for key in keys if key in Activation.elsewhere), None)
+    kind = next((key for key in keys if key in ActivationLayer.elsewhere), None)
     return f"a layer of kind {kind}" if kind else "a layer without a kind"
 
 
 AnyLayer = Annotated[
-    Annotated[Conv, Tag("a layer of kind conv")]
-    | Annotated[BatchNorm, Tag("a layer of kind batch_norm")]
-    | Annotated[Pool, Tag("a layer of kind pool")]
-    | Annotated[Dropout, Tag("a layer of kind dropout")]
-    | Annotated[Dropout2d, Tag("a layer of kind dropout2d")]
-    | Annotated[Flatten, Tag("a layer of kind flatten")]
-    | Annotated[Dense, Tag("a layer of kind dense")]
-    | Annotated[Activation, Tag("a layer without a kind")],
+    Annotated[ConvLayer, Tag("a layer of kind conv")]
+    | Annotated[BatchNormLayer, Tag("a layer of kind batch_norm")]
+    | Annotated[PoolLayer, Tag("a layer of kind pool")]
+    | Annotated[DropoutLayer, Tag("a layer of kind dropout")]
+    | Annotated[Dropout2dLayer, Tag("a layer of kind dropout2d")]
+    | Annotated[FlattenLayer, Tag("a layer of kind flatten")]
+    | Annotated[DenseLayer, Tag("a layer of kind dense")]
+    | Annotated[ActivationLayer, Tag("a layer without a kind")],
     Discriminator(
         _kind,
         custom_error_type="layer",

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from reprise.models import build, parameter_count
+from reprise.models import build_untrained, parameter_count
 from reprise.models.blocks import SameConv2d
 
 LayerRow = dict[str, Any]
@@ -118,7 +118,7 @@ def layer_table(spec: Mapping[str, Any], classes: int, image_shape: tuple[int, i
 
     No weight file is read: pretrained weights do not change the table.
     """
-    model = build({**spec, "weights": "random"} if "weights" in spec else spec, classes, image_shape)
+    model = build_untrained(spec, classes, image_shape)
     rows = describe(model, image_shape)
     return {
         "model": spec,
@@ -169,7 +169,7 @@ def _text(module: nn.Module) -> tuple[str, str]:
     return name.lower(), name
 
 
-def _square(size: int | tuple[int, ...]) -> str:
+def _square(size: int | tuple[int | None, ...] | None) -> str:
     return "×".join(str(length) for length in (size if isinstance(size, tuple) else (size, size)))
 
 

@@ -22,7 +22,7 @@ from torch import nn
 from reprise.data.catalog import WEIGHTS
 from reprise.errors import DamagedError, RepriseError, file_error, gist, nearest
 from reprise.models import sequential
-from reprise.models.families import Dense, Flatten, Torchvision
+from reprise.models.families import DenseLayer, FlattenLayer, Torchvision
 from reprise.records import file_digest
 
 AUXILIARY = {"googlenet", "inception_v3"}
@@ -87,9 +87,10 @@ def _load_imagenet(net: nn.Module, arch: str, folder: Path | None) -> None:
 def _backbone(net: nn.Module, arch: str, part: str | None) -> nn.Module:
     """`net` without its last linear layer, or its convolutions only."""
     if part == "features":
-        if not isinstance(getattr(net, "features", None), nn.Module):
+        features = getattr(net, "features", None)
+        if not isinstance(features, nn.Module):
             raise RepriseError(f"{arch} has no part of its own named features; leave part out")
-        return net.features
+        return features
     linear = [name for name, module in net.named_modules() if isinstance(module, nn.Linear)]
     if not linear:
         raise RepriseError(f"{arch} does not end in a linear layer; use part: features")
@@ -131,7 +132,7 @@ def transfer_network(
     shape = _feature_shape(backbone, arch, image_shape)
     head = options.head
     if head is None:
-        head = [*([Flatten(flatten=True)] if len(shape) > 1 else []), Dense(dense="classes")]
+        head = [*([FlattenLayer(flatten=True)] if len(shape) > 1 else []), DenseLayer(dense="classes")]
     try:
         layers = sequential.network(head, classes, shape, options.init)
     except RepriseError as error:

@@ -28,8 +28,8 @@ def resnet(options: Resnet, classes: int, image_shape: tuple[int, int, int]) -> 
     from timm.models.resnet import BasicBlock, ResNet  # takes 0.6 s, which the other families need not pay
 
     stem = 2 * max(1, round(CHANNELS[0] * options.width / 2))
-    network = ResNet(
-        BasicBlock,
+    network: nn.Module = ResNet(
+        BasicBlock,  # type: ignore[arg-type]  # timm writes that it takes a block, and takes its class
         BLOCKS[options.depth],
         num_classes=classes,
         in_chans=image_shape[0],
@@ -39,10 +39,8 @@ def resnet(options: Resnet, classes: int, image_shape: tuple[int, int, int]) -> 
         drop_rate=options.dropout,
         zero_init_last=False,
     )
-    network.conv1 = nn.Conv2d(image_shape[0], stem, 3, padding=1, bias=False)
-    nn.init.kaiming_normal_(
-        network.conv1.weight, mode="fan_out", nonlinearity="relu"
-    )  # as timm and torchvision do
+    network.conv1 = conv = nn.Conv2d(image_shape[0], stem, 3, padding=1, bias=False)
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")  # as timm and torchvision do
     network.maxpool = nn.Identity()
     initialise(network, options.init)
     return network

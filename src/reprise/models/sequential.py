@@ -17,7 +17,7 @@ from torch import nn
 from reprise.errors import RepriseError
 from reprise.models import families
 from reprise.models.blocks import Dropout, initialise, same_conv2d
-from reprise.models.families import Layer
+from reprise.models.families import Layer, kind_of
 
 Shape = tuple[int, ...]
 """Of one image (C, H, W) or of flat features (F,), without the batch."""
@@ -75,7 +75,7 @@ def _with_activation(kind: str, module: nn.Module, activation: str | None) -> di
     return {kind: module} | ({activation: ACTIVATIONS[activation]()} if activation else {})
 
 
-def _conv(net: _Net, shape: Shape, layer: families.Conv) -> _Modules:
+def _conv(net: _Net, shape: Shape, layer: families.ConvLayer) -> _Modules:
     inputs, channels = _image(shape)[0], net.scale(layer.conv, layer.scaled)
     if layer.padding == "same":
         module = same_conv2d(inputs, channels, layer.kernel, layer.stride)
@@ -87,7 +87,7 @@ def _conv(net: _Net, shape: Shape, layer: families.Conv) -> _Modules:
     return _with_activation("conv", module, layer.activation), (channels, *size)
 
 
-def _pool(net: _Net, shape: Shape, layer: families.Pool) -> _Modules:
+def _pool(net: _Net, shape: Shape, layer: families.PoolLayer) -> _Modules:
     size, stride, padding = layer.size, layer.stride or layer.size, layer.padding
     if padding > size // 2:
         raise RepriseError(f"padding {padding} is more than half the size {size}; lower it")
@@ -95,26 +95,26 @@ def _pool(net: _Net, shape: Shape, layer: families.Pool) -> _Modules:
     return {"pool": POOLS[layer.pool](size, stride, padding)}, after
 
 
-def _batch_norm(net: _Net, shape: Shape, layer: families.BatchNorm) -> _Modules:
+def _batch_norm(net: _Net, shape: Shape, layer: families.BatchNormLayer) -> _Modules:
     if not layer.batch_norm:  # a search may switch it (report 5); the layers after it keep their places
         return {}, shape
     norm = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
     return {"batch_norm": norm(shape[0], layer.eps, layer.momentum)}, shape
 
 
-def _dropout(net: _Net, shape: Shape, layer: families.Dropout) -> _Modules:
+def _dropout(net: _Net, shape: Shape, layer: families.DropoutLayer) -> _Modules:
     return {"dropout": Dropout(layer.dropout)}, shape
 
 
-def _dropout2d(net: _Net, shape: Shape, layer: families.Dropout2d) -> _Modules:
+def _dropout2d(net: _Net, shape: Shape, layer: families.Dropout2dLayer) -> _Modules:
     return {"dropout2d": nn.Dropout2d(layer.dropout2d)}, _image(shape)
 
 
-def _flatten(net: _Net, shape: Shape, layer: families.Flatten) -> _Modules:
+def _flatten(net: _Net, shape: Shape, layer: families.FlattenLayer) -> _Modules:
     return {"flatten": nn.Flatten()}, (math.prod(shape),)
 
 
-def _dense(net: _Net, shape: Shape, layer: families.Dense) -> _Modules:
+def _dense(net: _Net, shape: Shape, layer: families.DenseLayer) -> _Modules:
     if len(shape) != 1:
         raise RepriseError(
             f"needs flat features, but an image of {_text(shape)} comes in; put {{flatten: true}} before it"
@@ -127,19 +127,19 @@ def _dense(net: _Net, shape: Shape, layer: families.Dense) -> _Modules:
     return _with_activation("dense", nn.Linear(shape[0], units), layer.activation), (units,)
 
 
-def _activation(net: _Net, shape: Shape, layer: families.Activation) -> _Modules:
+def _activation(net: _Net, shape: Shape, layer: families.ActivationLayer) -> _Modules:
     return {layer.activation: ACTIVATIONS[layer.activation]()}, shape
 
 
 BUILDERS: dict[type[Layer], Callable[[_Net, Shape, Any], _Modules]] = {
-    families.Conv: _conv,
-    families.BatchNorm: _batch_norm,
-    families.Pool: _pool,
-    families.Dropout: _dropout,
-    families.Dropout2d: _dropout2d,
-    families.Flatten: _flatten,
-    families.Dense: _dense,
-    families.Activation: _activation,
+    families.ConvLayer: _conv,
+    families.BatchNormLayer: _batch_norm,
+    families.PoolLayer: _pool,
+    families.DropoutLayer: _dropout,
+    families.Dropout2dLayer: _dropout2d,
+    families.FlattenLayer: _flatten,
+    families.DenseLayer: _dense,
+    families.ActivationLayer: _activation,
 }
 
 
@@ -153,7 +153,7 @@ def network(
     modules: OrderedDict[str, nn.Module] = OrderedDict()
     shape = tuple(input_shape)
     for index, layer in enumerate(layers):
-        where = f"layer {index} ({next(iter(type(layer).model_fields))})"
+        where = f"layer {index} ({kind_of(layer)})"
         try:
             parts, shape = BUILDERS[type(layer)](net, shape, layer)
         except RepriseError as error:

@@ -5,83 +5,111 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from reprise.errors import RepriseError
-from reprise.reports.check import nearest
+from reprise.errors import RepriseError, nearest
+from reprise.extensions import METRICS
 from reprise.reports.report import Cell, text
 
 Columns = Mapping[str, Sequence[Any]]
 """A tidy table: name of a column → its values, one per row. A pandas `DataFrame` will do."""
 
-COLUMNS = {
+RESULT_COLUMNS = {
     "history": ("run", "epoch", "split", "loss", "accuracy"),
     "final": ("run", "metric", "value"),
     "predictions": ("run", "image", "label", "predicted"),
 }
 
 
-_CELLS = frozenset({"cells", "effect"})
-_CURVE = _CELLS | {"split", "at"}
+SPLITS = ("train", "validation", "test")
+PLACES = ("best", "last", "selected", "change", "rise")
+MOST_EPOCHS = 100_000
+COLOURS = ("red", "green", "blue")
+
+_CURVE = ("split", "at")
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What the verdict rule has to know about a metric.
+    """What expressions and the verdict rule have to know about a metric.
 
-    `deviation` is the standard deviation over seeds that is assumed where no configuration of the report has
-    two seeds (0: the metric does not depend on the seed); it is a fraction of the value where `relative` says
-    that the scatter grows with it. A `count` is a whole number in each run. `options` are the keys that a
-    measure of this metric may carry, `needs` the one that it must.
+    `words` say what it is, to readers. `deviation` is the standard deviation over seeds that is assumed where
+    no configuration of the report has two seeds (0: the metric does not depend on the seed); it is a fraction
+    of the value where `relative` says that the scatter grows with it. A `count` is a whole number in each
+    run. `options` are the keys that a measure of this metric may carry, `needs` the one that it must.
+    `several`: the values of several configurations can be made one, by their mean, say. `compute` makes the
+    value of a metric that no other file holds: labels and predictions of the test images, whole numbers (N,)
+    each → a number.
     """
 
+    words: str
     deviation: float
     relative: bool = False
     count: bool = False
-    options: frozenset[str] = _CELLS
+    options: tuple[str, ...] = ()
     needs: str = ""
+    several: bool = True
+    compute: Callable[[np.ndarray, np.ndarray], float] | None = None
 
 
 NEEDED = {
     "classes": "the names of the classes it reads",
     "channel": "red, green or blue",
-    "setting": "the path of a number in the runs' settings",
+    "path": "the path of a number in the runs' settings",
 }
 """Keys without which some metrics say nothing, in words."""
 
-METRICS: Mapping[str, Metric] = {
-    "accuracy": Metric(0.005, options=_CURVE),
-    "precision_macro": Metric(0.005),
-    "recall_macro": Metric(0.005),
-    "f1_macro": Metric(0.005),
-    "loss": Metric(0.05, relative=True, options=_CURVE),
-    "gap": Metric(0.02, options=_CURVE),
-    "train_accuracy": Metric(0.01),
-    "train_loss": Metric(0.05, relative=True),
-    "best_epoch": Metric(0.25, relative=True, count=True),
-    "min_loss_epoch": Metric(0.25, relative=True, count=True, options=_CELLS | {"split"}),
-    "epochs": Metric(0.25, relative=True, count=True),
-    "stopped_early": Metric(0.5),  # the largest that a value of 0 or 1 can have
-    "class_accuracy": Metric(0.03, needs="classes"),
-    "class_rank": Metric(1.0, count=True, needs="classes"),
-    "class_deviation": Metric(0.1, relative=True),
-    "class_variance": Metric(0.2, relative=True),
-    "chance": Metric(0.0),
-    "channel_mean": Metric(0.0002, needs="channel"),
-    "channel_deviation": Metric(0.0001, needs="channel"),
-    "setting": Metric(0.0, options=frozenset(), needs="setting"),
-    "parameters": Metric(0.0, count=True, options=_CELLS | {"layer"}),
-    "test_images": Metric(0.0, count=True),
+OWN_METRICS: dict[str, Metric] = {
+    "accuracy": Metric("accuracy", 0.005, options=_CURVE),
+    "precision_macro": Metric("macro precision", 0.005),
+    "recall_macro": Metric("macro recall", 0.005),
+    "f1_macro": Metric("macro F1", 0.005),
+    "loss": Metric("loss", 0.05, relative=True, options=_CURVE),
+    "gap": Metric("generalisation gap", 0.02, options=_CURVE),
+    "train_accuracy": Metric("training accuracy", 0.01),
+    "train_loss": Metric("training loss", 0.05, relative=True),
+    "best_epoch": Metric("selected epoch", 0.25, relative=True, count=True),
+    "min_loss_epoch": Metric("epoch of the lowest loss", 0.25, relative=True, count=True, options=("split",)),
+    "epochs": Metric("number of epochs", 0.25, relative=True, count=True),
+    "stopped_early": Metric("early stop", 0.5),  # the largest that a value of 0 or 1 can have
+    "class_accuracy": Metric("accuracy", 0.03, needs="classes"),
+    "class_rank": Metric("rank", 1.0, count=True, needs="classes"),
+    "class_deviation": Metric("standard deviation of the class accuracies", 0.1, relative=True),
+    "class_variance": Metric("variance of the class accuracies", 0.2, relative=True),
+    "chance": Metric("chance level", 0.0),
+    "channel_mean": Metric("channel mean", 0.0002, needs="channel"),
+    "channel_deviation": Metric("channel deviation", 0.0001, needs="channel"),
+    "setting": Metric("setting", 0.0, needs="path", several=False),
+    "parameters": Metric("parameters", 0.0, count=True, options=("layer",)),
+    "test_images": Metric("test images", 0.0, count=True),
 }
-"""Metrics that a statement can name; `docs/verdicts.md` explains each."""
+"""The project's own; `reprise.extensions.METRICS` has those of other packages, too. `docs/verdicts.md`
+explains each.
+"""
 
-PATHS = {"change": Metric(0.25, relative=True), "rise": Metric(0.25, relative=True)}
+PATHS = {
+    "change": Metric("change", 0.25, relative=True),
+    "rise": Metric("rise", 0.25, relative=True),
+}
 """Places `at` that sum up a whole curve instead of reading it at an epoch."""
+
+
+class HasMetric(Protocol):
+    """A figure, table or row with one metric, and where a history is read."""
+
+    @property
+    def metric(self) -> str | None: ...
+
+    @property
+    def split(self) -> str | None: ...
+
+    @property
+    def at(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -94,8 +122,8 @@ class Measure:
     weights. `cells` says how a selector that names several configurations gives one value: their `mean`, or
     the configuration whose mean over seeds is the `max` or `min`; `pick: best` takes one run of them all, see
     `best_run`; `effect` is the axis whose values' means are compared, the largest less the smallest. `layer`
-    is the place of a module in the network, e.g. `8_dense`, `channel` a colour, `setting` the path of a
-    number in the runs' settings.
+    is the place of a module in the network, e.g. `8_dense`, `channel` a colour, `path` that of a number in
+    the runs' settings.
     """
 
     metric: str
@@ -108,11 +136,11 @@ class Measure:
     effect: str | None = None
     layer: str | None = None
     channel: str | None = None
-    setting: str | None = None
+    path: str | None = None
 
     @classmethod
     def parse(cls, spec: Mapping[str, Any], where: str) -> Measure:
-        """A measure that fits `publications.schema.yaml`, checked for what its metric allows.
+        """A measure with these keys, checked for what its metric allows.
 
         A mistake is a `RepriseError` that starts with `where`.
         """
@@ -120,20 +148,33 @@ class Measure:
         if metric not in METRICS:
             raise RepriseError(f"{where}: no metric '{metric}'{nearest(metric, METRICS)}")
         rules = METRICS[metric]
-        known = {"metric", "runs", "pick", *rules.options, *filter(None, [rules.needs])}
+        options = [*filter(None, [rules.needs]), *rules.options]
         for key in spec:
-            if key not in known:
-                raise RepriseError(
-                    f"{where}: metric '{metric}' takes no '{key}'{nearest(key, sorted(known))}"
-                )
-        if rules.needs and not spec.get(rules.needs):
+            if key not in ("metric", "runs", "pick", "cells", "effect", *options):
+                near = nearest(key, options) if options else "; leave it out"
+                raise RepriseError(f"{where}: metric '{metric}' takes no '{key}'{near}")
+        if rules.needs and spec.get(rules.needs) in (None, "", [], ()):
             raise RepriseError(f"{where}: metric '{metric}' needs '{rules.needs}', {NEEDED[rules.needs]}")
-        keys = {**spec, "classes": tuple(spec.get("classes", ()))}
-        if isinstance(spec.get("at"), Mapping):
-            keys["at"] = spec["at"]["epoch"]
-        measure = cls(**keys)
+        classes = spec.get("classes", ())
+        measure = cls(**{**spec, "classes": (classes,) if isinstance(classes, str | int) else tuple(classes)})
+        measure._check_values(where)
         measure._check(where)
         return measure
+
+    def _check_values(self, where: str) -> None:
+        """Refuse values that a key cannot have."""
+        epoch = type(self.at) is int and 1 <= self.at <= MOST_EPOCHS
+        for key, valid in (("split", SPLITS), ("at", PLACES), ("channel", COLOURS)):
+            value = getattr(self, key)
+            if value is not None and value not in valid and not (key == "at" and epoch):
+                also = " or an epoch from 1" if key == "at" else ""
+                raise RepriseError(f"{where}: {key}: {value!r} is not valid{nearest(value, valid)}{also}")
+        for key in ("layer", "path"):
+            value = getattr(self, key)
+            if value is not None and not isinstance(value, str):
+                raise RepriseError(f"{where}: {key}: {value!r} is no text; write it in quotes")
+        if any(type(name) not in (str, int) for name in self.classes):
+            raise RepriseError(f"{where}: classes: {list(self.classes)!r} are not names of classes")
 
     def _check(self, where: str) -> None:
         """Refuse keys that do not go together."""
@@ -144,7 +185,7 @@ class Measure:
             )
         if self.metric == "gap" and self.at in ("best", *PATHS):
             raise RepriseError(
-                f"{where}: a gap cannot be read at {self.at}; write last, selected or {{epoch: N}}"
+                f"{where}: a gap cannot be read at {self.at}; write last, selected or an epoch"
             )
         if self.metric != "loss" and self.at == "rise":
             raise RepriseError(
@@ -152,24 +193,24 @@ class Measure:
             )
         if self.metric == "class_rank" and len(self.classes) != 1:
             raise RepriseError(f"{where}: a rank is that of one class; name one under 'classes'")
-        if self.cells and self.pick:
+        how = self.cells or ("effect" if self.effect else "")
+        if how and not METRICS[self.metric].several:
             raise RepriseError(
-                f"{where}: 'pick' takes one run, so there are no cells to give their {self.cells}; leave "
-                "'cells' out"
+                f"{where}: a {self.metric} of several configurations has no {how}; name one, or the best run "
+                "under cells"
             )
-        if self.effect and (self.cells or self.pick):
-            unwanted = "cells" if self.cells else "pick"
+        if how and self.pick:
             raise RepriseError(
-                f"{where}: 'effect' compares the values of an axis over all cells; leave '{unwanted}' out"
+                f"{where}: one run of {self.runs} is picked, so there are no configurations to give their "
+                f"{how}; leave {how}(…) out"
             )
 
     @classmethod
-    def of(cls, spec: Mapping[str, Any], runs: str, pick: str | None = None) -> Measure:
+    def of(cls, spec: HasMetric, runs: str, pick: str | None = None) -> Measure:
         """What the keys `metric`, `split` and `at` of a figure, table or row measure in `runs`."""
-        keys = {key: spec[key] for key in ("metric", "split", "at") if key in spec}
-        return cls.parse(
-            {**keys, "runs": runs, **({"pick": pick} if pick else {})}, f"metric {spec['metric']}"
-        )
+        keys = {"metric": spec.metric, "split": spec.split, "at": spec.at, "pick": pick}
+        given = {key: value for key, value in keys.items() if value is not None}
+        return cls.parse({**given, "runs": runs}, f"metric {spec.metric}")
 
     @property
     def noise(self) -> Metric:
@@ -188,6 +229,48 @@ class Measure:
     def quantity(self) -> Measure:
         """What is measured in each run, whichever the runs: its scatter over seeds is pooled."""
         return replace(self, runs="", cells=None, pick=None, effect=None)
+
+    def words(self, cells: str) -> str:
+        """The measure in words, of what readers know as `cells`: `validation loss of tuned at the last
+        epoch`.
+        """
+        words = METRICS[self.metric].words
+        split = {"train": "training"}.get(str(self.split), self.split)
+        if self.metric in ("accuracy", "loss"):
+            words = f"{split or 'test'} {words}"
+        elif self.metric == "gap":
+            words = f"gap between training and {split or 'test'} accuracy"
+        elif self.metric == "min_loss_epoch":
+            words = f"epoch of the lowest {split or 'test'} loss"
+        match self.at:
+            case None | "best" | "change" | "rise":
+                when = ""
+            case "last" | "selected":
+                when = f" at the {self.at} epoch"
+            case epoch:
+                when = f" at epoch {epoch}"
+        if self.at == "best":
+            words = f"{'lowest' if self.metric == 'loss' else 'best'} {words}"
+        elif self.at in PATHS:
+            words = f"{'change per epoch' if self.at == 'change' else 'rise'} of the {words}"
+        names = ", ".join(str(name) for name in self.classes)
+        match self.metric:
+            case "class_accuracy":
+                found = f"accuracy of {cells} on {names}"
+            case "class_rank":
+                found = f"rank of {names} among the classes of {cells}"
+            case "channel_mean" | "channel_deviation":
+                found = f"{self.channel} {words} of {cells}"
+            case "setting":
+                found = f"{self.path} of {cells}"
+            case "parameters" if self.layer:
+                found = f"parameters of layer {self.layer} of {cells}"
+            case _:
+                found = f"{words} of {cells}{when}"
+        if self.effect:
+            return f"effect of {self.effect.replace('_', ' ')} on the {found}"
+        how = {"mean": "mean", "max": "largest", "min": "smallest", "every": "every"}
+        return f"{how[self.cells]} {found}" if self.cells else found
 
 
 @dataclass(frozen=True)
@@ -225,7 +308,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Tables:
-    """The tidy result tables of one report (columns: `COLUMNS`) with fast look-ups by run.
+    """The tidy result tables of one report (columns: `RESULT_COLUMNS`) with fast look-ups by run.
 
     `class_names` gives, by run, the names of the labels 0, 1, …; only measures that name a class need it.
     """
@@ -236,7 +319,7 @@ class Tables:
     class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, columns in COLUMNS.items():
+        for name, columns in RESULT_COLUMNS.items():
             missing = [column for column in columns if column not in getattr(self, name)]
             if missing:
                 raise RepriseError(
@@ -244,16 +327,27 @@ class Tables:
                 )
 
     @classmethod
-    def of(cls, **tables: Columns | None) -> Tables:
+    def of(
+        cls,
+        *,
+        history: Columns | None = None,
+        final: Columns | None = None,
+        predictions: Columns | None = None,
+    ) -> Tables:
         """The given tables; those not given have no rows."""
-        empty = {name: dict.fromkeys(columns, ()) for name, columns in COLUMNS.items()}
-        return cls(**{name: empty[name] if tables.get(name) is None else tables[name] for name in COLUMNS})
+
+        def filled(name: str, table: Columns | None) -> Columns:
+            return dict.fromkeys(RESULT_COLUMNS[name], ()) if table is None else table
+
+        return cls(filled("history", history), filled("final", final), filled("predictions", predictions))
 
     @cached_property
     def _final(self) -> dict[str, dict[str, float]]:
         """Run → metric → value."""
         found: dict[str, dict[str, float]] = {}
-        for run, metric, value in zip(*(self.final[column] for column in COLUMNS["final"]), strict=True):
+        for run, metric, value in zip(
+            *(self.final[column] for column in RESULT_COLUMNS["final"]), strict=True
+        ):
             found.setdefault(run, {})[metric] = float(value)
         return found
 
@@ -261,7 +355,7 @@ class Tables:
     def _history(self) -> dict[str, dict[str, dict[int, dict[str, float]]]]:
         """Run → split → epoch, in order → `loss` and `accuracy`."""
         found: dict[str, dict[str, dict[int, dict[str, float]]]] = {}
-        rows = zip(*(self.history[column] for column in COLUMNS["history"]), strict=True)
+        rows = zip(*(self.history[column] for column in RESULT_COLUMNS["history"]), strict=True)
         for run, epoch, split, loss, accuracy in sorted(rows, key=lambda row: row[1]):
             found.setdefault(run, {}).setdefault(split, {})[int(epoch)] = {
                 "loss": float(loss),
@@ -273,7 +367,8 @@ class Tables:
     def _predictions(self) -> dict[str, Predictions]:
         runs = np.asarray(self.predictions["run"], dtype=object)
         columns = {
-            column: np.asarray(self.predictions[column], dtype=int) for column in COLUMNS["predictions"][1:]
+            column: np.asarray(self.predictions[column], dtype=int)
+            for column in RESULT_COLUMNS["predictions"][1:]
         }
         edges = [0, *(np.flatnonzero(runs[1:] != runs[:-1]) + 1), len(runs)]
         places: dict[str, list[np.ndarray]] = {}
@@ -294,6 +389,11 @@ class Tables:
     def metric(self, run: str, name: str) -> float | None:
         """A final metric of a run, None where the run has no result."""
         return self.finals(run).get(name)
+
+    def selected_epoch(self, run: str) -> int | None:
+        """The epoch whose weights are kept, None where the run has no result or what it has is no epoch."""
+        value = self.metric(run, "selected_epoch")
+        return int(value) if value is not None and value.is_integer() else None
 
     def part(self, run: str, metric: str, name: str) -> float | None:
         """The final metric `<metric>.<name>` of a run, e.g. of a layer or a channel; None where the run has
@@ -325,7 +425,7 @@ class Tables:
 
     def validated(self, run: str) -> float | None:
         """Accuracy at the selected epoch on the split that validates, None where the run has no result."""
-        epoch = self.metric(run, "selected_epoch")
+        epoch = self.selected_epoch(run)
         for split, values in self._history.get(run, {}).items():
             if split != "train" and epoch in values:
                 return values[epoch]["accuracy"]
@@ -376,10 +476,10 @@ def read(measure: Measure, tables: Tables, cell: Cell, run: str) -> Reading | No
             chance = tables.chance(run)
             return None if chance is None else Reading(chance[0])
         case "epochs" | "stopped_early":
-            accuracy = tables.curve(run, "train", "accuracy")
-            if accuracy is None:
+            trained_curve = tables.curve(run, "train", "accuracy")
+            if trained_curve is None:
                 return None
-            epochs = max(accuracy)
+            epochs = max(trained_curve)
             return Reading(
                 float(
                     epochs if measure.metric == "epochs" else epochs < cell.specs[run]["training"]["epochs"]
@@ -387,7 +487,7 @@ def read(measure: Measure, tables: Tables, cell: Cell, run: str) -> Reading | No
             )
         case "setting":
             trained = tables.metric(run, "selected_epoch") is not None
-            return Reading(_number(cell.specs[run], str(measure.setting), run)) if trained else None
+            return Reading(_number(cell.specs[run], str(measure.path), run)) if trained else None
         case "min_loss_epoch":
             return _read_curve(measure, tables, run)
         case "class_accuracy" | "class_rank" | "class_deviation" | "class_variance":
@@ -399,7 +499,10 @@ def read(measure: Measure, tables: Tables, cell: Cell, run: str) -> Reading | No
         case "channel_deviation":
             value = tables.part(run, "channel_std", str(measure.channel))
         case "parameters" if measure.layer:
-            value = tables.part(run, "parameters", measure.layer)
+            value = tables.part(run, "parameters", cell.module(measure.layer))
+        case metric if compute := METRICS[metric].compute:
+            predictions = tables.predicted(run)
+            value = None if predictions is None else float(compute(predictions.label, predictions.predicted))
         case metric:
             value = tables.metric(run, metric)
     if value is None:
@@ -530,7 +633,7 @@ def _read_curve(measure: Measure, tables: Tables, run: str) -> Reading | None:
     finite = {epoch: value for epoch, value in curve.items() if math.isfinite(value)}
     if measure.metric == "min_loss_epoch":
         return Reading(float(min(finite, key=finite.__getitem__)) if finite else math.nan)
-    epoch: float | None
+    epoch: int | None = None
     match measure.at or "selected":
         case "best":
             if not finite:
@@ -543,8 +646,8 @@ def _read_curve(measure: Measure, tables: Tables, run: str) -> Reading | None:
         case "last":
             epoch = max(curve)
         case "selected":
-            epoch = tables.metric(run, "selected_epoch")
-        case number:
+            epoch = tables.selected_epoch(run)
+        case int(number):
             epoch = number
     if epoch not in curve:
         return None

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from reprise.errors import DamagedError, gist
-from reprise.publishing.measures import COLUMNS, Columns, Tables
+from reprise.parquet import read_table
+from reprise.publishing.measures import RESULT_COLUMNS, Columns, Tables
 from reprise.records import FILES, check_file, read_record
+from reprise.reports.layout import EVALUATION, RUN
 from reprise.reports.run import check_record
-from reprise.tables import read_table
 
-RUN, EVALUATION = "run.json", "evaluation.json"
 RECORDS = {"history": RUN, "predictions": EVALUATION, "final": EVALUATION}
 """Table → the record in a run's folder that says what its file holds."""
 
@@ -20,7 +20,7 @@ RECORDS = {"history": RUN, "predictions": EVALUATION, "final": EVALUATION}
 def read_tables(
     folder: Path,
     runs: Iterable[str],
-    names: Iterable[str] = tuple(COLUMNS),
+    names: Iterable[str] = tuple(RESULT_COLUMNS),
     class_names: Mapping[str, Sequence[str]] | None = None,
 ) -> Tables:
     """The tables `names` of `runs`, from `<folder>/<run>/<name>.parquet`, compared with their records; tables
@@ -31,20 +31,20 @@ def read_tables(
     with `run.json`.
     """
     wanted = [folder / run for run in dict.fromkeys(runs) if (folder / run / RUN).exists()]
-    parts: dict[str, list[Columns]] = {name: [] for name in COLUMNS}
+    parts: dict[str, list[Columns]] = {name: [] for name in RESULT_COLUMNS}
     for run in wanted:
         document = _run_record(run)
         files = {RUN: document.get(FILES), EVALUATION: _evaluation_files(run)}
         found = {
             name: table for name in names if (table := _read(run, name, files[RECORDS[name]])) is not None
         }
-        if None in files.values() and found.keys() == COLUMNS.keys():
+        if None in files.values() and found.keys() == RESULT_COLUMNS.keys():
             _check_agreement(run, document["meta"], **found)
         for name, table in found.items():
             parts[name].append(table)
     tables = {
         name: {column: [value for part in parts[name] for value in part[column]] for column in columns}
-        for name, columns in COLUMNS.items()
+        for name, columns in RESULT_COLUMNS.items()
     }
     return Tables(**tables, class_names=class_names or {})
 
@@ -85,7 +85,7 @@ def _read(folder: Path, name: str, files: Mapping[str, str] | None) -> Columns |
         check_file(path, files, remedy)
     elif not path.is_file():
         return None
-    table = read_table(path, COLUMNS[name], remedy)
+    table = read_table(path, RESULT_COLUMNS[name], remedy)
     if set(table["run"]) - {folder.name}:
         raise DamagedError(f"{path}: has rows of another run", remedy)
     return table

@@ -5,6 +5,7 @@ marks a small scale.
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.colors import is_color_like, to_hex
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 from matplotlib.textpath import text_to_path
+from matplotlib.typing import RcKeyType
 
 from reprise.errors import RepriseError
 from reprise.publishing import MARKS
@@ -48,7 +50,7 @@ PALETTE = tuple(
 STRIPS = {"full": "#e8e8e8", "quick": "#bfe0f7", "demo": "#ffd34d"}
 """Colour of the strip above a figure of each scale."""
 
-RC = {
+RC: dict[RcKeyType, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine sets the same text
     "font.size": 8,
     "axes.labelsize": 8,

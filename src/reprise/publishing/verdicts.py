@@ -104,7 +104,7 @@ class Hits:
         images = known[0][1].images
         if len(images) < 2 or any(not np.array_equal(hits.images, images) for _, hits in known):
             return None
-        return cls(images, sum(factor * hits.shares for factor, hits in known))
+        return cls(images, sum((factor * hits.shares for factor, hits in known), np.zeros(len(images))))
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,25 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
-from reprise.errors import RepriseError
-from reprise.reports.check import nearest
+from reprise.errors import RepriseError, nearest
 
-SCALES = ("full", "quick", "demo")
+Scale = Literal["full", "quick", "demo"]
+SCALES: tuple[Scale, ...] = get_args(Scale)
 """What is made of a report: all of it, less of it on real data, or little of it on synthetic data."""
 STAND_INS = {"cinic10": "cifar10"}
 """Data set → the one whose images can stand in for its own."""
 STAND_IN = "-stand-in"
 """What the name of a data set's folder and stamps ends in where other images stand in for its own."""
+
+RUN, HISTORY, WEIGHTS_FILE = "run.json", "history.parquet", "weights.safetensors"
+EVALUATION, PREDICTIONS, FINAL = "evaluation.json", "predictions.parquet", "final.parquet"
+"""In a run's folder: what training leaves there, and evaluation; the records come first."""
+DEMO_IMAGES = {"train": 400, "test": 200}
+"""Images that are drawn for each of the demo's data sets, as far as nobody asks for others; a validation part
+is as large as the test set.
+"""
 
 
 def stand_in_source(name: str, where: str) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -138,8 +138,24 @@ class Run:
         """Hashes of the runs that must be finished before this one: its parent, and the trial before it."""
         return [run for run in (self.parent, self.spec.get("study", {}).get("after")) if run]
 
+    @property
+    def pretrained(self) -> str | None:
+        """The architecture whose weights from ImageNet the network starts with."""
+        model = self.spec["model"]
+        return model["arch"] if model.get("weights") == "imagenet" else None
+
+    @property
+    def validation_split(self) -> str:
+        """`test` or `validation`: what the images that validate are called in the history."""
+        return "test" if self.spec["split"]["validation"] == "test" else "validation"
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Run) and self.hash == other.hash
 
     def __hash__(self) -> int:
         return hash(self.hash)
+
+
+def datasets(runs: Iterable[Run]) -> list[tuple[str, str]]:
+    """Name and source of each data set that the runs train on."""
+    return sorted({(run.spec["dataset"]["name"], run.spec["dataset"]["source"]) for run in runs})

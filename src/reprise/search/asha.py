@@ -20,8 +20,9 @@ from types import ModuleType
 from typing import Any
 
 from reprise.errors import RepriseError
+from reprise.reports.layout import HISTORY, RUN
 from reprise.reports.run import Run
-from reprise.training.results import HISTORY, RUN, finished, read_run, read_table
+from reprise.training.results import finished, history_rows, read_run, read_table
 from reprise.training.selection import HistoryRow, monitored, stops_early
 
 
@@ -78,7 +79,7 @@ def accuracies(history: Sequence[HistoryRow]) -> list[float]:
 
 def read_history(folder: Path) -> list[HistoryRow]:
     """The history of a finished run."""
-    return read_table(folder / HISTORY, ("epoch", "split", "loss", "accuracy")).to_dict("records")
+    return history_rows(read_table(folder / HISTORY, ("epoch", "split", "loss", "accuracy")))
 
 
 def judged_in_order(meta: Mapping[str, Any]) -> bool:

@@ -121,7 +121,7 @@ class JournalPruner:
         if finished(folder):
             return accuracies(read_history(folder))
         attempts = [attempt.intermediate_values for attempt in self._attempts(run)]
-        longest = max(attempts, key=len, default={})
+        longest: dict[int, float] = max(attempts, key=len, default={})
         return [longest[epoch] for epoch in sorted(longest)]
 
     @contextlib.contextmanager

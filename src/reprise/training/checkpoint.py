@@ -22,7 +22,7 @@ from reprise.training.state import State
 MAGIC = b"reprise checkpoint sha256 "
 
 
-class _Hashed(io.RawIOBase):
+class _HashedWriter(io.RawIOBase):
     """Writes through to `file`, and hashes."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -42,8 +42,8 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
         try:
             with partial.open("wb") as file:
                 file.write(MAGIC + bytes(2 * hashlib.sha256().digest_size) + b"\n")
-                hashed = _Hashed(file)
-                torch.save(content, hashed)
+                hashed = _HashedWriter(file)
+                torch.save(content, hashed)  # type: ignore[arg-type]  # torch needs no more than `write`
                 file.seek(len(MAGIC))
                 file.write(hashed.hash.hexdigest().encode())
         except RuntimeError as error:  # what torch makes of a full disk

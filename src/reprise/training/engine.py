@@ -22,10 +22,11 @@ from torch import Generator, Tensor, nn
 
 from reprise import __version__, models
 from reprise.errors import DamagedError, RepriseError, file_error
+from reprise.reports.layout import RUN
 from reprise.reports.run import ENGINE, Run
 from reprise.supervision import check_deaths, forget_deaths
 from reprise.training.checkpoint import Checkpoint
-from reprise.training.cuda_graphs import RecordingError, own_stream, with_cuda_graph
+from reprise.training.cuda_graphs import RecordingError, TrainStep, own_stream, with_cuda_graph
 from reprise.training.feed import Feed, build_feed, image_feed
 from reprise.training.inference import evaluate
 from reprise.training.optim import build_optimizer, learning_rate, step_schedule
@@ -33,7 +34,7 @@ from reprise.training.parts import Datasets, RunData
 from reprise.training.precision import choose_precision, memory_format, precision_name
 from reprise.training.preconditions import check_predecessors, check_pretrained, check_trials, parents_first
 from reprise.training.reporting import Reporter
-from reprise.training.results import RUN, adopt_run, check_own_folder, publish, read_run
+from reprise.training.results import adopt_run, check_own_folder, publish, read_run
 from reprise.training.seeds import derive
 from reprise.training.selection import HistoryRow, diverged, monitored, selected_epoch, stops_early
 from reprise.training.session import (
@@ -311,7 +312,7 @@ def train_run(run: Run, data: RunData, folder: Path, job: Job) -> dict[str, Any]
     keep_originals = training.get("keep_originals", False)
     generator = Generator(device)  # of the augmentation
     step = Step(feed, state.optimizer, generator, keep_originals=keep_originals, precision=precision)
-    train_batch = step
+    train_batch: TrainStep = step
     if job.cuda_graphs:
         train_batch = with_cuda_graph(step, training["batch_size"], generator, device)
 
@@ -328,11 +329,11 @@ def train_run(run: Run, data: RunData, folder: Path, job: Job) -> dict[str, Any]
             state.model.train()
             for index, places in enumerate(order.to(device).split(training["batch_size"])):
                 job.interrupt.check()
-                loss = train_batch(places)
+                batch_loss = train_batch(places)
                 if index % FINITE_EVERY == FINITE_EVERY - 1:  # no epoch goes on for long with a loss of NaN
                     finite(step.loss_sum, run, epoch, learning_rate(state.optimizer))
                 if job.on_step:
-                    job.on_step(epoch, index, loss)
+                    job.on_step(epoch, index, batch_loss)
 
             # Training loss and accuracy are means over the epoch, of each batch as the network was then (as
             # Keras reports them), without the penalty on the weights.
@@ -422,7 +423,7 @@ class Step:
     @property
     def correct(self) -> int:
         """Images since `begin` whose label had the largest logit; waits for the device."""
-        return self._correct.item()
+        return int(self._correct.item())
 
     def __call__(self, places: Tensor) -> Tensor:
         """Train on the images at `places` (N,); the batch's mean cross-entropy as the network was before."""
@@ -540,9 +541,10 @@ def run_meta(run: Run, data: RunData, state: State, job: Job, stopped: str) -> d
         "source": data.source,
         "data": dict(data.digests),
     }
-    if run.spec.get("preprocess", {}).get("normalize") == "train":
-        meta["channel_mean"] = data.preprocess.mean.flatten().tolist()
-        meta["channel_std"] = data.preprocess.std.flatten().tolist()
+    mean, std = data.preprocess.mean, data.preprocess.std
+    if run.spec.get("preprocess", {}).get("normalize") == "train" and mean is not None and std is not None:
+        meta["channel_mean"] = mean.flatten().tolist()
+        meta["channel_std"] = std.flatten().tolist()
     if job.pruner and "study" in run.spec:
         meta["judged_in_order"] = job.pruner.in_order
     return meta

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Generator, Tensor, nn
@@ -13,6 +13,12 @@ from reprise.reports.run import Run
 from reprise.training.inference import compute_features
 from reprise.training.parts import Part, RunData
 from reprise.training.regularization import Penalty, build_penalty
+
+
+class PrepareTraining(Protocol):
+    """Inputs as they lie on the device → what the network takes, in training."""
+
+    def __call__(self, inputs: Tensor, /, generator: Generator, chosen: Tensor | None = None) -> Tensor: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +32,7 @@ class Feed:
     validation: Part
     prepare: Callable[[Tensor], Tensor]
     """Inputs as they lie on the device → what the network takes, in evaluation."""
-    prepare_training: Callable[[Tensor, Generator, Tensor | None], Tensor]
+    prepare_training: PrepareTraining
     """The same with augmentation: of all, or of those for which a bool tensor (N,) holds."""
     penalty: Penalty | None
     """What is added to the loss that is differentiated."""
@@ -50,16 +56,20 @@ def build_feed(run: Run, data: RunData, model: nn.Module) -> Feed:
     frozen = getattr(model, "frozen_features", None)
     if frozen is None or training_augmentation(run.spec):
         return image_feed(run, data, model)
+
+    def unchanged(features: Tensor, generator: Generator, chosen: Tensor | None = None) -> Tensor:
+        return features
+
     train, validation = (
         compute_features(frozen, part, data.preprocess, data.evaluation_batch)
         for part in (data.train, data.validation)
     )
     return Feed(
-        network=model.head,
+        network=model.get_submodule("head"),
         train=train,
         validation=validation,
         prepare=lambda features: features,
-        prepare_training=lambda features, generator, chosen=None: features,
+        prepare_training=unchanged,
         penalty=build_penalty(run.spec.get("regularization", {}), model),
     )
 

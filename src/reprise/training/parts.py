@@ -12,7 +12,7 @@ from torch import Tensor
 
 from reprise.data.augment import Preprocess, build_preprocess
 from reprise.data.decode import Dataset, load
-from reprise.data.splits import check_split, subset, train_validation
+from reprise.data.splits import Split, check_split, subset, train_validation
 from reprise.data.statistics import channel_statistics
 from reprise.errors import RepriseError
 from reprise.reports.run import Run, canonical
@@ -150,7 +150,7 @@ class Datasets:
             train=self._choose(train, rows),
             validation=validating,
             test=test.part,
-            validation_split="test" if validation == "test" else "validation",
+            validation_split=run.validation_split,
             test_images=test.rows,
             preprocess=preprocess,
             image_shape=preprocess.shape(*train.part.inputs.shape[2:]),
@@ -159,7 +159,7 @@ class Datasets:
             digests=_digests(dataset),
         )
 
-    def _resident(self, wanted: Mapping[str, Any], split: str) -> _Resident:
+    def _resident(self, wanted: Mapping[str, Any], split: Split) -> _Resident:
         key = canonical([wanted, split])
         if key not in self._residents:
             dataset = self._open(wanted)

@@ -1,5 +1,7 @@
 """In what type a network computes, and how its images lie in memory."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -52,6 +54,13 @@ def memory_format(network: nn.Module, precision: torch.dtype, device: torch.devi
     else:
         faster = bool(convolutions) and precision == torch.bfloat16
     return torch.channels_last if faster else torch.contiguous_format
+
+
+def place(network: nn.Module, precision: torch.dtype, device: torch.device) -> None:
+    """Move a network to the device, its convolutions as `memory_format` has them."""
+    layout = memory_format(network, precision, device)
+    options: dict[str, Any] = {"memory_format": layout}  # which torch's types do not know beside a device
+    network.to(device, **options)
 
 
 def _unsafe_in_channels_last(convolution: nn.Conv2d) -> bool:

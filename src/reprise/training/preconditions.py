@@ -5,8 +5,8 @@ from pathlib import Path
 
 from reprise.data.catalog import weights_facts
 from reprise.errors import RepriseError
+from reprise.reports.layout import RUN
 from reprise.reports.run import Run
-from reprise.training.results import RUN
 
 
 def parents_first(runs: Sequence[Run]) -> list[Run]:
@@ -29,13 +29,11 @@ def parents_first(runs: Sequence[Run]) -> list[Run]:
 def check_pretrained(runs: Iterable[Run], weights_dir: Path | None) -> None:
     """Raise a `RepriseError` for pretrained weights that are missing."""
     for run in runs:
-        if run.spec["model"].get("weights") == "imagenet":
-            arch = run.spec["model"]["arch"]
-            path = Path(weights_dir or "") / weights_facts(arch).file_name
+        if run.pretrained:
+            path = Path(weights_dir or "") / weights_facts(run.pretrained).file_name
             if not path.is_file():
-                raise RepriseError(
-                    f"{path}: not found; run python -m reprise data fetch-weights {arch} (or set mirror)"
-                )
+                remedy = f"run python -m reprise data fetch-weights {run.pretrained} (or set mirror)"
+                raise RepriseError(f"{path}: not found; {remedy}")
 
 
 def check_trials(runs: Iterable[Run]) -> None:

@@ -3,29 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import Field
 from torch import Tensor, nn
 
 from reprise.errors import RepriseError
-from reprise.settings import Probability, Settings, parse, titled
+from reprise.reports.settings import RegularizationSettings
+from reprise.schema import parse
 
 Penalty = Callable[[], Tensor]
 """The value of a penalty for the network's present weights, a scalar."""
-
-
-class ElasticNet(Settings):
-    """The elastic net is λ(α·Σ|w| + (1 − α)·Σw²) over the weights, not the biases, of the output layer, which
-    is the network's last dense one (report 3, equation 1; Zou and Hastie 2005).
-    """
-
-    model_config = titled("elastic_net")
-    alpha: Probability
-    strength: float = Field(alias="lambda", ge=0)
-
-
-class Regularization(Settings):
-    model_config = titled("regularization")
-    elastic_net: ElasticNet | None = None
 
 
 def build_penalty(settings: Mapping[str, Any], network: nn.Module) -> Penalty | None:
@@ -35,7 +20,7 @@ def build_penalty(settings: Mapping[str, Any], network: nn.Module) -> Penalty | 
     Raises `RepriseError` for unknown or missing keys, values out of range, and a network without a dense
     layer.
     """
-    net = parse(Regularization, settings, "regularization").elastic_net
+    net = parse(RegularizationSettings, settings, "regularization").elastic_net
     if net is None:
         return None
     weights = _output_layer(network, "regularization.elastic_net").weight

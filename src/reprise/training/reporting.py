@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from reprise.progress import progress, say
+from reprise.progress import duration, progress, say
 from reprise.reports.run import Run
 from reprise.supervision import tell
 from reprise.training.selection import HistoryRow
@@ -119,7 +119,7 @@ class Reporter:
             )
             left = self._total_left * self._seconds / max(self._trained, 1)
             print(
-                f"{line}; about {_duration(left)} left" if self._total_left else line,
+                f"{line}; about {duration(left)} left" if self._total_left else line,
                 file=sys.stderr,
                 flush=True,
             )
@@ -133,11 +133,5 @@ class Reporter:
         self._left -= epochs
         self._total_left -= epochs
         if self._bar is not None:
-            self._bar.total -= epochs
+            self._bar.total = (self._bar.total or 0) - epochs
             self._bar.refresh()
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

@@ -15,14 +15,13 @@ from torch import Tensor
 
 from reprise.errors import DamagedError, RepriseError, gist
 from reprise.files import atomic, check_regular
+from reprise.parquet import read_table as read_columns
 from reprise.progress import say
 from reprise.records import FILES, check_file, digests, read_record, write_record
+from reprise.reports.layout import EVALUATION, FINAL, HISTORY, PREDICTIONS, RUN, WEIGHTS_FILE
 from reprise.reports.run import Run, check_record
-from reprise.tables import read_table as read_columns
 from reprise.training.selection import HistoryRow, diverged, selected_epoch, stops_early
 
-RUN, HISTORY, WEIGHTS = "run.json", "history.parquet", "weights.safetensors"
-EVALUATION, PREDICTIONS, FINAL = "evaluation.json", "predictions.parquet", "final.parquet"
 TRAIN_AGAIN = "delete the run's folder and train it again"
 EVALUATE_AGAIN = "evaluate the run again"
 
@@ -51,10 +50,10 @@ def read_run(folder: Path) -> dict[str, Any]:
         check_history(folder, document["spec"], document["meta"])
     else:
         check_file(folder / HISTORY, files, TRAIN_AGAIN)
-    if (folder / WEIGHTS).exists() or not evaluated(folder):
-        if files is not None and (folder / WEIGHTS).exists():
-            check_file(folder / WEIGHTS, files, TRAIN_AGAIN)
-        check_weights(folder / WEIGHTS)
+    if (folder / WEIGHTS_FILE).exists() or not evaluated(folder):
+        if files is not None and (folder / WEIGHTS_FILE).exists():
+            check_file(folder / WEIGHTS_FILE, files, TRAIN_AGAIN)
+        check_weights(folder / WEIGHTS_FILE)
     return document
 
 
@@ -130,7 +129,7 @@ def publish(
     for stale in (RUN, EVALUATION, PREDICTIONS, FINAL):
         (folder / stale).unlink(missing_ok=True)
     write_table(folder / HISTORY, pd.DataFrame(history).assign(run=run.hash)[list(HISTORY_COLUMNS)])
-    with atomic(folder / WEIGHTS) as partial:
+    with atomic(folder / WEIGHTS_FILE) as partial:
         try:
             save_file(
                 {name: value.cpu().contiguous() for name, value in weights.items()},
@@ -139,14 +138,14 @@ def publish(
             )
         except SafetensorError as error:  # what it makes of a full disk
             raise RepriseError(
-                f"{folder / WEIGHTS}: cannot be written ({error}); is the disk full?"
+                f"{folder / WEIGHTS_FILE}: cannot be written ({error}); is the disk full?"
             ) from None
     write_run_record(folder, {"run": run.hash, "spec": run.spec, "meta": meta})
 
 
 def write_run_record(folder: Path, document: Mapping[str, Any]) -> None:
     """Write `run.json`: the document and what the history and the weights that lie in `folder` hold."""
-    write_record(folder / RUN, {**document, FILES: digests(folder, (HISTORY, WEIGHTS))})
+    write_record(folder / RUN, {**document, FILES: digests(folder, (HISTORY, WEIGHTS_FILE))})
 
 
 def write_evaluation_record(folder: Path) -> None:
@@ -178,13 +177,13 @@ def _history_fault(
     run: str, table: pd.DataFrame, spec: Mapping[str, Any], meta: Mapping[str, Any]
 ) -> str | None:
     training, epochs = spec["training"], meta["epochs"]
-    validating = "test" if spec["split"]["validation"] == "test" else "validation"
+    validating = Run(spec).validation_split
     if set(table["run"]) != {run}:
         return "has rows of another run"
     expected = ((epoch, split) for epoch in range(1, epochs + 1) for split in ("train", validating))
     if len(table) != 2 * epochs or list(zip(table["epoch"], table["split"], strict=True)) != list(expected):
         return f"is not {epochs} epochs of train and {validating}, as {RUN} says"
-    rows = table.to_dict("records")
+    rows = history_rows(table)
     lost = "study" in spec and diverged(rows)  # the last epoch of a trial that diverged
     finite = table.head(-2 if lost else len(table))
     if not all(math.isfinite(loss) for loss in finite["loss"]) or not table["accuracy"].between(0, 1).all():
@@ -211,6 +210,11 @@ def _history_fault(
     return None
 
 
+def history_rows(table: pd.DataFrame) -> list[HistoryRow]:
+    """The rows of a history, each by its columns."""
+    return [{str(column): value for column, value in row.items()} for row in table.to_dict("records")]
+
+
 def least_loss(accuracy: Any) -> Any:
     """The least mean cross-entropy that an accuracy allows: a wrong image has given its label a probability
     of at most one half.
@@ -231,7 +235,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """A Parquet table with these columns; a missing or damaged one is a `RepriseError` (see
-    `reprise.tables`).
+    `reprise.parquet`).
     """
     return pd.DataFrame(read_columns(path, columns, TRAIN_AGAIN if path.name == HISTORY else EVALUATE_AGAIN))
 

@@ -150,6 +150,7 @@ def interruptible() -> Iterator[Interrupt]:
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
         return
+    noted = 0.0
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -160,8 +161,6 @@ def interruptible() -> Iterator[Interrupt]:
             for known, handler in handlers.items():
                 signal.signal(known, handler)
             signal.raise_signal(number)
-
-    noted = 0.0
 
     for number in handlers:
         signal.signal(number, note)

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from reprise import models
 from reprise.errors import RepriseError
+from reprise.reports.layout import WEIGHTS_FILE
 from reprise.reports.run import Run
 from reprise.training.optim import build_optimizer, build_schedule, restore_optimizer
 from reprise.training.parts import RunData
-from reprise.training.precision import memory_format
-from reprise.training.results import WEIGHTS, read_weights
+from reprise.training.precision import place
+from reprise.training.results import read_weights
 from reprise.training.seeds import derive
 from reprise.training.selection import HistoryRow
 
@@ -83,9 +84,8 @@ def fresh_state(
     """
     torch.manual_seed(derive(run.spec["seeds"]["init"], "init"))
     model = models.build(run.spec["model"], len(data.classes), data.image_shape, weights_dir)
-    if run.parent:
-        load_initial_weights(model, run, cache)
-    model.to(device, memory_format=memory_format(model, precision, device))
+    load_initial_weights(model, run, cache)
+    place(model, precision, device)
     trained = [item for item in model.parameters() if item.requires_grad]
     optimizer = build_optimizer(run.spec["optimizer"], trained, on_cuda=device.type == "cuda")
     schedule = build_schedule(run.spec.get("schedule", {}), optimizer, run.spec["training"]["epochs"])
@@ -93,10 +93,16 @@ def fresh_state(
 
 
 def load_initial_weights(model: nn.Module, run: Run, cache: Path) -> None:
-    """The parent run's selected weights, except those whose names start with a prefix in `drop`."""
+    """The selected weights of the parent run, if there is one, except those whose names start with one of
+    `drop`.
+    """
+    if run.parent is None:
+        return
     folder, dropped = cache / run.parent, tuple(run.spec["initial_weights"].get("drop", ()))
     theirs = {
-        name: value for name, value in read_weights(folder / WEIGHTS).items() if not name.startswith(dropped)
+        name: value
+        for name, value in read_weights(folder / WEIGHTS_FILE).items()
+        if not name.startswith(dropped)
     }
     ours = {name: value for name, value in model.state_dict().items() if not name.startswith(dropped)}
     for name in [*ours, *theirs]:

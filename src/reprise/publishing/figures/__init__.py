@@ -1,121 +1,67 @@
 """Figures: a kind looked up by name draws one, and PNG, SVG and JSON are written together.
 
-A new kind is one module here with a function `draw` (see `page.Kind`), its name in `KINDS`, and its options
-in `reprise/reports/publications.schema.yaml`.
+A new kind is one module here with a function `draw` (see `page`), and a class in `reprise.reports.figures`.
 """
 
-import importlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
-from typing import Any
+from pkgutil import resolve_name
 
 from matplotlib.figure import Figure
 
 from reprise.errors import RepriseError
 from reprise.files import atomic
-from reprise.publishing import MARKS
-from reprise.publishing.figures.page import Drawn, Kind, Page, Resolve, Results
-from reprise.publishing.measures import Tables
+from reprise.publishing import Face
+from reprise.publishing.figures.page import Drawn, Page
 from reprise.publishing.provenance import provenance
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import DPI, WIDTHS, strip, style
-from reprise.reports.check import nearest
+from reprise.reports.figures import Figure as Spec
 
-KINDS = ("curves", "samples", "bars", "classes", "diagram", "boxes", "heatmap", "levels", "cube", "trials")
-"""Each a module of this package, imported when it is asked for."""
-
-__all__ = ["KINDS", "Drawn", "Results", "build_figure", "draw_figure"]
+__all__ = ["Drawn", "build_figure", "draw_figure"]
 
 
-def build_figure(
-    spec: Mapping[str, Any], results: Results, *, scale: str, notes: Sequence[str] = ()
-) -> tuple[Figure, Drawn]:
+def build_figure(spec: Spec, sources: Sources, face: Face) -> tuple[Figure, Drawn]:
     """The matplotlib figure of `spec`, laid out and not yet written, and what it shows. Call it within
     `style.style()`.
     """
-    if spec["kind"] not in KINDS:
-        raise RepriseError(f"no kind of figure is called {spec['kind']!r}{nearest(spec['kind'], KINDS)}")
-    if scale not in MARKS:
-        raise RepriseError(f"scale {scale!r} is not known{nearest(scale, MARKS)}")
-    width = WIDTHS[spec.get("width", "column")]
+    width = WIDTHS[spec.width]
     figure = Figure(figsize=(width, width), dpi=DPI)
-    page = Page(figure, width, strip(scale, notes, width))
-    kind: Kind = importlib.import_module(f"{__name__}.{spec['kind']}")
-    drawn = kind.draw(spec, results, page)
+    page = Page(figure, width, strip(face.scale, face.notes, width))
+    draw: Callable[[Spec, Sources, Page], Drawn] = resolve_name(spec.drawer)
+    drawn = draw(spec, sources, page)
     page.strip.draw(figure)
     page.lay_out()
-    figure.set_layout_engine(
-        None
-    )  # PNG and SVG keep the same layout, and savefig draws once instead of twice
+    # PNG and SVG keep the same layout, and savefig draws once instead of twice
+    figure.set_layout_engine(None)
     return figure, drawn
 
 
-def draw_figure(
-    spec: Mapping[str, Any],
-    *,
-    slug: str,
-    resolve: Resolve,
-    scale: str,
-    out_stem: Path,
-    tables: Tables | None = None,
-    images: Path | None = None,
-    layers: Mapping[str, Mapping[str, Any]] | None = None,
-    notes: Sequence[str] = (),
-    meta: Mapping[str, Mapping[str, Any]] | None = None,
-) -> None:
+def draw_figure(spec: Spec, sources: Sources, face: Face, out_stem: Path) -> None:
     """Write `<out_stem>.png`, `.svg` and `.json`: all three or none, and the same bytes for the same input.
 
-    Parameters
-    ----------
-    spec: a figure of a report file (`reprise/reports/publications.schema.yaml`).
-    slug: the report.
-    resolve: selector → cells, e.g. `Report.cells`.
-    scale: `full`, or `quick` or `demo`, which the figure says on its face.
-    tables, images, layers: see `Results`.
-    notes: sentences printed above the picture, e.g. that weights are random instead of pretrained.
-    meta: run hash → `meta` of its run.json.
-
-    Raises `RepriseError` naming report and figure for an unknown kind, metric, split or colour, and for
-    missing runs or images.
+    Raises `RepriseError` naming report and figure for an unknown metric, split or colour, and for missing
+    runs or images.
     """
     try:
         with style():
-            figure, drawn = build_figure(
-                spec, Results(resolve, tables or Tables.of(), images, layers or {}), scale=scale, notes=notes
-            )
-            record = provenance(spec, slug=slug, scale=scale, notes=notes, runs=drawn.runs, meta=meta or {})
-            alt = " ".join(
-                part
-                for part in (
-                    MARKS[scale] and f"{MARKS[scale]}.",
-                    spec["caption"].strip(),
-                    drawn.description,
-                    *notes,
-                )
-                if part
-            )
+            figure, drawn = build_figure(spec, sources, face)
+            record = provenance(spec, face, drawn.runs, sources.meta)
+            said = (face.mark and f"{face.mark}.", spec.caption.strip(), drawn.description, *face.notes)
+            alt = " ".join(filter(None, said))
             text = json.dumps(record, sort_keys=True, ensure_ascii=False)
-            title = f"{slug}, {spec['id']}"
-            png = _png(
-                figure,
-                {
-                    "Title": title,
-                    "Description": alt,
-                    "Software": f"reprise {record['versions']['reprise']}",
-                    "Provenance": text,
-                },
-            )
+            title = f"{face.slug}, {spec.id}"
+            software = f"reprise {record['versions']['reprise']}"
+            facts = {"Title": title, "Description": alt, "Software": software, "Provenance": text}
+            png = _png(figure, facts)
             svg = _svg(figure, {"Title": title, "Description": alt, "Source": text}, alt)
     except RepriseError as error:
-        raise RepriseError(f"{slug}, figure {spec['id']}: {error}") from None
-    json_text = (
-        json.dumps(
-            {**record, "alt": alt, "values": drawn.values}, indent=1, sort_keys=True, ensure_ascii=False
-        )
-        + "\n"
-    )
+        raise RepriseError(f"{face.slug}, figure {spec.id}: {error}") from None
+    document = {**record, "alt": alt, "values": drawn.values}
+    json_text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     folder, stem = out_stem.parent, out_stem.name
     with (
         atomic(folder / f"{stem}.png") as png_file,

@@ -17,12 +17,21 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, nearest
 from reprise.publishing.figures import grid
-from reprise.publishing.figures.page import Drawn, Page, Results
-from reprise.publishing.figures.rows import LINE, ROW, Row, deviation_entry, draw_bar, print_number, set_rows
+from reprise.publishing.figures.page import Drawn, Page
+from reprise.publishing.figures.rows import (
+    LINE,
+    ROW,
+    RowName,
+    deviation_entry,
+    draw_bar,
+    print_number,
+    set_rows,
+)
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import COLORS, INK, SMALL
-from reprise.reports.check import nearest
+from reprise.reports.figures import Bars
 from reprise.reports.report import Cell, text
 
 GAP = 0.4
@@ -31,7 +40,7 @@ FURNITURE = 0.65
 """Inches for the base run's value, the ticks and the metric's name."""
 NAMES = 0.3
 """Share of a column's width that the names of values take at most."""
-COLUMNS = {"column": 1, "wide": 2}
+COLUMNS_OF_WIDTH = {"column": 1, "wide": 2}
 FEW = 12
 """Up to so many bars stand in one column."""
 LARGER_IS_BETTER = frozenset({"accuracy", "train_accuracy", "precision_macro", "recall_macro", "f1_macro"})
@@ -77,24 +86,24 @@ class Bar:
         return "better" if (self.mean > base.mean) != (metric in grid.SMALLER_IS_BETTER) else "worse"
 
 
-def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
+def draw(spec: Bars, sources: Sources, page: Page) -> Drawn:
     """Draw the groups one under another, on a wide page in two columns; the base run's line goes through
     all.
     """
-    base, groups = _measured(spec, results)
+    base, groups = _measured(spec, sources)
     bars = [bar for group in groups.values() for bar in group]
-    columns = _columns(groups, COLUMNS[spec.get("width", "column")])
+    columns = _columns(groups, COLUMNS_OF_WIDTH[spec.width])
     page.figure.set_layout_engine("constrained")
     panels = page.figure.subplots(1, len(columns), sharex=True, squeeze=False)[0]
     heights = []
     for axes, column in zip(panels, columns, strict=True):
-        heights.append(_groups(axes, column, base, spec["metric"], NAMES * page.width / len(columns)))
+        heights.append(_groups(axes, column, base, spec.metric, NAMES * page.width / len(columns)))
         _base(axes, base)
         axes.set_xlabel(grid.title(grid.label(spec)))
     for axes in panels:
         axes.set_ylim(max(heights) / ROW, 0)
-    if "y_limits" in spec:
-        panels[0].set_xlim(*spec["y_limits"])
+    if spec.y_limits:
+        panels[0].set_xlim(*spec.y_limits)
     body = max(heights) + FURNITURE
     page.set_height(body)
     page.set_height(body + page.legend([_legend(spec, base, bars)]))
@@ -116,9 +125,13 @@ def _columns(groups: Mapping[str, list[Bar]], most: int) -> list[dict[str, list[
 
 def _groups(axes: Axes, groups: Mapping[str, Sequence[Bar]], base: Bar, metric: str, width: float) -> float:
     """Headings and bars from top to bottom. Returns their height in inches."""
-    rows, drawn = [], []
+    rows: list[RowName] = []
+    drawn: list[Bar | None] = []
     for axis, group in groups.items():
-        rows += [Row(grid.name(axis), bold=True, gap=GAP if rows else 0), *(Row(bar.value) for bar in group)]
+        rows += [
+            RowName(grid.name(axis), bold=True, gap=GAP if rows else 0),
+            *(RowName(bar.value) for bar in group),
+        ]
         drawn += [None, *group]
     places, height = set_rows(axes, rows, width)
     for place, bar in zip(places, drawn, strict=True):
@@ -130,14 +143,12 @@ def _groups(axes: Axes, groups: Mapping[str, Sequence[Bar]], base: Bar, metric: 
     return height
 
 
-def _measured(spec: Mapping[str, Any], results: Results) -> tuple[Bar, dict[str, list[Bar]]]:
+def _measured(spec: Bars, sources: Sources) -> tuple[Bar, dict[str, list[Bar]]]:
     """The base run, and axis → its changed values."""
-    cells = results.resolve(spec["runs"])
+    cells = sources.resolve(spec.runs)
     base = next((cell for cell in cells if not cell.settings), None)
     if base is None:
-        raise RepriseError(
-            f"runs: {spec['runs']} has no base run to compare with; name a whole pointwise sweep"
-        )
+        raise RepriseError(f"runs: {spec.runs} has no base run to compare with; name a whole pointwise sweep")
     changed = [cell for cell in cells if cell.settings]
     for cell in changed:
         if len(cell.settings) > 1:
@@ -145,22 +156,22 @@ def _measured(spec: Mapping[str, Any], results: Results) -> tuple[Bar, dict[str,
                 f"runs: {cell.name} changes {len(cell.settings)} values at once; name a pointwise sweep"
             )
     known = list(dict.fromkeys(axis for cell in changed for axis in cell.settings))
-    axes = spec.get("axes", known)
+    axes = spec.axes or known
     for axis in axes:
         if axis not in known:
-            raise RepriseError(f"axes: {spec['runs']} has no axis {axis}{nearest(axis, known)}")
+            raise RepriseError(f"axes: {spec.runs} has no axis {axis}{nearest(axis, known)}")
     if not axes:
-        raise RepriseError(f"runs: {spec['runs']} has a base run alone; name a whole pointwise sweep")
-    found = Bar.of("", "base run", base, results.values(spec, base))
+        raise RepriseError(f"runs: {spec.runs} has a base run alone; name a whole pointwise sweep")
+    found = Bar.of("", "base run", base, sources.values(spec, base))
     if not math.isfinite(found.mean):
         raise RepriseError(
-            f"{base.name}: its {spec['metric']} is not finite, so there is nothing to compare with"
+            f"{base.name}: its {spec.metric} is not finite, so there is nothing to compare with"
         )
     groups: dict[str, list[Bar]] = {axis: [] for axis in axes}
     for cell in changed:
         ((axis, value),) = cell.settings.items()
         if axis in groups:
-            groups[axis].append(Bar.of(axis, text(value).replace("_", " "), cell, results.values(spec, cell)))
+            groups[axis].append(Bar.of(axis, text(value).replace("_", " "), cell, sources.values(spec, cell)))
     return found, groups
 
 
@@ -183,14 +194,14 @@ def _difference(bar: Bar, base: Bar) -> str:
     return f"{'−' if bar.mean < base.mean else '+'}{grid.shown(abs(bar.mean - base.mean))}"
 
 
-def _legend(spec: Mapping[str, Any], base: Bar, bars: Sequence[Bar]) -> list[Artist]:
-    looks = {bar.against(base, spec["metric"]) for bar in bars if math.isfinite(bar.mean)}
+def _legend(spec: Bars, base: Bar, bars: Sequence[Bar]) -> list[Artist]:
+    looks = {bar.against(base, spec.metric) for bar in bars if math.isfinite(bar.mean)}
     words = {
         "better": "better than the base run",
         "worse": "worse than the base run",
         "equal": "equal to the base run",
     }
-    if spec["metric"] not in grid.SMALLER_IS_BETTER | LARGER_IS_BETTER:
+    if spec.metric not in grid.SMALLER_IS_BETTER | LARGER_IS_BETTER:
         words |= {"better": "above the base run", "worse": "below the base run"}
     handles: list[Artist] = [
         Patch(label=words[look], linewidth=0.8, **LOOKS[look]) for look in LOOKS if look in looks
@@ -213,7 +224,7 @@ def _values(bar: Bar) -> dict[str, Any]:
     }
 
 
-def _describe(spec: Mapping[str, Any], base: Bar, groups: Mapping[str, Sequence[Bar]]) -> str:
+def _describe(spec: Bars, base: Bar, groups: Mapping[str, Sequence[Bar]]) -> str:
     """The bars in words, each with its distance from the base run."""
     spread = "" if base.sd is None else f" ± {grid.shown(base.sd)}"
     sentences = [

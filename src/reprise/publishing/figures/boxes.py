@@ -4,18 +4,20 @@ dot.
 Options: `runs`, `by` (the axis), `metric` with `split` and `at`, `y_limits`.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from reprise.publishing.figures import grid
-from reprise.publishing.figures.page import Drawn, Page, Results
+from reprise.publishing.figures.page import Drawn, Page
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import COLORS, INK, LEADING, SMALL, wrap
+from reprise.reports.figures import Boxes
 
 AXES_HEIGHT = {"column": 1.95, "wide": 2.7}
 """Inches."""
@@ -40,12 +42,12 @@ DOT: dict[str, Any] = {
 }
 
 
-def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
-    """Draw a box for each value of `spec["by"]`: median, quartiles (linear between ranks), range, mean, and a
+def draw(spec: Boxes, sources: Sources, page: Page) -> Drawn:
+    """Draw a box for each value of `spec.by`: median, quartiles (linear between ranks), range, mean, and a
     dot for each run.
     """
-    axis = spec["by"]
-    found = grid.measure(spec, results)
+    axis = spec.by
+    found = grid.measure(spec, sources)
     found.check("by", axis)
     levels = found.levels[axis]
     points = {level: found.at({axis: level}) for level in levels}
@@ -74,12 +76,14 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     axes.set_xticks(range(len(levels)), ticks)
     axes.grid(visible=False, axis="x")
     axes.set_xlabel(grid.title(grid.name(axis)))
-    height = AXES_HEIGHT[spec.get("width", "column")]
+    height = AXES_HEIGHT[spec.width]
     axes.set_ylabel(wrap(grid.title(grid.label(spec)), height, 8), linespacing=LEADING)
-    if "y_limits" in spec:
-        axes.set_ylim(*spec["y_limits"])
+    if spec.y_limits:
+        axes.set_ylim(*spec.y_limits)
 
-    legend = [Patch(facecolor=BOX, edgecolor=INK, linewidth=0.8, label="median, quartiles, range")]
+    legend: list[Artist] = [
+        Patch(facecolor=BOX, edgecolor=INK, linewidth=0.8, label="median, quartiles, range")
+    ]
     legend += [Line2D([], [], label="mean", **MEAN), Line2D([], [], linestyle="none", label="one run", **DOT)]
     legend += [grid.words_alone(found.remark())] if found.left_out else []
     page.figure.set_layout_engine("constrained")
@@ -88,7 +92,7 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     page.set_height(body + page.legend([legend]))
     page.lay_out()  # only now is it known how near the dots stand to each other
     for cloud in clouds:
-        _set_apart(cloud)
+        _set_apart(axes, cloud)
 
     numbers = []
     for level in levels:
@@ -122,14 +126,14 @@ def _dots(axes: Axes, middle: float, values: np.ndarray) -> PathCollection:
     return axes.scatter(np.full(len(values), middle), values, s=DOT["markersize"] ** 2, zorder=3, **look)
 
 
-def _set_apart(cloud: PathCollection) -> None:
+def _set_apart(axes: Axes, cloud: PathCollection) -> None:
     """Move dots to both sides of the middle, so that none hides another; those that find no room share the
     edge.
     """
-    places, to_pixels = np.array(cloud.get_offsets()), cloud.axes.transData
+    places, to_pixels = np.array(cloud.get_offsets()), axes.transData
     if not len(places):
         return
-    size = (DOT["markersize"] + DOT["markeredgewidth"]) * cloud.axes.figure.dpi / 72
+    size = (DOT["markersize"] + DOT["markeredgewidth"]) * axes.figure.dpi / 72
     (left, _), (right, _) = to_pixels.transform([(0, 0), (1, 0)])
     places[:, 0] += (swarm(to_pixels.transform(places)[:, 1], size) / (right - left)).clip(-EDGE, EDGE)
     cloud.set_offsets(places)
@@ -158,8 +162,8 @@ def swarm(heights: np.ndarray, size: float) -> np.ndarray:
     return aside
 
 
-def _describe(spec: Mapping[str, Any], found: grid.Grid, numbers: list[dict[str, Any]]) -> str:
-    sentences = [f"Box plot of {grid.label(spec)} by {grid.name(spec['by'])}, every run a dot."]
+def _describe(spec: Boxes, found: grid.Grid, numbers: list[dict[str, Any]]) -> str:
+    sentences = [f"Box plot of {grid.label(spec)} by {grid.name(spec.by)}, every run a dot."]
     for row in numbers:
         level = grid.named({row["axis"]: row["value"]})
         if not row["n"]:

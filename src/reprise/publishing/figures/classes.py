@@ -5,7 +5,7 @@ Options: `models` (each a panel; `label`, `runs`, `pick`), `top` and `bottom` (5
 the report names: set off, and drawn between the best and the worst where they are neither).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
@@ -15,12 +15,21 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from reprise.errors import RepriseError
-from reprise.publishing.figures.page import Drawn, Page, Results
-from reprise.publishing.figures.rows import LINE, ROW, Row, deviation_entry, draw_bar, print_number, set_rows
+from reprise.errors import RepriseError, nearest
+from reprise.publishing.figures.page import Drawn, Page
+from reprise.publishing.figures.rows import (
+    LINE,
+    ROW,
+    RowName,
+    deviation_entry,
+    draw_bar,
+    print_number,
+    set_rows,
+)
 from reprise.publishing.measures import best_run
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import COLORS, INK, LEADING, wrap
-from reprise.reports.check import nearest
+from reprise.reports.figures import ClassAccuracies, Compared
 from reprise.reports.report import Cell
 
 GAP = 0.8
@@ -52,7 +61,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelScores:
     """A panel. `classes`: those with test images, the best first; equally good ones in the order of their
     labels.
     """
@@ -88,14 +97,14 @@ class Model:
         return fmean(score.mean for score in self.classes)
 
 
-def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
+def draw(spec: ClassAccuracies, sources: Sources, page: Page) -> Drawn:
     """Draw the models' panels, side by side as far as the page is wide."""
-    models = [_model(entry, spec, results) for entry in spec["models"]]
+    models = [_model(entry, spec, sources) for entry in spec.models]
     known = list(dict.fromkeys(score.name for model in models for score in model.classes))
-    for name in spec.get("mark", []):
+    for name in spec.mark:
         if name not in known:
             raise RepriseError(f"mark: no class {name}{nearest(name, known)}")
-    columns = min(len(models), PANELS_IN_A_ROW[spec.get("width", "column")])
+    columns = min(len(models), PANELS_IN_A_ROW[spec.width])
     rows = -(-len(models) // columns)
     page.figure.set_layout_engine("constrained")
     panels = page.figure.subplots(rows, columns, sharex=True, squeeze=False)
@@ -122,42 +131,43 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     )
 
 
-def _model(entry: Mapping[str, Any], spec: Mapping[str, Any], results: Results) -> Model:
+def _model(entry: Compared, spec: ClassAccuracies, sources: Sources) -> ModelScores:
     """The class accuracies of a model: of its cell's runs or, with `pick: best`, of the one run that is best
     on the validation images.
     """
-    cells = results.resolve(entry["runs"])
-    label = entry["label"]
-    if entry.get("pick") == "best":
-        found = best_run(cells, results.tables)
+    cells = sources.resolve(entry.runs)
+    label = entry.label
+    runs: tuple[str, ...]
+    if entry.pick:
+        found = best_run(cells, sources.tables)
         if found is None:
             raise RepriseError(
-                f"{label}: not all of {entry['runs']} is trained, so the best run is not known; train and "
+                f"{label}: not all of {entry.runs} is trained, so the best run is not known; train and "
                 "evaluate it first"
             )
         cell, runs, label = found[0], (found[1],), f"{label} (best run)"
     elif len(cells) > 1:
         raise RepriseError(
-            f"{label}: {entry['runs']} names {len(cells)} cells; name one, e.g. {cells[0].name}, or add "
+            f"{label}: {entry.runs} names {len(cells)} cells; name one, e.g. {cells[0].name}, or add "
             "pick: best"
         )
     else:
         cell, runs = cells[0], tuple(cells[0].runs)
-    accuracies = [_accuracies(results, cell, run) for run in runs]
+    accuracies = [_accuracies(sources, cell, run) for run in runs]
     means = {name: fmean(each[name] for each in accuracies) for name in accuracies[0]}
     deviations = {name: stdev(each[name] for each in accuracies) if len(runs) > 1 else None for name in means}
     ranked = sorted(means, key=lambda name: -means[name])  # stable: equals stay in the order of their labels
-    marked = spec.get("mark", [])
+    marked = spec.mark
     scores = [
         Score(rank, name, means[name], deviations[name], name in marked)
         for rank, name in enumerate(ranked, 1)
     ]
-    return Model(label, runs, scores, spec.get("top", 5), spec.get("bottom", 5))
+    return ModelScores(label, runs, scores, spec.top, spec.bottom)
 
 
-def _accuracies(results: Results, cell: Cell, run: str) -> dict[str, float]:
+def _accuracies(sources: Sources, cell: Cell, run: str) -> dict[str, float]:
     """Name of a class → share of its test images that the run tells, in the order of the labels."""
-    found, names = results.tables.predicted(run), results.tables.class_names.get(run)
+    found, names = sources.tables.predicted(run), sources.tables.class_names.get(run)
     if found is None:
         raise RepriseError(f"run {run} of {cell.name} has no predictions; train and evaluate it first")
     if names is None:
@@ -167,15 +177,15 @@ def _accuracies(results: Results, cell: Cell, run: str) -> dict[str, float]:
     return {names[label]: accuracy for label, (accuracy, _) in found.classes.items()}
 
 
-def _panel(axes: Axes, model: Model, width: float) -> float:
+def _panel(axes: Axes, model: ModelScores, width: float) -> float:
     """Bars with names left and numbers right of the axes, rules between the parts. Returns the height of the
     rows in inches.
     """
-    rows = []
+    rows: list[RowName] = []
     for part, scores in model.parts.items():
         for number, score in enumerate(scores):
             name = f"{score.words} ({score.rank})" if part == "between" else score.words
-            rows.append(Row(name, bold=score.marked, gap=0 if number or not rows else GAP))
+            rows.append(RowName(name, bold=score.marked, gap=0 if number or not rows else GAP))
     places, height = set_rows(axes, rows, width)
     for place, score in zip(places, model.shown, strict=True):
         draw_bar(axes, place, score.mean, score.sd, MARKED if score.marked else PLAIN)
@@ -187,7 +197,7 @@ def _panel(axes: Axes, model: Model, width: float) -> float:
     return height
 
 
-def _legend(models: Sequence[Model]) -> list[Artist]:
+def _legend(models: Sequence[ModelScores]) -> list[Artist]:
     handles: list[Artist] = []
     if any(score.marked for model in models for score in model.shown):
         ranks = " (rank where between)" if any("between" in model.parts for model in models) else ""
@@ -198,7 +208,7 @@ def _legend(models: Sequence[Model]) -> list[Artist]:
     return handles
 
 
-def _values(model: Model, score: Score) -> dict[str, Any]:
+def _values(model: ModelScores, score: Score) -> dict[str, Any]:
     numbers = {
         "class": score.name,
         "rank": score.rank,
@@ -209,7 +219,7 @@ def _values(model: Model, score: Score) -> dict[str, Any]:
     return {"model": model.label, **numbers, "runs": list(model.runs)}
 
 
-def _describe(models: Sequence[Model]) -> str:
+def _describe(models: Sequence[ModelScores]) -> str:
     """The bars in words."""
 
     def said(score: Score, part: str) -> str:

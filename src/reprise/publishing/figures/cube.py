@@ -10,13 +10,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from reprise.publishing.figures import grid
-from reprise.publishing.figures.page import Drawn, Page, Results
+from reprise.publishing.figures.page import Drawn, Page
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import COLORS, INK, LEADING, MARGIN, SMALL, text_width, wrap
+from reprise.reports.figures import Cube
 
 ELEVATION, AZIMUTH = np.radians((32, -73))
 PROJECTION = np.array(
@@ -62,23 +65,28 @@ NUMBER: dict[str, Any] = {
 }
 LINE = SMALL * LEADING / 72
 
+_Labels = tuple[tuple[int, int, int], tuple[float, float], tuple[float, float], dict[str, Any], float]
+"""Of an edge of the cube: a corner, where values and the name stand from it, how they are aligned, and by how
+many degrees the name is turned.
+"""
 
-def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
+
+def draw(spec: Cube, sources: Sources, page: Page) -> Drawn:
     """Draw the points on a lattice, the best of them ringed and named; beside each its value, where there is
     room.
     """
-    drawn, width = spec["axes"], spec.get("width", "column")
-    found = grid.measure(spec, results)
+    drawn, width = spec.axes, spec.width
+    found = grid.measure(spec, sources)
     for axis in drawn:
         found.check("axes", axis)
     means, numbers = {}, []
     for levels in itertools.product(*(found.levels[axis] for axis in drawn)):
         settings = dict(zip(drawn, levels, strict=True))
-        values = [point.value for point in found.at(settings)]
-        if values:
-            means[levels] = float(np.mean(values))
-            sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
-            numbers.append({"settings": settings, "n": len(values), "mean": means[levels], "sd": sd})
+        measured = [point.value for point in found.at(settings)]
+        if measured:
+            means[levels] = float(np.mean(measured))
+            sd = float(np.std(measured, ddof=1)) if len(measured) > 1 else None
+            numbers.append({"settings": settings, "n": len(measured), "mean": means[levels], "sd": sd})
     winners = grid.best(spec, means)
     names = [grid.named(dict(zip(drawn, levels, strict=True))) for levels in winners]
 
@@ -86,7 +94,7 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     side = BAR + (label.count("\n") + 1) * PER_LINE
     lattice = Lattice({axis: found.levels[axis] for axis in drawn}, page.width - side, width)
     best = grid.listed(names) if len(names) < 3 else f"{len(names)} combinations"
-    legend = [Line2D([], [], linestyle="none", markersize=7, label=f"best: {best}", **RING)]
+    legend: list[Artist] = [Line2D([], [], linestyle="none", markersize=7, label=f"best: {best}", **RING)]
     legend += [grid.words_alone(words) for words in (found.averaged(drawn), found.remark()) if words]
     page.set_height(lattice.height)
     below = page.legend([legend]) + 2 * MARGIN
@@ -106,7 +114,8 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     )
     small, large = (min(size, (0.8 * 72 * nearest) ** 2) for size in SIZES[width])
     sizes = small + (large - small) * (values - values.min()) / (np.ptp(values) or 1)
-    points = axes.scatter(*flat.T, c=values, s=sizes, cmap=COLOURS, edgecolors=INK, linewidths=0.5, zorder=3)
+    look: dict[str, Any] = {"cmap": COLOURS, "edgecolors": INK, "linewidths": 0.5, "zorder": 3}
+    points = axes.scatter(flat[:, 0], flat[:, 1], c=values, s=sizes, **look)
     for place, value, size in zip(flat, values, sizes, strict=True):
         radius = size**0.5 / 2
         if value == means[winners[0]]:
@@ -188,7 +197,7 @@ class Lattice:
             self.edge * PROJECTION[1, 0] / 2,
             self.edge * PROJECTION[0, 1] / 2,
         )  # where the edges end, seen from their middles
-        ends = {  # the edge's corner, and where the values and the name stand from it
+        ends: dict[str, _Labels] = {  # the edge's corner, and where the values and the name stand from it
             x: (
                 (0, 0, 0),
                 (0, -CLEAR),
@@ -213,15 +222,10 @@ class Lattice:
         }
         for along, (axis, (corner, beside, beyond, how, turn)) in enumerate(ends.items()):
             for mark, value in zip(marks[along], self.texts[axis], strict=True):
-                axes.text(
-                    *self.page(_on_edge(corner, along, mark)) + beside,
-                    value,
-                    size=SMALL,
-                    linespacing=LEADING,
-                    **how,
-                )
-            middle = self.page(_on_edge(corner, along, 0.5))
-            axes.text(*middle + beyond, grid.title(grid.name(axis)), size=8, rotation=turn, **how)
+                right, up = self.page(_on_edge(corner, along, mark)) + beside
+                axes.text(right, up, value, size=SMALL, linespacing=LEADING, **how)
+            right, up = self.page(_on_edge(corner, along, 0.5)) + beyond
+            axes.text(right, up, grid.title(grid.name(axis)), size=8, rotation=turn, **how)
 
 
 def _marks(values: Sequence[str]) -> np.ndarray:
@@ -236,16 +240,14 @@ def _on_edge(corner: Sequence[int], along: int, place: float) -> np.ndarray:
     )
 
 
-def _describe(
-    spec: Mapping[str, Any], found: grid.Grid, numbers: list[dict[str, Any]], best: list[str]
-) -> str:
+def _describe(spec: Cube, found: grid.Grid, numbers: list[dict[str, Any]], best: list[str]) -> str:
     what = (
         f"Three-dimensional scatter plot of {grid.label(spec)} by "
-        f"{grid.listed([grid.name(axis) for axis in spec['axes']])}"
+        f"{grid.listed([grid.name(axis) for axis in spec.axes])}"
     )
     points = [f"{grid.named(row['settings'])}: {grid.shown(row['mean'])}" for row in numbers]
     sentences = [
-        ", ".join(part for part in (what, found.averaged(spec["axes"])) if part),
+        ", ".join(part for part in (what, found.averaged(spec.axes)) if part),
         "; ".join(points),
         f"Best: {grid.listed(best)}",
     ]

@@ -21,20 +21,21 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from reprise.errors import RepriseError
-from reprise.publishing.figures.page import Drawn, Page, Results
+from reprise.errors import RepriseError, nearest
+from reprise.publishing.figures.page import Drawn, Page
 from reprise.publishing.figures.references import (
-    Reference,
+    ReferenceLine,
     draw_references,
     print_references,
     read_references,
 )
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import INK, LEADING, PALETTE, SMALL, color, text_width, wrap
-from reprise.reports.check import nearest
+from reprise.reports.figures import Colors, Curves, Series
 from reprise.reports.report import Cell, text
 
-METRICS = {"loss": "Cross-entropy loss", "accuracy": "Accuracy", "gap": "Accuracy gap"}
-SPLITS = {"train": "training", "validation": "validation", "test": "test"}
+METRIC_TITLES = {"loss": "Cross-entropy loss", "accuracy": "Accuracy", "gap": "Accuracy gap"}
+SPLIT_WORDS = {"train": "training", "validation": "validation", "test": "test"}
 DASHES = {"train": (0, (3.2, 1.6)), "validation": (0, (6, 1.5, 1, 1.5)), "test": "solid"}
 MARKERS = "osD^vPX*"
 STAR: dict[str, Any] = {
@@ -138,19 +139,19 @@ class Curve:
     @property
     def name(self) -> str:
         """Series and split."""
-        return ", ".join(part for part in (self.label, SPLITS[self.split]) if part)
+        return ", ".join(part for part in (self.label, SPLIT_WORDS[self.split]) if part)
 
 
-def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
-    """Draw the curves of `spec["series"]` and put the legend under the axes."""
+def draw(spec: Curves, sources: Sources, page: Page) -> Drawn:
+    """Draw the curves of `spec.series` and put the legend under the axes."""
     metrics = _metrics(spec)
     several = len(metrics) > 1
     splits = _splits(spec, metrics)
-    lines = _curves(spec, metrics, splits, results)
+    lines = _curves(spec, metrics, splits, sources)
     panels = {line.panel: line.metric for line in lines}
     references = read_references(spec)
     _check_panels(references, panels)
-    width = spec.get("width", "column")
+    width = spec.width
     columns = min(len(panels), PANELS_IN_A_ROW[width])
     rows = -(-len(panels) // columns)
     grid = page.figure.subplots(rows, columns, sharex=True, sharey=not several, squeeze=False)
@@ -174,23 +175,21 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     for axes in grid.flat[len(panels) :]:
         axes.remove()
     epoch_axis(
-        used[0], max(int(line.means.epochs[-1]) for line in lines), spec.get("x_limits"), page.width / columns
+        used[0], max(int(line.means.epochs[-1]) for line in lines), spec.x_limits, page.width / columns
     )
     for metric, sharing in zip(metrics, [[axes] for axes in used] if several else [used], strict=True):
-        value_axis(sharing, metric, spec.get("y_limits"))
+        value_axis(sharing, metric, spec.y_limits)
     for index, (axes, metric) in enumerate(zip(used, panels.values(), strict=True)):
         if index + columns >= len(used):
             axes.set_xlabel("Epoch")
             axes.tick_params(labelbottom=True)
         if several or index % columns == 0:
-            axes.set_ylabel(
-                wrap(spec.get("y_label", _y_label(metric, splits)), height, 8), linespacing=LEADING
-            )
+            axes.set_ylabel(wrap(spec.y_label or _y_label(metric, splits), height, 8), linespacing=LEADING)
 
     page.figure.set_layout_engine("constrained")
     body = rows * (height + max(map(_height, seams)) / 72) + FURNITURE
     page.set_height(body)
-    page.set_height(body + page.legend(_legend(lines, splits, spec.get("panels"), references)))
+    page.set_height(body + page.legend(_legend(lines, splits, spec.panels, references)))
     if any(seams):
         page.lay_out()
         for axes, marks in zip(used, seams, strict=True):
@@ -207,41 +206,38 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
 # ---- numbers ----
 
 
-def _metrics(spec: Mapping[str, Any]) -> list[str]:
+def _metrics(spec: Curves) -> list[str]:
     """The metrics drawn; several have a panel and a y axis each, so what concerns the common ones cannot be
     asked for.
     """
-    metrics = [spec["metric"]] if isinstance(spec["metric"], str) else list(spec["metric"])
-    for metric in metrics:
-        if metric not in METRICS:
-            raise RepriseError(f"metric {metric!r} is not known{nearest(metric, METRICS)}")
+    metrics: list[str] = [spec.metric] if isinstance(spec.metric, str) else list(spec.metric)
     for key in ("panels", "y_limits", "y_label"):
-        if len(metrics) > 1 and key in spec:
+        if len(metrics) > 1 and getattr(spec, key) is not None:
             raise RepriseError(
                 f"{key}: each of {' and '.join(metrics)} has a panel and a y axis of its own; leave {key} out"
             )
     return metrics
 
 
-def _splits(spec: Mapping[str, Any], metrics: Sequence[str]) -> list[str]:
+def _splits(spec: Curves, metrics: Sequence[str]) -> list[str]:
     """The splits drawn, training first. A gap has the split that is taken from training, and is drawn for
     that alone.
     """
     for metric in metrics:
         valid = _drawable(metric)
-        found = [split for split in spec["splits"] if split in valid]
-        wrong = [split for split in spec["splits"] if split not in (valid if len(metrics) == 1 else SPLITS)]
+        found = [split for split in spec.splits if split in valid]
+        wrong = [split for split in spec.splits if split not in (valid if len(metrics) == 1 else SPLIT_WORDS)]
         if wrong or not found:
-            split = next(iter(wrong or spec["splits"]))
+            split = next(iter(wrong or spec.splits))
             raise RepriseError(f"split {split!r} cannot be drawn for {metric}{nearest(split, valid)}")
-    return [split for split in SPLITS if split in spec["splits"]]
+    return [split for split in SPLIT_WORDS if split in spec.splits]
 
 
 def _drawable(metric: str) -> list[str]:
-    return [split for split in SPLITS if metric != "gap" or split != "train"]
+    return [split for split in SPLIT_WORDS if metric != "gap" or split != "train"]
 
 
-def _check_panels(references: Sequence[Reference], panels: Mapping[str, str]) -> None:
+def _check_panels(references: Sequence[ReferenceLine], panels: Mapping[str, str]) -> None:
     """Whether there are the panels (title → metric) that reference lines belong to. With several metrics each
     line says its own.
     """
@@ -259,16 +255,14 @@ def _check_panels(references: Sequence[Reference], panels: Mapping[str, str]) ->
             )
 
 
-def _curves(
-    spec: Mapping[str, Any], metrics: Sequence[str], splits: Sequence[str], results: Results
-) -> list[Curve]:
+def _curves(spec: Curves, metrics: Sequence[str], splits: Sequence[str], sources: Sources) -> list[Curve]:
     """A curve per cell, metric and split. A selector with several cells is several series, told apart by
     settings in which they differ.
     """
-    panels = spec.get("panels")
+    panels = spec.panels
     series = []
-    for entry in spec["series"]:
-        cells = results.resolve(entry["runs"])
+    for entry in spec.series:
+        cells = sources.resolve(entry.runs)
         varied = [
             axis
             for axis in _axes(cells)
@@ -277,7 +271,7 @@ def _curves(
         for cell in cells:
             settings = [_setting(cell, axis) for axis in varied if axis in cell.settings]
             series.append(
-                (entry, _panel(panels, cell), ", ".join(filter(None, [entry.get("label"), *settings])), cell)
+                (entry, _panel(panels, cell), ", ".join(filter(None, [entry.label, *settings])), cell)
             )
     labels = list(dict.fromkeys(label for _, _, label, _ in series))
     if len(labels) > len(PALETTE):
@@ -294,24 +288,22 @@ def _curves(
         )
     lines = []
     for entry, panel, label, cell in series:
-        before = _before(entry, cell, results)
+        before = _before(entry, cell, sources)
         for metric, (place, split) in itertools.product(metrics, enumerate(splits)):
             if split not in _drawable(metric):
                 continue
             last = split == splits[-1]
-            values = _metric_values(results, cell, metric, split)
-            selected = _selected(results, cell, values) if last and spec.get("selected") else []
+            values = _metric_values(sources, cell, metric, split)
+            selected = _selected(sources, cell, values) if last and spec.selected else []
             seam = None
             if before:
-                earlier = _metric_values(results, before, metric, split)
+                earlier = _metric_values(sources, before, metric, split)
                 seam = Seam(
                     max(max(curve) for curve in earlier.values()),
                     f"{_told(before, cell)} → {_told(cell, before)}",
                     tuple(before.runs),
                 )
-                kept = (
-                    _selected(results, before, earlier, all_runs=bool(spec.get("selected"))) if last else []
-                )
+                kept = _selected(sources, before, earlier, all_runs=spec.selected) if last else []
                 selected = [*kept, *((epoch + seam.epoch, value) for epoch, value in selected)]
                 later = {
                     run: {epoch + seam.epoch: value for epoch, value in curve.items()}
@@ -325,7 +317,7 @@ def _curves(
             solid = last or panels == "split"
             lines.append(
                 Curve(
-                    panel=metric if len(metrics) > 1 else SPLITS[split] if panels == "split" else panel,
+                    panel=metric if len(metrics) > 1 else SPLIT_WORDS[split] if panels == "split" else panel,
                     metric=metric,
                     label=label,
                     split=split,
@@ -344,15 +336,13 @@ def _curves(
     return sorted(lines, key=lambda line: splits.index(line.split)) if panels == "split" else lines
 
 
-def _before(entry: Mapping[str, Any], cell: Cell, results: Results) -> Cell | None:
+def _before(entry: Series, cell: Cell, sources: Sources) -> Cell | None:
     """The cell that a series is drawn `after`: one, with a run for each of `cell`'s, matched by place."""
-    if "after" not in entry:
+    if entry.after is None:
         return None
-    cells = results.resolve(entry["after"])
+    cells = sources.resolve(entry.after)
     if len(cells) > 1:
-        raise RepriseError(
-            f"after: {entry['after']} names {len(cells)} cells; name one, e.g. {cells[0].name}"
-        )
+        raise RepriseError(f"after: {entry.after} names {len(cells)} cells; name one, e.g. {cells[0].name}")
     if len(cells[0].runs) != len(cell.runs):
         counts = f"{cells[0].name} and {cell.name} have {len(cells[0].runs)} and {len(cell.runs)} runs"
         raise RepriseError(f"after: {counts}; they are matched by place, so give both the same seeds")
@@ -391,18 +381,17 @@ def _panel(panels: str | None, cell: Cell) -> str:
     return _setting(cell, panels)
 
 
-def _color(entry: Mapping[str, Any], split: str) -> str | None:
+def _color(entry: Series, split: str) -> str | None:
     """What the report file says of a series' colour, or of that of one of its splits."""
-    own = entry.get("color")
-    own = own.get(split) if isinstance(own, Mapping) else own
+    own = getattr(entry.color, split) if isinstance(entry.color, Colors) else entry.color
     return None if own is None else color(own)
 
 
-def _metric_values(results: Results, cell: Cell, metric: str, split: str) -> Values:
+def _metric_values(sources: Sources, cell: Cell, metric: str, split: str) -> Values:
     """A metric on a split; the gap is that at the epochs that both splits have."""
     if metric != "gap":
-        return results.curves(cell, split, metric)
-    train, other = (results.curves(cell, part, "accuracy") for part in ("train", split))
+        return sources.curves(cell, split, metric)
+    train, other = (sources.curves(cell, part, "accuracy") for part in ("train", split))
     return {
         run: {epoch: train[run][epoch] - value for epoch, value in curve.items() if epoch in train[run]}
         for run, curve in other.items()
@@ -410,11 +399,11 @@ def _metric_values(results: Results, cell: Cell, metric: str, split: str) -> Val
     }
 
 
-def _selected(results: Results, cell: Cell, values: Values, all_runs: bool = True) -> list[tuple[int, float]]:
+def _selected(sources: Sources, cell: Cell, values: Values, all_runs: bool = True) -> list[tuple[int, float]]:
     """(epoch, value) of each run at the epoch whose weights it kept; without `all_runs`, of those that kept
     another than their last.
     """
-    kept = {run: int(epoch) for run, epoch in results.selected(cell).items() if epoch in values.get(run, ())}
+    kept = {run: int(epoch) for run, epoch in sources.selected(cell).items() if epoch in values.get(run, ())}
     return [
         (epoch, values[run][epoch]) for run, epoch in kept.items() if all_runs or epoch < max(values[run])
     ]
@@ -444,7 +433,9 @@ def _describe(lines: Sequence[Curve]) -> str:
         best, word = (min, "lowest") if line.metric == "loss" else (max, "highest")
         means = zip(line.means.epochs.tolist(), line.means.mean.tolist(), strict=True)
         mean = {epoch: value for epoch, value in means if not math.isnan(value)}
-        name = ", ".join(dict.fromkeys(part for part in (line.panel, line.label, SPLITS[line.split]) if part))
+        name = ", ".join(
+            dict.fromkeys(part for part in (line.panel, line.label, SPLIT_WORDS[line.split]) if part)
+        )
         if not mean:
             sentences.append(f"{name}: no finite value.")
             continue
@@ -507,9 +498,11 @@ def _stretches(means: Means) -> list[tuple[Means, bool]]:
 def _y_label(metric: str, splits: Sequence[str]) -> str:
     splits = [split for split in splits if split in _drawable(metric)]
     if metric == "gap":
-        return f"Training − {SPLITS[splits[-1]]} accuracy" if len(splits) == 1 else METRICS[metric]
+        return f"Training − {SPLIT_WORDS[splits[-1]]} accuracy" if len(splits) == 1 else METRIC_TITLES[metric]
     return (
-        METRICS[metric] if len(splits) > 1 else f"{SPLITS[splits[0]]} {METRICS[metric].lower()}".capitalize()
+        METRIC_TITLES[metric]
+        if len(splits) > 1
+        else f"{SPLIT_WORDS[splits[0]]} {METRIC_TITLES[metric].lower()}".capitalize()
     )
 
 
@@ -521,8 +514,9 @@ def epoch_axis(axes: Axes, last: int, limits: Sequence[float] | None, width: flo
     if high - low < FEW:
         ticks = np.arange(np.ceil(low), high + 1)
     else:
-        ticks = MaxNLocator(nbins=round(2 * width), integer=True, steps=[1, 2, 5, 10]).tick_values(low, high)
-        ticks = np.array([1, *ticks]) if low <= 1 else ticks
+        locator = MaxNLocator(nbins=round(2 * width), integer=True, steps=[1, 2, 5, 10])
+        found = locator.tick_values(low, high)
+        ticks = np.array([1, *found] if low <= 1 else found)
     axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if max(low, 1) <= tick <= high]))
     axes.xaxis.set_major_formatter("{x:.0f}")
 
@@ -547,7 +541,7 @@ def value_axis(panels: Sequence[Axes], metric: str, limits: Sequence[float] | No
 
 
 def _legend(
-    lines: Sequence[Curve], splits: Sequence[str], panels: str | None, references: Sequence["Reference"]
+    lines: Sequence[Curve], splits: Sequence[str], panels: str | None, references: Sequence["ReferenceLine"]
 ) -> list[list[Artist]]:
     """Groups of handles: the series, the splits, and the rest (band, stars, reference lines)."""
 
@@ -569,7 +563,11 @@ def _legend(
         styles = {split: looks[labels[0], split]["linestyle"] for split in splits}
         plain = [
             handle(
-                SPLITS[split], color=GREY, linestyle=styles[split], marker="o", markerfacecolor=faces[split]
+                SPLIT_WORDS[split],
+                color=GREY,
+                linestyle=styles[split],
+                marker="o",
+                markerfacecolor=faces[split],
             )
             for split in splits
         ]

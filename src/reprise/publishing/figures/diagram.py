@@ -15,10 +15,11 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
 
-from reprise.errors import RepriseError
-from reprise.publishing.figures.page import Drawn, Page, Results
+from reprise.errors import RepriseError, nearest
+from reprise.publishing.figures.page import Drawn, Page
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import COLORS, LEADING, MARGIN, SMALL, text_width, wrap
-from reprise.reports.check import nearest
+from reprise.reports.figures import Diagram
 
 FOLDED = frozenset(
     {"activation", "batch_norm", "layernorm", "groupnorm", "dropout", "dropout2d", "stochasticdepth"}
@@ -94,15 +95,15 @@ class Block:
         )
 
 
-def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
+def draw(spec: Diagram, sources: Sources, page: Page) -> Drawn:
     """Draw the network as lines of boxes, or as a list where it is deep or branches."""
-    network = spec["network"]
-    if network not in results.layers:
+    network = spec.network
+    if network not in sources.layers:
         raise RepriseError(
-            f"no layer table of network {network}{nearest(network, results.layers) or '; make it first'}"
+            f"no layer table of network {network}{nearest(network, sources.layers) or '; make it first'}"
         )
-    table = results.layers[network]
-    blocks = _blocks(table, network, spec.get("mark", []))
+    table = sources.layers[network]
+    blocks = _blocks(table, network, spec.mark)
     remarks = [f"{table['parameters']:,} parameters in all", "sizes on logarithmic scales"]
     lines = None if _branches(table) else _arrange(page, blocks)
     if lines:
@@ -173,7 +174,7 @@ def _write(axes: Axes, words: str, x: float, y: float, **look: Any) -> None:
 
 
 @dataclass(frozen=True)
-class Lines:
+class Arrangement:
     """Blocks in lines, in cells `cell` inches wide from `left` on; `words`: the operations of each, broken to
     fit.
     """
@@ -187,7 +188,7 @@ class Lines:
 HEADS = ("output", "parameters")
 
 
-def _arrange(page: Page, blocks: Sequence[Block]) -> Lines | None:
+def _arrange(page: Page, blocks: Sequence[Block]) -> Arrangement | None:
     """As few lines of equal length as have room for every word; None where these are more than `LINES`."""
     left = MARGIN + max(text_width(head, SMALL) for head in HEADS) + PAD
     texts = [
@@ -208,10 +209,10 @@ def _arrange(page: Page, blocks: Sequence[Block]) -> Lines | None:
         ["\n".join(wrap(step, cell - PAD / 2, SMALL, block.weight) for step in block.steps) for block in line]
         for line in lines
     ]
-    return Lines(lines, words, left, cell)
+    return Arrangement(lines, words, left, cell)
 
 
-def _draw_lines(page: Page, lines: Lines, remarks: Sequence[str]) -> None:
+def _draw_lines(page: Page, lines: Arrangement, remarks: Sequence[str]) -> None:
     """In each cell the operations, the box, its shape and its parameters; arrows from box to box."""
     above = [max(text.count("\n") + 1 for text in words) * LINE for words in lines.words]
     below = 2 * PAD + len(HEADS) * LINE
@@ -307,8 +308,8 @@ def _draw_list(page: Page, blocks: Sequence[Block], remarks: Sequence[str]) -> N
     top = axes.get_ylim()[1] - MARGIN
     for words, x, ha in (("layer", MARGIN, "left"), (HEADS[0], output, "right"), (HEADS[1], right, "right")):
         _write(axes, words, x, top - head + PAD / 2, ha=ha, color=GREY)
-    for words, ha, side in bars:
-        _write(axes, words, axis + side * PAD / 4, top - head + PAD / 2, ha=ha, color=GREY)
+    for words, ha, towards in bars:
+        _write(axes, words, axis + towards * PAD / 4, top - head + PAD / 2, ha=ha, color=GREY)
     top -= head
     axes.plot([MARGIN, right], [top, top], color=GREY, linewidth=0.6)
     axes.plot([axis, axis], [top, top - sum(heights)], color=GREY, linewidth=0.6)

@@ -12,10 +12,10 @@ from typing import Any
 from matplotlib.artist import Artist
 from matplotlib.lines import Line2D
 
-from reprise.errors import RepriseError
-from reprise.publishing.figures.curves import SPLITS
-from reprise.publishing.figures.page import Results
-from reprise.reports.check import nearest
+from reprise.errors import RepriseError, nearest
+from reprise.publishing.figures.curves import SPLIT_WORDS
+from reprise.publishing.sources import Sources
+from reprise.reports.figures import MeasuredFigure
 from reprise.reports.report import Cell, text
 
 TESTED = frozenset({"accuracy", "loss", "precision_macro", "recall_macro", "f1_macro"})
@@ -79,23 +79,21 @@ class Grid:
         return f"{self.left_out} run{'s' if self.left_out > 1 else ''} without a finite value left out"
 
 
-def measure(spec: Mapping[str, Any], results: Results) -> Grid:
+def measure(spec: MeasuredFigure, sources: Sources) -> Grid:
     """The keys `metric`, `split` and `at` of a figure measured in the runs of its cells; not one finite value
     is a `RepriseError`.
     """
-    cells = results.resolve(spec["runs"])
+    cells = sources.resolve(spec.runs)
     combinations = [{axis: text(value) for axis, value in cell.settings.items()} for cell in cells]
     points, left_out = [], 0
     for cell, settings in zip(cells, combinations, strict=True):
-        for run, value in zip(cell.runs, results.values(spec, cell), strict=True):
+        for run, value in zip(cell.runs, sources.values(spec, cell), strict=True):
             if math.isfinite(value):
                 points.append(Point(settings, run, value))
             else:
                 left_out += 1
     if not points:
-        raise RepriseError(
-            f"{spec['runs']}: {spec['metric']} is not finite in any run; there is nothing to draw"
-        )
+        raise RepriseError(f"{spec.runs}: {spec.metric} is not finite in any run; there is nothing to draw")
     axes = dict.fromkeys(axis for settings in combinations for axis in settings)
     return Grid(cells, {axis: _in_order(axis, combinations) for axis in axes}, points, left_out)
 
@@ -123,9 +121,9 @@ def _in_order(axis: str, combinations: Sequence[Mapping[str, str]]) -> list[str]
     return ordered
 
 
-def best(spec: Mapping[str, Any], values: Mapping[Any, float]) -> list[Any]:
+def best(spec: MeasuredFigure, values: Mapping[Any, float]) -> list[Any]:
     """The keys with the best value: the smallest of a loss or gap, else the largest."""
-    found = (min if spec["metric"] in SMALLER_IS_BETTER else max)(values.values())
+    found = (min if spec.metric in SMALLER_IS_BETTER else max)(values.values())
     return [key for key, value in values.items() if value == found]
 
 
@@ -152,13 +150,13 @@ def listed(words: Sequence[str]) -> str:
     return " and ".join([*([", ".join(words[:-1])] if len(words) > 1 else []), *words[-1:]])
 
 
-def label(spec: Mapping[str, Any]) -> str:
+def label(spec: MeasuredFigure) -> str:
     """The keys `metric`, `split` and `at` of a figure in words, e.g. `best validation accuracy`."""
-    metric, split, at = spec["metric"], spec.get("split"), spec.get("at")
+    metric, split, at = spec.metric, spec.split, spec.at
     words = "accuracy gap" if metric == "gap" else metric.replace("_", " ")
     if not split and not at:
         return f"test {words}" if metric in TESTED else words
-    words = f"{SPLITS[split or 'test']} {words}"
+    words = f"{SPLIT_WORDS[split or 'test']} {words}"
     return f"best {words}" if at == "best" else f"{words} at the {at or 'selected'} epoch"
 
 

@@ -4,16 +4,20 @@ Options: `runs`, `rows`, `columns` (axes), `metric` with `split` and `at`. Other
 averaged, and the figure says so.
 """
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.patches import Patch, Rectangle
 
 from reprise.errors import RepriseError
 from reprise.publishing.figures import grid
-from reprise.publishing.figures.page import Drawn, Page, Results
+from reprise.publishing.figures.page import Drawn, Page
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import COLORS, LEADING, SMALL, text_width, wrap
+from reprise.reports.figures import Heatmap
 
 FIELD = {"column": 0.42, "wide": 0.5}
 """Inches that a field is high."""
@@ -30,12 +34,12 @@ FRAME: dict[str, Any] = {"facecolor": "none", "edgecolor": COLORS["vermillion"],
 ABSENT: dict[str, Any] = {"facecolor": "white", "edgecolor": "#bbbbbb", "linewidth": 0, "hatch": "////"}
 
 
-def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
+def draw(spec: Heatmap, sources: Sources, page: Page) -> Drawn:
     """Draw the fields, the best of them framed; a combination without a run is hatched."""
-    down, across = spec["rows"], spec["columns"]
-    found = grid.measure(spec, results)
+    down, across = spec.rows, spec.columns
+    found = grid.measure(spec, sources)
     for key in ("rows", "columns"):
-        found.check(key, spec[key])
+        found.check(key, getattr(spec, key))
     if down == across:
         raise RepriseError(f"rows and columns are both {down}; name two axes")
     means, numbers = {}, []
@@ -76,8 +80,9 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     axes.set_yticks(np.arange(len(rows)) + 0.5, names_down, va="center")
     axes.grid(visible=False)
     axes.tick_params(length=0)
-    for row, column in means:
-        field, weight = mesh.to_rgba(means[row, column])[:3], "bold" if (row, column) in winners else "normal"
+    fields = mesh.to_rgba(np.array(list(means.values())))[:, :3]
+    for (row, column), field in zip(means, fields, strict=True):
+        weight = "bold" if (row, column) in winners else "normal"
         place = columns.index(column) + 0.5, rows.index(row) + 0.5
         size = SMALL * min(1, 0.9 * room / widest)
         axes.text(
@@ -89,9 +94,9 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
             ha="center",
             va="center",
         )
-    for row, column in ((row, column) for row in range(len(rows)) for column in range(len(columns))):
-        if (rows[row], columns[column]) not in means:
-            axes.add_patch(Rectangle((column, row), 1, 1, **ABSENT))
+    for y, x in itertools.product(range(len(rows)), range(len(columns))):
+        if (rows[y], columns[x]) not in means:
+            axes.add_patch(Rectangle((x, y), 1, 1, **ABSENT))
     for row, column in winners:
         corner = (columns.index(column) + 0.03, rows.index(row) + 0.03)
         axes.add_patch(Rectangle(corner, 0.94, 0.94, **FRAME, zorder=3))
@@ -99,7 +104,7 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     axes.set_ylabel(wrap(grid.title(grid.name(down)), _height(spec, rows), 8), linespacing=LEADING)
 
     names = [grid.named({down: row, across: column}) for row, column in winners]
-    legend = [
+    legend: list[Artist] = [
         Patch(label=f"best: {grid.listed(names) if len(names) < 3 else f'{len(names)} fields'}", **FRAME)
     ]
     if len(means) < len(numbers):
@@ -111,7 +116,7 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     return Drawn(_describe(spec, found, numbers, names), found.runs, numbers)
 
 
-def _ink(field: Sequence[float]) -> str:
+def _ink(field: np.ndarray) -> str:
     """Dark or white, whichever is read on a field of this colour (red, green, blue from 0 to 1)."""
     luminance = sum(
         weight * (value / 12.92 if value <= 0.03928 else ((value + 0.055) / 1.055) ** 2.4)
@@ -120,15 +125,13 @@ def _ink(field: Sequence[float]) -> str:
     return "0.15" if luminance > 0.408 else "white"
 
 
-def _height(spec: Mapping[str, Any], rows: list[str]) -> float:
+def _height(spec: Heatmap, rows: Sequence[str]) -> float:
     """Inches of all fields."""
-    return max(FIELD[spec.get("width", "column")] * len(rows), LEAST_HEIGHT)
+    return max(FIELD[spec.width] * len(rows), LEAST_HEIGHT)
 
 
-def _describe(
-    spec: Mapping[str, Any], found: grid.Grid, numbers: list[dict[str, Any]], best: list[str]
-) -> str:
-    down, across = spec["rows"], spec["columns"]
+def _describe(spec: Heatmap, found: grid.Grid, numbers: list[dict[str, Any]], best: list[str]) -> str:
+    down, across = spec.rows, spec.columns
     what = f"Heatmap of {grid.label(spec)} by {grid.name(down)} (rows) and {grid.name(across)} (columns)"
     sentences = [", ".join(part for part in (what, found.averaged((down, across))) if part) + "."]
     for row in found.levels[down]:

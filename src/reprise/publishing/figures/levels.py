@@ -9,13 +9,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from reprise.errors import RepriseError
 from reprise.publishing.figures import grid
-from reprise.publishing.figures.page import Drawn, Page, Results
+from reprise.publishing.figures.page import Drawn, Page
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import COLORS, LEADING, SMALL, text_width, wrap
+from reprise.reports.figures import Levels
 
 PANEL_HEIGHT = {"column": 1.6, "wide": 2.1}
 """Inches, with the title."""
@@ -30,14 +33,14 @@ RANGE: dict[str, Any] = {"color": COLORS["sky"], "linewidth": 5, "solid_capstyle
 ALL: dict[str, Any] = {"color": "#666666", "linewidth": 0.8, "linestyle": (0, (4, 2))}
 
 
-def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
+def draw(spec: Levels, sources: Sources, page: Page) -> Drawn:
     """Draw a panel for each axis, all with the same scale of values."""
-    found = grid.measure(spec, results)
-    drawn = spec.get("axes") or [axis for axis, values in found.levels.items() if len(values) > 1]
+    found = grid.measure(spec, sources)
+    drawn = spec.axes or [axis for axis, values in found.levels.items() if len(values) > 1]
     for axis in drawn:
         found.check("axes", axis)
     if not drawn:
-        raise RepriseError(f"{spec['runs']} has no axis with two values; name the cells of a grid")
+        raise RepriseError(f"{spec.runs} has no axis with two values; name the cells of a grid")
     numbers = [_level(found, axis, level) for axis in drawn for level in found.levels[axis]]
     spreads = {
         axis: _spread([row["mean"] for row in numbers if row["axis"] == axis and row["n"]]) for axis in drawn
@@ -59,14 +62,14 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
         panel.set_xlabel(name)
         lines = max(lines, max(tick.count("\n") for tick in ticks) + name.count("\n"))
         if index % columns == 0:
-            height = PANEL_HEIGHT[spec.get("width", "column")]
+            height = PANEL_HEIGHT[spec.width]
             panel.set_ylabel(wrap(grid.title(grid.label(spec)), height, 8), linespacing=LEADING)
     for panel in panels.flat[len(drawn) :]:
         panel.remove()
-    if "y_limits" in spec:
-        panels.flat[0].set_ylim(*spec["y_limits"])
+    if spec.y_limits:
+        panels.flat[0].set_ylim(*spec.y_limits)
 
-    legend = [
+    legend: list[Artist] = [
         Line2D([], [], label="mean over all runs with the value", **MEAN),
         Line2D([], [], label="interquartile range", **RANGE),
     ]
@@ -75,7 +78,7 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
         grid.words_alone(words) for words in ("spread: largest less smallest mean", found.remark()) if words
     ]
     page.figure.set_layout_engine("constrained")
-    body = rows * (PANEL_HEIGHT[spec.get("width", "column")] + FURNITURE + lines * SMALL * LEADING / 72)
+    body = rows * (PANEL_HEIGHT[spec.width] + FURNITURE + lines * SMALL * LEADING / 72)
     page.set_height(body)
     page.set_height(body + page.legend([legend]))
     return Drawn(
@@ -136,7 +139,7 @@ def _is_number(value: str) -> bool:
 
 
 def _describe(
-    spec: Mapping[str, Any],
+    spec: Levels,
     found: grid.Grid,
     numbers: Sequence[Mapping[str, Any]],
     spreads: Mapping[str, float],

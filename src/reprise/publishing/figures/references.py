@@ -1,6 +1,6 @@
 """Reference lines: numbers of the report as horizontal lines, each printed beside the axes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,13 +8,14 @@ from matplotlib.axes import Axes
 
 from reprise.errors import RepriseError
 from reprise.publishing.style import INK, SMALL, color
+from reprise.reports.figures import Curves
 
 DOTS = ((0, (1, 1.4)), (0, (1, 3)), (0, (4, 2, 1, 2, 1, 2)))
 """Line styles, one per label."""
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceLine:
     """A number of the report as a horizontal line; `printed` stands beside the axes. Without `panel` it
     belongs to every panel.
     """
@@ -27,29 +28,25 @@ class Reference:
     panel: str | None = None
 
 
-def read_references(spec: Mapping[str, Any]) -> list[Reference]:
+def read_references(spec: Curves) -> list[ReferenceLine]:
     """The lines of the key `reference` of a figure."""
-    entries = spec.get("reference", [])
-    labels = list(dict.fromkeys(entry.get("label", "report") for entry in entries))
+    entries = [(entry, entry.label or "report") for entry in spec.reference]
+    labels = list(dict.fromkeys(label for _, label in entries))
     if len(labels) > len(DOTS):
         raise RepriseError(
             f"{len(labels)} labels of reference lines are more than the {len(DOTS)} that can be told apart; "
             "draw fewer of them"
         )
     found = []
-    for entry in entries:
-        label = entry.get("label", "report")
-        printed = entry["value"] if isinstance(entry["value"], str) else f"{entry['value']:g}"
-        own = color(entry["color"]) if "color" in entry else INK
-        found.append(
-            Reference(
-                float(entry["value"]), printed, label, own, DOTS[labels.index(label)], entry.get("panel")
-            )
-        )
+    for entry, label in entries:
+        printed = entry.value if isinstance(entry.value, str) else f"{entry.value:g}"
+        own = color(entry.color) if entry.color else INK
+        dashes = DOTS[labels.index(label)]
+        found.append(ReferenceLine(float(entry.value), printed, label, own, dashes, entry.panel))
     return found
 
 
-def draw_references(axes: Axes, references: Sequence[Reference]) -> None:
+def draw_references(axes: Axes, references: Sequence[ReferenceLine]) -> None:
     """The lines."""
     for reference in references:
         axes.axhline(
@@ -57,7 +54,7 @@ def draw_references(axes: Axes, references: Sequence[Reference]) -> None:
         )
 
 
-def print_references(axes: Axes, references: Sequence[Reference]) -> None:
+def print_references(axes: Axes, references: Sequence[ReferenceLine]) -> None:
     """The numbers right of the axes, which are laid out, at the height of their lines or as near as there is
     room.
     """

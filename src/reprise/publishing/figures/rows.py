@@ -26,7 +26,7 @@ LINE: dict[str, Any] = {"color": INK, "linewidth": 1.0, "linestyle": (0, (4, 1.5
 
 
 @dataclass(frozen=True)
-class Row:
+class RowName:
     """A name, in bold where it is a heading or set off; `gap`: rows left free above it."""
 
     name: str
@@ -34,7 +34,7 @@ class Row:
     gap: float = 0.0
 
 
-def set_rows(axes: Axes, rows: Sequence[Row], width: float) -> tuple[list[float], float]:
+def set_rows(axes: Axes, rows: Sequence[RowName], width: float) -> tuple[list[float], float]:
     """Name the rows from top to bottom, broken to `width` inches. Returns the places of their middles, and
     the height of all in inches.
     """

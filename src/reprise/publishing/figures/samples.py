@@ -8,19 +8,20 @@ number of columns, `row_labels` that neighbours with the same caption share a ro
 
 import math
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.image import AxesImage
 
 from reprise.errors import RepriseError, gist
 from reprise.files import check_regular
-from reprise.publishing.figures.page import Drawn, Page, Results
+from reprise.publishing.figures.page import Drawn, Page
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import DPI, LEADING, MARGIN, SMALL, text_width, wrap
+from reprise.reports.figures import Samples as Spec
 
 MOST_BYTES = 1 << 28
 """Of a file of sample images, unpacked."""
@@ -41,7 +42,7 @@ DESCENT = 0.2
 
 
 @dataclass(frozen=True)
-class Samples:
+class SampleImages:
     """What the data room writes (`reprise.data.samples.write_samples`).
 
     captions: one per image.
@@ -54,21 +55,21 @@ class Samples:
     labels: list[str]
 
 
-def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
-    """Draw the images of `results.images` row by row, each pixel a whole number of the figure's pixels wide
+def draw(spec: Spec, sources: Sources, page: Page) -> Drawn:
+    """Draw the images of `sources.images` row by row, each pixel a whole number of the figure's pixels wide
     where it fits.
     """
-    samples = read(results.images)
+    samples = read(sources.images)
     if samples.labels:
         return _transforms(spec, samples, page)
     images, captions = samples.columns[0], samples.captions
-    return (_rows if spec.get("row_labels") else _sheet)(spec, images, captions, page)
+    return (_rows if spec.row_labels else _sheet)(spec, images, captions, page)
 
 
-def _sheet(spec: Mapping[str, Any], images: np.ndarray, captions: Sequence[str], page: Page) -> Drawn:
+def _sheet(spec: Spec, images: np.ndarray, captions: Sequence[str], page: Page) -> Drawn:
     """Every image over its caption."""
     count, height, width, _ = images.shape
-    columns = min(spec.get("columns", 4 if page.width < 4 else 8), count)
+    columns = min(spec.columns or (4 if page.width < 4 else 8), count)
     cell = _cell(page.width - 2 * MARGIN, columns, GAP)
     zoom = min(int(min(cell, LARGEST) * DPI // width), int(LARGEST * DPI // height))
     size = np.array([width, height]) * (zoom if zoom else cell * DPI / width) / DPI
@@ -91,13 +92,13 @@ def _sheet(spec: Mapping[str, Any], images: np.ndarray, captions: Sequence[str],
     )
 
 
-def _rows(spec: Mapping[str, Any], images: np.ndarray, captions: Sequence[str], page: Page) -> Drawn:
+def _rows(spec: Spec, images: np.ndarray, captions: Sequence[str], page: Page) -> Drawn:
     """Neighbours with the same caption in rows of their own, captioned once at the left."""
     groups = [
         (caption, [place for place, _ in group])
         for caption, group in groupby(enumerate(captions), key=lambda item: item[1])
     ]
-    columns = spec.get("columns", max(len(places) for _, places in groups))
+    columns = spec.columns or max(len(places) for _, places in groups)
     labels, rows = [], []
     for caption, places in groups:
         for start in range(0, len(places), columns):
@@ -111,12 +112,12 @@ def _rows(spec: Mapping[str, Any], images: np.ndarray, captions: Sequence[str], 
     )
 
 
-def _transforms(spec: Mapping[str, Any], samples: Samples, page: Page) -> Drawn:
+def _transforms(spec: Spec, samples: SampleImages, page: Page) -> Drawn:
     """Every image in a row of its own, captioned at the left, and every transform in a column under its
     label.
     """
     for key in ("columns", "row_labels"):
-        if key in spec:
+        if getattr(spec, key):
             raise RepriseError(
                 f"{key}: each of images.transforms is a column and each image a row already; leave {key} out"
             )
@@ -235,10 +236,10 @@ def _show(page: Page, image: np.ndarray, size: np.ndarray, middle: float, top: f
     return bottom
 
 
-def _write(page: Page, text: str, x: float, y: float, size: float = SMALL, **alignment: str) -> None:
+def _write(page: Page, text: str, x: float, y: float, ha: str, va: str, size: float = SMALL) -> None:
     """Set `text` at `x` and `y` inches from the left and from below."""
     width, height = page.figure.get_size_inches()
-    page.figure.text(x / width, y / height, text, size=size, linespacing=LEADING, **alignment)
+    page.figure.text(x / width, y / height, text, size=size, linespacing=LEADING, ha=ha, va=va)
 
 
 def _images(images: np.ndarray) -> str:
@@ -251,7 +252,7 @@ def _spoken(caption: str) -> str:
     return " / ".join(part.strip() for part in caption.split("\n"))
 
 
-def read(path: Path | None) -> Samples:
+def read(path: Path | None) -> SampleImages:
     """The sample images in the `.npz` that the data room wrote; anything else is a `RepriseError`."""
     remedy = "write it again with the step that draws samples"
     if path is None or not path.exists():
@@ -287,4 +288,4 @@ def read(path: Path | None) -> Samples:
         ):
             found = f"{captions.size} captions and {images.dtype} images {images.shape}"
             raise RepriseError(f"{path}: {found}, not uint8 (N, H, W, 3) and N; {remedy}")
-    return Samples([str(caption) for caption in captions], columns, labels)
+    return SampleImages([str(caption) for caption in captions], columns, labels)

@@ -22,8 +22,10 @@ from matplotlib.transforms import ScaledTranslation
 from reprise.errors import RepriseError
 from reprise.publishing.figures import curves, references
 from reprise.publishing.figures.grid import shown
-from reprise.publishing.figures.page import Drawn, Page, Results
+from reprise.publishing.figures.page import Drawn, Page
+from reprise.publishing.sources import Sources
 from reprise.publishing.style import LEADING, MARGIN, SMALL, text_width
+from reprise.reports.figures import Trials
 from reprise.reports.report import Cell, text
 
 AXES_HEIGHT = {"column": 2.2, "wide": 3.2}
@@ -83,8 +85,11 @@ class Trial:
 
     @property
     def end(self) -> tuple[int, float] | None:
-        """Last epoch with a finite validation value, and the value."""
-        return max(finite(self.validation).items(), default=None)
+        """Where the line of validation ends: the last epoch with a finite value, and the value. None where
+        there is none, or a lone dot.
+        """
+        found = finite(self.validation)
+        return max(found.items()) if len(found) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -97,10 +102,10 @@ class Look:
     zorder: float
 
 
-def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
+def draw(spec: Trials, sources: Sources, page: Page) -> Drawn:
     """Draw the curves of all trials and, below the axes, the table."""
-    metric, width = spec.get("metric", "accuracy"), spec.get("width", "column")
-    trials = _trials(results, spec["runs"], metric)
+    metric, width = spec.metric, spec.width
+    trials = _trials(sources, spec.runs, metric)
     looks = _looks(trials)
     last = max(trial.epochs for trial in trials)
     rungs = _rungs(trials, last)
@@ -112,26 +117,22 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
     for trial, look in zip(trials, looks, strict=True):
         _plot(axes, trial, look)
     curves.epoch_axis(axes, last, None, page.width)
-    curves.value_axis([axes], metric, spec.get("y_limits"))
+    curves.value_axis([axes], metric, spec.y_limits)
     axes.set_xlabel("Epoch")
-    axes.set_ylabel(curves.METRICS[metric])
+    axes.set_ylabel(curves.METRIC_TITLES[metric])
 
     legend = [
-        Line2D([], [], color=GREY, linewidth=1.6, label=curves.SPLITS[trials[0].split]),
+        Line2D([], [], color=GREY, linewidth=1.6, label=curves.SPLIT_WORDS[trials[0].split]),
         Line2D([], [], color=GREY, linewidth=0.9, alpha=FAINT, label="training"),
         Line2D([], [], color=GREY, label="last epoch", **ROUND),
     ]
     if rungs:
         legend.append(Line2D([], [], label=f"rungs: epochs {', '.join(map(str, rungs))}", **RUNG))
-    table = Table(trials, looks, page.width, SIZE[width])
+    table = BestValues(trials, looks, page.width, SIZE[width])
     body = AXES_HEIGHT[width] + FURNITURE + table.height
     page.set_height(body)
     below = page.legend([legend])
-    page.set_height(body + below)
-    total = page.figure.get_size_inches()[1]
-    page.figure.get_layout_engine().set(
-        rect=(0, table.height / total, 1, 1 - (table.height + page.strip.height) / total)
-    )
+    page.set_height(body + below, foot=table.height)
     table.draw(page, below + 2 * MARGIN + table.height)
     page.lay_out()
     _side_by_side(axes, trials, looks)
@@ -146,30 +147,30 @@ def draw(spec: Mapping[str, Any], results: Results, page: Page) -> Drawn:
 # ---- numbers ----
 
 
-def _trials(results: Results, selector: str, metric: str) -> list[Trial]:
+def _trials(sources: Sources, selector: str, metric: str) -> list[Trial]:
     """The trials, the best first; those without a finite validation value last."""
     sign = 1 if metric == "loss" else -1
-    trials = [_trial(results, cell, metric) for cell in results.resolve(selector)]
+    trials = [_trial(sources, cell, metric) for cell in sources.resolve(selector)]
     if all(np.isnan(trial.best[0]) for trial in trials):
         raise RepriseError(f"runs: no trial of {selector} has a finite {metric}; there is nothing to draw")
     return sorted(trials, key=lambda trial: (np.isnan(trial.best[0]), sign * trial.best[0]))
 
 
-def _trial(results: Results, cell: Cell, metric: str) -> Trial:
+def _trial(sources: Sources, cell: Cell, metric: str) -> Trial:
     if "trial" not in cell.settings:
         raise RepriseError(f"runs: {cell.name} is not a trial; name the trials of a search")
     if len(cell.runs) > 1:
         raise RepriseError(
             f"runs: {cell.name} has {len(cell.runs)} runs; a trial is one curve, so give the search one seed"
         )
-    (splits,) = results.splits(cell).values()
+    (splits,) = sources.splits(cell).values()
     split = next((name for name in ("validation", "test") if name in splits), None)
     if split is None or "train" not in splits:
         raise RepriseError(
             f"{cell.name}: its history has {' and '.join(splits)} alone, and trials need training and "
             "validation"
         )
-    parts = [results.curves(cell, part, metric)[cell.runs[0]] for part in (split, "train")]
+    parts = [sources.curves(cell, part, metric)[cell.runs[0]] for part in (split, "train")]
     validation, training = (
         {epoch: value if math.isfinite(value) else math.nan for epoch, value in part.items()}
         for part in parts
@@ -180,7 +181,10 @@ def _trial(results: Results, cell: Cell, metric: str) -> Trial:
         split,
         validation,
         training,
-        tuple(best(finite(part).values(), default=math.nan) for part in (validation, training)),
+        (
+            best(finite(validation).values(), default=math.nan),
+            best(finite(training).values(), default=math.nan),
+        ),
     )
 
 
@@ -221,9 +225,9 @@ def _values(rank: int, trial: Trial) -> dict[str, Any]:
 
 def _describe(metric: str, trials: Sequence[Trial], rungs: Sequence[int]) -> str:
     lengths = [trial.epochs for trial in trials]
-    name = curves.METRICS[metric].lower()
+    name = curves.METRIC_TITLES[metric].lower()
     sentences = [
-        f"Line plot of {curves.SPLITS[trials[0].split]} (bold) and training (faint) {name} per epoch of "
+        f"Line plot of {curves.SPLIT_WORDS[trials[0].split]} (bold) and training (faint) {name} per epoch of "
         f"{len(trials)} trials, "
         f"which ran {min(lengths)} to {max(lengths)} epochs, {sum(lengths)} in all."
     ]
@@ -236,7 +240,7 @@ def _describe(metric: str, trials: Sequence[Trial], rungs: Sequence[int]) -> str
             f"trial {trial.name}: {_number(trial.best[0])}, training {_number(trial.best[1])}, {epochs}"
         )
     sentences.append(
-        f"Best {curves.SPLITS[trials[0].split]} and training {name} of each, the best trial first: "
+        f"Best {curves.SPLIT_WORDS[trials[0].split]} and training {name} of each, the best trial first: "
         f"{'; '.join(listed)}."
     )
     return " ".join(sentences)
@@ -278,7 +282,7 @@ def _plot(axes: Axes, trial: Trial, look: Look) -> None:
     )
     values = list(trial.validation.values())
     axes.plot(list(trial.validation), values, color=look.color, linewidth=look.linewidth, zorder=look.zorder)
-    if len(finite(trial.validation)) > 1:
+    if trial.end:
         axes.plot(*trial.end, color=look.color, zorder=look.zorder, **ROUND)
 
 
@@ -286,7 +290,8 @@ def _side_by_side(axes: Axes, trials: Sequence[Trial], looks: Sequence[Look]) ->
     """Curves of a single value as dots; where values are near, beside each other, left of their epoch, as far
     as there is room.
     """
-    figure, taken = axes.figure, set()
+    figure = axes.figure
+    taken: set[tuple[int, int, float]] = set()
     for kind, strength in (("validation", 1.0), ("training", FAINT)):
         for trial, look in zip(trials, looks, strict=True):
             found = finite(getattr(trial, kind))
@@ -318,11 +323,11 @@ def _name_best(axes: Axes, trials: Sequence[Trial], looks: Sequence[Look], last:
     """
     named = []
     for trial, look in zip(trials, looks, strict=False):
-        if len(finite(trial.validation)) > 1:
-            across, up = axes.transData.transform(trial.end) * 72 / axes.figure.dpi
-            named.append((across, up, trial, look))
+        if end := trial.end:
+            across, up = axes.transData.transform(end) * 72 / axes.figure.dpi
+            named.append((across, up, end, trial.name, look))
     named.sort(key=lambda entry: entry[0])
-    groups: list[list[tuple[float, float, Trial, Look]]] = []
+    groups: list[list[tuple[float, float, tuple[int, float], str, Look]]] = []
     for entry in named:
         if groups and entry[0] - groups[-1][-1][0] < NEAR:
             groups[-1].append(entry)
@@ -330,8 +335,8 @@ def _name_best(axes: Axes, trials: Sequence[Trial], looks: Sequence[Look], last:
             groups.append([entry])
     for group in groups:
         group.sort(key=lambda entry: entry[1])
-        places = references.spread([up for _, up, _, _ in group], BADGE)
-        for (_, up, trial, look), place in zip(group, places, strict=True):
+        places = references.spread([up for _, up, *_ in group], BADGE)
+        for (_, up, end, name, look), place in zip(group, places, strict=True):
             how: dict[str, Any] = {
                 "weight": "bold",
                 "color": look.color,
@@ -339,8 +344,8 @@ def _name_best(axes: Axes, trials: Sequence[Trial], looks: Sequence[Look], last:
                 "annotation_clip": False,
                 "zorder": 5,
             }
-            if trial.end[0] == last:
-                how |= {"text": f"trial {trial.name}", "xytext": (5, place - up), "size": SMALL}
+            if end[0] == last:
+                how |= {"text": f"trial {name}", "xytext": (5, place - up), "size": SMALL}
             else:
                 box = {
                     "boxstyle": "round,pad=0.18",
@@ -348,11 +353,11 @@ def _name_best(axes: Axes, trials: Sequence[Trial], looks: Sequence[Look], last:
                     "edgecolor": look.color,
                     "linewidth": 0.8,
                 }
-                how |= {"text": trial.name, "xytext": (0, place - up), "size": 6, "ha": "center", "bbox": box}
-            axes.annotate(xy=trial.end, textcoords="offset points", **how)
+                how |= {"text": name, "xytext": (0, place - up), "size": 6, "ha": "center", "bbox": box}
+            axes.annotate(xy=end, textcoords="offset points", **how)
 
 
-class Table:
+class BestValues:
     """All trials with their best values, in as few rows as `width` inches allow; `height` in inches."""
 
     def __init__(self, trials: Sequence[Trial], looks: Sequence[Look], width: float, size: float) -> None:

@@ -1,73 +1,45 @@
 """Tables: a kind looked up by name builds one, and CSV, Markdown and LaTeX are written together.
 
-A new kind is one module here with a function `build` (see `sheet.Kind`), its name in `KINDS`, and its keys in
-`reprise/reports/publications.schema.yaml`.
+A new kind is one module here with a function `build` (see `sheet`), and a class in `reprise.reports.tables`.
 """
 
 import contextlib
-import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from pkgutil import resolve_name
 
 from reprise.errors import RepriseError
 from reprise.files import atomic
-from reprise.publishing import MARKS, Resolve
-from reprise.publishing.measures import Tables
+from reprise.publishing import Face
+from reprise.publishing.sources import Sources
 from reprise.publishing.tables.formats import csv, latex, markdown
-from reprise.publishing.tables.sheet import Kind, Rows, Sources, Table
-from reprise.reports.check import nearest
+from reprise.publishing.tables.sheet import Rows, Sheet
+from reprise.reports.tables import Table as Spec
 
-KINDS = ("layers", "settings", "comparison", "space", "trials", "metrics", "classes")
-"""Each a module of this package, imported when it is asked for."""
-
-__all__ = ["KINDS", "Sources", "Table", "build_table", "write_table"]
+__all__ = ["Sheet", "build_table", "write_table"]
 
 
-def build_table(spec: Mapping[str, Any], sources: Sources) -> Table:
+def build_table(spec: Spec, sources: Sources) -> Sheet:
     """The table of `spec`, not yet written."""
-    if spec["kind"] not in KINDS:
-        raise RepriseError(f"no kind of table is called {spec['kind']!r}{nearest(spec['kind'], KINDS)}")
-    kind: Kind = importlib.import_module(f"{__name__}.{spec['kind']}")
-    return kind.build(spec, sources)
+    build: Callable[[Spec, Sources], Sheet] = resolve_name(spec.builder)
+    return build(spec, sources)
 
 
-def write_table(
-    spec: Mapping[str, Any],
-    *,
-    slug: str,
-    resolve: Resolve,
-    scale: str,
-    out_stem: Path,
-    tables: Tables | None = None,
-    layers: Mapping[str, Mapping[str, Any]] | None = None,
-    experiment: Mapping[str, Any] | None = None,
-    notes: Sequence[str] = (),
-) -> None:
-    """Write `<out_stem>.csv`, `.md` and `.tex`: all three or none.
+def write_table(spec: Spec, sources: Sources, face: Face, out_stem: Path) -> None:
+    """Write `<out_stem>.csv`, `.md` and `.tex`: all three or none; each says the scale, and the notes above
+    the table.
 
-    Parameters
-    ----------
-    spec: a table of a report file (`reprise/reports/publications.schema.yaml`).
-    slug: the report.
-    resolve: selector → cells, e.g. `Report.cells`.
-    scale: `full`, or `quick` or `demo`, which each file says.
-    tables, layers, experiment: see `Sources`.
-    notes: sentences above the table, e.g. that weights are random instead of pretrained.
-
-    Raises `RepriseError` naming report and table for an unknown kind, metric, setting or network, and for
-    missing runs.
+    Raises `RepriseError` naming report and table for an unknown metric, setting or network, and for missing
+    runs.
     """
     try:
-        if scale not in MARKS:
-            raise RepriseError(f"scale {scale!r} is not known{nearest(scale, MARKS)}")
-        table = build_table(spec, Sources(resolve, tables or Tables.of(), layers or {}, experiment))
+        table = build_table(spec, sources)
     except RepriseError as error:
-        raise RepriseError(f"{slug}, table {spec['id']}: {error}") from None
-    caption, label = " ".join(spec["caption"].split()), f"tab:{slug}:{spec['id']}"
-    about = {"scale": scale, **({"notes": "; ".join(notes)} if notes else {})}
+        raise RepriseError(f"{face.slug}, table {spec.id}: {error}") from None
+    caption, label = " ".join(spec.caption.split()), f"tab:{face.slug}:{spec.id}"
+    about = {"scale": face.scale, **({"notes": "; ".join(face.notes)} if face.notes else {})}
     data = Rows([*table.data.columns, *about], [[*row, *about.values()] for row in table.data.rows])
-    said = [part for part in (MARKS[scale], *notes) if part]
+    said = [part for part in (face.mark, *face.notes) if part]
     contents = {
         "csv": csv(data),
         "md": markdown(table, caption, said),

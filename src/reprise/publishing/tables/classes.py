@@ -7,41 +7,43 @@ Each beside what the report says, with the verdict on it. Seeds are pooled over 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, nearest
 from reprise.publishing.measures import Measure
+from reprise.publishing.sources import Sources
 from reprise.publishing.statements import Judge, NotRun
-from reprise.publishing.tables.models import Model, check_labels, find_models, lay_out, notes
-from reprise.publishing.tables.sheet import Rows, Sources, Table
+from reprise.publishing.tables.models import ComparedModel, check_labels, find_models, lay_out, notes
+from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.publishing.tables.values import measured
 from reprise.publishing.verdicts import combine, decimals
-from reprise.reports.check import nearest
+from reprise.reports.table_statements import OVER_CLASSES
+from reprise.reports.tables import ClassTable
 
-OVER_CLASSES = {"mean": "Mean", "deviation": "Standard deviation"}
+TITLES = {"mean": "Mean", "deviation": "Standard deviation"}
+"""Of the rows after the classes."""
 
 
-def build(spec: Mapping[str, Any], sources: Sources) -> Table:
+def build(spec: ClassTable, sources: Sources) -> Sheet:
     """One row per class, in the order of the labels, then mean and standard deviation."""
     models = find_models(spec, sources)
     classes = _classes(models, sources)
-    names, reported = spec.get("names", {}), spec.get("reported", {})
+    # another table's name stands here only until the report file is read
+    names, reported = spec.names, {} if isinstance(spec.reported, str) else spec.reported
     _known(names, classes, "names")
     check_labels(reported, models, "reported")
     for label, values in reported.items():
         _known(values, [*classes, *OVER_CLASSES], f"reported: {label}")
+    judged = spec.judged
     wanted: dict[str, tuple[str, tuple[int, ...]]] = {
         name: ("class_accuracy", (label,)) for label, name in enumerate(classes)
     }
-    wanted |= {
-        "mean": ("recall_macro", ()),
-        "deviation": ("class_deviation", ()),
-    }  # recall is what is right of a class
+    wanted |= {row: (metric, ()) for row, (metric, _) in OVER_CLASSES.items()}
     measures = {
         (row, model.label): Measure(metric, model.selector, classes=labels, pick=model.pick)
         for row, (metric, labels) in wanted.items()
         for model in models
     }
     judge = Judge(measures.values(), sources.resolve, sources.tables)
-    titles = {**{name: names.get(name, name) for name in classes}, **OVER_CLASSES}
+    titles = {**{name: names.get(name, name) for name in classes}, **TITLES}
     data, entries = [], {}
     for (row, label), measure in measures.items():
         try:
@@ -49,8 +51,9 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
         except NotRun as missing:
             raise RepriseError(f"model {label!r}: {missing}") from None
         printed = reported.get(label, {}).get(row, "")
-        found = measured(percent, measure.noise, printed, digits=max(1, decimals(printed) if printed else 0))
-        entries[row, label] = found.text, found.report
+        digits = max(1, decimals(printed) if printed else 0)
+        found = measured(percent, measure.noise, printed if judged else "", digits=digits)
+        entries[row, label] = found.text, found.report if judged else printed
         model = next(model for model in models if model.label == label)
         data.append(
             (row, label, model.cell.name, model.run, found.value, found.sd, found.n, printed, found.verdict)
@@ -59,10 +62,10 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
     rows = Rows(columns, data)
     said = ["Test accuracy in percent; the standard deviation is that of the classes (n in the denominator)."]
     said += notes(models, any(sd is not None for sd in rows.column("sd")), any(rows.column("verdict")))
-    return Table(rows, {"": lay_out(titles, [model.label for model in models], entries, "Class")}, said)
+    return Sheet(rows, {"": lay_out(titles, [model.label for model in models], entries, "Class")}, said)
 
 
-def _classes(models: Sequence[Model], sources: Sources) -> Sequence[str]:
+def _classes(models: Sequence[ComparedModel], sources: Sources) -> Sequence[str]:
     """The classes that all models learn, in the order of the labels."""
     known = sources.tables.class_names
     found = {}

@@ -4,47 +4,49 @@ verdict on the metrics.
 Seeds are pooled over the models of the table.
 """
 
-from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from reprise.errors import RepriseError
 from reprise.publishing.measures import Measure, lookup, no_setting
+from reprise.publishing.sources import Sources
 from reprise.publishing.statements import Judge, NotRun
-from reprise.publishing.tables.models import Model, check_labels, find_models, lay_out, notes
-from reprise.publishing.tables.sheet import Rows, Sources, Table
-from reprise.publishing.tables.values import DASH, Measured, measured, settings
+from reprise.publishing.tables.models import ComparedModel, check_labels, find_models, lay_out, notes
+from reprise.publishing.tables.sheet import Rows, Sheet
+from reprise.publishing.tables.values import DASH, MeasuredValue, measured, settings
+from reprise.reports.table_statements import printed
+from reprise.reports.tables import ComparisonRow, ComparisonTable
 
 
-def build(spec: Mapping[str, Any], sources: Sources) -> Table:
+def build(spec: ComparisonTable, sources: Sources) -> Sheet:
     """One column per model and one row per setting or metric, or the other way round with `transpose`."""
-    rows = _checked(spec["rows"])
+    rows = _checked(spec)
     models = find_models(spec, sources)
     measures = {}
     for row in rows:
-        check_labels(row.get("reported", {}), models, f"row {row['label']!r}")
-        if "metric" in row:
+        check_labels(row.reported, models, f"row {row.label!r}")
+        if row.metric:
             for model in models:
-                measures[row["label"], model.label] = Measure.of(row, model.selector, model.pick)
+                measures[row.label, model.label] = Measure.of(row, model.selector, model.pick)
     judge = Judge(measures.values(), sources.resolve, sources.tables)
-    data, entries = [], {}
+    data: list[tuple[Any, ...]] = []
+    entries: dict[tuple[str, str], tuple[str, str]] = {}
     for row in rows:
-        if "setting" in row and not any(
-            lookup(one, row["setting"]) for model in models for one in model.specs
-        ):
+        if row.setting and not any(lookup(one, row.setting) for model in models for one in model.specs):
             raise RepriseError(
-                f"row {row['label']!r}: "
-                f"{no_setting(row['setting'], [one for model in models for one in model.specs])}"
+                f"row {row.label!r}: "
+                f"{no_setting(row.setting, [one for model in models for one in model.specs])}"
             )
         for model in models:
-            reported = str(row.get("reported", {}).get(model.label, ""))
-            key = row["label"], model.label
-            if "setting" in row:
-                value = _setting(model, row["setting"])
+            reported = str(row.reported.get(model.label, ""))
+            key = row.label, model.label
+            if row.setting:
+                value = _setting(model, row.setting)
                 entries[key] = value, reported
                 data.append((*key, model.cell.name, model.run, value, None, None, reported, ""))
             else:
-                found = _metric(judge, measures[key], reported, row["label"])
+                found = _metric(judge, measures[key], reported, row.label, _is_judged(row, spec))
                 entries[key] = found.text, found.report
                 data.append(
                     (
@@ -61,42 +63,43 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
     columns = ["row", "model", "configuration", "run", "value", "sd", "n", "reported", "verdict"]
     table = Rows(columns, data)
     labels, names = (
-        {row["label"]: row["label"] for row in rows},
+        {row.label: row.label for row in rows},
         {model.label: model.label for model in models},
     )
-    if spec.get("transpose"):
+    if spec.transpose:
         shown = lay_out(
             names, labels, {(model, row): entry for (row, model), entry in entries.items()}, "Model"
         )
     else:
         shown = lay_out(labels, names, entries)
     said = notes(models, any(sd is not None for sd in table.column("sd")), any(table.column("verdict")))
-    return Table(table, {"": shown}, said)
+    return Sheet(table, {"": shown}, said)
 
 
-def _checked(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """Labels differ, and what is reported of a metric is a number."""
-    labels = [row["label"] for row in rows]
-    for row in rows:
-        if labels.count(row["label"]) > 1:
-            raise RepriseError(f"row {row['label']!r} stands twice; make the labels differ")
-        for model, reported in row.get("reported", {}).items() if "metric" in row else ():
-            try:
-                Decimal(str(reported))
-            except InvalidOperation:
-                raise RepriseError(
-                    f"row {row['label']!r}: {reported!r}, reported of {model}, is no number; write it as "
-                    "printed"
-                ) from None
-    return rows
+def _checked(spec: ComparisonTable) -> Sequence[ComparisonRow]:
+    """Labels differ, and what is reported of a metric, and judged, is a number."""
+    labels = [row.label for row in spec.rows]
+    for row in spec.rows:
+        if labels.count(row.label) > 1:
+            raise RepriseError(f"row {row.label!r} stands twice; make the labels differ")
+        if row.metric and _is_judged(row, spec):
+            for reported in row.reported.values():
+                printed(reported, row.label)
+    return spec.rows
 
 
-def _setting(model: Model, path: str) -> str:
+def _is_judged(row: ComparisonRow, spec: ComparisonTable) -> bool:
+    return row.judged and spec.judged
+
+
+def _setting(model: ComparedModel, path: str) -> str:
     return settings(model.specs, path) if any(lookup(spec, path) for spec in model.specs) else DASH
 
 
-def _metric(judge: Judge, measure: Measure, reported: str, label: str) -> Measured:
+def _metric(judge: Judge, measure: Measure, reported: str, label: str, judged: bool) -> MeasuredValue:
     try:
-        return measured(judge.measured(measure), measure.noise, reported)
+        estimate = judge.measured(measure)
     except NotRun as missing:
         raise RepriseError(f"row {label!r}: {missing}") from None
+    found = measured(estimate, measure.noise, reported if judged else "")
+    return found if judged else replace(found, reported=reported)

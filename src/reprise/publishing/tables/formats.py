@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reprise.publishing import markup
-from reprise.publishing.tables.sheet import Rows, Table
+from reprise.publishing.tables.sheet import Rows, Sheet
 
 LONG = 40
 """Characters of a cell that does not fit on one line of a table."""
@@ -29,7 +29,7 @@ def _absent(cell: Any) -> bool:
     return cell is None or (isinstance(cell, float) and math.isnan(cell))
 
 
-def markdown(table: Table, caption: str, said: Sequence[str]) -> str:
+def markdown(table: Sheet, caption: str, said: Sequence[str]) -> str:
     """The sentences `said` in bold, the caption, the parts and the notes."""
     blocks = [*(f"**{markup.markdown(sentence)}**" for sentence in said), markup.markdown(caption)]
     for title, shown in table.shown.items():
@@ -43,7 +43,7 @@ def markdown(table: Table, caption: str, said: Sequence[str]) -> str:
     return "\n\n".join([*blocks, *map(markup.markdown, table.notes)]) + "\n"
 
 
-def latex(table: Table, caption: str, said: Sequence[str], label: str) -> str:
+def latex(table: Sheet, caption: str, said: Sequence[str], label: str) -> str:
     """One `table` environment per part, with booktabs' rules."""
     parts = []
     bold = "".join(rf"\textbf{{{markup.latex(sentence.rstrip('.'))}.}} " for sentence in said)

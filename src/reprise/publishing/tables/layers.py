@@ -1,17 +1,15 @@
 """Networks, layer by layer, with the sum of their parameters."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from reprise.errors import RepriseError
-from reprise.publishing.tables.sheet import Rows, Sources, Table
-from reprise.reports.check import nearest
+from reprise.errors import RepriseError, nearest
+from reprise.publishing.sources import Sources
+from reprise.publishing.tables.sheet import Rows, Sheet
+from reprise.reports.tables import LayerTable
 
 
-def build(spec: Mapping[str, Any], sources: Sources) -> Table:
+def build(spec: LayerTable, sources: Sources) -> Sheet:
     """Each network of `networks` is a part of its own."""
     rows, shown = [], {}
-    for name in spec["networks"]:
+    for name in spec.networks:
         if name not in sources.layers:
             raise RepriseError(
                 f"no layer table of network {name!r}{nearest(name, sources.layers) or '; make it first'}"
@@ -27,4 +25,4 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
         lines.append(("", "total", "", "", f"{network['parameters']:,}"))
         shown[title] = Rows(["", "Layer", "Activation", "Output shape", "Parameters"], lines)
     columns = ["architecture", "position", "layer", "kind", "activation", "output_shape", "parameters"]
-    return Table(Rows(columns, rows), shown, ["Output shapes are channels × height × width."])
+    return Sheet(Rows(columns, rows), shown, ["Output shapes are channels × height × width."])

@@ -2,63 +2,76 @@
 configurations of the table.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from reprise.errors import RepriseError
 from reprise.publishing import Resolve
-from reprise.publishing.measures import Measure
-from reprise.publishing.statements import Judge, NotRun, check_cells
-from reprise.publishing.tables.sheet import Rows, Sources, Table
+from reprise.publishing.expressions import Expressions, Value
+from reprise.publishing.measures import Measure, Metric
+from reprise.publishing.sources import Sources
+from reprise.publishing.statements import Judge, NotRun, check_value
+from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.publishing.tables.values import configuration, measured
+from reprise.reports.expressions import Names
 from reprise.reports.report import Cell
+from reprise.reports.tables import MetricsTable
 
 
 @dataclass(frozen=True)
-class Row:
-    """A row: a measure and what the report says of it."""
+class ParsedRow:
+    """A row: what it measures and what the report says of it."""
 
     label: str
-    measure: Measure
+    value: Value
     reported: str
     about: float
+    judged: bool
+
+    @property
+    def noise(self) -> Metric:
+        """How its value is shown: that of its measure, or of the first that it is computed from."""
+        first = next(iter(self.value.terms))
+        return first.noise if len(self.value.terms) == 1 else Metric("", first.noise.deviation)
 
 
-def parse_rows(spec: Mapping[str, Any], resolve: Resolve) -> list[Row]:
+def parse_rows(spec: MetricsTable, resolve: Resolve, names: Names) -> list[ParsedRow]:
     """The checked rows of a table of metrics; a mistake is a `RepriseError` that names the row."""
-    rows = []
-    for row in spec["rows"]:
-        where = f"row {row['label']!r}"
-        measure = Measure.parse(row["measure"], where)
-        check_cells(measure, resolve(measure.runs), where)
-        rows.append(Row(row["label"], measure, row.get("reported", ""), float(row.get("about", 0.0))))
+    expressions, rows = Expressions(names), []
+    for row in spec.rows:
+        where = f"row {row.label!r}"
+        measure = str(row.measure)
+        value = expressions.value(measure, where)
+        check_value(value, resolve, f"{where}: {measure!r}")
+        judged = row.judged and spec.judged
+        rows.append(ParsedRow(row.label, value, row.reported or "", row.about or 0.0, judged))
     return rows
 
 
-def build(spec: Mapping[str, Any], sources: Sources) -> Table:
+def build(spec: MetricsTable, sources: Sources) -> Sheet:
     """One row per measure."""
-    rows = parse_rows(spec, sources.resolve)
-    judge = Judge([row.measure for row in rows], sources.resolve, sources.tables)
+    rows = parse_rows(spec, sources.resolve, sources.names)
+    judge = Judge([measure for row in rows for measure in row.value.terms], sources.resolve, sources.tables)
     data, lines, picks = [], [], False
     for row in rows:
-        cells, run = sources.resolve(row.measure.runs), None
         try:
-            estimate = judge.measured(row.measure)
-            if row.measure.pick:
-                cell, run = judge.picked(row.measure)
-                cells, picks = [cell], True
+            estimate = judge.combined(row.value)
+            parts = [_cells(measure, judge, sources) for measure in row.value.terms]
         except NotRun as missing:
             raise RepriseError(f"row {row.label!r}: {missing}") from None
-        found = measured(estimate, row.measure.noise, row.reported, row.about)
-        names = " ".join(cell.name for cell in cells)
-        data.append((row.label, names, run, found.value, found.sd, found.n, row.reported, found.verdict))
-        reported = f"about {row.reported}" if row.about else row.reported
-        lines.append(
-            (row.label, _configuration(row.measure, cells, run), reported, found.text, found.verdict)
+        found = measured(estimate, row.noise, row.reported, row.about)
+        verdict = found.verdict if row.judged else ""
+        names = " ".join(dict.fromkeys(cell.name for _, cells, _ in parts for cell in cells))
+        runs = [run for _, _, run in parts if run]
+        picks = picks or bool(runs)
+        data.append(
+            (row.label, names, " ".join(runs) or None, found.value, found.sd, found.n, row.reported, verdict)
         )
+        reported = f"about {row.reported}" if row.about else row.reported
+        shown = "; ".join(dict.fromkeys(_configuration(*part) for part in parts))
+        lines.append((row.label, shown, reported, found.text, verdict))
     columns = ["label", "configuration", "run", "value", "sd", "n", "reported", "verdict"]
-    shown = Rows(["", "Configuration", "Report", "Measured", "Verdict"], lines)
+    table = Rows(["", "Configuration", "Report", "Measured", "Verdict"], lines)
     notes = (
         ["± is the standard deviation over the seeds."]
         if any(sd is not None for *_, sd, _, _, _ in data)
@@ -69,7 +82,15 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
             "A configuration with a seed is the run, of all that were trained for it, with the best "
             "validation accuracy."
         )
-    return Table(Rows(columns, data), {"": shown}, notes)
+    return Sheet(Rows(columns, data), {"": table}, notes)
+
+
+def _cells(measure: Measure, judge: Judge, sources: Sources) -> tuple[Measure, Sequence[Cell], str | None]:
+    """A measure, its cells and, where one run was picked, that run and its cell."""
+    if measure.pick:
+        cell, run = judge.picked(measure)
+        return measure, [cell], run
+    return measure, sources.resolve(measure.runs), None
 
 
 def _configuration(measure: Measure, cells: Sequence[Cell], run: str | None) -> str:

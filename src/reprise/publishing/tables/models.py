@@ -6,16 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, nearest
 from reprise.publishing.measures import best_run
-from reprise.publishing.tables.sheet import Rows, Sources
+from reprise.publishing.sources import Sources
+from reprise.publishing.tables.sheet import Rows
 from reprise.publishing.tables.values import configuration
-from reprise.reports.check import nearest
 from reprise.reports.report import Cell
+from reprise.reports.tables import ClassTable, ComparisonTable
+
+JUDGED = "The verdict on a reported number stands in brackets after it."
 
 
 @dataclass(frozen=True)
-class Model:
+class ComparedModel:
     """One configuration with all its seeds, or the one run that `pick` took of `among` runs that `selector`
     names.
     """
@@ -37,13 +40,13 @@ class Model:
         return [self.cell.specs[run] for run in self.runs]
 
 
-def find_models(spec: Mapping[str, Any], sources: Sources) -> list[Model]:
+def find_models(spec: ComparisonTable | ClassTable, sources: Sources) -> list[ComparedModel]:
     """The models of a table, in its order; a label that stands twice, or a model that is not one, is a
     `RepriseError` that names it.
     """
-    models: list[Model] = []
-    for entry in spec["models"]:
-        label, selector, pick = entry["label"], entry["runs"], entry.get("pick")
+    models: list[ComparedModel] = []
+    for entry in spec.models:
+        label, selector, pick = entry.label, entry.runs, entry.pick
         if label in [model.label for model in models]:
             raise RepriseError(
                 f"model {label!r} stands twice; reported values are found by the label, make them differ"
@@ -51,7 +54,8 @@ def find_models(spec: Mapping[str, Any], sources: Sources) -> list[Model]:
         cells = sources.resolve(selector)
         if not pick and len(cells) > 1:
             raise RepriseError(
-                f"model {label!r}: {selector} names {len(cells)} configurations; name one, or add pick: best"
+                f"model {label!r}: {selector} names {len(cells)} configurations; name one, or pick the best "
+                "run under cells"
             )
         cell, run = cells[0], None
         if pick:
@@ -62,11 +66,11 @@ def find_models(spec: Mapping[str, Any], sources: Sources) -> list[Model]:
                     "that first"
                 )
             cell, run = found
-        models.append(Model(label, selector, pick, cell, run, sum(len(each.runs) for each in cells)))
+        models.append(ComparedModel(label, selector, pick, cell, run, sum(len(each.runs) for each in cells)))
     return models
 
 
-def check_labels(reported: Iterable[str], models: Sequence[Model], where: str) -> None:
+def check_labels(reported: Iterable[str], models: Sequence[ComparedModel], where: str) -> None:
     """Whether what is reported is reported of a model of the table."""
     labels = [model.label for model in models]
     for label in reported:
@@ -83,7 +87,8 @@ def lay_out(
     """(line, column) → (value, report) as a table, lines under their titles; a column of which something is
     reported has a second one.
     """
-    headings, cells = [corner], [list(lines.values())]
+    headings = [corner]
+    cells: list[Sequence[str]] = [list(lines.values())]
     for column in columns:
         values, reports = zip(*(entries[line, column] for line in lines), strict=True)
         headings.append(column)
@@ -94,7 +99,7 @@ def lay_out(
     return Rows(headings, list(zip(*cells, strict=True)))
 
 
-def notes(models: Sequence[Model], spread: bool, judged: bool) -> list[str]:
+def notes(models: Sequence[ComparedModel], spread: bool, judged: bool) -> list[str]:
     """What readers of such a table must know."""
     said = [
         f"{model.label}: {configuration(model.cell, model.run)}, of {model.among} runs the one with the "
@@ -105,5 +110,5 @@ def notes(models: Sequence[Model], spread: bool, judged: bool) -> list[str]:
     if spread:
         said.append("± is the standard deviation over the seeds.")
     if judged:
-        said.append("The verdict on a reported number stands in brackets after it.")
+        said.append(JUDGED)
     return said

@@ -1,36 +1,49 @@
-"""Settings of one cell's runs and metrics measured in them, beside what the report says."""
+"""Settings of one cell's runs and metrics measured in them, beside what the report says, with the verdict on
+the metrics.
+"""
 
-from collections.abc import Mapping
 from statistics import fmean
 from typing import Any
 
 from reprise.errors import RepriseError
 from reprise.publishing.measures import Measure, cell_values
-from reprise.publishing.tables.sheet import Rows, Sources, Table
+from reprise.publishing.sources import Sources
+from reprise.publishing.statements import Judge
+from reprise.publishing.tables.models import JUDGED
+from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.publishing.tables.values import about_seeds, mean_and_sd, sd, settings
+from reprise.publishing.verdicts import judge_number
+from reprise.reports.table_statements import printed
+from reprise.reports.tables import SettingsTable
 
 
-def build(spec: Mapping[str, Any], sources: Sources) -> Table:
+def build(spec: SettingsTable, sources: Sources) -> Sheet:
     """One row per setting or metric of the cell that `runs` names."""
-    cells = sources.resolve(spec["runs"])
+    cells = sources.resolve(spec.runs)
     if len(cells) != 1:
-        raise RepriseError(f"{spec['runs']} names {len(cells)} cells; name one, e.g. {cells[0].name}")
+        raise RepriseError(f"{spec.runs} names {len(cells)} cells; name one, e.g. {cells[0].name}")
     cell = cells[0]
-    rows, lines = [], []
-    for row in spec["rows"]:
-        reported = str(row.get("reported", ""))
-        if "setting" in row:
-            value = settings(list(cell.specs.values()), row["setting"])
-            rows.append((row["label"], value, None, None, reported))
+    measures = [Measure.of(row, spec.runs) if row.metric else None for row in spec.rows]
+    judge = Judge(filter(None, measures), sources.resolve, sources.tables)
+    rows: list[tuple[Any, ...]] = []
+    lines = []
+    for row, measure in zip(spec.rows, measures, strict=True):
+        reported, verdict = str("" if row.reported is None else row.reported), ""
+        if measure is None:
+            value = settings(list(cell.specs.values()), str(row.setting))
+            rows.append((row.label, value, None, None, reported, verdict))
         else:
-            measure = Measure.of(row, spec["runs"])
             values = cell_values(measure, sources.tables, cell)
             value = mean_and_sd(values, measure.noise.count)
-            rows.append((row["label"], fmean(values), sd(values), len(values), reported))
-        lines.append((row["label"], value, reported))
+            if reported and row.judged and spec.judged:
+                number = printed(row.reported, row.label)
+                verdict = judge_number(number, judge.measured(measure), row.about or 0.0).verdict
+            rows.append((row.label, fmean(values), sd(values), len(values), reported, verdict))
+        about = "about " if row.about else ""
+        lines.append((row.label, value, f"{about}{reported} ({verdict})" if verdict else reported))
     shown = Rows(["Setting", "Value", "Report"], lines)
     if not any(reported for *_, reported in lines):
         shown = shown.without("Report")
-    return Table(
-        Rows(["setting", "value", "sd", "n", "reported"], rows), {"": shown}, about_seeds(len(cell.runs))
-    )
+    data = Rows(["setting", "value", "sd", "n", "reported", "verdict"], rows)
+    notes = [*about_seeds(len(cell.runs)), *([JUDGED] if any(data.column("verdict")) else [])]
+    return Sheet(data, {"": shown}, notes)

@@ -1,31 +1,14 @@
-"""What a kind of table is given and gives back. A kind is a module with a function `build`, and its keys in
-`publications.schema.yaml`.
+"""What a kind of table is given and gives back.
+
+A kind is a function `build(spec, sources) -> Table`, which `reprise.reports.tables` names beside its keys;
+what it names and is not there is a `RepriseError`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-from reprise.publishing import Resolve
-from reprise.publishing.measures import Tables
-
-
-@dataclass(frozen=True)
-class Sources:
-    """What tables are made from.
-
-    resolve: selector → cells. tables: tidy results of the runs; `predictions` and class names only for what
-    shows classes. layers: name of a network → its layer table (`title` if it has one, `rows`, `parameters`;
-    see `reprise.models.layers`). experiment: the experiment that a table of kind `space` names, as the report
-    file has it.
-    """
-
-    resolve: Resolve
-    tables: Tables = field(default_factory=Tables.of)
-    layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    experiment: Mapping[str, Any] | None = None
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -51,7 +34,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Table:
+class Sheet:
     """`data`: for CSV, numbers as numbers. `shown`: title → cells as text, for readers. `notes`: sentences
     under the table.
     """
@@ -59,11 +42,3 @@ class Table:
     data: Rows
     shown: Mapping[str, Rows]
     notes: Sequence[str] = field(default_factory=tuple)
-
-
-class Kind(Protocol):
-    """A kind of table."""
-
-    def build(self, spec: Mapping[str, Any], sources: Sources) -> Table:
-        """The table of `spec`; what it names and is not there is a `RepriseError`."""
-        ...

@@ -5,36 +5,38 @@ the report says.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, nearest
 from reprise.publishing.measures import lookup
-from reprise.publishing.tables.sheet import Rows, Sources, Table
+from reprise.publishing.sources import Sources
+from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.publishing.tables.values import DASH, setting, show
-from reprise.reports.check import nearest
+from reprise.reports.experiments import Axis, Experiment, SearchAxis
 from reprise.reports.report import text
 from reprise.reports.run import canonical, prune
+from reprise.reports.tables import SpaceRow, SpaceTable
 
 RANGES = {"uniform": "uniform", "log_uniform": "log-uniform"}
-COLUMNS = {"axis": "Setting", "baseline": "Baseline", "values": "Values", "reported": "Report"}
+SPACE_COLUMNS = {"axis": "Setting", "baseline": "Baseline", "values": "Values", "reported": "Report"}
 
 
-def build(spec: Mapping[str, Any], sources: Sources) -> Table:
+def build(spec: SpaceTable, sources: Sources) -> Sheet:
     """One row per axis."""
-    name, experiment = spec["experiment"], sources.experiment or {}
-    axes = _axes(experiment)
-    if not axes:
+    name, experiment = spec.experiment, sources.experiment
+    axes = experiment.axes if experiment else {}
+    if experiment is None or not axes:
         raise RepriseError(f"experiment {name} has no axes; name a sweep, a grid or a search")
-    rows = spec.get("rows") or [{"axis": axis} for axis in axes]
-    base = spec.get("base") or (f"{name}/base" if "pointwise" in experiment else None)
+    rows = spec.rows or [SpaceRow(axis=axis) for axis in axes]
+    base = spec.base or (f"{name}/base" if experiment.pointwise else None)
     settings = _settings(base, sources)
     lines = []
     for row in rows:
-        axis = row["axis"]
+        axis = row.axis
         if axis not in axes:
             raise RepriseError(f"rows: experiment {name} has no axis {axis}{nearest(axis, axes)}")
         words = axis.replace("_", " ")
-        label = row.get("label", words[:1].upper() + words[1:])
-        lines.append((label, _baseline(axes[axis], settings), _values(axes[axis]), row.get("reported", "")))
-    data = Rows(list(COLUMNS), lines)
+        label = row.label or words[:1].upper() + words[1:]
+        lines.append((label, _baseline(axes[axis], settings), _values(axes[axis]), row.reported or ""))
+    data = Rows(list(SPACE_COLUMNS), lines)
     data = data.without(
         *(
             column
@@ -42,13 +44,8 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
             if not there
         )
     )
-    shown = Rows([COLUMNS[column] for column in data.columns], data.rows)
-    return Table(data, {"": shown}, _notes(name, experiment, sources))
-
-
-def _axes(experiment: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    search = experiment.get("random") or experiment.get("asha") or {}
-    return experiment.get("grid") or experiment.get("pointwise") or search.get("space", {})
+    shown = Rows([SPACE_COLUMNS[column] for column in data.columns], data.rows)
+    return Sheet(data, {"": shown}, _notes(name, experiment, sources))
 
 
 def _settings(base: str | None, sources: Sources) -> Mapping[str, Any]:
@@ -61,25 +58,21 @@ def _settings(base: str | None, sources: Sources) -> Mapping[str, Any]:
     return next(iter(cells[0].specs.values()))
 
 
-def _values(rule: Mapping[str, Any]) -> str:
+def _values(rule: Axis | SearchAxis) -> str:
     for kind, words in RANGES.items():
-        if kind in rule:
-            low, high = rule[kind]
-            return f"{show(low)} to {show(high)}, {words}"
-    return ", ".join(
-        text(value) if isinstance(rule["values"], Mapping) else show(value) for value in rule["values"]
-    )
+        ends = getattr(rule, kind, None)
+        if ends:
+            return f"{show(ends[0])} to {show(ends[1])}, {words}"
+    values = rule.values or ()
+    return ", ".join(text(value) if isinstance(values, Mapping) else show(value) for value in values)
 
 
-def _baseline(rule: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+def _baseline(rule: Axis | SearchAxis, settings: Mapping[str, Any]) -> str:
     """The baseline's value on an axis: by name where the axis has a name for it, else the settings that the
     axis changes, as they are.
     """
-    values = rule.get("values")
-    named = values if isinstance(values, Mapping) else {}
-    changes = {
-        text(name): {rule["path"]: value} if "path" in rule else value for name, value in named.items()
-    }
+    named = rule.values if isinstance(rule.values, Mapping) else {}
+    changes = {text(name): {rule.path: value} if rule.path else value for name, value in named.items()}
     same = [
         name
         for name, change in changes.items()
@@ -88,9 +81,7 @@ def _baseline(rule: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     if same:
         return max(same, key=lambda name: len(changes[name]))  # an empty change is like anything
     paths = (
-        [rule["path"]]
-        if "path" in rule
-        else dict.fromkeys(path for change in changes.values() for path in change)
+        [rule.path] if rule.path else dict.fromkeys(path for change in changes.values() for path in change)
     )
     found = [shown for path in paths for shown in setting(settings, path)]
     return ", ".join(dict.fromkeys(found)) or DASH
@@ -102,7 +93,7 @@ def _is(settings: Mapping[str, Any], path: str, value: Any) -> bool:
     return canonical(found[0]) == canonical(value) if found else value in (None, {}, [])
 
 
-def _notes(name: str, experiment: Mapping[str, Any], sources: Sources) -> Sequence[str]:
-    if "pointwise" in experiment:
+def _notes(name: str, experiment: Experiment, sources: Sources) -> Sequence[str]:
+    if experiment.pointwise:
         return ["One value at a time is changed from the baseline."]
-    return [] if "grid" in experiment else [f"{len(sources.resolve(name))} trials are drawn at random."]
+    return [] if experiment.grid else [f"{len(sources.resolve(name))} trials are drawn at random."]

@@ -5,20 +5,21 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import Any
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, nearest
 from reprise.publishing.measures import Measure, cell_values
-from reprise.publishing.tables.sheet import Rows, Sources, Table
+from reprise.publishing.sources import Sources
+from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.publishing.tables.values import about_seeds, mean_and_sd, sd, show
-from reprise.reports.check import nearest
 from reprise.reports.report import text
+from reprise.reports.tables import TrialsTable
 
 
-def build(spec: Mapping[str, Any], sources: Sources) -> Table:
+def build(spec: TrialsTable, sources: Sources) -> Sheet:
     """One row per cell that `runs` names."""
-    measure, epoch = Measure.of(spec, spec["runs"]), Measure("best_epoch", spec["runs"])
-    cells = sources.resolve(spec["runs"])
+    measure, epoch = Measure.of(spec, spec.runs), Measure("best_epoch", spec.runs)
+    cells = sources.resolve(spec.runs)
     axes = list(dict.fromkeys(axis for cell in cells for axis in cell.settings))
-    reported = spec.get("reported")
+    reported = spec.reported
     for axis in reported or {}:
         if axis not in axes:
             raise RepriseError(f"reported: the search has no axis {axis}{nearest(axis, axes)}")
@@ -40,7 +41,7 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
 
     rows.sort(key=order)
     best = rows[0]["mean"]
-    where = [name for name in (spec.get("at"), spec.get("split")) if name]
+    where = [name for name in (spec.at, spec.split) if name]
     headings = [
         name.replace("_", " ")
         for name in ("rank", *axes, " ".join([*where, measure.metric]), "selected epoch", "winner of")
@@ -72,4 +73,4 @@ def build(spec: Mapping[str, Any], sources: Sources) -> Table:
         )
     titles = [heading[:1].upper() + heading[1:] for heading in headings]
     sheet = Rows(list(data[0]), [list(row.values()) for row in data])
-    return Table(sheet, {"": Rows(titles, lines)}, about_seeds(max(len(row["values"]) for row in rows)))
+    return Sheet(sheet, {"": Rows(titles, lines)}, about_seeds(max(len(row["values"]) for row in rows)))

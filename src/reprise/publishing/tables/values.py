@@ -107,7 +107,7 @@ def about_seeds(n: int) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredValue:
     """A measured value, also as text, the standard deviation over its `n` seeds if there is one, and the
     verdict on what is reported.
     """
@@ -127,7 +127,7 @@ class Measured:
 
 def measured(
     estimate: Estimate, metric: Metric, reported: str = "", about: float = 0.0, digits: int | None = None
-) -> Measured:
+) -> MeasuredValue:
     """An estimate with so many decimals (by default one more than is reported) beside the number that is
     reported.
     """
@@ -144,4 +144,4 @@ def measured(
         shown = number(estimate.value, digits)
     shown += "" if spread is None else f" ± {number(spread, digits)}"
     verdict = judge_number(reported, estimate, about).verdict if reported else ""
-    return Measured(estimate.value, spread, estimate.n, shown, reported, verdict)
+    return MeasuredValue(estimate.value, spread, estimate.n, shown, reported, verdict)

@@ -1,21 +1,18 @@
-"""Read YAML strictly and check it against a schema, with errors that name file, key path and nearest valid
-key.
-"""
+"""Read YAML strictly: bounded, without silent duplicates; and find the line of a key path for an error."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reprise.errors import RepriseError, gist, nearest
+from reprise.errors import RepriseError, gist
 from reprise.files import read_bytes
 
 if TYPE_CHECKING:
-    import jsonschema
     import yaml
 
 
@@ -147,7 +144,7 @@ def _check_bounds(text: str) -> None:
     """
     import yaml
 
-    sizes: dict[str, int] = {}
+    sizes: dict[str | None, int] = {}
     open_: list[list[Any]] = [["", 0, 0, MOST_VALUES]]  # anchor, values so far, items so far and at most
     for event in yaml.parse(text, Loader=_loader()):
         size = 1
@@ -188,13 +185,17 @@ def check_size(value: Any, source: str) -> None:
     """Raise a `RepriseError` for a value that another reader has made, with more in it than `read_yaml` would
     let through.
     """
+    if count_values(value) > MOST_VALUES:
+        raise RepriseError(
+            f"{source}: more than {MOST_VALUES:,} values, with what aliases repeat; shorten it"
+        )
+
+
+def count_values(value: Any) -> int:
+    """Values in `value`, itself included; of more than `MOST_VALUES` no more are counted."""
     waiting, count = [value], 0
-    while waiting:
+    while waiting and count <= MOST_VALUES:
         count += 1
-        if count > MOST_VALUES:
-            raise RepriseError(
-                f"{source}: more than {MOST_VALUES:,} values, with what aliases repeat; shorten it"
-            )
         inner = waiting.pop()
         waiting += (
             list(inner.values())
@@ -203,100 +204,49 @@ def check_size(value: Any, source: str) -> None:
             if isinstance(inner, list | tuple)
             else ()
         )
+    return count
 
 
 def _unbounded(event: yaml.Event, problem: str) -> yaml.YAMLError:
     import yaml
 
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+    mark: Any = event.start_mark  # the stubs forget that libyaml's marks are good for errors, too
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
 
 
 @cache
-def schema(name: str) -> dict[str, Any]:
-    """A schema that ships in this package, e.g. `report.schema.yaml`."""
-    return read_yaml(Path(__file__).with_name(name), known=True)
+def _tree(path: Path, _: int) -> yaml.Node | None:
+    """The document's nodes with their marks; nothing where the file cannot be read any more."""
+    import yaml
+
+    try:
+        return yaml.compose(read_bytes(path, MOST_BYTES).decode("utf-8"), Loader=_loader())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
+        return None
 
 
-@cache
-def kinds(section: str) -> dict[str, dict[str, Any]]:
-    """Kind → schema of the `figures`, `tables` or `statements` of that kind, with the keys that all kinds of
-    the section share.
+def line_of(path: Path, parts: Sequence[Any]) -> int:
+    """The line, from 1, on which the value at the key path `parts` begins, or the deepest part of it there
+    is.
+
+    0 where the file cannot be read any more.
     """
-    document = schema("publications.schema.yaml")
-    settings = schema("report.schema.yaml")["$defs"]
-    shared = {name: settings[name] for name in ("preprocess", "augmentation", "probability", "range")}
-    common = document[section]["common"]
-    return {
-        kind: {
-            "type": "object",
-            "additionalProperties": False,
-            **own,
-            "required": [*common["required"], *own["required"]],
-            "properties": {**common["properties"], "kind": {"const": kind}, **own["properties"]},
-            "$defs": {**document["$defs"], **shared},
-        }
-        for kind, own in document[section]["kinds"].items()
-    }
+    import yaml
 
-
-def key_path(parts: Iterable[Any]) -> str:
-    """`figures[3].series[0].label` from the parts of a path."""
-    text = ""
+    node = _tree(path, path.stat().st_mtime_ns if path.exists() else 0)
+    if node is None:
+        return 0
+    line = 1
     for part in parts:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
-
-
-def _properties(node: Mapping[str, Any]) -> list[str]:
-    return list(node.get("properties", {}))
-
-
-def describe(error: jsonschema.ValidationError) -> str:
-    """One line for a schema violation: key path, what is wrong, nearest valid key."""
-    path = list(error.absolute_path)
-    if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
-        valid = _properties(error.schema)
-        key = next(key for key in error.instance if key not in valid)
-        owner = f" for {error.schema['title']}" if "title" in error.schema else ""
-        return f"{key_path([*path, key])}: unknown key{owner}{nearest(key, valid)}"
-    where = key_path(path) or "top level"
-    if error.validator == "required":
-        missing = next(key for key in error.validator_value if key not in error.instance)
-        present = ", ".join(str(key) for key in error.instance) or "nothing"
-        return f"{where}: key {missing} is missing (found: {present})"
-    if error.validator == "enum":
-        return f"{where}: {error.instance!r} is not valid{nearest(error.instance, error.validator_value)}"
-    if error.validator == "not":
-        return f"{where}: grid, pointwise, random and asha exclude each other; keep one"
-    if error.validator in ("anyOf", "oneOf") and error.context:
-        deepest = max(error.context, key=lambda inner: len(inner.absolute_path))
-        if len(deepest.absolute_path) > len(path):
-            return describe(deepest)
-        reasons = " or ".join(dict.fromkeys(inner.message for inner in error.context))
-        return f"{where}: {reasons}"
-    return f"{where}: {error.message}"
-
-
-@cache
-def _validator() -> Any:
-    """The JSON schema of 2020, to which 3.0 is no integer: it would not count or slice."""
-    import jsonschema  # takes a tenth of a second, which whoever reads no report file need not pay
-
-    plain = jsonschema.Draft202012Validator
-    return jsonschema.validators.extend(
-        plain, type_checker=plain.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-    )
-
-
-def validate(document: Any, rules: Mapping[str, Any], source: str, prefix: Sequence[Any] = ()) -> None:
-    """Raise a `RepriseError` naming `source`, key path (after `prefix`) and remedy at the first violation of
-    `rules`.
-    """
-    errors = sorted(
-        _validator()(rules).iter_errors(document),
-        key=lambda error: [str(part) for part in error.absolute_path],
-    )
-    if errors:
-        error = errors[0]
-        error.path.extendleft(reversed(list(prefix)))
-        raise RepriseError(f"{source}: {describe(error)}")
+        if isinstance(node, yaml.MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == str(part)]
+            if not found:
+                break
+            key, node = found[-1]
+            line = key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line

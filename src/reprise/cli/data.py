@@ -1,0 +1,130 @@
+"""Data sets and pretrained weights: `data fetch`, `data decode` and their like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from reprise.cli.common import archive_of, dataset_dir, named_dataset
+from reprise.cli.options import RESULTS, DataFolder, Mirror, ResultsAndDataOptions, ResultsFolder, whole
+from reprise.cli.process import show
+from reprise.files import keep_json, write_json
+from reprise.reports.layout import DEMO_IMAGES, STAND_IN, Layout, stand_in_source
+
+DatasetName = Annotated[str, Parameter(name="DATASET", help="the data set's name, such as cifar10")]
+Folder = Annotated[
+    str, Parameter(name="DATASET", help=f"the data set's name; that of a stand-in ends in {STAND_IN}")
+]
+
+
+def stamp_file(name: str, file: Path) -> None:
+    """The workflow's sign that an archive or a weights file is there and verified."""
+    keep_json(file.parent / f"{name}.json", {"name": name, "file": file.name, "bytes": file.stat().st_size})
+    show(f"{file}: {name}, verified")
+
+
+def fetch(
+    name: DatasetName, /, *, mirror: Mirror = (), where: ResultsAndDataOptions = ResultsAndDataOptions()
+) -> None:
+    """Fetch and verify an archive."""
+    from reprise.data.catalog import dataset_facts
+    from reprise.data.fetch import fetch_dataset
+
+    layout = where.layout
+    demo = where.scale == "demo"
+    destination = layout.archives / dataset_facts(name).file_name
+    mirrors = [str(layout.synthetic)] if demo else mirror
+    stamp_file(name, fetch_dataset(name, destination, mirrors, accept="synthetic" if demo else "real"))
+
+
+def fetch_weights(
+    name: Annotated[str, Parameter(name="ARCHITECTURE", help="the network's name, such as vgg16")],
+    /,
+    *,
+    mirror: Mirror = (),
+    where: ResultsAndDataOptions = ResultsAndDataOptions(),
+) -> None:
+    """Fetch and verify pretrained weights."""
+    from reprise.data import fetch
+    from reprise.data.catalog import weights_facts
+
+    destination = where.layout.weights / weights_facts(name).file_name
+    stamp_file(name, fetch.fetch_weights(name, destination, mirror))
+
+
+def decode(name: Folder, /, *, where: ResultsAndDataOptions = ResultsAndDataOptions()) -> None:
+    """Turn a fetched archive into arrays."""
+    from reprise.data import decode
+
+    layout = where.layout
+    dataset, source = named_dataset(name)
+    decode.decode(dataset, archive_of(dataset, source, layout), layout.dataset(dataset, source))
+
+
+def statistics(name: Folder, /, *, where: ResultsAndDataOptions = ResultsAndDataOptions()) -> None:
+    """Channel means and standard deviations."""
+    from reprise.data.statistics import write_statistics
+
+    values = write_statistics(dataset_dir(*named_dataset(name), where.layout))
+    for key in ("mean", "std"):
+        show(f"{name} {key}: {' '.join(f'{value:.8f}' for value in values[key])}")
+
+
+def add(
+    archive: Annotated[Path, Parameter(name="ARCHIVE", help="an official file of a data set or of weights")],
+    /,
+    *,
+    results: ResultsFolder = RESULTS,
+    data: DataFolder = None,
+) -> None:
+    """Take an archive that is already here. (The demo has none: it draws its own data.)"""
+    from reprise.data.catalog import name_of
+    from reprise.data.fetch import add_archive
+
+    file = add_archive(archive, Layout(results, "full", data).data_dir)
+    stamp_file(name_of(file.name), file)
+
+
+def stand_in(name: DatasetName, /, *, where: ResultsAndDataOptions = ResultsAndDataOptions()) -> None:
+    """Make a stand-in for a data set from another's real images."""
+    from reprise.data.decode import load
+    from reprise.data.stand_in import write_stand_in
+
+    layout = where.layout
+    source = stand_in_source(name, "data stand-in")
+    folder = layout.archives / f"{name}{STAND_IN}"
+    file = write_stand_in(name, load(dataset_dir(source, "real", layout)), folder)
+    write_json(
+        folder.with_suffix(".json"),
+        {"name": name, "file": str(file.relative_to(layout.archives)), "bytes": file.stat().st_size},
+    )
+    show(f"{file}: a stand-in for {name}, made from {source}")
+
+
+def synthesize(
+    name: DatasetName,
+    /,
+    *,
+    train: Annotated[
+        int, whole(1_000_000), Parameter(help="training images in all, as many of each class")
+    ] = DEMO_IMAGES["train"],
+    test: Annotated[int, whole(1_000_000), Parameter(help="test images in all")] = DEMO_IMAGES["test"],
+    results: ResultsFolder = RESULTS,
+) -> None:
+    """Draw the demo's stand-in for a data set."""
+    from reprise.data.catalog import dataset_facts
+    from reprise.data.synthetic import write_synthetic
+
+    classes = max(len(names) for names in dataset_facts(name).classes.values())
+    per_class = {"train": max(1, train // classes), "test": max(1, test // classes)}
+    file = write_synthetic(name, Layout(results, "demo").synthetic, per_class)
+    write_json(
+        file.parent / f"{name}.json",
+        {"name": name, "file": file.name, "images_per_class": per_class},
+    )
+    show(
+        f"{file}: synthetic stand-in, {per_class['train']} training and {per_class['test']} test images of "
+        f"each of {classes} classes"
+    )

@@ -1,0 +1,222 @@
+"""What verbs take: their arguments, and the options that several share, each group as one dataclass.
+
+A verb's signature names the groups that it reads, so it has no option that it ignores.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import ArgumentCollection, Group, Parameter, Token
+
+from reprise.errors import RepriseError, nearest
+from reprise.reports.layout import Layout, Scale
+
+if TYPE_CHECKING:
+    from reprise.reports.report import Report
+
+several = Parameter(consume_multiple=1, show_default=False)
+"""An option with one value or more, which stand one after the other."""
+
+
+def whole(most: int) -> Parameter:
+    """A whole number from 1 to `most`."""
+
+    def number(_: Any, tokens: Sequence[Token]) -> int:
+        text = tokens[0].value
+        if not re.fullmatch("[0-9]{1,10}", text) or not 1 <= int(text) <= most:
+            raise ValueError(f"{text[:20]!r} is no whole number from 1 to {most:,}")
+        return int(text)
+
+    return Parameter(converter=number, metavar="NUMBER")
+
+
+def _places(_: Any, text: str, **__: Any) -> list[str]:
+    """The places in the environment's `REPRISE_MIRROR`, quoted as in a shell."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise RepriseError(f"REPRISE_MIRROR: {error}; quote its places as a shell has it") from None
+
+
+ReportName = Annotated[str, Parameter(help="the report's slug, or the path of its file")]
+Mirror = Annotated[
+    tuple[str, ...],
+    several,
+    Parameter(
+        env_var="REPRISE_MIRROR",
+        env_var_split=_places,
+        metavar="PLACE...",
+        help="folders or URLs that hold the files, tried first",
+    ),
+]
+
+
+# ---- where files lie ----
+
+RESULTS = Path("results")
+ResultsFolder = Annotated[Path, Parameter(help="folder of everything that is made")]
+DataFolder = Annotated[
+    Path | None, Parameter(help="folder of archives and arrays (default: data in the results folder)")
+]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ResultsOptions:
+    """Where a verb reads and writes."""
+
+    scale: Annotated[Scale, Parameter(help="full is what the reports did")] = "full"
+    results: ResultsFolder = RESULTS
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.results, self.scale)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultsAndDataOptions(ResultsOptions):
+    """Where a verb reads and writes, data sets and pretrained weights among that."""
+
+    data: DataFolder = None
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.results, self.scale, self.data)
+
+
+# ---- reports and runs ----
+
+ReportsFolder = Annotated[Path, Parameter(help="folder of report files")]
+REPORTS = Path("workflow/reports")
+StandIn = Annotated[
+    tuple[str, ...],
+    several,
+    Parameter(metavar="DATASET...", help="use a stand-in made from other real images (see data stand-in)"),
+]
+
+
+def report_file(name: str, folder: Path) -> Path:
+    """The file of a report named by slug or by path."""
+    from reprise.reports.report import report_files
+
+    path = Path(name)
+    if path.suffix == ".yaml" or path.parent != Path():
+        if not path.exists():
+            raise RepriseError(f"no report {name}; check the path")
+        return path
+    known = report_files(folder)
+    if name not in known:
+        raise RepriseError(f"no report {name} in {folder}{nearest(name, known)}")
+    return known[name]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ReportsOptions:
+    """Where report files lie, and what is not done as they say."""
+
+    reports: ReportsFolder = REPORTS
+    skip: Annotated[
+        tuple[str, ...],
+        several,
+        Parameter(metavar="EXPERIMENT...", help="experiments of the report to leave out"),
+    ] = ()
+    stand_in: StandIn = ()
+
+    def open(self, name: str, scale: str) -> Report:
+        """The report named by slug or by path."""
+        from reprise.reports.report import Report
+
+        return Report(report_file(name, self.reports), scale, self.skip, self.stand_in)
+
+
+def at_most_one(arguments: ArgumentCollection) -> None:
+    """Of options that exclude each other."""
+    given = [argument.name for argument in arguments if argument.has_tokens]
+    if len(given) > 1:
+        raise ValueError(f"{' and '.join(given)} exclude each other")
+
+
+def exactly_one(arguments: ArgumentCollection) -> None:
+    """Of options that exclude each other, none of which is the default."""
+    at_most_one(arguments)
+    if not any(argument.has_tokens for argument in arguments):
+        raise ValueError(f"{' or '.join(argument.name for argument in arguments)} is required")
+
+
+_choice = Group("Which runs (default: all)", sort_key=1, validator=at_most_one)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ChoiceOptions:
+    """Which of a report's runs."""
+
+    runs: Annotated[
+        tuple[str, ...],
+        several,
+        Parameter(
+            group=_choice, metavar="RUN...", help="these runs alone: hashes, or files in their folders"
+        ),
+    ] = ()
+    only: Annotated[
+        tuple[str, ...],
+        several,
+        Parameter(group=_choice, metavar="SELECTOR...", help="experiments or cells alone"),
+    ] = ()
+
+
+# ---- how networks are computed ----
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class DeviceOptions:
+    """What computes."""
+
+    device: Annotated[
+        str, Parameter(env_var="REPRISE_DEVICE", metavar="DEVICE", help="auto, cpu, cuda, cuda:1, …")
+    ] = "auto"
+    threads: Annotated[
+        int | None, whole(4096), Parameter(help="CPU threads, at most (default: torch's number)")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputeOptions(DeviceOptions):
+    """What computes a training, and how fast."""
+
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        Parameter(
+            env_var="REPRISE_PRECISION",
+            help="of matrix products and convolutions; auto: bfloat16 for large networks on CUDA",
+        ),
+    ] = "auto"
+    cuda_graphs: Annotated[
+        Literal["on", "off"],
+        Parameter(
+            env_var="REPRISE_CUDA_GRAPHS",
+            help="whether training steps on CUDA are recorded once and replayed",
+        ),
+    ] = "on"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions(ComputeOptions):
+    """How runs are trained."""
+
+    exact_threads: Annotated[
+        bool,
+        Parameter(
+            show_default=False,
+            help="take as many threads as --threads says (default: fewer where more are not faster; a run's "
+            "meta says how many)",
+        ),
+    ] = False

@@ -1,0 +1,267 @@
+"""What is published: `figure`, `table`, `statements`, and the intermediate files `layers` and `samples`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from reprise.cli.common import dataset_dir, skipped
+from reprise.cli.options import (
+    REPORTS,
+    ReportName,
+    ReportsFolder,
+    ReportsOptions,
+    ResultsAndDataOptions,
+    ResultsOptions,
+    StandIn,
+)
+from reprise.errors import DamagedError, RepriseError
+from reprise.records import FILES, check_file, read_record, write_record
+from reprise.reports.layout import Layout
+
+if TYPE_CHECKING:
+    from reprise.publishing.measures import Tables
+    from reprise.reports.figures import Figure
+    from reprise.reports.report import Report
+    from reprise.reports.tables import Table
+
+FigureName = Annotated[str, Parameter(name="ID", help="the figure's id in the report file")]
+TableName = Annotated[str, Parameter(name="ID", help="the table's id in the report file")]
+ItemName = Annotated[str, Parameter(name="ID", help="the id of the table or figure in the report file")]
+
+
+# ---- verbs ----
+
+
+def layers(
+    report: ReportName,
+    item: ItemName,
+    /,
+    *,
+    reports: ReportsFolder = REPORTS,
+    where: ResultsOptions = ResultsOptions(),
+) -> None:
+    """Describe the networks of a table or diagram, layer by layer."""
+    from reprise.reports.report import network_names
+
+    found = ReportsOptions(reports=reports).open(report, where.scale)
+    networks = found.networks(network_names(found.item_with_layers(item)))
+
+    from reprise.data.augment import image_shape
+    from reprise.data.catalog import class_names
+    from reprise.models.layers import layer_table
+
+    tables = {}
+    for name, (title, run) in networks.items():
+        tables[name] = {
+            "title": title,
+            **layer_table(run.spec["model"], len(class_names(run)), image_shape(run)),
+        }
+    record = {"report": found.slug, "item": item, "networks": tables}
+    write_record(where.layout.intermediate(found.slug, item, ".layers.json"), record)
+
+
+def samples(
+    report: ReportName,
+    item: FigureName,
+    /,
+    *,
+    reports: ReportsFolder = REPORTS,
+    stand_in: StandIn = (),
+    where: ResultsAndDataOptions = ResultsAndDataOptions(),
+) -> None:
+    """Write the sample images of a figure."""
+    from reprise.reports.figures import Samples
+
+    found = ReportsOptions(reports=reports, stand_in=stand_in).open(report, where.scale)
+    layout = where.layout
+    figure = found.item("figures", item)
+    if not isinstance(figure, Samples):
+        others = [each.id for each in found.figures if isinstance(each, Samples)]
+        what = f"{item} is of kind {figure.kind}, not samples; valid: {', '.join(others) or 'none'}"
+        raise RepriseError(f"{found.path}: {what}")
+
+    from reprise.data.decode import load
+    from reprise.data.samples import write_samples
+    from reprise.schema import plain
+
+    dataset = figure.images.dataset
+    folder = dataset_dir(dataset, found.source(dataset), layout)
+    write_samples(load(folder), plain(figure.images), layout.intermediate(found.slug, item, ".samples.npz"))
+
+
+def figure(
+    report: ReportName,
+    item: FigureName,
+    /,
+    *,
+    reports: ReportsOptions = ReportsOptions(),
+    where: ResultsOptions = ResultsOptions(),
+) -> None:
+    """Draw a figure."""
+    found, layout = reports.open(report, where.scale), where.layout
+    drawn = found.item("figures", item)
+    runs = runs_of(found, drawn)
+
+    from reprise.publishing import Face
+    from reprise.publishing.figures import draw_figure
+    from reprise.publishing.results import read_meta
+    from reprise.publishing.sources import Sources
+
+    sources = Sources(
+        found.cells,
+        results_of(found, layout, runs),
+        images=sample_images(found, layout, drawn),
+        layers=layer_tables(found, layout, drawn),
+        meta=read_meta(layout.runs, runs),
+    )
+    face = Face(found.slug, found.scale, found.notes(drawn))
+    draw_figure(drawn, sources, face, layout.figure(found.slug, item))
+
+
+def table(
+    report: ReportName,
+    item: TableName,
+    /,
+    *,
+    reports: ReportsOptions = ReportsOptions(),
+    where: ResultsOptions = ResultsOptions(),
+) -> None:
+    """Write a table."""
+    found, layout = reports.open(report, where.scale), where.layout
+    written = found.item("tables", item)
+
+    from reprise.publishing import Face
+    from reprise.publishing.sources import Sources
+    from reprise.publishing.tables import write_table
+    from reprise.reports.tables import SpaceTable
+
+    sources = Sources(
+        found.cells,
+        results_of(found, layout, runs_of(found, written)),
+        names=found.names,
+        layers=layer_tables(found, layout, written),
+        experiment=found.file.experiments[written.experiment] if isinstance(written, SpaceTable) else None,
+    )
+    face = Face(found.slug, found.scale, found.notes(written))
+    write_table(written, sources, face, layout.table(found.slug, item))
+
+
+def statements(
+    report: ReportName,
+    /,
+    *,
+    reports: ReportsOptions = ReportsOptions(),
+    where: ResultsOptions = ResultsOptions(),
+) -> None:
+    """Judge a report's numbers and claims."""
+    found, layout = reports.open(report, where.scale), where.layout
+    runs = found.runs(
+        [cell for item in found.statements for cell in found.needed(item) if found.active(cell)]
+    )
+    path = layout.statements(found.slug)
+
+    from reprise.publishing import Face
+    from reprise.publishing.sources import Sources
+    from reprise.publishing.statements import write_statements
+
+    sources = Sources(found.cells, results_of(found, layout, runs), names=found.names)
+    face = Face(found.slug, found.scale, found.notes(*found.statements))
+    write_statements(found.statements, sources, face, path, path.with_suffix(".md"), found.about)
+
+
+# ---- what they read ----
+
+
+def runs_of(report: Report, item: Figure | Table) -> list[str]:
+    """The runs that a figure or table draws; a skipped one is a `RepriseError`."""
+    cells = report.needed(item)
+    for cell in cells:
+        if not report.active(cell):
+            raise skipped(report, f"{item.id} needs {cell.name}, which")
+    return [run for cell in cells for run in cell.runs]
+
+
+def results_of(report: Report, where: Layout, runs: Iterable[str]) -> Tables:
+    """The tidy tables of these runs, with the names of their classes."""
+    from reprise.data.catalog import class_names
+    from reprise.publishing.results import read_tables
+
+    cells = [cell for name in report.experiments for cell in report.all_cells(name)]
+    wanted = set(runs)
+    names = {
+        identifier: class_names(run) for identifier, run in report.runs(cells).items() if identifier in wanted
+    }
+    return read_tables(where.runs, names, class_names=names)
+
+
+def layer_tables(report: Report, where: Layout, item: Figure | Table) -> Mapping[str, Any]:
+    """The layer tables that an item shows, from its intermediate file."""
+    from reprise.reports.report import network_names
+
+    if not network_names(item):
+        return {}
+    path = where.intermediate(report.slug, item.id, ".layers.json")
+    record = read_record(path, make_again("layers", report, item, path))
+    if (record.get("report"), record.get("item")) != (report.slug, item.id):
+        raise DamagedError(f"{path}: of another figure or table", make_again("layers", report, item, path))
+    tables = record.get("networks")
+    if not isinstance(tables, dict) or not all(map(is_layer_table, tables.values())):
+        raise DamagedError(f"{path}: no layer tables", make_again("layers", report, item, path))
+    return tables
+
+
+def is_layer_table(value: Any) -> bool:
+    """Whether a value has the form that `reprise.models.layers.layer_table` gives, with a title."""
+
+    def shape(sizes: Any) -> bool:
+        return isinstance(sizes, list) and all(type(size) is int and size >= 0 for size in sizes)
+
+    def row(value: Any) -> bool:
+        match value:
+            case {
+                "layer": str(),
+                "kind": str(),
+                "activation": None | str(),
+                "output_shape": sizes,
+                "parameters": int() as count,
+            }:
+                return shape(sizes) and count >= 0 and isinstance(value.get("name", ""), str)
+        return False
+
+    match value:
+        case {"rows": list() as rows, "parameters": int()}:
+            return (
+                all(map(row, rows))
+                and shape(value.get("image_shape", []))
+                and isinstance(value.get("title", ""), str | None)
+            )
+    return False
+
+
+def sample_images(report: Report, where: Layout, item: Figure) -> Path | None:
+    """The sample images that a figure shows: its intermediate file."""
+    from reprise.reports.figures import Samples
+    from reprise.reports.run import canonical
+    from reprise.schema import plain
+
+    if not isinstance(item, Samples):
+        return None
+    path = where.intermediate(report.slug, item.id, ".samples.npz")
+    remedy = make_again("samples", report, item, path.with_suffix(".json"))
+    record = read_record(path.with_suffix(".json"), remedy)
+    if canonical(record.get("selection")) != canonical(plain(item.images)):
+        raise DamagedError(f"{path.with_suffix('.json')}: of another selection of images", remedy)
+    check_file(path, record.get(FILES, {}), remedy)
+    return path
+
+
+def make_again(verb: str, report: Report, item: Figure | Table, file: Path) -> str:
+    """How to get a new intermediate file."""
+    return (
+        f"run python -m reprise {verb} {report.slug} {item.id} (or delete {file.name}, and the "
+        "workflow makes it again)"
+    )

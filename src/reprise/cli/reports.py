@@ -1,0 +1,117 @@
+"""What report files ask for: `check`, `runs`, `plan`."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from reprise.cli.common import has_results
+from reprise.cli.options import (
+    ComputeOptions,
+    ReportName,
+    ReportsOptions,
+    ResultsAndDataOptions,
+    ResultsOptions,
+)
+from reprise.cli.process import end, show
+from reprise.errors import RepriseError
+from reprise.reports.layout import SCALES
+
+SCHEMA = Path("workflow/schemas/report.schema.json")
+
+
+def check(files: Annotated[list[Path], Parameter(name="FILE...", help="report files")], /) -> None:
+    """Check report files at every scale."""
+    from reprise.checking import check_report
+    from reprise.reports.report import Report
+
+    for path in files:
+        for scale in SCALES:
+            report = Report(path, scale)
+            check_report(report)
+            counts = (
+                f"{len(report.figures)} figures, {len(report.tables)} tables, {len(report.statements)} "
+                "statements"
+            )
+            show(f"{path}: {scale}: {len(report.runs())} runs, {counts}")
+
+
+def schema(file: Annotated[Path, Parameter(name="FILE", help="where it is written")] = SCHEMA, /) -> None:
+    """Write the JSON Schema of report files, by which editors complete and check while one types."""
+    from reprise.files import atomic
+    from reprise.reports import editor
+
+    with atomic(file) as partial:
+        partial.write_text(editor.text(), encoding="utf-8")
+    show(f"{file}: the schema of report files")
+
+
+def runs(
+    report: ReportName,
+    /,
+    *,
+    reports: ReportsOptions = ReportsOptions(),
+    where: ResultsOptions = ResultsOptions(),
+) -> None:
+    """List a report's runs."""
+    found = reports.open(report, where.scale)
+    for name in found.experiments:
+        for cell in found.all_cells(name):
+            for run in cell.members:
+                state = (
+                    "trained"
+                    if has_results(run.hash, where.layout)
+                    else "skipped"
+                    if not found.active(cell)
+                    else "-"
+                )
+                training = run.spec["training"]
+                show(
+                    f"{run.hash}  {state:8}  {training['epochs']:4} epochs  seed "
+                    f"{run.spec['seeds']['init']}  {cell.name}"
+                )
+
+
+def plan(
+    names: Annotated[
+        tuple[str, ...], Parameter(name="REPORT...", show_default=False, help="slugs or files (default: all)")
+    ] = (),
+    /,
+    *,
+    compare: Annotated[
+        bool,
+        Parameter(show_default=False, help="the time of finished runs beside what the plan says of them"),
+    ] = False,
+    reports: ReportsOptions = ReportsOptions(),
+    where: ResultsAndDataOptions = ResultsAndDataOptions(),
+    way: ComputeOptions = ComputeOptions(),
+) -> None:
+    """Runs, epochs, images, time and disk of reports, before anything starts."""
+    from reprise.reports.report import report_files
+
+    names = names or tuple(report_files(reports.reports))
+    if not names:
+        raise RepriseError(
+            f"{reports.reports}: no report files (*.yaml) there; give their folder with --reports"
+        )
+    opened = [reports.open(name, where.scale) for name in names]
+
+    from reprise import planning
+    from reprise.training.session import Interrupted
+
+    layout = where.layout
+    file = layout.results / "calibration.json"
+    calibration = planning.Calibration(file, way.device, way.threads, way.precision, way.cuda_graphs == "on")
+    try:
+        if compare:
+            for report in opened:
+                rows = planning.compare(report, layout, calibration)
+                show(planning.describe_comparison(report, rows, calibration.machine))
+        else:
+            show(planning.describe(planning.plan(opened, layout, calibration), calibration.machine))
+    except Interrupted as stop:
+        name = signal.Signals(stop.status - 128).name
+        end(f"stopped by {name}; what was measured is kept, run the same command again to go on", stop.status)

@@ -1,0 +1,346 @@
+"""How fast this machine trains: paces from a short calibration.
+
+The engine itself takes a few steps of every training that differs in pace, on random images of the right
+shape. What was measured is kept in a file, by device, way of training and version, so that a second plan
+starts at once.
+"""
+
+import contextlib
+import copy
+import io
+import math
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reprise import __version__, models
+from reprise.data.augment import build_augmentation, build_preprocess, image_shape
+from reprise.data.catalog import class_names, dataset_facts
+from reprise.data.synthetic import write_noise
+from reprise.errors import DamagedError
+from reprise.models.meta import network
+from reprise.planning.work import Work
+from reprise.progress import progress, say
+from reprise.records import read_record, write_record
+from reprise.reports.run import Run, digest, prune
+from reprise.training.engine import train
+from reprise.training.inference import compute_features, evaluate
+from reprise.training.parts import EVALUATION_IMAGES, EVALUATION_PIXELS, Part
+from reprise.training.precision import choose_precision, place, precision_name
+from reprise.training.session import choose_device, device_name, reproducible
+
+BUDGET_S = 30.0
+"""Seconds that the calibration of one report may take, shared by its trainings; none is given less than
+`LEAST_S` or more than `MOST_S`.
+"""
+LEAST_S, MOST_S = 0.4, 2.0
+WARM_UP = 2
+"""Steps before the clock starts."""
+CUDA_WARM_UP = 8
+"""The same on CUDA, where the step is recorded meanwhile."""
+MOST_STEPS = 50
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds of one training step, of evaluating one image, and of what a frozen part makes of one image,
+    once before the first epoch.
+    """
+
+    step: float
+    evaluation: float
+    features: float = 0.0
+
+    def seconds(self, work: Work, epochs: float) -> float:
+        """Of a run's `epochs`, as its `meta` counts them: training and validation."""
+        batches = -(-work.train_images // work.run.spec["training"]["batch_size"])
+        return epochs * (batches * self.step + work.validation_images * self.evaluation)
+
+    def seconds_around(self, work: Work) -> float:
+        """Of what comes before the first epoch and after the last: a frozen part's features, and the test,
+        which sees the whole network.
+        """
+        images = work.train_images + work.validation_images + work.test_images
+        return self.features * images + work.test_images * self.evaluation
+
+
+def typical(run: Run) -> Run:
+    """A run of the same pace: whatever does not change how long a step takes has one value, so that few runs
+    need to be timed.
+    """
+    spec, model, optimizer = run.spec, copy.deepcopy(run.spec["model"]), run.spec["optimizer"]
+    if "weights" in model:
+        model["weights"] = "random"
+    model.pop("init", None)
+    terms = {key: 1e-3 for key in ("weight_decay", "momentum") if optimizer.get(key)}
+    dataset = {key: spec["dataset"].get(key) for key in ("name", "labels", "classes")}
+    normalize = spec.get("preprocess", {}).get("normalize", "none")
+    made = {
+        "engine": spec["engine"],
+        "dataset": {**dataset, "source": "synthetic"},
+        "split": {"validation": "test", "augmented": spec["split"].get("augmented")},
+        "preprocess": {**spec.get("preprocess", {}), "normalize": "half" if normalize != "none" else "none"},
+        "augmentation": spec.get("augmentation"),
+        "model": _plain_rates(model),
+        "optimizer": {"name": optimizer["name"], "lr": 1e-5, **terms},
+        "training": {
+            "epochs": 2,
+            "batch_size": spec["training"]["batch_size"],
+            "select": "last",
+            "keep_originals": spec["training"].get("keep_originals"),
+        },
+        "seeds": dict.fromkeys(("split", "init", "order", "augmentation"), 0),
+    }
+    return Run(prune(made))
+
+
+def _plain_rates(node: Any) -> Any:
+    """The model with every dropout rate one half, or nothing."""
+    if isinstance(node, Mapping):
+        drops = ("dropout", "dropout2d")
+        return {
+            key: (0.5 if value else 0) if key in drops else _plain_rates(value) for key, value in node.items()
+        }
+    return [_plain_rates(item) for item in node] if isinstance(node, list) else node
+
+
+@dataclass(frozen=True)
+class Way:
+    """How runs are trained, as `reprise.training.engine.train` is told."""
+
+    device: torch.device
+    threads: int | None = None
+    precision: str = "auto"
+    cuda_graphs: bool = True
+
+    def precision_of(self, run: Run) -> torch.dtype:
+        return choose_precision(self.precision, run.spec["model"]["name"], self.device)
+
+
+class Calibration:
+    """Paces by run, from `file` or measured now and written there. Those of a damaged file are measured
+    again, and a line says so.
+    """
+
+    def __init__(
+        self, file: Path, device: str, threads: int | None, precision: str = "auto", cuda_graphs: bool = True
+    ) -> None:
+        self._file, self._way = file, Way(choose_device(device), threads, precision, cuda_graphs)
+        self._known = _read_calibration(file)
+        self._conditions: dict[str, Any] = {
+            "device": device_name(self._way.device),
+            "threads": threads or torch.get_num_threads(),
+            "precision": precision,
+            "cuda_graphs": cuda_graphs,
+            "torch": torch.__version__,
+            "reprise": __version__,
+        }
+
+    @cached_property
+    def machine(self) -> str:
+        """The device's name and, of a CPU, the number of threads."""
+        threads = self._conditions["threads"]
+        return self._conditions["device"] + (
+            f", {threads} thread{'s' * (threads > 1)}" if self._way.device.type == "cpu" else ""
+        )
+
+    def made_here(self, run: Run, meta: Mapping[str, Any]) -> bool:
+        """Whether a run with this `meta` was trained on a device like this one, in the same precision, with
+        no more threads than may be.
+        """
+        same = meta.get("device") == self._conditions["device"] and meta.get("dtype") == precision_name(
+            self._way.precision_of(run)
+        )
+        return same and (
+            self._way.device.type != "cpu" or meta.get("threads", 0) <= self._conditions["threads"]
+        )
+
+    def prepare(self, runs: Sequence[Run]) -> None:
+        """Measure the paces of `runs` that are not known."""
+        wanted = {self._key(run): run for run in runs}
+        missing = {key: run for key, run in wanted.items() if key not in self._known}
+        if not missing:
+            return
+        budget = min(MOST_S, max(LEAST_S, BUDGET_S / len(missing)))
+        for key, run in progress(
+            missing.items(), description="calibrating", total=len(missing), unit="training"
+        ):
+            self._known[key] = {
+                "pace": vars(measure_pace(typical(run), self._way, budget)),
+                **self._conditions,
+            }
+            write_record(self._file, {"paces": self._known})
+
+    def pace(self, run: Run) -> Pace:
+        """The pace of a run that was prepared."""
+        return Pace(**self._known[self._key(run)]["pace"])
+
+    def _key(self, run: Run) -> str:
+        return digest([typical(run).spec, self._conditions])
+
+
+def _read_calibration(file: Path) -> dict[str, Any]:
+    if not file.exists():
+        return {}
+    try:
+        paces = read_record(file, "")["paces"]
+        for entry in paces.values():
+            pace = Pace(**entry["pace"])
+            if not all(
+                isinstance(seconds, int | float) and 0 <= seconds < math.inf
+                for seconds in vars(pace).values()
+            ):
+                raise ValueError
+    except DamagedError as error:
+        say(f"{error.what}; it is made again")
+    except (AttributeError, KeyError, TypeError, ValueError):
+        say(f"{file}: not the calibration of a plan; it is made again")
+    else:
+        return paces
+    return {}
+
+
+class _Enough(BaseException):
+    """Enough steps were taken. Not an `Exception`, which the engine would take for a failure of the run."""
+
+
+@dataclass
+class _Stopwatch:
+    """Times the steps of an epoch after the warm-up, until `budget` seconds are over."""
+
+    warm_up: int
+    steps: int
+    """In an epoch."""
+    budget: float
+    timed: int = 0
+
+    def __call__(self, epoch: int, step: int, loss: Tensor) -> None:
+        if step == self.warm_up - 1:
+            loss.item()  # waits for the device
+            self._began = time.perf_counter()
+        if step == self.steps - 1 or (
+            step >= self.warm_up and time.perf_counter() - self._began > self.budget
+        ):
+            loss.item()
+            self._ended, self.timed = time.perf_counter(), step + 1 - self.warm_up
+            raise _Enough
+
+    @property
+    def step(self) -> float:
+        """Seconds of a step."""
+        return (self._ended - self._began) / self.timed
+
+
+def measure_pace(run: Run, way: Way, budget: float) -> Pace:
+    """The pace of a `typical` run, in about `budget` seconds.
+
+    Where a whole batch takes too long, two smaller ones are timed and the rest is a straight line through
+    them.
+    """
+    batch_size = run.spec["training"]["batch_size"]
+    first = min(batch_size, 2 if max(image_shape(run)[1:]) > 64 else 8)
+    probe = _time_steps(run, first, 2, way, budget / 4)
+    second = max(first, min(batch_size, int(first * budget / 4 / probe.step)))
+    if second == first:
+        slope, then = probe.step / first, probe
+    else:
+        most = (
+            2 if _frozen(run, network(run)) else MOST_STEPS
+        )  # features of all images come before the first step
+        then = _time_steps(run, second, most, way, budget / 2)
+        share = (
+            then.step / second
+            # of a line through nothing: as steep as one can be, and none is much flatter but by other work
+            # here
+        )
+        slope = min(share, max(share / 2, (then.step - probe.step) / (second - first)))
+    step = then.step + slope * (batch_size - second)
+    return Pace(step, *_time_inference(run, way, most=int(budget / 4 * batch_size / step)))
+
+
+def _time_steps(run: Run, batch_size: int, steps: int, way: Way, budget: float) -> _Stopwatch:
+    """The stopwatch after the engine has trained with `batch_size`."""
+    spec, classes = copy.deepcopy(dict(run.spec)), class_names(run)
+    dataset, kind = spec["dataset"]["name"], spec["dataset"]["labels"]
+    known = {kind: [dataset_facts(dataset).classes[kind].index(name) for name in classes]}
+    spec["training"]["batch_size"] = batch_size
+    warm_up = WARM_UP if way.device.type == "cpu" else CUDA_WARM_UP
+    stopwatch = _Stopwatch(warm_up, max(warm_up + steps, -(-len(classes) // batch_size)), budget)
+    counts = {"train": stopwatch.steps * batch_size, "test": len(classes)}
+    if spec["training"].get("keep_originals"):
+        stopwatch.steps *= 2
+    with (
+        tempfile.TemporaryDirectory(prefix="reprise-plan-") as name,
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        folders = {dataset: write_noise(Path(name) / "images", dataset, counts, known)}
+        with contextlib.suppress(_Enough):
+            options = {**vars(way), "device": str(way.device)}
+            train([Run(spec)], dataset_dirs=folders, cache=Path(name), on_step=stopwatch, **options)
+    return stopwatch
+
+
+def _time_inference(run: Run, way: Way, most: int) -> tuple[float, float]:
+    """Seconds of evaluating an image, and of what a frozen part makes of it where the engine computes that
+    once; of about `most` images.
+    """
+    spec, device = run.spec, way.device
+    model = models.build(spec["model"], len(class_names(run)), image_shape(run))
+    place(model, way.precision_of(run), device)
+    facts, (_, height, width) = dataset_facts(spec["dataset"]["name"]), image_shape(run)
+    count = max(EVALUATION_IMAGES, min(most, EVALUATION_PIXELS // (height * width)))
+    preprocess = build_preprocess(spec.get("preprocess", {}), lambda: (facts.mean, facts.std), device)
+    augmentation, generator = build_augmentation(spec.get("augmentation", [])), torch.Generator(device)
+
+    def prepare(pixels: Tensor) -> Tensor:
+        pixels = preprocess.pixels(pixels)
+        return preprocess.normalise(
+            augmentation(pixels, generator) if spec["split"].get("augmented") else pixels
+        )
+
+    def seconds(work: Callable[[], Any]) -> float:
+        times = []
+        for _ in range(2):
+            began = time.perf_counter()
+            work()
+            times.append(time.perf_counter() - began)
+        return min(times)
+
+    def part(inputs: Tensor) -> Part:
+        return Part(
+            inputs,
+            torch.zeros(len(inputs), dtype=torch.int64, device=device),
+            torch.arange(len(inputs), device=device),
+        )
+
+    frozen = _frozen(run, model)
+    images = torch.randint(
+        256,
+        (count if frozen is None else EVALUATION_IMAGES, *facts.image_shape),
+        dtype=torch.uint8,
+        device=device,
+    )
+    with reproducible(device, way.threads):
+        if frozen is None:
+            return seconds(lambda: evaluate(model, part(images), prepare, count)) / count, 0.0
+        features = compute_features(frozen, part(images), preprocess, len(images)).inputs
+        whole = part(features[torch.arange(count, device=device) % len(features)])
+        evaluation = (
+            seconds(lambda: evaluate(model.get_submodule("head"), whole, lambda each: each, count)) / count
+        )
+        once = seconds(
+            lambda: compute_features(frozen, part(images), preprocess, len(images)).inputs.sum().item()
+        )
+        return evaluation, once / len(images)
+
+
+def _frozen(run: Run, model: nn.Module) -> nn.Module | None:
+    """The part whose features the engine computes once, before the first step."""
+    return None if run.spec.get("augmentation") else getattr(model, "frozen_features", None)

@@ -1,0 +1,96 @@
+"""JSON Schema of report files, by which editors complete and check while one types.
+
+It is made from the models that check the files. What is written in a shorter way (`base`, `repeat`, the
+defaults of a kind, nested lists) may leave out what `reprise check` will find there, so the schema asks for
+less: it knows every key and value, and not what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from reprise.extensions import FIGURES, TABLES
+from reprise.reports.report_file import ReportFile
+from reprise.reports.settings import networks
+from reprise.reports.statements import STATEMENT_KINDS as STATEMENTS
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+MADE_OF = "Made by `reprise schema`; a test holds it in step with reprise/reports."
+TEXT = {"type": "string"}
+REPEAT = {
+    "type": "array",
+    "items": {"type": "object"},
+    "description": "the entry stands once for each of these, whose values take the place of their {names} "
+    "in it",
+}
+BASE = {"type": "string", "description": "the one whose keys this one starts from"}
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema of a report file, or of one of the files in the folder of a report."""
+    schema = TypeAdapter(ReportFile).json_schema(by_alias=True)
+    schema.pop("required")
+    definitions, properties = schema["$defs"], schema["properties"]
+    for section, kinds in (("figures", FIGURES), ("tables", TABLES)):
+        models = {name: model.__name__ for name, model in kinds.items()}
+        more = {"base": BASE, "repeat": REPEAT, "id": TEXT}
+        properties[section]["items"] = _by_kind(definitions, "kind", models, more)
+    properties["statements"]["items"] = _statements(definitions)
+    families = {name: model.__name__ for name, model in networks().items()}
+    (pattern,) = properties["models"]["patternProperties"]
+    network = _by_kind(definitions, "name", families, {"base": BASE})
+    properties["models"]["patternProperties"] = {pattern: network}
+    for definition in definitions.values():
+        for name in ("layers", "head", "rows"):
+            _nested(definition.get("properties", {}).get(name, {}))
+    return {"$schema": DIALECT, "$comment": MADE_OF, **schema}
+
+
+def text() -> str:
+    """The schema as the file that is committed."""
+    return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+def _by_kind(
+    definitions: dict[str, Any], key: str, models: dict[str, str], more: dict[str, Any]
+) -> dict[str, Any]:
+    """A mapping whose other keys depend on the one that tells its kind, and are any kind's where it has
+    none.
+    """
+    every: dict[str, Any] = {}
+    branches = []
+    for name, model in models.items():
+        own = {**definitions[model]["properties"], **more}
+        every |= dict.fromkeys(own, True)
+        then = {"properties": own, "additionalProperties": False}
+        branches.append({"if": {"properties": {key: {"const": name}}, "required": [key]}, "then": then})
+    anything = {"properties": every, "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": {key: {"enum": list(models)}},
+        "allOf": [*branches, {"if": {"not": {"required": [key]}}, "then": anything}],
+    }
+
+
+def _statements(definitions: dict[str, Any]) -> dict[str, Any]:
+    """A number or a claim, which begins with its kind."""
+    branches = []
+    for kind, model in STATEMENTS.items():
+        definition = definitions[model.__name__]
+        own = {**definition["properties"], "repeat": REPEAT, kind: TEXT}
+        own.pop("table", None)
+        then = {"properties": own, "additionalProperties": False, "required": definition["required"]}
+        branches.append({"if": {"required": [kind]}, "then": then})
+    either = {"anyOf": [{"required": [kind]} for kind in STATEMENTS]}
+    return {"type": "object", "allOf": [*branches, either]}
+
+
+def _nested(field: dict[str, Any]) -> None:
+    """Let a list hold lists, which are laid flat."""
+    for each in (field, *field.get("anyOf", ())):
+        if each.get("type") == "array" and "items" in each:
+            inner = each["items"]
+            each["items"] = {"anyOf": [inner, {"type": "array"}]}

@@ -1,0 +1,315 @@
+"""From experiments to runs: every combination of an experiment, in each of its readings, with each seed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from pydantic import TypeAdapter, ValidationError
+
+from reprise.errors import RepriseError, nearest
+from reprise.reports.cells import Cell, select, selector_of
+from reprise.reports.combinations import Combination, combinations, count, named
+from reprise.reports.experiments import Axis, Experiment, Shrink
+from reprise.reports.paths import change, layer_places
+from reprise.reports.report_file import ReportFile, Source
+from reprise.reports.run import ENGINE, Run, canonical, prune
+from reprise.reports.settings import Settings
+from reprise.schema import first_violation, key_path, plain
+
+MOST_RUNS, MOST_TEXT = 10_000, 5_000_000
+"""Of a report at one scale: runs, and characters of their settings."""
+LONGEST_CHAIN = 50
+"""Experiments that are based on each other, or start from each other's weights."""
+SEEDED = ("split", "init", "order", "augmentation")
+"""What a run's seed is for."""
+
+
+class Expansion:
+    """The cells of every experiment of a report at one scale, as `cells`.
+
+    known: the report has been expanded before, so that its settings need not be checked again.
+    image_source: data set → where its images come from (`real`, `synthetic` or `stand-in`).
+
+    What does not fit is a `RepriseError` with file, line and key path.
+    """
+
+    def __init__(
+        self, file: ReportFile, source: Source, scale: str, image_source: Any, *, known: bool
+    ) -> None:
+        self.cells: dict[str, list[Cell]] = {}
+        self.network_runs: dict[str, Run] = {}
+        """Name of a model → the first run that trains it."""
+        self._file, self._source, self._scale = file, source, scale
+        self._shrink = {"full": Shrink(), "quick": file.scales.quick, "demo": file.scales.demo}[scale]
+        self._image_source, self._known = image_source, known
+        self._models = {name: prune(plain(network)) for name, network in file.models.items()}
+        self._defaults = plain(file.defaults)
+        self._parts: set[str] = set()
+        self._length = 0
+        for name in getattr(self._shrink, "experiments", {}):
+            self._check_experiment(name, ("scales", scale, "experiments", name))
+        for name in file.experiments:
+            self.expand(name)
+
+    @property
+    def spaces(self) -> dict[str, dict[str, list[Any]]]:
+        """Experiment → axis → the values that its search can draw."""
+        found: dict[str, dict[str, list[Any]]] = {}
+        for name, experiment in self._file.experiments.items():
+            search = experiment.random or experiment.asha
+            if search:
+                found[name] = {axis: list(rule.values or ()) for axis, rule in search.space.items()}
+        return found
+
+    def rule(self, name: str) -> Shrink:
+        """How an experiment shrinks at this scale."""
+        return self._shrink.of(name) if hasattr(self._shrink, "of") else self._shrink
+
+    # ---- an experiment ----
+
+    def expand(self, name: str, via: tuple[str, ...] = ()) -> list[Cell]:
+        """The cells of an experiment; `via`: the experiments that start from its weights."""
+        if name in self.cells:
+            return self.cells[name]
+        where = ("experiments", name)
+        self._check_chain(where, via)
+        if name in via:
+            self._fail(where, f"initial weights go round in a circle: {' → '.join([*via, name])}; break it")
+        chain = self._chain(name)
+        experiment, rule = chain[-1], self.rule(name)
+        settings = {
+            key: value
+            for key, value in copy.deepcopy(self._defaults).items()
+            if key not in ("seeds", "fixed_seeds")
+        }
+        for link in chain:
+            self._change(settings, link.set, (*where, "set"))
+        readings = self._readings(chain)
+        seeds = next((link.seeds for link in reversed(chain) if link.seeds), self._file.defaults.seeds)[
+            : rule.seeds
+        ]
+        if experiment.asha and len(seeds) > 1:
+            what = "a trial of a study is one run; give the experiment one seed, or make the seed an axis"
+            self._fail((*where, "seeds"), what)
+        there = sum(len(cell.members) for cells in self.cells.values() for cell in cells)
+        self._check_number(where, there + len(readings) * len(seeds) * count(experiment, rule.trials))
+
+        cells: list[Cell] = []
+        for reading, meaning in readings.items():
+            at = (*where, "readings", reading)
+            read = copy.deepcopy(settings)
+            self._change(read, {path: value for path, value in meaning.items() if "=" not in path}, at)
+            varied = self._with_values(
+                experiment, {key: value for key, value in meaning.items() if "=" in key}, at
+            )
+            cells += self._cells_of(name, varied, read, seeds, reading, via)
+        self.cells[name] = cells
+        if rule.only:
+            kept = {
+                cell.name
+                for conditions in rule.only
+                for reading in readings
+                for cell in select(
+                    selector_of(name, conditions, reading), self.cells, self.spaces, self._scale
+                )
+            }
+            self.cells[name] = [cell for cell in cells if cell.name in kept]
+        return self.cells[name]
+
+    def _cells_of(
+        self,
+        name: str,
+        experiment: Experiment,
+        settings: dict[str, Any],
+        seeds: Sequence[int],
+        reading: str | None,
+        via: tuple[str, ...],
+    ) -> list[Cell]:
+        """A cell for each combination, in one reading."""
+        where, rule, study = ("experiments", name), self.rule(name), experiment.asha
+        cells: list[Cell] = []
+        before = None
+        for shown, changes in self._combinations(name, experiment, rule.trials):
+            cell = copy.deepcopy(settings)
+            self._change(cell, changes, where)
+            network = cell.get("model")
+            self._scale_down(cell, name, rule)
+            trial = None
+            if study:
+                rungs = {"min_resource": study.min_resource, "reduction_factor": study.reduction_factor}
+                trial = {"trial": shown["trial"], "after": before, **rungs}
+            members, layers = self._members(cell, seeds, where, (*via, name), trial)
+            before = members[-1].hash
+            cells.append(Cell(name, shown, reading, members, layers))
+            if isinstance(network, str):
+                self.network_runs.setdefault(network, members[0])
+        return cells
+
+    def _combinations(self, name: str, experiment: Experiment, trials: int | None) -> list[Combination]:
+        def fail(parts: Sequence[Any], what: str) -> NoReturn:
+            self._fail(("experiments", name, *parts), what)
+
+        return combinations(experiment, trials, fail)
+
+    def _scale_down(self, cell: dict[str, Any], name: str, rule: Shrink) -> None:
+        """What a smaller scale changes in the settings of a cell: for all experiments, then for its own."""
+        own = getattr(self._shrink, "experiments", {}).get(name)
+        self._change(cell, self._shrink.set, ("scales", self._scale, "set"))
+        if own:
+            self._change(cell, own.set, ("scales", self._scale, "experiments", name, "set"))
+        training = cell.get("training")
+        if (
+            isinstance(training, dict) and type(training.get("epochs")) is int
+        ):  # else the check of settings speaks
+            training["epochs"] = rule.epochs.of(training["epochs"])
+
+    def _chain(self, name: str, via: tuple[str, ...] = ()) -> list[Experiment]:
+        """The experiment and those it is based on, the oldest first."""
+        where = ("experiments", name, "base")
+        if name in via:
+            self._fail(where, f"goes round in a circle: {' → '.join([*via, name])}; break it")
+        experiment = self._file.experiments[name]
+        if experiment.base is None:
+            return [experiment]
+        self._check_chain(where, via)
+        self._check_experiment(experiment.base, where)
+        return [*self._chain(experiment.base, (*via, name)), experiment]
+
+    def _readings(self, chain: Sequence[Experiment]) -> dict[str | None, dict[str, Any]]:
+        """Reading → what it changes: the experiment's own, or the nearest of those it is based on."""
+        given = next((link.readings for link in reversed(chain) if link.readings), None)
+        if given is None:
+            return {None: {}}
+        # axes are not inherited, so neither are other meanings of their values
+        own = bool(chain[-1].readings)
+        return {
+            name: {path: value for path, value in meaning.items() if own or "=" not in path}
+            for name, meaning in given.items()
+        }
+
+    def _with_values(
+        self, experiment: Experiment, values: Mapping[str, Any], where: tuple[Any, ...]
+    ) -> Experiment:
+        """The experiment with the axis values that a reading puts in the place of its own."""
+        if not values:
+            return experiment
+        kind = "grid" if experiment.grid else "pointwise"
+        axes: dict[str, Axis] = dict(experiment.grid or experiment.pointwise or {})
+        for key, value in values.items():
+            axis, _, name = key.partition("=")
+            known = axes[axis].values if axis in axes else None
+            if not isinstance(known, dict) or name not in named(known):
+                places = [
+                    f"{axis}={name}"
+                    for axis, rule in axes.items()
+                    if isinstance(rule.values, dict)
+                    for name in named(rule.values)
+                ]
+                what = f"no such value of a grid or pointwise axis with named values{nearest(key, places)}"
+                self._fail((*where, key), what)
+            axes[axis] = axes[axis].model_copy(update={"values": {**named(known), name: value}})
+        return experiment.model_copy(update={kind: axes})
+
+    # ---- runs ----
+
+    def _members(
+        self,
+        settings: dict[str, Any],
+        seeds: Sequence[int],
+        where: tuple[Any, ...],
+        via: tuple[str, ...],
+        trial: Mapping[str, Any] | None,
+    ) -> tuple[tuple[Run, ...], dict[str, str]]:
+        """The runs of a cell, and layer's name → its module's name."""
+        if isinstance(settings.get("model"), str):
+            settings["model"] = copy.deepcopy(self._model(settings["model"], (*where, "model")))
+        settings = prune(settings)
+        self._check_settings(settings, where)
+        settings["model"].pop("title", None)
+        layers = _take_names(settings["model"])
+        settings["dataset"]["source"] = self._image_source(settings["dataset"]["name"])
+        weights = settings.pop("initial_weights", None)
+        shared = {"engine": ENGINE, **({"study": prune(trial)} if trial else {})}
+        fixed = self._defaults.get("fixed_seeds") or {}
+        runs = []
+        for seed in [settings.pop("seed")] if "seed" in settings else seeds:
+            spec = {**shared, **settings, "seeds": {use: fixed.get(use, seed) for use in SEEDED}}
+            if weights:
+                parent = self._parent(weights["from"], seed, (*where, "initial_weights", "from"), via)
+                drop = [layers.get(name, name) for name in weights.get("drop", ())]
+                spec["initial_weights"] = prune({"run": parent.hash, "drop": drop})
+            runs.append(Run(spec))
+        return tuple(runs), layers
+
+    def _check_settings(self, settings: dict[str, Any], where: tuple[Any, ...]) -> None:
+        """The settings of a cell against their model."""
+        if self._known:
+            return
+        self._length += len(canonical(settings))
+        if self._length > MOST_TEXT:
+            what = (
+                f"the settings of all runs have more than {MOST_TEXT:,} characters; shorten them or "
+                "leave runs out"
+            )
+            self._fail(where, what)
+        try:
+            _SETTINGS.validate_python(settings)
+        except ValidationError as error:
+            parts, what = first_violation(error, settings)
+            self._fail(where, f"{key_path(parts) or 'settings'}: {what}")
+
+    def _parent(self, selector: str, seed: int, where: tuple[Any, ...], via: tuple[str, ...]) -> Run:
+        """The run whose weights are loaded: of the same seed, or the only one."""
+        name = selector.partition("@")[0].partition("/")[0]
+        self._check_experiment(name, where)
+        self.expand(name, via)
+        cells = select(selector, self.cells, self.spaces, self._scale)
+        if len(cells) > 1:
+            self._fail(where, f"{selector} names {len(cells)} cells; name one, e.g. {cells[0].name}")
+        members = cells[0].members
+        return next((run for run in members if run.spec["seeds"]["init"] == seed), members[0])
+
+    # ---- errors ----
+
+    def _fail(self, where: Sequence[Any], what: str) -> NoReturn:
+        self._source.fail(where, what)
+
+    def _change(self, settings: dict[str, Any], changes: Mapping[str, Any], where: tuple[Any, ...]) -> None:
+        for path, value in changes.items():
+            try:
+                change(settings, {path: value}, lambda name: self._model(name, where))
+            except RepriseError as error:
+                self._fail((*where, path), str(error))
+
+    def _model(self, name: str, where: tuple[Any, ...]) -> dict[str, Any]:
+        if name not in self._models:
+            self._fail(where, f"no model {name}{nearest(name, self._models)}")
+        return self._models[name]
+
+    def _check_experiment(self, name: str, where: tuple[Any, ...]) -> None:
+        if name not in self._file.experiments:
+            self._fail(where, f"no experiment {name}{nearest(name, self._file.experiments)}")
+
+    def _check_chain(self, where: tuple[Any, ...], via: tuple[str, ...]) -> None:
+        if len(via) > LONGEST_CHAIN:
+            self._fail(
+                where, f"more than {LONGEST_CHAIN} experiments start from each other; shorten the chain"
+            )
+
+    def _check_number(self, where: tuple[Any, ...], runs: int) -> None:
+        if runs > MOST_RUNS:
+            self._fail(where, f"{runs:,} runs, of at most {MOST_RUNS:,} in a report; leave some out")
+
+
+_SETTINGS: TypeAdapter[Settings] = TypeAdapter(Settings)
+
+
+def _take_names(model: dict[str, Any]) -> dict[str, str]:
+    """Take the names out of a network's layers, which change nothing; name → what the module is called."""
+    found = layer_places(model)
+    for key in ("layers", "head"):
+        for layer in model[key] if isinstance(model.get(key), list) else ():
+            layer.pop("name", None)
+    return found

@@ -1,0 +1,168 @@
+"""Experiments of a report file: a base run and what is varied in it; and how smaller scales shrink them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from reprise.reports.values import Name, Positive, Seeds, SettingPath, Text, whole
+from reprise.schema import Strict, titled
+
+Set = dict[SettingPath, Any]
+"""Path of a setting → the value that replaces it."""
+Meaning = dict[
+    Annotated[str, StringConstraints(max_length=200, pattern=r"^[a-z_]+((\.([A-Za-z0-9_]+|\*))*|=.+)$")],
+    Any,
+]
+"""As `Set`; and `axis=value` → the value that takes the place of that axis' value."""
+
+
+def _no_trial(name: str) -> str:
+    if name == "trial":
+        raise PydanticCustomError("taken", "an axis cannot be called trial, as the trials of a search are")
+    return name
+
+
+AxisName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$"), AfterValidator(_no_trial)]
+Trials = Annotated[int, whole(1, 10_000)]
+Interval = Annotated[list[Positive], Field(min_length=2, max_length=2)]
+"""Smallest and largest value."""
+
+
+class Axis(Strict):
+    path: SettingPath | None = None
+    """Setting that takes the values; absent: each named value is a `set` of its own."""
+    values: (
+        Annotated[list[int | float | str | bool], Field(min_length=1)]
+        | Annotated[dict[str | int | float | bool, Any], Field(min_length=1)]
+    )
+    """A list of plain values, or a mapping from a value's name to the value."""
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if self.path is None and not isinstance(self.values, dict):
+            raise PydanticCustomError("no_path", "plain values need a path; add path, or name the values")
+        return self
+
+
+class SearchAxis(Strict):
+    """An axis of a search: values, or a range and its distribution."""
+
+    model_config = titled("an axis of a search")
+    path: SettingPath | None = None
+    values: list[int | float | str | bool] | dict[str | int | float | bool, Any] | None = None
+    uniform: Interval | None = None
+    log_uniform: Interval | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        given = [name for name in ("values", "uniform", "log_uniform") if getattr(self, name) is not None]
+        if len(given) != 1:
+            what = "has {given}; give it one of values, uniform, log_uniform"
+            raise PydanticCustomError("one_of", what, {"given": " and ".join(given) or "no values"})
+        if self.path is None and not isinstance(self.values, dict):
+            raise PydanticCustomError("no_path", "key path is missing (found: {given})", {"given": given[0]})
+        return self
+
+
+Axes = Annotated[dict[AxisName, Axis], Field(min_length=1)]
+
+
+class RandomSearch(Strict):
+    """Random search; combinations are drawn without repetition."""
+
+    trials: Trials
+    seed: Annotated[int, Field(ge=0)] = 0
+    include: list[dict[str, Any]] = []
+    """Combinations that are tried first (axis → value)."""
+    space: Axes
+
+
+class Asha(Strict):
+    """Random search with asynchronous successive halving (Li et al. 2018), the stopping variant."""
+
+    trials: Trials
+    seed: Annotated[int, Field(ge=0)] = 0
+    min_resource: Annotated[int, whole(1, 100_000)]
+    """Epochs before the first judgement."""
+    reduction_factor: Annotated[int, whole(2, 100_000)]
+    """One in so many goes on from a rung, and rungs lie so many times as far."""
+    space: Annotated[dict[AxisName, SearchAxis], Field(min_length=1)]
+
+
+class Experiment(Strict):
+    title: Text | None = None
+    base: str | None = None
+    """The experiment whose settings and readings this one starts from."""
+    set: Set = {}
+    seeds: Seeds | None = None
+    readings: Annotated[dict[Name, Meaning], Field(min_length=1)] | None = None
+    """Ways to read the experiment where a report's words and code part; the first one is judged."""
+    grid: Axes | None = None
+    """Every combination of the axes' values."""
+    pointwise: Axes | None = None
+    """The base run, and one value at a time changed from it."""
+    random: RandomSearch | None = None
+    asha: Asha | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if sum(way is not None for way in (self.grid, self.pointwise, self.random, self.asha)) > 1:
+            what = "grid, pointwise, random and asha exclude each other; keep one"
+            raise PydanticCustomError("one_way", what)
+        return self
+
+    @property
+    def axes(self) -> dict[str, Axis] | dict[str, SearchAxis]:
+        """The axes that are varied, of whatever kind; none for a base run alone."""
+        search = self.random or self.asha
+        return self.grid or self.pointwise or (search.space if search else {})
+
+
+class Fewer(Strict):
+    """Epochs at a smaller scale: times `factor`, at least `min`, at most `max`."""
+
+    factor: Annotated[float, Field(gt=0, le=1)] = 1
+    min: Annotated[int, whole(1, 100_000)] = 1
+    max: Annotated[int, whole(1, 100_000)] | None = None
+
+    def of(self, epochs: int) -> int:
+        """Epochs out of the report's, never more than those."""
+        shrunk = max(round(epochs * self.factor), self.min)
+        return min(shrunk, self.max or shrunk, epochs)
+
+
+class Shrink(Strict):
+    skip: bool = False
+    seeds: Annotated[int, Field(ge=1)] | None = None
+    """Number of the first seeds that are run."""
+    trials: Trials | None = None
+    only: Annotated[list[str], Field(min_length=1)] | None = None
+    """The cells of a grid or sweep that this scale has, each as axis=value,…; others do not exist there."""
+    set: Set = {}
+    epochs: Fewer = Fewer()
+
+
+class Scale(Shrink):
+    """How all experiments of a report shrink, and what is different for some of them."""
+
+    experiments: dict[str, Shrink] = {}
+
+    def of(self, experiment: str) -> Shrink:
+        """The rules for one experiment: its own go before those for all."""
+        own = self.experiments.get(experiment)
+        if own is None:
+            return self
+        both = {name: getattr(self, name) for name in self.model_fields_set if name in Shrink.model_fields}
+        return Shrink.model_construct(
+            **{**both, **{name: getattr(own, name) for name in own.model_fields_set}}
+        )
+
+
+class Scales(Strict):
+    """How quick and demo shrink the experiments; full is the report itself."""
+
+    quick: Scale = Scale()
+    demo: Scale = Scale()

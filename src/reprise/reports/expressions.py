@@ -1,0 +1,175 @@
+"""Expressions of report files as syntax trees: Python's grammar, of which little is allowed.
+
+Nothing is ever evaluated here. What the calls mean (metrics, relations) is the business of
+`reprise.publishing.expressions`; this module bounds and checks the syntax, and finds the cells that an
+expression names.
+"""
+
+import ast
+import json
+import keyword
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from reprise.errors import RepriseError, gist
+
+LONGEST, DEEPEST = 1000, 100
+"""Characters of an expression; syntax nodes inside each other."""
+SMALLEST, LARGEST = 1e-100, 1e100
+"""Size of a number that is not 0: sums and products of a few of them stay finite."""
+
+ALLOWED = (
+    *(ast.BoolOp, ast.And, ast.Compare, ast.Lt, ast.Gt, ast.Eq),
+    *(ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.UnaryOp, ast.USub, ast.UAdd),
+    *(ast.Call, ast.keyword, ast.Name, ast.Load, ast.Constant, ast.List),
+)
+REFUSED = {
+    ast.LtE: "'<=' is not known; write <",
+    ast.GtE: "'>=' is not known; write >",
+    ast.NotEq: "'!=' is not known; write < or >",
+    ast.Or: "'or' is not known; every part of a claim must hold, joined by 'and'",
+    ast.Not: "'not' is not known; write the relation that must hold",
+    ast.Pow: "'**' is not known; write + - * or /",
+    ast.FloorDiv: "'//' is not known; write /",
+    ast.Mod: "'%' is not known; write + - * or /",
+    ast.Attribute: "a dot after a name means nothing here; put a selector in quotes",
+    ast.Subscript: "brackets after a name mean nothing here; measure a cell in parentheses, accuracy(name)",
+    ast.NamedExpr: "':=' cannot stand in an expression; name cells under cells, calls under measures",
+    ast.JoinedStr: "an f-string cannot stand in an expression; write the selector out",
+    ast.Starred: "'*' before a value means nothing here; write the values out",
+}
+"""What people write that is not allowed, and what to do about it; the rest is named by its syntax."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the expressions of a report can name besides its experiments.
+
+    cells: name → its selector under `runs`, `pick: best` where one run of them is meant, and the `label` that
+    readers know. measures: name → a call without its cells. where: what an error about a measure starts with.
+    """
+
+    cells: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    measures: Mapping[str, str] = field(default_factory=dict)
+    where: Callable[[str], str] = "measures.{}".format
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A checked syntax tree with its text; `where` starts every message about it."""
+
+    text: str
+    where: str
+    tree: ast.expr
+
+    def fail(self, node: ast.AST, what: str) -> RepriseError:
+        """The error of a part of the expression, with its column from 1."""
+        return _error(self.text, self.where, self.column(node), what)
+
+    def column(self, node: ast.AST) -> int:
+        return _column(self.text, getattr(node, "col_offset", 0))
+
+    def source(self, node: ast.AST) -> str:
+        """The part as it was written."""
+        return ast.get_source_segment(self.text, node) or self.text
+
+
+@cache
+def read_expression(text: str, where: str = "") -> Expression:
+    """The syntax of `text`; `where` starts every message about it. Whatever is not allowed in it is a
+    `RepriseError` with expression and column.
+    """
+    plain = " ".join(text.splitlines()).strip()
+    if len(plain) > LONGEST:
+        raise RepriseError(
+            f"{_start(where)}{plain[:40]!r}…: more than {LONGEST} characters; write several relations as a "
+            "list"
+        )
+    if not plain:
+        raise RepriseError(f"{_start(where)}'': the expression is empty; write e.g. accuracy(base)")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # an escape that Python does not know
+            tree = ast.parse(plain, mode="eval").body
+    except SyntaxError as error:
+        column = error.offset if error.lineno == 1 and error.offset else len(plain) + 1
+        raise _error(plain, where, column, f"{error.msg or 'not an expression'}; mend it there") from None
+    except (RecursionError, MemoryError):
+        raise RepriseError(
+            f"{_start(where)}{plain!r}: too many parentheses or signs inside each other"
+        ) from None
+    except (ValueError, Warning) as error:  # null bytes, halves of characters
+        raise RepriseError(f"{_start(where)}{plain!r}: not an expression ({gist(error)})") from None
+    _check(plain, where, tree)
+    return Expression(plain, where, tree)
+
+
+def named_cells(expression: Expression) -> dict[str, ast.expr]:
+    """The cells that an expression measures, names or selectors, and where: the first argument of a call."""
+    firsts = [node.args[0] for node in ast.walk(expression.tree) if isinstance(node, ast.Call) and node.args]
+    return {cells: node for node in reversed(firsts) if (cells := _cells_of(node)) is not None}
+
+
+def _cells_of(node: ast.expr) -> str | None:
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def named(expression: Expression) -> set[str]:
+    """Every name and text in an expression."""
+    found = (_cells_of(node) for node in ast.walk(expression.tree) if isinstance(node, ast.expr))
+    return {name for name in found if name is not None}
+
+
+def reference(cells: str) -> str:
+    """`cells` as an expression names them: an identifier bare, a selector in quotes."""
+    plain = cells.isidentifier() and cells.isascii() and not keyword.iskeyword(cells)
+    return cells if plain else json.dumps(cells, ensure_ascii=False)
+
+
+def _check(text: str, where: str, tree: ast.expr) -> None:
+    """Bounds and allowed syntax; goes through the tree without recursion."""
+    waiting: list[tuple[ast.AST, int, int]] = [(tree, 0, 1)]
+    while waiting:
+        node, place, depth = waiting.pop()
+        place = getattr(node, "col_offset", place)
+        column = _column(text, place)
+        if depth > DEEPEST:
+            raise _error(text, where, column, f"more than {DEEPEST} parts inside each other; shorten it")
+        if not isinstance(node, ALLOWED):
+            name = type(node).__name__
+            what = REFUSED.get(type(node), f"{name} of Python is not known; docs/verdicts.md has the grammar")
+            raise _error(text, where, column, what)
+        if isinstance(node, ast.Constant):
+            problem = _constant(node.value)
+            if problem:
+                raise _error(text, where, column, problem)
+        waiting += [(child, place, depth + 1) for child in ast.iter_child_nodes(node)]
+
+
+def _constant(value: Any) -> str:
+    """What is wrong with a constant, or nothing."""
+    if isinstance(value, str):
+        return ""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return f"{value!r} is neither a number nor a text in quotes"
+    size = abs(float(value)) if abs(value) <= LARGEST else math.inf
+    return "" if value == 0 or SMALLEST <= size <= LARGEST else "this is no number to compute with"
+
+
+def _column(text: str, offset: int) -> int:
+    """Of syntax nodes, which count the bytes of UTF-8 from 0."""
+    return len(text.encode()[:offset].decode(errors="ignore")) + 1
+
+
+def _start(where: str) -> str:
+    return f"{where}: " if where else ""
+
+
+def _error(text: str, where: str, column: int, what: str) -> RepriseError:
+    return RepriseError(f"{_start(where)}{text!r}: column {column}: {what}")

@@ -1,0 +1,298 @@
+"""What a report file's figures say: each a kind, which runs it draws, and how.
+
+A new kind is a class here, a line in `OWN_FIGURES`, and its module in `reprise.publishing.figures`; in a
+package of your own it is the same class, named by an entry point (docs/extending.md).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from reprise.extensions import FIGURES
+from reprise.reports.settings import PreprocessSettings, Split, Step
+from reprise.reports.values import Identifier, Selector, Text, Unique, whole
+from reprise.schema import Kinds, Strict, titled
+
+AxisOf = Annotated[str, Field(min_length=1)]
+"""An axis of the experiment."""
+At = Literal["best", "last", "selected"]
+"""Where a history is read."""
+Metric = Text
+"""As in statements; docs/verdicts.md lists the metrics."""
+Limits = Annotated[list[Annotated[float, Field(ge=-1e12, le=1e12)]], Field(min_length=2, max_length=2)]
+Color = Text
+"""blue, orange, green, vermillion, purple, brown, pink, grey, yellow or sky of the colour-blind palette, or
+#rrggbb.
+"""
+
+
+class Labelled(Strict):
+    """Something drawn or tabulated: cells, and what readers call them."""
+
+    runs: Selector
+    label: Text | None = None
+    """For readers (default: the cell's name)."""
+
+
+def _drawn(value: Any) -> Any:
+    """`{label: cells}`, or a list in which cells may stand alone, as a list of mappings."""
+    if isinstance(value, str):
+        return [{"runs": value}]
+    if isinstance(value, dict):
+        return [{"label": str(label), "runs": runs} for label, runs in value.items()]
+    if isinstance(value, list):
+        return [{"runs": entry} if isinstance(entry, str) else entry for entry in value]
+    return value
+
+
+# ---- what several kinds have ----
+
+
+class Compared(Strict):
+    """What is compared: a label and one cell, or several of which the best run is picked."""
+
+    label: Text
+    runs: Selector
+    pick: Literal["best"] | None = None
+    """Of all runs of these configurations, the one with the best validation accuracy."""
+
+
+Models = Annotated[
+    list[Compared],
+    Field(min_length=1),
+    BeforeValidator(_drawn, json_schema_input_type=dict[str, Selector] | list[Compared]),
+]
+
+
+class Reference(Strict):
+    """A number of the report as a line."""
+
+    value: float | Annotated[str, Field(max_length=40, pattern=r"^-?[0-9]*\.?[0-9]+$")]
+    """In quotes it keeps the digits that the report prints."""
+    label: Text | None = None
+    """In the legend (default: report)."""
+    color: Color | None = None
+    panel: Text | None = None
+    """Title of the panel, or its metric, that the line belongs to (default: every panel; needed with several
+    metrics).
+    """
+
+
+def _references(value: Any) -> Any:
+    entries = value if isinstance(value, list) else [value]
+    return [{"value": entry} if isinstance(entry, str | float | int) else entry for entry in entries]
+
+
+References = Annotated[
+    list[Reference],
+    BeforeValidator(
+        _references, json_schema_input_type=str | float | Reference | list[str | float | Reference]
+    ),
+]
+
+
+class Figure(Strict):
+    """What all kinds of figure have."""
+
+    drawer: ClassVar[str]
+    """The function that draws it, as `module:function`."""
+    id: Identifier
+    kind: str
+    caption: Text
+    """What the figure shows; its alt text starts with it."""
+    width: Literal["column", "wide"] = "column"
+    """One column (3.5 in) or the page (7 in)."""
+
+
+class MeasuredFigure(Figure):
+    """A figure of one metric, measured in every run of its cells."""
+
+    runs: Selector
+    metric: Metric
+    split: Split | None = None
+    at: At | None = None
+
+
+# ---- kinds ----
+
+
+class Colors(Strict):
+    """A colour for each split."""
+
+    train: Color | None = None
+    validation: Color | None = None
+    test: Color | None = None
+
+
+class Series(Labelled):
+    color: Color | Colors | None = None
+    """A colour, or one for each split."""
+    after: Selector | None = None
+    """Runs whose weights these start from: their curve is drawn first, and the seam is marked."""
+
+
+CurveMetric = Literal["loss", "accuracy", "gap"]
+
+
+class Curves(Figure):
+    model_config = titled("a figure of kind curves")
+    drawer: ClassVar[str] = "reprise.publishing.figures.curves:draw"
+    kind: Literal["curves"]
+    metric: CurveMetric | Annotated[list[CurveMetric], Field(min_length=2), Unique]
+    """gap is the training accuracy less that of the split; a list gives each metric a panel of its own."""
+    splits: Annotated[list[Split], Field(min_length=1), Unique]
+    """Parts of the data drawn, a line each."""
+    series: Annotated[
+        list[Series],
+        Field(min_length=1),
+        BeforeValidator(
+            _drawn, json_schema_input_type=Selector | dict[str, Selector] | list[Selector | Series]
+        ),
+    ]
+    """Curves: cells, `{label: cells}`, or a list; what names several cells is a series each."""
+    panels: Text | None = None
+    """Panels with common axes: split, reading, or an axis of the experiment; one for each of its values."""
+    reference: References = []
+    """Numbers of the report as lines."""
+    selected: bool = False
+    """Mark the epoch whose weights each run keeps."""
+    x_limits: Limits | None = None
+    """Epochs."""
+    y_limits: Limits | None = None
+    y_label: Text | None = None
+
+
+class Transform(Strict):
+    label: Text
+    preprocess: PreprocessSettings = PreprocessSettings()
+    augmentation: list[Step] | None = None
+
+
+class Images(Strict):
+    """Which images the data room takes."""
+
+    dataset: str
+    split: Split = "train"
+    where: dict[str, str] = {}
+    """Kind of label → class that an image must have."""
+    by: str | None = None
+    """Kind of label: the first images of each of its classes."""
+    classes: Annotated[list[str], Field(min_length=1)] | None = None
+    """With by: these classes alone, in this order."""
+    each: Annotated[int, whole(1, 1000)] = 1
+    """Images taken, of each class where `by` is given."""
+    captions: Annotated[list[str], Field(min_length=1)]
+    """Kinds of label under each image."""
+    transforms: Annotated[list[Transform], Field(min_length=1)] | None = None
+    """Each image is a row: one picture per transform."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of random transforms."""
+
+
+class Samples(Figure):
+    model_config = titled("a figure of kind samples")
+    drawer: ClassVar[str] = "reprise.publishing.figures.samples:draw"
+    kind: Literal["samples"]
+    images: Images
+    columns: Annotated[int, whole(1, 1000)] | None = None
+    """Images in a row."""
+    row_labels: bool = False
+    """One caption for each row, left of it."""
+
+
+class Diagram(Figure):
+    model_config = titled("a figure of kind diagram")
+    drawer: ClassVar[str] = "reprise.publishing.figures.diagram:draw"
+    kind: Literal["diagram"]
+    network: str
+    """Name of one of this report's models."""
+    mark: list[str] = []
+    """Layers to set off, by their names or places (8_dense)."""
+
+
+class Bars(MeasuredFigure):
+    model_config = titled("a figure of kind bars")
+    drawer: ClassVar[str] = "reprise.publishing.figures.bars:draw"
+    kind: Literal["bars"]
+    runs: Selector
+    """A pointwise sweep; the base run is the line that the bars are compared with."""
+    axes: Annotated[list[AxisOf], Field(min_length=1)] | None = None
+    """The axes drawn, in this order (default: all)."""
+    y_limits: Limits | None = None
+
+
+class ClassAccuracies(Figure):
+    model_config = titled("a figure of kind classes")
+    drawer: ClassVar[str] = "reprise.publishing.figures.classes:draw"
+    kind: Literal["classes"]
+    models: Models
+    """A panel each."""
+    top: Annotated[int, whole(1, 1000)] = 5
+    """Classes with the best accuracies."""
+    bottom: Annotated[int, whole(1, 1000)] = 5
+    """Classes with the worst."""
+    mark: list[str] = []
+    """Classes that the report names, set off."""
+
+
+class Boxes(MeasuredFigure):
+    model_config = titled("a figure of kind boxes")
+    drawer: ClassVar[str] = "reprise.publishing.figures.boxes:draw"
+    kind: Literal["boxes"]
+    by: AxisOf
+    """One box for each value of this axis, over all cells that have it."""
+    y_limits: Limits | None = None
+
+
+class Heatmap(MeasuredFigure):
+    model_config = titled("a figure of kind heatmap")
+    drawer: ClassVar[str] = "reprise.publishing.figures.heatmap:draw"
+    kind: Literal["heatmap"]
+    rows: AxisOf
+    columns: AxisOf
+
+
+class Levels(MeasuredFigure):
+    model_config = titled("a figure of kind levels")
+    drawer: ClassVar[str] = "reprise.publishing.figures.levels:draw"
+    kind: Literal["levels"]
+    axes: Annotated[list[AxisOf], Field(min_length=1)] | None = None
+    """A panel each: mean and interquartile range at each of its values (default: all axes)."""
+    y_limits: Limits | None = None
+
+
+class Cube(MeasuredFigure):
+    model_config = titled("a figure of kind cube")
+    drawer: ClassVar[str] = "reprise.publishing.figures.cube:draw"
+    kind: Literal["cube"]
+    axes: Annotated[list[AxisOf], Field(min_length=3, max_length=3), Unique]
+    """x, y and z."""
+
+
+class Trials(Figure):
+    model_config = titled("a figure of kind trials")
+    drawer: ClassVar[str] = "reprise.publishing.figures.trials:draw"
+    kind: Literal["trials"]
+    runs: Selector
+    """The trials of a study."""
+    metric: Literal["accuracy", "loss"] = "accuracy"
+    y_limits: Limits | None = None
+
+
+OWN_FIGURES: dict[str, type[Figure]] = {
+    "curves": Curves,
+    "samples": Samples,
+    "diagram": Diagram,
+    "bars": Bars,
+    "classes": ClassAccuracies,
+    "boxes": Boxes,
+    "heatmap": Heatmap,
+    "levels": Levels,
+    "cube": Cube,
+    "trials": Trials,
+}
+"""The project's own; `reprise.extensions.FIGURES` has those of other packages, too."""
+
+AnyFigure = Annotated[Figure, Kinds(lambda: FIGURES, "kind", "kind of figure")]

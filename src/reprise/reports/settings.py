@@ -1,0 +1,298 @@
+"""The settings of one training: what a report file's `defaults`, `set` and axes amount to.
+
+The meaning of each key is that of `Run.spec`. Numbers are as in the report; sizes are in pixels, times in
+epochs.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, GetPydanticSchema, create_model, model_validator
+from pydantic_core import PydanticCustomError
+
+from reprise.errors import nearest
+from reprise.extensions import AUGMENTATIONS, DATASETS, NETWORKS
+from reprise.reports.values import (
+    NotNegative,
+    Positive,
+    Seed,
+    Seeds,
+    Selector,
+    Text,
+    Unique,
+    whole,
+)
+from reprise.schema import Kinds, Probability, Strict, titled
+
+# ---- what other rooms and packages add to ----
+
+
+class NetworkSettings(Strict):
+    """A network: its family, and the family's options (`reprise.models.families`)."""
+
+    name: str
+    title: Text | None = None
+    """Name for readers, in tables."""
+
+
+@cache
+def networks() -> dict[str, type[NetworkSettings]]:
+    """Name of each family → its options with the family's name."""
+    own_name: dict[str, Any] = {name: (Literal[name], ...) for name in NETWORKS}
+    return {
+        name: create_model(family.__name__, __base__=(family, NetworkSettings), name=own_name[name])
+        for name, family in NETWORKS.items()
+    }
+
+
+AnyNetwork = Annotated[NetworkSettings, Kinds(networks, "name", "family of networks")]
+
+
+def _one_key(step: Strict) -> Strict:
+    if len(step.model_fields_set) != 1:
+        raise PydanticCustomError("one_key", "a step is one augmentation; write one mapping for each")
+    return step
+
+
+_augmentations: dict[str, Any] = {name: (kind | None, None) for name, kind in AUGMENTATIONS.items()}
+_AnyStep = create_model("Step", __base__=Strict, **_augmentations)
+Step = Annotated[Strict, GetPydanticSchema(lambda _, handler: handler(_AnyStep)), AfterValidator(_one_key)]
+"""One augmentation: a mapping from its name to its options (`reprise.data.augmentations`)."""
+
+
+# ---- settings ----
+
+Split = Literal["train", "validation", "test"]
+Epochs = Annotated[int, whole(1, 100_000)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+"""Weight of a running mean."""
+
+
+def _known(name: str) -> str:
+    if name not in DATASETS:
+        hint = nearest(name, DATASETS)
+        raise PydanticCustomError(
+            "unknown", "{name} is no data set{hint}", {"name": repr(name), "hint": hint}
+        )
+    return name
+
+
+class DatasetSettings(Strict):
+    name: Annotated[str, AfterValidator(_known), Field(examples=["cifar10", "cifar100", "cinic10", "stl10"])]
+    labels: str
+    """Kind of label that is learned: cifar100 has coarse and fine, the others label."""
+    classes: Annotated[list[str], Field(min_length=2), Unique] | None = None
+    """The classes kept (absent: all)."""
+    per_class: Annotated[int, whole(1, 1_000_000)] | None = None
+    """Images kept of every class in every split (absent: all)."""
+
+
+class ValidationSettings(Strict):
+    """What is used to validate."""
+
+    model_config = titled("a split")
+    validation: Literal["test", "official"] | Annotated[float, Field(gt=0, lt=1)]
+    """test: the test images; official: the data set's own part; or the share of the training images that is
+    held out.
+    """
+    augmented: Literal[True] | None = None
+    """The validation images are augmented like the training images."""
+
+    @model_validator(mode="after")
+    def _held_out(self) -> Self:
+        if self.augmented and isinstance(self.validation, str):
+            what = "{validation} images are never augmented; leave augmented out, or hold out a share"
+            raise PydanticCustomError("augmented", what, {"validation": self.validation})
+        return self
+
+
+class PreprocessSettings(Strict):
+    normalize: Literal["none", "train", "half", "imagenet"] | None = None
+    """none: pixels in [0, 1]; train: by mean and deviation of the training images; half: to [-1, 1]."""
+    resize: Annotated[int, whole(1, 4096)] | None = None
+    """Pixels of the shorter side."""
+    crop: Annotated[int, whole(1, 4096)] | None = None
+    """Pixels of the central crop."""
+    sharpen: NotNegative | None = None
+    """Factor: 0 blurs, 1 changes nothing, 2 sharpens (torchvision's adjust_sharpness)."""
+
+
+class InitialWeights(Strict):
+    source: Annotated[Selector, Field(alias="from")]
+    """The run whose selected weights are loaded: of the same seed, or its only one."""
+    drop: list[str] = []
+    """Layers that stay as initialised: their names, or prefixes of the names of their parameters."""
+
+
+# ---- optimisers ----
+
+
+class Optimizer(Strict):
+    name: str
+    lr: Positive
+    """Learning rate."""
+    weight_decay: NotNegative | None = None
+    """Decoupled in AdamW, a term of the gradient (L2) in the others, as in torch."""
+
+
+class Adam(Optimizer):
+    model_config = titled("adam")
+    name: Literal["adam"]
+    betas: Annotated[list[Decay], Field(min_length=2, max_length=2)] | None = None
+    eps: Positive | None = None
+
+
+class AdamW(Adam):
+    model_config = titled("adamw")
+    name: Literal["adamw"]  # type: ignore[assignment]
+
+
+class SGD(Optimizer):
+    model_config = titled("sgd")
+    name: Literal["sgd"]
+    momentum: NotNegative | None = None
+    nesterov: bool | None = None
+
+    @model_validator(mode="after")
+    def _nesterov(self) -> Self:
+        if self.nesterov and not self.momentum:
+            raise PydanticCustomError("nesterov", "nesterov needs a momentum above 0; add momentum")
+        return self
+
+
+class RMSprop(Optimizer):
+    model_config = titled("rmsprop")
+    name: Literal["rmsprop"]
+    alpha: Decay | None = None
+    eps: Positive | None = None
+    momentum: NotNegative | None = None
+
+
+OPTIMIZER_SETTINGS: dict[str, type[Optimizer]] = {
+    "adam": Adam,
+    "adamw": AdamW,
+    "sgd": SGD,
+    "rmsprop": RMSprop,
+}
+AnyOptimizer = Annotated[Optimizer, Kinds(lambda: OPTIMIZER_SETTINGS, "name", "optimizer")]
+
+
+# ---- schedules ----
+
+
+class Schedule(Strict):
+    name: str
+
+
+class StepSchedule(Schedule):
+    model_config = titled("step")
+    name: Literal["step"]
+    step: Epochs
+    gamma: Positive | None = None
+
+
+class Exponential(Schedule):
+    model_config = titled("exponential")
+    name: Literal["exponential"]
+    gamma: Positive
+
+
+class Cosine(Schedule):
+    model_config = titled("cosine")
+    name: Literal["cosine"]
+    min_lr: NotNegative | None = None
+
+
+class Plateau(Schedule):
+    model_config = titled("plateau")
+    name: Literal["plateau"]
+    factor: Annotated[float, Field(gt=0, lt=1)] | None = None
+    patience: Annotated[int, whole(0, 100_000)] | None = None
+    threshold: NotNegative | None = None
+    """Least improvement that counts (1e-4)."""
+    threshold_mode: Literal["rel", "abs"] | None = None
+    """Whether it is a share of the best loss (default) or a loss."""
+    min_lr: NotNegative | None = None
+
+
+SCHEDULE_SETTINGS: dict[str, type[Schedule]] = {
+    "step": StepSchedule,
+    "exponential": Exponential,
+    "cosine": Cosine,
+    "plateau": Plateau,
+}
+AnySchedule = Annotated[Schedule, Kinds(lambda: SCHEDULE_SETTINGS, "name", "schedule")]
+
+
+class ElasticNetSettings(Strict):
+    """Added to the loss: λ(α·Σ|w| + (1 − α)·Σw²) over the weights, not the biases, of the output layer, which
+    is the network's last dense one (report 3, equation 1; Zou and Hastie 2005).
+    """
+
+    model_config = titled("elastic_net")
+    alpha: Probability
+    strength: Annotated[NotNegative, Field(alias="lambda")]
+
+
+class RegularizationSettings(Strict):
+    model_config = titled("regularization")
+    elastic_net: ElasticNetSettings | None = None
+
+
+class EarlyStop(Strict):
+    monitor: Literal["accuracy", "loss"]
+    patience: Epochs
+    min_epochs: Epochs | None = None
+    rule: Literal["window"] | None = None
+    """window: stop when the best of the last `patience` epochs is the oldest of them."""
+
+
+class TrainingSettings(Strict):
+    epochs: Epochs
+    batch_size: Annotated[int, whole(1, 1_000_000)]
+    select: Literal["best_accuracy", "best_loss", "last", "window"]
+    """The epoch whose weights are kept, by the validation images."""
+    drop_last: bool | None = None
+    keep_originals: Literal[True] | None = None
+    """An epoch has every image twice, as it is and augmented."""
+    early_stop: EarlyStop | None = None
+
+
+class FixedSeeds(Strict):
+    """Seeds that stay the same over the seeds of an experiment."""
+
+    split: Seed | None = None
+    init: Seed | None = None
+    order: Seed | None = None
+    augmentation: Seed | None = None
+
+
+class Common(Strict):
+    dataset: DatasetSettings
+    split: ValidationSettings
+    preprocess: PreprocessSettings | None = None
+    augmentation: list[Step] | None = None
+    optimizer: AnyOptimizer
+    schedule: AnySchedule | None = None
+    regularization: RegularizationSettings | None = None
+    training: TrainingSettings
+
+
+class Defaults(Common):
+    """The base run, and the seeds of every experiment that names none."""
+
+    model: Text | dict[str, Any]
+    """The name of one of `models`, or a network."""
+    seeds: Seeds
+    fixed_seeds: FixedSeeds | None = None
+
+
+class Settings(Common):
+    """The settings of one run, after expansion."""
+
+    model: AnyNetwork
+    initial_weights: InitialWeights | None = None
+    seed: Seed | None = None
+    """In the place of the experiment's seeds, for a search over seeds."""

@@ -1,0 +1,123 @@
+"""What a report file's statements say: numbers and claims in the report's words, and what measures them.
+
+Expressions are Python's grammar, of which little is allowed; docs/verdicts.md has it on a page.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic.json_schema import SkipJsonSchema
+
+from reprise.reports.values import Identifier, Printed, Selector, Text
+from reprise.schema import Kinds, Strict, titled
+
+Expression = Annotated[str, Field(min_length=1, max_length=1000)]
+"""Measures, what is computed from them, or how they compare: `accuracy(tuned) > accuracy(base)`."""
+About = Annotated[float, Field(gt=0, le=1e12)]
+"""Extra half-width where the report says about."""
+Called = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+"""A name that expressions can give."""
+
+
+class NamedCells(Strict):
+    """Cells that a name stands for."""
+
+    model_config = titled("named cells")
+    runs: Selector
+    pick: Literal["best"] | None = None
+    """Of all runs of these cells, the one with the best validation accuracy."""
+    label: Text | None = None
+    """What readers call them."""
+
+
+def _cells(value: Any) -> Any:
+    return {"runs": value} if isinstance(value, str) else value
+
+
+Cells = Annotated[NamedCells, BeforeValidator(_cells, json_schema_input_type=Selector | NamedCells)]
+
+
+class Said(Strict):
+    """What a statement says, whatever its kind."""
+
+    says: Text | None = None
+    """What the report says, in its words or nearly."""
+    source: Text | None = None
+    """Where the report says it."""
+    reading: Text | None = None
+    """How the words are read where they leave room; shown beside the verdict."""
+
+
+class Statement(Said):
+    """A number or a claim of the report."""
+
+    @property
+    def id(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def kind(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def expressions(self) -> list[str]:
+        raise NotImplementedError
+
+
+class Number(Statement):
+    model_config = titled("a number")
+    number: Identifier
+    reported: Printed
+    about: About | None = None
+    measure: Expression
+    """What is measured, e.g. `accuracy(base)`."""
+    table: SkipJsonSchema[Identifier | None] = Field(None, exclude=True)
+    """The table that makes the statement."""
+
+    @property
+    def id(self) -> str:
+        return self.number
+
+    @property
+    def kind(self) -> str:
+        return "number"
+
+    @property
+    def expressions(self) -> list[str]:
+        return [self.measure]
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class Claim(Statement):
+    model_config = titled("a claim")
+    claim: Identifier
+    holds: Annotated[
+        list[Expression],
+        Field(min_length=1),
+        BeforeValidator(_listed, json_schema_input_type=Expression | list[Expression]),
+    ]
+    """What must hold, e.g. `accuracy(tuned) > accuracy(base)`; of a list, all."""
+
+    @property
+    def id(self) -> str:
+        return self.claim
+
+    @property
+    def kind(self) -> str:
+        return "claim"
+
+    @property
+    def expressions(self) -> list[str]:
+        return self.holds
+
+
+STATEMENT_KINDS: dict[str, type[Statement]] = {"number": Number, "claim": Claim}
+
+AnyStatement = Annotated[
+    Statement, Kinds(lambda: STATEMENT_KINDS, "", "kind of statement (begin it with number: or claim:)")
+]

@@ -1,0 +1,43 @@
+"""Types of values that several parts of a report file have."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+
+def _unique(values: list[Any]) -> list[Any]:
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise PydanticCustomError("twice", "{value} stands twice", {"value": repr(value)})
+    return values
+
+
+def whole(least: int = 1, most: int = 100_000) -> Any:
+    """The bounds of a whole number."""
+    return Field(ge=least, le=most)
+
+
+Unique = AfterValidator(_unique)
+Name = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
+Identifier = Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9][a-z0-9_]*$")]
+"""The name of a figure, table or statement; figures and tables are files of that name."""
+Text = Annotated[str, Field(min_length=1)]
+Selector = Annotated[str, Field(min_length=1, max_length=1000)]
+"""Cells: the name of one, an experiment, or `experiment/axis=value,…@reading`."""
+SettingPath = Annotated[str, Field(max_length=200, pattern=r"^[a-z_]+(\.([A-Za-z0-9_]+|\*))*$")]
+"""A setting of a run: dots between keys; in a list a layer's name, a number from 0, or `*` for every element
+that has the next key.
+"""
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Range = Annotated[list[Positive], Field(min_length=2, max_length=2)]
+"""From and to."""
+Seed = Annotated[int, Field(ge=0)]
+Seeds = Annotated[list[Seed], Field(min_length=1), Unique]
+Printed = Annotated[
+    str, Field(max_length=40, pattern=r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,2})?$")
+]
+"""A number as the report prints it, in quotes: its last digit counts."""

@@ -1,0 +1,278 @@
+"""Models of what people write in report files (pydantic): closed keys, exact types, errors in one line.
+
+A class says once what may be written and with what bounds; the check of report files, the code that uses
+them and the JSON Schema for editors are made from it. It needs no torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    RootModel,
+    ValidationError,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
+
+from reprise.errors import RepriseError, nearest
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+STRICT = ConfigDict(
+    strict=True, frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, defer_build=True
+)
+"""A whole number is an int, not 3.0, "3" or true; nothing is converted, and no key is skipped."""
+
+
+def titled(title: str) -> ConfigDict:
+    """The `model_config` of a `Strict` that errors call `title`."""
+    return {**STRICT, "title": title}
+
+
+Model = TypeVar("Model", bound=BaseModel)
+Content = TypeVar("Content")
+
+
+class Strict(BaseModel):
+    """A mapping with closed keys; a subclass says with `model_config = titled(…)` what errors call it."""
+
+    model_config = STRICT
+    elsewhere: ClassVar[tuple[str, ...]] = ()
+    """Keys that are wrong here and right nearby: an error offers them, too."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, given: Any) -> Any:
+        """Before pydantic does, whose error does not name the valid keys."""
+        if isinstance(given, Mapping):
+            valid = keys(cls)
+            for key in given:
+                if key not in valid:
+                    title = cls.model_config.get("title")
+                    hint = nearest(key, [*valid, *cls.elsewhere]) or "; remove it"
+                    found = {"key": key, "owner": f" for {title}" if title else "", "hint": hint}
+                    raise PydanticCustomError("unknown_key", "unknown key{owner}{hint}", found)
+        return given
+
+
+class SingleValue(RootModel[Content], Generic[Content]):
+    """One value in the place of a mapping, as in `{flip: 0.5}`."""
+
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
+
+
+@cache
+def keys(model: type[BaseModel]) -> list[str]:
+    """The keys of a mapping, as a report file writes them; those that it must have come first. A field that
+    is excluded is none: it is filled in later.
+    """
+    fields = sorted(model.model_fields.items(), key=lambda item: not item[1].is_required())
+    return [field.alias or name for name, field in fields if not field.exclude]
+
+
+def either(expected: str) -> WrapValidator:
+    """For a union of types: one error that says what is `expected`, in the place of one for each type."""
+
+    def validate(value: Any, handler: Any) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise PydanticCustomError("either", "should be {expected}", {"expected": expected}) from None
+
+    return WrapValidator(validate)
+
+
+def of_type(kind: type) -> BeforeValidator:
+    """For a `Literal` of numbers or booleans, which compares by value: 18.0 is not 18, and 1 is not true."""
+
+    def validate(value: Any) -> Any:
+        if type(value) is not kind:
+            raise PydanticCustomError("type", "should be of type {kind}", {"kind": kind.__name__})
+        return value
+
+    return BeforeValidator(validate)
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Marks a value whose model depends on it: `Annotated[Figure, Kinds(FIGURES, "kind", "kind of figure")]`.
+
+    kinds: name → model.
+    key: the key that holds the name; empty where the mapping has one of the names as a key itself.
+    what: what an error calls the name.
+    """
+
+    kinds: Callable[[], Mapping[str, type[BaseModel]]]
+    key: str
+    what: str
+
+    def tag(self, value: Any) -> str | None:
+        """The name in angle brackets, which tells it from a key in the place of an error."""
+        if isinstance(value, BaseModel):
+            return next((f"<{name}>" for name, model in self.kinds().items() if type(value) is model), None)
+        if not isinstance(value, Mapping):
+            return None
+        if self.key:
+            return f"<{value[self.key]}>" if isinstance(value.get(self.key), str) else None
+        return next((f"<{name}>" for name in self.kinds() if name in value), None)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        choices = {f"<{name}>": handler.generate_schema(model) for name, model in self.kinds().items()}
+        metadata = {"key": self.key, "what": self.what}
+        return core_schema.tagged_union_schema(
+            choices,
+            discriminator=self.tag,
+            custom_error_type="kind",
+            custom_error_message=f"{self.key}|{self.what}|{', '.join(self.kinds())}",
+            metadata=metadata,
+        )
+
+
+def plain(value: Any) -> Any:
+    """A model as a report file would write it: mappings, lists and values, without what is not given."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(exclude_unset=True, by_alias=True)
+    return value
+
+
+def parse(kind: type[Model], value: Any, where: str) -> Model:
+    """`value` as `kind`; the first thing that is wrong is a `RepriseError` that begins with `where`."""
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        parts, what = first_violation(error, value)
+        raise RepriseError(": ".join(filter(None, [where, key_path(parts), what]))) from None
+
+
+# ---- errors in words ----
+
+
+def first_violation(error: ValidationError, document: Any) -> tuple[list[Any], str]:
+    """Key path and description of the first violation in the order of the file.
+
+    Where a value may be of several kinds, the description names all that it failed to be.
+    """
+    found: dict[tuple[Any, ...], dict[str, bool]] = {}
+    for details in error.errors(include_url=False):
+        parts, what = _described(details, document)
+        found.setdefault(tuple(parts), {})[what] = details["type"].endswith("_type")
+    deepest = [parts for parts in found if not any(_inside(other, parts) for other in found)]
+    first = min(deepest, key=lambda parts: _place(parts, document))
+    meant = [what for what, other_type in found[first].items() if not other_type]
+    return list(first), " or ".join(meant or found[first])
+
+
+def _inside(other: tuple[Any, ...], parts: tuple[Any, ...]) -> bool:
+    return len(other) > len(parts) and other[: len(parts)] == parts
+
+
+def _place(parts: Sequence[Any], document: Any) -> list[int]:
+    """Where a key path stands in the order of the file."""
+    place = []
+    for part in parts:
+        if isinstance(document, Mapping):
+            place.append(list(document).index(part) if part in document else len(document))
+            document = document.get(part)
+        elif isinstance(document, list) and isinstance(part, int) and part < len(document):
+            place.append(part)
+            document = document[part]
+        else:
+            break
+    return place
+
+
+def _described(details: ErrorDetails, document: Any) -> tuple[list[Any], str]:
+    """Key path and description of one violation."""
+    parts: list[Any] = []
+    value = document
+    for part in details["loc"]:  # which also names models and alternatives; the file does not
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif isinstance(value, Mapping) and any(str(key) == part for key in value):
+            part = next(key for key in value if str(key) == part)
+            value = value[part]
+        elif isinstance(value, Mapping) and isinstance(part, int) and part < len(value):
+            part = list(value)[part]  # a mapping that stands for a list
+            value = value[part]
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            continue
+        parts.append(part)
+    kind, context, given = details["type"], details.get("ctx", {}), details["input"]
+    if kind == "unknown_key":
+        return [*parts, context["key"]], details["msg"]
+    if kind == "missing":
+        present = ", ".join(map(str, value)) if isinstance(value, Mapping) else ""
+        return parts, f"key {details['loc'][-1]} is missing (found: {present or 'nothing'})"
+    if kind == "kind":
+        return _unknown_kind(parts, details["msg"], value)
+    if kind == "literal_error":
+        valid = re.findall(r"'([^']*)'|([^\s,']+)", str(context["expected"]).replace(" or ", ", "))
+        return (
+            parts,
+            f"{shown(given)} is not valid{nearest(given, [quoted or bare for quoted, bare in valid])}",
+        )
+    if kind in ("model_type", "dict_type", "mapping_type", "model_attributes_type"):
+        return parts, f"should be a mapping, not {shown(given)}"
+    if kind in ("too_short", "too_long"):
+        least = (
+            f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
+        )
+        return parts, f"has {context['actual_length']} items, and should have {least}"
+    if kind == "string_pattern_mismatch":
+        return parts, f"{shown(given)} does not have the form {context['pattern']}"
+    if kind in (
+        "twice",
+        "taken",
+        "unknown",
+        "one_of",
+        "no_path",
+        "one_way",
+        "one_key",
+        "augmented",
+        "nesterov",
+    ):
+        return parts, details["msg"]
+    said = details["msg"]
+    if said.startswith(("Input should", "should")):
+        return parts, f"{said.removeprefix('Input ')}, not {shown(given)}"
+    return parts, f"{shown(given)}: {said[:1].lower()}{said[1:]}"
+
+
+def _unknown_kind(parts: list[Any], message: str, value: Any) -> tuple[list[Any], str]:
+    key, what, names = message.split("|")
+    valid = names.split(", ")
+    if not isinstance(value, Mapping):
+        return parts, f"{shown(value)} is no mapping from keys to values"
+    if not key:
+        present = next(iter(value), "nothing")
+        return [*parts, *([present] if value else [])], f"is no {what}{nearest(present, valid)}"
+    if key not in value:
+        return parts, f"key {key} is missing (found: {', '.join(map(str, value)) or 'nothing'})"
+    return [*parts, key], f"{shown(value[key])} is no {what}{nearest(value[key], valid)}"
+
+
+def shown(value: Any) -> str:
+    """A value as an error shows it."""
+    shown = repr(value)
+    return shown if len(shown) <= 100 else f"{shown[:100]}…"
+
+
+def key_path(parts: Iterable[Any]) -> str:
+    """`figures[3].series[0].label` from the parts of a path."""
+    text = ""
+    for part in parts:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text

@@ -1,0 +1,263 @@
+"""The whole programme of work: what the workflow makes, from what, in which jobs. Plain data for the rules,
+no Snakemake here.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from reprise.errors import RepriseError, nearest
+from reprise.reports.figures import Figure, Samples
+from reprise.reports.layout import Layout, stand_in_source
+from reprise.reports.report import Report, network_names, report_files
+from reprise.reports.run import canonical, datasets
+from reprise.reports.statements import Statement
+from reprise.reports.tables import SpaceTable, Table
+from reprise.schema import plain
+from reprise.workflow.config import Config
+from reprise.workflow.jobs import ShardJob, Stage
+from reprise.workflow.shards import deal
+
+SUFFIXES = {"figures": (".png", ".svg", ".json"), "tables": (".csv", ".md", ".tex")}
+INTERMEDIATES = {
+    "figures": {"samples": ".samples.json", "diagram": ".layers.json"},
+    "tables": {"layers": ".layers.json"},
+}
+"""Kinds of figure and table that need a file from a room with torch or from the images."""
+
+
+class Programme:
+    """Reports, files and jobs for one configuration."""
+
+    def __init__(
+        self, config: Config, reports_dir: Path | str, started: Iterable[tuple[str, str]] = ()
+    ) -> None:
+        """started: rule (`train` or `evaluate`) and run of each job that this process was started for."""
+        self.layout = Layout(Path(config.results), config.scale, Path(config.data) if config.data else None)
+        folder = Path(reports_dir)
+        present = report_files(folder)
+        self._skip: dict[str, list[str]] = {}
+        for entry in config.skip:
+            slug, slash, experiment = entry.partition("/")
+            if slug not in present or not slash:
+                raise RepriseError(f"skip: {entry!r} is not report/experiment{nearest(slug, present)}")
+            self._skip.setdefault(slug, []).append(experiment)
+        self._settings = {"scale": config.scale, "results": config.results, "data": config.data}
+        self._settings["reports"] = os.path.relpath(folder)
+        self._stand_in = config.stand_in
+        self.gpu = 0 if config.device == "cpu" else 1
+        """GPUs that a training job asks for."""
+        self.reports: dict[str, Report] = {}
+        for slug in config.reports or present:
+            if slug not in present:
+                raise RepriseError(f"no report {slug} in {folder}{nearest(slug, present)}")
+            self.reports[slug] = Report(
+                present[slug], config.scale, self._skip.get(slug, []), config.stand_in
+            )
+        self.shards = deal(self.reports, config.shard)
+        runs = [run for shard in self.shards for run in shard.runs]
+        trained = {run for run in runs if self.layout.trained(run).is_file()}
+        evaluated = {run for run in trained if self.layout.evaluated(run).is_file()}
+        begun = {rule: {run for name, run in started if name == rule} for rule in ("train", "evaluate")}
+        self.training = Stage(self.shards, self.layout.trained, trained, begun["train"])
+        self.evaluation = Stage(self.shards, self.layout.evaluated, evaluated, begun["evaluate"])
+
+    # ---- targets ----
+
+    @property
+    def item_ids(self) -> list[str]:
+        """Every figure and table, as patterns: a file that no report has is then a file that no rule
+        makes.
+        """
+        reports = self.reports.values()
+        ids = {item.id for report in reports for items in (report.figures, report.tables) for item in items}
+        return sorted(map(re.escape, ids)) or ["(?!)"]
+
+    def items(self, section: str, slug: str) -> Sequence[Figure | Table]:
+        """Figures or tables that can be made: those that need no skipped experiment."""
+        report = self.reports[slug]
+        items = report.figures if section == "figures" else report.tables
+        return [item for item in items if all(report.active(cell) for cell in report.needed(item))]
+
+    def targets(self, section: str, slugs: Sequence[str] | None = None) -> list[str]:
+        """Every file of `figures`, `tables` or `statements`."""
+        found = []
+        for slug in slugs or self.reports:
+            if section == "statements":
+                found += [
+                    str(self.layout.statements(slug)),
+                    str(self.layout.statements(slug).with_suffix(".md")),
+                ]
+                continue
+            place = self.layout.figure if section == "figures" else self.layout.table
+            for item in self.items(section, slug):
+                found += [f"{place(slug, item.id)}{suffix}" for suffix in SUFFIXES[section]]
+        return found
+
+    def all_targets(self, slugs: Sequence[str] | None = None) -> list[str]:
+        """Everything of the reports: what is published, what is left of the runs of their experiments, and
+        the data sets' statistics.
+
+        What is left is asked for by itself: Snakemake does not miss a file that is needed only by files that
+        are there.
+        """
+        published = [
+            target
+            for section in ("figures", "tables", "statements")
+            for target in self.targets(section, slugs)
+        ]
+        runs = {
+            identifier: run
+            for slug in slugs or self.reports
+            for identifier, run in self.reports[slug].runs().items()
+        }
+        left = [
+            stamp
+            for stage in (self.training, self.evaluation)
+            for stamp in stage.stamps(run for run in runs if run in stage.jobs)
+        ]
+        return [
+            *published,
+            *left,
+            *(str(self.layout.dataset(*dataset) / "statistics.json") for dataset in datasets(runs.values())),
+        ]
+
+    # ---- inputs and parameters of the rules ----
+
+    def archive_inputs(self, wildcards: Any) -> list[str]:
+        """The demo fetches from archives that the project draws first."""
+        return (
+            [str(self.layout.synthetic / f"{wildcards.dataset}.json")] if self.layout.scale == "demo" else []
+        )
+
+    def options(self, *names: str) -> list[str]:
+        """Settings as options of the command line, those that are set; with `=`, since a folder's name can
+        begin with `-`.
+        """
+        return [f"--{name}={self._settings[name]}" for name in names if self._settings[name]]
+
+    def report_options(self, slug: str, *more: str) -> list[str]:
+        """Options of a verb that reads a report, and `more`; only one that uses a stand-in hears of it, so
+        that other files stay as they are.
+        """
+        options = self.options("scale", "results", "reports", *more)
+        if not self._stand_in:
+            return options
+        report = self.reports[slug]
+        cells = [cell for name in report.experiments for cell in report.all_cells(name)]
+        used = {name for name, _ in datasets(report.runs(cells).values())} | {
+            item.images.dataset for item in report.figures if isinstance(item, Samples)
+        }
+        names = [name for name in self._stand_in if name in used]
+        return [*options, "--stand-in", *names] if names else options
+
+    def stand_in_inputs(self, wildcards: Any) -> list[str]:
+        """The data set whose images stand in for those of another."""
+        return [str(self.layout.dataset(stand_in_source(wildcards.dataset, "stand_in")) / "dataset.json")]
+
+    def train_inputs(self, run: str) -> list[str]:
+        """Data sets, pretrained weights, and the runs of other jobs that come first."""
+        job = self.training.jobs[run]
+        weights = {member.pretrained for member in job.members if member.pretrained}
+        follows = {before for member in job.members for before in member.follows} - set(job.runs)
+        return [
+            *self._dataset_inputs(job),
+            *(str(self.layout.weights / f"{arch}.json") for arch in sorted(weights)),
+            *self.training.stamps(sorted(follows)),
+        ]
+
+    def evaluate_inputs(self, run: str) -> list[str]:
+        job = self.evaluation.jobs[run]
+        return [*self._dataset_inputs(job), *self.training.stamps(job.runs)]
+
+    def _dataset_inputs(self, job: ShardJob) -> list[str]:
+        return [str(self.layout.dataset(*dataset) / "dataset.json") for dataset in datasets(job.members)]
+
+    def subject(self, job: ShardJob) -> str:
+        """What a job is about, for its message."""
+        cells = map(self.reports[job.shard.slug].cell_of, job.runs)
+        experiments = ", ".join(dict.fromkeys(cell.experiment for cell in cells))
+        return f"{job.shard.slug}: {len(job.runs)} run{'s' if len(job.runs) > 1 else ''} of {experiments}"
+
+    def _stamps(self, slug: str, item: Figure | Table | Statement) -> list[str]:
+        report = self.reports[slug]
+        runs = report.runs([cell for cell in report.needed(item) if report.active(cell)])
+        return self.evaluation.stamps(runs)
+
+    def item_inputs(self, section: str, slug: str, identifier: str) -> list[str]:
+        """Results of the runs that a figure or table draws, and its intermediate file."""
+        if slug not in self.reports:
+            raise RepriseError(f"no report {slug} in this configuration{nearest(slug, self.reports)}")
+        item = self.reports[slug].item(section, identifier)
+        found = self._stamps(slug, item)
+        if item.kind in INTERMEDIATES[section]:
+            found.append(str(self.layout.intermediate(slug, identifier, INTERMEDIATES[section][item.kind])))
+        return found
+
+    def statement_inputs(self, slug: str) -> list[str]:
+        found = [stamp for item in self.reports[slug].statements for stamp in self._stamps(slug, item)]
+        return list(dict.fromkeys(found))
+
+    def skip_arguments(self, slug: str) -> list[str]:
+        """Arguments for the experiments of a report that the configuration leaves out."""
+        return ["--skip", *self._skip[slug]] if slug in self._skip else []
+
+    def item_params(self, section: str, slug: str, identifier: str) -> str:
+        """Canonical JSON of all that decides how an item looks; Snakemake compares it, so key order never
+        matters.
+        """
+        report = self.reports[slug]
+        item = report.item(section, identifier)
+        cells = {cell.name: list(cell.runs) for cell in report.needed(item)}
+        experiment = plain(report.file.experiments[item.experiment]) if isinstance(item, SpaceTable) else None
+        made = {"item": plain(item), "cells": cells, "experiment": experiment, "scale": report.scale}
+        return canonical({**made, "names": report.definitions(item)})
+
+    def statement_params(self, slug: str) -> str:
+        """Canonical JSON of all that decides the verdicts of a report."""
+        report = self.reports[slug]
+        cells: dict[str, Any] = {}
+        names: dict[str, Any] = {}
+        for statement in report.statements:
+            cells |= {cell.name: [report.active(cell), *cell.runs] for cell in report.needed(statement)}
+            names |= report.definitions(statement)
+        said = [plain(statement) for statement in report.statements]
+        made = {"statements": said, "about": report.about, "cells": cells, "names": names}
+        return canonical({**made, "scale": report.scale})
+
+    def layers_params(self, slug: str, identifier: str) -> str:
+        """Canonical JSON of the networks that a layer table or a diagram describes."""
+        report = self.reports[slug]
+        networks = report.networks(network_names(report.item_with_layers(identifier)))
+        shown = {
+            name: [title, run.spec["model"], run.spec["dataset"]] for name, (title, run) in networks.items()
+        }
+        return canonical({"report": slug, "item": identifier, "networks": shown})
+
+    def samples_inputs(self, slug: str, identifier: str) -> list[str]:
+        report = self.reports[slug]
+        name = report.item("figures", identifier).images.dataset
+        return [str(self.layout.dataset(name, report.source(name)) / "dataset.json")]
+
+    def caption(self, section: str, slug: str, identifier: str) -> str:
+        """Caption for the workflow's HTML report, which takes it for reStructuredText: one line, with all
+        punctuation escaped.
+        """
+        item = self.reports[slug].item(section, identifier)
+        return re.sub(
+            r"([^\w\s]|_)",
+            r"\\\1",
+            " ".join(item.caption.split()),
+        )
+
+    @property
+    def publishing_code(self) -> str:
+        """Digest of the code that draws and judges: editing it makes figures again, and never trains."""
+        folder = Path(__file__).parent.parent / "publishing"
+        digest = hashlib.sha256()
+        for file in sorted(folder.rglob("*.py")):
+            digest.update(file.read_bytes())
+        return digest.hexdigest()[:12]

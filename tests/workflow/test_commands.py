@@ -67,7 +67,7 @@ PRINTED = re.compile(
 )
 COMMAND = re.compile(rf"{PROGRAM} .+|[\w.][\w./-]*(?: \S+)* --?[A-Za-z].*")
 """Code in a line that is a whole command: a program that we know and words, or anything with an option."""
-OTHER_LANGUAGES = {"yaml", "python"}
+OTHER_LANGUAGES = {"yaml", "python", "toml"}
 
 
 class Printed(NamedTuple):

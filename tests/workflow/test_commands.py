@@ -24,6 +24,8 @@ from PIL import Image
 from project import REPORT, ROOT, new_project
 
 from reprise.data.catalog import DATASETS, WEIGHTS
+from reprise.reports.report import Report, report_files
+from reprise.schema import plain
 
 PAGES = [
     "README.md",
@@ -103,14 +105,14 @@ def commands(block: str) -> Iterator[str]:
 # ---- a reader who follows it ----
 
 
-def small(report: dict[str, Any]) -> dict[str, Any]:
+def small(report: Report) -> dict[str, Any]:
     """A report of the same names, whose experiments are one run or a study of one trial, and whose figures
     are all alike.
     """
     study = {"trials": 1, "seed": 0, "min_resource": 1, "reduction_factor": 2}
     rate = {"lr": {"path": "optimizer.lr", "values": [0.01, 0.001]}}
-    defaults = REPORT["defaults"] | {"dataset": report["defaults"]["dataset"]}
-    first = next(iter(report["experiments"]))
+    defaults = REPORT["defaults"] | {"dataset": plain(report.file.defaults.dataset)}
+    first = report.experiments[0]
     curves = {
         "kind": "curves",
         "caption": "-",
@@ -118,15 +120,14 @@ def small(report: dict[str, Any]) -> dict[str, Any]:
         "splits": ["train"],
         "series": [{"runs": first, "label": "-"}],
     }
-    made = REPORT | {"slug": report["slug"], "defaults": defaults}
+    made = REPORT | {"slug": report.slug, "defaults": defaults}
     made["experiments"] = {
-        name: {"asha": study | {"space": rate}} if "asha" in e else {}
-        for name, e in report["experiments"].items()
+        name: {"asha": study | {"space": rate}} if experiment.asha else {}
+        for name, experiment in report.file.experiments.items()
     }
-    made["figures"] = [{"id": figure["id"]} | curves for figure in report["figures"]]
+    made["figures"] = [{"id": figure.id} | curves for figure in report.figures]
     made["tables"] = [
-        {"id": table["id"], "kind": "layers", "caption": "-", "networks": ["net"]}
-        for table in report["tables"]
+        {"id": table.id, "kind": "layers", "caption": "-", "networks": ["net"]} for table in report.tables
     ]
     measure = f"accuracy({json.dumps(first)})"
     made["statements"] = [{"number": "one", "says": "-", "reported": "0.5", "measure": measure}]
@@ -193,8 +194,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
             ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
         )
     (folder / "small").mkdir()
-    for file in (ROOT / "workflow/reports").glob("*.yaml"):
-        (folder / "small" / file.name).write_text(yaml.safe_dump(small(yaml.safe_load(file.read_text()))))
+    for slug, path in report_files(ROOT / "workflow/reports").items():
+        (folder / "small" / f"{slug}.yaml").write_text(yaml.safe_dump(small(Report(path))))
     for facts in (*DATASETS.values(), *WEIGHTS.values()):
         (folder / facts.file_name).write_text(facts.file_name)
     (folder / "ARCHIVE").mkdir()

@@ -1,5 +1,6 @@
 """Kaggle's test archive → `id,label`, in bounded memory."""
 
+import gc
 import io
 import shutil
 import sys
@@ -7,6 +8,7 @@ import tarfile
 import tracemalloc
 import types
 import zipfile
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -401,6 +403,19 @@ def test_damaged_weights_label_nothing(cache, dirs, tmp_path, files):
 # ---- memory ----
 
 
+def peak(work):
+    """Bytes of Python's memory at most. On a busy machine another thread may allocate beside the work, so
+    whoever asks twice takes the smaller.
+    """
+    gc.collect()
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "most_per_image"), [("", 50), (".tar", 50), (".tar.gz", 50), (".zip", 600)])
 def test_memory_does_not_grow_with_the_archive(submit, tmp_path, monkeypatch, kind, most_per_image):
@@ -415,17 +430,9 @@ def test_memory_does_not_grow_with_the_archive(submit, tmp_path, monkeypatch, ki
     peaks = {}
     for count in (20, 200, 2000):  # the first warms up
         (tmp_path / str(count)).mkdir()
-        archive = pack(
-            kind,
-            tmp_path / str(count),
-            ((f"{number}.png", content) for number, content in enumerate(contents[:count], 1)),
-        )
-        tracemalloc.start()
-        try:
-            submit(archive, images=count)
-            peaks[count] = tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
+        images = ((f"{number}.png", content) for number, content in enumerate(contents[:count], 1))
+        archive = pack(kind, tmp_path / str(count), images)
+        peaks[count] = min(peak(partial(submit, archive, images=count)) for _ in range(2))
     assert (peaks[2000] - peaks[200]) / 1800 < most_per_image
 
 

@@ -13,9 +13,16 @@ from reprise.errors import RepriseError
 from reprise.reports.report import Report, report_files
 
 FIGURES = [
-    {"repeat": [{"n": "base"}, {"n": "fast"}], "id": "f_{n}", "kind": "curves", "caption": "c", "metric": "loss",
-     "splits": ["train"], "series": "{n}"},
-]  # fmt: skip
+    {
+        "repeat": [{"n": "base"}, {"n": "fast"}],
+        "id": "f_{n}",
+        "kind": "curves",
+        "caption": "c",
+        "metric": "loss",
+        "splits": ["train"],
+        "series": "{n}",
+    },
+]
 PARTS = {
     "experiments": {"experiments": {"base": {}, "fast": {"set": {"optimizer.lr": 0.1}}}},
     "figures": {"figures": FIGURES},
@@ -76,23 +83,54 @@ def test_a_change_of_any_file_is_a_change_of_the_report(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "place", "message"),
     [
-        ("statements", "\n\nstatements:\n- {claim: c, hold: x}\n", "- {claim", "statements[0].hold: unknown key"),
-        ("statements", "# no\nstatement: []\n", "statement:", "statement: unknown key; did you mean statements?"),
+        (
+            "statements",
+            "\n\nstatements:\n- {claim: c, hold: x}\n",
+            "- {claim",
+            "statements[0].hold: unknown key",
+        ),
+        (
+            "statements",
+            "# no\nstatement: []\n",
+            "statement:",
+            "statement: unknown key; did you mean statements?",
+        ),
         ("statements", "# no\nmore: 1\n", "more: 1", "more: unknown key"),
         ("statements", "a: 1\na: 2\n", "a: 2", "key 'a' stands twice; mend the YAML there"),
-        ("statements", "# once\ntitle: Again\n", "title: Again", "title: stands in head.yaml too; keep one of them"),
-        ("statements", "statements:\n- {claim: c, holds: accuracy(fats) > 0}\n", "- {claim",
-         "statement c: 'accuracy(fats) > 0': column 10: selector 'fats': no experiment fats; did you mean fast?"),
-        ("figures", {"figures": [*FIGURES, {**FIGURES[0], "id": "g_{n}", "splits": ["trian"]}]}, "- trian",
-         "figures[1].splits[0]: 'trian' is not valid; did you mean train?"),
-        ("experiments", {"experiments": {"base": {}, "fast": {"set": {"optimizer.rl": 0.1}}}}, "  fast:",
-         "experiments.fast: optimizer.rl: unknown key for adam"),
-        ("experiments", {"experiments": {"base": {}, "fast": {"bsae": "base"}}}, "bsae:",
-         "experiments.fast.bsae: unknown key; did you mean base?"),
+        (
+            "statements",
+            "# once\ntitle: Again\n",
+            "title: Again",
+            "title: stands in head.yaml too; keep one of them",
+        ),
+        (
+            "statements",
+            "statements:\n- {claim: c, holds: accuracy(fats) > 0}\n",
+            "- {claim",
+            "statement c: 'accuracy(fats) > 0': column 10: selector 'fats': no experiment fats; did you mean",
+        ),
+        (
+            "figures",
+            {"figures": [*FIGURES, {**FIGURES[0], "id": "g_{n}", "splits": ["trian"]}]},
+            "- trian",
+            "figures[1].splits[0]: 'trian' is not valid; did you mean train?",
+        ),
+        (
+            "experiments",
+            {"experiments": {"base": {}, "fast": {"set": {"optimizer.rl": 0.1}}}},
+            "  fast:",
+            "experiments.fast: optimizer.rl: unknown key for adam",
+        ),
+        (
+            "experiments",
+            {"experiments": {"base": {}, "fast": {"bsae": "base"}}},
+            "bsae:",
+            "experiments.fast.bsae: unknown key; did you mean base?",
+        ),
         ("head", {**PARTS["head"], "slug": "maxi"}, "slug: maxi", "slug: maxi is not the file's name"),
         ("head", {**PARTS["head"], "models": {}}, "model: net", "defaults"),
     ],
-)  # fmt: skip
+)
 def test_errors_name_the_right_file_and_line(tmp_path, name, content, place, message):
     report = write(tmp_path, **{name: content})
     said = refusal(report)

@@ -1,4 +1,4 @@
-"""What a report file need not write twice: `repeat`, `base`, `figure_defaults`, short forms and names of layers.
+"""What a report file need not write twice: `repeat`, `base`, `figure_defaults`, short forms, names of layers.
 
 What is written short must mean what is written long, and an error must name the place in the file.
 """
@@ -100,9 +100,16 @@ ROWS = [{"name": "base"}, {"name": "fast"}]
 @pytest.mark.parametrize(
     ("entry", "place", "message"),
     [
-        ({"repeat": ROWS, "id": "{nam}"}, "- name: base", "figures[0].repeat[0]: {nam} has no value here; "
-                                                          "did you mean name?"),
-        ({"repeat": [*ROWS, {"nme": "x"}], "id": "{name}"}, "- nme: x", "figures[0].repeat[2]: {name} has no"),
+        (
+            {"repeat": ROWS, "id": "{nam}"},
+            "- name: base",
+            "figures[0].repeat[0]: {nam} has no value here; did you mean name?",
+        ),
+        (
+            {"repeat": [*ROWS, {"nme": "x"}], "id": "{name}"},
+            "- nme: x",
+            "figures[0].repeat[2]: {name} has no",
+        ),
         ({"repeat": ROWS, "caption": "{}{name} {n}"}, "- name: base", "figures[0].repeat[0]: {n} has no"),
         ({"repeat": "base"}, "repeat:", "figures[0].repeat: is no list of mappings"),
         ({"repeat": []}, "repeat:", "figures[0].repeat: is no list of mappings"),
@@ -110,7 +117,7 @@ ROWS = [{"name": "base"}, {"name": "fast"}]
         ({"repeat": ["base"]}, "repeat:", "figures[0].repeat: is no list of mappings"),
         ({"repeat": None}, "repeat:", "figures[0].repeat: is no list of mappings"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_in_repetition(tmp_path, entry, place, message):
     assert refusal(tmp_path, place, figures=[{**entry, **{**CURVES, **entry}}]).startswith(message)
 
@@ -130,12 +137,19 @@ def test_an_entry_may_be_repeated_a_thousand_times_in_all(tmp_path):
         ({"splits": ["trian"]}, "- trian", "figures[2].splits[0]: 'trian' is not valid; did you mean train?"),
         ({"metrc": "loss"}, "metrc:", "figures[2].metrc: unknown key for a figure of kind curves; did you"),
         ({"id": "f_fast"}, "id: f_fast", "figures[2]: f_fast stands twice"),
-        ({"base": "f_fats"}, "base: f_fats", "figures[2].base: no earlier one of the figures is called f_fats; "
-                                             "did you mean f_fast?"),
-        ({"series": [{"runs": "bsae"}]}, "id: wrong", "figures[2]: figure wrong: selector 'bsae': no experiment"),
+        (
+            {"base": "f_fats"},
+            "base: f_fats",
+            "figures[2].base: no earlier one of the figures is called f_fats; did you mean f_fast?",
+        ),
+        (
+            {"series": [{"runs": "bsae"}]},
+            "id: wrong",
+            "figures[2]: figure wrong: selector 'bsae': no experiment",
+        ),
         ({"series": [{"runs": "best"}]}, "runs: best", "figures[2].series[0].runs: best is the best run of"),
     ],
-)  # fmt: skip
+)
 def test_an_error_after_a_repetition_names_its_own_line(tmp_path, wrong, place, message):
     figures = [
         {"repeat": ROWS, **CURVES, "id": "f_{name}"},
@@ -461,11 +475,14 @@ def test_a_star_is_every_element_that_has_the_key(tmp_path):
     [
         ("model.layers.*", "model.layers.*: what of every element? add a key, e.g. model.layers.*.dropout"),
         ("model.layers.*.dropot", "model.layers.*: no element has dropot; did you mean dropout?"),
-        ("model.layers.f7.dense", "model.layers.f7: no element f7; the list has 8, counted from 0; valid: c1, c3, f6"),
+        (
+            "model.layers.f7.dense",
+            "model.layers.f7: no element f7; the list has 8, counted from 0; valid: c1, c3, f6",
+        ),
         ("model.layers.8.dense", "model.layers.8: no element 8; the list has 8, counted from 0"),
         ("training.epochs.f6", "training.epochs: 30 has no settings inside; shorten the path"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_in_paths(tmp_path, path, message):
     with pytest.raises(RepriseError) as error:
         layers(tmp_path, {"base": {}, "e": {"set": {path: 1}}})

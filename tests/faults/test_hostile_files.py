@@ -964,25 +964,15 @@ REPORTS: dict[str, tuple[dict, str]] = {
         },
         "mini.yaml: more than 50,000 values",
     ),
-    "a chain of 500 networks": (
-        {
-            "experiments": {"e": {}},
-            "models": {f"m{place}": {"base": f"m{place + 1}"} for place in range(500)},
-        },
+    "a chain of 99 networks": (
+        {"experiments": {"e": {}}, "models": {f"m{place}": {"base": f"m{place + 1}"} for place in range(99)}},
         "models.m51.base: more than 50 models start from each other",
     ),
     "figures that start from a large one": (
         {
             "experiments": {"e": {}},
             "figures": [
-                {
-                    "id": "f",
-                    "kind": "curves",
-                    "caption": "x",
-                    "metric": "loss",
-                    "splits": ["train"],
-                    "series": ["e"] * 999,
-                },
+                {"id": "f", "kind": "curves", "caption": "x", "metric": "loss", "series": ["e"] * 999},
                 *({"base": "f", "id": f"f{place}"} for place in range(900)),
             ],
         },
@@ -998,7 +988,7 @@ REPORTS: dict[str, tuple[dict, str]] = {
     ),
     "a path of stars": (
         {"experiments": {"e": {"set": {f"model.layers{'.*' * 90}": 1}}}},
-        r"model.layers.\*: no element has \*",
+        r"layers\.\*: no element has \*",
     ),
     "an unknown selector": (
         {"experiments": {"e": {}}, **number(measure=f"accuracy({'x' * 900})")},
@@ -1157,9 +1147,7 @@ def patterns(node: object) -> Iterator[str]:
 
 
 def test_no_pattern_lets_a_line_break_pass():
-    """`$` of Python's `re` matches before one, that of pydantic's own engine, which the models use, does
-    not.
-    """
+    """`$` of Python's `re` matches before one; that of pydantic's engine, which the models use, does not."""
     found = set(patterns(json_schema()))
     assert len(found) > 5
     for pattern in found:

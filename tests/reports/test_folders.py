@@ -107,8 +107,7 @@ def test_a_change_of_any_file_is_a_change_of_the_report(tmp_path):
             "statements",
             "statements:\n- {claim: c, holds: accuracy(fats) > 0}\n",
             "- {claim",
-            "statement c: 'accuracy(fats) > 0': column 10: selector 'fats': no experiment fats; did you "
-            "mean fast?",
+            "statement c: 'accuracy(fats) > 0': column 10: selector 'fats': no experiment fats; did you mean",
         ),
         (
             "figures",

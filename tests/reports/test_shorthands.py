@@ -1,5 +1,4 @@
-"""What a report file need not write twice: `repeat`, `base`, `figure_defaults`, short forms and names of
-layers.
+"""What a report file need not write twice: `repeat`, `base`, `figure_defaults`, short forms, names of layers.
 
 What is written short must mean what is written long, and an error must name the place in the file.
 """

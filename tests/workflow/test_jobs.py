@@ -143,10 +143,8 @@ def test_every_run_can_be_asked_for(project: Project):
     rates(project, 0.01, 0.03, 0.04)
     asked = str(stamp(project, "rates/lr=0.04", "evaluated.json").relative_to(project))
     done = snakemake(project, "-n", asked)
-    assert sorted(re.findall(r"^ *Job \d+: (.*);", done.stdout + done.stderr, re.MULTILINE)) == [
-        "evaluate mini: 2 runs of rates",
-        "train mini: 2 runs of rates",
-    ]
+    jobs = re.findall(r"^ *Job \d+: (.*);", done.stdout + done.stderr, re.MULTILINE)
+    assert sorted(jobs) == ["evaluate mini: 2 runs of rates", "train mini: 2 runs of rates"]  # of one group
 
 
 def test_a_study_is_one_job(project: Project):

@@ -212,6 +212,11 @@ RUNS = "valid: --reports, --skip, --stand-in, --scale, --results, --help"
         ),
         ("study shw a b", "study: no verb shw; did you mean show?"),
         ("--versoin", "no option --versoin; did you mean --version?"),
+        ("--version=1", "--version takes no value"),
+        ("runs --help=1", "runs: --help takes no value"),
+        ("data --help=1", "data: --help takes no value"),
+        ("runs -- a --scale demo", "runs: --scale is no option after --; put it before that"),
+        ("train -- a --runs b", "train: --runs is no option after --; put it before that"),
     ],
 )
 def test_usage(capsys, command, message):
@@ -219,7 +224,7 @@ def test_usage(capsys, command, message):
 
 
 def test_no_verb_at_all(capsys):
-    assert re.match("a verb is required; valid: check, runs, plan, .*, import$", refused(capsys, []))
+    assert re.match("a verb is required; valid: check, runs, schema, plan, .*, import$", refused(capsys, []))
 
 
 @pytest.mark.parametrize(("name", "value"), [("REPRISE_PRECISION", "float23"), ("REPRISE_CUDA_GRAPHS", "of")])
@@ -259,7 +264,11 @@ def test_a_verb_takes_the_options_that_it_reads_and_no_other(capsys, verb):
             assert re.match(f"{verb}: no option {option}; (did you mean|valid:) --", line)
 
 
-@pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}, {"COLUMNS": "60"}], ids=str)
+@pytest.mark.parametrize(
+    "environment",
+    [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}, {"COLUMNS": "60"}, {"COLUMNS": "1"}, {"COLUMNS": "x"}],
+    ids=str,
+)
 def test_help(capsys, monkeypatch, environment):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -268,7 +277,9 @@ def test_help(capsys, monkeypatch, environment):
         page = capsys.readouterr()
         assert page.err == ""
         assert page.out.startswith(f"Usage: reprise {verb}".rstrip() + " ")
-        assert max(map(len, page.out.splitlines())) <= int(environment.get("COLUMNS", 110))
+        assert max(map(len, page.out.splitlines())) <= {"60": 60, "1": 50}.get(
+            environment.get("COLUMNS"), 110
+        )
         assert not set(page.out) & set("\x1b│╭─"), "no colours and no boxes"
         names = TAKEN[verb] if verb in TAKEN else verbs_of(verb)
         missing = {
@@ -302,6 +313,29 @@ def test_a_reader_that_has_seen_enough_of_what_is_listed(arguments):
         listing.stdout.close()
         assert listing.stderr.read() == ""
     assert listing.returncode == 0
+
+
+def test_letters_that_the_output_cannot_show(tmp_path):
+    """They are shown by their numbers, and nothing breaks off."""
+    for encoding in ("ascii", "latin-1", "utf-8"):
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "reprise",
+                "data",
+                "synthesize",
+                "cifar10",
+                *("--train", "10"),
+                "--results=é→",
+            ],
+            cwd=tmp_path,
+            env={**environment(), "PYTHONIOENCODING": encoding},
+            capture_output=True,
+        )
+        assert done.returncode == 0, done.stderr
+        shown = "é→".encode(encoding, "backslashreplace")
+        assert done.stdout.startswith(shown + b"/demo/data/synthetic/")
 
 
 # ---- training, evaluation and figures through the command line ----

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import io
 import os
 import signal
 import sys
@@ -124,12 +125,11 @@ def _mistake(error: CycloptsError) -> str:
             word = first.partition("=")[0]
             dashed = word.startswith("-")
             known = [name for name in app if name.startswith("-") == dashed]
-            what = f"no {'option' if dashed else 'verb'} {word}{nearest(word, known)}"
+            what = _unknown_option(first, known) if dashed else f"no verb {word}{nearest(word, known)}"
         case UnknownOptionError():
-            option = (error.token.keyword or error.token.value).partition("=")[0]
             names = [name for each in error.argument_collection for name in each.names]
             known = [name for name in names if name.startswith("--")]
-            what = f"no option {option}" + nearest(option, [*known, "--help"])
+            what = _unknown_option(error.token.keyword or error.token.value, [*known, "--help"])
         case UnusedCliTokensError(unused_tokens=[first, *_]):
             what = f"{first!r} is one argument too many"
         case ConsumeMultipleError():
@@ -150,6 +150,14 @@ def _mistake(error: CycloptsError) -> str:
     return f"{verb}: {what}" if verb else what
 
 
+def _unknown_option(word: str, known: Sequence[str]) -> str:
+    """What is wrong with an option that a verb does not take there, of those that are `known`."""
+    option, equals, _ = word.partition("=")
+    if option not in known:
+        return f"no option {option}{nearest(option, known)}"
+    return f"{option} takes no value" if equals else f"{option} is no option after --; put it before that"
+
+
 def _verbs(app: App) -> list[str]:
     """The verbs of an application or of a group."""
     return [name for name in app if not name.startswith("-")]
@@ -162,8 +170,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     With the process's own arguments (None), trainings and predictions are made in a child process that this
     one supervises.
     """
-    if arguments is None and sys.stderr is not None:
-        faulthandler.enable()
+    if arguments is None:
+        if sys.stderr is not None:
+            faulthandler.enable()
+        if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that lacks a letter shows its number
+            sys.stdout.reconfigure(errors="backslashreplace")
     os.environ.setdefault(
         "OMP_WAIT_POLICY", "passive"
     )  # threads that wait by spinning take the core from the one that they wait for

@@ -14,7 +14,7 @@ from cyclopts.help.specs import (
 from rich.console import Console, ConsoleOptions
 from rich.padding import Padding
 
-WIDEST = 110
+NARROWEST, WIDEST = 50, 110
 """Columns of a line of help; where no terminal says how wide it is, it has `WIDTH`."""
 WIDTH = 100
 
@@ -37,7 +37,8 @@ def print_help(app: App, words: Sequence[str]) -> None:
     for verbs in (app, *app.subapps):
         verbs.resolved_commands()  # whose docstrings are the help
     app.help_formatter = Columns()
-    console = Console(width=min(shutil.get_terminal_size((WIDTH, 24)).columns, WIDEST))
+    columns = shutil.get_terminal_size((WIDTH, 24)).columns
+    console = Console(width=max(NARROWEST, min(columns, WIDEST)))
     with console.capture() as captured:
         app.help_print(words, console=console)
     print("\n".join(line.rstrip() for line in captured.get().rstrip().split("\n")))

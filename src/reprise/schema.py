@@ -6,6 +6,7 @@ them and the JSON Schema for editors are made from it. It needs no torch.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_sc
 
 from reprise.errors import RepriseError, nearest
 
+LOWER_CASE = "lower-case letters, digits and _, a letter first"
+"""In words, the form of most names."""
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 STRICT = ConfigDict(
@@ -104,6 +107,15 @@ def of_type(kind: type) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
+_FORMS: dict[str, str] = {}
+
+
+def form(pattern: str, words: str) -> str:
+    """The `pattern` of a text, which errors describe by `words`."""
+    _FORMS[pattern] = words
+    return pattern
+
+
 @dataclass(frozen=True)
 class Kinds:
     """Marks a value whose model depends on it: `Annotated[Figure, Kinds(FIGURES, "kind", "kind of figure")]`.
@@ -170,7 +182,17 @@ def first_violation(error: ValidationError, document: Any) -> tuple[list[Any], s
     deepest = [parts for parts in found if not any(_inside(other, parts) for other in found)]
     first = min(deepest, key=lambda parts: _place(parts, document))
     meant = [what for what, other_type in found[first].items() if not other_type]
-    return list(first), " or ".join(meant or found[first])
+    return list(first), _any_of(meant or list(found[first]))
+
+
+def _any_of(descriptions: Sequence[str]) -> str:
+    """What a value failed to be, in one phrase: `should be a number or a mapping, not 'x'`."""
+    said = [re.fullmatch(r"should be (.*)(, not .*)", what, re.DOTALL) for what in descriptions]
+    found = {each[2]: [one[1] for one in said if one] for each in said if each}
+    if len(descriptions) == 1 or len(found) != 1 or not all(said):
+        return " or ".join(descriptions)
+    ((ending, expected),) = found.items()
+    return f"should be {' or '.join(expected)}{ending}"
 
 
 def _inside(other: tuple[Any, ...], parts: tuple[Any, ...]) -> bool:
@@ -196,14 +218,17 @@ def _described(details: ErrorDetails, document: Any) -> tuple[list[Any], str]:
     """Key path and description of one violation."""
     parts: list[Any] = []
     value = document
-    for part in details["loc"]:  # which also names models and alternatives; the file does not
+    for part, following in itertools.pairwise((*details["loc"], None)):
+        # which also names models and alternatives; the file does not
         if isinstance(value, Mapping) and part in value:
             value = value[part]
         elif isinstance(value, Mapping) and any(str(key) == part for key in value):
             part = next(key for key in value if str(key) == part)
             value = value[part]
         elif isinstance(value, Mapping) and isinstance(part, int) and part < len(value):
-            part = list(value)[part]  # a mapping that stands for a list
+            if value is details["input"] or following in value:
+                continue  # it stands for a list of itself alone
+            part = list(value)[part]  # it stands for a list
             value = value[part]
         elif isinstance(value, list) and isinstance(part, int) and part < len(value):
             value = value[part]
@@ -220,6 +245,7 @@ def _described(details: ErrorDetails, document: Any) -> tuple[list[Any], str]:
         return _unknown_kind(parts, details["msg"], value)
     if kind == "literal_error":
         valid = re.findall(r"'([^']*)'|([^\s,']+)", str(context["expected"]).replace(" or ", ", "))
+        valid = [(quoted, _YAML.get(bare, bare)) for quoted, bare in valid]
         return (
             parts,
             f"{shown(given)} is not valid{nearest(given, [quoted or bare for quoted, bare in valid])}",
@@ -232,7 +258,8 @@ def _described(details: ErrorDetails, document: Any) -> tuple[list[Any], str]:
         )
         return parts, f"has {context['actual_length']} items, and should have {least}"
     if kind == "string_pattern_mismatch":
-        return parts, f"{shown(given)} does not have the form {context['pattern']}"
+        form = _FORMS.get(context["pattern"], context["pattern"])
+        return parts, f"{shown(given)} does not have the form: {form}"
     if kind in (
         "twice",
         "taken",
@@ -264,9 +291,14 @@ def _unknown_kind(parts: list[Any], message: str, value: Any) -> tuple[list[Any]
     return [*parts, key], f"{shown(value[key])} is no {what}{nearest(value[key], valid)}"
 
 
+_YAML = {"None": "null", "True": "true", "False": "false"}
+
+
 def shown(value: Any) -> str:
-    """A value as an error shows it."""
-    shown = repr(value)
+    """A value as an error shows it: as Python does, but for the words that YAML has for nothing, true and
+    false.
+    """
+    shown = _YAML.get(repr(value), repr(value))
     return shown if len(shown) <= 100 else f"{shown[:100]}…"
 
 

@@ -352,7 +352,7 @@ FLAT: list[dict[str, Any]] = [{"flatten": True}, {"dense": "classes"}]
             r"layer 1 \(pool\): an image of 2 × 2 pixels is too small for a window of 3",
         ),
         ([{"conv": 0}], r"layers\[0\]\.conv: should be greater than or equal to 1, not 0"),
-        ([{"conv": True}], r"layers\[0\]\.conv: should be a valid integer, not True"),
+        ([{"conv": True}], r"layers\[0\]\.conv: should be a valid integer, not true"),
         ([{"conv": 8, "kernel": 2.5}], r"kernel: should be a valid integer, not 2.5"),
         (
             [{"conv": 8, "padding": "smae"}],
@@ -380,7 +380,7 @@ FLAT: list[dict[str, Any]] = [{"flatten": True}, {"dense": "classes"}]
         ([{"batch_norm": "no"}], r"layers\[0\]\.batch_norm: should be a valid boolean, not 'no'"),
         (
             [{"flatten": False}],
-            r"layers\[0\]\.flatten: False is not valid; valid: True",
+            r"layers\[0\]\.flatten: false is not valid; valid: true",
         ),
         ([], r"layers: has 0 items, and should have at least 1"),
     ],

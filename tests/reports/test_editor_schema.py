@@ -58,6 +58,12 @@ FINE = [
     {"models": {"net": {"name": "sequential", "layers": [[{"flatten": True}], {"dense": "classes"}]}}},
     {"models": {"net": {"base": "other", "init": "keras"}}},
     {"defaults": SETTINGS},
+    # a value may be a {name} where the entry is repeated
+    {"figures": [{**FIGURE, "repeat": [{"n": 1, "low": 0}], "id": "f_{n}", "y_limits": ["{low}", 1]}]},
+    {"figures": [{"base": "a", "repeat": [{"n": 1, "on": True}], "id": "f_{n}", "selected": "{on}"}]},
+    {"tables": [{"repeat": [{"k": "layers", "n": "a"}], "kind": "layers", "id": "{n}", "networks": "{n}"}]},
+    {"statements": [{"repeat": [{"a": "1"}], "number": "n{a}", "reported": "{a}", "measure": "accuracy(b)"}]},
+    {"models": {"net": {"base": "other", "layers": [[[{"conv": 8}], []], {"dense": "classes"}]}}},
 ]
 
 
@@ -84,6 +90,21 @@ WRONG = [
     {"defaults": {**SETTINGS, "augmentation": [{"flipp": 0.5}]}},
     {"experiments": {"a": {"grid": {"lr": {"values": []}}}}},
     {"scales": {"quik": {}}},
+    # below lists that are laid flat, and where the kind stands elsewhere
+    {"models": {"net": {"name": "sequential", "layers": [[{"conv": 8, "kernl": 3}]]}}},
+    {"models": {"net": {"name": "sequential", "layers": [[[{"flatten": True}, {"dropuot": 0.5}]]]}}},
+    {"models": {"net": {"base": "other", "layers": [{"convv": 8}]}}},
+    {"models": {"net": {"base": "other", "width": "wide"}}},
+    {"models": {"net": {"name": "torchvision", "arch": "vgg16", "head": [[{"dens": 8}]]}}},
+    {"tables": [{"id": "a", "kind": "settings", "runs": "b", "rows": [[{"lable": "c", "metric": "loss"}]]}]},
+    {"tables": [{"id": "b", "base": "a", "rows": [[{"label": "c", "metrc": "loss"}]]}]},
+    {"figures": [{"id": "b", "base": "a", "images": {"datset": "cifar10"}}]},
+    {"figures": [{"repeat": [{"n": 1}], **FIGURE, "metrc": "loss"}]},
+    {"statements": [{"repeat": [{"n": 1}], "claim": "c{n}", "hold": "accuracy(b) > 0.5"}]},
+    {"figure_defaults": {"curvs": {}}},
+    {"figure_defaults": {"curves": {"splts": ["test"]}}},
+    {"figure_defaults": {"curves": {"splits": ["tets"]}}},
+    {"figure_defaults": {"curves": {"id": "a"}}},
 ]
 
 

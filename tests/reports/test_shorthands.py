@@ -144,8 +144,8 @@ def test_an_entry_may_be_repeated_a_thousand_times_in_all(tmp_path):
         ),
         (
             {"series": [{"runs": "bsae"}]},
-            "id: wrong",
-            "figures[2]: figure wrong: selector 'bsae': no experiment",
+            "runs: bsae",
+            "figures[2].series[0].runs: figure wrong: selector 'bsae': no experiment",
         ),
         ({"series": [{"runs": "best"}]}, "runs: best", "figures[2].series[0].runs: best is the best run of"),
     ],
@@ -294,7 +294,7 @@ def test_figures_have_the_defaults_of_their_kind(tmp_path):
             "curves:",
             "figure_defaults.curves: ['loss'] is no mapping from keys to values",
         ),
-        ({"curves": None}, "curves: null", "figure_defaults.curves: None is no mapping from keys to values"),
+        ({"curves": None}, "curves: null", "figure_defaults.curves: null is no mapping from keys to values"),
         (
             {"curves": {"splts": []}},
             "splts:",
@@ -314,7 +314,8 @@ def test_mistakes_in_the_defaults_of_figures(tmp_path, defaults, place, message)
 def test_a_figure_without_a_proper_kind_has_no_defaults(tmp_path, kind):
     defaults = {"curves": {"splits": ["train"]}}
     message = refusal(tmp_path, "kind:", figure_defaults=defaults, figures=[{**CURVES, "kind": kind}])
-    assert message.startswith(f"figures[0].kind: {kind!r} is no kind of figure")
+    written = "null" if kind is None else repr(kind)
+    assert message.startswith(f"figures[0].kind: {written} is no kind of figure")
 
 
 # ---- short forms ----

@@ -297,9 +297,8 @@ def test_cells_have_names_in_statements_tables_and_figures_alike(tmp_path):
         ),
         (
             {"tables": [table(rows=[{"label": "a", "measure": "loss(slow) - loss(bast)"}])]},
-            "tables[0]: table t: 'loss(slow) - loss(bast)': column 19: selector 'bast': no experiment bast; "
-            "did "
-            "you mean best?",
+            "tables[0].rows[0].measure: table t: 'loss(slow) - loss(bast)': column 19: "
+            "selector 'bast': no experiment bast; did you mean best?",
         ),
         ({"statements": [number("accuracy(slow")]}, "statement n: 'accuracy(slow': column 9: '(' was never"),
         (

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
 
-from reprise.schema import Probability, Strict, either, of_type, titled
+from reprise.schema import LOWER_CASE, Probability, Strict, either, form, of_type, titled
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,7 +57,7 @@ class Layer(Strict):
 
     name: str | None = Field(
         None,
-        pattern=r"^[a-z][a-z0-9_]*$",
+        pattern=form(r"^[a-z][a-z0-9_]*$", LOWER_CASE),
         max_length=100,
         description="what paths, figures and statements call the layer; it changes nothing",
     )
@@ -154,7 +155,19 @@ AnyLayer = Annotated[
         custom_error_message="should be a mapping such as {conv: 32}",
     ),
 ]
-Layers = Annotated[list[AnyLayer], Field(min_length=1)]
+
+
+def _named_once(layers: list[Layer]) -> list[Layer]:
+    names = [layer.name for layer in layers if layer.name]
+    for name in names:
+        if names.count(name) > 1:
+            raise PydanticCustomError(
+                "twice", "two layers are called {name}; give each a name of its own", {"name": name}
+            )
+    return layers
+
+
+Layers = Annotated[list[AnyLayer], Field(min_length=1), AfterValidator(_named_once)]
 
 
 # ---- families ----

@@ -76,7 +76,7 @@ def naming(report: Report, what: str, *parts: Any) -> Iterator[None]:
         yield
     except RepriseError as error:
         said = str(error).removeprefix(f"{report.path}: ")
-        raise RepriseError(f"{report.place(*parts)}: {what}: {said}") from None
+        raise RepriseError(f"{report.place_of(parts, said)}: {what}: {said}") from None
     except Exception as error:
         reason = f"{type(error).__name__}: {gist(error)}"
         raise RepriseError(

@@ -43,9 +43,10 @@ def json_schema() -> dict[str, Any]:
     (pattern,) = properties["models"]["patternProperties"]
     network = _by_kind(definitions, "name", families, {"base": BASE})
     properties["models"]["patternProperties"] = {pattern: network}
-    for definition in definitions.values():
+    properties["figure_defaults"].update(_defaults(definitions))
+    for owner, definition in list(definitions.items()):
         for name in ("layers", "head", "rows"):
-            _nested(definition.get("properties", {}).get(name, {}))
+            _nested(definitions, f"{owner}_{name}", definition.get("properties", {}).get(name, {}))
     return {"$schema": DIALECT, "$comment": MADE_OF, **schema}
 
 
@@ -60,19 +61,40 @@ def _by_kind(
     """A mapping whose other keys depend on the one that tells its kind, and are any kind's where it has
     none.
     """
-    every: dict[str, Any] = {}
+    every: dict[str, list[Any]] = {}
     branches = []
     for name, model in models.items():
         own = {**definitions[model]["properties"], **more}
-        every |= dict.fromkeys(own, True)
-        then = {"properties": own, "additionalProperties": False}
-        branches.append({"if": {"properties": {key: {"const": name}}, "required": [key]}, "then": then})
-    anything = {"properties": every, "additionalProperties": False}
+        for each, schema in own.items():
+            if schema not in every.setdefault(each, []):
+                every[each].append(schema)
+        told = {"properties": {key: {"const": name}}, "required": [key]}
+        branches.append({"if": told, "then": _unless_repeated(own)})
+    anything = {name: found[0] if len(found) == 1 else {"anyOf": found} for name, found in every.items()}
     return {
         "type": "object",
         "properties": {key: {"enum": list(models)}},
-        "allOf": [*branches, {"if": {"not": {"required": [key]}}, "then": anything}],
+        "allOf": [*branches, {"if": {"not": {"required": [key]}}, "then": _unless_repeated(anything)}],
     }
+
+
+def _unless_repeated(own: dict[str, Any]) -> dict[str, Any]:
+    """A mapping with these keys. In a repeated one, any value may still be a `{name}`."""
+    closed = {"properties": own, "additionalProperties": False}
+    if "repeat" not in own:
+        return closed
+    free = {"properties": {**dict.fromkeys(own, True), "repeat": REPEAT}, "additionalProperties": False}
+    return {"if": {"required": ["repeat"]}, "then": free, "else": closed}
+
+
+def _defaults(definitions: dict[str, Any]) -> dict[str, Any]:
+    """Kind of figure → any of its keys, but for those that tell one figure from another."""
+    kinds = {}
+    for name, model in FIGURES.items():
+        own = definitions[model.__name__]["properties"]
+        keys = {key: schema for key, schema in own.items() if key not in ("id", "kind")}
+        kinds[name] = {"type": "object", "properties": keys, "additionalProperties": False}
+    return {"properties": kinds, "additionalProperties": False}
 
 
 def _statements(definitions: dict[str, Any]) -> dict[str, Any]:
@@ -82,15 +104,16 @@ def _statements(definitions: dict[str, Any]) -> dict[str, Any]:
         definition = definitions[model.__name__]
         own = {**definition["properties"], "repeat": REPEAT, kind: TEXT}
         own.pop("table", None)
-        then = {"properties": own, "additionalProperties": False, "required": definition["required"]}
+        then = {**_unless_repeated(own), "required": definition["required"]}
         branches.append({"if": {"required": [kind]}, "then": then})
     either = {"anyOf": [{"required": [kind]} for kind in STATEMENTS]}
     return {"type": "object", "allOf": [*branches, either]}
 
 
-def _nested(field: dict[str, Any]) -> None:
-    """Let a list hold lists, which are laid flat."""
+def _nested(definitions: dict[str, Any], name: str, field: dict[str, Any]) -> None:
+    """Let a list hold lists, which are laid flat, however deep."""
     for each in (field, *field.get("anyOf", ())):
         if each.get("type") == "array" and "items" in each:
-            inner = each["items"]
-            each["items"] = {"anyOf": [inner, {"type": "array"}]}
+            itself = {"$ref": f"#/$defs/{name}"}
+            definitions[name] = {"anyOf": [each["items"], {"type": "array", "items": itself}]}
+            each["items"] = itself

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from pydantic import TypeAdapter, ValidationError
@@ -22,6 +22,8 @@ MOST_RUNS, MOST_TEXT = 10_000, 5_000_000
 """Of a report at one scale: runs, and characters of their settings."""
 LONGEST_CHAIN = 50
 """Experiments that are based on each other, or start from each other's weights."""
+WAYS = ("grid", "pointwise", "random", "asha")
+"""Keys of an experiment that hold its axes."""
 SEEDED = ("split", "init", "order", "augmentation")
 """What a run's seed is for."""
 
@@ -107,13 +109,13 @@ class Expansion:
             cells += self._cells_of(name, varied, read, seeds, reading, via)
         self.cells[name] = cells
         if rule.only:
+            own = getattr(self._shrink, "experiments", {}).get(name)
+            at = ("scales", self._scale, *(("experiments", name) if own and own.only else ()), "only")
             kept = {
                 cell.name
-                for conditions in rule.only
+                for place, conditions in enumerate(rule.only)
                 for reading in readings
-                for cell in select(
-                    selector_of(name, conditions, reading), self.cells, self.spaces, self._scale
-                )
+                for cell in self._select(selector_of(name, conditions, reading), (*at, place))
             }
             self.cells[name] = [cell for cell in cells if cell.name in kept]
         return self.cells[name]
@@ -224,7 +226,11 @@ class Expansion:
     ) -> tuple[tuple[Run, ...], dict[str, str]]:
         """The runs of a cell, and layer's name → its module's name."""
         if isinstance(settings.get("model"), str):
-            settings["model"] = copy.deepcopy(self._model(settings["model"], (*where, "model")))
+            if settings["model"] not in self._models:
+                line = self._source.place(self.giver(where[1], ["model"], settings))
+                hint = nearest(settings["model"], self._models)
+                raise RepriseError(f"{line}: {key_path(where)}.model: no model {settings['model']}{hint}")
+            settings["model"] = copy.deepcopy(self._models[settings["model"]])
         settings = prune(settings)
         self._check_settings(settings, where)
         settings["model"].pop("title", None)
@@ -237,7 +243,8 @@ class Expansion:
         for seed in [settings.pop("seed")] if "seed" in settings else seeds:
             spec = {**shared, **settings, "seeds": {use: fixed.get(use, seed) for use in SEEDED}}
             if weights:
-                parent = self._parent(weights["from"], seed, (*where, "initial_weights", "from"), via)
+                at = self.giver(where[1], ["initial_weights", "from"])
+                parent = self._parent(weights["from"], seed, at, via)
                 drop = [layers.get(name, name) for name in weights.get("drop", ())]
                 spec["initial_weights"] = prune({"run": parent.hash, "drop": drop})
             runs.append(Run(spec))
@@ -258,20 +265,80 @@ class Expansion:
             _SETTINGS.validate_python(settings)
         except ValidationError as error:
             parts, what = first_violation(error, settings)
-            self._fail(where, f"{key_path(parts) or 'settings'}: {what}")
+            line = self._source.place(self.giver(where[1], parts, settings))
+            raise RepriseError(
+                f"{line}: {key_path(where)}: {key_path(parts) or 'settings'}: {what}"
+            ) from None
 
     def _parent(self, selector: str, seed: int, where: tuple[Any, ...], via: tuple[str, ...]) -> Run:
         """The run whose weights are loaded: of the same seed, or the only one."""
         name = selector.partition("@")[0].partition("/")[0]
         self._check_experiment(name, where)
         self.expand(name, via)
-        cells = select(selector, self.cells, self.spaces, self._scale)
+        cells = self._select(selector, where)
         if len(cells) > 1:
             self._fail(where, f"{selector} names {len(cells)} cells; name one, e.g. {cells[0].name}")
         members = cells[0].members
         return next((run for run in members if run.spec["seeds"]["init"] == seed), members[0])
 
+    def _select(self, selector: str, where: tuple[Any, ...]) -> list[Cell]:
+        try:
+            return select(selector, self.cells, self.spaces, self._scale)
+        except RepriseError as error:
+            self._fail(where, str(error))
+
     # ---- errors ----
+
+    def giver(self, name: str, setting: Sequence[Any], settings: Any = None) -> tuple[Any, ...]:
+        """Key path in the file of what gives an experiment a setting: of all that do, the last.
+
+        settings: those of the cell that the setting stands in, where they are known.
+        """
+        whole = dict(self._given(name))
+        for where, (path, value) in whole.items():
+            rest = _below(path, setting, settings)
+            if rest is not None and (rest or settings is None or value == _at(setting, settings)):
+                return (*where, *rest)
+        for where, (path, value) in whole.items():  # a part of it: taken away, or of what is no setting
+            within = path.split(".")[: len(setting)] == list(map(str, setting))
+            if within and (value is None or setting[0] not in self._defaults):
+                return where
+        model = self._defaults.get("model")
+        if setting[:1] == ["model"] and len(setting) > 1 and isinstance(model, str):
+            return ("models", model, *setting[1:])
+        there = setting[:1] and setting[0] in self._defaults
+        return ("defaults", *setting) if there else ("experiments", name, *setting)
+
+    def _given(self, name: str) -> Iterator[tuple[tuple[Any, ...], tuple[str, Any]]]:
+        """Key path in the file of each change that makes an experiment, with the setting's path and value;
+        the last change comes first.
+        """
+        for at in (("scales", self._scale, "experiments", name), ("scales", self._scale)):
+            rule = self._shrink if len(at) == 2 else getattr(self._shrink, "experiments", {}).get(name)
+            yield from (
+                ((*at, "set", path), (path, value)) for path, value in (rule.set if rule else {}).items()
+            )
+        experiment, here = self._file.experiments[name], ("experiments", name)
+        kind = next((kind for kind in WAYS if getattr(experiment, kind)), "")
+        space = (kind, "space") if kind in ("random", "asha") else (kind,)
+        for axis, rule in experiment.axes.items():
+            values = rule.values or ()
+            for key, value in values.items() if isinstance(values, Mapping) else enumerate(values):
+                at = (*here, *space, axis, "values", key)
+                if rule.path:
+                    yield at, (rule.path, value)
+                elif isinstance(value, Mapping):
+                    yield from (((*at, path), (path, each)) for path, each in value.items())
+        chain = [name]
+        while base := self._file.experiments[chain[-1]].base:
+            chain.append(base)
+        for link in chain:
+            for reading, meaning in (self._file.experiments[link].readings or {}).items():
+                for path, value in meaning.items():
+                    yield ("experiments", link, "readings", reading, path), (path, value)
+        for link in chain:
+            for path, value in self._file.experiments[link].set.items():
+                yield ("experiments", link, "set", path), (path, value)
 
     def _fail(self, where: Sequence[Any], what: str) -> NoReturn:
         self._source.fail(where, what)
@@ -301,6 +368,31 @@ class Expansion:
     def _check_number(self, where: tuple[Any, ...], runs: int) -> None:
         if runs > MOST_RUNS:
             self._fail(where, f"{runs:,} runs, of at most {MOST_RUNS:,} in a report; leave some out")
+
+
+def _below(path: str, setting: Sequence[Any], settings: Any) -> list[Any] | None:
+    """What of the key path `setting` is left after a path of a `set`; None where it does not lead there."""
+    parts = path.split(".")
+    if len(parts) > len(setting):
+        return None
+    for part, key in zip(parts, setting, strict=False):
+        inner = settings[key] if _has(settings, key) else None
+        named = isinstance(key, int) and isinstance(inner, Mapping) and inner.get("name") == part
+        if not (part == str(key) or named or (part == "*" and isinstance(key, int))):
+            return None
+        settings = inner
+    return list(setting[len(parts) :])
+
+
+def _at(setting: Sequence[Any], settings: Any) -> Any:
+    """The value at a key path; nothing where there is none."""
+    for key in setting:
+        settings = settings[key] if _has(settings, key) else None
+    return settings
+
+
+def _has(node: Any, key: Any) -> bool:
+    return key in node if isinstance(node, Mapping) else isinstance(node, list) and key < len(node)
 
 
 _SETTINGS: TypeAdapter[Settings] = TypeAdapter(Settings)

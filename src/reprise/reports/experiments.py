@@ -8,12 +8,16 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from reprise.reports.values import Name, Positive, Seeds, SettingPath, Text, whole
-from reprise.schema import Strict, titled
+from reprise.schema import LOWER_CASE, Strict, either, form, titled
 
 Set = dict[SettingPath, Any]
 """Path of a setting → the value that replaces it."""
+_MEANING = form(
+    r"^[a-z_]+((\.([A-Za-z0-9_]+|\*))*|=.+)$",
+    "keys with dots between them, such as training.epochs, or a value of an axis, such as depth=two",
+)
 Meaning = dict[
-    Annotated[str, StringConstraints(max_length=200, pattern=r"^[a-z_]+((\.([A-Za-z0-9_]+|\*))*|=.+)$")],
+    Annotated[str, StringConstraints(max_length=200, pattern=_MEANING)],
     Any,
 ]
 """As `Set`; and `axis=value` → the value that takes the place of that axis' value."""
@@ -25,17 +29,22 @@ def _no_trial(name: str) -> str:
     return name
 
 
-AxisName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$"), AfterValidator(_no_trial)]
+AxisName = Annotated[
+    str, StringConstraints(pattern=form(r"^[a-z][a-z0-9_]*$", LOWER_CASE)), AfterValidator(_no_trial)
+]
 Trials = Annotated[int, whole(1, 10_000)]
 Interval = Annotated[list[Positive], Field(min_length=2, max_length=2)]
 """Smallest and largest value."""
+
+
+Plain = Annotated[int | float | str | bool, either("a number, a text, true or false")]
 
 
 class Axis(Strict):
     path: SettingPath | None = None
     """Setting that takes the values; absent: each named value is a `set` of its own."""
     values: (
-        Annotated[list[int | float | str | bool], Field(min_length=1)]
+        Annotated[list[Plain], Field(min_length=1)]
         | Annotated[dict[str | int | float | bool, Any], Field(min_length=1)]
     )
     """A list of plain values, or a mapping from a value's name to the value."""
@@ -52,7 +61,7 @@ class SearchAxis(Strict):
 
     model_config = titled("an axis of a search")
     path: SettingPath | None = None
-    values: list[int | float | str | bool] | dict[str | int | float | bool, Any] | None = None
+    values: list[Plain] | dict[str | int | float | bool, Any] | None = None
     uniform: Interval | None = None
     log_uniform: Interval | None = None
 

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 from reprise.extensions import FIGURES
 from reprise.reports.settings import PreprocessSettings, Split, Step
 from reprise.reports.values import Identifier, Selector, Text, Unique, whole
-from reprise.schema import Kinds, Strict, titled
+from reprise.schema import Kinds, Strict, form, titled
 
 AxisOf = Annotated[str, Field(min_length=1)]
 """An axis of the experiment."""
@@ -69,7 +69,10 @@ Models = Annotated[
 class Reference(Strict):
     """A number of the report as a line."""
 
-    value: float | Annotated[str, Field(max_length=40, pattern=r"^-?[0-9]*\.?[0-9]+$")]
+    value: (
+        float
+        | Annotated[str, Field(max_length=40, pattern=form(r"^-?[0-9]*\.?[0-9]+$", "a number such as 0.65"))]
+    )
     """In quotes it keeps the digits that the report prints."""
     label: Text | None = None
     """In the legend (default: report)."""

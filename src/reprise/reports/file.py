@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reprise.errors import RepriseError, gist
+from reprise.errors import RepriseError, gist, nearest
 from reprise.files import read_bytes
 
 if TYPE_CHECKING:
@@ -129,9 +129,13 @@ def read_yaml(path: Path | str, *, known: bool = False) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise RepriseError(
-            f"{path}{line}: {getattr(error, 'problem', None) or gist(error)}; mend the YAML there"
-        ) from None
+        problem = getattr(error, "problem", None) or gist(error)
+        if mark and problem == "found undefined alias":
+            alias = re.match(r"\*([\w-]+)", text.splitlines()[mark.line][mark.column :])
+            anchors = dict.fromkeys(re.findall(r"(?<!\w)&([\w-]+)", text))
+            name = alias.group(1) if alias else ""
+            raise RepriseError(f"{path}{line}: *{name}: no anchor &{name}{nearest(name, anchors)}") from None
+        raise RepriseError(f"{path}{line}: {problem}; mend the YAML there") from None
 
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")

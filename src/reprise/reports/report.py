@@ -23,7 +23,7 @@ from reprise.reports.expansion import Expansion
 from reprise.reports.expressions import Names, named, named_cells, read_expression
 from reprise.reports.figures import Diagram, Figure, Samples
 from reprise.reports.layout import SCALES, stand_in_source
-from reprise.reports.report_file import SECTIONS, Source, read_report
+from reprise.reports.report_file import SECTIONS, Source, keys_of_error, read_report
 from reprise.reports.run import Run
 from reprise.reports.statements import Statement
 from reprise.reports.tables import LayerTable, Table
@@ -140,15 +140,26 @@ class Report:
         """File and line of what stands at a key path, as an error starts."""
         return self._source.place(parts)
 
-    def where(self, statement: Statement) -> str:
-        """File and line of a statement, or of the table that makes it, as an error starts."""
+    def place_of(self, parts: Sequence[Any], said: str) -> str:
+        """File and line of what an error means that is about the experiment, figure, table or statement at
+        `parts`.
+        """
+        if parts[0] == "experiments":
+            setting = keys_of_error(said)
+            return self._source.place(self._expansion.giver(parts[1], setting) if setting else parts)
+        return self._source.place(self._source.inside(parts, said))
+
+    def where(self, statement: Statement, said: str = "") -> str:
+        """File and line of a statement, or of the table that makes it, as an error starts; of the part that
+        the error is about, where it is known what is `said`.
+        """
         made = getattr(statement, "table", None)
         section = "tables" if made else "statements"
         items: Sequence[Table | Statement] = self.tables if made else self.own_statements
         name = made or statement.id
         place = next(index for index, item in enumerate(items) if item.id == name)
         table = f"table {made}: " if made else ""
-        return f"{self.place(section, place)}: {table}statement {statement.id}"
+        return f"{self.place_of([section, place], said)}: {table}statement {statement.id}"
 
     @property
     def own_statements(self) -> list[Statement]:
@@ -282,12 +293,13 @@ class Report:
                         self._check_selector(selector)
                     self._check_expressions(item)
                 except RepriseError as error:
-                    self._source.fail([section, index], f"{section[:-1]} {item.id}: {error}")
+                    where = self._source.inside([section, index], str(error))
+                    self._source.fail(where, f"{section[:-1]} {item.id}: {error}")
         for statement in self.statements:
             try:
                 self._check_expressions(statement)
             except RepriseError as error:
-                raise RepriseError(f"{self.where(statement)}: {error}") from None
+                raise RepriseError(f"{self.where(statement, str(error))}: {error}") from None
 
     def _check_expressions(self, item: Any) -> None:
         """A mistake in the syntax of an expression, or cells that are not there."""

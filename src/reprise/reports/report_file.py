@@ -98,6 +98,8 @@ class Source:
             self.document |= part
         self._origin: dict[tuple[Any, ...], Sequence[tuple[int, ...]]] = {}
         """Key path of a list that is not as written → where in it each item is written."""
+        self._inherited: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+        """Key path of what the defaults of its kind give a figure → where they do."""
         self._written_out = 0  # characters of texts with names filled in
         self._repeat()
 
@@ -109,17 +111,51 @@ class Source:
         """File and line of a value, as an error starts."""
         if not parts and len(self.files) > 1:
             return str(self.path)
+        parts = self._giver(parts)
         file = self._file.get(parts[0], self.files[0]) if parts else self.files[0]
         line = line_of(file, self._written(parts))
         return f"{file}, line {line}" if line else str(file)
 
     def at(self, parts: Sequence[Any]) -> str:
         """File, line and key path of a value."""
-        return f"{self.place(parts)}: {key_path(self._written(parts)) or 'top level'}"
+        return f"{self.place(parts)}: {key_path(self._written(self._giver(parts))) or 'top level'}"
 
     def fail(self, parts: Sequence[Any], what: str) -> NoReturn:
         """Raise a `RepriseError` that says where the file says so, and what is wrong with it."""
         raise RepriseError(f"{self.at(parts)}: {what}")
+
+    def inside(self, parts: Sequence[Any], said: str) -> list[Any]:
+        """Key path of what an error about the item at `parts` means: the key or row that it begins with, the
+        word that it offers another for.
+        """
+        value: Any = self.document
+        for part in parts:
+            value = value[part] if isinstance(value, dict | list) else None
+        found = list(parts)
+        for key in keys_of_error(said):
+            if isinstance(value, dict) and key in value:
+                found, value = [*found, key], value[key]
+        row = _ROW.match(said)
+        rows = value.get("rows") if isinstance(value, dict) else None
+        for index, each in enumerate(rows if row and isinstance(rows, list) else ()):
+            if isinstance(each, dict) and row and each.get("label") == row.group(1):
+                found, value = [*found, "rows", index], each
+        wrong = _WRONG.search(said)
+        words = [*filter(None, wrong.groups() if wrong else ()), *_QUOTED.findall(said)]
+        paths = (_path_to(word, value) for word in words)
+        return [*found, *next((path for path in paths if path is not None), ())]
+
+    def inherit(self, here: tuple[Any, ...], origin: tuple[Any, ...]) -> None:
+        """Note that the value at the key path `here` is written at another."""
+        self._inherited[here] = origin
+
+    def _giver(self, parts: Sequence[Any]) -> Sequence[Any]:
+        """The key path at which a value is written."""
+        for depth in range(len(parts), 0, -1):
+            origin = self._inherited.get(tuple(parts[:depth]))
+            if origin:
+                return [*origin, *parts[depth:]]
+        return parts
 
     def _written(self, parts: Sequence[Any]) -> list[Any]:
         """A key path as it stands in the file, before repetition and the flattening of lists."""
@@ -203,7 +239,31 @@ class Source:
             return _adapter(kind).validate_python(value)
         except ValidationError as error:
             parts, what = first_violation(error, value)
-            self.fail([*where, *parts], what)
+            place = [*where, *parts]
+            self.fail(self.inside(place, what) if _ROW.match(what) else place, what)
+
+
+_KEYS = re.compile(r"([a-z_]+(?:\.\w+|\[\d+\])*)(?: \w+)?: ")
+_ROW = re.compile(r"row '([^']+)': ")
+_WRONG = re.compile(r"(?:'([^']+)'|([^\s']+))(?:; did you mean |; valid: )")
+_QUOTED = re.compile(r"'([^']+)'")
+
+
+def keys_of_error(said: str) -> list[Any]:
+    """The key path that an error begins with."""
+    begins = _KEYS.match(said)
+    keys = re.findall(r"\w+", begins.group(1)) if begins else []
+    return [int(key) if key.isdigit() else key for key in keys]
+
+
+def _path_to(word: str, value: Any) -> list[Any] | None:
+    """Where in a value a text or a key stands."""
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            found = [] if isinstance(value, dict) and key == word else _path_to(word, inner)
+            if found is not None:
+                return [key, *found]
+    return [] if value == word else None
 
 
 @cache
@@ -237,7 +297,8 @@ def read_report(source: Source) -> ReportFile:
             completed = complete_table(table, own, others)
             made += table_statements(completed)
         except RepriseError as error:
-            source.fail(["tables", index], f"table {table.id}: {error}")
+            where = source.inside(["tables", index], str(error))
+            source.fail(where, f"table {table.id}: {error}")
         tables.append(_without_names(completed, found, source, ["tables", index]))
     _check_ids(source, "statements", found.statements, {statement.id for statement in made})
     figures = [
@@ -322,12 +383,12 @@ def _complete_figures(source: Source) -> None:
         for key in keys:
             if key not in valid:
                 source.fail(["figure_defaults", kind, key], f"unknown key{nearest(key, valid)}")
-    source.document["figures"] = [
-        {**defaults.get(figure["kind"], {}), **figure}
-        if isinstance(figure, dict) and isinstance(figure.get("kind"), str)
-        else figure
-        for figure in figures
-    ]
+    for index, figure in enumerate(figures):
+        kind = figure.get("kind") if isinstance(figure, dict) else None
+        if isinstance(kind, str) and kind in defaults:
+            for key in defaults[kind].keys() - figure.keys():
+                source.inherit(("figures", index, key), ("figure_defaults", kind, key))
+            figures[index] = {**defaults[kind], **figure}
 
 
 def _flatten_rows(source: Source) -> None:

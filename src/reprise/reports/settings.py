@@ -24,7 +24,7 @@ from reprise.reports.values import (
     Unique,
     whole,
 )
-from reprise.schema import Kinds, Probability, Strict, titled
+from reprise.schema import Kinds, Probability, Strict, either, titled
 
 # ---- what other rooms and packages add to ----
 
@@ -93,7 +93,10 @@ class ValidationSettings(Strict):
     """What is used to validate."""
 
     model_config = titled("a split")
-    validation: Literal["test", "official"] | Annotated[float, Field(gt=0, lt=1)]
+    validation: Annotated[
+        Literal["test", "official"] | Annotated[float, Field(gt=0, lt=1)],
+        either("test, official or a share between 0 and 1"),
+    ]
     """test: the test images; official: the data set's own part; or the share of the training images that is
     held out.
     """
@@ -283,7 +286,9 @@ class Common(Strict):
 class Defaults(Common):
     """The base run, and the seeds of every experiment that names none."""
 
-    model: Text | dict[str, Any]
+    model: Annotated[
+        Text | dict[str, Any], either("the name of one of models, or a network: a mapping with its options")
+    ]
     """The name of one of `models`, or a network."""
     seeds: Seeds
     fixed_seeds: FixedSeeds | None = None

@@ -11,13 +11,16 @@ from pydantic import BeforeValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from reprise.reports.values import Identifier, Printed, Selector, Text
-from reprise.schema import Kinds, Strict, titled
+from reprise.schema import Kinds, Strict, form, titled
 
 Expression = Annotated[str, Field(min_length=1, max_length=1000)]
 """Measures, what is computed from them, or how they compare: `accuracy(tuned) > accuracy(base)`."""
 About = Annotated[float, Field(gt=0, le=1e12)]
 """Extra half-width where the report says about."""
-Called = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Called = Annotated[
+    str,
+    Field(max_length=100, pattern=form(r"^[A-Za-z_][A-Za-z0-9_]*$", "letters, digits and _, no digit first")),
+]
 """A name that expressions can give."""
 
 

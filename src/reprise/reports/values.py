@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from reprise.schema import form
+
 
 def _unique(values: list[Any]) -> list[Any]:
     for index, value in enumerate(values):
@@ -21,13 +23,16 @@ def whole(least: int = 1, most: int = 100_000) -> Any:
 
 
 Unique = AfterValidator(_unique)
-Name = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
-Identifier = Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9][a-z0-9_]*$")]
+_NAME = form(r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", "letters, digits and any of _ . + -, a letter or digit first")
+_IDENTIFIER = form(r"^[a-z0-9][a-z0-9_]*$", "lower-case letters, digits and _, no _ first")
+_PATH = form(r"^[a-z_]+(\.([A-Za-z0-9_]+|\*))*$", "keys with dots between them, such as training.epochs")
+Name = Annotated[str, Field(max_length=100, pattern=_NAME)]
+Identifier = Annotated[str, Field(max_length=100, pattern=_IDENTIFIER)]
 """The name of a figure, table or statement; figures and tables are files of that name."""
 Text = Annotated[str, Field(min_length=1)]
 Selector = Annotated[str, Field(min_length=1, max_length=1000)]
 """Cells: the name of one, an experiment, or `experiment/axis=value,…@reading`."""
-SettingPath = Annotated[str, Field(max_length=200, pattern=r"^[a-z_]+(\.([A-Za-z0-9_]+|\*))*$")]
+SettingPath = Annotated[str, Field(max_length=200, pattern=_PATH)]
 """A setting of a run: dots between keys; in a list a layer's name, a number from 0, or `*` for every element
 that has the next key.
 """
@@ -38,6 +43,12 @@ Range = Annotated[list[Positive], Field(min_length=2, max_length=2)]
 Seed = Annotated[int, Field(ge=0)]
 Seeds = Annotated[list[Seed], Field(min_length=1), Unique]
 Printed = Annotated[
-    str, Field(max_length=40, pattern=r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,2})?$")
+    str,
+    Field(
+        max_length=40,
+        pattern=form(
+            r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,2})?$", "a number as printed, such as 0.480"
+        ),
+    ),
 ]
 """A number as the report prints it, in quotes: its last digit counts."""

@@ -86,7 +86,8 @@ while status:
     if not child:
         event = kill
         os.fsync, Path.replace, Path.unlink = map(die_before, (os.fsync, Path.replace, Path.unlink))
-        checkpoint._Hashed.write = die_before(checkpoint._Hashed.write, 20)
+        writer = checkpoint._HashedWriter
+        writer.write = die_before(writer.write, 20)
         train([run], dataset_dirs={"cifar10": data}, cache=cache, device="cpu", checkpoint_seconds=0,
               on_step=lambda epoch, step, loss: (cache / "epoch").write_text(str(epoch)))
         evaluate([run], {"cifar10": data}, cache, device="cpu")

@@ -174,7 +174,9 @@ def test_names_in_the_configuration_are_those_of_what_is_there(key: str, name: s
 def test_everything_that_reaches_a_shell_is_quoted():
     for file in sorted((ROOT / "workflow/rules").glob("*.smk")):
         text = file.read_text()
-        commands = re.findall(r'shell:\s+"(.*)"$', text, re.MULTILINE)
+        commands = [
+            "".join(re.findall('"(.*)"', lines)) for lines in re.findall(r'shell:\n((?: +".*"\n)+)', text)
+        ]
         assert len(commands) == text.count("shell:")
         for command in commands:
             assert set(re.findall(r"{[^}]*}", re.sub(r"{[^}]*:q}", "", command))) <= {"{threads}"}, command

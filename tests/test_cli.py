@@ -219,7 +219,7 @@ def test_usage(capsys, command, message):
 
 
 def test_no_verb_at_all(capsys):
-    assert re.match("a verb is required; valid: check, runs, plan, .*, import$", refused(capsys, []))
+    assert re.match("a verb is required; valid: check, runs, schema, plan, .*, import$", refused(capsys, []))
 
 
 @pytest.mark.parametrize(("name", "value"), [("REPRISE_PRECISION", "float23"), ("REPRISE_CUDA_GRAPHS", "of")])
@@ -227,6 +227,13 @@ def test_an_environment_that_no_verb_understands(capsys, monkeypatch, name, valu
     monkeypatch.setenv(name, value)
     assert re.fullmatch(f"train: {name}: no {value!r}; did you mean .*\\?", refused(capsys, ["train", "a"]))
     assert "no report a" in fails(capsys, "evaluate", "a")  # which does not read it
+
+
+def test_in_a_folder_without_reports_one_learns_how_to_name_theirs(capsys, tmp_path):
+    with pytest.raises(SystemExit):
+        main(["runs", "cifar100_superclass", "--reports", str(tmp_path)])
+    said = "give the folder of the reports with --reports"
+    assert capsys.readouterr().err == f"reprise: no report cifar100_superclass in {tmp_path}; {said}\n"
 
 
 def taken(verb):

@@ -32,6 +32,7 @@ onstart:
 
 
 rule all:
+    """Everything."""
     default_target: True
     input:
         programme.all_targets(),
@@ -39,6 +40,7 @@ rule all:
 
 
 rule all_figures:
+    """The figures of all reports."""
     input:
         programme.targets("figures"),
     output:
@@ -47,6 +49,7 @@ rule all_figures:
 
 
 rule all_tables:
+    """The tables of all reports."""
     input:
         programme.targets("tables"),
     output:
@@ -55,6 +58,7 @@ rule all_tables:
 
 
 rule all_statements:
+    """The statements of all reports."""
     input:
         programme.targets("statements"),
     output:

@@ -234,6 +234,13 @@ def test_an_environment_that_no_verb_understands(capsys, monkeypatch, name, valu
     assert "no report a" in fails(capsys, "evaluate", "a")  # which does not read it
 
 
+def test_in_a_folder_without_reports_one_learns_how_to_name_theirs(capsys, tmp_path):
+    with pytest.raises(SystemExit):
+        main(["runs", "cifar100_superclass", "--reports", str(tmp_path)])
+    said = "give the folder of the reports with --reports"
+    assert capsys.readouterr().err == f"reprise: no report cifar100_superclass in {tmp_path}; {said}\n"
+
+
 def taken(verb):
     """The options of a verb, as the application lists them."""
     app = application()

@@ -1,4 +1,4 @@
-"""Networks, augmentations and data sets of another package: the one of docs/extending.md."""
+"""What another package adds, one of each: the package of docs/extending.md."""
 
 import re
 import subprocess
@@ -68,7 +68,7 @@ def installed(tmp_path, monkeypatch):
 def zoo(installed):
     points = re.findall(r'\[project\.entry-points\."reprise\.(\w+)"\]\n(.*)', BLOCKS["pyproject.toml"])
     lines = {group: [line.replace('"', "")] for group, line in points}
-    assert len(lines) == 5
+    assert {point.group for point in POINTS} == {f"reprise.{group}" for group in lines}
     install(installed, "zoo", {name: text for name, text in BLOCKS.items() if name.endswith(".py")}, **lines)
     return installed
 
@@ -78,6 +78,7 @@ def test_names_are_the_projects_own_and_then_those_of_packages(zoo):
     assert list(AUGMENTATIONS) == [*OWN["reprise.augmentations"], "posterize"]
     assert list(DATASETS) == [*OWN["reprise.datasets"], "petals"]
     assert list(FIGURES)[-1] == "strip"
+    assert list(TABLES)[-1] == "kept_epochs"
     assert list(METRICS)[-1] == "balanced_accuracy"
     assert len(DATASETS) == 5
     assert "petals" in DATASETS
@@ -176,6 +177,8 @@ experiments:
   base: {}
 figures:
   - {id: figure_01, kind: strip, runs: base, metric: balanced_accuracy, caption: All runs on a line.}
+tables:
+  - {id: epochs, kind: kept_epochs, runs: base, caption: The epoch that each run keeps.}
 statements:
   - {number: balanced, reported: "0.5", measure: balanced_accuracy(base)}
 """
@@ -196,7 +199,7 @@ def test_a_report_with_one_of_each(zoo, tmp_path):
     """Its figure is drawn and its statement judged, from pretended results."""
     done = checked(zoo, tmp_path, REPORT)
     assert done.returncode == 0, done.stderr
-    assert "full: 2 runs, 1 figures, 0 tables, 1 statements" in done.stdout
+    assert "full: 2 runs, 1 figures, 1 tables, 1 statements" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -223,6 +226,7 @@ def test_a_report_with_one_of_each(zoo, tmp_path):
             "kind: 'stripe' is no kind of figure; did you mean strip?",
         ),
         ("runs: base", "runs: base, marke: x", "figures[0].marke: unknown key; did you mean marker?"),
+        ("kind: kept_epochs", "kind: kept_epoch", "is no kind of table; did you mean kept_epochs?"),
         ("_accuracy(base)", "_acuracy(base)", "did you mean balanced_accuracy?"),
     ],
 )

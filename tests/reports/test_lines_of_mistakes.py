@@ -288,7 +288,7 @@ MISTAKES = [
     ("width: 2", "width: true", "not true"),
     ("- {flatten: true}", "- {flatten: false}", "false is not valid; valid: true"),
     ("- id: network", "- id: net work", "does not have the form: lower-case letters"),
-    ("- *features", "- *feature", "*feature: no anchor &feature; did you mean features?"),
+    ("- *features", "- *feature", "undefined alias *feature; did you mean features?"),
     (
         "    layers:\n      - &features",
         "    ›layers:\n      - {conv: 3, name: f6}\n      - &features",

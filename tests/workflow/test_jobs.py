@@ -66,6 +66,7 @@ def test_the_rules_are_few_and_no_report_can_have_their_names():
     reports = report_files(ROOT / "workflow/reports").keys()
     assert len(rules) <= 25
     assert rules - reports == set(RULES)
+    assert all("(" in line for line in done.stdout.splitlines() if line not in reports), "what is each for?"
 
 
 @pytest.mark.parametrize("dealt", SHARDS[:3])  # the last deals the few runs of this report as the second does

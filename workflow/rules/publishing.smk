@@ -61,6 +61,7 @@ rule samples:
 
 
 rule figure:
+    """A figure, with what was drawn as numbers."""
     input:
         lambda wildcards: results(
             programme.item_inputs("figures", wildcards.slug, wildcards.item)
@@ -99,6 +100,7 @@ rule figure:
 
 
 rule table:
+    """A table, as CSV, Markdown and LaTeX."""
     input:
         lambda wildcards: results(
             programme.item_inputs("tables", wildcards.slug, wildcards.item)
@@ -137,6 +139,7 @@ rule table:
 
 
 rule statements:
+    """Numbers and claims of a report, and their verdicts."""
     input:
         lambda wildcards: results(programme.statement_inputs(wildcards.slug)),
     output:

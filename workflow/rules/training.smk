@@ -8,6 +8,7 @@ evaluation = programme.evaluation.jobs
 
 
 rule train:
+    """The runs of a shard that are not trained yet."""
     input:
         lambda wildcards: programme.train_inputs(wildcards.run),
     output:
@@ -41,6 +42,7 @@ rule train:
 
 
 rule evaluate:
+    """The runs of a shard that are not tested yet: metrics and predictions."""
     input:
         lambda wildcards: programme.evaluate_inputs(wildcards.run),
     output:

@@ -112,7 +112,8 @@ def report_file(name: str, folder: Path) -> Path:
         return path
     known = report_files(folder)
     if name not in known:
-        raise RepriseError(f"no report {name} in {folder}{nearest(name, known)}")
+        hint = nearest(name, known) or "; give the folder of the reports with --reports"
+        raise RepriseError(f"no report {name} in {folder}{hint}")
     return known[name]
 
 

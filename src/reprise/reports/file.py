@@ -134,7 +134,9 @@ def read_yaml(path: Path | str, *, known: bool = False) -> Any:
             alias = re.match(r"\*([\w-]+)", text.splitlines()[mark.line][mark.column :])
             anchors = dict.fromkeys(re.findall(r"(?<!\w)&([\w-]+)", text))
             name = alias.group(1) if alias else ""
-            raise RepriseError(f"{path}{line}: *{name}: no anchor &{name}{nearest(name, anchors)}") from None
+            raise RepriseError(
+                f"{path}{line}: found undefined alias *{name}{nearest(name, anchors)}"
+            ) from None
         raise RepriseError(f"{path}{line}: {problem}; mend the YAML there") from None
 
 

@@ -95,9 +95,7 @@ class Report:
         self._active: dict[str, bool] = {}
         for name in skip:
             if name not in self._cells:
-                raise RepriseError(
-                    f"{self.path}: skip (configuration): no experiment {name}{nearest(name, self._cells)}"
-                )
+                raise RepriseError(f"{self.path}: skip: no experiment {name}{nearest(name, self._cells)}")
         self.skipped = frozenset(skip) | {name for name in self._cells if self._expansion.rule(name).skip}
         if not known:
             self._check_references()

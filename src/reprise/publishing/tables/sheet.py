@@ -1,6 +1,6 @@
 """What a kind of table is given and gives back.
 
-A kind is a function `build(spec, sources) -> Table`, which `reprise.reports.tables` names beside its keys;
+A kind is a function `build(spec, sources) -> Sheet`, which `reprise.reports.tables` names beside its keys;
 what it names and is not there is a `RepriseError`.
 """
 

@@ -128,7 +128,12 @@ def test_a_change_of_any_file_is_a_change_of_the_report(tmp_path):
             "bsae:",
             "experiments.fast.bsae: unknown key; did you mean base?",
         ),
-        ("head", {**PARTS["head"], "slug": "maxi"}, "slug: maxi", "slug: maxi is not the file's name"),
+        (
+            "head",
+            {**PARTS["head"], "slug": "maxi"},
+            "slug: maxi",
+            "slug: maxi is not the folder's name, which is mini; call the folder maxi, or leave slug out",
+        ),
         ("head", {**PARTS["head"], "models": {}}, "model: net", "defaults"),
     ],
 )

@@ -204,6 +204,8 @@ class Source:
         except ValidationError as error:
             parts, what = first_violation(error, value)
             self.fail([*where, *parts], what)
+        except RepriseError as error:  # of a package that a name in the file stands for
+            raise RepriseError(f"{self.place(where) if where else self.path}: {error}") from None
 
 
 @cache
@@ -221,10 +223,10 @@ def read_report(source: Source) -> ReportFile:
     check_size(source.document, str(source.path))
     found: ReportFile = source.validate(source.document, ReportFile)
     if found.slug is not None and found.slug != source.slug:
-        source.fail(
-            ["slug"],
-            f"{found.slug} is not the file's name; call the file {found.slug}.yaml, or leave slug out",
-        )
+        file = "file" if source.path.suffix == ".yaml" else "folder"
+        name = found.slug + source.path.suffix
+        what = f"{found.slug} is not the {file}'s name, which is {source.path.name}"
+        source.fail(["slug"], f"{what}; call the {file} {name}, or leave slug out")
     seen: set[str] = set()
     _check_ids(source, "figures", found.figures, seen)
     _check_ids(source, "tables", found.tables, seen)  # they share a folder of intermediate files with figures

@@ -17,7 +17,15 @@ from reprise.errors import RepriseError, nearest
 from reprise.extensions import FIGURES
 from reprise.reports.experiments import Experiment, Scales
 from reprise.reports.figures import AnyFigure, Compared, Diagram
-from reprise.reports.file import MOST_BYTES, MOST_VALUES, check_size, count_values, line_of, read_yaml
+from reprise.reports.file import (
+    MOST_BYTES,
+    MOST_VALUES,
+    check_size,
+    count_values,
+    line_of,
+    read_yaml,
+    yaml_files,
+)
 from reprise.reports.paths import layer_places
 from reprise.reports.settings import AnyNetwork, Defaults
 from reprise.reports.statements import AnyStatement, Called, Cells, Expression, Statement
@@ -77,7 +85,7 @@ class Source:
 
     def __init__(self, path: Path | str, *, known: bool = False) -> None:
         self.path = Path(path)
-        self.files = sorted(self.path.glob("*.yaml")) if self.path.is_dir() else [self.path]
+        self.files = yaml_files(self.path) if self.path.is_dir() else [self.path]
         if not self.files:
             raise RepriseError(f"{self.path}: no report files (*.yaml) in this folder; add one")
         self.document: dict[str, Any] = {}

@@ -1,5 +1,6 @@
 """What another package adds, one of each: the package of docs/extending.md."""
 
+import json
 import re
 import subprocess
 import sys
@@ -186,8 +187,12 @@ statements:
 
 def checked(zoo, folder, text):
     (folder / "petal_report.yaml").write_text(text)
+    return run_reprise(zoo, "check", str(folder / "petal_report.yaml"))
+
+
+def run_reprise(zoo, *words):
     return subprocess.run(
-        [sys.executable, "-m", "reprise", "check", str(folder / "petal_report.yaml")],
+        [sys.executable, "-m", "reprise", *words],
         env={"PYTHONPATH": f"{zoo}:{Path(__file__).parents[1] / 'src'}", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -256,11 +261,23 @@ def test_a_mistake_in_a_report_with_one_of_each(zoo, tmp_path, word, wrong, mess
         ("", "gibbon:Net", r"cannot be imported \(ModuleNotFoundError: No module named 'gibbon'\)"),
         ("Net = 3", "ape:Net", r"is no Family; see docs/extending.md"),
         ("class Net: pass", "ape:Net", r"is no Family; see docs/extending.md"),
+        ("raise SystemExit(3)", "ape:Net", r"cannot be imported \(SystemExit: 3\); mend or uninstall it"),
+        (
+            "from reprise.models.families import Family\nclass Net(Family): pass",
+            "ape:Net",
+            r"has no build; see docs/extending.md",
+        ),
+        (
+            "from reprise.models.families import Family\n"
+            "class Net(Family):\n    def build(self, classes, image_shape, weights_dir): 1 / 0",
+            "ape:Net",
+            r"fails in its package \(ZeroDivisionError: division by zero\); mend or uninstall it",
+        ),
     ],
 )
 def test_a_package_that_is_broken(installed, content, value, message):
     install(installed, "apes", {"ape.py": content}, networks=[f"net = {value}"])
-    where = rf"^model: network net of package apes \({value}\): "
+    where = rf"^model( net)?: network net( of package apes \({value}\))?: "
     with pytest.raises(RepriseError, match=where + message) as error:
         models.build({"name": "net"}, 5, (3, 16, 16))
     assert "\n" not in str(error.value)
@@ -297,3 +314,130 @@ def test_a_data_set_by_another_name_than_its_own(zoo):
     install(zoo, "apes", {}, datasets=["leaves = zoo:PETALS"])
     with pytest.raises(RepriseError, match=r"data set leaves of package apes .*: calls itself petals"):
         DATASETS.find("leaves")
+
+
+# ---- packages that fail ----
+
+KINDS = """
+from typing import ClassVar, Literal
+
+from reprise.publishing.figures.page import Drawn
+from reprise.publishing.measures import Metric
+from reprise.reports.figures import MeasuredFigure
+from reprise.reports.tables import Table
+
+
+class Curves(MeasuredFigure):
+    drawer: ClassVar[str] = "ape:draw"
+    kind: Literal["ape"]
+
+
+class Sheet(Table):
+    builder: ClassVar[str] = "ape:build"
+    kind: Literal["ape"]
+
+
+def build(spec, sources): {build}
+def draw(spec, sources, page): {draw}
+METRIC = Metric("a metric", {deviation}, compute=lambda labels, predicted: {value})
+"""
+SOUND = {"build": "return 3", "draw": "return Drawn('', [], [])", "deviation": "0.1", "value": "0.5"}
+APE_REPORT = (
+    REPORT.replace("petals, labels: label", "cifar10, labels: label")
+    .replace("{posterize: {levels: 4}}, ", "")
+    .replace("{name: patch_mlp, hidden: 64}", "{name: vit, patch: 8, dim: 6, layers: 1, heads: 1}")
+    .replace("kind: strip", "kind: ape")
+    .replace("balanced_accuracy", "ape")
+)
+TABLES_OF_APES = "tables:\n  - {id: table_01, kind: ape, caption: A table.}\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({}, ""),
+        (
+            {"draw": "raise KeyError('x')"},
+            r"figure figure_01: kind of figure ape: fails in its package \(KeyError: ",
+        ),
+        ({"draw": "raise SystemExit(0)"}, r"figure ape: fails in its package \(SystemExit: 0\); mend or"),
+        ({"draw": "return None"}, r"\(TypeError: ape:draw returns NoneType, not Drawn\)"),
+        ({"draw": "return Drawn('', [], [{'x': {1}}])"}, r"\(TypeError: Object of type set is not JSON"),
+        (
+            {"value": "1 / 0"},
+            r"metric ape: fails in its package \(ZeroDivisionError: division by zero\); mend",
+        ),
+        ({"value": "None"}, r"metric ape: fails in its package \(TypeError: "),
+        ({"value": "10**400"}, r"metric ape: fails in its package \(OverflowError: "),
+        ({"value": "labels.fill(0) or 0.5"}, ""),
+        ({"value": "float('nan')"}, ""),
+        ({"deviation": "'0.1'"}, r"cannot be imported \(ValueError: deviation: '0.1' is no number from 0\)"),
+        ({"deviation": "-1"}, r"cannot be imported \(ValueError: deviation: -1 is no number from 0\)"),
+        (
+            {"tables": True},
+            r"table table_01: kind of table ape: fails in its package \(TypeError: ape:build returns int",
+        ),
+        (
+            {"tables": True, "build": "1 / 0"},
+            r"kind of table ape: fails in its package \(ZeroDivisionError: ",
+        ),
+    ],
+    ids=str,
+)
+def test_a_kind_that_fails(zoo, tmp_path, wrong, message):
+    code = KINDS
+    for name, content in (SOUND | wrong).items():
+        code = code.replace(f"{{{name}}}", str(content))
+    points = {"figures": ["ape = ape:Curves"], "tables": ["ape = ape:Sheet"], "metrics": ["ape = ape:METRIC"]}
+    install(zoo, "apes", {"ape.py": code}, **points)
+    done = checked(zoo, tmp_path, APE_REPORT + TABLES_OF_APES * ("tables" in wrong))
+    assert done.returncode == bool(message), done.stderr
+    assert re.search(message, done.stderr)
+    assert done.stderr.count("\n") == bool(message)
+
+
+@pytest.mark.slow
+def test_a_broken_package_harms_no_report_that_does_not_use_it(zoo, tmp_path):
+    """Whatever it offers, and however it is broken."""
+    groups = ("networks", "augmentations", "datasets", "figures", "tables", "metrics")
+    broken = ["gone = nowhere:x", "twice = nowhere:x", "twice = nowhere:y", "ends = ends:x", "odd name = ape"]
+    install(zoo, "apes", {"ends.py": "raise SystemExit"}, **dict.fromkeys(groups, broken))
+    done = checked(zoo, tmp_path, REPORT)
+    assert done.returncode == 0, done.stderr
+    for used in ("{name: gone}", "{name: twice}", "{name: ends}"):
+        done = checked(zoo, tmp_path, REPORT.replace("{name: patch_mlp, hidden: 64}", used))
+        assert re.match(r"reprise: \S+petal_report.yaml: network (gone|twice|ends)", done.stderr)
+        assert done.stderr.count("\n") == 1
+    done = checked(zoo, tmp_path, REPORT.replace("posterize: {levels: 4}", "gone: 3"))
+    assert "augmentation gone of package apes (nowhere:x): cannot be imported" in done.stderr
+    done = checked(zoo, tmp_path, REPORT.replace("kind: strip", "kind: gone"))
+    assert "kind of figure gone of package apes (nowhere:x): cannot be imported" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_editors_schema_with_packages(zoo, tmp_path):
+    """Also with classes that are called like others; the names are what counts."""
+    code = KINDS.format(**SOUND).replace("    kind: Literal", "    mine: int = 3\n    kind: Literal")
+    code += "from zoo import PatchMlp\nclass Vit(PatchMlp):\n    more: int = 3\n"
+    points = {"figures": ["ape = ape:Curves"], "tables": ["ape = ape:Sheet"], "networks": ["ape = ape:Vit"]}
+    install(zoo, "apes", {"ape.py": code}, **points)
+    done = run_reprise(zoo, "schema", str(tmp_path / "schema.json"))
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "schema.json").read_text())["properties"]
+    (networks,) = found["models"]["patternProperties"].values()
+    for kinds, key, own, other in [
+        (found["figures"]["items"], "kind", "mine", "curves"),
+        (networks, "name", "more", "vit"),
+    ]:
+        keys = {
+            choice["if"]["properties"][key]["const"]: choice["then"]["properties"]
+            for choice in kinds["allOf"]
+            if key in choice["if"].get("properties", {})
+        }
+        assert own in keys["ape"]
+        assert own not in keys[other]
+    install(zoo, "bees", {}, networks=["gone = nowhere:x"])
+    done = run_reprise(zoo, "schema", str(tmp_path / "schema.json"))
+    assert done.returncode == 1
+    assert "network gone of package bees (nowhere:x): cannot be imported" in done.stderr

@@ -8,9 +8,11 @@ here needs no torch; nor does what an entry point names, if it imports torch whe
 
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from inspect import isabstract
 from typing import Any
 
 from reprise.errors import RepriseError, gist, nearest
@@ -58,11 +60,14 @@ class ExtensionPoint(Mapping[str, Any]):
         where = f"{self.what} {name} of {packages[0]} ({points[0].value})"
         try:
             found = points[0].load()
-        except Exception as error:  # whatever the package does when it is imported
+        except (Exception, SystemExit) as error:  # whatever the package does when it is imported
             raise RepriseError(
                 f"{where}: cannot be imported ({type(error).__name__}: {gist(error)}); mend or uninstall it"
             ) from error
         contract = _attribute(self._contract)
+        if isabstract(found):
+            missing = ", ".join(sorted(found.__abstractmethods__))
+            raise RepriseError(f"{where}: has no {missing}; see docs/extending.md")
         if not (issubclass(found, contract) if isinstance(found, type) else isinstance(found, contract)):
             raise RepriseError(f"{where}: is no {contract.__name__}; see docs/extending.md")
         if not isinstance(found, type) and getattr(found, "name", name) != name:
@@ -84,6 +89,20 @@ class ExtensionPoint(Mapping[str, Any]):
 def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     """Those of the packages on `path`, which is `sys.path`: looking through it takes 0.05 s."""
     return tuple(entry_points(group=group))
+
+
+@contextmanager
+def code_behind(found: object, what: str) -> Iterator[None]:
+    """Whatever fails in the code of a package, from whose module `found` is, is a `RepriseError` that `what`
+    begins; what fails in the project's own is a bug, and stays what it is.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        if isinstance(error, RepriseError) or str(getattr(found, "__module__", "")).startswith("reprise."):
+            raise
+        reason = f"{type(error).__name__}: {gist(error)}"
+        raise RepriseError(f"{what}: fails in its package ({reason}); mend or uninstall it") from error
 
 
 def _package(point: EntryPoint) -> str:

@@ -22,6 +22,7 @@ from pydantic import (
     RootModel,
     ValidationError,
     WrapValidator,
+    create_model,
     model_validator,
 )
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
@@ -129,10 +130,14 @@ class Kinds:
     key: str
     what: str
 
+    @property
+    def models(self) -> dict[str, type[BaseModel]]:
+        return each_where_used(self.kinds())
+
     def tag(self, value: Any) -> str | None:
         """The name in angle brackets, which tells it from a key in the place of an error."""
         if isinstance(value, BaseModel):
-            return next((f"<{name}>" for name, model in self.kinds().items() if type(value) is model), None)
+            return next((f"<{name}>" for name, model in self.models.items() if type(value) is model), None)
         if not isinstance(value, Mapping):
             return None
         if self.key:
@@ -140,7 +145,7 @@ class Kinds:
         return next((f"<{name}>" for name in self.kinds() if name in value), None)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        choices = {f"<{name}>": handler.generate_schema(model) for name, model in self.kinds().items()}
+        choices = {f"<{name}>": handler.generate_schema(model) for name, model in self.models.items()}
         metadata = {"key": self.key, "what": self.what}
         return core_schema.tagged_union_schema(
             choices,
@@ -149,6 +154,27 @@ class Kinds:
             custom_error_message=f"{self.key}|{self.what}|{', '.join(self.kinds())}",
             metadata=metadata,
         )
+
+
+def each_where_used(kinds: Mapping[str, type[BaseModel]]) -> dict[str, type[BaseModel]]:
+    """Name → model. What makes one of them a `RepriseError` (a package cannot be imported, a name is taken
+    twice) is one where a file uses that name, and nowhere else.
+    """
+    models: dict[str, type[BaseModel]] = {}
+    for name in kinds:
+        try:
+            models[name] = kinds[name]
+        except RepriseError as error:
+            models[name] = _refusing(error)
+    return models
+
+
+def _refusing(error: RepriseError) -> type[BaseModel]:
+    def refuse(_: Any) -> Any:
+        raise error
+
+    validators: dict[str, Any] = {"refuse": model_validator(mode="before")(refuse)}
+    return create_model("Refusing", __base__=Strict, __validators__=validators)
 
 
 def plain(value: Any) -> Any:

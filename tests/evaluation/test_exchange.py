@@ -549,6 +549,9 @@ def test_empty_folders_and_missing_runs(cache, tmp_path):
         import_runs(tmp_path, tmp_path / "new", synthetic=True)
     with pytest.raises(RepriseError, match=r"run 000000000000: no result in .*; train it first"):
         export_runs(cache, [RUNS[0].hash, "0" * 12], tmp_path / "out")
+    for path in (f"../{cache.name}/{RUNS[0].hash}", f"{RUNS[0].hash}/", f"./{RUNS[0].hash}", "..", ".", ""):
+        with pytest.raises(RepriseError, match=f"^run {path}: no result in .*; train it first"):
+            export_runs(cache, [path], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

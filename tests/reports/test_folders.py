@@ -41,6 +41,14 @@ def write(folder, **changes):
     return report
 
 
+def hide(folder):
+    """What editors and systems leave in a folder: locks, copies, attributes."""
+    (folder / ".#mini.yaml").symlink_to("someone@somewhere.1234")
+    (folder / "._mini.yaml").write_bytes(b"\x00\x05\x16\x07")
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / ".ipynb_checkpoints/mini-checkpoint.yaml").write_text("a: [")
+
+
 def refusal(folder):
     with pytest.raises(RepriseError) as error:
         Report(folder)
@@ -66,7 +74,10 @@ def test_other_files_in_the_folder_are_none_of_the_report(tmp_path):
     (report / "notes.txt").write_text("not: [YAML")
     (report / "more").mkdir()
     (report / "more" / "x.yaml").write_text("nonsense: 1")
+    stamp = Report(report).stamp
+    hide(report)
     assert Report(report).runs()
+    assert Report(report).stamp == stamp
 
 
 def test_a_change_of_any_file_is_a_change_of_the_report(tmp_path):
@@ -126,7 +137,12 @@ def test_a_change_of_any_file_is_a_change_of_the_report(tmp_path):
             "bsae:",
             "experiments.fast.bsae: unknown key; did you mean base?",
         ),
-        ("head", {**PARTS["head"], "slug": "maxi"}, "slug: maxi", "slug: maxi is not the file's name"),
+        (
+            "head",
+            {**PARTS["head"], "slug": "maxi"},
+            "slug: maxi",
+            "slug: maxi is not the folder's name, which is mini; call the folder maxi, or leave slug out",
+        ),
         ("head", {**PARTS["head"], "models": {}}, "model: net", "defaults"),
     ],
 )
@@ -170,6 +186,9 @@ def test_reports_are_files_and_folders(tmp_path):
     (tmp_path / "notes.md").write_text("#")
     found = report_files(tmp_path)
     assert list(found) == ["alpha", "mini", "zeta"]
+    hide(tmp_path)
+    hide(tmp_path / "empty")
+    assert report_files(tmp_path) == found
     assert found["mini"] == tmp_path / "mini"
     assert found["zeta"] == tmp_path / "zeta.yaml"
     assert report_files(tmp_path / "empty") == {}

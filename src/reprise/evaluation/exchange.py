@@ -51,7 +51,7 @@ def export_runs(cache: Path, hashes: Sequence[str], out_dir: Path) -> int:
     `RepriseError`, and none is copied.
     """
     for name in hashes:
-        if not (Path(cache) / name / RUN).is_file():
+        if Path(name).name != name or not (Path(cache) / name / RUN).is_file():
             raise RepriseError(f"run {name}: no result in {cache}; train it first")
         verify(Path(cache) / name, remedy=TRAIN_AGAIN)
     for name in hashes:

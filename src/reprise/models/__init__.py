@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reprise.errors import RepriseError
-from reprise.extensions import NETWORKS
+from reprise.extensions import NETWORKS, code_behind
 from reprise.schema import parse
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def build(
         raise RepriseError(f"model: {error}") from None
     given = parse(family, options, f"model {name}")
     try:
-        return given.build(classes, image_shape, weights_dir)
+        with code_behind(family, f"network {name}"):
+            return given.build(classes, image_shape, weights_dir)
     except RepriseError as error:
         raise RepriseError(f"model {name}: {error}") from None
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from reprise.errors import RepriseError, nearest
-from reprise.extensions import METRICS
+from reprise.extensions import METRICS, code_behind
 from reprise.reports.report import Cell, text
 
 Columns = Mapping[str, Sequence[Any]]
@@ -55,6 +55,12 @@ class Metric:
     needs: str = ""
     several: bool = True
     compute: Callable[[np.ndarray, np.ndarray], float] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.words, str):
+            raise TypeError(f"words: {self.words!r} is no text")
+        if not isinstance(self.deviation, (int, float)) or not 0 <= self.deviation < math.inf:
+            raise ValueError(f"deviation: {self.deviation!r} is no number from 0")
 
 
 NEEDED = {
@@ -502,7 +508,7 @@ def read(measure: Measure, tables: Tables, cell: Cell, run: str) -> Reading | No
             value = tables.part(run, "parameters", cell.module(measure.layer))
         case metric if compute := METRICS[metric].compute:
             predictions = tables.predicted(run)
-            value = None if predictions is None else float(compute(predictions.label, predictions.predicted))
+            value = None if predictions is None else _computed(metric, compute, predictions)
         case metric:
             value = tables.metric(run, metric)
     if value is None:
@@ -513,6 +519,12 @@ def read(measure: Measure, tables: Tables, cell: Cell, run: str) -> Reading | No
     if measure.metric == "gap" and accuracy is not None:
         return Reading(value, _binomial(accuracy, tables.images(run, "test")))
     return Reading(value)
+
+
+def _computed(metric: str, compute: Callable[[np.ndarray, np.ndarray], Any], of: Predictions) -> float:
+    """What the code of another package makes of predictions; it gets copies, which it may change."""
+    with code_behind(compute, f"metric {metric}"):
+        return float(compute(of.label.copy(), of.predicted.copy()))
 
 
 def cell_values(measure: Measure, tables: Tables, cell: Cell) -> list[float]:

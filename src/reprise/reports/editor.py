@@ -8,13 +8,13 @@ less: it knows every key and value, and not what is missing.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from reprise.extensions import FIGURES, TABLES
+from reprise.extensions import FIGURES, NETWORKS, TABLES
 from reprise.reports.report_file import ReportFile
-from reprise.reports.settings import networks
 from reprise.reports.statements import STATEMENT_KINDS as STATEMENTS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -35,13 +35,12 @@ def json_schema() -> dict[str, Any]:
     schema.pop("required")
     definitions, properties = schema["$defs"], schema["properties"]
     for section, kinds in (("figures", FIGURES), ("tables", TABLES)):
-        models = {name: model.__name__ for name, model in kinds.items()}
         more = {"base": BASE, "repeat": REPEAT, "id": TEXT}
-        properties[section]["items"] = _by_kind(definitions, "kind", models, more)
+        items = properties[section]["items"]
+        properties[section]["items"] = _by_kind(definitions, "kind", _models(items, kinds), more)
     properties["statements"]["items"] = _statements(definitions)
-    families = {name: model.__name__ for name, model in networks().items()}
-    (pattern,) = properties["models"]["patternProperties"]
-    network = _by_kind(definitions, "name", families, {"base": BASE})
+    ((pattern, families),) = properties["models"]["patternProperties"].items()
+    network = _by_kind(definitions, "name", _models(families, NETWORKS), {"base": BASE})
     properties["models"]["patternProperties"] = {pattern: network}
     properties["figure_defaults"].update(_defaults(definitions))
     for owner, definition in list(definitions.items()):
@@ -53,6 +52,12 @@ def json_schema() -> dict[str, Any]:
 def text() -> str:
     """The schema as the file that is committed."""
     return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+def _models(union: dict[str, Any], kinds: Mapping[str, Any]) -> dict[str, str]:
+    """Name of each kind → that of its definition; one that a package spoils is a `RepriseError`."""
+    references = [choice["$ref"] for choice in union["oneOf"]]
+    return {name: at.rpartition("/")[2] for (name, _), at in zip(kinds.items(), references, strict=True)}
 
 
 def _by_kind(

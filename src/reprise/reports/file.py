@@ -26,6 +26,11 @@ LONGEST_NUMBER = 100
 """Characters of a number."""
 
 
+def yaml_files(folder: Path) -> list[Path]:
+    """The YAML files of a folder, in order; hidden ones are not ours, but an editor's or the system's."""
+    return sorted(folder.glob("[!.]*.yaml"))
+
+
 @cache
 def _loader() -> type[yaml.SafeLoader]:
     """YAML with 1e-3 as a number (YAML 1.2), dates as texts, 64-bit integers, and without silently dropped

@@ -22,6 +22,7 @@ from reprise.reports.cells import Cell, Undrawn, select, text
 from reprise.reports.expansion import Expansion
 from reprise.reports.expressions import Names, named, named_cells, read_expression
 from reprise.reports.figures import Diagram, Figure, Samples
+from reprise.reports.file import yaml_files
 from reprise.reports.layout import SCALES, stand_in_source
 from reprise.reports.report_file import SECTIONS, Source, keys_of_error, read_report
 from reprise.reports.run import Run
@@ -44,8 +45,8 @@ RULES = (
 
 def report_files(folder: Path) -> dict[str, Path]:
     """Slug → report, in order: the YAML files of a folder, and the folders in it that hold some."""
-    files = {path.stem: path for path in folder.glob("*.yaml")}
-    folders = {path.parent.name: path.parent for path in folder.glob("*/*.yaml")}
+    files = {path.stem: path for path in yaml_files(folder)}
+    folders = {path.name: path for path in folder.glob("[!.]*/") if yaml_files(path)}
     for slug in sorted(files.keys() & folders.keys()):
         raise RepriseError(
             f"{folders[slug]}: {files[slug].name} beside it is the same report; keep one of them"
@@ -105,9 +106,8 @@ class Report:
     @property
     def stamp(self) -> str:
         """What is checked: the files' text at a scale, as SHA-256."""
-        files = sorted(self.path.glob("*.yaml")) if self.path.is_dir() else [self.path]
         digest = hashlib.sha256(f"{self.scale} ".encode())
-        for file in files:
+        for file in self._source.files:
             digest.update(file.read_bytes())
         return digest.hexdigest()
 

@@ -17,7 +17,15 @@ from reprise.errors import RepriseError, nearest
 from reprise.extensions import FIGURES
 from reprise.reports.experiments import Experiment, Scales
 from reprise.reports.figures import AnyFigure, Compared, Diagram
-from reprise.reports.file import MOST_BYTES, MOST_VALUES, check_size, count_values, line_of, read_yaml
+from reprise.reports.file import (
+    MOST_BYTES,
+    MOST_VALUES,
+    check_size,
+    count_values,
+    line_of,
+    read_yaml,
+    yaml_files,
+)
 from reprise.reports.paths import layer_places
 from reprise.reports.settings import AnyNetwork, Defaults
 from reprise.reports.statements import AnyStatement, Called, Cells, Expression, Statement
@@ -77,7 +85,7 @@ class Source:
 
     def __init__(self, path: Path | str, *, known: bool = False) -> None:
         self.path = Path(path)
-        self.files = sorted(self.path.glob("*.yaml")) if self.path.is_dir() else [self.path]
+        self.files = yaml_files(self.path) if self.path.is_dir() else [self.path]
         if not self.files:
             raise RepriseError(f"{self.path}: no report files (*.yaml) in this folder; add one")
         self.document: dict[str, Any] = {}
@@ -241,6 +249,8 @@ class Source:
             parts, what = first_violation(error, value)
             place = [*where, *parts]
             self.fail(self.inside(place, what) if _ROW.match(what) else place, what)
+        except RepriseError as error:  # of a package that a name in the file stands for
+            raise RepriseError(f"{self.place(where) if where else self.path}: {error}") from None
 
 
 _KEYS = re.compile(r"([a-z_]+(?:\.\w+|\[\d+\])*)(?: \w+)?: ")
@@ -281,10 +291,10 @@ def read_report(source: Source) -> ReportFile:
     check_size(source.document, str(source.path))
     found: ReportFile = source.validate(source.document, ReportFile)
     if found.slug is not None and found.slug != source.slug:
-        source.fail(
-            ["slug"],
-            f"{found.slug} is not the file's name; call the file {found.slug}.yaml, or leave slug out",
-        )
+        file = "file" if source.path.suffix == ".yaml" else "folder"
+        name = found.slug + source.path.suffix
+        what = f"{found.slug} is not the {file}'s name, which is {source.path.name}"
+        source.fail(["slug"], f"{what}; call the {file} {name}, or leave slug out")
     seen: set[str] = set()
     _check_ids(source, "figures", found.figures, seen)
     _check_ids(source, "tables", found.tables, seen)  # they share a folder of intermediate files with figures

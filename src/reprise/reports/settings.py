@@ -24,7 +24,7 @@ from reprise.reports.values import (
     Unique,
     whole,
 )
-from reprise.schema import Kinds, Probability, Strict, either, titled
+from reprise.schema import Kinds, Probability, Strict, each_where_used, either, titled
 
 # ---- what other rooms and packages add to ----
 
@@ -43,7 +43,7 @@ def networks() -> dict[str, type[NetworkSettings]]:
     own_name: dict[str, Any] = {name: (Literal[name], ...) for name in NETWORKS}
     return {
         name: create_model(family.__name__, __base__=(family, NetworkSettings), name=own_name[name])
-        for name, family in NETWORKS.items()
+        for name, family in each_where_used(NETWORKS).items()
     }
 
 
@@ -56,7 +56,9 @@ def _one_key(step: Strict) -> Strict:
     return step
 
 
-_augmentations: dict[str, Any] = {name: (kind | None, None) for name, kind in AUGMENTATIONS.items()}
+_augmentations: dict[str, Any] = {
+    name: (kind | None, None) for name, kind in each_where_used(AUGMENTATIONS).items()
+}
 _AnyStep = create_model("Step", __base__=Strict, **_augmentations)
 Step = Annotated[Strict, GetPydanticSchema(lambda _, handler: handler(_AnyStep)), AfterValidator(_one_key)]
 """One augmentation: a mapping from its name to its options (`reprise.data.augmentations`)."""

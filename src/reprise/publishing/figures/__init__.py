@@ -13,6 +13,7 @@ from pkgutil import resolve_name
 from matplotlib.figure import Figure
 
 from reprise.errors import RepriseError
+from reprise.extensions import code_behind
 from reprise.files import atomic
 from reprise.publishing import Face
 from reprise.publishing.figures.page import Drawn, Page
@@ -31,8 +32,12 @@ def build_figure(spec: Spec, sources: Sources, face: Face) -> tuple[Figure, Draw
     width = WIDTHS[spec.width]
     figure = Figure(figsize=(width, width), dpi=DPI)
     page = Page(figure, width, strip(face.scale, face.notes, width))
-    draw: Callable[[Spec, Sources, Page], Drawn] = resolve_name(spec.drawer)
-    drawn = draw(spec, sources, page)
+    with code_behind(type(spec), f"kind of figure {spec.kind}"):
+        draw: Callable[[Spec, Sources, Page], Drawn] = resolve_name(spec.drawer)
+        drawn = draw(spec, sources, page)
+        if not isinstance(drawn, Drawn):
+            raise TypeError(f"{spec.drawer} returns {type(drawn).__name__}, not Drawn")
+        json.dumps(drawn.values)  # as it will be written
     page.strip.draw(figure)
     page.lay_out()
     # PNG and SVG keep the same layout, and savefig draws once instead of twice

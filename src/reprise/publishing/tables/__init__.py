@@ -9,6 +9,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 from reprise.errors import RepriseError
+from reprise.extensions import code_behind
 from reprise.files import atomic
 from reprise.publishing import Face
 from reprise.publishing.sources import Sources
@@ -21,8 +22,12 @@ __all__ = ["Sheet", "build_table", "write_table"]
 
 def build_table(spec: Spec, sources: Sources) -> Sheet:
     """The table of `spec`, not yet written."""
-    build: Callable[[Spec, Sources], Sheet] = resolve_name(spec.builder)
-    return build(spec, sources)
+    with code_behind(type(spec), f"kind of table {spec.kind}"):
+        build: Callable[[Spec, Sources], Sheet] = resolve_name(spec.builder)
+        table = build(spec, sources)
+        if not isinstance(table, Sheet):
+            raise TypeError(f"{spec.builder} returns {type(table).__name__}, not Sheet")
+    return table
 
 
 def write_table(spec: Spec, sources: Sources, face: Face, out_stem: Path) -> None:

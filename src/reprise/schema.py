@@ -156,11 +156,11 @@ class Kinds:
         )
 
 
-def each_where_used(kinds: Mapping[str, type[BaseModel]]) -> dict[str, type[BaseModel]]:
+def each_where_used(kinds: Mapping[str, type[BaseModel]]) -> dict[str, type[Any]]:
     """Name → model. What makes one of them a `RepriseError` (a package cannot be imported, a name is taken
     twice) is one where a file uses that name, and nowhere else.
     """
-    models: dict[str, type[BaseModel]] = {}
+    models: dict[str, type[Any]] = {}
     for name in kinds:
         try:
             models[name] = kinds[name]

@@ -15,6 +15,7 @@ TRAINING = WAY | {"--exact-threads"}
 OPTIONS = {
     "check": set(),
     "runs": RESULTS | REPORT,
+    "schema": set(),
     "plan": DATA | REPORT | WAY | {"--compare"},
     "data fetch": DATA | {"--mirror"},
     "data fetch-weights": DATA | {"--mirror"},

@@ -70,7 +70,7 @@ MOST_S, MOST_MEMORY = 8.0, 32 << 20
 
 def refused(read: Callable[[], object], message: str, memory: int = MOST_MEMORY) -> str:
     """What is said when `read` refuses, which must fit `message`, in bounded time and memory."""
-    handler, timer = signal.signal(signal.SIGALRM, _too_long), signal.setitimer(signal.ITIMER_REAL, 20)
+    handler, timer = signal.signal(signal.SIGALRM, _too_long), signal.setitimer(signal.ITIMER_REAL, 60)
     tracemalloc.start()  # and the alarm is for a reader that would never come back
     began = time.process_time()
     try:

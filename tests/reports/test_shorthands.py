@@ -363,6 +363,46 @@ def test_references_can_be_written_short(tmp_path, short, long):
     assert written(figure.reference) == long
 
 
+NUMBERS = [
+    {"number": "loss", "reported": "0.50", "measure": "loss(base)"},
+    {"claim": "falls", "holds": "loss(base) < 1"},
+]
+TABLE = {"id": "t", "kind": "metrics", "caption": "c", "rows": [{"label": "Fast", "measure": "loss(fast)"}]}
+
+
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [
+        ("loss", [{"value": "0.50"}]),
+        (["0.4", "loss"], [{"value": "0.4"}, {"value": "0.50"}]),
+        ({"statement": "loss", "color": "blue"}, [{"value": "0.50", "color": "blue"}]),
+        ("t_fast", [{"value": "0.3"}]),
+    ],
+)
+def test_a_line_is_drawn_at_what_a_statement_says_is_reported(tmp_path, short, long):
+    """A number of the list, or one that a table makes."""
+    rows = [{**TABLE["rows"][0], "reported": "0.3"}]
+    sections = {"statements": NUMBERS, "tables": [{**TABLE, "rows": rows}]}
+    (figure,) = opened(tmp_path, figures=[{**CURVES, "reference": short}], **sections).figures
+    assert written(figure.reference) == long
+
+
+@pytest.mark.parametrize(
+    ("line", "place", "message"),
+    [
+        ("los", "reference: los", "reference: no number los; did you mean loss?"),
+        ("falls", "reference: falls", "reference: no number falls"),
+        ({"statement": "los"}, "reference:", "reference: no number los; did you mean loss?"),
+        (["0.5", {"statement": "los"}], "statement: los", "reference[1]: no number los; did you mean loss?"),
+        ({"color": "blue"}, "reference:", "reference: needs a value or a statement"),
+        (["0.5", {"statement": "loss", "value": 1}], "statement: loss", "reference[1]: needs a value or"),
+    ],
+)
+def test_a_line_of_no_number(tmp_path, line, place, message):
+    found = refusal(tmp_path, place, figures=[{**CURVES, "reference": line}], statements=NUMBERS)
+    assert found.startswith(f"figures[0].{message}")
+
+
 def test_cells_and_what_holds_can_be_written_short(tmp_path):
     claim = {"claim": "c", "holds": "accuracy(fine) > 0"}
     report = opened(tmp_path, cells={"fine": "fast", "same": {"runs": "fast"}}, statements=[claim])
@@ -379,7 +419,7 @@ def test_cells_and_what_holds_can_be_written_short(tmp_path):
         ({"series": {"Base": 5}}, "Base: 5", "series.Base: should be a valid string, not 5"),
         ({"series": [{"run": "base"}]}, "run: base", "series[0].run: unknown key; did you mean runs?"),
         ({"series": ["base", 5]}, "- 5", "series[1]: should be a mapping, not 5"),
-        ({"reference": "half"}, "reference: half", "reference: "),
+        ({"reference": "half way"}, "reference: half way", "reference"),
         ({"reference": [{"vlaue": 1}]}, "vlaue: 1", "reference[0].vlaue: unknown key; did you mean value?"),
         ({"reference": True}, "reference: true", "reference: "),
     ],

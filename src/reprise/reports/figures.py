@@ -6,6 +6,7 @@ package of your own it is the same class, named by an entry point (docs/extendin
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
@@ -66,13 +67,17 @@ Models = Annotated[
 ]
 
 
-class Reference(Strict):
-    """A number of the report as a line."""
+_PRINTED = r"^-?[0-9]*\.?[0-9]+$"
 
+
+class Reference(Strict):
+    """A number of the report as a line: that of a statement, or a value written here."""
+
+    statement: Identifier | None = None
+    """A number among the statements, whose reported value is drawn."""
     value: (
-        float
-        | Annotated[str, Field(max_length=40, pattern=form(r"^-?[0-9]*\.?[0-9]+$", "a number such as 0.65"))]
-    )
+        float | Annotated[str, Field(max_length=40, pattern=form(_PRINTED, "a number such as 0.65"))] | None
+    ) = None
     """In quotes it keeps the digits that the report prints."""
     label: Text | None = None
     """In the legend (default: report)."""
@@ -84,8 +89,14 @@ class Reference(Strict):
 
 
 def _references(value: Any) -> Any:
-    entries = value if isinstance(value, list) else [value]
-    return [{"value": entry} if isinstance(entry, str | float | int) else entry for entry in entries]
+    """Each line as a mapping; a text that is no number is a statement's."""
+
+    def line(entry: Any) -> Any:
+        if isinstance(entry, str) and not re.match(_PRINTED, entry):
+            return {"statement": entry}
+        return {"value": entry} if isinstance(entry, str | float | int) else entry
+
+    return [line(entry) for entry in (value if isinstance(value, list) else [value])]
 
 
 References = Annotated[

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from reprise.errors import RepriseError, nearest
 from reprise.extensions import FIGURES
 from reprise.reports.experiments import Experiment, Scales
-from reprise.reports.figures import AnyFigure, Compared, Diagram
+from reprise.reports.figures import AnyFigure, Compared, Curves, Diagram, Figure, Reference
 from reprise.reports.file import (
     MOST_BYTES,
     MOST_VALUES,
@@ -28,7 +28,7 @@ from reprise.reports.file import (
 )
 from reprise.reports.paths import layer_places
 from reprise.reports.settings import AnyNetwork, Defaults
-from reprise.reports.statements import AnyStatement, Called, Cells, Expression, Statement
+from reprise.reports.statements import AnyStatement, Called, Cells, Expression, Number, Statement
 from reprise.reports.table_statements import complete_table, table_statements
 from reprise.reports.tables import AnyTable, Table
 from reprise.reports.values import Name, Text
@@ -311,12 +311,32 @@ def read_report(source: Source) -> ReportFile:
             source.fail(where, f"table {table.id}: {error}")
         tables.append(_without_names(completed, found, source, ["tables", index]))
     _check_ids(source, "statements", found.statements, {statement.id for statement in made})
+    statements = [*made, *found.statements]
+    numbers = {each.id: each.reported for each in statements if isinstance(each, Number)}
     figures = [
-        _without_names(figure, found, source, ["figures", index])
+        _with_reported(_without_names(figure, found, source, ["figures", index]), numbers, source, index)
         for index, figure in enumerate(found.figures)
     ]
-    changes = {"figures": figures, "tables": tables, "statements": [*made, *found.statements]}
-    return found.model_copy(update=changes)
+    return found.model_copy(update={"figures": figures, "tables": tables, "statements": statements})
+
+
+def _with_reported(figure: Figure, numbers: Mapping[str, str], source: Source, index: int) -> Figure:
+    """The figure with the reported value of each statement that a reference line names."""
+    if not isinstance(figure, Curves):
+        return figure
+    lines: list[Reference] = []
+    several = isinstance(source.document["figures"][index].get("reference"), list)
+    for place, line in enumerate(figure.reference):
+        where = ["figures", index, "reference", *([place] if several else [])]
+        if (line.statement is None) == (line.value is None):
+            source.fail(where, "needs a value or a statement, one of the two")
+        if line.statement and line.statement not in numbers:
+            source.fail(where, f"no number {line.statement}{nearest(line.statement, numbers)}")
+        if line.statement:
+            look = {key: value for key, value in plain(line).items() if key != "statement"}
+            line = Reference(value=numbers[line.statement], **look)
+        lines.append(line)
+    return figure.model_copy(update={"reference": lines})
 
 
 def _check_ids(source: Source, section: str, items: Sequence[Any], seen: set[str]) -> None:

@@ -39,6 +39,8 @@ def read_references(spec: Curves) -> list[ReferenceLine]:
         )
     found = []
     for entry, label in entries:
+        if entry.value is None:
+            raise RepriseError(f"reference {entry.statement}: no statement has given it a value")
         printed = entry.value if isinstance(entry.value, str) else f"{entry.value:g}"
         own = color(entry.color) if entry.color else INK
         dashes = DOTS[labels.index(label)]

@@ -4,6 +4,7 @@ import os
 import pickle
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -136,3 +137,36 @@ def test_an_error_comes_from_another_process_as_it_is():
         "a: damaged",
         "make it again",
     )
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device", "link to a device", "link to an open file"])
+def test_what_is_no_file_is_never_replaced(tmp_path, kind):
+    """Also for root, who may rename a file over /dev/null."""
+    path, terminal = tmp_path / "x", os.openpty()
+    with socket.socket(socket.AF_UNIX) as server, (tmp_path / "open").open("w") as opened:
+        if kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "socket":
+            server.bind(str(path))
+        elif kind == "device":
+            path = Path(os.ttyname(terminal[1]))
+        elif kind == "link to a device":
+            path.symlink_to("/dev/null")
+        else:
+            path.symlink_to(f"/proc/self/fd/{opened.fileno()}")
+        before = path.lstat()
+        with (
+            pytest.raises(RepriseError, match=rf"^{path}: a .* where a file is to be written; give the name"),
+            atomic(path) as partial,
+        ):
+            partial.write_text("new")
+        assert (path.lstat().st_ino, path.lstat().st_mode) == (before.st_ino, before.st_mode)
+    for end in terminal:
+        os.close(end)
+
+
+def test_a_link_to_nothing_is_written(tmp_path):
+    (tmp_path / "x").symlink_to("nowhere")
+    with atomic(tmp_path / "x") as partial:
+        partial.write_text("new")
+    assert (tmp_path / "x").read_text() == "new"

@@ -46,6 +46,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     partial: Path | None = None
     try:
+        _refuse_special(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_forgotten(path.parent)
         handle, name = tempfile.mkstemp(
@@ -73,6 +74,17 @@ def atomic(path: Path | str) -> Iterator[Path]:
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
+
+
+def _refuse_special(path: Path) -> None:
+    """A device, pipe or socket, or a link to an open file (/dev/stdout), would be replaced by the file."""
+    with contextlib.suppress(OSError):  # none there, or one that writing will say more about
+        mode = path.stat().st_mode
+        kind = "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else _kind(mode)
+        if not kind and path.is_symlink() and path.readlink().is_relative_to("/proc"):
+            kind = "a link to an open file"
+        if kind:
+            raise RepriseError(f"{path}: {kind} where a file is to be written; give the name of a file")
 
 
 _PARTIAL = re.compile(

@@ -107,7 +107,7 @@ class Report:
     def stamp(self) -> str:
         """What is checked: the files' text at a scale, as SHA-256."""
         digest = hashlib.sha256(f"{self.scale} ".encode())
-        for file in self._source.files:
+        for file in yaml_files(self.path) if self.path.is_dir() else [self.path]:
             digest.update(file.read_bytes())
         return digest.hexdigest()
 

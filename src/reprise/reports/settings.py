@@ -6,6 +6,7 @@ epochs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Literal, Self
 
@@ -41,9 +42,10 @@ class NetworkSettings(Strict):
 def networks() -> dict[str, type[NetworkSettings]]:
     """Name of each family → its options with the family's name."""
     own_name: dict[str, Any] = {name: (Literal[name], ...) for name in NETWORKS}
+    families: Mapping[str, Any] = each_where_used(NETWORKS)
     return {
         name: create_model(family.__name__, __base__=(family, NetworkSettings), name=own_name[name])
-        for name, family in each_where_used(NETWORKS).items()
+        for name, family in families.items()
     }
 
 

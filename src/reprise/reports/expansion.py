@@ -269,7 +269,7 @@ class Expansion:
         if len(cells) > 1:
             self._fail(where, f"{selector} names {len(cells)} cells; name one, e.g. {cells[0].name}")
         members = cells[0].members
-        return next((run for run in members if run.spec["seeds"]["init"] == seed), members[0])
+        return next((run for run in members if run.settings.seeds.init == seed), members[0])
 
     # ---- errors ----
 

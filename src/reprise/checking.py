@@ -21,6 +21,7 @@ from reprise.reports.figures import Diagram, Images, Samples
 from reprise.reports.paths import layer_places
 from reprise.reports.report import Report, Undrawn
 from reprise.reports.run import Run
+from reprise.reports.settings import PreprocessSettings
 from reprise.schema import plain
 from reprise.training.feed import training_augmentation
 from reprise.training.optim import build_optimizer, build_schedule
@@ -66,22 +67,21 @@ def check_report(report: Report) -> None:
 
 def check_run(run: Run) -> None:
     """Make all that the run needs before its first epoch, but for images and weights."""
-    spec = run.spec
+    settings = run.settings
     if run.pretrained:
         weights_facts(run.pretrained)
     check_validation(run)
     trained = [nn.Parameter(torch.empty(1)) for item in network(run).parameters() if item.requires_grad]
-    build_schedule(
-        spec.get("schedule", {}), build_optimizer(spec["optimizer"], trained), spec["training"]["epochs"]
-    )
-    training_augmentation(spec)
-    build_penalty(spec.get("regularization", {}), network(run))
+    optimizer = build_optimizer(settings.optimizer, trained)
+    build_schedule(settings.schedule, optimizer, settings.training.epochs)
+    training_augmentation(settings)
+    build_penalty(settings.regularization, network(run))
 
 
 def check_validation(run: Run) -> None:
     """Whether the run's data set has the validation part that it asks for."""
-    facts = dataset_facts(run.spec["dataset"]["name"])
-    if run.spec["split"]["validation"] == "official" and "validation" not in facts.splits:
+    facts = dataset_facts(run.settings.dataset.name)
+    if run.settings.split.validation == "official" and "validation" not in facts.splits:
         raise RepriseError(
             f"split.validation: official: {facts.name} has no validation part of its own; use a fraction or "
             "test"
@@ -95,7 +95,8 @@ def check_initial_weights(run: Run, parent: Run) -> None:
         for each in (run, parent)
     )
     names = list(dict.fromkeys([*ours, *theirs]))
-    dropped = tuple(run.spec["initial_weights"].get("drop", ()))
+    weights = run.settings.initial_weights
+    dropped = tuple(weights.drop) if weights else ()
     for prefix in dropped:
         if not any(name.startswith(prefix) for name in names):
             layers = dict.fromkeys(name.rpartition(".")[0] for name in names)
@@ -146,4 +147,4 @@ def check_images(selection: Images) -> None:
                 )
     for transform in selection.transforms or ():
         steps = [plain(step) for step in transform.augmentation or ()]
-        prepared_shape(facts.name, plain(transform.preprocess), steps)
+        prepared_shape(facts.name, transform.preprocess or PreprocessSettings(), steps)

@@ -180,7 +180,10 @@ def test_images_are_transformed_each_in_its_own_way(dataset, images):
     ("transform", "message"),
     [
         ({"augmentation": [{"flipp": 1}]}, "unknown augmentation 'flipp'; did you mean flip?"),
-        ({"preprocess": {"normalize": "hafl"}}, "no normalisation hafl; did you mean half?"),
+        (
+            {"preprocess": {"normalize": "hafl"}},
+            "preprocess: normalize: 'hafl' is not valid; did you mean half?",
+        ),
     ],
 )
 def test_transforms_that_do_not_exist_are_named_and_nothing_is_written(dataset, tmp_path, transform, message):

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from reprise.models import build
+from reprise.reports.settings import EarlyStop, RegularizationSettings
 from reprise.training.optim import build_optimizer, build_schedule, step_schedule
 from reprise.training.regularization import Penalty, build_penalty
 from reprise.training.selection import stops_early
@@ -127,7 +128,8 @@ def test_the_elastic_net(keras_results: Path):
     model = build(DENSE, keras_oracle.CLASSES, (3, 32, 32)).double()
     before, after = (to_torch(keras, prefix, model, 32) for prefix in ("before", "after"))
     model.load_state_dict(before)
-    settings = {"elastic_net": {"alpha": keras_oracle.ALPHA, "lambda": keras_oracle.LAMBDA}}
+    net = {"alpha": keras_oracle.ALPHA, "lambda": keras_oracle.LAMBDA}
+    settings = RegularizationSettings(elastic_net=net)
     np.testing.assert_allclose(
         train(model, build_penalty(settings, model)), keras["losses"], rtol=0, atol=1e-10
     )
@@ -175,7 +177,7 @@ def test_early_stopping(keras_results: Path):
             for epoch, loss in enumerate(curve, 1)
         ]
         for patience in keras_oracle.PATIENCES:
-            rule = {"monitor": "loss", "patience": patience}
+            rule = EarlyStop(monitor="loss", patience=patience)
             stops = (epoch for epoch in range(1, len(rows) + 1) if stops_early(rows[:epoch], rule))
             found[f"{index}/{patience}"] = next(stops, len(rows))
     assert found == expected

@@ -14,6 +14,7 @@ from reprise.data.augment import build_preprocess
 from reprise.data.catalog import WEIGHTS
 from reprise.errors import RepriseError
 from reprise.models import build, parameter_count, pretrained
+from reprise.reports.settings import PreprocessSettings
 
 IMAGE = (3, 32, 32)
 ARCH = "mobilenet_v3_small"  # small, and with batch normalisation and dropout
@@ -104,7 +105,7 @@ def test_own_preprocessing_is_torchvisions(arch, resize, crop):
     """
     transforms = models.get_model_weights(arch).IMAGENET1K_V1.transforms()
     images = real_looking_images()
-    settings = {"normalize": "imagenet", "resize": resize, "crop": crop}
+    settings = PreprocessSettings(normalize="imagenet", resize=resize, crop=crop)
     ours = build_preprocess(
         settings, lambda: pytest.fail("statistics are not asked for"), torch.device("cpu")
     )(images)

@@ -16,6 +16,7 @@ from studies import history_of, publish_trial, rows, study_runs, train_study, tr
 
 from reprise.errors import RepriseError
 from reprise.files import read_json
+from reprise.reports.settings import Rungs
 from reprise.search.asha import AshaPruner, Halving, check_study, read_history, rung_epochs, trial_order
 from reprise.training.engine import train
 from tiny import tiny_run, write_dataset
@@ -113,7 +114,7 @@ def test_random_studies_equal_the_published_rule(tmp_path):
         curves = [
             [generator.randint(0, 12) / 12 for _ in range(epochs)] for _ in range(9)
         ]  # a dozen values: many ties
-        halving, ends = Halving({"min_resource": rule[0], "reduction_factor": rule[1]}), []
+        halving, ends = Halving(Rungs(min_resource=rule[0], reduction_factor=rule[1])), []
         for curve in curves:
             halving.begin()
             ended = next((epoch for epoch, value in enumerate(curve[:-1], 1) if halving.report(value)), None)
@@ -129,7 +130,7 @@ def test_random_studies_equal_the_published_rule(tmp_path):
     ids=str,
 )
 def test_epochs_of_the_rungs(rule, epochs, expected):
-    assert rung_epochs({"min_resource": rule[0], "reduction_factor": rule[1]}, epochs) == expected
+    assert rung_epochs(Rungs(min_resource=rule[0], reduction_factor=rule[1]), epochs) == expected
 
 
 def test_a_last_epoch_that_is_a_rung_ends_no_trial_but_counts(tmp_path):

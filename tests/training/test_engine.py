@@ -451,8 +451,11 @@ def test_several_failures_are_all_named(go):
         ({"optimizer__name": "adma"}, "no optimiser adma; did you mean adam?"),
         ({"schedule": {"name": "stp"}}, "no schedule stp; did you mean step?"),
         ({"augmentation": [{"filp": 0.5}]}, "unknown augmentation 'filp'; did you mean flip?"),
-        ({"preprocess": {"normalize": "hlf"}}, "no normalisation hlf; did you mean half?"),
-        ({"training__select": "best"}, "training.select: no rule best"),
+        (
+            {"preprocess": {"normalize": "hlf"}},
+            "preprocess.normalize: 'hlf' is not valid; did you mean half?",
+        ),
+        ({"training__select": "best"}, "training.select: 'best' is not valid; did you mean best_loss?"),
         ({"model": {"name": "sequentail"}}, "did you mean sequential?"),
     ],
 )

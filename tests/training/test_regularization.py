@@ -11,6 +11,7 @@ from torch import nn
 
 from reprise import models
 from reprise.errors import RepriseError
+from reprise.reports.settings import RegularizationSettings
 from reprise.training.engine import train
 from reprise.training.parts import Datasets
 from reprise.training.regularization import build_penalty
@@ -18,6 +19,7 @@ from reprise.training.seeds import derive
 from tiny import tiny_run, write_dataset
 
 NET = {"elastic_net": {"alpha": 0.25, "lambda": 0.1}}
+PENALTY = RegularizationSettings(**NET)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def test_value_and_gradient_by_hand():
     network = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2))
     with torch.no_grad():
         network[1].weight.copy_(torch.tensor([[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]]))
-    penalty = build_penalty(NET, network)
+    penalty = build_penalty(PENALTY, network)
     value = penalty()
     assert value.item() == pytest.approx(0.1 * (0.25 * 7.5 + 0.75 * 15.25))
     value.backward()
@@ -70,7 +72,7 @@ SMALL = {"blocks": 1, "kernel": 2, "filters": 2, "dropout": 0.1}
 )
 def test_it_is_on_the_output_layer_of_every_family(spec, output):
     network = models.build(spec, 5, (3, 32, 32))
-    build_penalty(NET, network)().backward()
+    build_penalty(PENALTY, network)().backward()
     assert [name for name, item in network.named_parameters() if item.grad is not None] == [
         f"{output}.weight"
     ]
@@ -144,7 +146,7 @@ def test_a_head_on_cached_features(dirs, tmp_path):
 
 
 def test_without_it_nothing_is_added():
-    assert build_penalty({}, nn.Linear(2, 2)) is None
+    assert build_penalty(RegularizationSettings(), nn.Linear(2, 2)) is None
 
 
 @pytest.mark.parametrize(
@@ -152,33 +154,34 @@ def test_without_it_nothing_is_added():
     [
         (
             {"elasticnet": {"alpha": 0.5, "lambda": 0.1}},
-            "regularization: elasticnet: unknown key for regularization; did you mean elastic_net?",
+            "regularization.elasticnet: unknown key for regularization; did you mean elastic_net?",
         ),
         (
             {"elastic_net": {"alpa": 0.5, "lambda": 0.1}},
-            "regularization: elastic_net.alpa: unknown key for elastic_net; did you mean alpha?",
+            "regularization.elastic_net.alpa: unknown key for elastic_net; did you mean alpha?",
         ),
         (
             {"elastic_net": {"alpha": 0.5}},
-            "regularization: elastic_net: key lambda is missing (found: alpha)",
+            "regularization.elastic_net: key lambda is missing (found: alpha)",
         ),
         (
             {"elastic_net": {"alpha": 1.5, "lambda": 0.1}},
-            "regularization: elastic_net.alpha: should be less than or equal to 1, not 1.5",
+            "regularization.elastic_net.alpha: should be less than or equal to 1, not 1.5",
         ),
         (
             {"elastic_net": {"alpha": 0.5, "lambda": -1}},
-            "regularization: elastic_net.lambda: should be greater than or equal to 0, not -1",
+            "regularization.elastic_net.lambda: should be greater than or equal to 0, not -1",
         ),
         (
             {"elastic_net": {"alpha": 0.5, "lambda": "x"}},
-            "regularization: elastic_net.lambda: should be a valid number, not 'x'",
+            "regularization.elastic_net.lambda: should be a valid number, not 'x'",
         ),
     ],
 )
 def test_mistakes(settings, message):
-    with pytest.raises(RepriseError, match=f"^{re.escape(message)}$"):
-        build_penalty(settings, nn.Linear(2, 2))
+    run = tiny_run(regularization=settings)
+    with pytest.raises(RepriseError, match=f"^run {run.hash}: {re.escape(message)}$"):
+        _ = run.settings
 
 
 def test_a_network_without_dense_layer(dirs, tmp_path):

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from reprise.errors import RepriseError
+from reprise.reports.settings import EarlyStop
 from reprise.training.selection import diverged, selected_epoch, stops_early
 
 
@@ -78,11 +78,4 @@ def test_diverged_is_about_the_last_epoch_on_both_parts(losses, train_loss, expe
     ],
 )
 def test_early_stop(accuracies, rule, stops):
-    assert stops_early(history(accuracies), rule) is stops
-
-
-def test_mistakes():
-    with pytest.raises(RepriseError, match="no rule best_acuracy; did you mean best_accuracy"):
-        selected_epoch(history([0.1]), "best_acuracy")
-    with pytest.raises(RepriseError, match="no quantity acuracy; did you mean accuracy"):
-        stops_early(history([0.1]), {"monitor": "acuracy", "patience": 1})
+    assert stops_early(history(accuracies), rule and EarlyStop(**rule)) is stops

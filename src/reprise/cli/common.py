@@ -47,7 +47,7 @@ def skipped(report: Report, what: str) -> RepriseError:
 def names_of(report: Report, runs: Iterable[Run]) -> dict[str, str]:
     """Run → what the log calls it."""
     return {
-        run.hash: f"{report.slug}/{report.cell_of(run.hash).name}, seed {run.spec['seeds']['init']}"
+        run.hash: f"{report.slug}/{report.cell_of(run.hash).name}, seed {run.settings.seeds.init}"
         for run in runs
     }
 

@@ -58,7 +58,7 @@ def layers(
     for name, (title, run) in networks.items():
         tables[name] = {
             "title": title,
-            **layer_table(run.spec["model"], len(class_names(run)), image_shape(run)),
+            **layer_table(run.settings.model, len(class_names(run)), image_shape(run)),
         }
     record = {"report": found.slug, "item": item, "networks": tables}
     write_record(where.layout.intermediate(found.slug, item, ".layers.json"), record)

@@ -68,10 +68,10 @@ def runs(
                     if not found.active(cell)
                     else "-"
                 )
-                training = run.spec["training"]
+                settings = run.settings
                 show(
-                    f"{run.hash}  {state:8}  {training['epochs']:4} epochs  seed "
-                    f"{run.spec['seeds']['init']}  {cell.name}"
+                    f"{run.hash}  {state:8}  {settings.training.epochs:4} epochs  "
+                    f"seed {settings.seeds.init}  {cell.name}"
                 )
 
 

@@ -32,8 +32,8 @@ def trials(report: Report, selector: str) -> tuple[list[Run], dict[str, Mapping[
     """The trials of a study, and run → its settings; a selector of something else is a `RepriseError`."""
     cells = report.cells(selector)
     runs = [run for cell in cells for run in cell.members]
-    if not all("study" in run.spec for run in runs):
-        studies = [name for name in report.experiments if "study" in report.cells(name)[0].members[0].spec]
+    if not all(run.settings.study for run in runs):
+        studies = [name for name in report.experiments if report.cells(name)[0].members[0].settings.study]
         raise RepriseError(f"{report.path}: {selector} is no study (no asha){nearest(selector, studies)}")
     if not all(report.active(cell) for cell in cells):
         raise skipped(report, f"study {selector}")

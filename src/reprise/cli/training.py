@@ -48,7 +48,7 @@ def train(
     from reprise.training.session import Interrupted
 
     pruner = None
-    if any("study" in run.spec for run in runs.values()):
+    if any(run.settings.study for run in runs.values()):
         from reprise.search.asha import AshaPruner
 
         pruner = AshaPruner(layout.runs)

@@ -9,22 +9,27 @@ torchvision's own transforms draw once for a whole batch, so they would have to 
 Nothing here waits for the device, so a batch costs a few kernels and no synchronisation.
 """
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from reprise.data.catalog import dataset_facts
-from reprise.errors import RepriseError, nearest
+from reprise.errors import RepriseError
 from reprise.extensions import AUGMENTATIONS
 from reprise.reports.run import Run, canonical
 from reprise.schema import parse
+
+if TYPE_CHECKING:  # not imported: what other packages add, which that module imports, may import this one
+    from reprise.reports.settings import PreprocessSettings
 
 Parameters = dict[str, Tensor]
 """Name → tensor whose first dimension is the sample."""
@@ -489,48 +494,43 @@ class Preprocess:
 
 
 def build_preprocess(
-    settings: Mapping[str, Any], statistics: Callable[[], tuple[Any, Any]], device: torch.device
+    settings: PreprocessSettings, statistics: Callable[[], tuple[Any, Any]], device: torch.device
 ) -> Preprocess:
     """The preprocessing that a run's `preprocess` describes, for images on `device`.
 
     `statistics` gives the channel means and standard deviations, in [0, 1], of the run's own training images;
-    it is called for `normalize: train` alone. Raises `RepriseError` for another kind of normalisation.
+    it is called for `normalize: train` alone.
     """
     kinds: dict[str, Callable[[], tuple[Any, Any]]] = {
         "train": statistics,
         "half": lambda: ((0.5,) * 3, (0.5,) * 3),
         "imagenet": lambda: IMAGENET,
     }
-    kind = settings.get("normalize", "none")
-    if kind != "none" and kind not in kinds:
-        raise RepriseError(f"preprocess: no normalisation {kind}{nearest(kind, ['none', *kinds])}")
+    kind = settings.normalize or "none"
     mean, std = (None, None) if kind == "none" else (_channels(values, device) for values in kinds[kind]())
-    return Preprocess(mean, std, settings.get("resize"), settings.get("crop"), settings.get("sharpen"))
+    return Preprocess(mean, std, settings.resize, settings.crop, settings.sharpen)
 
 
 def image_shape(run: Run) -> tuple[int, int, int]:
     """(3, H, W) of the images that the run's network is given, after preprocessing and augmentation."""
-    return prepared_shape(
-        run.spec["dataset"]["name"], run.spec.get("preprocess", {}), run.spec.get("augmentation", [])
-    )
+    return prepared_shape(run.settings.dataset.name, run.settings.preprocess, run.settings.augmentation)
 
 
 def prepared_shape(
-    dataset: str, preprocess: Mapping[str, Any], augmentation: Sequence[Mapping[str, Any]]
+    dataset: str, preprocess: PreprocessSettings, augmentation: Sequence[Mapping[str, Any]]
 ) -> tuple[int, int, int]:
     """Shape of the dataset's images after these settings of a run, which are tried on two images; what cannot
     be is a `RepriseError`.
     """
-    return _prepared_shape(dataset, canonical([preprocess, augmentation]))
+    return _prepared_shape(dataset, preprocess, canonical(augmentation))
 
 
 @cache
-def _prepared_shape(dataset: str, settings: str) -> tuple[int, int, int]:
+def _prepared_shape(dataset: str, preprocess: PreprocessSettings, augmentation: str) -> tuple[int, int, int]:
     facts = dataset_facts(dataset)
-    preprocess, augmentation = json.loads(settings)
     prepare = build_preprocess(preprocess, lambda: (facts.mean, facts.std), torch.device("cpu"))
     images = prepare.pixels(torch.zeros(2, *facts.image_shape, dtype=torch.uint8))
-    augmented = build_augmentation(augmentation)(images, torch.Generator())
+    augmented = build_augmentation(json.loads(augmentation))(images, torch.Generator())
     shape = prepare.normalise(augmented).shape
     return shape[1], shape[2], shape[3]
 

@@ -347,15 +347,15 @@ def class_names(run: Run) -> Sequence[str]:
     """Names of the labels 0, 1, … that a run learns; labels or classes that its data set does not have are a
     `RepriseError`.
     """
-    wanted = run.spec["dataset"]
-    known = labels_of(dataset_facts(wanted["name"]), wanted["labels"], "dataset.labels")
-    for name in wanted.get("classes", ()):
+    wanted = run.settings.dataset
+    known = labels_of(dataset_facts(wanted.name), wanted.labels, "dataset.labels")
+    for name in wanted.classes or ():
         if name not in known:
             raise RepriseError(
-                f"dataset.classes: no {wanted['labels']} label of {wanted['name']} is called "
+                f"dataset.classes: no {wanted.labels} label of {wanted.name} is called "
                 f"{name!r}{nearest(name, known)}"
             )
-    return wanted.get("classes", known)
+    return wanted.classes or known
 
 
 def labels_of(facts: DatasetFacts, kind: str, where: str) -> Sequence[str]:

@@ -15,6 +15,8 @@ from reprise.errors import RepriseError, nearest
 from reprise.files import atomic
 from reprise.records import FILES, digests, write_record
 from reprise.reports.run import digest
+from reprise.reports.settings import PreprocessSettings
+from reprise.schema import parse
 
 
 def choose(dataset: Dataset, selection: Mapping[str, Any]) -> np.ndarray:
@@ -101,7 +103,8 @@ def transformed(
 
     results = []
     for transform in transforms:
-        preprocess = build_preprocess(transform.get("preprocess", {}), statistics, torch.device("cpu"))
+        settings = parse(PreprocessSettings, transform.get("preprocess", {}), "preprocess")
+        preprocess = build_preprocess(settings, statistics, torch.device("cpu"))
         steps = transform.get("augmentation") or []
         generator = torch.Generator().manual_seed(int(digest([seed, steps]), 16))
         pixels = build_augmentation(steps)(preprocess.pixels(torch.from_numpy(images)), generator)

@@ -108,8 +108,8 @@ def _adopt_evaluation(folder: Path) -> None:
     document = finished(folder)
     if document is None:  # what is wrong with the run itself is said where its evaluation is needed
         return
-    spec, meta = document["spec"], document["meta"]
-    check_metrics(folder, spec, meta, check_history(folder, spec, meta), EVALUATE_AGAIN)
+    run, meta = Run(document["spec"]), document["meta"]
+    check_metrics(folder, run, meta, check_history(folder, run, meta), EVALUATE_AGAIN)
     with contextlib.suppress(RepriseError):  # a folder that is read-only stays as it is
         adopt_run(folder)
         write_evaluation_record(folder)
@@ -127,7 +127,7 @@ def trained_network(run: Run, data: RunData, folder: Path) -> nn.Module:
     """The run's network with its selected weights. Pretrained ones are not needed: the run's own take their
     place.
     """
-    network = models.build_untrained(run.spec["model"], len(data.classes), data.image_shape)
+    network = models.build_untrained(run.settings.model, len(data.classes), data.image_shape)
     try:
         network.load_state_dict(read_weights(folder / WEIGHTS_FILE))
     except RuntimeError as error:

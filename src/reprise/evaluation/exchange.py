@@ -90,14 +90,15 @@ def import_runs(
         if not (path / RUN).exists():
             raise RepriseError(f"{path}: holds no exported run (no {RUN}); give the folder that export wrote")
         documents[path] = verify(path, network_of)
-        run, theirs = Run(documents[path]["spec"]), documents[path]["spec"]["dataset"]["source"]
+        run = Run(documents[path]["spec"])
+        dataset, theirs = run.settings.dataset.name, run.settings.dataset.source
         if (theirs == "synthetic") != synthetic:
             scale = "--scale demo" if theirs == "synthetic" else "--scale full or quick"
             raise RepriseError(
                 f"{path}: is of {theirs} images, this scale is for {'synthetic' if synthetic else 'real'} "
                 f"ones; import it with {scale}"
             )
-        if datasets := images(run.spec["dataset"]["name"], theirs):
+        if datasets := images(dataset, theirs):
             verify_with_images(path, run, documents[path]["meta"], datasets)
     states = {}
     for path, document in documents.items():
@@ -148,7 +149,7 @@ def verify(folder: Path, network_of: NetworkOf | None = None, remedy: str = GET_
         if (folder / name).is_symlink():
             _refuse(folder / name, "is a link", remedy)
     document = read_record(folder / RUN, remedy, legacy=True)
-    spec, meta = _identity(document, folder, remedy)
+    run, meta = _identity(document, folder, remedy)
     evaluation = any((folder / name).exists() for name in (EVALUATION, PREDICTIONS, FINAL))
     weights = (folder / WEIGHTS_FILE).exists()
     if not weights and not evaluation:
@@ -157,20 +158,17 @@ def verify(folder: Path, network_of: NetworkOf | None = None, remedy: str = GET_
         for name in (HISTORY, WEIGHTS_FILE) if weights else (HISTORY,):
             if FILES in document:
                 check_file(folder / name, document[FILES], remedy)
-        history = check_history(folder, spec, meta, remedy)
-        if meta["source"] != spec["dataset"]["source"]:
-            _refuse(
-                folder / RUN,
-                f"is for {spec['dataset']['source']} images and was trained on {meta['source']} ones",
-                remedy,
-            )
+        history = check_history(folder, run, meta, remedy)
+        if meta["source"] != (source := run.settings.dataset.source):
+            what = f"is for {source} images and was trained on {meta['source']} ones"
+            _refuse(folder / RUN, what, remedy)
         if evaluation:
             check_evaluation(folder)
-            check_metrics(folder, spec, meta, history, remedy)
+            check_metrics(folder, run, meta, history, remedy)
         if weights:
             read_weights(folder / WEIGHTS_FILE)
         if network_of is not None:
-            check_network(folder, meta, _network(folder, Run(spec), network_of, remedy), remedy)
+            check_network(folder, meta, _network(folder, run, network_of, remedy), remedy)
     return document
 
 
@@ -203,7 +201,7 @@ def verify_with_images(folder: Path, run: Run, meta: Mapping[str, Any], datasets
         return
     with _fitting(folder, GET_AGAIN):
         data = datasets.of(run)
-        check_images(folder, run.spec, meta, data, GET_AGAIN)
+        check_images(folder, run, meta, data, GET_AGAIN)
         if (folder / PREDICTIONS).exists():
             predictions = check_labels(folder, data, GET_AGAIN)
             if (folder / WEIGHTS_FILE).exists():
@@ -214,10 +212,8 @@ def _refuse(path: Path, reason: str, remedy: str) -> None:
     raise DamagedError(f"{path}: {reason}", remedy)
 
 
-def _identity(
-    document: Mapping[str, Any], folder: Path, remedy: str
-) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """`spec` and `meta` of a `run.json` that belongs in this folder."""
+def _identity(document: Mapping[str, Any], folder: Path, remedy: str) -> tuple[Run, Mapping[str, Any]]:
+    """Run and `meta` of a `run.json` that belongs in this folder."""
     path = folder / RUN
     if not all(isinstance(document.get(key), dict) for key in ("spec", "meta")):
         _refuse(path, "is no run (run, spec, meta)", remedy)
@@ -229,4 +225,9 @@ def _identity(
         _refuse(path, f"its settings are none ({error})", remedy)
     if found != folder.name:
         _refuse(path, f"its settings are those of run {found}, not of {folder.name}", remedy)
-    return document["spec"], document["meta"]
+    run = Run(document["spec"])
+    try:
+        _ = run.settings
+    except RepriseError as error:
+        _refuse(path, str(error).removeprefix(f"run {run.hash}: "), remedy)
+    return run, document["meta"]

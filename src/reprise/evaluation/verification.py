@@ -40,7 +40,7 @@ NetworkOf = Callable[[Run], nn.Module]
 
 
 def check_metrics(
-    folder: Path, spec: Mapping[str, Any], meta: Mapping[str, Any], history: pd.DataFrame, remedy: str
+    folder: Path, run: Run, meta: Mapping[str, Any], history: pd.DataFrame, remedy: str
 ) -> None:
     """Raise a `DamagedError` unless predictions and final metrics agree with each other, with the history and
     with `run.json`.
@@ -76,14 +76,14 @@ def check_metrics(
         refuse(
             FINAL, f"loss is {stored.get('loss')}, which is no loss at an accuracy of {computed['accuracy']}"
         )
-    if spec["split"]["validation"] == "test":
+    if run.settings.split.validation == "test":
         row = history[(history["split"] == "test") & (history["epoch"] == meta["selected_epoch"])].iloc[0]
         count = len(predictions)
         if count != meta["validation_images"]:
             refuse(
                 PREDICTIONS, f"holds {count} images, {RUN} says that {meta['validation_images']} validated"
             )
-        if spec["split"].get("augmented"):  # the history is of augmented images
+        if run.settings.split.augmented:  # the history is of augmented images
             return
         tolerance = (
             max(3, 0.001 * count) / count + TOLERANCE
@@ -141,9 +141,7 @@ def _described(found: tuple[tuple[int, ...], torch.dtype] | None) -> str:
     return "absent" if found is None else f"{str(found[1]).removeprefix('torch.')} {found[0]}"
 
 
-def check_images(
-    folder: Path, spec: Mapping[str, Any], meta: Mapping[str, Any], data: RunData, remedy: str
-) -> None:
+def check_images(folder: Path, run: Run, meta: Mapping[str, Any], data: RunData, remedy: str) -> None:
     """Raise a `DamagedError` unless the run's numbers of images and their statistics are those of the images
     at hand.
     """
@@ -153,7 +151,7 @@ def check_images(
             raise DamagedError(
                 f"{folder / RUN}: says {name} {meta.get(name)}, the data set at hand gives {count}", remedy
             )
-    own = spec.get("preprocess", {}).get("normalize") == "train"
+    own = run.settings.preprocess.normalize == "train"
     for name, value in (("channel_mean", data.preprocess.mean), ("channel_std", data.preprocess.std)):
         if name in meta and (
             not own

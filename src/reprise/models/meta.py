@@ -14,7 +14,7 @@ from reprise.reports.run import Run, canonical
 
 def network(run: Run) -> nn.Module:
     """The run's network, whose weights have shapes and no values."""
-    return _network(canonical(run.spec["model"]), len(class_names(run)), image_shape(run))
+    return _network(canonical(run.settings.model), len(class_names(run)), image_shape(run))
 
 
 @cache

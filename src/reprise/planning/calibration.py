@@ -30,6 +30,7 @@ from reprise.planning.work import Work
 from reprise.progress import progress, say
 from reprise.records import read_record, write_record
 from reprise.reports.run import Run, digest, prune
+from reprise.schema import plain
 from reprise.training.engine import train
 from reprise.training.inference import compute_features, evaluate
 from reprise.training.parts import EVALUATION_IMAGES, EVALUATION_PIXELS, Part
@@ -60,7 +61,7 @@ class Pace:
 
     def seconds(self, work: Work, epochs: float) -> float:
         """Of a run's `epochs`, as its `meta` counts them: training and validation."""
-        batches = -(-work.train_images // work.run.spec["training"]["batch_size"])
+        batches = -(-work.train_images // work.run.settings.training.batch_size)
         return epochs * (batches * self.step + work.validation_images * self.evaluation)
 
     def seconds_around(self, work: Work) -> float:
@@ -75,26 +76,28 @@ def typical(run: Run) -> Run:
     """A run of the same pace: whatever does not change how long a step takes has one value, so that few runs
     need to be timed.
     """
-    spec, model, optimizer = run.spec, copy.deepcopy(run.spec["model"]), run.spec["optimizer"]
+    settings, model = run.settings, copy.deepcopy(run.settings.model)
     if "weights" in model:
         model["weights"] = "random"
     model.pop("init", None)
-    terms = {key: 1e-3 for key in ("weight_decay", "momentum") if optimizer.get(key)}
-    dataset = {key: spec["dataset"].get(key) for key in ("name", "labels", "classes")}
-    normalize = spec.get("preprocess", {}).get("normalize", "none")
+    terms = {key: 1e-3 for key in ("weight_decay", "momentum") if settings.optimizer.get(key)}
+    dataset, normalize = settings.dataset, settings.preprocess.normalize
     made = {
-        "engine": spec["engine"],
-        "dataset": {**dataset, "source": "synthetic"},
-        "split": {"validation": "test", "augmented": spec["split"].get("augmented")},
-        "preprocess": {**spec.get("preprocess", {}), "normalize": "half" if normalize != "none" else "none"},
-        "augmentation": spec.get("augmentation"),
+        "engine": settings.engine,
+        "dataset": {**plain(dataset), "per_class": None, "source": "synthetic"},
+        "split": {"validation": "test", "augmented": settings.split.augmented},
+        "preprocess": {
+            **plain(settings.preprocess),
+            "normalize": "half" if normalize not in (None, "none") else "none",
+        },
+        "augmentation": settings.augmentation,
         "model": _plain_rates(model),
-        "optimizer": {"name": optimizer["name"], "lr": 1e-5, **terms},
+        "optimizer": {"name": settings.optimizer["name"], "lr": 1e-5, **terms},
         "training": {
             "epochs": 2,
-            "batch_size": spec["training"]["batch_size"],
+            "batch_size": settings.training.batch_size,
             "select": "last",
-            "keep_originals": spec["training"].get("keep_originals"),
+            "keep_originals": settings.training.keep_originals,
         },
         "seeds": dict.fromkeys(("split", "init", "order", "augmentation"), 0),
     }
@@ -121,7 +124,7 @@ class Way:
     cuda_graphs: bool = True
 
     def precision_of(self, run: Run) -> torch.dtype:
-        return choose_precision(self.precision, run.spec["model"]["name"], self.device)
+        return choose_precision(self.precision, run.settings.model["name"], self.device)
 
 
 class Calibration:
@@ -244,7 +247,7 @@ def measure_pace(run: Run, way: Way, budget: float) -> Pace:
     Where a whole batch takes too long, two smaller ones are timed and the rest is a straight line through
     them.
     """
-    batch_size = run.spec["training"]["batch_size"]
+    batch_size = run.settings.training.batch_size
     first = min(batch_size, 2 if max(image_shape(run)[1:]) > 64 else 8)
     probe = _time_steps(run, first, 2, way, budget / 4)
     second = max(first, min(batch_size, int(first * budget / 4 / probe.step)))
@@ -268,13 +271,13 @@ def measure_pace(run: Run, way: Way, budget: float) -> Pace:
 def _time_steps(run: Run, batch_size: int, steps: int, way: Way, budget: float) -> _Stopwatch:
     """The stopwatch after the engine has trained with `batch_size`."""
     spec, classes = copy.deepcopy(dict(run.spec)), class_names(run)
-    dataset, kind = spec["dataset"]["name"], spec["dataset"]["labels"]
+    dataset, kind = run.settings.dataset.name, run.settings.dataset.labels
     known = {kind: [dataset_facts(dataset).classes[kind].index(name) for name in classes]}
     spec["training"]["batch_size"] = batch_size
     warm_up = WARM_UP if way.device.type == "cpu" else CUDA_WARM_UP
     stopwatch = _Stopwatch(warm_up, max(warm_up + steps, -(-len(classes) // batch_size)), budget)
     counts = {"train": stopwatch.steps * batch_size, "test": len(classes)}
-    if spec["training"].get("keep_originals"):
+    if run.settings.training.keep_originals:
         stopwatch.steps *= 2
     with (
         tempfile.TemporaryDirectory(prefix="reprise-plan-") as name,
@@ -291,19 +294,17 @@ def _time_inference(run: Run, way: Way, most: int) -> tuple[float, float]:
     """Seconds of evaluating an image, and of what a frozen part makes of it where the engine computes that
     once; of about `most` images.
     """
-    spec, device = run.spec, way.device
-    model = models.build(spec["model"], len(class_names(run)), image_shape(run))
+    settings, device = run.settings, way.device
+    model = models.build(settings.model, len(class_names(run)), image_shape(run))
     place(model, way.precision_of(run), device)
-    facts, (_, height, width) = dataset_facts(spec["dataset"]["name"]), image_shape(run)
+    facts, (_, height, width) = dataset_facts(settings.dataset.name), image_shape(run)
     count = max(EVALUATION_IMAGES, min(most, EVALUATION_PIXELS // (height * width)))
-    preprocess = build_preprocess(spec.get("preprocess", {}), lambda: (facts.mean, facts.std), device)
-    augmentation, generator = build_augmentation(spec.get("augmentation", [])), torch.Generator(device)
+    preprocess = build_preprocess(settings.preprocess, lambda: (facts.mean, facts.std), device)
+    augmentation, generator = build_augmentation(settings.augmentation), torch.Generator(device)
 
     def prepare(pixels: Tensor) -> Tensor:
         pixels = preprocess.pixels(pixels)
-        return preprocess.normalise(
-            augmentation(pixels, generator) if spec["split"].get("augmented") else pixels
-        )
+        return preprocess.normalise(augmentation(pixels, generator) if settings.split.augmented else pixels)
 
     def seconds(work: Callable[[], Any]) -> float:
         times = []
@@ -343,4 +344,4 @@ def _time_inference(run: Run, way: Way, most: int) -> tuple[float, float]:
 
 def _frozen(run: Run, model: nn.Module) -> nn.Module | None:
     """The part whose features the engine computes once, before the first step."""
-    return None if run.spec.get("augmentation") else getattr(model, "frozen_features", None)
+    return None if run.settings.augmentation else getattr(model, "frozen_features", None)

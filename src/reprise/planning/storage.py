@@ -24,7 +24,7 @@ def run_bytes(work: Work) -> tuple[int, int]:
     model = network(work.run)
     weights = sum(value.numel() * value.element_size() for value in model.state_dict().values())
     trained = [item for item in model.parameters() if item.requires_grad]
-    settings = work.run.spec["optimizer"]
+    settings = work.run.settings.optimizer
     moments = {
         "adam": 2,
         "adamw": 2,

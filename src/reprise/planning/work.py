@@ -11,6 +11,7 @@ from reprise.data.catalog import class_names, dataset_facts
 from reprise.data.decode import read_facts
 from reprise.reports.layout import DEMO_IMAGES, STAND_INS, Layout
 from reprise.reports.run import Run
+from reprise.reports.settings import Rungs
 from reprise.search.asha import Halving
 
 ORDERS = 20
@@ -29,7 +30,7 @@ class Work:
 
     @property
     def epochs(self) -> int:
-        return self.run.spec["training"]["epochs"]
+        return self.run.settings.training.epochs
 
 
 def work_of(run: Run, where: Layout) -> Work:
@@ -39,22 +40,22 @@ def work_of(run: Run, where: Layout) -> Work:
     A data set without the validation part that the run asks for is a `RepriseError`.
     """
     check_validation(run)
-    spec = run.spec
-    facts, split = dataset_facts(spec["dataset"]["name"]), spec["split"]["validation"]
-    source = spec["dataset"]["source"]
-    sizes = split_sizes(where.dataset(facts.name, source), facts.name, source)
+    dataset, split = run.settings.dataset, run.settings.split.validation
+    facts = dataset_facts(dataset.name)
+    sizes = split_sizes(where.dataset(facts.name, dataset.source), facts.name, dataset.source)
 
     def chosen(part: str) -> int:
-        kept, known = len(class_names(run)), len(facts.classes[spec["dataset"]["labels"]])
+        kept, known = len(class_names(run)), len(facts.classes[dataset.labels])
         images = sizes[part] * kept // known
-        return min(images, spec["dataset"].get("per_class", images) * kept)
+        return min(images, dataset.per_class * kept) if dataset.per_class else images
 
     train, test = chosen("train"), chosen("test")
-    held_out = (
-        test if split == "test" else chosen("validation") if split == "official" else round(train * split)
-    )
-    trained = train if split in ("test", "official") else train - held_out
-    return Work(run, trained * (2 if spec["training"].get("keep_originals") else 1), held_out, test)
+    if isinstance(split, str):
+        trained, held_out = train, test if split == "test" else chosen("validation")
+    else:
+        held_out = round(train * split)
+        trained = train - held_out
+    return Work(run, trained * (2 if run.settings.training.keep_originals else 1), held_out, test)
 
 
 @cache
@@ -78,7 +79,7 @@ def _expected_share(min_resource: int, reduction_factor: int, trials: int, epoch
     """
     generator, trained = random.Random(0), 0
     for _ in range(ORDERS):
-        halving = Halving({"min_resource": min_resource, "reduction_factor": reduction_factor})
+        halving = Halving(Rungs(min_resource=min_resource, reduction_factor=reduction_factor))
         for _ in range(trials):
             halving.begin()
             accuracy = generator.random()
@@ -94,9 +95,7 @@ def expected_share(runs: Sequence[Run]) -> float:
 
     An early stop is not foreseen.
     """
-    study = runs[0].spec.get("study")
+    study, epochs = runs[0].settings.study, runs[0].settings.training.epochs
     if study is None:
         return 1.0
-    return _expected_share(
-        study["min_resource"], study["reduction_factor"], len(runs), runs[0].spec["training"]["epochs"]
-    )
+    return _expected_share(study.min_resource, study.reduction_factor, len(runs), epochs)

@@ -151,15 +151,15 @@ def _epochs(run: Run) -> int:
     """Epochs that a run is pretended to have trained: the first trial of a study all, the next ones as many
     as lead to a rung.
     """
-    epochs, study = run.spec["training"]["epochs"], run.spec.get("study")
+    epochs, study = run.settings.training.epochs, run.settings.study
     if not study:
         return epochs
     stops = [epochs]
-    rung = study["min_resource"]
+    rung = study.min_resource
     while rung < epochs:
         stops.append(rung)
-        rung *= study["reduction_factor"]
-    return stops[study["trial"] % len(stops)]
+        rung *= study.reduction_factor
+    return stops[study.trial % len(stops)]
 
 
 def _layer_tables(report: Report, item: Figure | Table) -> dict[str, dict[str, Any]]:

@@ -279,7 +279,7 @@ class Expansion:
         if len(cells) > 1:
             self._fail(where, f"{selector} names {len(cells)} cells; name one, e.g. {cells[0].name}")
         members = cells[0].members
-        return next((run for run in members if run.spec["seeds"]["init"] == seed), members[0])
+        return next((run for run in members if run.settings.seeds.init == seed), members[0])
 
     def _select(self, selector: str, where: tuple[Any, ...]) -> list[Cell]:
         try:

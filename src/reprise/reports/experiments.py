@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from reprise.reports.settings import Rungs
 from reprise.reports.values import Name, Positive, Seeds, SettingPath, Text, whole
 from reprise.schema import LOWER_CASE, Strict, either, form, titled
 
@@ -89,15 +90,11 @@ class RandomSearch(Strict):
     space: Axes
 
 
-class Asha(Strict):
+class Asha(Rungs):
     """Random search with asynchronous successive halving (Li et al. 2018), the stopping variant."""
 
     trials: Trials
     seed: Annotated[int, Field(ge=0)] = 0
-    min_resource: Annotated[int, whole(1, 100_000)]
-    """Epochs before the first judgement."""
-    reduction_factor: Annotated[int, whole(2, 100_000)]
-    """One in so many goes on from a rung, and rungs lie so many times as far."""
     space: Annotated[dict[AxisName, SearchAxis], Field(min_length=1)]
 
 

@@ -257,13 +257,11 @@ class Report:
 
     def notes(self, *items: Any) -> list[str]:
         """What a figure or table has to say on its face about the runs it draws and the images it shows."""
-        specs = [run.spec for item in items for cell in self.needed(item) for run in cell.members]
+        runs = [run.settings for item in items for cell in self.needed(item) for run in cell.members]
         shown = [item.images.dataset for item in items if isinstance(item, Samples)]
-        used = [*shown, *(spec["dataset"]["name"] for spec in specs)]
+        used = [*shown, *(run.dataset.name for run in runs)]
         standing_in = sorted({name for name in used if self.source(name) == "stand-in"})
-        random_weights = sorted(
-            {spec["model"]["arch"] for spec in specs if spec["model"].get("weights") == "random"}
-        )
+        random_weights = sorted({run.model["arch"] for run in runs if run.model.get("weights") == "random"})
         weights = f"{', '.join(random_weights)} with random instead of pretrained weights"
         return [
             *(f"a stand-in for {name}, made from other images" for name in standing_in),

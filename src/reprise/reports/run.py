@@ -6,7 +6,12 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from reprise.schema import parse
+
+if TYPE_CHECKING:
+    from reprise.reports.settings import RunSettings
 
 ENGINE = 1
 """Meaning of a run's settings. Raise it only when the same settings give other results (the golden losses in
@@ -94,32 +99,8 @@ def check_record(document: Any, run: str) -> None:
 class Run:
     """One training with one seed.
 
-    `spec` holds, after `prune` (an absent key means none, off, or zero as said here):
-
-    - `engine`: `ENGINE`.
-    - `dataset`: `name`; `labels`, the column of labels that is learned; `source`, `real`, `synthetic` or
-      `stand-in`; `classes`, the names kept (absent: all); `per_class`, the number of training and test images
-      kept of every class (absent: all).
-    - `split`: `validation`, either `test` (the test set is used to validate), `official` (the data set's own
-      validation part) or the fraction of the training images held out for it (stratified: no; drawn with seed
-      `split`); `augmented`: these are augmented like the training images.
-    - `preprocess`: `normalize`, one of `none` (pixels in [0, 1]), `train` (mean and deviation of the run's
-      own training part), `half` (to [-1, 1]), `imagenet`; `resize`, pixels of the shorter side; `crop`,
-      pixels of the central crop after it; `sharpen`, a factor.
-    - `augmentation`: a list of one-key mappings, applied to training images in this order.
-    - `model`: `name`, the family, and that family's parameters.
-    - `initial_weights`: `run`, the hash of the run whose selected weights are loaded first; `drop`, prefixes
-      of the names of parameters that stay as initialised.
-    - `optimizer`: `name` and the parameters of the torch optimiser of that name.
-    - `schedule`: `name` and parameters; absent: constant.
-    - `regularization`: `elastic_net` (`alpha`, `lambda`) on the weights of the output layer.
-    - `training`: `epochs`, `batch_size`, `select` (`best_accuracy`, `best_loss`, `last` or `window` on the
-      validation part), `drop_last`, `keep_originals` (an epoch has every image twice, as it is and
-      augmented), `early_stop` (`monitor` `accuracy` or `loss`, `patience`, `min_epochs`, `rule`).
-    - `study`: the run is a trial of a search with asynchronous successive halving: `trial`, counted from 0;
-      `after`, the hash of the trial before it, so that the identity of a trial covers all that its stopping
-      depends on; `min_resource`, `reduction_factor`.
-    - `seeds`: `split`, `init`, `order`, `augmentation`.
+    `spec`, after `prune`, is what is hashed, recorded in run.json and compared; `settings` is how it is read.
+    The meaning of each key stands in `reprise.reports.settings`.
     """
 
     spec: Mapping[str, Any]
@@ -128,26 +109,34 @@ class Run:
     def hash(self) -> str:
         return digest(self.spec)
 
+    @cached_property
+    def settings(self) -> "RunSettings":
+        """`spec`, typed. One that is no run's, as a foreign run.json may hold, is a `RepriseError`."""
+        from reprise.reports.settings import RunSettings  # which imports what other packages add
+
+        return parse(RunSettings, self.spec, f"run {self.hash}")
+
     @property
     def parent(self) -> str | None:
         """Hash of the run whose weights this one starts from."""
-        return self.spec.get("initial_weights", {}).get("run")
+        return self.settings.initial_weights.run if self.settings.initial_weights else None
 
     @property
     def follows(self) -> list[str]:
         """Hashes of the runs that must be finished before this one: its parent, and the trial before it."""
-        return [run for run in (self.parent, self.spec.get("study", {}).get("after")) if run]
+        study = self.settings.study
+        return [run for run in (self.parent, study and study.after) if run]
 
     @property
     def pretrained(self) -> str | None:
         """The architecture whose weights from ImageNet the network starts with."""
-        model = self.spec["model"]
-        return model["arch"] if model.get("weights") == "imagenet" else None
+        model = self.settings.model
+        return model.get("arch") if model.get("weights") == "imagenet" else None
 
     @property
     def validation_split(self) -> str:
         """`test` or `validation`: what the images that validate are called in the history."""
-        return "test" if self.spec["split"]["validation"] == "test" else "validation"
+        return "test" if self.settings.split.validation == "test" else "validation"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Run) and self.hash == other.hash
@@ -158,4 +147,4 @@ class Run:
 
 def datasets(runs: Iterable[Run]) -> list[tuple[str, str]]:
     """Name and source of each data set that the runs train on."""
-    return sorted({(run.spec["dataset"]["name"], run.spec["dataset"]["source"]) for run in runs})
+    return sorted({(run.settings.dataset.name, run.settings.dataset.source) for run in runs})

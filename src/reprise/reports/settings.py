@@ -1,7 +1,8 @@
-"""The settings of one training: what a report file's `defaults`, `set` and axes amount to.
+"""The settings of one training: what a report file's `defaults`, `set` and axes amount to, and what of them
+identifies a run (`RunSettings`).
 
-The meaning of each key is that of `Run.spec`. Numbers are as in the report; sizes are in pixels, times in
-epochs.
+The meaning of each key stands here, once. A key that is absent means none, off, or what is said of it.
+Numbers are as in the report; sizes are in pixels, times in epochs.
 """
 
 from __future__ import annotations
@@ -86,26 +87,33 @@ def _known(name: str) -> str:
 class DatasetSettings(Strict):
     name: Annotated[str, AfterValidator(_known), Field(examples=["cifar10", "cifar100", "cinic10", "stl10"])]
     labels: str
-    """Kind of label that is learned: cifar100 has coarse and fine, the others label."""
+    """Kind of label, a column of the labels, that is learned: cifar100 has coarse and fine, the others label.
+    """
     classes: Annotated[list[str], Field(min_length=2), Unique] | None = None
     """The classes kept (absent: all)."""
     per_class: Annotated[int, whole(1, 1_000_000)] | None = None
     """Images kept of every class in every split (absent: all)."""
 
 
-class ValidationSettings(Strict):
-    """What is used to validate."""
+class RunSplit(Strict):
+    """What is used to validate, in a run."""
 
-    model_config = titled("a split")
     validation: Annotated[
         Literal["test", "official"] | Annotated[float, Field(gt=0, lt=1)],
         either("test, official or a share between 0 and 1"),
     ]
     """test: the test images; official: the data set's own part; or the share of the training images that is
-    held out.
+    held out (not stratified; drawn with the seed `split`).
     """
-    augmented: Literal[True] | None = None
+    augmented: bool | None = None
     """The validation images are augmented like the training images."""
+
+
+class ValidationSettings(RunSplit):
+    """What is used to validate."""
+
+    model_config = titled("a split")
+    augmented: Literal[True] | None = None  # false would be another run of the same meaning
 
     @model_validator(mode="after")
     def _held_out(self) -> Self:
@@ -117,11 +125,13 @@ class ValidationSettings(Strict):
 
 class PreprocessSettings(Strict):
     normalize: Literal["none", "train", "half", "imagenet"] | None = None
-    """none: pixels in [0, 1]; train: by mean and deviation of the training images; half: to [-1, 1]."""
+    """none: pixels in [0, 1]; train: by mean and deviation of the run's own training part; half: to [-1, 1];
+    imagenet: by those that networks pretrained on ImageNet expect.
+    """
     resize: Annotated[int, whole(1, 4096)] | None = None
     """Pixels of the shorter side."""
     crop: Annotated[int, whole(1, 4096)] | None = None
-    """Pixels of the central crop."""
+    """Pixels of the central crop, after `resize`."""
     sharpen: NotNegative | None = None
     """Factor: 0 blurs, 1 changes nothing, 2 sharpens (torchvision's adjust_sharpness)."""
 
@@ -248,23 +258,44 @@ class RegularizationSettings(Strict):
     elastic_net: ElasticNetSettings | None = None
 
 
+Selection = Literal["best_accuracy", "best_loss", "last", "window"]
+
+
 class EarlyStop(Strict):
     monitor: Literal["accuracy", "loss"]
     patience: Epochs
     min_epochs: Epochs | None = None
     rule: Literal["window"] | None = None
-    """window: stop when the best of the last `patience` epochs is the oldest of them."""
+    """window: stop when the best of the last `patience` epochs is the oldest of them; absent: when they
+    brought no new best. Never before `min_epochs` epochs.
+    """
 
 
-class TrainingSettings(Strict):
+class RunTraining(Strict):
+    """How a run is trained."""
+
     epochs: Epochs
     batch_size: Annotated[int, whole(1, 1_000_000)]
-    select: Literal["best_accuracy", "best_loss", "last", "window"]
-    """The epoch whose weights are kept, by the validation images."""
+    select: Selection
+    """The epoch whose weights are kept, by the validation images (`reprise.training.selection`)."""
     drop_last: bool | None = None
-    keep_originals: Literal[True] | None = None
+    """The last batch of an epoch is left out where it is smaller than the others."""
+    keep_originals: bool | None = None
     """An epoch has every image twice, as it is and augmented."""
     early_stop: EarlyStop | None = None
+
+
+class TrainingSettings(RunTraining):
+    keep_originals: Literal[True] | None = None  # as above
+
+
+class Rungs(Strict):
+    """The epochs at which trials are judged by asynchronous successive halving (Li et al. 2018)."""
+
+    min_resource: Epochs
+    """Epochs before the first judgement."""
+    reduction_factor: Annotated[int, whole(2, 100_000)]
+    """One in so many goes on from a rung, and rungs lie so many times as far."""
 
 
 class FixedSeeds(Strict):
@@ -305,3 +336,75 @@ class Settings(Common):
     initial_weights: InitialWeights | None = None
     seed: Seed | None = None
     """In the place of the experiment's seeds, for a search over seeds."""
+
+
+# ---- a run ----
+
+
+def _with_name(settings: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(settings.get("name"), str):
+        found = {"found": ", ".join(settings) or "nothing"}
+        raise PydanticCustomError("unknown", "key name is missing (found: {found})", found)
+    return settings
+
+
+Named = Annotated[dict[str, Any], AfterValidator(_with_name)]
+"""`name`, and the parameters of what is called so."""
+
+
+class RunDataset(DatasetSettings):
+    source: Literal["real", "synthetic", "stand-in"]
+    """Where the images come from: the archive, the demo's generator, or another data set's archive."""
+
+
+class RunWeights(Strict):
+    """The run whose selected weights are loaded first."""
+
+    run: str
+    """Its hash."""
+    drop: list[str] = []
+    """Prefixes of the names of parameters that stay as initialised."""
+
+
+class RunSeeds(Strict):
+    """What each seed is for."""
+
+    split: Seed
+    init: Seed
+    order: Seed
+    augmentation: Seed
+
+
+class Study(Rungs):
+    """The run is a trial of a search with asynchronous successive halving."""
+
+    trial: Annotated[int, Field(ge=0)]
+    """Counted from 0."""
+    after: str | None = None
+    """Hash of the trial before it, so that the identity of a trial covers all that its stopping depends on.
+    """
+
+
+class RunSettings(Strict):
+    """`Run.spec`, typed. What networks, augmentations, optimisers and schedules say of themselves stays as it
+    is written: whoever builds them checks it.
+    """
+
+    engine: int
+    """`reprise.reports.run.ENGINE`."""
+    dataset: RunDataset
+    split: RunSplit
+    preprocess: PreprocessSettings = PreprocessSettings()
+    augmentation: list[dict[str, Any]] = []
+    """Mappings with one key, applied to training images in this order."""
+    model: Named
+    """The family, and its options."""
+    initial_weights: RunWeights | None = None
+    optimizer: Named
+    """The torch optimiser of that name, and its parameters."""
+    schedule: Named | None = None
+    """`name` and parameters; absent: a constant learning rate."""
+    regularization: RegularizationSettings = RegularizationSettings()
+    training: RunTraining
+    study: Study | None = None
+    seeds: RunSeeds

@@ -22,6 +22,8 @@ from typing import Any
 from reprise.errors import RepriseError
 from reprise.reports.layout import HISTORY, RUN
 from reprise.reports.run import Run
+from reprise.reports.settings import Rungs, Study
+from reprise.schema import plain
 from reprise.training.results import finished, history_rows, read_run, read_table
 from reprise.training.selection import HistoryRow, monitored, stops_early
 
@@ -42,17 +44,21 @@ def load_optuna() -> ModuleType:
 # ---- trials ----
 
 
+def study_of(run: Run) -> Study:
+    """The place of a trial in its study; another run is a `RepriseError`."""
+    if run.settings.study is None:
+        raise RepriseError(f"run {run.hash} is no trial of a study; name an experiment with asha")
+    return run.settings.study
+
+
 def trial_order(runs: Sequence[Run]) -> list[Run]:
     """The trials of one study, each once, the first one first; runs that are something else are a
     `RepriseError`.
     """
-    for run in runs:
-        if "study" not in run.spec:
-            raise RepriseError(f"run {run.hash} is no trial of a study; name an experiment with asha")
-    ordered = sorted(dict.fromkeys(runs), key=lambda run: run.spec["study"]["trial"])
+    ordered = sorted(dict.fromkeys(runs), key=lambda run: study_of(run).trial)
     for number, (before, run) in enumerate(zip([None, *ordered], ordered, strict=False)):
-        study = run.spec["study"]
-        if study["trial"] != number or study.get("after") != (before and before.hash):
+        study = study_of(run)
+        if study.trial != number or study.after != (before and before.hash):
             raise RepriseError(
                 f"run {run.hash} is not trial {number} of the same study; give all trials of one study, "
                 "from trial 0 on"
@@ -60,12 +66,12 @@ def trial_order(runs: Sequence[Run]) -> list[Run]:
     return ordered
 
 
-def rung_epochs(study: Mapping[str, Any], epochs: int) -> list[int]:
-    """The epochs, up to `epochs`, of rungs 0, 1, … of a study (`Run.spec["study"]`)."""
-    found, epoch = [], study["min_resource"]
+def rung_epochs(rungs: Rungs, epochs: int) -> list[int]:
+    """The epochs, up to `epochs`, of rungs 0, 1, … of a study."""
+    found, epoch = [], rungs.min_resource
     while epoch <= epochs:
         found.append(epoch)
-        epoch *= study["reduction_factor"]
+        epoch *= rungs.reduction_factor
     return found
 
 
@@ -95,15 +101,15 @@ def judged_in_order(meta: Mapping[str, Any]) -> bool:
 class Halving:
     """Successive halving of trials that come one after the other: `begin` each, then `report` its epochs."""
 
-    def __init__(self, study: Mapping[str, Any]) -> None:
+    def __init__(self, rungs: Rungs) -> None:
         optuna = load_optuna()
-        self._rule = study
+        self._rungs = rungs
         self._study = optuna.create_study(
             direction="maximize",
             sampler=optuna.samplers.RandomSampler(seed=0),
             pruner=optuna.pruners.SuccessiveHalvingPruner(
-                min_resource=study["min_resource"],
-                reduction_factor=study["reduction_factor"],
+                min_resource=rungs.min_resource,
+                reduction_factor=rungs.reduction_factor,
                 min_early_stopping_rate=0,
                 bootstrap_count=0,
             ),
@@ -123,9 +129,9 @@ class Halving:
         self._recorded[self.epoch] += not math.isnan(accuracy)
         if not self._trial.should_prune():
             return None
-        rung = len(rung_epochs(self._rule, self.epoch)) - 1
+        rung = len(rung_epochs(self._rungs, self.epoch)) - 1
         trials = self._recorded[self.epoch]
-        best = max(1, trials // self._rule["reduction_factor"])
+        best = max(1, trials // self._rungs.reduction_factor)
         missed = f"among the best {best}" if best > 1 else "the best"
         return f"pruned at rung {rung} (epoch {self.epoch}): {accuracy:.4f} is not {missed} of {trials}"
 
@@ -136,16 +142,16 @@ def replay(trials: Sequence[Run], cache: Path) -> Halving:
     A `RepriseError` names a trial that several workers judged, and one that did not end where the trials
     before it end it.
     """
-    halving = Halving(trials[0].spec["study"])
+    halving = Halving(study_of(trials[0]))
     for run in trials:
         folder = Path(cache) / run.hash
         meta, rows = read_run(folder)["meta"], read_history(folder)
-        values, training = accuracies(rows), run.spec["training"]
+        values, training = accuracies(rows), run.settings.training
         if not judged_in_order(meta):
             raise RepriseError(
-                f"{folder}: trial {run.spec['study']['trial']} was judged by several workers, which cannot "
-                "be repeated; "
-                "go on with several workers, or delete the folders of such trials and train them again"
+                f"{folder}: trial {study_of(run).trial} was judged by several workers, which cannot be "
+                "repeated; go on with several workers, or delete the folders of such trials and train them "
+                "again"
             )
         halving.begin()
         for value in values:
@@ -156,8 +162,8 @@ def replay(trials: Sequence[Run], cache: Path) -> Halving:
                     folder,
                     f"goes on after epoch {halving.epoch}, where the trials before it end it ({reason})",
                 )
-        early = stops_early(rows, training.get("early_stop")) or math.isnan(values[-1])
-        if len(values) < training["epochs"] and not reason and not early:
+        early = stops_early(rows, training.early_stop) or math.isnan(values[-1])
+        if len(values) < training.epochs and not reason and not early:
             raise _inconsistent(
                 run, folder, f"ends after epoch {len(values)}, where the trials before it let it go on"
             )
@@ -172,7 +178,7 @@ def _inconsistent(run: Run, folder: Path, what: str) -> RepriseError:
         "delete its folder and those of the trials after it and train them again, or import the whole "
         "study where none of it is"
     )
-    return RepriseError(f"{folder}: trial {run.spec['study']['trial']} {what}; {remedy}")
+    return RepriseError(f"{folder}: trial {study_of(run).trial} {what}; {remedy}")
 
 
 def predecessors(run: Run, cache: Path) -> list[Run]:
@@ -180,16 +186,15 @@ def predecessors(run: Run, cache: Path) -> list[Run]:
     `RepriseError`.
     """
     found = [run]
-    while after := found[-1].spec["study"].get("after"):
-        own = found[-1].spec["study"]
+    while after := (own := study_of(found[-1])).after:
         if not (Path(cache) / after / RUN).exists():
             raise RepriseError(
-                f"run {run.hash}: trial {own['trial'] - 1} (run {after}) has no result in {cache}; train it "
+                f"run {run.hash}: trial {own.trial - 1} (run {after}) has no result in {cache}; train it "
                 "first"
             )
         before = Run(read_run(Path(cache) / after)["spec"])
-        theirs = before.spec.get("study", {})
-        if {**theirs, "trial": theirs.get("trial", -1) + 1, "after": after} != own:
+        theirs = before.settings.study
+        if theirs is None or {**plain(theirs), "trial": theirs.trial + 1, "after": after} != plain(own):
             raise RepriseError(
                 f"run {found[-1].hash} says that run {after} is the trial before it, which it is not; give "
                 "both the same study"
@@ -221,7 +226,7 @@ class AshaPruner:
         values = accuracies(history)
         if self._run != run.hash or self._halving.epoch >= len(values):
             before = predecessors(run, self._cache)
-            self._halving = replay(before, self._cache) if before else Halving(run.spec["study"])
+            self._halving = replay(before, self._cache) if before else Halving(study_of(run))
             self._halving.begin()
             self._run = run.hash
         reason = None

@@ -9,7 +9,7 @@ import pandas as pd
 
 from reprise.files import atomic, try_lock
 from reprise.reports.run import Run
-from reprise.search.asha import accuracies, judged_in_order, read_history, rung_epochs, trial_order
+from reprise.search.asha import accuracies, judged_in_order, read_history, rung_epochs, study_of, trial_order
 from reprise.training.checkpoint import read_checkpoint
 from reprise.training.results import finished
 from reprise.training.selection import HistoryRow
@@ -62,7 +62,7 @@ def read_study(runs: Sequence[Run], cache: Path, settings: Mapping[str, Mapping[
 
 
 def _row(run: Run, folder: Path) -> dict[str, Any]:
-    study, training = run.spec["study"], run.spec["training"]
+    study = study_of(run)
     document = finished(folder)
     if document:
         meta, history = document["meta"], read_history(folder)
@@ -79,11 +79,11 @@ def _row(run: Run, folder: Path) -> dict[str, Any]:
     ]
     rungs = rung_epochs(study, len(values))
     return {
-        "trial": study["trial"],
+        "trial": study.trial,
         "run": run.hash,
         "state": state,
         "epochs": len(values),
-        "planned_epochs": training["epochs"],
+        "planned_epochs": run.settings.training.epochs,
         "rung": len(rungs) - 1 if rungs else None,
         "best_validation_accuracy": max(usable, default=math.nan),
         "best_epoch": values.index(max(usable)) + 1 if usable else None,

@@ -16,7 +16,15 @@ from reprise.errors import RepriseError, gist
 from reprise.files import check_regular, try_lock
 from reprise.records import seal, unseal
 from reprise.reports.run import Run
-from reprise.search.asha import Halving, accuracies, load_optuna, read_history, rung_epochs, trial_order
+from reprise.search.asha import (
+    Halving,
+    accuracies,
+    load_optuna,
+    read_history,
+    rung_epochs,
+    study_of,
+    trial_order,
+)
 from reprise.training.engine import RunResult, remove_leftovers, train
 from reprise.training.results import finished
 from reprise.training.selection import HistoryRow
@@ -82,7 +90,7 @@ class JournalPruner:
         """Why `run` ends after the last epoch of its `history`; None: it goes on. See
         `reprise.training.engine.Pruner`.
         """
-        values, study = accuracies(history), run.spec["study"]
+        values, study = accuracies(history), study_of(run)
         with self._readable():
             if self._run != run.hash or self._epoch >= len(values):
                 self._passed = max(
@@ -90,7 +98,7 @@ class JournalPruner:
                 )
                 self._run, self._epoch, self._attempt = run.hash, 0, self._study.ask()
                 self._attempt.set_user_attr("run", run.hash)
-                self._attempt.set_user_attr("trial", study["trial"])
+                self._attempt.set_user_attr("trial", study.trial)
             for epoch in range(self._epoch + 1, len(values) + 1):
                 self._attempt.report(values[epoch - 1], epoch)
             self._epoch = len(values)

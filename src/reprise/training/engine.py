@@ -1,9 +1,9 @@
 """The engine: trains a list of runs in one process, on data that stays on the device.
 
 `train` goes through the list; `train_run` is the training loop, from the first weights to the saved result.
-Each run's meaning is that of its `Run.spec`. The order of the images, the augmentation and the dropout of an
-epoch follow from the run's seeds and the epoch's number alone, so a run resumed after any epoch gives the
-same numbers, bit for bit, as one that was never stopped.
+What a run's settings mean stands in `reprise.reports.settings`. The order of the images, the augmentation
+and the dropout of an epoch follow from the run's seeds and the epoch's number alone, so a run resumed after
+any epoch gives the same numbers, bit for bit, as one that was never stopped.
 """
 
 import contextlib
@@ -104,7 +104,7 @@ class Job:
     pruner: Pruner | None
 
     def precision_of(self, run: Run) -> torch.dtype:
-        return choose_precision(self.precision, run.spec["model"]["name"], self.device)
+        return choose_precision(self.precision, run.settings.model["name"], self.device)
 
 
 # ---- a list of runs ----
@@ -288,7 +288,7 @@ def train_run(run: Run, data: RunData, folder: Path, job: Job) -> dict[str, Any]
     """Train one run from its checkpoint, if there is one, to its end; write its results and return their
     `meta`.
     """
-    training, seeds, device = run.spec["training"], run.spec["seeds"], job.device
+    training, seeds, device = run.settings.training, run.settings.seeds, job.device
     precision = job.precision_of(run)
 
     # Network, optimiser and schedule, as the last checkpoint has them or as they are before the first epoch.
@@ -309,12 +309,12 @@ def train_run(run: Run, data: RunData, folder: Path, job: Job) -> dict[str, Any]
 
     # One step of the optimiser. On CUDA, where launching its kernels is most of the time of a small network,
     # it is recorded as a graph and replayed.
-    keep_originals = training.get("keep_originals", False)
+    keep_originals = bool(training.keep_originals)
     generator = Generator(device)  # of the augmentation
     step = Step(feed, state.optimizer, generator, keep_originals=keep_originals, precision=precision)
     train_batch: TrainStep = step
     if job.cuda_graphs:
-        train_batch = with_cuda_graph(step, training["batch_size"], generator, device)
+        train_batch = with_cuda_graph(step, training.batch_size, generator, device)
 
     try:
         while (stopped := why_it_ends(run, state.history, job.pruner)) is None:
@@ -324,10 +324,10 @@ def train_run(run: Run, data: RunData, folder: Path, job: Job) -> dict[str, Any]
             # Every image once, in an order of this epoch's own. All chance is seeded anew with the epoch's
             # number, so a checkpoint needs no state of a generator.
             order = epoch_order(run, epoch, len(feed.train))
-            step.begin(derive(seeds["augmentation"], "augmentation", epoch))
-            torch.manual_seed(derive(seeds["augmentation"], "dropout", epoch))
+            step.begin(derive(seeds.augmentation, "augmentation", epoch))
+            torch.manual_seed(derive(seeds.augmentation, "dropout", epoch))
             state.model.train()
-            for index, places in enumerate(order.to(device).split(training["batch_size"])):
+            for index, places in enumerate(order.to(device).split(training.batch_size)):
                 job.interrupt.check()
                 batch_loss = train_batch(places)
                 if index % FINITE_EVERY == FINITE_EVERY - 1:  # no epoch goes on for long with a loss of NaN
@@ -342,8 +342,8 @@ def train_run(run: Run, data: RunData, folder: Path, job: Job) -> dict[str, Any]
 
             # The validating images are prepared as in evaluation, unless the run has them augmented.
             prepare = feed.prepare
-            if run.spec["split"].get("augmented"):
-                seed = derive(seeds["augmentation"], "validation", epoch)
+            if run.settings.split.augmented:
+                seed = derive(seeds.augmentation, "validation", epoch)
                 prepare = partial(feed.prepare_training, generator=Generator(device).manual_seed(seed))
             loss, accuracy = evaluate(feed.network, feed.validation, prepare, data.evaluation_batch)
             loss = finite(loss, run, epoch, rate)
@@ -356,7 +356,7 @@ def train_run(run: Run, data: RunData, folder: Path, job: Job) -> dict[str, Any]
             state.history += rows
             state.learning_rates.append(rate)
             step_schedule(state.schedule, loss)
-            if selected_epoch(state.history, training["select"]) == epoch:
+            if selected_epoch(state.history, training.select) == epoch:
                 state.keep_weights()
             seconds = time.monotonic() - began
             state.seconds += seconds
@@ -469,10 +469,10 @@ def trial_step(run: Run, data: RunData, model: nn.Module, precision: torch.dtype
     trial = copy.deepcopy(model).train()
     feed = replace(image_feed(run, data, trial), penalty=None)
     optimizer = build_optimizer(
-        run.spec["optimizer"], [item for item in trial.parameters() if item.requires_grad]
+        run.settings.optimizer, [item for item in trial.parameters() if item.requires_grad]
     )
     step = Step(feed, optimizer, Generator(), keep_originals=False, precision=precision)
-    return partial(step, torch.arange(min(run.spec["training"]["batch_size"], len(data.train))))
+    return partial(step, torch.arange(min(run.settings.training.batch_size, len(data.train))))
 
 
 def epoch_order(run: Run, epoch: int, images: int) -> Tensor:
@@ -480,14 +480,14 @@ def epoch_order(run: Run, epoch: int, images: int) -> Tensor:
 
     With `keep_originals` every image stands there twice, once as it is and once augmented: see `Step`.
     """
-    training, seed = run.spec["training"], derive(run.spec["seeds"]["order"], "order", epoch)
-    count = 2 * images if training.get("keep_originals") else images
+    training, seed = run.settings.training, derive(run.settings.seeds.order, "order", epoch)
+    count = 2 * images if training.keep_originals else images
     order = torch.randperm(count, generator=Generator().manual_seed(seed))
-    if training.get("drop_last"):
-        order = order[: count - count % training["batch_size"]]
+    if training.drop_last:
+        order = order[: count - count % training.batch_size]
     if not len(order):
         raise RepriseError(
-            f"training.batch_size {training['batch_size']} is more than the {count} training images; lower "
+            f"training.batch_size {training.batch_size} is more than the {count} training images; lower "
             "it or unset training.drop_last"
         )
     return order
@@ -499,7 +499,7 @@ def finite(loss: float, run: Run, epoch: int, rate: float) -> float:
     """
     if math.isfinite(loss):
         return loss
-    if "study" in run.spec:
+    if run.settings.study:
         return math.nan
     raise RepriseError(f"the loss became {loss} in epoch {epoch}; lower optimizer.lr (now {rate:g})")
 
@@ -508,14 +508,14 @@ def why_it_ends(run: Run, history: Sequence[HistoryRow], pruner: Pruner | None) 
     """Why the run ends after the epochs of its history; None: it goes on. A resumed run asks with its whole
     history.
     """
-    training = run.spec["training"]
+    training = run.settings.training
     if diverged(history):
         return "diverged"
-    if len(monitored(history, "loss")) >= training["epochs"]:
+    if len(monitored(history, "loss")) >= training.epochs:
         return "finished"
-    if stops_early(history, training.get("early_stop")):
+    if stops_early(history, training.early_stop):
         return "early stop"
-    return pruner.stop(run, history) if pruner and history and "study" in run.spec else None
+    return pruner.stop(run, history) if pruner and history and run.settings.study else None
 
 
 def run_meta(run: Run, data: RunData, state: State, job: Job, stopped: str) -> dict[str, Any]:
@@ -532,7 +532,7 @@ def run_meta(run: Run, data: RunData, state: State, job: Job, stopped: str) -> d
         "seconds": round(state.seconds, 3),
         "seconds_per_epoch": round(state.seconds / state.epoch, 3),
         "epochs": state.epoch,
-        "selected_epoch": selected_epoch(state.history, run.spec["training"]["select"]),
+        "selected_epoch": selected_epoch(state.history, run.settings.training.select),
         "stopped": stopped,
         "parameters": models.parameter_count(state.model),
         "train_images": len(data.train),
@@ -542,9 +542,9 @@ def run_meta(run: Run, data: RunData, state: State, job: Job, stopped: str) -> d
         "data": dict(data.digests),
     }
     mean, std = data.preprocess.mean, data.preprocess.std
-    if run.spec.get("preprocess", {}).get("normalize") == "train" and mean is not None and std is not None:
+    if run.settings.preprocess.normalize == "train" and mean is not None and std is not None:
         meta["channel_mean"] = mean.flatten().tolist()
         meta["channel_std"] = std.flatten().tolist()
-    if job.pruner and "study" in run.spec:
+    if job.pruner and run.settings.study:
         meta["judged_in_order"] = job.pruner.in_order
     return meta

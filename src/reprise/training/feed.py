@@ -1,8 +1,8 @@
 """What a network is given: augmented images or, where a part of it is frozen, features computed once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Generator, Tensor, nn
@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 from reprise.data.augment import Augmentation, build_augmentation
 from reprise.errors import RepriseError
 from reprise.reports.run import Run
+from reprise.reports.settings import RunSettings
 from reprise.training.inference import compute_features
 from reprise.training.parts import Part, RunData
 from reprise.training.regularization import Penalty, build_penalty
@@ -38,12 +39,12 @@ class Feed:
     """What is added to the loss that is differentiated."""
 
 
-def training_augmentation(spec: Mapping[str, Any]) -> Augmentation:
+def training_augmentation(settings: RunSettings) -> Augmentation:
     """What a run's training images go through. A `RepriseError` for `keep_originals` where that is
     nothing.
     """
-    augmentation = build_augmentation(spec.get("augmentation", []))
-    if spec["training"].get("keep_originals") and not augmentation:
+    augmentation = build_augmentation(settings.augmentation)
+    if settings.training.keep_originals and not augmentation:
         raise RepriseError(
             "training.keep_originals adds augmented images to the original ones; give an augmentation or "
             "leave it out"
@@ -54,7 +55,7 @@ def training_augmentation(spec: Mapping[str, Any]) -> Augmentation:
 def build_feed(run: Run, data: RunData, model: nn.Module) -> Feed:
     """Images, or the features of a frozen part of `model` where no augmentation changes the images."""
     frozen = getattr(model, "frozen_features", None)
-    if frozen is None or training_augmentation(run.spec):
+    if frozen is None or training_augmentation(run.settings):
         return image_feed(run, data, model)
 
     def unchanged(features: Tensor, generator: Generator, chosen: Tensor | None = None) -> Tensor:
@@ -70,13 +71,13 @@ def build_feed(run: Run, data: RunData, model: nn.Module) -> Feed:
         validation=validation,
         prepare=lambda features: features,
         prepare_training=unchanged,
-        penalty=build_penalty(run.spec.get("regularization", {}), model),
+        penalty=build_penalty(run.settings.regularization, model),
     )
 
 
 def image_feed(run: Run, data: RunData, model: nn.Module) -> Feed:
     """The whole network, and images."""
-    augmentation, preprocess = training_augmentation(run.spec), data.preprocess
+    augmentation, preprocess = training_augmentation(run.settings), data.preprocess
 
     def augment(images: Tensor, generator: Generator, chosen: Tensor | None = None) -> Tensor:
         pixels = preprocess.pixels(images)
@@ -91,5 +92,5 @@ def image_feed(run: Run, data: RunData, model: nn.Module) -> Feed:
         validation=data.validation,
         prepare=preprocess,
         prepare_training=augment,
-        penalty=build_penalty(run.spec.get("regularization", {}), model),
+        penalty=build_penalty(run.settings.regularization, model),
     )

@@ -109,10 +109,10 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]
 
 
 def build_schedule(
-    settings: Mapping[str, Any], optimizer: torch.optim.Optimizer, epochs: int
+    settings: Mapping[str, Any] | None, optimizer: torch.optim.Optimizer, epochs: int
 ) -> lr_scheduler.LRScheduler:
-    """The schedule of that `name`, moved once an epoch by `step_schedule`; empty settings keep the learning
-    rate constant.
+    """The schedule of that `name`, moved once an epoch by `step_schedule`; without settings the learning
+    rate stays constant.
 
     Raises `RepriseError` for an unknown name, an unknown parameter or a value that torch refuses.
     """

@@ -16,6 +16,8 @@ from reprise.data.splits import Split, check_split, subset, train_validation
 from reprise.data.statistics import channel_statistics
 from reprise.errors import RepriseError
 from reprise.reports.run import Run, canonical
+from reprise.reports.settings import RunDataset
+from reprise.schema import plain
 
 EVALUATION_PIXELS = 2**20
 """Pixels in a batch that is only evaluated: 1024 images of 32 × 32, 20 of 224 × 224."""
@@ -102,20 +104,20 @@ class Datasets:
         done.
         """
         for run in runs:
-            dataset = self._open(run.spec["dataset"])
-            if run.spec["split"]["validation"] == "official":
+            dataset = self._open(run.settings.dataset)
+            if run.settings.split.validation == "official":
                 check_split(dataset, "validation")
 
     def check_trained_on(self, run: Run, meta: Mapping[str, Any]) -> None:
         """Raise a `RepriseError` where the run's data set is there with other images than those that its
         `meta` says it was trained on.
         """
-        folder = self._dirs.get(run.spec["dataset"]["name"])
+        folder = self._dirs.get(run.settings.dataset.name)
         if (
             "data" in meta
             and folder
             and (folder / "dataset.json").exists()
-            and meta["data"] != _digests(self._open(run.spec["dataset"]))
+            and meta["data"] != _digests(self._open(run.settings.dataset))
         ):
             raise RepriseError(
                 f"run {run.hash} was trained on other images than those in {folder}; train it again"
@@ -123,7 +125,7 @@ class Datasets:
 
     def has(self, run: Run, meta: Mapping[str, Any]) -> bool:
         """Whether the images at hand are those that a run with this `meta` was trained on."""
-        return meta.get("data") == _digests(self._open(run.spec["dataset"]))
+        return meta.get("data") == _digests(self._open(run.settings.dataset))
 
     def of(self, run: Run) -> RunData:
         """The data of `run`.
@@ -131,20 +133,20 @@ class Datasets:
         Raises `RepriseError` where the folder is unknown, holds data of another source (real, synthetic,
         stand-in) than the run names, or lacks the validation images that it names.
         """
-        wanted, validation = run.spec["dataset"], run.spec["split"]["validation"]
+        wanted, validation = run.settings.dataset, run.settings.split.validation
         dataset, train, test = (
             self._open(wanted),
             self._resident(wanted, "train"),
             self._resident(wanted, "test"),
         )
-        rows, held_out = train_validation(train.rows, validation, run.spec["seeds"]["split"])
+        rows, held_out = train_validation(train.rows, validation, run.settings.seeds.split)
         if validation == "official":
             validating = self._resident(wanted, "validation").part
         else:
             validating = test.part if validation == "test" else self._choose(train, held_out)
-        selection = canonical([wanted, validation, run.spec["seeds"]["split"]])
+        selection = canonical([plain(wanted), validation, run.settings.seeds.split])
         preprocess = build_preprocess(
-            run.spec.get("preprocess", {}), self._statistics_of(selection, dataset, rows), self._device
+            run.settings.preprocess, self._statistics_of(selection, dataset, rows), self._device
         )
         return RunData(
             train=self._choose(train, rows),
@@ -159,20 +161,18 @@ class Datasets:
             digests=_digests(dataset),
         )
 
-    def _resident(self, wanted: Mapping[str, Any], split: Split) -> _Resident:
-        key = canonical([wanted, split])
+    def _resident(self, wanted: RunDataset, split: Split) -> _Resident:
+        key = canonical([plain(wanted), split])
         if key not in self._residents:
             dataset = self._open(wanted)
-            rows, labels, classes = subset(
-                dataset, wanted["labels"], wanted.get("classes"), wanted.get("per_class"), split
-            )
+            rows, labels, classes = subset(dataset, wanted.labels, wanted.classes, wanted.per_class, split)
             self._residents[key] = _Resident(
                 rows, self._upload(dataset.splits[split].images, rows, labels), classes
             )
         return self._residents[key]
 
-    def _open(self, wanted: Mapping[str, Any]) -> Dataset:
-        name = wanted["name"]
+    def _open(self, wanted: RunDataset) -> Dataset:
+        name = wanted.name
         if name not in self._dirs:
             raise RepriseError(
                 f"data set {name}: its folder is not given; known: {', '.join(self._dirs) or 'none'}"
@@ -181,9 +181,9 @@ class Datasets:
         if name not in self._opened:
             self._opened[name] = load(folder, name)
         dataset = self._opened[name]
-        if dataset.source != wanted["source"]:
+        if dataset.source != wanted.source:
             raise RepriseError(
-                f"{folder}: holds {dataset.source} images, the run is for {wanted['source']} ones; give "
+                f"{folder}: holds {dataset.source} images, the run is for {wanted.source} ones; give "
                 "that data set's folder"
             )
         return dataset

@@ -39,7 +39,7 @@ def check_pretrained(runs: Iterable[Run], weights_dir: Path | None) -> None:
 def check_trials(runs: Iterable[Run]) -> None:
     """Raise a `RepriseError` for a trial: without a pruner it would go on where its study ends it."""
     for run in runs:
-        if "study" in run.spec:
+        if run.settings.study:
             raise RepriseError(
                 f"run {run.hash} is a trial of a study and no pruner is given; train it with python -m "
                 "reprise train"

@@ -1,26 +1,22 @@
 """What a run's `regularization` adds to the loss that is differentiated."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
 from reprise.errors import RepriseError
 from reprise.reports.settings import RegularizationSettings
-from reprise.schema import parse
 
 Penalty = Callable[[], Tensor]
 """The value of a penalty for the network's present weights, a scalar."""
 
 
-def build_penalty(settings: Mapping[str, Any], network: nn.Module) -> Penalty | None:
-    """The penalty on `network` that `settings` describe, `{elastic_net: {alpha, lambda}}`; None where they
-    are empty.
+def build_penalty(settings: RegularizationSettings, network: nn.Module) -> Penalty | None:
+    """The penalty on `network` that `settings` describe; None where they are empty.
 
-    Raises `RepriseError` for unknown or missing keys, values out of range, and a network without a dense
-    layer.
+    Raises `RepriseError` for a network without a dense layer.
     """
-    net = parse(RegularizationSettings, settings, "regularization").elastic_net
+    net = settings.elastic_net
     if net is None:
         return None
     weights = _output_layer(network, "regularization.elastic_net").weight

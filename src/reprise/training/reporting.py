@@ -35,7 +35,7 @@ class Reporter:
         self._epochs = self._left = 0
         self._name = ""
         self._last_line = -LINE_EVERY_S
-        self._total_left = sum(run.spec["training"]["epochs"] for run in pending)
+        self._total_left = sum(run.settings.training.epochs for run in pending)
         self._trained, self._seconds = 0, 0.0
         self._bar = (
             progress(description="training", total=self._total_left, unit="epoch")
@@ -60,7 +60,7 @@ class Reporter:
 
     def start(self, run: Run) -> None:
         self._number += 1
-        self._epochs = run.spec["training"]["epochs"]
+        self._epochs = run.settings.training.epochs
         self._left = self._epochs if run in self._pending else 0
         self._name = f"run {run.hash} ({self._number}/{self._count})"
 

@@ -47,7 +47,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         ) from None
     files = document.get(FILES)
     if files is None:
-        check_history(folder, document["spec"], document["meta"])
+        check_history(folder, Run(document["spec"]), document["meta"])
     else:
         check_file(folder / HISTORY, files, TRAIN_AGAIN)
     if (folder / WEIGHTS_FILE).exists() or not evaluated(folder):
@@ -156,16 +156,14 @@ def write_evaluation_record(folder: Path) -> None:
 # ---- the history ----
 
 
-def check_history(
-    folder: Path, spec: Mapping[str, Any], meta: Mapping[str, Any], remedy: str = TRAIN_AGAIN
-) -> pd.DataFrame:
-    """The history, if it is that of a whole run with this `spec` and fits its `meta`; else a `DamagedError`
-    says what does not.
+def check_history(folder: Path, run: Run, meta: Mapping[str, Any], remedy: str = TRAIN_AGAIN) -> pd.DataFrame:
+    """The history, if it is the whole one of `run` and fits its `meta`; else a `DamagedError` says what does
+    not.
     """
     path = folder / HISTORY
     table = read_table(path, HISTORY_COLUMNS)
     try:
-        fault = _history_fault(folder.name, table, spec, meta)
+        fault = _history_fault(table, run, meta)
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         fault = f"does not fit {RUN} ({type(error).__name__}: {gist(error)})"
     if fault:
@@ -173,18 +171,16 @@ def check_history(
     return table
 
 
-def _history_fault(
-    run: str, table: pd.DataFrame, spec: Mapping[str, Any], meta: Mapping[str, Any]
-) -> str | None:
-    training, epochs = spec["training"], meta["epochs"]
-    validating = Run(spec).validation_split
-    if set(table["run"]) != {run}:
+def _history_fault(table: pd.DataFrame, run: Run, meta: Mapping[str, Any]) -> str | None:
+    training, study, epochs = run.settings.training, run.settings.study, meta["epochs"]
+    validating = run.validation_split
+    if set(table["run"]) != {run.hash}:
         return "has rows of another run"
     expected = ((epoch, split) for epoch in range(1, epochs + 1) for split in ("train", validating))
     if len(table) != 2 * epochs or list(zip(table["epoch"], table["split"], strict=True)) != list(expected):
         return f"is not {epochs} epochs of train and {validating}, as {RUN} says"
     rows = history_rows(table)
-    lost = "study" in spec and diverged(rows)  # the last epoch of a trial that diverged
+    lost = bool(study) and diverged(rows)  # the last epoch of a trial that diverged
     finite = table.head(-2 if lost else len(table))
     if not all(math.isfinite(loss) for loss in finite["loss"]) or not table["accuracy"].between(0, 1).all():
         return "has values that are not finite, or accuracies outside 0 to 1"
@@ -192,21 +188,17 @@ def _history_fault(
         return "has losses that are too small for their accuracies"
     if lost != (meta["stopped"] == "diverged"):
         return f"has losses that do not fit {RUN}, which says that the run stopped: {meta['stopped']}"
-    selected = selected_epoch(rows, training["select"])
+    selected = selected_epoch(rows, training.select)
     if selected != meta["selected_epoch"]:
         return (
-            f"epoch {selected} is the one that {training['select']} selects, {RUN} says "
-            f"{meta['selected_epoch']}"
+            f"epoch {selected} is the one that {training.select} selects, {RUN} says {meta['selected_epoch']}"
         )
     right = table[table["split"] == validating]["accuracy"] * meta["validation_images"]
     if ((right - right.round()).abs() > 1e-6 * meta["validation_images"]).any():
         return f"has accuracies that are no share of {meta['validation_images']} images"
-    judged = "study" in spec and meta["stopped"] not in (
-        "finished",
-        "early stop",
-    )  # by trials that may not be here
-    if epochs != training["epochs"] and not judged and not stops_early(rows, training.get("early_stop")):
-        return f"ends after {epochs} of {training['epochs']} epochs without a rule that stops it there"
+    judged = study and meta["stopped"] not in ("finished", "early stop")  # by trials that may not be here
+    if epochs != training.epochs and not judged and not stops_early(rows, training.early_stop):
+        return f"ends after {epochs} of {training.epochs} epochs without a rule that stops it there"
     return None
 
 

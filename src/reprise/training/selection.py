@@ -3,10 +3,10 @@ gives the same answer.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from reprise.errors import RepriseError, nearest
+from reprise.reports.settings import EarlyStop, Selection
 
 HistoryRow = dict[str, Any]
 """`epoch` (from 1), `split` (`train` and one of `validation`, `test`), `loss`, `accuracy`: one row of a run's
@@ -50,7 +50,7 @@ def _last_peak(history: Sequence[HistoryRow]) -> int:
     return peaks[-1]
 
 
-def selected_epoch(history: Sequence[HistoryRow], select: str) -> int:
+def selected_epoch(history: Sequence[HistoryRow], select: Selection) -> int:
     """The epoch whose weights are kept.
 
     `last`; the first that attains the `best_accuracy` or `best_loss` (Keras' `save_best_only`); or `window`,
@@ -58,18 +58,16 @@ def selected_epoch(history: Sequence[HistoryRow], select: str) -> int:
     then). An epoch whose validation loss is not finite, as the last one of a run that diverged, is never the
     best while there is another.
     """
-    rules = {
+    rules: dict[Selection, Callable[[], int]] = {
         "best_accuracy": lambda: _first_best(history, "accuracy"),
         "best_loss": lambda: _first_best(history, "loss"),
         "last": lambda: len(monitored(history, "loss")),
         "window": lambda: _last_peak(history),
     }
-    if select not in rules:
-        raise RepriseError(f"training.select: no rule {select}{nearest(select, rules)}")
     return rules[select]()
 
 
-def stops_early(history: Sequence[HistoryRow], rule: Mapping[str, Any] | None) -> bool:
+def stops_early(history: Sequence[HistoryRow], rule: EarlyStop | None) -> bool:
     """Whether the last `patience` epochs brought no new best of `monitor`; never before `min_epochs` epochs,
     never without a rule.
 
@@ -77,16 +75,11 @@ def stops_early(history: Sequence[HistoryRow], rule: Mapping[str, Any] | None) -
     them.
     """
     epochs = len(monitored(history, "loss"))
-    if not rule or epochs < max(rule.get("min_epochs", 1), 1):
+    if not rule or epochs < (rule.min_epochs or 1):
         return False
-    if rule["monitor"] not in ("accuracy", "loss"):
-        raise RepriseError(
-            "training.early_stop.monitor: no quantity "
-            f"{rule['monitor']}{nearest(rule['monitor'], ('accuracy', 'loss'))}"
+    if rule.rule == "window":
+        window = monitored(history, rule.monitor)[-rule.patience :]
+        return len(window) == rule.patience and window[0] == (
+            min(window) if rule.monitor == "loss" else max(window)
         )
-    if rule.get("rule") == "window":
-        window = monitored(history, rule["monitor"])[-rule["patience"] :]
-        return len(window) == rule["patience"] and window[0] == (
-            min(window) if rule["monitor"] == "loss" else max(window)
-        )
-    return epochs - _first_best(history, rule["monitor"]) >= rule["patience"]
+    return epochs - _first_best(history, rule.monitor) >= rule.patience

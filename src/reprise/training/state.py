@@ -82,13 +82,13 @@ def fresh_state(
     """The state before the first epoch. Weights are drawn on the CPU, so that they are the same on every
     device.
     """
-    torch.manual_seed(derive(run.spec["seeds"]["init"], "init"))
-    model = models.build(run.spec["model"], len(data.classes), data.image_shape, weights_dir)
+    torch.manual_seed(derive(run.settings.seeds.init, "init"))
+    model = models.build(run.settings.model, len(data.classes), data.image_shape, weights_dir)
     load_initial_weights(model, run, cache)
     place(model, precision, device)
     trained = [item for item in model.parameters() if item.requires_grad]
-    optimizer = build_optimizer(run.spec["optimizer"], trained, on_cuda=device.type == "cuda")
-    schedule = build_schedule(run.spec.get("schedule", {}), optimizer, run.spec["training"]["epochs"])
+    optimizer = build_optimizer(run.settings.optimizer, trained, on_cuda=device.type == "cuda")
+    schedule = build_schedule(run.settings.schedule, optimizer, run.settings.training.epochs)
     return State(model, optimizer, schedule, started=now())
 
 
@@ -96,9 +96,10 @@ def load_initial_weights(model: nn.Module, run: Run, cache: Path) -> None:
     """The selected weights of the parent run, if there is one, except those whose names start with one of
     `drop`.
     """
-    if run.parent is None:
+    initial = run.settings.initial_weights
+    if initial is None:
         return
-    folder, dropped = cache / run.parent, tuple(run.spec["initial_weights"].get("drop", ()))
+    folder, dropped = cache / initial.run, tuple(initial.drop)
     theirs = {
         name: value
         for name, value in read_weights(folder / WEIGHTS_FILE).items()
@@ -112,6 +113,6 @@ def load_initial_weights(model: nn.Module, run: Run, cache: Path) -> None:
         if here != there:
             remedy = "make the networks agree or name it in initial_weights.drop"
             raise RepriseError(
-                f"initial weights: {name} is {there} in run {run.parent} and {here} in this run; {remedy}"
+                f"initial weights: {name} is {there} in run {initial.run} and {here} in this run; {remedy}"
             )
     model.load_state_dict(theirs, strict=False)

@@ -53,9 +53,9 @@ class ThreadChoice:
                 begun = f"begun with {begun_with} threads and goes on with {threads}"
                 say(f"run {run.hash} was {begun}: rounding may differ from that of a run in one piece")
         elif not self.exact and self.most > 1:
-            spec = run.spec
-            settings = [spec["model"], spec["optimizer"], spec.get("augmentation", [])]
-            key = canonical([*settings, spec["training"]["batch_size"], image_shape])
+            settings = run.settings
+            costly = [settings.model, settings.optimizer, settings.augmentation]
+            key = canonical([*costly, settings.training.batch_size, image_shape])
             if key not in self.known:
                 torch.set_num_threads(self.most)
                 with torch.random.fork_rng(devices=[]):

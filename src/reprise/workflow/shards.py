@@ -7,11 +7,11 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from reprise.reports.figures import Figure
 from reprise.reports.report import Report
 from reprise.reports.run import Run
+from reprise.reports.settings import RunTraining
 from reprise.reports.statements import Statement
 from reprise.reports.tables import Table
 
@@ -56,12 +56,12 @@ def by_demand(report: Report, runs: Mapping[str, Run]) -> Iterator[tuple[str, di
     groups: dict[tuple[str, ...], dict[str, Run]] = {}
     for identifier, run in runs.items():
         experiment = report.cell_of(identifier).experiment
-        key = (experiment, *(() if "study" in run.spec else demand.get(identifier, ())))
+        key = (experiment, *(() if run.settings.study else demand.get(identifier, ())))
         groups.setdefault(key, {})[identifier] = run
     for (experiment, *_), group in groups.items():
         name = "_".join(re.sub(r"\W", "_", part) for part in (report.slug, experiment))
         items = list(group.items())
-        most = len(items) if any("study" in run.spec for run in group.values()) else MOST_RUNS
+        most = len(items) if any(run.settings.study for run in group.values()) else MOST_RUNS
         for start in range(0, len(items), most):
             yield name, dict(items[start : start + most])
 
@@ -102,7 +102,7 @@ def divided(report: Report, runs: Mapping[str, Run], steps: float) -> Iterator[d
     """
     units: dict[str, dict[str, Run]] = {}
     for identifier, run in runs.items():
-        units.setdefault(report.cell_of(identifier).experiment if "study" in run.spec else identifier, {})[
+        units.setdefault(report.cell_of(identifier).experiment if run.settings.study else identifier, {})[
             identifier
         ] = run
     part: dict[str, Run] = {}
@@ -125,8 +125,8 @@ def optimiser_steps(runs: Iterable[Run]) -> int:
     enough.
     """
 
-    def steps(training: Mapping[str, Any]) -> int:
-        images = 2 * CIFAR_IMAGES if training.get("keep_originals") else CIFAR_IMAGES
-        return training["epochs"] * images // training["batch_size"]
+    def steps(training: RunTraining) -> int:
+        images = 2 * CIFAR_IMAGES if training.keep_originals else CIFAR_IMAGES
+        return training.epochs * images // training.batch_size
 
-    return sum(steps(run.spec["training"]) for run in runs)
+    return sum(steps(run.settings.training) for run in runs)

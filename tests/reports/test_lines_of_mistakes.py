@@ -263,7 +263,7 @@ MISTAKES = [
         "reference:\n      label: x\n      ›value: abc",
         "].reference.value: 'abc' does not have the form: a number",
     ),
-    ('reference: "0.65"', "›reference:\n      label: x", "].reference: key value is missing (found: label)"),
+    ('reference: "0.65"', "›reference:\n      label: x", "].reference: needs a value or a statement"),
     ('reference: "0.65"', "panels: splt", "did you mean split?"),
     ("network: small\n", "network: smal\n", "did you mean small?"),
     ("mark: [f6]", "mark: [f7]", "no layer f7"),

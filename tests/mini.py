@@ -48,6 +48,20 @@ def mini(
     }
 
 
+def run_spec(seed: int = 0, **parts: Any) -> dict[str, Any]:
+    """What identifies a run: whole, with these `parts` in the place of others."""
+    return {
+        "engine": 1,
+        "dataset": {"name": "cifar10", "labels": "label", "source": "real"},
+        "split": {"validation": 0.1},
+        "model": {"name": "sequential", "layers": convolution()},
+        "optimizer": {"name": "adam", "lr": 0.001},
+        "training": {"epochs": 20, "batch_size": 64, "select": "last"},
+        **parts,
+        "seeds": dict.fromkeys(("split", "init", "order", "augmentation"), seed),
+    }
+
+
 def located(file: Path, text: str) -> str:
     """How an error about the first line of `file` that has `text` begins."""
     lines = file.read_text(encoding="utf-8").splitlines()

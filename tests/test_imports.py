@@ -235,7 +235,9 @@ def test_layer_tables_import_what_builds_their_networks_and_no_more(reports, tmp
     families_seen = []
     for report in reports:
         for item in [*report.tables, *report.figures]:
-            families = {run.spec["model"]["name"] for _, run in report.networks(network_names(item)).values()}
+            families = {
+                run.settings.model["name"] for _, run in report.networks(network_names(item)).values()
+            }
             if not families or families in families_seen:
                 continue
             families_seen.append(families)

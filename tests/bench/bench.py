@@ -71,7 +71,7 @@ def time_training(
             return measure(
                 contestant,
                 run,
-                folders[run.spec["dataset"]["name"]],
+                folders[run.settings.dataset.name],
                 Clock(WARM_UP, steps),
                 args.workers,
                 Path(cache),
@@ -101,7 +101,7 @@ def time_training(
         name: {
             "title": CASES[name].title,
             "goal": CASES[name].goal,
-            "batch_size": run_of(name).spec["training"]["batch_size"],
+            "batch_size": run_of(name).settings.training.batch_size,
             "steps": steps[name],
             "rounds": results[name],
             "ratio": {other: ratios(results[name], other) for other in contestants if other != "engine"},
@@ -112,7 +112,7 @@ def time_training(
 
 
 def rates(clock: Clock, name: str) -> dict[str, float]:
-    images = clock.steps * run_of(name).spec["training"]["batch_size"]
+    images = clock.steps * run_of(name).settings.training.batch_size
     return {"images_per_s": images / clock.seconds, "cpu_us_per_image": 1e6 * clock.cpu_seconds / images}
 
 
@@ -120,7 +120,7 @@ def alone(
     contestant: str, name: str, steps: int, folders: dict[str, Path], cores: int, workers: int
 ) -> list[str]:
     """The command that trains in a process of its own and prints its `rates` as JSON."""
-    data = folders[run_of(name).spec["dataset"]["name"]]
+    data = folders[run_of(name).settings.dataset.name]
     script = [sys.executable, str(Path(__file__)), "--cores", str(cores), "--workers", str(workers)]
     return [*script, "--alone", contestant, name, str(steps), str(data)]
 
@@ -178,7 +178,7 @@ def profile(
         for _ in range(args.rounds):
             clock = Clock(WARM_UP, args.least_steps * 4)
             with tempfile.TemporaryDirectory(dir=scratch) as cache:
-                parts = engine_parts(run, folders[run.spec["dataset"]["name"]], clock, Path(cache))
+                parts = engine_parts(run, folders[run.settings.dataset.name], clock, Path(cache))
             seen.append({part: 1e3 * seconds / clock.steps for part, seconds in parts.items()})
         found[name] = {part: statistics.median(each[part] for each in seen) for part in seen[0]}
     return found
@@ -196,7 +196,7 @@ def time_threads(
     """Images per second by network, number of busy processes beside it, and way, round by round."""
 
     def once(name: str, way: str, steps: int) -> float:
-        data = folders[run_of(name).spec["dataset"]["name"]]
+        data = folders[run_of(name).settings.dataset.name]
         with tempfile.TemporaryDirectory(dir=scratch) as cache, contextlib.redirect_stderr(io.StringIO()):
             clock = measure("engine", run_of(name), data, Clock(WARM_UP, steps), 0, Path(cache), **WAYS[way])
         return rates(clock, name)["images_per_s"]
@@ -205,7 +205,7 @@ def time_threads(
     for name in names:
         run = run_of(name)
         steps = max(
-            args.least_steps, round(args.seconds * once(name, "1", 3) / run.spec["training"]["batch_size"])
+            args.least_steps, round(args.seconds * once(name, "1", 3) / run.settings.training.batch_size)
         )
         for busy in OTHER_WORK:
             with ExitStack() as stack:
@@ -227,7 +227,7 @@ def threads_table(found: dict[str, Any]) -> str:
                 given / max(one, two)
                 for given, one, two in zip(ways["at most 2"], ways["1"], ways["2"], strict=True)
             ]
-            title = f"{CASES[name].title}; batch {run_of(name).spec['training']['batch_size']}"
+            title = f"{CASES[name].title}; batch {run_of(name).settings.training.batch_size}"
             rows.append([title, busy, *(spread(ways[way]) for way in WAYS), spread(best, ".2f")])
     heads = [
         "network",
@@ -251,9 +251,9 @@ def checks(folder: Path, args: argparse.Namespace, scratch: Path) -> dict[str, f
         Report(report_files(ROOT / "workflow/reports")[case.report], "quick")
         .cells(case.selector)[0]
         .members[0]
-        .spec["training"]
+        .settings.training
     )
-    training = clock.cpu_seconds / clock.steps * quick["epochs"] * args.images / quick["batch_size"]
+    training = clock.cpu_seconds / clock.steps * quick.epochs * args.images / quick.batch_size
     state = bytes(
         4 * 4 * parameter_count(network(run, load(folder)))
     )  # weights, those selected, and Adam's two moments
@@ -326,7 +326,7 @@ def profile_table(found: dict[str, dict[str, float]]) -> str:
         shares = [f"{value:.1f} ms ({value / total:.0%})".replace("%", " %") for value in parts.values()]
         rows.append(
             [
-                f"{CASES[name].title}; batch {run_of(name).spec['training']['batch_size']}",
+                f"{CASES[name].title}; batch {run_of(name).settings.training.batch_size}",
                 f"{total:.1f} ms",
                 *shares,
             ]

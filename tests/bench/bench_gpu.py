@@ -140,8 +140,8 @@ def rates(
     limits, found = ceilings(), {}
     for name in names:
         run = changed(run_of(name), training__epochs=100_000, training__early_stop=None)
-        folder, batch_size = folders[run.spec["dataset"]["name"]], run.spec["training"]["batch_size"]
-        precision = choose_precision("auto", run.spec["model"]["name"], torch.device("cuda"))
+        folder, batch_size = folders[run.settings.dataset.name], run.settings.training.batch_size
+        precision = choose_precision("auto", run.settings.model["name"], torch.device("cuda"))
         ways = {
             "engine": ("engine", {}),
             "engine without graphs": ("engine", {"cuda_graphs": False}),
@@ -198,12 +198,12 @@ def stacking(together: int = 8, batch_size: int = 512, steps: int = 200) -> dict
 
 def time_stacked(groups: int, each: int, batch_size: int, steps: int) -> float:
     """Seconds of one step of `groups` stacks of `each` networks, one stack after the other."""
-    spec = run_of("mlp").spec
+    settings = run_of("mlp").settings
     stacks = []
     for _ in range(groups):
-        networks = [models.build(spec["model"], 100, (3, 32, 32)).to("cuda") for _ in range(each)]
+        networks = [models.build(settings.model, 100, (3, 32, 32)).to("cuda") for _ in range(each)]
         optimizers = [
-            build_optimizer(spec["optimizer"], network.parameters(), on_cuda=True) for network in networks
+            build_optimizer(settings.optimizer, network.parameters(), on_cuda=True) for network in networks
         ]
         images, labels = (
             torch.randn(each, batch_size, 3, 32, 32, device="cuda"),
@@ -229,7 +229,7 @@ def engine_losses(
     """Train until `on_step` has had enough."""
     try:
         train(
-            [run], dataset_dirs={run.spec["dataset"]["name"]: folder}, cache=cache, on_step=on_step, **options
+            [run], dataset_dirs={run.settings.dataset.name: folder}, cache=cache, on_step=on_step, **options
         )
     except Enough:
         return
@@ -269,11 +269,9 @@ def without_chance() -> Iterator[None]:
 
 def oracle(run: Run, most: int = 32) -> Run:
     """The run without chance and with batches that a CPU can be asked for."""
-    batch_size = min(
-        run.spec["training"]["batch_size"], most if run.spec.get("preprocess", {}).get("crop") is None else 4
-    )
+    batch_size = min(run.settings.training.batch_size, most if run.settings.preprocess.crop is None else 4)
     changes = {"augmentation": None, "training__batch_size": batch_size}
-    if run.spec["model"]["name"] == "vit":  # whose attention drops on its own
+    if run.settings.model["name"] == "vit":  # whose attention drops on its own
         changes["model__dropout"] = 0.0
     return changed(run, **changes)
 
@@ -294,11 +292,11 @@ def correctness(names: Sequence[str], folders: dict[str, Path], scratch: Path) -
     rows = []
     for name in names:
         run = run_of(name)
-        folder = folders[run.spec["dataset"]["name"]]
+        folder = folders[run.settings.dataset.name]
         calm = oracle(run)
         with without_chance():
             expected = first_losses(calm, folder, scratch, ORACLE_STEPS, device="cpu")
-            own = precision_name(choose_precision("auto", run.spec["model"]["name"], torch.device("cuda")))
+            own = precision_name(choose_precision("auto", run.settings.model["name"], torch.device("cuda")))
             for precision in dict.fromkeys(("float32", own)):
                 losses = first_losses(calm, folder, scratch, ORACLE_STEPS, **WHERE, precision=precision)
                 found = difference(losses, expected)
@@ -334,7 +332,7 @@ def resumed(folders: dict[str, Path], scratch: Path) -> dict[str, Any]:
     a schedule.
     """
     run = changed(short(run_of("cnn_2")), schedule={"name": "exponential", "gamma": 0.5})
-    folder = folders[run.spec["dataset"]["name"]]
+    folder = folders[run.settings.dataset.name]
     losses: dict[str, list[float]] = {"whole": [], "parts": []}
 
     def until(epoch_step: tuple[int, int], seen: list[float]) -> Callable[[int, int, Tensor], None]:

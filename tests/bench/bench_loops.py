@@ -81,7 +81,7 @@ def time_engine(
     """`reprise.training.engine.train`, stopped from within."""
     train(
         [run],
-        dataset_dirs={run.spec["dataset"]["name"]: folder},
+        dataset_dirs={run.settings.dataset.name: folder},
         cache=scratch,
         device=device,
         on_step=lambda epoch, step, loss: clock.step(),
@@ -102,18 +102,18 @@ def torchvision_transforms(run: Run, dataset: Dataset) -> Callable[[Image.Image]
         "resized_crop": lambda values: transforms.RandomResizedCrop(dataset.image_shape[1:], **values),
         "erasing": lambda p: transforms.RandomErasing(p),
     }
-    steps = [made[name](value) for step in run.spec.get("augmentation", []) for name, value in step.items()]
+    steps = [made[name](value) for step in run.settings.augmentation for name, value in step.items()]
     on_images = [step for step in steps if not isinstance(step, transforms.RandomErasing)]
     on_tensors = [step for step in steps if isinstance(step, transforms.RandomErasing)]
-    preprocess = run.spec.get("preprocess", {})
-    sizes = [transforms.Resize(preprocess["resize"])] if "resize" in preprocess else []
-    sizes += [transforms.CenterCrop(preprocess["crop"])] if "crop" in preprocess else []
+    preprocess = run.settings.preprocess
+    sizes = [transforms.Resize(preprocess.resize)] if preprocess.resize else []
+    sizes += [transforms.CenterCrop(preprocess.crop)] if preprocess.crop else []
     moments = {
         "none": lambda: None,
         "half": lambda: ((0.5,) * 3, (0.5,) * 3),
         "imagenet": lambda: IMAGENET,
         "train": lambda: channel_statistics(dataset.splits["train"].images),
-    }[preprocess.get("normalize", "none")]()
+    }[preprocess.normalize or "none"]()
     normalize = (
         [transforms.Normalize(*([float(value) for value in each] for each in moments))] if moments else []
     )
@@ -126,7 +126,7 @@ class Images(torch.utils.data.Dataset):
     """
 
     def __init__(self, run: Run, dataset: Dataset) -> None:
-        split, kind = dataset.splits["train"], run.spec["dataset"]["labels"]
+        split, kind = dataset.splits["train"], run.settings.dataset.labels
         self.images = np.ascontiguousarray(split.images.transpose(0, 2, 3, 1))
         self.labels = [int(label) for label in split.labels[:, dataset.label_kinds.index(kind)]]
         self.transform = torchvision_transforms(run, dataset)
@@ -139,21 +139,21 @@ class Images(torch.utils.data.Dataset):
 
 
 def network(run: Run, dataset: Dataset) -> nn.Module:
-    torch.manual_seed(derive(run.spec["seeds"]["init"], "init"))
+    torch.manual_seed(derive(run.settings.seeds.init, "init"))
     return models.build(
-        run.spec["model"], len(dataset.classes[run.spec["dataset"]["labels"]]), image_shape(run, dataset)
+        run.settings.model, len(dataset.classes[run.settings.dataset.labels]), image_shape(run, dataset)
     )
 
 
 def image_shape(run: Run, dataset: Dataset) -> tuple[int, int, int]:
-    crop = run.spec.get("preprocess", {}).get("crop")
+    crop = run.settings.preprocess.crop
     return (3, crop, crop) if crop else dataset.image_shape
 
 
 def loader(run: Run, dataset: Dataset, workers: int, pin_memory: bool = False) -> DataLoader:
     return DataLoader(
         Images(run, dataset),
-        batch_size=run.spec["training"]["batch_size"],
+        batch_size=run.settings.training.batch_size,
         shuffle=True,
         num_workers=workers,
         persistent_workers=workers > 0,
@@ -188,7 +188,7 @@ def time_plain(
     dataset, cuda, mixed = load(folder), device != "cpu", precision != torch.float32
     layout = torch.channels_last if mixed else torch.contiguous_format
     model = network(run, dataset).to(device, memory_format=layout)
-    optimizer = torch_optimizer(run.spec["optimizer"], model.parameters())
+    optimizer = torch_optimizer(run.settings.optimizer, model.parameters())
     criterion = nn.CrossEntropyLoss()
     batches = loader(run, dataset, workers, pin_memory=cuda)
     model.train()
@@ -251,7 +251,7 @@ def time_lightning(run: Run, folder: Path, clock: Clock, workers: int, scratch: 
             default_root_dir=scratch,
             callbacks=[Stopwatch()],
         )
-        trainer.fit(Module(network(run, dataset), run.spec["optimizer"]), loader(run, dataset, workers))
+        trainer.fit(Module(network(run, dataset), run.settings.optimizer), loader(run, dataset, workers))
 
 
 CONTESTANTS: dict[str, Callable[..., None]] = {
@@ -302,7 +302,7 @@ def engine_parts(run: Run, folder: Path, clock: Clock, scratch: Path) -> dict[st
             for owner, name in ((Part, "batch"), (Preprocess, "pixels"), (Preprocess, "normalise"))
         ),
         ("augmentation", Augmentation, "__call__"),
-        ("optimiser", OPTIMIZERS[run.spec["optimizer"]["name"]], "step"),
+        ("optimiser", OPTIMIZERS[run.settings.optimizer["name"]], "step"),
     ]
     with ExitStack() as stack:
         for part, owner, name in places:

@@ -164,7 +164,7 @@ def test_the_plain_loop_feeds_what_the_engine_feeds(folder):
         if CASES[name].report == "cifar100_mlp_cnn":
             ours = [
                 type(step).__name__
-                for step in build_augmentation(run_of(name).spec["augmentation"]).operations
+                for step in build_augmentation(run_of(name).settings.augmentation).operations
             ]
             theirs = [
                 type(step).__name__
@@ -268,7 +268,7 @@ def test_operations_and_bytes_of_a_step(folder, tmp_path):
 
 def test_the_oracle_has_no_chance(folder, tmp_path):
     """Two passes over the same images, one with another seed of augmentation and dropout: the same losses."""
-    spec = bench_gpu.changed(run_of("lenet"), training__batch_size=16, model=run_of("cnn_2").spec["model"])
+    spec = bench_gpu.changed(run_of("lenet"), training__batch_size=16, model=run_of("cnn_2").settings.model)
     calm = [bench_gpu.oracle(bench_gpu.changed(spec, seeds__augmentation=seed)) for seed in (0, 1)]
     with bench_gpu.without_chance():
         losses = [bench_gpu.first_losses(run, folder, tmp_path, 3, device="cpu") for run in calm]
@@ -288,11 +288,11 @@ def folders(tmp_path_factory):
 @pytest.mark.parametrize("name", CASES)
 def test_recorded_steps_are_compared_beyond_a_batch_that_is_not_whole(folders, name):
     run = bench_gpu.short(run_of(name))
-    training, images = run.spec["training"], len(Datasets(folders, torch.device("cpu")).of(run).train)
-    count = images * (2 if training.get("keep_originals") else 1)
-    assert count // training["batch_size"] > cuda_graphs.WARM_UP + 1
-    assert count % training["batch_size"]
-    assert not training.get("drop_last")
+    training, images = run.settings.training, len(Datasets(folders, torch.device("cpu")).of(run).train)
+    count = images * (2 if training.keep_originals else 1)
+    assert count // training.batch_size > cuda_graphs.WARM_UP + 1
+    assert count % training.batch_size
+    assert not training.drop_last
 
 
 @pytest.mark.slow
@@ -345,7 +345,7 @@ def test_differences():
 
 def test_stacked_networks_learn_what_each_learns_alone():
     """Three MLPs of their own weights, rates and batches, five steps with AdamW."""
-    spec, rates = run_of("mlp").spec, (1e-2, 1e-3, 1e-4)
+    optimizer, rates = run_of("mlp").settings.optimizer, (1e-2, 1e-3, 1e-4)
     layers = [
         {"flatten": True},
         {"dense": 16, "activation": "relu"},
@@ -359,7 +359,7 @@ def test_stacked_networks_learn_what_each_learns_alone():
             bench_gpu.models.build({"name": "sequential", "layers": layers}, 10, (3, 8, 8)) for _ in rates
         ]
         return networks, [
-            build_optimizer({**spec["optimizer"], "lr": rate}, network.parameters())
+            build_optimizer({**optimizer, "lr": rate}, network.parameters())
             for rate, network in zip(rates, networks, strict=True)
         ]
 

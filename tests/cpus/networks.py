@@ -66,7 +66,7 @@ class Case:
     def model(self) -> nn.Module:
         """The run's network in training mode, without chance, with the same weights at each call."""
         torch.manual_seed(0)
-        model = models.build_untrained(self.run.spec["model"], self.classes, image_shape(self.run))
+        model = models.build_untrained(self.run.settings.model, self.classes, image_shape(self.run))
         for module in model.modules():
             for attribute in (
                 "p",
@@ -94,11 +94,11 @@ def cases(scales: tuple[str, ...] = SCALES) -> Iterator[Case]:
             report = Report(path, scale)
             for cell in (cell for name in report.experiments for cell in report.all_cells(name)):
                 run = cell.members[0]
-                cost, batch_size = _flops(run), run.spec["training"]["batch_size"]
+                cost, batch_size = _flops(run), run.settings.training.batch_size
                 for images in dict.fromkeys([batch_size, _last_batch(run, batch_size)]):
                     cut = max(2, min(images, int(FLOPS / cost)))
                     key = canonical(
-                        [_without_chance(run.spec["model"]), image_shape(run), len(class_names(run)), cut]
+                        [_without_chance(run.settings.model), image_shape(run), len(class_names(run)), cut]
                     )
                     if key not in seen:
                         seen.add(key)
@@ -107,10 +107,10 @@ def cases(scales: tuple[str, ...] = SCALES) -> Iterator[Case]:
 
 def _last_batch(run: Run, batch_size: int) -> int:
     """Images in an epoch's last batch, on whole data sets: training images less those held out."""
-    dataset, held_out = run.spec["dataset"], run.spec["split"]["validation"]
-    images = dataset_facts(dataset["name"]).splits["train"].images
-    if "per_class" in dataset:
-        images = dataset["per_class"] * len(class_names(run))
+    dataset, held_out = run.settings.dataset, run.settings.split.validation
+    images = dataset_facts(dataset.name).splits["train"].images
+    if dataset.per_class:
+        images = dataset.per_class * len(class_names(run))
     if not isinstance(held_out, str):
         images -= round(images * held_out)
     return images % batch_size or batch_size

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from reprise import files, models
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate, export_runs, import_runs
+from reprise.reports.run import digest
 from reprise.training.engine import train
 from reprise.training.results import read_run
 from tiny import edit_dataset, everything, record_run, tiny_run, without_records, write_dataset
@@ -124,6 +125,17 @@ def edit_json(change):
     return lambda folder: record_run(folder, change)
 
 
+def foreign_settings(folder):
+    """A run called by the hash of its settings, which this version cannot read."""
+
+    def change(document):
+        del document["spec"]["training"]["batch_size"]
+        document["run"] = digest(document["spec"])
+
+    record_run(folder, change)
+    folder.rename(folder.with_name(json.loads((folder / "run.json").read_text())["run"]))
+
+
 def edit_meta(**values):
     return edit_json(lambda document: document["meta"].update(values))
 
@@ -190,6 +202,10 @@ def refused(folder, tmp_path, message, **options):
         (
             edit_json(lambda document: document["spec"]["optimizer"].update(lr=float("nan"))),
             "run.json: its settings are none",
+        ),
+        (
+            foreign_settings,
+            "run.json: training: key batch_size is missing (found: epochs, select)",
         ),
         (edit_meta(epochs=2), "history.parquet: is not 2 epochs of train and test"),
         (edit_meta(epochs="3"), "history.parquet: does not fit run.json"),
@@ -321,7 +337,7 @@ def at_hand(dirs):
     """What the command line gives: the network of a run, and the data set."""
 
     def network(run):
-        return models.build(run.spec["model"], 4, (3, 12, 12))
+        return models.build(run.settings.model, 4, (3, 12, 12))
 
     return {"network_of": network, "dataset_of": lambda name, source: dirs[name]}
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mini import run_spec
 from reprise.errors import RepriseError
 from reprise.publishing.measures import (
     OWN_METRICS as METRICS,
@@ -23,6 +24,7 @@ from reprise.publishing.measures import (
     lookup,
     read,
 )
+from reprise.reports.run import Run
 
 HISTORY = pd.DataFrame(
     [
@@ -81,17 +83,20 @@ class Cell:
     settings: dict[str, Any] = field(default_factory=dict)
     specs: dict[str, Any] = field(default_factory=dict)
 
+    def run(self, identifier: str) -> Run:
+        return Run(self.specs[identifier])
+
     def module(self, layer: str) -> str:
         return {"f6": "8_dense"}.get(layer, layer)
 
 
 SPECS = {
-    "a": {
-        "optimizer": {"name": "sgd", "lr": 0.0039, "nesterov": True},
-        "training": {"epochs": 3},
-        "model": {"layers": [{"dense": 8}]},
-    },
-    "b": {"optimizer": {"name": "adam", "lr": 0.1}, "training": {"epochs": 30}},
+    "a": run_spec(
+        optimizer={"name": "sgd", "lr": 0.0039, "nesterov": True},
+        training={"epochs": 3, "batch_size": 64, "select": "last"},
+        model={"name": "sequential", "layers": [{"dense": 8}]},
+    ),
+    "b": run_spec(training={"epochs": 30, "batch_size": 64, "select": "last"}),
 }
 CELL = Cell("cell", ("a", "b"), specs=SPECS)
 

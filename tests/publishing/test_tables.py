@@ -11,6 +11,7 @@ import pytest
 import yaml
 from drawing import write_table
 
+from mini import run_spec
 from reprise.errors import RepriseError
 from reprise.publishing.measures import OWN_METRICS as METRICS
 from reprise.publishing.measures import RESULT_COLUMNS, Tables
@@ -62,14 +63,11 @@ def cell(name, seeds=3, epochs=20, **settings):
         "name": "sequential",
         "layers": [{"conv": 32, "kernel": 3}, {"dropout": 0.25}, {"conv": 64, "kernel": 3}],
     }
-    optimizer = {"name": "adam", "lr": 1e-3}
-    spec = {
-        "model": model,
-        "optimizer": optimizer,
-        "training": {"epochs": epochs, "batch_size": 64},
-        "note": {"name": name, **settings},
+    parts = {
+        "model": {**model, "note": {"name": name, **settings}},
+        "training": {"epochs": epochs, "batch_size": 64, "select": "last"},
     }
-    return Cell(name, settings, None, tuple(Run({**spec, "seeds": {"init": seed}}) for seed in range(seeds)))
+    return Cell(name, settings, None, tuple(Run(run_spec(seed, **parts)) for seed in range(seeds)))
 
 
 def final(cell, accuracies, epochs):

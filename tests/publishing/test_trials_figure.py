@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from test_figures import assert_sound, boxes
 
+from mini import run_spec
 from reprise.errors import RepriseError
 from reprise.publishing.figures import trials
 from reprise.publishing.measures import Tables
@@ -25,12 +26,14 @@ SPEC = {"id": "figure", "kind": "trials", "runs": "study", "caption": "Thirty tr
 
 
 def trial(number, study=True, runs=1, epochs=30, **settings):
-    spec = {"trial": number, "training": {"epochs": epochs}}
+    parts = {
+        "optimizer": {"name": "adam", "lr": 0.1 / (1 + number)},
+        "training": {"epochs": epochs, "batch_size": 64, "select": "last"},
+    }
     if study:
-        spec["study"] = {"min_resource": 1, "reduction_factor": 3} | (
-            study if isinstance(study, dict) else {}
-        )
-    members = tuple(Run({**spec, "seeds": {"init": seed}}) for seed in range(runs))
+        rungs = {"min_resource": 1, "reduction_factor": 3} | (study if isinstance(study, dict) else {})
+        parts["study"] = {"trial": number, **rungs}
+    members = tuple(Run(run_spec(seed, **parts)) for seed in range(runs))
     return Cell("study", {"trial": number, **settings}, None, members)
 
 

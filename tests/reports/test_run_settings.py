@@ -1,11 +1,11 @@
 """`Run.settings`, the typed view of `Run.spec`."""
 
-import copy
 import re
 from pathlib import Path
 
 import pytest
 
+from mini import run_spec
 from reprise.errors import RepriseError
 from reprise.reports.layout import SCALES
 from reprise.reports.report import Report, report_files
@@ -13,20 +13,11 @@ from reprise.reports.run import Run, canonical, prune
 from reprise.schema import plain
 
 FILES = report_files(Path(__file__).parents[2] / "workflow/reports").values()
-SPEC = {
-    "engine": 1,
-    "dataset": {"name": "cifar10", "labels": "label", "source": "real"},
-    "split": {"validation": 0.1},
-    "model": {"name": "mlp", "hidden": [8]},
-    "optimizer": {"name": "sgd", "lr": 0.1},
-    "training": {"epochs": 3, "batch_size": 32, "select": "last"},
-    "seeds": {"split": 0, "init": 1, "order": 2, "augmentation": 3},
-}
 
 
 def run_with(**changes):
-    """`SPEC` with other values, `training__epochs=5`; None takes a key out."""
-    spec = copy.deepcopy(SPEC)
+    """A run with other values, `training__epochs=5`; None takes a key out."""
+    spec = run_spec()
     for path, value in changes.items():
         *parents, last = path.split("__")
         node = spec
@@ -78,7 +69,7 @@ def test_what_a_run_follows():
         ({"training": 3}, "training: should be a mapping, not 3"),
         ({"dataset__source": None}, "dataset: key source is missing (found: name, labels)"),
         ({"dataset__name": "cifar11"}, "dataset.name: 'cifar11' is no data set; did you mean cifar10?"),
-        ({"model__name": None}, "model: key name is missing (found: hidden)"),
+        ({"model__name": None}, "model: key name is missing (found: layers)"),
         ({"optimizer": "sgd"}, "optimizer: should be a mapping, not 'sgd'"),
         ({"schedule": {"step": 2}}, "schedule: key name is missing (found: step)"),
         ({"augmentation": [0.5]}, "augmentation[0]: should be a mapping, not 0.5"),

@@ -55,7 +55,7 @@ def train_trial(judge, run, curve, cache, **meta):
     ended.
     """
     history = []
-    for epoch, accuracy in enumerate(curve[: run.spec["training"]["epochs"]], 1):
+    for epoch, accuracy in enumerate(curve[: run.settings.training.epochs], 1):
         reason = judge.stop(run, history) if history else None
         if reason:
             break

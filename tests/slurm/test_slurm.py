@@ -204,7 +204,7 @@ def test_results_equal_those_of_a_local_run(one_node: Path, local: Project, fold
     training = [job for job in submitted if "_train/" in job]
     assert len(training) == len(project.shards)
     assert len(submitted) - len(training) == len(
-        {run.spec["dataset"]["name"] for run in project.runs().values()}
+        {run.settings.dataset.name for run in project.runs().values()}
     )
     gpu = re.compile(r"TresPerJob=gres[:/]gpu:1\b")
     assert [job for job in submitted if gpu.search(job)] == training

@@ -56,7 +56,7 @@ def test_validation_images_are_drawn_anew_each_epoch(validation, dirs, monkeypat
     run = run_of(preprocess={"normalize": "half"}, training__epochs=2)
     rows = validation(run)
     torch.manual_seed(derive(0, "init"))
-    model = models.build(run.spec["model"], 4, (3, 12, 12))
+    model = models.build(run.settings.model, 4, (3, 12, 12))
     part = parts.Datasets(dirs, torch.device("cpu")).of(run).validation
     assert len(part) == 60
     for epoch in (1, 2):

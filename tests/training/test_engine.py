@@ -93,7 +93,7 @@ def test_selected_weights_are_those_of_the_selected_epoch(go, dirs):
     (outcome,), folder = go(run)
     assert outcome.meta["selected_epoch"] < 5, "choose a run whose best epoch is not its last"
     data = parts.Datasets(dirs, torch.device("cpu")).of(run)
-    model = models.build(run.spec["model"], 4, (3, 12, 12))
+    model = models.build(run.settings.model, 4, (3, 12, 12))
     model.load_state_dict(load_file(folder / "weights.safetensors"))
     _, accuracy = engine.evaluate(model, data.validation, data.preprocess, data.evaluation_batch)
     assert accuracy == history(folder).query("split == 'validation'")["accuracy"].max()
@@ -568,7 +568,7 @@ def test_dropped_weights_stay_as_initialised(go):
     torch.testing.assert_close(ours["0_conv.weight"], theirs["0_conv.weight"], atol=1e-6, rtol=0)
     assert ours["3_dense.weight"].shape == (2, 100)
     torch.manual_seed(derive(0, "init"))
-    fresh = models.build(run.spec["model"], 2, (3, 12, 12)).state_dict()
+    fresh = models.build(run.settings.model, 2, (3, 12, 12)).state_dict()
     torch.testing.assert_close(ours["3_dense.weight"], fresh["3_dense.weight"], atol=1e-6, rtol=0)
 
 

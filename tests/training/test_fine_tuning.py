@@ -112,7 +112,7 @@ def test_all_layers_train_as_written(dirs, tmp_path):
     run = fine_tuning(model={**MODEL, "trainable": "all", "frozen_mode": None}, training__epochs=1)
     train([run], dataset_dirs=dirs, cache=tmp_path, device="cpu")
     torch.manual_seed(derive(0, "init"))
-    fresh = models.build(run.spec["model"], 4, (3, 32, 32))
+    fresh = models.build(run.settings.model, 4, (3, 32, 32))
     saved = load_file(tmp_path / run.hash / "weights.safetensors")
     assert all(not torch.equal(value, saved[name]) for name, value in fresh.state_dict().items())
 

@@ -43,7 +43,7 @@ def test_an_epoch_against_one_written_out(dirs, tmp_path):
         training__batch_size=70, preprocess={"normalize": "half"}, optimizer={"name": "sgd", "lr": 0.05}
     )
     torch.manual_seed(derive(0, "init"))
-    model = models.build(run.spec["model"], 4, (3, 12, 12))
+    model = models.build(run.settings.model, 4, (3, 12, 12))
     part = Datasets(dirs, torch.device("cpu")).of(run).train
     expected, correct, loss_sum = [], 0, 0.0
     for epoch in (1, 2):

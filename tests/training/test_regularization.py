@@ -85,7 +85,7 @@ def test_a_run_follows_the_penalised_loss_and_reports_the_other(dirs, tmp_path):
         regularization=NET, optimizer={"name": "sgd", "lr": 0.05}, training__epochs=2, training__batch_size=75
     )
     torch.manual_seed(derive(0, "init"))
-    model = models.build(run.spec["model"], 4, (3, 12, 12))
+    model = models.build(run.settings.model, 4, (3, 12, 12))
     part = Datasets(dirs, torch.device("cpu")).of(run).train
     expected = []
     for epoch in (1, 2):

@@ -232,7 +232,7 @@ def test_recorded_steps_are_the_steps(dirs, tmp_path, monkeypatch, spec):
             on_step=lambda epoch, step, loss, seen=losses[name]: seen.append(loss.item()),
         )
     assert losses["recorded"] == losses["plain"]
-    images, epochs = {3: (150, 3), 5: (120, 5)}[spec.spec["training"]["epochs"]]
+    images, epochs = {3: (150, 3), 5: (120, 5)}[spec.settings.training.epochs]
     assert images % 32, "no last batch that is smaller"
     assert recorder.recordings == 1
     assert recorder.replays == images // 32 * epochs - cuda_graphs.WARM_UP
@@ -472,7 +472,7 @@ def test_augmentation_never_looks(pretended, name, keep_originals):
 
 
 NETWORKS = {
-    "sequential": {"name": "sequential", "layers": everything().spec["model"]["layers"]},
+    "sequential": {"name": "sequential", "layers": everything().settings.model["layers"]},
     "residual": {"name": "residual", "blocks": 2, "kernel": 4, "filters": 4, "dropout": 0.2},
     "resnet": {"name": "resnet", "depth": 18, "dropout": 0.1, "width": 0.0625},
     "vit": {"name": "vit", "patch": 8, "dim": 12, "layers": 2, "heads": 2, "feed_forward": 16},

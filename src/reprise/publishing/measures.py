@@ -486,11 +486,9 @@ def read(measure: Measure, tables: Tables, cell: Cell, run: str) -> Reading | No
             if trained_curve is None:
                 return None
             epochs = max(trained_curve)
-            return Reading(
-                float(
-                    epochs if measure.metric == "epochs" else epochs < cell.specs[run]["training"]["epochs"]
-                )
-            )
+            if measure.metric == "epochs":
+                return Reading(float(epochs))
+            return Reading(float(epochs < cell.run(run).settings.training.epochs))
         case "setting":
             trained = tables.metric(run, "selected_epoch") is not None
             return Reading(_number(cell.specs[run], str(measure.path), run)) if trained else None

@@ -42,6 +42,10 @@ class Cell:
         """What a layer's module is called in the network: the layer may be given by its name, too."""
         return self.layers.get(layer, layer)
 
+    def run(self, identifier: str) -> Run:
+        """The run of that hash."""
+        return next(run for run in self.members if run.hash == identifier)
+
     @property
     def specs(self) -> dict[str, Mapping[str, Any]]:
         return {run.hash: run.spec for run in self.members}

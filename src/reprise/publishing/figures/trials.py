@@ -195,13 +195,13 @@ def finite(curve: Mapping[int, float]) -> dict[int, float]:
 
 def _rungs(trials: Sequence[Trial], last: int) -> list[int]:
     """Epochs up to `last` after which a trial is judged; the end of a whole trial is none of them."""
-    spec = trials[0].cell.specs[trials[0].cell.runs[0]]
-    study = spec.get("study")
-    if not study:
+    settings = trials[0].cell.members[0].settings
+    if not settings.study:
         return []
-    epochs = (study["min_resource"] * study["reduction_factor"] ** rung for rung in itertools.count())
+    first, factor = settings.study.min_resource, settings.study.reduction_factor
+    epochs = (first * factor**rung for rung in itertools.count())
     return list(
-        itertools.takewhile(lambda epoch: epoch <= last and epoch < spec["training"]["epochs"], epochs)
+        itertools.takewhile(lambda epoch: epoch <= last and epoch < settings.training.epochs, epochs)
     )
 
 

@@ -77,7 +77,7 @@ def configuration(cell: Cell, run: str | None = None) -> str:
         cell.experiment.replace("_", " ")
     ]
     reading = [cell.reading.replace("_", " ")] if cell.reading else []
-    seed = [f"seed {cell.specs[run]['seeds']['init']}"] if run and "seed" not in cell.settings else []
+    seed = [f"seed {cell.run(run).settings.seeds.init}"] if run and "seed" not in cell.settings else []
     return ", ".join([*chosen, *reading, *seed])
 
 

@@ -200,9 +200,7 @@ def _rungs(trials: Sequence[Trial], last: int) -> list[int]:
         return []
     first, factor = settings.study.min_resource, settings.study.reduction_factor
     epochs = (first * factor**rung for rung in itertools.count())
-    return list(
-        itertools.takewhile(lambda epoch: epoch <= last and epoch < settings.training.epochs, epochs)
-    )
+    return list(itertools.takewhile(lambda epoch: epoch <= last and epoch < settings.training.epochs, epochs))
 
 
 def _values(rank: int, trial: Trial) -> dict[str, Any]:

@@ -327,7 +327,7 @@ def test_no_augmentation_is_false(images):
         ([{"resized_crop": 3}], "resized_crop: should be a mapping, not 3"),
         ([{"resized_crop": {"ratio": [0, 1]}}], "resized_crop: ratio[0]: should be greater than 0, not 0"),
         ([{"flip": 2}], "flip: should be less than or equal to 1, not 2"),
-        ([{"flip": True}], "flip: should be a valid number, not True"),
+        ([{"flip": True}], "flip: should be a valid number, not true"),
         ([{"crop": 4.0}], "crop: should be a valid integer, not 4.0"),
         ([{"erasing": 2}], "erasing: should be less than or equal to 1, not 2"),
         ([{"erasing": {"q": 0.5}}], "erasing: q: unknown key for erasing; valid: p, scale, ratio"),

@@ -22,7 +22,8 @@ import torch
 from torch import nn
 
 from reprise.models import build
-from reprise.reports.file import read_yaml
+from reprise.reports.report_file import Source, read_report
+from reprise.schema import plain
 
 pytestmark = [
     pytest.mark.keras,
@@ -31,8 +32,8 @@ pytestmark = [
     ),
 ]
 
-REPORT = read_yaml(Path(__file__).parents[2] / "workflow" / "reports" / "cifar100_superclass.yaml")
-ADAM, SGD = REPORT["defaults"]["optimizer"], REPORT["experiments"]["sgd"]["set"]["optimizer"]
+REPORT = read_report(Source(Path(__file__).parents[2] / "workflow/reports/cifar100_superclass.yaml"))
+ADAM, SGD = (plain(of)["optimizer"] for of in (REPORT.defaults, REPORT.experiments["sgd"].set))
 EXACT_ADAM = {
     "name": "adam",
     "lr": keras_oracle.EXACT["learning_rate"],
@@ -43,10 +44,11 @@ EXACT_ADAM = {
 
 def network(name: str) -> nn.Module:
     """The report file's network `name` in float64, its dropout rates set to zero."""
-    layers = [{"dropout": 0} if "dropout" in layer else layer for layer in REPORT["models"][name]["layers"]]
+    settings = plain(REPORT.models[name])
+    del settings["title"]
+    settings["layers"] = [{"dropout": 0} if "dropout" in layer else layer for layer in settings["layers"]]
     torch.manual_seed(0)
-    spec = {"name": "sequential", "init": REPORT["models"][name]["init"], "layers": layers}
-    return build(spec, keras_oracle.CLASSES, (3, 32, 32)).double()
+    return build(settings, keras_oracle.CLASSES, (3, 32, 32)).double()
 
 
 def to_torch(arrays: Mapping[str, np.ndarray], prefix: str, model: nn.Module) -> dict[str, torch.Tensor]:

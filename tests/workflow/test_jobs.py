@@ -97,10 +97,10 @@ def test_a_failed_job_loses_nothing_and_comes_again_for_the_rest(project: Projec
     rates(project, 0.01, 0.03, 0.05, 0.04)
     engine = project / "src/reprise/training/engine.py"
     sound = engine.read_text()
-    fault = "if run.spec['optimizer']['lr'] == 0.05: raise MemoryError"
-    began = "    began = time.monotonic()\n    epoch,"
-    assert began in sound
-    engine.write_text(sound.replace(began, f"    {fault}\n{began}"))
+    fault = "assert run.settings.optimizer['lr'] != 0.05, 'no memory'"
+    began = "began = time.monotonic()\n"
+    assert sound.count(began) == 1
+    engine.write_text(sound.replace(began, f"{fault}; {began}"))
     before = trainings(project)
     assert work(project) == (1, 1)
     done = snakemake(project)

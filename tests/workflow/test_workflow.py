@@ -236,7 +236,7 @@ def test_results_made_elsewhere_join(project: Project, tmp_path: Path):
     ("change", "message"),
     [
         (["--config", "reports=[minni]"], "no report minni in .*workflow/reports; did you mean mini?"),
-        (["--config", "skip=[mini/tund]"], "skip .configuration.: no experiment tund; did you mean tuned?"),
+        (["--config", "skip=[mini/tund]"], "mini.yaml: skip: no experiment tund; did you mean tuned?"),
         (
             ["--config", "scale=demmo"],
             "config.yaml or --config: scale: 'demmo' is not valid; did you mean demo?",

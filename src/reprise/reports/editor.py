@@ -36,13 +36,14 @@ def json_schema() -> dict[str, Any]:
     definitions, properties = schema["$defs"], schema["properties"]
     for section, kinds in (("figures", FIGURES), ("tables", TABLES)):
         more = {"base": BASE, "repeat": REPEAT, "id": TEXT}
-        items = properties[section]["items"]
-        properties[section]["items"] = _by_kind(definitions, "kind", _models(items, kinds), more)
+        models = _models(properties[section]["items"], kinds)
+        properties[section]["items"] = _by_kind(definitions, "kind", models, more)
+        if section == "figures":
+            properties["figure_defaults"].update(_defaults(definitions, models))
     properties["statements"]["items"] = _statements(definitions)
     ((pattern, families),) = properties["models"]["patternProperties"].items()
     network = _by_kind(definitions, "name", _models(families, NETWORKS), {"base": BASE})
     properties["models"]["patternProperties"] = {pattern: network}
-    properties["figure_defaults"].update(_defaults(definitions))
     for owner, definition in list(definitions.items()):
         for name in ("layers", "head", "rows"):
             _nested(definitions, f"{owner}_{name}", definition.get("properties", {}).get(name, {}))
@@ -92,11 +93,11 @@ def _unless_repeated(own: dict[str, Any]) -> dict[str, Any]:
     return {"if": {"required": ["repeat"]}, "then": free, "else": closed}
 
 
-def _defaults(definitions: dict[str, Any]) -> dict[str, Any]:
+def _defaults(definitions: dict[str, Any], models: dict[str, str]) -> dict[str, Any]:
     """Kind of figure → any of its keys, but for those that tell one figure from another."""
     kinds = {}
-    for name, model in FIGURES.items():
-        own = definitions[model.__name__]["properties"]
+    for name, model in models.items():
+        own = definitions[model]["properties"]
         keys = {key: schema for key, schema in own.items() if key not in ("id", "kind")}
         kinds[name] = {"type": "object", "properties": keys, "additionalProperties": False}
     return {"properties": kinds, "additionalProperties": False}

@@ -170,7 +170,8 @@ def statements(
 
     sources = Sources(found.cells, results_of(found, layout, runs), names=found.names)
     face = Face(found.slug, found.scale, found.notes(*found.statements))
-    write_statements(found.statements, sources, face, path, path.with_suffix(".md"), found.about)
+    follows = found.file.follows
+    write_statements(found.statements, sources, face, path, path.with_suffix(".md"), found.about, follows)
 
 
 # ---- what they read ----

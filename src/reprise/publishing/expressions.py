@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reprise.errors import RepriseError, nearest
@@ -16,78 +16,217 @@ from reprise.extensions import METRICS
 from reprise.publishing.measures import Measure
 from reprise.reports.expressions import Expression, Names, read_expression
 
-OVER_CELLS = ("mean", "max", "min", "effect", "every")
-"""Functions that make one value of the values of several configurations; with `every` a relation must hold
-for each of them.
-"""
-BEST = ("argmax", "argmin")
-BY_CELL = (*BEST, "spread")
-"""Relations that compare configurations one by one."""
-RELATIONS = ("within", "at_chance", *BY_CELL)
+OVER_CELLS = ("mean", "best", "max", "min", "effect")
+"""Functions that make one value of the values of several configurations."""
+QUANTIFIERS = ("every", "some")
+"""Functions of a relation that is asked of several configurations; `share` says how many of them pass."""
+BEST = ("argbest", "argmax", "argmin")
+RELATIONS = ("within", "at_chance", "spread", *BEST)
+WORDS_OF_THE_GRAMMAR = (*OVER_CELLS, *QUANTIFIERS, "share", *RELATIONS)
 KNOWN = (
-    "a claim is made of a < b, a > b, within(a, b, 0.02), at_chance(a), argmax(a) == cells and "
+    "a claim is made of a < b, a > b, within(a, b, 0.02), at_chance(a), argbest(a) == cells and "
     "spread(a) > spread(b)"
 )
 
 
 @dataclass(frozen=True)
-class Value:
-    """constant + Σ factor · measure, and what it is in words."""
+class Share:
+    """Of the configurations that a relation is asked of, the share of those for which it holds."""
 
-    terms: Mapping[Measure, float]
+    relation: Relation
+
+
+@dataclass(frozen=True)
+class Value:
+    """constant + Σ factor · term, and what it is in words."""
+
+    terms: Mapping[Measure | Share, float]
     constant: float = 0.0
     words: str = ""
 
     def plus(self, other: Value, factor: float = 1.0) -> Value:
-        measures = dict.fromkeys([*self.terms, *other.terms])
-        terms = {one: self.terms.get(one, 0.0) + factor * other.terms.get(one, 0.0) for one in measures}
+        every = dict.fromkeys([*self.terms, *other.terms])
+        terms = {one: self.terms.get(one, 0.0) + factor * other.terms.get(one, 0.0) for one in every}
         return Value(terms, self.constant + factor * other.constant)
 
     def times(self, factor: float) -> Value:
         return Value({one: factor * value for one, value in self.terms.items()}, factor * self.constant)
 
+    @property
+    def measures(self) -> list[Measure]:
+        """Every measure in it."""
+        found: list[Measure] = []
+        for term in self.terms:
+            found += [term] if isinstance(term, Measure) else term.relation.measures
+        return found
+
+    def put(self, change: Callable[[Measure], Measure]) -> Value:
+        """The value with its measures changed."""
+        terms: dict[Measure | Share, float] = {}
+        for term, factor in self.terms.items():
+            changed = change(term) if isinstance(term, Measure) else Share(term.relation.put(change))
+            terms[changed] = terms.get(changed, 0.0) + factor
+        return replace(self, terms=terms)
+
+    def __hash__(self) -> int:
+        return hash((frozenset(self.terms.items()), self.constant))
+
 
 @dataclass(frozen=True)
 class Relation:
-    """A relation; `kind` is `>`, `<`, `within`, `at_chance`, `argmax`, `argmin` or `spread`.
-
-    `text` is what the report file says, `words` the same for readers. `left` and `right` are the sides (of
-    `spread`, `left` is the one said to scatter more), `margin` that of `within`, `selector` the cells that
-    argmax or argmin should name.
-    """
+    """What a claim says holds. `text` is what the report file says, `words` the same for readers."""
 
     text: str
     words: str
-    kind: str
-    left: Value
-    right: Value = field(default_factory=lambda: Value({}))
-    margin: float = 0.0
-    selector: str = ""
+
+    @property
+    def values(self) -> list[Value]:
+        return []
+
+    @property
+    def parts(self) -> tuple[Relation, ...]:
+        return ()
 
     @property
     def measures(self) -> list[Measure]:
-        return list(dict.fromkeys([*self.left.terms, *self.right.terms]))
+        """Every measure in it, once."""
+        own = [measure for value in self.values for measure in value.measures]
+        return list(dict.fromkeys([*own, *(one for part in self.parts for one in part.measures)]))
+
+    def put(self, change: Callable[[Measure], Measure]) -> Relation:
+        """The relation with its measures changed."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Order(Relation):
+    """`left > right`; `sign` is `>`, `<`, `>=` or `<=`."""
+
+    left: Value
+    right: Value
+    sign: str
 
     @property
-    def quantified(self) -> Measure | None:
-        """The measure under `every(…)`, if there is one."""
-        return next((measure for measure in self.measures if measure.cells == "every"), None)
+    def values(self) -> list[Value]:
+        return [self.left, self.right]
 
-    def of(self, cell: str) -> Relation:
-        """The relation for one of the configurations that `every(…)` is about."""
-        every = self.quantified
-        if every is None:
-            return self
-        one = replace(every, runs=cell, cells=None)
+    def put(self, change: Callable[[Measure], Measure]) -> Order:
+        return replace(self, left=self.left.put(change), right=self.right.put(change))
 
-        def put(value: Value) -> Value:
-            return replace(
-                value, terms={one if each == every else each: by for each, by in value.terms.items()}
-            )
 
-        words = self.words.replace("every ", "", 1)
-        words = words.replace(every.runs, cell) if every.runs in words else f"{words} ({cell})"
-        return replace(self, words=words, left=put(self.left), right=put(self.right))
+@dataclass(frozen=True)
+class Within(Relation):
+    """The two sides differ by at most `margin`."""
+
+    left: Value
+    right: Value
+    margin: float
+
+    @property
+    def values(self) -> list[Value]:
+        return [self.left, self.right]
+
+    def put(self, change: Callable[[Measure], Measure]) -> Within:
+        return replace(self, left=self.left.put(change), right=self.right.put(change))
+
+
+@dataclass(frozen=True)
+class AtChance(Relation):
+    """An accuracy is what guessing would give."""
+
+    accuracy: Value
+
+    @property
+    def values(self) -> list[Value]:
+        return [self.accuracy]
+
+    def put(self, change: Callable[[Measure], Measure]) -> AtChance:
+        return replace(self, accuracy=self.accuracy.put(change))
+
+
+@dataclass(frozen=True)
+class ArgBest(Relation):
+    """Of the configurations of `measure`, one of those that `selector` names has the largest value, or the
+    smallest.
+    """
+
+    measure: Measure
+    selector: str
+    largest: bool
+
+    @property
+    def values(self) -> list[Value]:
+        return [Value({self.measure: 1.0})]
+
+    def put(self, change: Callable[[Measure], Measure]) -> ArgBest:
+        return replace(self, measure=change(self.measure))
+
+
+@dataclass(frozen=True)
+class Scatter(Relation):
+    """The seeds of the configurations of `wider` scatter more than those of `steadier`."""
+
+    wider: Measure
+    steadier: Measure
+
+    @property
+    def values(self) -> list[Value]:
+        return [Value({self.wider: 1.0}), Value({self.steadier: 1.0})]
+
+    def put(self, change: Callable[[Measure], Measure]) -> Scatter:
+        return replace(self, wider=change(self.wider), steadier=change(self.steadier))
+
+
+@dataclass(frozen=True)
+class Joined(Relation):
+    """All of the parts hold, or any of them."""
+
+    of: tuple[Relation, ...]
+    every: bool = True
+
+    @property
+    def parts(self) -> tuple[Relation, ...]:
+        return self.of
+
+    def put(self, change: Callable[[Measure], Measure]) -> Joined:
+        return replace(self, of=tuple(part.put(change) for part in self.of))
+
+
+@dataclass(frozen=True)
+class Opposite(Relation):
+    """The part does not hold."""
+
+    part: Relation
+
+    @property
+    def parts(self) -> tuple[Relation, ...]:
+        return (self.part,)
+
+    def put(self, change: Callable[[Measure], Measure]) -> Opposite:
+        return replace(self, part=self.part.put(change))
+
+
+@dataclass(frozen=True)
+class Quantified(Relation):
+    """The part holds for every configuration that its measures name, or for some."""
+
+    part: Relation
+    every: bool = True
+
+    @property
+    def parts(self) -> tuple[Relation, ...]:
+        return (self.part,)
+
+    def put(self, change: Callable[[Measure], Measure]) -> Quantified:
+        return replace(self, part=self.part.put(change))
+
+
+def leaves(relation: Relation) -> Iterator[Relation]:
+    """The relations that a claim is joined of."""
+    if not relation.parts:
+        yield relation
+    for part in relation.parts:
+        yield from leaves(part)
 
 
 class Expressions:
@@ -98,7 +237,7 @@ class Expressions:
         self.measures: dict[str, dict[str, Any]] = {}
         for name, text in names.measures.items():
             where = names.where(name)
-            taken = [*METRICS, *OVER_CELLS, *RELATIONS]
+            taken = [*METRICS, *WORDS_OF_THE_GRAMMAR]
             if name in taken:
                 raise RepriseError(f"{where}: '{name}' is a word of the grammar; choose another name")
             self.measures[name] = _Reader(self, read_expression(text, where)).definition()
@@ -109,20 +248,16 @@ class Expressions:
         """
         reader = _Reader(self, read_expression(text, where))
         value = reader.number(reader.expression.tree)
-        if any(measure.cells == "every" for measure in value.terms):
-            raise reader.fail(reader.expression.tree, "every(…) stands in a claim, not in a number")
         if not value.terms:
             raise reader.fail(
                 reader.expression.tree, "it measures nothing; a value is computed from measured ones"
             )
         return value
 
-    def relations(self, text: str, where: str) -> list[Relation]:
-        """The relations that must hold, all of them; a mistake is a `RepriseError` that starts with
-        `where`.
-        """
+    def relation(self, text: str, where: str) -> Relation:
+        """The relation that must hold; a mistake is a `RepriseError` that starts with `where`."""
         reader = _Reader(self, read_expression(text, where))
-        return reader.relations(reader.expression.tree)
+        return reader.relation(reader.expression.tree)
 
 
 class _Reader:
@@ -211,11 +346,13 @@ class _Reader:
         name = node.func.id
         if name in OVER_CELLS and not over:
             return self.over_cells(node, name)
-        if name in RELATIONS or name in OVER_CELLS:
+        if name in WORDS_OF_THE_GRAMMAR:
             raise self.fail(node, f"{name}(…) is no measure; expected one, e.g. accuracy(base)")
         if name not in METRICS and name not in self.known.measures:
-            valid = [*self.known.measures, *METRICS, *OVER_CELLS]
+            valid = [*self.known.measures, *METRICS, *WORDS_OF_THE_GRAMMAR]
             raise self.fail(node, f"no metric or measure '{name}'{nearest(name, valid)}")
+        if name == "rank":
+            return self.rank(node)
         if not node.args:
             raise self.fail(node, f"{name} of which cells? write {name}(name), or a selector in quotes")
         cells, words = self.cells(node.args[0])
@@ -227,12 +364,27 @@ class _Reader:
             spec = self.known.measures[name]
         else:
             spec = {"metric": name, **self.options(node, name)}
-        how = {"effect": axis} if over == "effect" else {"cells": over} if over else {}
+        how = {"effect": axis} if over == "effect" else {}
         measure = Measure.parse({**spec, **cells, **how}, self.where(node))
+        if over == "best":
+            if measure.better is None:
+                raise self.fail(node, f"no {name} is the best; write max(…) or min(…)")
+            over = "max" if measure.better == "larger" else "min"
+        if over and over != "effect":
+            measure = Measure.parse({**spec, **cells, "cells": over}, self.where(node))
+        return measure, measure.words(words)
+
+    def rank(self, call: ast.Call) -> tuple[Measure, str]:
+        """`rank("plain", cells)`: the place of a class among all by test accuracy."""
+        if len(call.args) != 2 or call.keywords:
+            raise self.fail(call, 'rank takes a class and its cells: rank("cat", base)')
+        cells, words = self.cells(call.args[1])
+        spec = {"metric": "rank", "classes": self.literal(call.args[0]), **cells}
+        measure = Measure.parse(spec, self.where(call))
         return measure, measure.words(words)
 
     def over_cells(self, call: ast.Call, name: str) -> tuple[Measure, str]:
-        """`mean(…)`, `max(…)` or `min(…)` of a measure, or `effect(…, axis)`."""
+        """`mean(…)`, `best(…)`, `max(…)` or `min(…)` of a measure, or `effect(…, axis)`."""
         axis = None
         if name == "effect":
             if len(call.args) != 2 or call.keywords:
@@ -251,7 +403,7 @@ class _Reader:
         match node:
             case ast.Constant(value=int() | float() as value):
                 return Value({}, float(value), self.expression.source(node))
-            case ast.UnaryOp(op=op, operand=operand):
+            case ast.UnaryOp(op=ast.USub() | ast.UAdd() as op, operand=operand):
                 inner = self.number(operand)
                 sign = "−" if isinstance(op, ast.USub) else ""
                 found = inner.times(-1.0 if sign else 1.0)
@@ -259,12 +411,15 @@ class _Reader:
                 return Value(found.terms, found.constant, sign + words)
             case ast.BinOp():
                 return self.computed(node)
+            case ast.Call(func=ast.Name(id="share")):
+                relation = self.asked(node)
+                return Value({Share(relation): 1.0}, words=f"share with {relation.words}")
             case ast.Call():
                 measure, words = self.measure(node)
                 return Value({measure: 1.0}, words=words)
             case ast.Name(id=name):
                 raise self.fail(node, f"'{name}' is no value; measure it, e.g. accuracy({name})")
-            case ast.Compare() | ast.BoolOp():
+            case ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()):
                 raise self.fail(node, "a relation cannot stand in a value")
         raise self.fail(node, f"expected a measure or a number, not {self.expression.source(node)!r}")
 
@@ -293,19 +448,39 @@ class _Reader:
 
     # ---- relations ----
 
-    def relations(self, node: ast.expr) -> list[Relation]:
+    def relation(self, node: ast.expr) -> Relation:
+        text = self.expression.source(node)
         match node:
-            case ast.BoolOp(values=parts):
-                return [relation for part in parts for relation in self.relations(part)]
+            case ast.BoolOp(op=op, values=values):
+                every = isinstance(op, ast.And)
+                parts = tuple(self.relation(part) for part in values)
+                word = "; " if every else ", or "
+                return Joined(text, word.join(part.words for part in parts), parts, every)
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                part = self.relation(operand)
+                return Opposite(text, f"not: {part.words}", part)
             case ast.Compare():
                 sides = [node.left, *node.comparators]
                 pairs = zip(sides[:-1], node.ops, sides[1:], strict=True)
-                return [self.compared(node, *pair) for pair in pairs]
+                found = tuple(self.compared(node, *pair) for pair in pairs)
+                if len(found) == 1:
+                    return found[0]
+                return Joined(text, "; ".join(part.words for part in found), found)
             case ast.Call(func=ast.Name(id="within")):
-                return [self.within(node)]
+                return self.within(node)
             case ast.Call(func=ast.Name(id="at_chance")):
-                return [self.at_chance(node)]
-        raise self.fail(node, f"{self.expression.source(node)!r} is no relation; {KNOWN}")
+                return self.at_chance(node)
+            case ast.Call(func=ast.Name(id="every" | "some" as name)):
+                part = self.asked(node)
+                return Quantified(text, f"{name}: {part.words}", part, name == "every")
+        raise self.fail(node, f"{text!r} is no relation; {KNOWN}")
+
+    def asked(self, call: ast.Call) -> Relation:
+        """The relation that `every(…)`, `some(…)` or `share(…)` asks of several configurations."""
+        name = _function(call)
+        if len(call.args) != 1 or call.keywords:
+            raise self.fail(call, f"{name} takes one relation: {name}(accuracy(grid) > accuracy(base))")
+        return self.relation(call.args[0])
 
     def compared(self, node: ast.Compare, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Relation:
         text = f"{self.expression.source(left)} {_SIGNS[type(op)]} {self.expression.source(right)}"
@@ -315,15 +490,18 @@ class _Reader:
             return self.best(text, left, right)
         if isinstance(op, ast.Eq):
             raise self.fail(
-                left, "'==' goes with argmax(…) and argmin(…); of two values, write within(a, b, margin)"
+                left,
+                "'==' goes with argbest(…), argmax(…) and argmin(…); of two values, write "
+                "within(a, b, margin)",
             )
         if "spread" in (_function(left), _function(right)):
-            return self.spread(text, *((right, left) if isinstance(op, ast.Lt) else (left, right)))
+            less = isinstance(op, ast.Lt | ast.LtE)
+            return self.spread(text, *((right, left) if less else (left, right)))
         values = self.number(left), self.number(right)
         if not values[0].terms and not values[1].terms:
             raise self.fail(left, "it measures nothing; a relation compares measured values")
         sign = _SIGNS[type(op)]
-        return Relation(text, f"{values[0].words} {sign} {values[1].words}", sign, *values)
+        return Order(text, f"{values[0].words} {_SHOWN.get(sign, sign)} {values[1].words}", *values, sign)
 
     def within(self, call: ast.Call) -> Relation:
         if len(call.args) != 3 or call.keywords:
@@ -337,32 +515,35 @@ class _Reader:
         if margin.terms or margin.constant <= 0:
             raise self.fail(call.args[2], "the margin is a number above 0")
         words = f"{left.words} within {margin.words} of {right.words}"
-        return Relation(self.expression.source(call), words, "within", left, right, margin.constant)
+        return Within(self.expression.source(call), words, left, right, margin.constant)
 
     def at_chance(self, call: ast.Call) -> Relation:
         accuracy, measure = self.alone(call)
         if measure.metric != "accuracy" or measure.effect:
             raise self.fail(call, "only an accuracy can be at chance")
-        return Relation(self.expression.source(call), f"{accuracy.words} at chance", "at_chance", accuracy)
+        return AtChance(self.expression.source(call), f"{accuracy.words} at chance", accuracy)
 
     def best(self, text: str, call: ast.expr, cells: ast.expr) -> Relation:
-        value = self.by_cell(call)
+        value, measure = self.by_cell(call)
         named, words = self.cells(cells)
         if "pick" in named:
             raise self.fail(cells, f"{words} is one picked run; name the cells that should be the best")
         kind = _function(call)
-        most = "largest" if kind == "argmax" else "smallest"
-        return Relation(text, f"{most} {value.words}: {words}", kind, value, selector=named["runs"])
+        if kind == "argbest" and measure.better is None:
+            raise self.fail(call, f"no {measure.metric} is the best; write argmax(…) or argmin(…)")
+        largest = kind == "argmax" or (kind == "argbest" and measure.better == "larger")
+        most = "largest" if largest else "smallest"
+        return ArgBest(text, f"{most} {value.words}: {words}", measure, named["runs"], largest)
 
     def spread(self, text: str, wider: ast.expr, steadier: ast.expr) -> Relation:
         for side in (wider, steadier):
             if _function(side) != "spread":
                 raise self.fail(side, "a spread is compared with another: spread(a) > spread(b)")
-        more, less = self.by_cell(wider), self.by_cell(steadier)
-        if len({measure.kind for measure in (*more.terms, *less.terms)}) > 1:
+        (more, of_more), (less, of_less) = self.by_cell(wider), self.by_cell(steadier)
+        if of_more.kind != of_less.kind:
             raise self.fail(wider, "only measures of the same metric, split and epoch can be compared")
         words = f"seeds scatter more in the {more.words} than in the {less.words}"
-        return Relation(text, words, "spread", more, less)
+        return Scatter(text, words, of_more, of_less)
 
     def alone(self, call: ast.expr) -> tuple[Value, Measure]:
         """The one measure that a relation such as `at_chance(…)` takes."""
@@ -370,22 +551,24 @@ class _Reader:
         if not isinstance(call, ast.Call) or len(call.args) != 1 or call.keywords:
             raise self.fail(call, f"{name} takes one measure: {name}(accuracy(base))")
         value = self.number(call.args[0])
-        if list(value.terms.values()) != [1.0] or value.constant:
+        measure = next(iter(value.terms), None)
+        if list(value.terms.values()) != [1.0] or value.constant or not isinstance(measure, Measure):
             raise self.fail(call.args[0], f"{name} takes one measure alone, without arithmetic")
-        return value, next(iter(value.terms))
+        return value, measure
 
-    def by_cell(self, call: ast.expr) -> Value:
+    def by_cell(self, call: ast.expr) -> tuple[Value, Measure]:
         """The one measure of a relation that compares configurations."""
         value, measure = self.alone(call)
         if measure.cells or measure.pick or measure.effect:
             what = f"{_function(call)} compares configurations"
-            raise self.fail(call, f"{what}; leave mean, max, min, effect and picked runs out")
+            raise self.fail(call, f"{what}; leave mean, best, max, min, effect and picked runs out")
         if measure.metric == "setting":
             raise self.fail(call, f"{_function(call)} compares results, and this is a setting")
-        return value
+        return value, measure
 
 
-_SIGNS: Mapping[type[ast.cmpop], str] = {ast.Lt: "<", ast.Gt: ">", ast.Eq: "=="}
+_SIGNS: Mapping[type[ast.cmpop], str] = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "=="}
+_SHOWN = {"<=": "≤", ">=": "≥"}
 
 
 def _is_sum(node: ast.expr) -> bool:

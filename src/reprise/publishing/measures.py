@@ -42,7 +42,8 @@ class Metric:
     no configuration of the report has two seeds (0: the metric does not depend on the seed); it is a fraction
     of the value where `relative` says that the scatter grows with it. A `count` is a whole number in each
     run. `options` are the keys that a measure of this metric may carry, `needs` the one that it must.
-    `several`: the values of several configurations can be made one, by their mean, say. `compute` makes the
+    `several`: the values of several configurations can be made one, by their mean, say. `better` says which
+    is: `larger`, `smaller` or neither (None). `low` and `high`: its bounds. `compute` makes the
     value of a metric that no other file holds: labels and predictions of the test images, whole numbers (N,)
     each → a number.
     """
@@ -54,6 +55,9 @@ class Metric:
     options: tuple[str, ...] = ()
     needs: str = ""
     several: bool = True
+    better: str | None = "larger"
+    low: float = -math.inf
+    high: float = math.inf
     compute: Callable[[np.ndarray, np.ndarray], float] | None = None
 
     def __post_init__(self) -> None:
@@ -71,36 +75,42 @@ NEEDED = {
 """Keys without which some metrics say nothing, in words."""
 
 OWN_METRICS: dict[str, Metric] = {
-    "accuracy": Metric("accuracy", 0.005, options=_CURVE),
-    "precision_macro": Metric("macro precision", 0.005),
-    "recall_macro": Metric("macro recall", 0.005),
-    "f1_macro": Metric("macro F1", 0.005),
-    "loss": Metric("loss", 0.05, relative=True, options=_CURVE),
-    "gap": Metric("generalisation gap", 0.02, options=_CURVE),
-    "train_accuracy": Metric("training accuracy", 0.01),
-    "train_loss": Metric("training loss", 0.05, relative=True),
-    "best_epoch": Metric("selected epoch", 0.25, relative=True, count=True),
-    "min_loss_epoch": Metric("epoch of the lowest loss", 0.25, relative=True, count=True, options=("split",)),
-    "epochs": Metric("number of epochs", 0.25, relative=True, count=True),
-    "stopped_early": Metric("early stop", 0.5),  # the largest that a value of 0 or 1 can have
-    "class_accuracy": Metric("accuracy", 0.03, needs="classes"),
-    "class_rank": Metric("rank", 1.0, count=True, needs="classes"),
-    "class_deviation": Metric("standard deviation of the class accuracies", 0.1, relative=True),
-    "class_variance": Metric("variance of the class accuracies", 0.2, relative=True),
-    "chance": Metric("chance level", 0.0),
-    "channel_mean": Metric("channel mean", 0.0002, needs="channel"),
-    "channel_deviation": Metric("channel deviation", 0.0001, needs="channel"),
-    "setting": Metric("setting", 0.0, needs="path", several=False),
-    "parameters": Metric("parameters", 0.0, count=True, options=("layer",)),
-    "test_images": Metric("test images", 0.0, count=True),
+    "accuracy": Metric("accuracy", 0.005, options=_CURVE, low=0, high=1),
+    "precision_macro": Metric("macro precision", 0.005, low=0, high=1),
+    "recall_macro": Metric("macro recall", 0.005, low=0, high=1),
+    "f1_macro": Metric("macro F1", 0.005, low=0, high=1),
+    "loss": Metric("loss", 0.05, relative=True, options=_CURVE, better="smaller", low=0),
+    "gap": Metric("generalisation gap", 0.02, options=_CURVE, better="smaller", low=-1, high=1),
+    "train_accuracy": Metric("training accuracy", 0.01, low=0, high=1),
+    "train_loss": Metric("training loss", 0.05, relative=True, better="smaller", low=0),
+    "best_epoch": Metric("selected epoch", 0.25, relative=True, count=True, better=None, low=1),
+    "min_loss_epoch": Metric(
+        "epoch of the lowest loss", 0.25, relative=True, count=True, options=("split",), better=None, low=1
+    ),
+    "epochs": Metric("number of epochs", 0.25, relative=True, count=True, better=None, low=1),
+    "stopped_early": Metric(
+        "early stop", 0.5, better=None, low=0, high=1
+    ),  # the largest that a value of 0 or 1 can have
+    "class_accuracy": Metric("accuracy", 0.03, needs="classes", low=0, high=1),
+    "rank": Metric("rank", 1.0, count=True, needs="classes", several=False, better=None, low=1),
+    "class_deviation": Metric(
+        "standard deviation of the class accuracies", 0.1, relative=True, better=None, low=0
+    ),
+    "class_variance": Metric("variance of the class accuracies", 0.2, relative=True, better=None, low=0),
+    "chance": Metric("chance level", 0.0, better=None, low=0, high=1),
+    "channel_mean": Metric("channel mean", 0.0002, needs="channel", better=None, low=0, high=1),
+    "channel_deviation": Metric("channel deviation", 0.0001, needs="channel", better=None, low=0, high=1),
+    "setting": Metric("setting", 0.0, needs="path", several=False, better=None),
+    "parameters": Metric("parameters", 0.0, count=True, options=("layer",), better=None, low=0),
+    "test_images": Metric("test images", 0.0, count=True, better=None, low=0),
 }
 """The project's own; `reprise.extensions.METRICS` has those of other packages, too. `docs/verdicts.md`
 explains each.
 """
 
 PATHS = {
-    "change": Metric("change", 0.25, relative=True),
-    "rise": Metric("rise", 0.25, relative=True),
+    "change": Metric("change", 0.25, relative=True, better="smaller", low=0),
+    "rise": Metric("rise", 0.05, relative=True, better="smaller", low=0),
 }
 """Places `at` that sum up a whole curve instead of reading it at an epoch."""
 
@@ -197,7 +207,7 @@ class Measure:
             raise RepriseError(
                 f"{where}: only a loss can be read at rise; of an accuracy, compare best and last"
             )
-        if self.metric == "class_rank" and len(self.classes) != 1:
+        if self.metric == "rank" and len(self.classes) != 1:
             raise RepriseError(f"{where}: a rank is that of one class; name one under 'classes'")
         how = self.cells or ("effect" if self.effect else "")
         if how and not METRICS[self.metric].several:
@@ -225,6 +235,11 @@ class Measure:
         """
         metric = PATHS.get(str(self.at), METRICS[self.metric])
         return replace(metric, deviation=metric.deviation / math.sqrt(max(len(self.classes), 1)))
+
+    @property
+    def better(self) -> str | None:
+        """Which value is the better one: `larger`, `smaller` or neither (None)."""
+        return PATHS.get(str(self.at), METRICS[self.metric]).better
 
     @property
     def kind(self) -> tuple[str, str | None, str | int | None]:
@@ -263,7 +278,7 @@ class Measure:
         match self.metric:
             case "class_accuracy":
                 found = f"accuracy of {cells} on {names}"
-            case "class_rank":
+            case "rank":
                 found = f"rank of {names} among the classes of {cells}"
             case "channel_mean" | "channel_deviation":
                 found = f"{self.channel} {words} of {cells}"
@@ -275,16 +290,21 @@ class Measure:
                 found = f"{words} of {cells}{when}"
         if self.effect:
             return f"effect of {self.effect.replace('_', ' ')} on the {found}"
-        how = {"mean": "mean", "max": "largest", "min": "smallest", "every": "every"}
+        how = {"mean": "mean", "max": "largest", "min": "smallest"}
         return f"{how[self.cells]} {found}" if self.cells else found
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A measure's value in one run, and the variance that it owes to the finite number of test images."""
+    """A measure's value in one run, and the variance that it owes to the finite number of test images.
+
+    `size` is what a relative scatter is a share of, where that is not the value itself: a rise of a loss
+    scatters with the two losses that it is the difference of.
+    """
 
     value: float
     binomial: float = 0.0
+    size: float | None = None
 
 
 @dataclass(frozen=True)
@@ -494,7 +514,7 @@ def read(measure: Measure, tables: Tables, cell: Cell, run: str) -> Reading | No
             return Reading(_number(cell.specs[run], str(measure.path), run)) if trained else None
         case "min_loss_epoch":
             return _read_curve(measure, tables, run)
-        case "class_accuracy" | "class_rank" | "class_deviation" | "class_variance":
+        case "class_accuracy" | "rank" | "class_deviation" | "class_variance":
             return _read_classes(measure, tables, run)
         case "best_epoch":
             value = tables.metric(run, "selected_epoch")
@@ -523,6 +543,17 @@ def _computed(metric: str, compute: Callable[[np.ndarray, np.ndarray], Any], of:
     """What the code of another package makes of predictions; it gets copies, which it may change."""
     with code_behind(compute, f"metric {metric}"):
         return float(compute(of.label.copy(), of.predicted.copy()))
+
+
+def bounds(measure: Measure, cell: Cell) -> tuple[float, float]:
+    """What the value can be at least and at most, in any run of the cell."""
+    metric = measure.noise
+    high = metric.high
+    if measure.metric in ("best_epoch", "min_loss_epoch", "epochs"):
+        high = float(max(run.settings.training.epochs for run in cell.members))
+    if measure.at == "change" and measure.metric != "loss":
+        high = 1.0
+    return metric.low, high
 
 
 def cell_values(measure: Measure, tables: Tables, cell: Cell) -> list[float]:
@@ -652,7 +683,8 @@ def _read_curve(measure: Measure, tables: Tables, run: str) -> Reading | None:
         case "change":
             return Reading(float(np.abs(np.diff(list(curve.values()))).mean())) if len(curve) > 1 else None
         case "rise":
-            return Reading(curve[max(curve)] - min(finite.values(), default=math.nan))
+            lowest, last = min(finite.values(), default=math.nan), curve[max(curve)]
+            return Reading(last - lowest, size=abs(last) + abs(lowest))
         case "last":
             epoch = max(curve)
         case "selected":
@@ -671,6 +703,12 @@ def _read_curve(measure: Measure, tables: Tables, run: str) -> Reading | None:
     return Reading(value, binomial)
 
 
+def rank_of(accuracies: np.ndarray, place: int) -> Any:
+    """Rank of a class, 1 the most accurate, among the accuracies (classes, …) of all; equals share theirs."""
+    others = np.delete(accuracies, place, axis=0)
+    return 1.0 + (others > accuracies[place]).sum(axis=0) + (others == accuracies[place]).sum(axis=0) / 2
+
+
 def _read_classes(measure: Measure, tables: Tables, run: str) -> Reading | None:
     found = tables.predicted(run)
     if found is None:
@@ -685,8 +723,8 @@ def _read_classes(measure: Measure, tables: Tables, run: str) -> Reading | None:
     absent = [label for label in labels if label not in classes]
     if absent:
         raise RepriseError(f"run {run}: no test image has label {absent[0]}; name a class of its data set")
-    if measure.metric == "class_rank":
-        return Reading(1.0 + sum(accuracy > classes[labels[0]][0] for accuracy in accuracies))
+    if measure.metric == "rank":
+        return Reading(float(rank_of(np.array(accuracies), accuracies.index(classes[labels[0]][0]))))
     chosen = [classes[label] for label in labels]
     variance = sum(accuracy * (1 - accuracy) / size for accuracy, size in chosen) / len(chosen) ** 2
     return Reading(float(np.mean([accuracy for accuracy, _ in chosen])), variance)

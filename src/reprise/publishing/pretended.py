@@ -96,7 +96,7 @@ def layer_measures(report: Report) -> dict[str, list[Measure]]:
     for index, table in enumerate(report.tables):
         for row in table.rows if isinstance(table, MetricsTable) else ():
             where = f"{report.place('tables', index)}: table {table.id}"
-            measures = known.value(str(row.measure), f"{where}: row {row.label!r}").terms
+            measures = known.value(str(row.measure), f"{where}: row {row.label!r}").measures
             found.setdefault(where, []).extend(measures)
     for statement in parse(report.statements, report.where, report.cells, report.names):
         found[statement.where] = statement.measures

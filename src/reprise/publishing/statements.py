@@ -1,5 +1,5 @@
-"""Statements of a report file: measure what they name, judge them, write the verdicts as CSV and as a page
-for readers.
+"""Statements of a report file: check them, judge them, write the verdicts as CSV and as a page for
+readers.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,31 +15,27 @@ from typing import Any
 from reprise.errors import RepriseError, nearest
 from reprise.files import atomic
 from reprise.publishing import Face, Resolve
-from reprise.publishing.expressions import BEST, BY_CELL, Expressions, Relation, Value
-from reprise.publishing.markup import markdown, markdown_code, markdown_row
-from reprise.publishing.measures import Measure, Reading, Tables, best_run, levels, lookup, no_setting, read
-from reprise.publishing.sources import Sources
-from reprise.publishing.verdicts import (
-    VERDICTS,
-    Estimate,
-    Hits,
-    Judgement,
-    Pool,
-    combine,
-    decimals,
-    effect,
-    judge_all,
-    judge_best,
-    judge_chance,
-    judge_number,
-    judge_order,
-    judge_spread,
-    judge_within,
-    number,
+from reprise.publishing.expressions import (
+    ArgBest,
+    Expressions,
+    Joined,
+    Order,
+    Quantified,
+    Relation,
+    Scatter,
+    Share,
+    Value,
+    Within,
+    leaves,
 )
+from reprise.publishing.judging import Judge, Missing, NotRun
+from reprise.publishing.markup import markdown, markdown_code, markdown_row
+from reprise.publishing.measures import Measure, Tables, lookup, no_setting
+from reprise.publishing.sources import Sources
+from reprise.publishing.verdicts import VERDICTS, Judgement, judge_claim, judge_number, number
 from reprise.reports.expressions import Names
 from reprise.reports.report import Cell, Undrawn
-from reprise.reports.statements import Number
+from reprise.reports.statements import Claim, Number
 from reprise.reports.statements import Statement as Spec
 
 STATEMENT_COLUMNS = (
@@ -53,7 +49,18 @@ STATEMENT_COLUMNS = (
     "n",
     "scale",
     "verdict",
+    "reason",
+    "share",
+    "beyond_images",
+    "settles",
+    "claimed",
+    "seeds_to_settle",
+    "follows",
+    "reading",
+    "other_readings",
+    "source",
 )
+"""Of the CSV file. The first ten have stood from the beginning; docs/verdicts.md explains each."""
 
 
 # ---- statements ----
@@ -61,8 +68,8 @@ STATEMENT_COLUMNS = (
 
 @dataclass(frozen=True)
 class CheckedStatement:
-    """A checked statement: a number with the `value` that measures it, or a claim with the `relations` that
-    it makes.
+    """A checked statement: a number with the `value` that measures it, or a claim with the `relation` that
+    must hold. `also` are other readings of the same words, `expression` what the report file says.
     """
 
     id: str
@@ -70,30 +77,34 @@ class CheckedStatement:
     text: str
     source: str
     where: str
+    expression: str
     reading: str = ""
     reported: str = ""
     about: float = 0.0
+    mean_of: int = 1
     value: Value = field(default_factory=lambda: Value({}))
-    relations: tuple[Relation, ...] = ()
+    relation: Relation | None = None
+    also: tuple[CheckedStatement, ...] = ()
+    table: str = ""
 
     @property
     def measures(self) -> list[Measure]:
-        """All that it measures."""
-        named = [*self.value.terms, *(one for relation in self.relations for one in relation.measures)]
-        return list(dict.fromkeys(named))
+        """All that it measures, in any reading."""
+        own = self.relation.measures if self.relation else self.value.measures
+        return list(dict.fromkeys([*own, *(one for other in self.also for one in other.measures)]))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A statement and its judgement; `spread` is the seeds' standard deviation (number) or the noise (claim),
-    as printed.
+    """A statement and its judgement. `beyond_images` is the verdict on other test images, empty where images
+    do not matter; `also` the other readings'; `follows` the statement that settles this one.
     """
 
     statement: CheckedStatement
     judgement: Judgement
-    reported: str
-    spread: str
-    n: int
+    beyond_images: str = ""
+    follows: str = ""
+    also: tuple[Outcome, ...] = ()
 
 
 def parse(
@@ -110,59 +121,95 @@ def parse(
 
 
 def _parse(spec: Spec, where: str, resolve: Resolve, expressions: Expressions) -> CheckedStatement:
-    number = spec if isinstance(spec, Number) else None
-    holds = [] if number else spec.expressions
-    statement = CheckedStatement(
-        id=spec.id,
-        kind=spec.kind,
-        text=spec.says or "",
-        source=spec.source or "",
-        where=where,
-        reading=spec.reading or "",
-        reported=number.reported if number else "",
-        about=(number.about or 0.0) if number else 0.0,
-        value=expressions.value(number.measure, where) if number else Value({}),
-        relations=tuple(
-            each
-            for text in holds
-            for relation in expressions.relations(text, where)
-            for each in _each(relation, resolve, where)
-        ),
+    checked = CheckedStatement(
+        spec.id, spec.kind, spec.says or "", spec.source or "", where, "", spec.reading or ""
     )
-    measured = number.measure if number else ""
-    check_value(statement.value, resolve, f"{where}: {measured!r}")
-    for relation in statement.relations:
-        at = f"{where}: {relation.text!r}"
-        if relation.kind in BY_CELL:
+    if isinstance(spec, Number):
+        checked = replace(
+            checked,
+            reported=spec.reported,
+            about=spec.about or 0.0,
+            mean_of=spec.mean_of or 1,
+            table=spec.table or "",
+        )
+
+        def number_of(text: str) -> dict[str, Any]:
+            value = expressions.value(text, where)
+            check_value(value, resolve, f"{where}: {text!r}")
+            return {"value": value, "expression": text}
+
+        also = [replace(checked, reading=other.reading, **number_of(other.measure)) for other in spec.also]
+        return replace(checked, **number_of(spec.measure), also=tuple(also))
+    assert isinstance(spec, Claim)
+
+    def claim_of(texts: Sequence[str]) -> dict[str, Any]:
+        relations = []
+        for text in texts:
+            relation = expressions.relation(text, where)
+            check_relation(relation, resolve, where)
+            relations.append(relation)
+        said = "; ".join(texts)
+        if len(relations) == 1:
+            return {"relation": relations[0], "expression": said}
+        words = "; ".join(relation.words for relation in relations)
+        return {"relation": Joined(said, words, tuple(relations)), "expression": said}
+
+    also = [replace(checked, reading=other.reading, **claim_of(other.holds)) for other in spec.also]
+    return replace(checked, **claim_of(spec.holds), also=tuple(also))
+
+
+def check_relation(relation: Relation, resolve: Resolve, where: str, quantified: bool = False) -> None:
+    """Whether a relation can be asked of the cells that it names; if not, a `RepriseError` that starts with
+    `where`.
+    """
+    at = f"{where}: {relation.text!r}"
+    match relation:
+        case Quantified(part=part):
+            _check_quantified(part, resolve, at)
+            check_relation(part, resolve, where, quantified=True)
+        case ArgBest() | Scatter():
             for measure in relation.measures:
                 _cells(measure.runs, resolve, at)
-        else:
-            check_value(relation.left, resolve, at)
-            check_value(relation.right, resolve, at)
-        if relation.kind in BEST:
-            _check_best(relation, resolve, at)
-    return statement
+            if isinstance(relation, ArgBest):
+                _check_best(relation, resolve, at)
+        case _:
+            for value in relation.values:
+                check_value(value, resolve, at, quantified=quantified)
+            for part in relation.parts:
+                check_relation(part, resolve, where, quantified)
 
 
-def _each(relation: Relation, resolve: Resolve, where: str) -> list[Relation]:
-    """The relation, or with `every(…)` in it one for each configuration that is meant."""
-    if sum(measure.cells == "every" for measure in relation.measures) > 1:
-        raise RepriseError(f"{where}: {relation.text!r}: every(…) stands in it twice; write two relations")
-    measure = relation.quantified
-    if measure is None:
-        return [relation]
-    cells = _cells(measure.runs, resolve, f"{where}: {relation.text!r}")
-    return [relation.of(cell.name) for cell in cells] or [relation.of(measure.runs)]
+def _check_quantified(part: Relation, resolve: Resolve, where: str) -> None:
+    """A relation that is asked of several configurations names one set of them."""
+    if any(isinstance(leaf, ArgBest | Scatter) for leaf in leaves(part)):
+        raise RepriseError(
+            f"{where}: argbest(…) and spread(…) compare configurations; leave every or some out"
+        )
+    several = {
+        measure.runs
+        for measure in part.measures
+        if not (measure.cells or measure.pick or measure.effect)
+        and len(_cells(measure.runs, resolve, where)) > 1
+    }
+    if len(several) > 1:
+        named = " and ".join(sorted(several))
+        raise RepriseError(f"{where}: it names two sets of configurations, {named}; write two relations")
 
 
-def check_value(value: Value, resolve: Resolve, where: str) -> None:
-    """Whether each measure gives one value over the cells that it names; if not, a `RepriseError` that starts
-    with `where`.
+def check_value(value: Value, resolve: Resolve, where: str, *, quantified: bool = False) -> None:
+    """Whether each measure gives one value over the cells that it names (or is asked of each of them); if
+    not, a `RepriseError` that starts with `where`.
     """
-    for measure in value.terms:
-        cells = _cells(measure.runs, resolve, where)
-        if cells:
-            check_cells(measure, cells, where)
+    for term in value.terms:
+        if isinstance(term, Share):
+            _check_quantified(term.relation, resolve, where)
+            check_relation(term.relation, resolve, where, quantified=True)
+            continue
+        cells = _cells(term.runs, resolve, where)
+        if cells and not quantified:
+            check_cells(term, cells, where)
+        elif cells:
+            check_cells(term, cells[:1] if not (term.cells or term.pick or term.effect) else cells, where)
 
 
 def check_cells(measure: Measure, cells: Sequence[Cell], where: str) -> None:
@@ -171,7 +218,7 @@ def check_cells(measure: Measure, cells: Sequence[Cell], where: str) -> None:
     """
     if len(cells) > 1 and not (measure.cells or measure.pick or measure.effect):
         picked = "pick: best under cells"
-        several = f'write mean(…), max(…), min(…) or effect(…, "axis"), or name them with {picked}'
+        several = f'write mean(…), best(…), every(… > …) or effect(…, "axis"), or name them with {picked}'
         remedy = f"name them with {picked}" if measure.metric == "setting" else several
         raise RepriseError(f"{where}: {measure.runs} names {len(cells)} configurations; {remedy}")
     axes = dict.fromkeys(axis for cell in cells for axis in cell.settings) if measure.effect else {}
@@ -195,209 +242,88 @@ def _cells(selector: str, resolve: Resolve, where: str) -> Sequence[Cell]:
         raise RepriseError(f"{where}: {error}") from None
 
 
-def _check_best(relation: Relation, resolve: Resolve, where: str) -> None:
-    (measure,) = relation.measures
-    names = [cell.name for cell in _cells(measure.runs, resolve, where)]
+def _check_best(relation: ArgBest, resolve: Resolve, where: str) -> None:
+    names = [cell.name for cell in _cells(relation.measure.runs, resolve, where)]
     named = {cell.name for cell in _cells(relation.selector, resolve, where)}
     if named and names and not named & set(names):
-        raise RepriseError(
-            f"{where}: {relation.selector} is none of {measure.runs}{nearest(relation.selector, names)}"
-        )
+        what = f"{relation.selector} is none of {relation.measure.runs}{nearest(relation.selector, names)}"
+        raise RepriseError(f"{where}: {what}")
 
 
-class NotRun(Exception):
-    """A measure has no value; the message says which and why."""
+# ---- verdicts ----
 
 
-class Judge:
-    """Takes measures and judges statements; the scatter of seeds is pooled over all configurations that
-    `measures` name.
+class Jury:
+    """Judges the statements of one report.
 
-    Runs that `pick: best` chooses from do not enter the pool: many of them are there only to be passed over.
+    Those that a table makes are judged among its configurations, as the table itself does, the others among
+    all that the report's statements name: what scatter over seeds is typical depends on it.
     """
 
-    def __init__(self, measures: Iterable[Measure], resolve: Resolve, tables: Tables) -> None:
-        self._resolve = resolve
-        self.tables = tables
-        selectors = dict.fromkeys(measure.runs for measure in measures if not measure.pick)
-        named = [cell for selector in selectors for cell in _cells(selector, resolve, selector)]
-        self.cells = {tuple(cell.runs): cell for cell in named}  # shared runs count once
-        self.pools: dict[Any, Pool] = {}
-        self.estimates: dict[Any, Estimate] = {}
+    def __init__(self, statements: Sequence[CheckedStatement], resolve: Resolve, tables: Tables) -> None:
+        measures: dict[str, list[Measure]] = {}
+        for statement in statements:
+            measures.setdefault(statement.table, []).extend(statement.measures)
+        self.judges = {table: Judge(named, resolve, tables) for table, named in measures.items()}
+        self.reported = _reported(statements)
 
-    def resolve(self, selector: str) -> Sequence[Cell]:
-        """The cells of a selector; `NotRun` where a search could have drawn them and did not."""
+    def outcome(self, statement: CheckedStatement, follows: str = "") -> Outcome:
+        judge = self.judges[statement.table]
         try:
-            return self._resolve(selector)
-        except Undrawn as error:
-            raise NotRun(f"{error}.") from None
-
-    def outcome(self, statement: CheckedStatement) -> Outcome:
-        try:
-            return self._number(statement) if statement.kind == "number" else self._claim(statement)
+            judgement, beyond = self._judged(judge, statement)
+            also = tuple(Outcome(other, *self._judged(judge, other)) for other in statement.also)
         except RepriseError as error:
             raise RepriseError(f"{statement.where}: {error}") from None
+        return Outcome(statement, judgement, beyond, follows, also)
 
-    def _number(self, statement: CheckedStatement) -> Outcome:
-        try:
-            estimate = self.combined(statement.value)
-        except NotRun as missing:
-            return Outcome(statement, Judgement("not run", str(missing)), statement.reported, "", 0)
-        judgement = judge_number(statement.reported, estimate, statement.about)
-        spread = (
-            number(estimate.scatter, decimals(statement.reported) + 1)
-            if math.isfinite(estimate.scatter)
-            else ""
-        )
-        return Outcome(statement, judgement, statement.reported, spread, estimate.n)
+    def _judged(self, judge: Judge, statement: CheckedStatement) -> tuple[Judgement, str]:
+        if statement.relation is None:
+            return number_judged(judge, statement), ""
+        found = judge.relation(statement.relation)
+        claimed = self.claimed(statement.relation)
+        judgement = judge_claim(found, claimed)
+        if isinstance(found, Missing) or not _rests_on_images(judge, statement.relation):
+            return judgement, ""
+        return judgement, judge_claim(judge.relation(statement.relation, images=True)).verdict
 
-    def _claim(self, statement: CheckedStatement) -> Outcome:
-        parts, seeds = [], []
-        for relation in statement.relations:
-            try:
-                judgement, n = self._relation(relation)
-            except NotRun as missing:
-                judgement, n = Judgement("not run", str(missing)), 0
-            parts.append((relation.words, judgement))
-            seeds.append(n)
-        noises = [number(part.noise) if math.isfinite(part.noise) else "" for _, part in parts]
-        texts = "; ".join(relation.text for relation in statement.relations)
-        return Outcome(statement, judge_all(parts), texts, "; ".join(noises), min(seeds))
-
-    def _relation(self, relation: Relation) -> tuple[Judgement, int]:
-        measure = relation.measures[0]
-        if relation.kind in BEST:
-            estimates = {cell.name: self._estimate(measure, cell) for cell in self.resolve(measure.runs)}
-            named = [cell.name for cell in self.resolve(relation.selector) if cell.name in estimates]
-            if len(named) == len(estimates):
-                raise NotRun(f"{relation.selector} is all of {measure.runs} and leaves no other to compare.")
-            return judge_best(estimates, named, relation.kind == "argmax"), min(
-                estimate.n for estimate in estimates.values()
-            )
-        if relation.kind == "spread":
-            return self._spread(measure, next(iter(relation.right.terms)))
-        if relation.kind == "at_chance":
-            accuracy = self.measured(measure)
-            chances = [self.tables.chance(run) for cell in self.resolve(measure.runs) for run in cell.runs]
-            known = [chance for chance in chances if chance is not None]
-            if not known:
-                raise NotRun(f"{measure.runs} has no predictions, so its chance level is unknown.")
-            return judge_chance(accuracy, *known[0]), accuracy.n
-        left, right = self.combined(relation.left), self.combined(relation.right)
-        difference = self.combined(relation.left.plus(relation.right, -1.0))
-        if relation.kind == "within":
-            return judge_within(left, right, difference, relation.margin), difference.n
-        return judge_order(left, right, difference, relation.kind == ">"), difference.n
-
-    def _spread(self, wider: Measure, steadier: Measure) -> tuple[Judgement, int]:
-        """A configuration that both sides name counts on the first alone."""
-        first = self.resolve(wider.runs)
-        counted = {tuple(cell.runs) for cell in first}
-        others = [cell for cell in self.resolve(steadier.runs) if tuple(cell.runs) not in counted]
-        widely = [self._values(wider, cell) for cell in first]
-        steadily = [self._values(steadier, cell) for cell in others]
-        seeds = [len(values) for values in [*widely, *steadily]]
-        return judge_spread(widely, steadily, wider.noise.relative), min(seeds, default=0)
-
-    def combined(self, value: Value) -> Estimate:
-        """The estimate of a value computed from measures; `NotRun` where one of them has no result."""
-        return combine(
-            [(factor, self.measured(measure)) for measure, factor in value.terms.items()], value.constant
-        )
-
-    def measured(self, measure: Measure) -> Estimate:
-        """The estimate of a measure over the cells that it names; `NotRun` where one of them has no
-        result.
+    def claimed(self, relation: Relation) -> float:
+        """The difference of a relation's sides by the numbers that the report gives; not a number where it
+        lacks one.
         """
-        if measure.pick:
-            return self._picked(measure)
-        cells = self.resolve(measure.runs)
-        if measure.effect:
-            return self._effect(measure, cells)
-        estimates = [self._estimate(measure, cell) for cell in cells]
-        if len(estimates) == 1:
-            return estimates[0]
-        if measure.cells == "mean":
-            return combine([(1 / len(estimates), estimate) for estimate in estimates])
-        choose = max if measure.cells == "max" else min
-        return choose(estimates, key=lambda estimate: estimate.value)
+        if not isinstance(relation, Order | Within):
+            return math.nan
+        difference = relation.left.plus(relation.right, -1.0)
+        total = difference.constant
+        for term, factor in difference.terms.items():
+            if not isinstance(term, Measure):
+                return math.nan
+            total += factor * self.reported.get(term, math.nan)
+        return total
 
-    def _effect(self, measure: Measure, cells: Sequence[Cell]) -> Estimate:
-        compared = levels(cells, str(measure.effect))
-        if len(compared) < 2:
-            raise NotRun(f"{measure.effect} has one value in {measure.runs}, so its effect is not known.")
-        if not all(compared.values()):
-            raise NotRun(
-                f"no combination of the other axes of {measure.runs} was run with every value of "
-                f"{measure.effect}; name a grid."
-            )
-        return effect([[self._estimate(measure, cell) for cell in level] for level in compared.values()])
 
-    def picked(self, measure: Measure) -> tuple[Cell, str]:
-        """The run that `pick: best` takes, and its cell."""
-        found = best_run(self.resolve(measure.runs), self.tables)
-        if found is None:
-            raise NotRun(
-                f"not every configuration of {measure.runs} is trained and evaluated, so the best of them "
-                "is not known."
-            )
-        return found
+def number_judged(judge: Judge, statement: CheckedStatement) -> Judgement:
+    """The verdict on a number."""
+    try:
+        found = judge.amount(statement.value)
+        drawn = judge.amount(statement.value, of=statement.mean_of)
+    except NotRun as missing:
+        return Judgement("not run", str(missing))
+    return judge_number(statement.reported, found, drawn, statement.about)
 
-    def _picked(self, measure: Measure) -> Estimate:
-        cell, run = self.picked(measure)
-        reading = read(measure, self.tables, cell, run)
-        if reading is None:
-            raise NotRun(f"run {run} of {cell.name} has no {measure.metric} to measure.")
-        alone = Pool.of([], measure.noise.deviation, measure.noise.relative)
-        estimate = Estimate.of([reading.value], alone, reading.binomial, self._hits(measure, [run]))
-        return replace(estimate, picked=f"run {run} of {cell.name}")
 
-    def _estimate(self, measure: Measure, cell: Cell) -> Estimate:
-        key = (measure.quantity, cell.name)
-        if key not in self.estimates:
-            readings = self._readings(measure, cell)
-            if not readings:
-                raise NotRun(f"{cell.name} has no {measure.metric} to measure: not trained, or not that far.")
-            binomial = sum(reading.binomial for reading in readings.values()) / len(readings)
-            values = [reading.value for reading in readings.values()]
-            self.estimates[key] = Estimate.of(
-                values, self._pool(measure), binomial, self._hits(measure, list(readings))
-            )
-        return self.estimates[key]
+def _reported(statements: Sequence[CheckedStatement]) -> dict[Measure, float]:
+    """What the report says of measures that a number is about, one each."""
+    found = {}
+    for statement in statements:
+        if statement.reported and len(statement.value.terms) == 1:
+            ((term, factor),) = statement.value.terms.items()
+            if isinstance(term, Measure):
+                found[term] = (float(statement.reported) - statement.value.constant) / factor
+    return found
 
-    def _readings(self, measure: Measure, cell: Cell) -> dict[str, Reading]:
-        readings = {run: read(measure, self.tables, cell, run) for run in cell.runs}
-        return {run: reading for run, reading in readings.items() if reading is not None}
 
-    def _values(self, measure: Measure, cell: Cell) -> list[float]:
-        return [reading.value for reading in self._readings(measure, cell).values()]
-
-    def _pool(self, measure: Measure) -> Pool:
-        """The scatter of measures of this kind over the seeds of every configuration that the statements
-        name.
-        """
-        key = measure.quantity
-        if key not in self.pools:
-            samples = []
-            for cell in self.cells.values():
-                try:
-                    samples.append(self._values(measure, cell))
-                except RepriseError:  # a split, class or layer that this configuration does not have
-                    continue
-            self.pools[key] = Pool.of(samples, measure.noise.deviation, measure.noise.relative)
-        return self.pools[key]
-
-    def _hits(self, measure: Measure, runs: Sequence[str]) -> Hits | None:
-        """By test image, the share of `runs` that are right; None unless the measure is test accuracy and all
-        saw the same images.
-        """
-        if measure.kind != ("accuracy", None, None):
-            return None
-        predictions = [self.tables.predicted(run) for run in runs]
-        right = Hits.total(
-            [(1, None if found is None else Hits(found.image, found.right)) for found in predictions]
-        )
-        return None if right is None else Hits(right.images, right.shares / len(runs))
+def _rests_on_images(judge: Judge, relation: Relation) -> bool:
+    return any(judge.rests_on_images(measure) for measure in relation.measures)
 
 
 def judge_statements(
@@ -406,13 +332,14 @@ def judge_statements(
     resolve: Resolve,
     tables: Tables,
     names: Names | None = None,
+    follows: Mapping[str, str] | None = None,
 ) -> list[Outcome]:
     """Measure and judge the statements of a report file; runs without results give *not run*, never an
-    error.
+    error. `follows`: statement → the one that settles it.
     """
     parsed = parse(statements, where, resolve, names)
-    judge = Judge([measure for statement in parsed for measure in statement.measures], resolve, tables)
-    return [judge.outcome(statement) for statement in parsed]
+    jury = Jury(parsed, resolve, tables)
+    return [jury.outcome(statement, (follows or {}).get(statement.id, "")) for statement in parsed]
 
 
 # ---- output ----
@@ -425,6 +352,7 @@ def write_statements(
     csv_path: Path | str,
     md_path: Path | str,
     about: Mapping[str, Any] | None = None,
+    follows: Mapping[str, str] | None = None,
 ) -> list[Outcome]:
     """Judge the statements of a report and write them as CSV (columns `STATEMENT_COLUMNS`) and as a Markdown
     page with the reasons.
@@ -436,29 +364,63 @@ def write_statements(
     def where(statement: Spec) -> str:
         return f"{face.slug}: statement {statement.id}"
 
-    outcomes = judge_statements(statements, where, sources.resolve, sources.tables, sources.names)
+    outcomes = judge_statements(statements, where, sources.resolve, sources.tables, sources.names, follows)
     with atomic(csv_path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(STATEMENT_COLUMNS)
-        for outcome in outcomes:
-            statement, judgement = outcome.statement, outcome.judgement
-            row = (
-                statement.text,
-                outcome.reported,
-                judgement.measured,
-                outcome.spread,
-                outcome.n,
-                face.scale,
-                judgement.verdict,
-            )
-            writer.writerow((face.slug, statement.id, statement.kind, *row))
+        writer.writerows(_record(outcome, face) for outcome in outcomes)
     with atomic(md_path) as partial:
         partial.write_text(_page(outcomes, face, about or {}), encoding="utf-8")
     return outcomes
 
 
+def _record(outcome: Outcome, face: Face) -> tuple[Any, ...]:
+    """One line of the CSV file."""
+    statement, judgement = outcome.statement, outcome.judgement
+    others = "; ".join(f"{other.statement.reading}: {other.judgement.verdict}" for other in outcome.also)
+    return (
+        face.slug,
+        statement.id,
+        statement.kind,
+        statement.text,
+        statement.reported or statement.expression,
+        judgement.measured,
+        judgement.spread,
+        judgement.n,
+        face.scale,
+        judgement.verdict,
+        judgement.reason,
+        _printed(judgement.share),
+        outcome.beyond_images,
+        _printed(judgement.settles),
+        _printed(judgement.claimed),
+        "" if judgement.seeds is None else judgement.seeds,
+        outcome.follows,
+        statement.reading,
+        others,
+        statement.source,
+    )
+
+
+def _printed(value: float) -> str:
+    return number(value) if math.isfinite(value) else ""
+
+
+class _Notes:
+    """What is said once below, and by its number wherever it applies."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] = {}
+
+    def marks(self, notes: Sequence[str]) -> str:
+        numbers = [self.known.setdefault(note, len(self.known) + 1) for note in notes]
+        return "".join(f" [{place}]" for place in numbers)
+
+    def lines(self) -> list[str]:
+        return [f"{place}. {markdown(note)}" for note, place in self.known.items()]
+
+
 def _page(outcomes: Sequence[Outcome], face: Face, about: Mapping[str, Any]) -> str:
-    counts = Counter(outcome.judgement.verdict for outcome in outcomes)
     lines = [f"# {face.slug}: numbers and claims", ""]
     if face.mark:
         lines += [f"> **{face.mark}.** Only verdicts at scale full judge the report.", ""]
@@ -468,35 +430,108 @@ def _page(outcomes: Sequence[Outcome], face: Face, about: Mapping[str, Any]) -> 
         lines += [f"*{markdown(about['title'])}*" + (f" ({markdown(', '.join(made))})" if made else ""), ""]
     if "summary" in about:
         lines += [markdown(about["summary"]), ""]
-    lines += [
-        ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
-        + f", of {len(outcomes)} statements.",
-        "",
-    ]
-    for kind, title in (("number", "Numbers"), ("claim", "Claims")):
+    notes = _Notes()
+    lines += ["## In short", "", *_counts(outcomes), *_exceptions(outcomes, notes)]
+    for kind, title, line in (("number", "Numbers", _number_line), ("claim", "Claims", _claim_line)):
         chosen = [outcome for outcome in outcomes if outcome.statement.kind == kind]
         if not chosen:
             continue
-        said, noise = (
-            ("Reported", "Deviation over seeds") if kind == "number" else ("Relation", "Noise (95 %)")
-        )
-        heads = ("Statement", said, "Measured", noise, "Seeds", "Verdict", "Reason")
-        lines += [f"## {title}", "", markdown_row(heads), "|" + "---|" * len(heads), *map(_line, chosen), ""]
+        heads = NUMBER_HEADS if kind == "number" else CLAIM_HEADS
+        rows = [line(outcome, notes) for outcome in chosen]
+        lines += [f"## {title}", "", markdown_row(heads), "|" + "---|" * len(heads), *rows, ""]
+    if notes.known:
+        lines += ["## Notes", "", *notes.lines(), ""]
     if about.get("assumptions"):
         lines += ["## Assumptions", "", "What the report leaves open, and how it is read here:", ""]
         lines += [f"- {markdown(assumption)}" for assumption in about["assumptions"]] + [""]
     return "\n".join(lines)
 
 
-def _line(outcome: Outcome) -> str:
+NUMBER_HEADS = ("Statement", "Reported", "Measured", "± seeds", "Seeds", "Verdict", "Why")
+CLAIM_HEADS = (
+    *("Statement", "What must hold", "Measured", "Seeds settle", "Seeds", "Holds in"),
+    *("Verdict", "On other images", "Why"),
+)
+
+
+def _counts(outcomes: Sequence[Outcome]) -> list[str]:
+    """How many statements have each verdict, by kind."""
+    counted = [outcome for outcome in outcomes if not outcome.follows]
+    heads = ("", *VERDICTS, "of")
+    lines = [markdown_row(heads), "|" + "---|" * len(heads)]
+    for kind in ("number", "claim"):
+        found = Counter(one.judgement.verdict for one in counted if one.statement.kind == kind)
+        if found:
+            counts = (str(found[verdict]) if found[verdict] else "–" for verdict in VERDICTS)
+            lines.append(markdown_row((f"{kind}s", *counts, str(found.total()))))
+    more = len(outcomes) - len(counted)
+    if more:
+        follow = "statement follows" if more == 1 else "statements follow"
+        lines += ["", f"{more} more {follow} from these by construction."]
+    return [*lines, ""]
+
+
+def _exceptions(outcomes: Sequence[Outcome], notes: _Notes) -> list[str]:
+    """What was not reproduced, and why; those that were not run once for each reason."""
+    lines = []
+    for verdict in ("contradicted", "differs", "undecided"):
+        for outcome in outcomes:
+            if outcome.judgement.verdict == verdict and not outcome.follows:
+                why = markdown(outcome.judgement.reason) + notes.marks(outcome.judgement.notes)
+                lines.append(f"- **{verdict}**: {_said(outcome.statement)}: {why}")
+    idle = [outcome for outcome in outcomes if outcome.judgement.verdict == "not run"]
+    reasons = Counter(outcome.judgement.reason for outcome in idle)
+    for reason, count in reasons.most_common(MOST_REASONS):
+        lines.append(f"- **not run**: {count} statement{'s' if count > 1 else ''}: {markdown(reason)}")
+    if len(reasons) > MOST_REASONS:
+        rest = sum(count for _, count in reasons.most_common()[MOST_REASONS:])
+        lines.append(f"- **not run**: {rest} more, for reasons like these")
+    return [*lines, ""] if lines else []
+
+
+MOST_REASONS = 5
+"""Reasons for not running a statement that a page lists at its top."""
+
+
+def _said(statement: CheckedStatement) -> str:
+    text = markdown(statement.text or statement.id)
+    return text + (f" ({markdown(statement.source)})" if statement.source else "")
+
+
+def _verdict(outcome: Outcome) -> str:
+    reading = outcome.statement.reading
+    found = [f"**{outcome.judgement.verdict}**" + (f" (read as: {markdown(reading)})" if reading else "")]
+    found += [f"{markdown(other.statement.reading)}: **{other.judgement.verdict}**" for other in outcome.also]
+    if outcome.follows:
+        found.append(f"follows from {markdown(outcome.follows)}")
+    return "; ".join(found)
+
+
+def _why(outcome: Outcome, notes: _Notes) -> str:
+    said = outcome.judgement.reason
+    return markdown(said[:1].upper() + said[1:]) + notes.marks(outcome.judgement.notes)
+
+
+def _number_line(outcome: Outcome, notes: _Notes) -> str:
     statement, judgement = outcome.statement, outcome.judgement
-    text = (statement.text or statement.id) + (f" ({statement.source})" if statement.source else "")
-    reported = (
-        markdown_code(outcome.reported)
-        if statement.kind == "claim"
-        else ("about " if statement.about else "") + outcome.reported
+    reported = ("about " if statement.about else "") + statement.reported
+    measured = map(markdown, (judgement.measured, judgement.spread, str(judgement.n)))
+    return markdown_row(
+        (_said(statement), markdown(reported), *measured, _verdict(outcome), _why(outcome, notes))
     )
-    measured = map(markdown, (judgement.measured, outcome.spread, str(outcome.n)))
-    reading = f" (read as: {markdown(statement.reading)})" if statement.reading else ""
-    verdict = f"**{judgement.verdict}**{reading}"
-    return markdown_row((markdown(text), reported, *measured, verdict, markdown(judgement.reason)))
+
+
+def _claim_line(outcome: Outcome, notes: _Notes) -> str:
+    statement, judgement = outcome.statement, outcome.judgement
+    share = f"{100 * judgement.share:.1f} %" if math.isfinite(judgement.share) else ""
+    measured = map(markdown, (judgement.measured, judgement.spread, str(judgement.n), share))
+    return markdown_row(
+        (
+            _said(statement),
+            markdown_code(statement.expression),
+            *measured,
+            _verdict(outcome),
+            outcome.beyond_images,
+            _why(outcome, notes),
+        )
+    )

@@ -23,16 +23,12 @@ SMALLEST, LARGEST = 1e-100, 1e100
 """Size of a number that is not 0: sums and products of a few of them stay finite."""
 
 ALLOWED = (
-    *(ast.BoolOp, ast.And, ast.Compare, ast.Lt, ast.Gt, ast.Eq),
+    *(ast.BoolOp, ast.And, ast.Or, ast.Not, ast.Compare, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq),
     *(ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.UnaryOp, ast.USub, ast.UAdd),
     *(ast.Call, ast.keyword, ast.Name, ast.Load, ast.Constant, ast.List),
 )
 REFUSED = {
-    ast.LtE: "'<=' is not known; write <",
-    ast.GtE: "'>=' is not known; write >",
     ast.NotEq: "'!=' is not known; write < or >",
-    ast.Or: "'or' is not known; every part of a claim must hold, joined by 'and'",
-    ast.Not: "'not' is not known; write the relation that must hold",
     ast.Pow: "'**' is not known; write + - * or /",
     ast.FloorDiv: "'//' is not known; write /",
     ast.Mod: "'%' is not known; write + - * or /",
@@ -109,9 +105,16 @@ def read_expression(text: str, where: str = "") -> Expression:
 
 
 def named_cells(expression: Expression) -> dict[str, ast.expr]:
-    """The cells that an expression measures, names or selectors, and where: the first argument of a call."""
-    firsts = [node.args[0] for node in ast.walk(expression.tree) if isinstance(node, ast.Call) and node.args]
+    """The cells that an expression measures, names or selectors, and where: the first argument of a call, of
+    `rank` the second.
+    """
+    calls = [node for node in ast.walk(expression.tree) if isinstance(node, ast.Call) and node.args]
+    firsts = [node.args[min(_is_rank(node), len(node.args) - 1)] for node in calls]
     return {cells: node for node in reversed(firsts) if (cells := _cells_of(node)) is not None}
+
+
+def _is_rank(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Name) and call.func.id == "rank"
 
 
 def _cells_of(node: ast.expr) -> str | None:

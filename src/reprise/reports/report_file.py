@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar, cast
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
@@ -28,10 +28,10 @@ from reprise.reports.file import (
 )
 from reprise.reports.paths import layer_places
 from reprise.reports.settings import AnyNetwork, Defaults
-from reprise.reports.statements import AnyStatement, Called, Cells, Expression, Number, Statement
+from reprise.reports.statements import AnyStatement, Called, Cells, Expression, Number, Statement, Trainings
 from reprise.reports.table_statements import complete_table, table_statements
 from reprise.reports.tables import AnyTable, Table
-from reprise.reports.values import Name, Text
+from reprise.reports.values import Identifier, Name, Text
 from reprise.schema import Strict, first_violation, key_path, plain, shown
 from reprise.schema import keys as keys_of
 
@@ -42,6 +42,7 @@ LONGEST_CHAIN = 50
 """Models that are based on each other."""
 
 Value = TypeVar("Value")
+Item = TypeVar("Item", bound=Statement | Table)
 
 
 class ReportFile(Strict):
@@ -66,6 +67,12 @@ class ReportFile(Strict):
     """Names for cells, used by figures, tables and statements."""
     measures: dict[Called, Expression] = {}
     """Names for measures without their cells, e.g. `final: accuracy(split="validation", at="last")`."""
+    mean_of: Trainings | None = None
+    """How many trainings the report's numbers are means of, where a number or table says nothing else."""
+    follows: dict[Identifier, Identifier] = {}
+    """Statement → another that settles it by construction, so that it is not counted: a macro recall on a
+    balanced test set is the accuracy.
+    """
     figure_defaults: dict[str, dict[str, Any]] = {}
     """Kind of figure → what its figures have unless they say otherwise."""
     figures: list[AnyFigure] = []
@@ -304,20 +311,37 @@ def read_report(source: Source) -> ReportFile:
     made: list[Statement] = []
     for index, table in enumerate(found.tables):
         try:
-            completed = complete_table(table, own, others)
+            completed = _with_mean(complete_table(table, own, others), found)
             made += table_statements(completed)
         except RepriseError as error:
             where = source.inside(["tables", index], str(error))
             source.fail(where, f"table {table.id}: {error}")
         tables.append(_without_names(completed, found, source, ["tables", index]))
     _check_ids(source, "statements", found.statements, {statement.id for statement in made})
-    statements = [*made, *found.statements]
+    statements = [*made, *(_with_mean(statement, found) for statement in found.statements)]
+    _check_follows(source, found, [statement.id for statement in statements])
     numbers = {each.id: each.reported for each in statements if isinstance(each, Number)}
     figures = [
         _with_reported(_without_names(figure, found, source, ["figures", index]), numbers, source, index)
         for index, figure in enumerate(found.figures)
     ]
     return found.model_copy(update={"figures": figures, "tables": tables, "statements": statements})
+
+
+def _with_mean(item: Item, found: ReportFile) -> Item:
+    """A number or table with how many trainings the report's numbers are means of, if it does not say so."""
+    if found.mean_of is None or not isinstance(item, Number | Table) or item.mean_of is not None:
+        return item
+    return cast(Item, item.model_copy(update={"mean_of": found.mean_of}))
+
+
+def _check_follows(source: Source, found: ReportFile, known: Sequence[str]) -> None:
+    for one, other in found.follows.items():
+        for name in (one, other):
+            if name not in known:
+                source.fail(["follows", one], f"no statement is called {name!r}{nearest(name, known)}")
+        if other in found.follows:
+            source.fail(["follows", one], f"{other} follows from another itself; name that one")
 
 
 def _with_reported(figure: Figure, numbers: Mapping[str, str], source: Source, index: int) -> Figure:

@@ -46,7 +46,7 @@ class Said(Strict):
     """What a statement says, whatever its kind."""
 
     says: Text | None = None
-    """What the report says, in its words or nearly."""
+    """What the report says, in its own words: a short quotation that keeps the qualifiers."""
     source: Text | None = None
     """Where the report says it."""
     reading: Text | None = None
@@ -69,13 +69,29 @@ class Statement(Said):
         raise NotImplementedError
 
 
+Trainings = Annotated[int, Field(ge=1, le=100)]
+"""How many trainings a reported number is the mean of."""
+
+
+class NumberReading(Strict):
+    """Another way to read what the report says of a number."""
+
+    model_config = titled("another reading of a number")
+    reading: Text
+    measure: Expression
+
+
 class Number(Statement):
     model_config = titled("a number")
     number: Identifier
     reported: Printed
     about: About | None = None
+    mean_of: Trainings | None = None
+    """How many trainings the report averages; by default what the report file says, else one."""
     measure: Expression
     """What is measured, e.g. `accuracy(base)`."""
+    also: list[NumberReading] = []
+    """Other plausible readings, judged and shown beside it."""
     table: SkipJsonSchema[Identifier | None] = Field(None, exclude=True)
     """The table that makes the statement."""
 
@@ -89,22 +105,35 @@ class Number(Statement):
 
     @property
     def expressions(self) -> list[str]:
-        return [self.measure]
+        return [self.measure, *(other.measure for other in self.also)]
 
 
 def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+Holds = Annotated[
+    list[Expression],
+    Field(min_length=1),
+    BeforeValidator(_listed, json_schema_input_type=Expression | list[Expression]),
+]
+"""What must hold, e.g. `accuracy(tuned) > accuracy(base)`; of a list, all."""
+
+
+class ClaimReading(Strict):
+    """Another way to read what the report says."""
+
+    model_config = titled("another reading of a claim")
+    reading: Text
+    holds: Holds
+
+
 class Claim(Statement):
     model_config = titled("a claim")
     claim: Identifier
-    holds: Annotated[
-        list[Expression],
-        Field(min_length=1),
-        BeforeValidator(_listed, json_schema_input_type=Expression | list[Expression]),
-    ]
-    """What must hold, e.g. `accuracy(tuned) > accuracy(base)`; of a list, all."""
+    holds: Holds
+    also: list[ClaimReading] = []
+    """Other plausible readings, judged and shown beside it."""
 
     @property
     def id(self) -> str:
@@ -116,7 +145,7 @@ class Claim(Statement):
 
     @property
     def expressions(self) -> list[str]:
-        return self.holds
+        return [*self.holds, *(text for other in self.also for text in other.holds)]
 
 
 STATEMENT_KINDS: dict[str, type[Statement]] = {"number": Number, "claim": Claim}

@@ -98,6 +98,7 @@ def table_statements(table: Table) -> list[Number]:
             raise RepriseError(f"two values make the statement {identifier}; make their labels differ")
         source = {
             "source": table.source,
+            "mean_of": table.mean_of,
             **{key: value for key, value in statement.items() if value is not None},
         }
         found[identifier] = Number.model_construct(number=identifier, table=table.id, **source)

@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 from reprise.extensions import TABLES
 from reprise.reports.figures import At, AxisOf, Metric, Models
 from reprise.reports.settings import Split
-from reprise.reports.statements import About, Expression, Said
+from reprise.reports.statements import About, Expression, Said, Trainings
 from reprise.reports.values import Identifier, Printed, Selector, Text, Unique
 from reprise.schema import Kinds, Strict, titled
 
@@ -36,6 +36,8 @@ class Table(Strict):
     """Where the report has it."""
     judged: bool = True
     """false: what is reported here makes no statement and has no verdict."""
+    mean_of: Trainings | None = None
+    """How many trainings each number is the mean of; by default what the report file says, else one."""
 
 
 def _one_way(row: MeasuredRow) -> None:

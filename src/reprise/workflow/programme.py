@@ -225,7 +225,13 @@ class Programme:
             cells |= {cell.name: [report.active(cell), *cell.runs] for cell in report.needed(statement)}
             names |= report.definitions(statement)
         said = [plain(statement) for statement in report.statements]
-        made = {"statements": said, "about": report.about, "cells": cells, "names": names}
+        made = {
+            "statements": said,
+            "about": report.about,
+            "follows": report.file.follows,
+            "cells": cells,
+            "names": names,
+        }
         return canonical({**made, "scale": report.scale})
 
     def layers_params(self, slug: str, identifier: str) -> str:

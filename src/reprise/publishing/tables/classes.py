@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reprise.errors import RepriseError, nearest
+from reprise.publishing.expressions import Value
+from reprise.publishing.judging import Judge, NotRun
 from reprise.publishing.measures import Measure
 from reprise.publishing.sources import Sources
-from reprise.publishing.statements import Judge, NotRun
 from reprise.publishing.tables.models import ComparedModel, check_labels, find_models, lay_out, notes
 from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.publishing.tables.values import measured
-from reprise.publishing.verdicts import combine, decimals
+from reprise.publishing.verdicts import decimals
 from reprise.reports.table_statements import OVER_CLASSES
 from reprise.reports.tables import ClassTable
 
@@ -46,13 +47,13 @@ def build(spec: ClassTable, sources: Sources) -> Sheet:
     titles = {**{name: names.get(name, name) for name in classes}, **TITLES}
     data, entries = [], {}
     for (row, label), measure in measures.items():
-        try:
-            percent = combine([(100, judge.measured(measure))])
-        except NotRun as missing:
-            raise RepriseError(f"model {label!r}: {missing}") from None
         printed = reported.get(label, {}).get(row, "")
         digits = max(1, decimals(printed) if printed else 0)
-        found = measured(percent, measure.noise, printed if judged else "", digits=digits)
+        percent, stated = Value({measure: 100.0}), printed if judged else ""
+        try:
+            found = measured(judge, percent, measure.noise, stated, mean_of=spec.mean_of, digits=digits)
+        except NotRun as missing:
+            raise RepriseError(f"model {label!r}: {missing}") from None
         entries[row, label] = found.text, found.report if judged else printed
         model = next(model for model in models if model.label == label)
         data.append(

@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from reprise.errors import RepriseError
+from reprise.publishing.expressions import Value
+from reprise.publishing.judging import Judge, NotRun
 from reprise.publishing.measures import Measure, lookup, no_setting
 from reprise.publishing.sources import Sources
-from reprise.publishing.statements import Judge, NotRun
 from reprise.publishing.tables.models import ComparedModel, check_labels, find_models, lay_out, notes
 from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.publishing.tables.values import DASH, MeasuredValue, measured, settings
@@ -46,7 +47,7 @@ def build(spec: ComparisonTable, sources: Sources) -> Sheet:
                 entries[key] = value, reported
                 data.append((*key, model.cell.name, model.run, value, None, None, reported, ""))
             else:
-                found = _metric(judge, measures[key], reported, row.label, _is_judged(row, spec))
+                found = _metric(judge, measures[key], reported, row, spec)
                 entries[key] = found.text, found.report
                 data.append(
                     (
@@ -96,10 +97,13 @@ def _setting(model: ComparedModel, path: str) -> str:
     return settings(model.specs, path) if any(lookup(spec, path) for spec in model.specs) else DASH
 
 
-def _metric(judge: Judge, measure: Measure, reported: str, label: str, judged: bool) -> MeasuredValue:
+def _metric(
+    judge: Judge, measure: Measure, reported: str, row: ComparisonRow, spec: ComparisonTable
+) -> MeasuredValue:
+    judged = _is_judged(row, spec)
     try:
-        estimate = judge.measured(measure)
+        value, said = Value({measure: 1.0}), reported if judged else ""
+        found = measured(judge, value, measure.noise, said, mean_of=spec.mean_of)
     except NotRun as missing:
-        raise RepriseError(f"row {label!r}: {missing}") from None
-    found = measured(estimate, measure.noise, reported if judged else "")
+        raise RepriseError(f"row {row.label!r}: {missing}") from None
     return found if judged else replace(found, reported=reported)

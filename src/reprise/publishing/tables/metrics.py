@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from reprise.errors import RepriseError
 from reprise.publishing import Resolve
 from reprise.publishing.expressions import Expressions, Value
+from reprise.publishing.judging import Judge, NotRun
 from reprise.publishing.measures import Measure, Metric
 from reprise.publishing.sources import Sources
-from reprise.publishing.statements import Judge, NotRun, check_value
+from reprise.publishing.statements import check_value
 from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.publishing.tables.values import configuration, measured
 from reprise.reports.expressions import Names
@@ -31,7 +32,7 @@ class ParsedRow:
     @property
     def noise(self) -> Metric:
         """How its value is shown: that of its measure, or of the first that it is computed from."""
-        first = next(iter(self.value.terms))
+        first = self.value.measures[0]
         return first.noise if len(self.value.terms) == 1 else Metric("", first.noise.deviation)
 
 
@@ -51,15 +52,16 @@ def parse_rows(spec: MetricsTable, resolve: Resolve, names: Names) -> list[Parse
 def build(spec: MetricsTable, sources: Sources) -> Sheet:
     """One row per measure."""
     rows = parse_rows(spec, sources.resolve, sources.names)
-    judge = Judge([measure for row in rows for measure in row.value.terms], sources.resolve, sources.tables)
+    judge = Judge(
+        [measure for row in rows for measure in row.value.measures], sources.resolve, sources.tables
+    )
     data, lines, picks = [], [], False
     for row in rows:
         try:
-            estimate = judge.combined(row.value)
-            parts = [_cells(measure, judge, sources) for measure in row.value.terms]
+            found = measured(judge, row.value, row.noise, row.reported, about=row.about, mean_of=spec.mean_of)
+            parts = [_cells(measure, judge, sources) for measure in row.value.measures]
         except NotRun as missing:
             raise RepriseError(f"row {row.label!r}: {missing}") from None
-        found = measured(estimate, row.noise, row.reported, row.about)
         verdict = found.verdict if row.judged else ""
         names = " ".join(dict.fromkeys(cell.name for _, cells, _ in parts for cell in cells))
         runs = [run for _, _, run in parts if run]
@@ -88,7 +90,7 @@ def build(spec: MetricsTable, sources: Sources) -> Sheet:
 def _cells(measure: Measure, judge: Judge, sources: Sources) -> tuple[Measure, Sequence[Cell], str | None]:
     """A measure, its cells and, where one run was picked, that run and its cell."""
     if measure.pick:
-        cell, run = judge.picked(measure)
+        cell, run = judge.picked(measure.runs)
         return measure, [cell], run
     return measure, sources.resolve(measure.runs), None
 

@@ -6,9 +6,10 @@ from statistics import fmean
 from typing import Any
 
 from reprise.errors import RepriseError
+from reprise.publishing.expressions import Value
+from reprise.publishing.judging import Judge
 from reprise.publishing.measures import Measure, cell_values
 from reprise.publishing.sources import Sources
-from reprise.publishing.statements import Judge
 from reprise.publishing.tables.models import JUDGED
 from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.publishing.tables.values import about_seeds, mean_and_sd, sd, settings
@@ -37,7 +38,9 @@ def build(spec: SettingsTable, sources: Sources) -> Sheet:
             value = mean_and_sd(values, measure.noise.count)
             if reported and row.judged and spec.judged:
                 number = printed(row.reported, row.label)
-                verdict = judge_number(number, judge.measured(measure), row.about or 0.0).verdict
+                value_of = Value({measure: 1.0})
+                found, drawn = judge.amount(value_of), judge.amount(value_of, of=spec.mean_of or 1)
+                verdict = judge_number(number, found, drawn, row.about or 0.0).verdict
             rows.append((row.label, fmean(values), sd(values), len(values), reported, verdict))
         about = "about " if row.about else ""
         lines.append((row.label, value, f"{about}{reported} ({verdict})" if verdict else reported))

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
+from reprise.publishing.expressions import Value
+from reprise.publishing.judging import Judge
 from reprise.publishing.measures import Metric, lookup, no_setting
-from reprise.publishing.verdicts import Estimate, decimals, judge_number, number
+from reprise.publishing.verdicts import decimals, judge_number, number
 from reprise.reports.report import Cell, text
 
 DASH = "–"
@@ -126,22 +128,32 @@ class MeasuredValue:
 
 
 def measured(
-    estimate: Estimate, metric: Metric, reported: str = "", about: float = 0.0, digits: int | None = None
+    judge: Judge,
+    value: Value,
+    metric: Metric,
+    reported: str = "",
+    *,
+    about: float = 0.0,
+    mean_of: int | None = None,
+    digits: int | None = None,
 ) -> MeasuredValue:
-    """An estimate with so many decimals (by default one more than is reported) beside the number that is
-    reported.
+    """A value with so many decimals (by default one more than is reported) beside the number that is
+    reported, the mean of so many trainings. A value that is not there is a `NotRun`.
     """
-    scatters = metric.deviation > 0
-    spread = estimate.scatter if scatters and math.isfinite(estimate.scatter) else None
-    whole = float(estimate.value).is_integer() and not spread
+    found = judge.amount(value)
+    point, scatters = found.measured, metric.deviation > 0
+    spread = found.scatter if scatters and math.isfinite(found.scatter) else None
+    whole = point.is_integer() and not spread
     if digits is None and reported:
         digits = decimals(reported) + 1
     elif digits is None and (metric.count or (whole and not scatters)):
         digits = 0 if whole else 1
     if digits is None and not scatters:  # exact, or a setting that the run does not have
-        shown = show(estimate.value) if math.isfinite(estimate.value) else DASH
+        shown = show(point) if math.isfinite(point) else DASH
     else:
-        shown = number(estimate.value, digits)
+        shown = number(point, digits)
     shown += "" if spread is None else f" ± {number(spread, digits)}"
-    verdict = judge_number(reported, estimate, about).verdict if reported else ""
-    return MeasuredValue(estimate.value, spread, estimate.n, shown, reported, verdict)
+    verdict = ""
+    if reported:
+        verdict = judge_number(reported, found, judge.amount(value, of=mean_of or 1), about).verdict
+    return MeasuredValue(point, spread, found.n, shown, reported, verdict)

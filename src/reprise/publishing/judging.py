@@ -40,7 +40,7 @@ from reprise.publishing.measures import (
     rank_of,
     read,
 )
-from reprise.publishing.noise import DRAWS, Images, Sample, Search, Typical, deviations, variance_of
+from reprise.publishing.noise import DRAWS, ResampledImages, Sample, Search, Typical, deviations, variance_of
 from reprise.reports.report import Cell, Undrawn
 
 CHANCE_MARGIN = 0.1
@@ -175,7 +175,7 @@ class Judge:
         self.cells = {tuple(cell.runs): cell for cell in named}  # shared runs count once
         self._typical: dict[Combination, Typical] = {}
         self._samples: dict[tuple[Combination, str], Sample] = {}
-        self._images: dict[int, Images] = {}
+        self._images: dict[int, ResampledImages] = {}
         self._moved: dict[tuple[Measure, str], np.ndarray | None] = {}
 
     def _known(self, selector: str) -> Sequence[Cell]:
@@ -444,7 +444,7 @@ class Judge:
         if on_test and not measure.split and known:
             first = known[0]
             if all(np.array_equal(found.image, first.image) for found in known):
-                images = self._images.setdefault(len(first.image), Images(len(first.image)))
+                images = self._images.setdefault(len(first.image), ResampledImages(len(first.image)))
                 hits = np.mean([found.right for found in known], axis=0)
                 if measure.metric == "accuracy":
                     return images.mean(hits)

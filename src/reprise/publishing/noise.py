@@ -231,7 +231,7 @@ def deviations(
 
 
 @dataclass(frozen=True, eq=False)
-class Images:
+class ResampledImages:
     """Test images drawn again: `weights` (B, N), how often each of N images is drawn in each of B samples."""
 
     count: int

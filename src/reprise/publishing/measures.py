@@ -474,10 +474,10 @@ class Tables:
 def read(measure: Measure, tables: Tables, cell: Cell, run: str) -> Reading | None:
     """The value of `measure` in one run of a cell; None where the run, or the epoch asked for, has no result.
 
-    A result that lacks the metric, since an earlier version evaluated the run, is a `NotMeasured`: a statement
-    is then not run, a figure or table refused. A split that the run's history does not hold, a class that its
-    data set or a layer that its network does not have, or a setting that is not a number is a `RepriseError`.
-    A setting that the run does not have is not a number (NaN).
+    A result that lacks the metric, since an earlier version evaluated the run, is a `NotMeasured`: then a
+    statement is not run, a figure or table refused. A split that the run's history does not hold, a class
+    that its data set or a layer that its network does not have, or a setting that is not a number is a
+    `RepriseError`. A setting that the run does not have is not a number (NaN).
     """
     if measure.split or (measure.at is not None):
         return _read_curve(measure, tables, run)

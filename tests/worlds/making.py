@@ -75,7 +75,7 @@ class MadeRun:
         }
         final = {"metric": list(self.final), "value": list(self.final.values())}
         return {
-            name: {"run": [self.run.hash] * len(next(iter(columns.values()))), **columns}
+            name: {"run": [self.run.hash] * len(list(columns.values())[0]), **columns}
             for name, columns in (("history", history), ("final", final), ("predictions", predictions))
         }
 
@@ -123,23 +123,26 @@ def make_folders(truths: Truths, results: Path, seed: int, images: int | None = 
     return root
 
 
-def reported(truths: Truths, seed: int, of: int = 1, images: int | None = None) -> dict[str, str]:
+def reported(truths: Truths, seed: int, of: int | None = None, images: int | None = None) -> dict[str, str]:
     """What authors in the same world would have reported: statement → number, printed as the report prints
     it.
 
-    Each is measured in trainings of their own: in one of each configuration, or as the mean of the first
-    `of`; the best run of a search is that of another search of the same size. Give it another `seed` than the
-    world that is judged.
+    Each is measured in trainings of their own: the mean of the first `of` of each configuration (default: as
+    many as the statement's `mean_of` says, else one); the best run of a search is that of another search of
+    the same size. Give it another `seed` than the world that is judged.
     """
-    theirs = Averages(truths.report, [make_tables(truths, seed, images)], of)
+    tables = make_tables(truths, seed, images)
+    theirs: dict[int, Averages] = {}
     found = {}
     for statement in truths.report.statements:
         if isinstance(statement, Number):
-            decimals = len(statement.reported.lower().partition("e")[0].partition(".")[2])
-            value = theirs.number(statement.measure)
-            if "e" in statement.reported.lower():
-                raise RepriseError(f"{statement.id}: {statement.reported} is not printed with plain decimals")
-            found[statement.id] = f"{value:.{decimals}f}"
+            trainings = of or getattr(statement, "mean_of", None) or 1
+            if trainings not in theirs:
+                theirs[trainings] = Averages(truths.report, [tables], trainings)
+            digits, _, power = statement.reported.lower().partition("e")
+            value = theirs[trainings].number(statement.measure) / 10 ** int(power or 0)
+            printed = f"{value:.{len(digits.partition('.')[2])}f}"
+            found[statement.id] = f"{printed}e{power}" if power else printed
     return found
 
 
@@ -165,10 +168,13 @@ def make_run(run: Run, conditions: Conditions, truth: Truth, seed: int, images: 
 
     stop = conditions.stop.monitor if conditions.stop else None
     best = _bounded(truth.validation.best, own[0])
-    off = _jittered(truth.validation, epochs, peaks["validation"], JITTER["accuracy"], stop == "accuracy", rng)
+    off = _jittered(
+        truth.validation, epochs, peaks["validation"], JITTER["accuracy"], stop == "accuracy", rng
+    )
     right = _counts(best - off, validated, min(peaks["validation"], epochs), stop == "accuracy")
     accuracy = right / validated
-    loss = _losses(truth.validation_loss, epochs, peaks["validation_loss"], own[2], accuracy, stop == "loss", rng)
+    peak, strict = peaks["validation_loss"], stop == "loss"
+    loss = _losses(truth.validation_loss, epochs, peak, own[2], accuracy, strict, rng)
     best = _bounded(truth.train.best, own[4])
     off = _jittered(truth.train, epochs, epochs, JITTER["accuracy"], False, rng)
     train_accuracy = np.round((best - off).clip(0, 1) * conditions.train_images) / conditions.train_images
@@ -204,8 +210,8 @@ def make_run(run: Run, conditions: Conditions, truth: Truth, seed: int, images: 
         **{f"parameters.{layer}": value for layer, value in truth.parameters.items() if layer},
     }
     if "plain_train_accuracy" in METRICS:
-        plain = round(_bounded(truth.plain_train_accuracy, own[6]) * conditions.train_images)
-        plain /= conditions.train_images
+        fitted = round(_bounded(truth.plain_train_accuracy, own[6]) * conditions.train_images)
+        plain = fitted / conditions.train_images
         final |= {
             "plain_train_accuracy": plain,
             "plain_train_loss": max(conditions.loss(plain), LEAST * (1 - plain)),
@@ -386,7 +392,7 @@ def _record(path: Path, content: Mapping[str, Any]) -> None:
 def _meta(made: MadeRun) -> dict[str, Any]:
     training = made.run.settings.training
     stopped = "finished" if made.epochs == training.epochs else "early stop"
-    if made.conditions.trial and stopped == "early stop":
+    if made.conditions.trial is not None and stopped == "early stop":
         stopped = f"pruned at epoch {made.epochs}"
     return {
         "engine": ENGINE,
@@ -405,9 +411,9 @@ def _meta(made: MadeRun) -> dict[str, Any]:
         "parameters": int(made.final["parameters"]),
         "train_images": int(made.final["train_images"]),
         "validation_images": int(made.final["validation_images"]),
-        "learning_rates": [made.run.settings.optimizer.lr] * made.epochs,
+        "learning_rates": [made.run.settings.optimizer["lr"]] * made.epochs,
         "source": "real",
         "data": {},
         **made.channels,
-        **({"judged_in_order": True} if made.conditions.trial else {}),
+        **({"judged_in_order": True} if made.conditions.trial is not None else {}),
     }

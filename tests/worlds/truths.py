@@ -17,14 +17,13 @@ import yaml
 from scipy.interpolate import PchipInterpolator
 
 from reprise.data.catalog import class_names, dataset_facts
-from reprise.extensions import METRICS
 from reprise.publishing.measures import Measure
 from reprise.reports.expressions import read_expression
 from reprise.reports.report import Cell, Report
 from reprise.reports.run import Run
 from reprise.reports.settings import EarlyStop
 from reprise.reports.statements import Number
-from worlds.measuring import OVER_CELLS, Averages, Reading
+from worlds.measuring import Averages, Reading
 
 ACCURACY, CLASS, LOSS = 0.004, 0.012, 0.015
 """Standard deviations over seeds: of accuracies, of one class's accuracy beside the network's own deviation,
@@ -52,7 +51,9 @@ class Conditions:
     select: str
     most_epochs: int
     stop: EarlyStop | None
-    trial: bool
+    trial: int | None
+    """Number of the trial in a study that may end it early, else None."""
+    rungs: tuple[int, ...]
     train_images: int
     validation_images: int | None
     """None: the test images validate."""
@@ -83,7 +84,8 @@ class Conditions:
             select=settings.training.select,
             most_epochs=settings.training.epochs,
             stop=settings.training.early_stop,
-            trial=bool(settings.study),
+            trial=settings.study.trial if settings.study else None,
+            rungs=_rungs(run),
             train_images=train,
             validation_images=held,
             test_images=sizes["test"],
@@ -121,6 +123,17 @@ class Conditions:
 
     def accuracy(self, loss: float) -> float:
         return min(0.995, max(self.chance, 1 - loss * (1 - self.chance) / self.guessing))
+
+
+def _rungs(run: Run) -> tuple[int, ...]:
+    """Epochs after which a trial of a study may end, the last one first."""
+    study, epochs = run.settings.study, run.settings.training.epochs
+    found = [epochs]
+    rung = study.min_resource if study else epochs
+    while study and rung < epochs:
+        found.append(rung)
+        rung *= study.reduction_factor
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -225,15 +238,17 @@ class Facts:
 
     def __init__(self, condition: Conditions) -> None:
         self.condition = condition
+        self.scatter = 1.0
         self._values: dict[Key, float] = {}
 
     def key(self, quantity: Measure) -> Key:
-        """Quantities that are the same have one key."""
+        """Quantities that are the same have one key: there are as many test images of each class, so macro
+        recall is accuracy.
+        """
         metric, split, at = quantity.metric, quantity.split, quantity.at
+        metric = {"class_rank": "rank", "recall_macro": "accuracy"}.get(metric, metric)
         if metric in ("train_accuracy", "train_loss"):
             return metric.removeprefix("train_"), "train", "selected"
-        if metric == "recall_macro":  # there are as many test images of each class
-            return "accuracy", None, None
         if metric in ("accuracy", "loss", "gap") and (split or at):
             split, at = split or "test", at or "selected"
             if (split, at) == ("test", "selected") and self.condition.validating == "test":
@@ -243,11 +258,15 @@ class Facts:
         (name,) = quantity.classes if len(quantity.classes) == 1 else ("",)
         return metric, split, at or quantity.layer or quantity.channel or name or None
 
+    def can_have(self, quantity: Measure) -> bool:
+        """Whether the quantity is one that truths are made of, and does not follow from others."""
+        of_one = self.key(quantity)[0] not in ("class_accuracy", "rank") or len(quantity.classes) == 1
+        return of_one and self.key(quantity)[0] in _SETTABLE
+
     def set(self, quantity: Measure, value: float) -> None:
         """Know a value; a quantity that no truth can have is a `ValueError`."""
-        metric, split, at = key = self.key(quantity)
-        one = metric in ("class_accuracy", "class_rank") and len(quantity.classes) != 1
-        if one or metric not in _SETTABLE:
+        key = metric, split, _ = self.key(quantity)
+        if not self.can_have(quantity):
             raise ValueError(f"{self.condition.cell}: {metric} follows from other quantities; give those")
         if split not in (None, "train", self.condition.validating):
             raise ValueError(f"{self.condition.cell}: no history of {split}")
@@ -277,16 +296,26 @@ class Facts:
 
 
 _SETTABLE = {
-    *("accuracy", "loss", "gap", "best_epoch", "min_loss_epoch", "epochs", "plain_train_accuracy", "plain_gap"),
-    *("class_accuracy", "class_rank", "class_deviation", "class_variance", "scatter"),
+    *(
+        "accuracy",
+        "loss",
+        "gap",
+        "best_epoch",
+        "min_loss_epoch",
+        "epochs",
+        "plain_train_accuracy",
+        "plain_gap",
+    ),
+    *("class_accuracy", "rank", "class_deviation", "class_variance"),
     *("parameters", "channel_mean", "channel_deviation"),
 }
 
 
-def fill(facts: Facts, default: float, epochs: Iterable[int]) -> Truth:
+def fill(facts: Facts, default: float, epochs: Iterable[int], winner: bool = False) -> Truth:
     """A truth with these facts; what they leave open is filled in plausibly.
 
     Without any, the configuration reaches the accuracy `default`. `epochs` are made points of every curve.
+    The `winner` of a study trains all its epochs; the other trials end at one rung or another.
     Facts that exclude each other are a `ValueError`.
     """
     condition, get = facts.condition, facts.get
@@ -308,6 +337,8 @@ def fill(facts: Facts, default: float, epochs: Iterable[int]) -> Truth:
     accurate = selected_epoch if condition.select in ("best_accuracy", "window") else None
     least = known(get("min_loss_epoch", part), selected_epoch if condition.select == "best_loss" else None)
     trained = get("epochs")
+    if condition.trial is not None and trained is None:
+        trained = condition.most_epochs if winner else condition.rungs[condition.trial % len(condition.rungs)]
     if condition.stop:
         usual = (condition.stop.min_epochs or round(0.5 * condition.most_epochs)) + 8
         best = max(1, min(condition.most_epochs, trained or usual) - condition.patience)
@@ -368,7 +399,8 @@ def fill(facts: Facts, default: float, epochs: Iterable[int]) -> Truth:
     )
     named = {epoch: value for epoch, value in at.items() if isinstance(epoch, int)}
     named |= {k: value + best - shape[k - 1] for k, value in gaps.items() if isinstance(k, int)}
-    fitted = known(at.get("selected"), get("gap") + tested if get("gap") is not None else None)
+    gap = get("gap")
+    fitted = known(at.get("selected"), None if gap is None else gap + tested)
     if fitted is None and own_gap is not None:
         fitted = own_gap + best - shape[round(selected) - 1]
     if fitted is not None and selected < total:
@@ -435,9 +467,9 @@ def fill(facts: Facts, default: float, epochs: Iterable[int]) -> Truth:
         loss=first_of(get("loss"), lowest + validation_loss.distances(total)[round(selected) - 1])
         if held
         else None,
-        epochs=trained if condition.trial else None,
+        epochs=trained if condition.trial is not None else None,
         classes=_classes(facts, tested, learned),
-        scatter=first_of(get("scatter"), 1.0),
+        scatter=facts.scatter,
         parameters={str(layer or ""): value for layer, value in facts.every("parameters").items()},
         channels={
             f"{name}.{colour}": value
@@ -472,7 +504,9 @@ def _wobbling(curve: Curve, change: float | None, total: int, condition: Conditi
         return float(np.abs(np.diff(replace(curve, wobble=wobble).distances(total))).mean())
 
     if not found(low) <= change <= found(high):
-        raise ValueError(f"{condition.cell}: a change of {change} cannot be; the curve's own is {found(low):.4f}")
+        raise ValueError(
+            f"{condition.cell}: a change of {change} cannot be; the curve's own is {found(low):.4f}"
+        )
     for _ in range(40):
         middle = (low + high) / 2
         low, high = (middle, high) if found(middle) < change else (low, middle)
@@ -488,7 +522,7 @@ def _classes(facts: Facts, accuracy: float, learned: float) -> tuple[float, ...]
     count = len(names)
     sizes = np.linspace(-1.6, 1.6, count)[::-1] * 0.1 * 4 * accuracy * (1 - accuracy) * learned
     pattern = np.random.default_rng(list(condition.labels.encode())).permutation(count)  # class → its rank
-    for name, rank in facts.every("class_rank").items():
+    for name, rank in facts.every("rank").items():
         place, wanted = _label(names, name), round(rank) - 1
         other = int(np.flatnonzero(pattern == wanted)[0])
         pattern[[place, other]] = pattern[[other, place]]
@@ -572,7 +606,10 @@ class _Deriving:
         ats = {measure.at for text in self.expressions for measure in self.reading.measures(text)}
         epochs = sorted(at for at in ats if isinstance(at, int))
         defaults = self._defaults()
-        truths = {name: fill(facts, defaults[name], epochs) for name, facts in self.facts.items()}
+        winners = {self.cell_of[cell.runs[0]] for cell in self.picks.values()}
+        truths = {
+            name: fill(facts, defaults[name], epochs, name in winners) for name, facts in self.facts.items()
+        }
         conditions = {name: facts.condition for name, facts in self.facts.items()}
         return Truths(self.report, conditions, truths, self.cell_of, self.runs, self.exceptions)
 
@@ -621,10 +658,11 @@ class _Deriving:
             if quantity.metric == "parameters":
                 value = round(value)
                 quantity = replace(quantity, layer=quantity.layer and cell.module(quantity.layer))
-            follows = quantity.metric in ("class_accuracy", "class_rank") and len(quantity.classes) > 1
-            if quantity.metric not in _SETTABLE | {"train_accuracy", "train_loss", "recall_macro"} or follows:
+            if not facts.can_have(quantity):
                 continue
-            facts.set(quantity, value - _flattery(facts, quantity, value, len(cell.runs)) if measure.pick else value)
+            facts.set(
+                quantity, value - _flattery(facts, quantity, value, len(cell.runs)) if measure.pick else value
+            )
 
     def _file(self) -> None:
         for selector, quantities in self.cells.items():
@@ -634,7 +672,7 @@ class _Deriving:
                 for text, value in quantities.items():
                     facts = self._of(cell)
                     if text == "scatter":
-                        facts._values["scatter", None, None] = float(value)
+                        facts.scatter = float(value)
                     else:
                         facts.set(self.reading.quantity(text), float(value))
 
@@ -678,7 +716,7 @@ def _linear(report: Report, tree: ast.expr) -> tuple[float, float]:
 
 
 def _flattery(facts: Facts, quantity: Measure, value: float, runs: int) -> float:
-    """By how much the best of a configuration's runs, by validation accuracy, exceeds their mean on average."""
+    """By how much the run that is best in validation exceeds the mean of its configuration on average."""
     lead = largest(runs)
     metric, split, _ = facts.key(quantity)
     if metric in ("accuracy", "class_accuracy"):
@@ -775,7 +813,7 @@ WORLDS: Mapping[str, Callable[[Truths], Truths]] = {
 
 
 def _coordinates(truth: Truth) -> dict[tuple[str, str | int], float]:
-    """The numbers that two configurations are compared by; distances are 0 or more, and free of each other."""
+    """The numbers that configurations are compared by; distances are 0 or more, and free of each other."""
     found: dict[tuple[str, str | int], float] = {}
     for name in CURVES:
         curve: Curve = getattr(truth, name)
@@ -813,7 +851,7 @@ def _moved(truth: Truth, own: Mapping[tuple[str, str | int], float], condition: 
     epochs = own.get(("", "epochs"))
     return replace(
         truth,
-        **curves,
+        **curves,  # type: ignore[arg-type]
         accuracy=None if accuracy is None else min(max(accuracy, 0.005), 0.995),
         loss=None if loss_value is None else max(loss_value, 0.02),
         plain_train_accuracy=min(max(own["", "plain_train_accuracy"], 0.005), 0.999),

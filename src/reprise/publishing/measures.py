@@ -104,7 +104,7 @@ OWN_METRICS: dict[str, Metric] = {
     "parameters": Metric("parameters", 0.0, count=True, options=("layer",), better=None, low=0),
     "test_images": Metric("test images", 0.0, count=True, better=None, low=0),
 }
-"""The project's own; `reprise.extensions.METRICS` has those of other packages, too. `docs/verdicts.md`
+"""The project's own; `reprise.extensions.METRICS` has those of other packages, too. `docs/statements.md`
 explains each.
 """
 

@@ -31,6 +31,7 @@ from reprise.publishing.expressions import (
 )
 from reprise.publishing.measures import (
     Measure,
+    NotRun,
     Predictions,
     Reading,
     Tables,
@@ -45,10 +46,6 @@ from reprise.reports.report import Cell, Undrawn
 
 CHANCE_MARGIN = 0.1
 """How far above the chance level, as a share of it, an accuracy still counts as being at chance."""
-
-
-class NotRun(Exception):
-    """A measure has no value; the message says which and why."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,8 @@ import numpy as np
 
 from reprise.publishing import Resolve
 from reprise.publishing.expressions import AtChance, Joined, Opposite, Order, Quantified, Relation, Within
-from reprise.publishing.judging import Amount, Combination, Found, Judge, NotRun
-from reprise.publishing.measures import Measure, Tables
+from reprise.publishing.judging import Amount, Combination, Found, Judge
+from reprise.publishing.measures import Measure, NotRun, Tables
 from reprise.publishing.noise import Sample, Typical, generator_of
 from reprise.publishing.statements import CheckedStatement
 from reprise.publishing.verdicts import TAIL, half_unit, number

@@ -128,7 +128,8 @@ class Found:
     and against: the share of draws in which it holds, corrected for choices among several configurations in
     the claim's disfavour and in its favour (worlds,). now: whether it holds of the values as measured. The
     rest tells a reader about a relation that compares two values: the sides, their difference, the
-    half-width that the seeds leave to it, and the seeds themselves.
+    half-width that the seeds leave to it, and the seeds themselves; `shared`: among how many choices or parts
+    the level is shared at which the relation, as it was measured, would be settled.
     """
 
     relation: Relation
@@ -142,6 +143,7 @@ class Found:
     difference: float = math.nan
     settles: float = math.nan
     margin: float = 0.0
+    shared: int = 1
     notes: tuple[str, ...] = ()
     parts: tuple[Found | Missing, ...] = ()
     said: str = ""
@@ -279,10 +281,13 @@ class Judge:
                     _, quantities = of_cells.setdefault(cell.name, (cell, {}))
                     part = factor / len(cells)
                     quantities[term.quantity] = quantities.get(term.quantity, 0.0) + part
+        cancelled = 1e-12 * max((abs(factor) for factor in value.terms.values()), default=0.0)
         for cell, quantities in of_cells.values():
-            found = found.plus(self._sum(quantities, cell, draw, images))
+            if left := {one: by for one, by in quantities.items() if abs(by) > cancelled}:
+                found = found.plus(self._sum(left, cell, draw, images))
         for selector, quantities in of_winners.items():
-            found = found.plus(self._winner(selector, quantities, 0.0 if of is None else 1 / of))
+            if left := {one: by for one, by in quantities.items() if abs(by) > cancelled}:
+                found = found.plus(self._winner(selector, left, 0.0 if of is None else 1 / of))
         return found
 
     def _sum(
@@ -293,8 +298,7 @@ class Judge:
         images: bool,
     ) -> Amount:
         """Σ factor · quantity of one configuration."""
-        largest = max(abs(by) for by in quantities.values()) or 1.0
-        combination = tuple((measure, by / largest) for measure, by in quantities.items())
+        combination, factor = _in_units(quantities)
         sample = self.sample(combination, cell)
         draws = draw(sample)
         if images:
@@ -307,7 +311,7 @@ class Judge:
             )
         reach = sample.reach if sample.unstable else 0.0
         found = Amount(sample.mean, draws, (), sample.n, variance, reach, tuple(notes))
-        return Amount(n=found.n).plus(found, largest)
+        return Amount(n=found.n).plus(found, factor)
 
     def _share(self, term: Share, images: bool) -> Amount:
         found = [self.relation(part, images=images) for part in self.instances(term.relation)]
@@ -328,6 +332,7 @@ class Judge:
         known = [found for run in cell.runs if (found := self.tables.predicted(run)) is not None]
         if not known:
             raise NotRun(f"{cell.name} has no predictions to measure: not trained, or not evaluated.")
+        values, _ = self._values(((term.quantity, 1.0),), cell)  # names a class that has no images
         labels = list(known[0].classes)
         place = labels.index(self.tables.label(cell.runs[0], term.classes[0]))
         amounts = [
@@ -335,7 +340,6 @@ class Judge:
             for label in labels
         ]
         points = np.array([amount.point for amount in amounts])
-        values, _ = self._values(((term.quantity, 1.0),), cell)
         return Amount(
             float(rank_of(points, place)),
             rank_of(np.stack(np.broadcast_arrays(*(amount.draws for amount in amounts))), place),
@@ -391,7 +395,7 @@ class Judge:
     def _winner(self, selector: str, quantities: Mapping[Measure, float], further: float) -> Amount:
         """Σ factor · quantity of the winner of another search of that size."""
         cell, run = self.picked(selector)
-        combination = tuple(quantities.items())
+        combination, factor = _in_units(quantities)
         (point,), scale = self._taken(combination, [(cell, run)])
         search, trials = self.search(self.resolve(selector))
         values, _ = self._taken(combination, trials)
@@ -404,7 +408,8 @@ class Judge:
             f"Measured in run {run} of {cell.name}, the best of {len(trials)} by validation accuracy; draws "
             "are of the winner of another search of that size, whose trials are drawn from these."
         )
-        return Amount(point, np.clip(draws, low, high), n=1, variance=math.nan, notes=(note,))
+        found = Amount(point, np.clip(draws, low, high), n=1, variance=math.nan, notes=(note,))
+        return Amount(n=1).plus(found, factor)
 
     def _taken(self, combination: Combination, runs: Iterable[tuple[Cell, str]]) -> tuple[list[float], float]:
         values, scale = [], 1.0
@@ -469,17 +474,16 @@ class Judge:
         several = {
             measure.runs: cells
             for measure in relation.measures
-            if not (measure.cells or measure.pick or measure.effect)
-            and len(cells := self._known(measure.runs)) > 1
+            if measure.asked and len(cells := self._known(measure.runs)) > 1
         }
         if not several:
             return [relation]
         ((selector, cells),) = several.items()
 
         def put(cell: Cell) -> Callable[[Measure], Measure]:
-            return lambda one: replace(one, runs=cell.name) if one.runs == selector else one
+            return lambda one: replace(one, runs=cell.name) if one.asked and one.runs == selector else one
 
-        return [relation.put(put(cell)) for cell in cells]
+        return [_of_cell(relation.put(put(cell)), cell.name) for cell in cells]
 
     def relation(self, relation: Relation, *, images: bool = False) -> Found | Missing:
         """What is found of a relation; `Missing` where it cannot be measured."""
@@ -515,7 +519,7 @@ class Judge:
         measured = difference.measured if sign.startswith(">") else -difference.measured
         one_draw = any(measure.metric == "setting" and measure.pick for measure in relation.measures)
         if one_draw:  # another search draws other settings
-            found = replace(found, against=np.ones_like(found.against))
+            found = replace(found, against=np.ones_like(found.against), settles=math.nan)
         return replace(found, left=sides[0], right=sides[1], difference=measured)
 
     def _within(self, relation: Relation, left: Value, right: Value, margin: float, images: bool) -> Found:
@@ -605,7 +609,12 @@ class Judge:
             "best is a matter of the draw and is never contradicted."
         )
         return replace(
-            found, holds=holds, support=share, against=np.ones_like(share), notes=(*found.notes, note)
+            found,
+            holds=holds,
+            support=share,
+            against=np.ones_like(share),
+            settles=math.nan,  # more seeds would not tell
+            notes=(*found.notes, note),
         )
 
     def _scatter(self, relation: Scatter) -> Found:
@@ -637,6 +646,16 @@ class Judge:
         )
 
 
+def _of_cell(relation: Relation, name: str) -> Relation:
+    """A relation that is asked of several configurations, with the words of one of them."""
+    match relation:
+        case Joined(of=parts):
+            return replace(relation, of=tuple(_of_cell(part, name) for part in parts))
+        case Opposite(part=part):
+            return replace(relation, words=f"{relation.words} ({name})", part=_of_cell(part, name))
+    return replace(relation, words=f"{relation.words} ({name})")
+
+
 def _finite(reading: Reading, measure: Measure) -> float:
     """A loss that is not a number any more has diverged: it is worse than any other."""
     if math.isnan(reading.value) and measure.better == "smaller":
@@ -648,6 +667,15 @@ def _size(reading: Reading, measure: Measure) -> float:
     if not measure.noise.relative:
         return 1.0
     return abs(reading.value) if reading.size is None else reading.size
+
+
+def _in_units(quantities: Mapping[Measure, float]) -> tuple[Combination, float]:
+    """Quantities of one configuration in units of the largest factor, and that factor: wherever a statement
+    uses them, with either sign, their draws are the same.
+    """
+    parts = sorted(quantities.items(), key=repr)
+    factor = max((by for _, by in parts), key=abs)
+    return tuple((measure, by / factor) for measure, by in parts), factor
 
 
 def _constant(value: float) -> Amount:
@@ -698,15 +726,17 @@ def _compared(relation: Relation, difference: Amount, strict: bool, settles: Amo
     if bound:
         each = _each_choice(difference, bound, strict)
         against = np.maximum(share, np.minimum(1, len(each) * each.min(axis=0)))
+    now = difference.measured > 0 if strict else difference.measured >= 0
     low, high = np.quantile((settles or difference).total[0], (0.025, 0.975), method="nearest")
     return Found(
         relation,
         holds,
         support,
         against,
-        difference.measured > 0 if strict else difference.measured >= 0,
+        now,
         difference.n,
         settles=float(high - low) / 2,
+        shared=math.prod(len(choice.points) for choice in (free if now else bound)),
         notes=difference.notes,
     )
 
@@ -763,8 +793,16 @@ def _joined(relation: Relation, parts: Sequence[Found | Missing], every: bool) -
         all(part.now for part in known) if every else any(part.now for part in known),
         min(part.n for part in known),
         notes=tuple(dict.fromkeys(note for part in known for note in part.notes)),
-        parts=tuple(parts),
+        parts=tuple(
+            _sharing(part, many) if isinstance(part, Found) and part.now != every else part for part in parts
+        ),
     )
+
+
+def _sharing(found: Found, many: int) -> Found:
+    """What was found of one of many parts, any of which would settle the whole."""
+    parts = tuple(_sharing(part, many) if isinstance(part, Found) else part for part in found.parts)
+    return replace(found, shared=found.shared * many, parts=parts)
 
 
 def _decides(part: Found, every: bool, many: int) -> bool:

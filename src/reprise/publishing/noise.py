@@ -164,8 +164,7 @@ class Sample:
         """
         weights = generator.dirichlet(np.ones(self.n), DRAWS)
         if math.isfinite(of):
-            counts = np.array([generator.multinomial(int(of), row) for row in weights])
-            weights = counts / of
+            weights = generator.multinomial(int(of), weights) / of
         values = np.array(self.values)
         finite = np.isfinite(values)
         kept = weights[:, finite].sum(axis=1)

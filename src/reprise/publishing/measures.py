@@ -262,6 +262,11 @@ class Measure:
         return self.metric, self.split, self.at
 
     @property
+    def asked(self) -> bool:
+        """Whether `every`, `some` and `share` ask it of each configuration that it names."""
+        return not (self.cells or self.pick or self.effect)
+
+    @property
     def quantity(self) -> Measure:
         """What is measured in each run, whichever the runs: its scatter over seeds is pooled."""
         return replace(self, runs="", cells=None, pick=None, effect=None)

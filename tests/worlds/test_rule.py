@@ -17,7 +17,6 @@ from reprise.publishing.expressions import ArgBest, Order, Relation, Scatter
 from reprise.publishing.measures import Measure
 from reprise.publishing.statements import CheckedStatement, Jury, parse
 from reprise.reports.report import Report, report_files
-from reprise.reports.statements import Number
 from worlds.making import make_folders, make_tables, reported
 from worlds.truths import WORLDS, read_truths
 

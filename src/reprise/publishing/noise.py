@@ -145,7 +145,7 @@ class Sample:
     def _drawn(self, further: float, of: float) -> np.ndarray:
         if self.typical.variance == 0 or not any(math.isfinite(value) for value in self.values):
             return np.full((1, DRAWS), self.mean)
-        generator = _generator(f"{self.key}/{of}")
+        generator = generator_of(f"{self.key}/{of}")
         if self.unstable:
             centre, variance, freedom = (
                 self._mixed(generator, of),
@@ -183,7 +183,7 @@ def _t(freedom: float) -> np.ndarray:
     return found
 
 
-def _generator(key: str) -> np.random.Generator:
+def generator_of(key: str) -> np.random.Generator:
     """The random numbers of a key, which no other statement and no other order of them changes."""
     return np.random.default_rng(int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big"))
 
@@ -205,7 +205,7 @@ class Search:
         """Places (DRAWS,) of the winners of searches of this size, whose trials are drawn again from these
         and trained again.
         """
-        generator = _generator(self.key)
+        generator = generator_of(self.key)
         size = len(self.scores)
         trials = generator.integers(size, size=(DRAWS, size))
         scores = np.array(self.scores)[trials] + self.noise * generator.standard_normal((DRAWS, size))
@@ -219,7 +219,7 @@ def deviations(
     """Draws (1, DRAWS) of the ratio of two standard deviations over seeds, each pooled from (variance,
     degrees of freedom). No typical variance is added: that they are alike is what is in question.
     """
-    generator = _generator(key)
+    generator = generator_of(key)
     sides = []
     for parts in (wider, steadier):
         freedom = sum(own for _, own in parts)
@@ -231,7 +231,7 @@ def deviations(
 
 
 @dataclass(frozen=True, eq=False)
-class Images:
+class ResampledImages:
     """Test images drawn again: `weights` (B, N), how often each of N images is drawn in each of B samples."""
 
     count: int
@@ -240,7 +240,7 @@ class Images:
 
     @cached_property
     def weights(self) -> np.ndarray:
-        generator = _generator(f"{self.key}/{self.count}")
+        generator = generator_of(f"{self.key}/{self.count}")
         return generator.poisson(1.0, (self.samples, self.count)).astype(np.float32)
 
     def mean(self, hits: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:

@@ -13,6 +13,7 @@ from matplotlib.artist import Artist
 from matplotlib.lines import Line2D
 
 from reprise.errors import RepriseError, nearest
+from reprise.extensions import METRICS
 from reprise.publishing.figures.curves import SPLIT_WORDS
 from reprise.publishing.sources import Sources
 from reprise.reports.figures import MeasuredFigure
@@ -20,7 +21,10 @@ from reprise.reports.report import Cell, text
 
 TESTED = frozenset({"accuracy", "loss", "precision_macro", "recall_macro", "f1_macro"})
 """Metrics that are those of the test images where a figure names neither split nor place."""
-SMALLER_IS_BETTER = frozenset({"loss", "train_loss", "gap"})
+WORDS = {"gap": "accuracy gap"} | {
+    metric: METRICS[metric].words for metric in ("plain_train_accuracy", "plain_train_loss", "plain_gap")
+}
+"""What figures call a metric where it is not its name."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ def _in_order(axis: str, combinations: Sequence[Mapping[str, str]]) -> list[str]
 
 def best(spec: MeasuredFigure, values: Mapping[Any, float]) -> list[Any]:
     """The keys with the best value: the smallest of a loss or gap, else the largest."""
-    found = (min if spec.metric in SMALLER_IS_BETTER else max)(values.values())
+    found = (min if METRICS[spec.metric].better == "smaller" else max)(values.values())
     return [key for key, value in values.items() if value == found]
 
 
@@ -153,7 +157,7 @@ def listed(words: Sequence[str]) -> str:
 def label(spec: MeasuredFigure) -> str:
     """The keys `metric`, `split` and `at` of a figure in words, e.g. `best validation accuracy`."""
     metric, split, at = spec.metric, spec.split, spec.at
-    words = "accuracy gap" if metric == "gap" else metric.replace("_", " ")
+    words = WORDS.get(metric, metric.replace("_", " "))
     if not split and not at:
         return f"test {words}" if metric in TESTED else words
     words = f"{SPLIT_WORDS[split or 'test']} {words}"

@@ -41,7 +41,16 @@ from reprise.publishing.measures import (
     rank_of,
     read,
 )
-from reprise.publishing.noise import DRAWS, ResampledImages, Sample, Search, Typical, deviations, variance_of
+from reprise.publishing.noise import (
+    DRAWS,
+    TYPICAL_FREEDOM,
+    ResampledImages,
+    Sample,
+    Search,
+    Typical,
+    deviations,
+    variance_of,
+)
 from reprise.reports.report import Cell, Undrawn
 
 CHANCE_MARGIN = 0.1
@@ -386,7 +395,8 @@ class Judge:
         ]
         noise = math.sqrt(self.typical(((Measure("accuracy", ""), 1.0),)).variance)
         key = " ".join(cell.name for cell in cells)
-        return Search([score for *_, score in trials], noise, key), [(cell, run) for cell, run, _ in trials]
+        runs = [(cell, run) for cell, run, _ in trials]
+        return Search([score for *_, score in trials], noise, _included(runs), key), runs
 
     def _winner(self, selector: str, quantities: Mapping[Measure, float], further: float) -> Amount:
         """Σ factor · quantity of the winner of another search of that size."""
@@ -542,15 +552,23 @@ class Judge:
         )
 
     def _at_chance(self, relation: Relation, value: Value, images: bool) -> Found:
-        accuracy = self.amount(value, images=images)
+        """Networks that guess scatter as guessing does, however much others scatter."""
         (measure,) = value.measures
-        chances = [self.tables.chance(run) for cell in self.resolve(measure.runs) for run in cell.runs]
-        known = [chance for chance in chances if chance is not None]
-        if not known:
+        cells = self.resolve(measure.runs)
+        levels_of = [self.tables.chance(run) for cell in cells for run in cell.runs]
+        known = next((level for level in levels_of if level), None)
+        if known is None:
             raise NotRun(f"{measure.runs} has no predictions, so its chance level is unknown.")
-        chance, count = known[0]
-        guessing = 1.96 * math.sqrt(chance * (1 - chance) / count)
-        limit = chance + max(guessing, CHANCE_MARGIN * chance)
+        chance, count = known
+        guessing = chance * (1 - chance) / count
+        limit = chance + max(1.96 * math.sqrt(guessing), CHANCE_MARGIN * chance)
+        accuracy = self.amount(value, images=images)
+        if len(cells) == 1 and not measure.pick:
+            sample = self.sample(((measure.quantity, 1.0),), cells[0])
+            draws = replace(sample, typical=Typical(guessing, TYPICAL_FREEDOM)).averages()
+            if images:
+                draws = draws + self._resampled(((measure.quantity, 1.0),), cells[0])
+            accuracy = replace(accuracy, draws=draws)
         found = _compared(relation, _constant(limit).plus(accuracy, -1.0), strict=False)
         return replace(
             found,
@@ -596,7 +614,7 @@ class Judge:
         values, scale = self._taken(combination, runs)
         noise = scale * math.sqrt(self.typical(combination).variance)
         scores = [value if largest else -value for value in values]
-        winners = Search(scores, noise, f"best/{measure!r}").winners
+        winners = Search(scores, noise, _included(runs), f"best/{measure!r}").winners
         is_named = np.array([cell.name in names for cell, _ in runs])
         holds = is_named[winners].astype(float)[None]
         share = holds.mean(axis=-1)
@@ -635,6 +653,11 @@ class Judge:
             spreads[1],
             spreads[0] - spreads[1],
         )
+
+
+def _included(runs: Sequence[tuple[Cell, str]]) -> list[int]:
+    """Places of the trials that every search of this kind has."""
+    return [place for place, (cell, _) in enumerate(runs) if cell.included]
 
 
 def _finite(reading: Reading, measure: Measure) -> float:

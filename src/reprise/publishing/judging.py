@@ -41,7 +41,16 @@ from reprise.publishing.measures import (
     rank_of,
     read,
 )
-from reprise.publishing.noise import DRAWS, ResampledImages, Sample, Search, Typical, deviations, variance_of
+from reprise.publishing.noise import (
+    DRAWS,
+    TYPICAL_FREEDOM,
+    ResampledImages,
+    Sample,
+    Search,
+    Typical,
+    deviations,
+    variance_of,
+)
 from reprise.reports.report import Cell, Undrawn
 
 CHANCE_MARGIN = 0.1
@@ -128,8 +137,8 @@ class Found:
     and against: the share of draws in which it holds, corrected for choices among several configurations in
     the claim's disfavour and in its favour (worlds,). now: whether it holds of the values as measured. The
     rest tells a reader about a relation that compares two values: the sides, their difference, the
-    half-width that the seeds leave to it, and the seeds themselves; `shared`: among how many choices or parts
-    the level is shared at which the relation, as it was measured, would be settled.
+    half-width that the seeds leave to it, and the seeds themselves. shared: among how many parts of a claim
+    the level is shared at which the relation, as it was measured, would settle the whole.
     """
 
     relation: Relation
@@ -390,7 +399,8 @@ class Judge:
         ]
         noise = math.sqrt(self.typical(((Measure("accuracy", ""), 1.0),)).variance)
         key = " ".join(cell.name for cell in cells)
-        return Search([score for *_, score in trials], noise, key), [(cell, run) for cell, run, _ in trials]
+        runs = [(cell, run) for cell, run, _ in trials]
+        return Search([score for *_, score in trials], noise, _included(runs), key), runs
 
     def _winner(self, selector: str, quantities: Mapping[Measure, float], further: float) -> Amount:
         """Σ factor · quantity of the winner of another search of that size."""
@@ -546,15 +556,23 @@ class Judge:
         )
 
     def _at_chance(self, relation: Relation, value: Value, images: bool) -> Found:
-        accuracy = self.amount(value, images=images)
+        """Networks that guess scatter as guessing does, however much others scatter."""
         (measure,) = value.measures
-        chances = [self.tables.chance(run) for cell in self.resolve(measure.runs) for run in cell.runs]
-        known = [chance for chance in chances if chance is not None]
-        if not known:
+        cells = self.resolve(measure.runs)
+        levels_of = [self.tables.chance(run) for cell in cells for run in cell.runs]
+        known = next((level for level in levels_of if level), None)
+        if known is None:
             raise NotRun(f"{measure.runs} has no predictions, so its chance level is unknown.")
-        chance, count = known[0]
-        guessing = 1.96 * math.sqrt(chance * (1 - chance) / count)
-        limit = chance + max(guessing, CHANCE_MARGIN * chance)
+        chance, count = known
+        guessing = chance * (1 - chance) / count
+        limit = chance + max(1.96 * math.sqrt(guessing), CHANCE_MARGIN * chance)
+        accuracy = self.amount(value, images=images)
+        if len(cells) == 1 and not measure.pick:
+            sample = self.sample(((measure.quantity, 1.0),), cells[0])
+            draws = replace(sample, typical=Typical(guessing, TYPICAL_FREEDOM)).averages()
+            if images:
+                draws = draws + self._resampled(((measure.quantity, 1.0),), cells[0])
+            accuracy = replace(accuracy, draws=draws)
         found = _compared(relation, _constant(limit).plus(accuracy, -1.0), strict=False)
         return replace(
             found,
@@ -600,7 +618,7 @@ class Judge:
         values, scale = self._taken(combination, runs)
         noise = scale * math.sqrt(self.typical(combination).variance)
         scores = [value if largest else -value for value in values]
-        winners = Search(scores, noise, f"best/{measure!r}").winners
+        winners = Search(scores, noise, _included(runs), f"best/{measure!r}").winners
         is_named = np.array([cell.name in names for cell, _ in runs])
         holds = is_named[winners].astype(float)[None]
         share = holds.mean(axis=-1)
@@ -654,6 +672,11 @@ def _of_cell(relation: Relation, name: str) -> Relation:
         case Opposite(part=part):
             return replace(relation, words=f"{relation.words} ({name})", part=_of_cell(part, name))
     return replace(relation, words=f"{relation.words} ({name})")
+
+
+def _included(runs: Sequence[tuple[Cell, str]]) -> list[int]:
+    """Places of the trials that every search of this kind has."""
+    return [place for place, (cell, _) in enumerate(runs) if cell.included]
 
 
 def _finite(reading: Reading, measure: Measure) -> float:
@@ -726,19 +749,28 @@ def _compared(relation: Relation, difference: Amount, strict: bool, settles: Amo
     if bound:
         each = _each_choice(difference, bound, strict)
         against = np.maximum(share, np.minimum(1, len(each) * each.min(axis=0)))
-    now = difference.measured > 0 if strict else difference.measured >= 0
-    low, high = np.quantile((settles or difference).total[0], (0.025, 0.975), method="nearest")
+    ways = math.prod(len(choice.points) for choice in free or bound)
+    ends = (0.025 / ways, 1 - 0.025 / ways)
+    low, high = np.quantile(_at_best(settles or difference)[0], ends, method="nearest")
     return Found(
         relation,
         holds,
         support,
         against,
-        now,
+        difference.measured > 0 if strict else difference.measured >= 0,
         difference.n,
         settles=float(high - low) / 2,
-        shared=math.prod(len(choice.points) for choice in (free if now else bound)),
         notes=difference.notes,
     )
+
+
+def _at_best(difference: Amount) -> np.ndarray:
+    """Draws (worlds, draws) with the choices that were measured as best."""
+    total = difference.draws
+    for choice in difference.choices:
+        place = int((np.argmax if choice.largest else np.argmin)(choice.points))
+        total = total + choice.factor * choice.draws[place]
+    return total
 
 
 def _each_choice(difference: Amount, choices: Sequence[Choice], strict: bool) -> np.ndarray:

@@ -105,6 +105,8 @@ OWN_METRICS: dict[str, Metric] = {
     "channel_deviation": Metric("channel deviation", 0.0001, needs="channel", better=None, low=0, high=1),
     "setting": Metric("setting", 0.0, needs="path", several=False, better=None),
     "parameters": Metric("parameters", 0.0, count=True, options=("layer",), better=None, low=0),
+    "train_images": Metric("training images", 0.0, count=True, better=None, low=0),
+    "validation_images": Metric("validation images", 0.0, count=True, better=None, low=0),
     "test_images": Metric("test images", 0.0, count=True, better=None, low=0),
 }
 """The project's own; `reprise.extensions.METRICS` has those of other packages, too. `docs/statements.md`

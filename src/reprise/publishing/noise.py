@@ -58,6 +58,8 @@ class Typical:
 
     def moderated(self, variance: float, freedom: int) -> tuple[float, float]:
         """A configuration's variance, shrunk towards the typical one, and its degrees of freedom."""
+        if math.isinf(self.freedom):
+            return self.variance, self.freedom
         both = self.freedom + freedom
         return (self.freedom * self.variance + freedom * variance) / both, both
 
@@ -191,12 +193,14 @@ def generator_of(key: str) -> np.random.Generator:
 class Search:
     """The trials of a search, of which the best by validation accuracy is picked.
 
-    scores: validation accuracy of each trained trial. noise: scatter of such a score over seeds. key: as in
-    `Sample`; quantities of one search with one key are of the same winner.
+    scores: validation accuracy of each trained trial. noise: scatter of such a score over seeds. included:
+    places of the trials that every such search has; the others are drawn. key: as in `Sample`; quantities of
+    one search with one key are of the same winner.
     """
 
     scores: Sequence[float]
     noise: float
+    included: Sequence[int] = ()
     key: str = ""
 
     @cached_property
@@ -206,7 +210,10 @@ class Search:
         """
         generator = generator_of(self.key)
         size = len(self.scores)
-        trials = generator.integers(size, size=(DRAWS, size))
+        drawn = [place for place in range(size) if place not in self.included]
+        trials = np.tile(np.arange(size), (DRAWS, 1))
+        if drawn:
+            trials[:, drawn] = generator.choice(drawn, size=(DRAWS, len(drawn)))
         scores = np.array(self.scores)[trials] + self.noise * generator.standard_normal((DRAWS, size))
         found: np.ndarray = trials[np.arange(DRAWS), scores.argmax(axis=1)]
         return found

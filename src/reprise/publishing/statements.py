@@ -275,8 +275,7 @@ class Jury:
         if statement.relation is None:
             return number_judged(judge, statement), ""
         found = judge.relation(statement.relation)
-        claimed = self.claimed(statement.relation)
-        judgement = judge_claim(found, claimed)
+        judgement = judge_claim(found, self.claimed)
         if isinstance(found, Missing) or not _rests_on_images(judge, statement.relation):
             return judgement, ""
         return judgement, judge_claim(judge.relation(statement.relation, images=True)).verdict

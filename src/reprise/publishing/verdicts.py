@@ -8,6 +8,7 @@ again. What seeds do is drawn (`reprise.publishing.noise`); this module turns dr
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from statistics import NormalDist
@@ -137,11 +138,12 @@ _TINY = 1e-9
 # ---- claims ----
 
 
-def judge_claim(found: Found | Missing, claimed: float = math.nan) -> Judgement:
+def judge_claim(found: Found | Missing, claims: Callable[[Relation], float] | None = None) -> Judgement:
     """Whether a claim holds: reproduced in at least 97.5 % of the draws, contradicted in at most 2.5 %, else
     undecided.
 
-    claimed: the difference that the report claims, where its numbers give it.
+    claims: gives the difference of a relation's sides that the report's numbers have; not a number where they
+    lack one.
     """
     if isinstance(found, Missing):
         return Judgement("not run", found.reason)
@@ -158,19 +160,19 @@ def judge_claim(found: Found | Missing, claimed: float = math.nan) -> Judgement:
     spreads = "; ".join(number(_settles(leg)) if math.isfinite(leg.settles) else "" for leg in shown)
     if len(shown) < len(legs):
         measured += f" ({len(legs)} relations, the most telling one)"
-    alone = claimed if len(legs) == 1 else math.nan
-    seeds = _seeds(told, alone) if verdict == "undecided" else None
+    claimed = claims(_asserted(told.relation)) if claims else math.nan
+    seeds = _seeds(told, claimed) if verdict == "undecided" else None
     share = float(found.holds.mean())
     by_chance = (SHARED,) if verdict == "undecided" and not TAIL < share < 1 - TAIL else ()
     return Judgement(
         verdict,
-        _reason(told, verdict, len(legs), alone, seeds),
+        _reason(told, verdict, len(legs), claimed, seeds),
         measured,
         spreads.strip("; "),
         found.n,
         share,
         _settles(told),
-        alone,
+        claimed,
         seeds,
         (*found.notes, *by_chance),
     )

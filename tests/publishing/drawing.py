@@ -88,12 +88,12 @@ def judge_statements(specs, where, resolve, tables, names=None):
 
 
 def write_statements(
-    specs, slug, resolve, tables, scale, csv_path, md_path, *, names=None, about=None, notes=()
+    specs, slug, resolve, tables, scale, csv_path, md_path, *, names=None, about=None, notes=(), follows=None
 ):
     """As `statements.write_statements`."""
     sources = Sources(resolve, tables, names=names or Names())
     typed, face = [statement(spec) for spec in specs], Face(slug, scale, notes)
-    return statements.write_statements(typed, sources, face, csv_path, md_path, about)
+    return statements.write_statements(typed, sources, face, csv_path, md_path, about, follows)
 
 
 def _named(where):

@@ -31,6 +31,9 @@ class Cell:
     settings: Mapping[str, Any] = field(default_factory=dict)
     included: bool = False
 
+    def module(self, layer: str) -> str:
+        return layer
+
     @property
     def members(self) -> Sequence[Any]:
         training = SimpleNamespace(epochs=EPOCHS)
@@ -59,8 +62,9 @@ class Ground:
                 runs = tuple(f"{name}-{seed}" for seed in range(len(seeds)))
                 self.cells[name] = Cell(name, runs, settings(name))
                 known = [(run, value) for run, value in zip(runs, seeds, strict=True) if value is not None]
-                final += [(run, metric, value) for run, value in known]
-                final += [(run, key, 1.0) for run, _ in known for key in ("test_images", "selected_epoch")]
+                column = "selected_epoch" if metric == "best_epoch" else metric
+                facts = {"test_images": 1.0, "selected_epoch": 1.0}
+                final += [(run, *one) for run, value in known for one in (facts | {column: value}).items()]
         for name, seeds in (validation or {}).items():
             history += [
                 (f"{name}-{seed}", 1, split, 1.0, value)
@@ -88,7 +92,7 @@ class Ground:
         return self.judge(relation.measures).relation(relation)
 
     def claim(self, text: str, claimed: float = math.nan) -> Judgement:
-        return judge_claim(self.found(text), lambda _: claimed)
+        return judge_claim(self.found(text), lambda relation: claimed)
 
     def number(self, reported: str, text: str, *, about: float = 0.0, of: int = 1) -> Judgement:
         value = expressions().value(text, "here")

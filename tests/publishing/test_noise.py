@@ -180,26 +180,35 @@ def test_where_all_diverged_nothing_else_is_expected():
 
 def test_the_winner_of_another_search():
     """The best trial is drawn again with 1 − (1 − 1/k)^k; without scatter it then wins."""
-    winners = Search([0.1, 0.2, 0.9, 0.3], 0.0, "a").winners
+    winners = Search([0.1, 0.2, 0.9, 0.3], 0.0, key="a").winners
     assert winners.shape == (DRAWS,)
     assert np.mean(winners == 2) == pytest.approx(1 - 0.75**4, abs=0.02)
     assert np.mean(winners == 0) == pytest.approx(0.25**4, abs=0.01)
 
 
 def test_equal_trials_win_equally_often():
-    winners = Search([0.5] * 5, 0.005, "a").winners
+    winners = Search([0.5] * 5, 0.005, key="a").winners
     assert np.bincount(winners) / DRAWS == pytest.approx([0.2] * 5, abs=0.02)
 
 
 def test_scatter_of_the_scores_lets_others_win():
-    surely, perhaps = (np.mean(Search([0.5, 0.501], noise, "a").winners == 1) for noise in (0.0, 0.005))
+    surely, perhaps = (np.mean(Search([0.5, 0.501], noise, key="a").winners == 1) for noise in (0.0, 0.005))
     assert surely == pytest.approx(0.75, abs=0.02)
     assert 0.5 < perhaps < 0.65
 
 
+def test_a_trial_that_every_search_has_wins_in_all():
+    drawn, included = (Search([0.9, 0.5, 0.5], 0.0, included=kept, key="a").winners for kept in ((), (0,)))
+    assert np.mean(drawn == 0) == pytest.approx(1 - (2 / 3) ** 3, abs=0.02)
+    assert set(included) == {0}
+    assert set(Search([0.5, 0.9], 0.0, included=(0, 1), key="a").winners) == {1}
+    others = Search([0.1, 0.9, 0.5], 0.0, included=(0,), key="a").winners
+    assert set(others) == {1, 2}  # the third where it was drawn twice
+
+
 def test_a_search_of_one_trial_and_its_key():
-    assert set(Search([0.5], 0.1, "a").winners) == {0}
-    one, again, other = (Search([0.5] * 5, 0.0, key).winners.tolist() for key in ("a", "a", "b"))
+    assert set(Search([0.5], 0.1, key="a").winners) == {0}
+    one, again, other = (Search([0.5] * 5, 0.0, key=key).winners.tolist() for key in ("a", "a", "b"))
     assert one == again != other
 
 

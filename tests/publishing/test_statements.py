@@ -1,6 +1,5 @@
 import csv
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import drawing
@@ -9,6 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 from drawing import judge_statements, parse, write_statements
+from ground import Cell
 
 from reprise.errors import RepriseError
 from reprise.publishing import MARKS
@@ -30,15 +30,6 @@ ACCURACY = {
     "search/trial=1": 0.42,
     "search/trial=2": 0.40,
 }
-
-
-@dataclass(frozen=True)
-class Cell:
-    name: str
-    runs: tuple[str, ...]
-
-    def module(self, layer: str) -> str:
-        return layer
 
 
 CELLS = {name: Cell(name, tuple(f"{name}-{seed}" for seed in range(3))) for name in [*ACCURACY, "absent"]}
@@ -128,25 +119,25 @@ def judged(tables, *statements):
         ("acc(low) < acc(high)", "reproduced"),
         ("acc(low) > acc(high)", "contradicted"),
         ("acc(high) < acc(low)", "contradicted"),
-        ("acc(close) > acc(low)", "differs"),
-        ("acc(close) < acc(low)", "differs"),
+        ("acc(close) > acc(low)", "reproduced"),
+        ("acc(close) < acc(low)", "contradicted"),
         ("acc(high) > acc(absent)", "not run"),
         ("acc(high) - acc(low) > 0.05", "reproduced"),
-        ("acc(high) - acc(low) > 0.1", "differs"),
+        ("acc(high) - acc(low) > 0.1", "undecided"),
         ("acc(high) - acc(low) > 0.15", "contradicted"),
         ("0.05 < acc(high) - acc(low)", "reproduced"),
         ("2 * (acc(high) - acc(low)) / 4 > 0.02", "reproduced"),
         ("-acc(low) > -acc(high)", "reproduced"),
         ("+acc(high) > 0.45", "reproduced"),
         ("within(acc(low), acc(close), 0.06)", "reproduced"),
-        ("within(acc(low), acc(close), 0.01)", "differs"),
+        ("within(acc(low), acc(close), 0.01)", "undecided"),
         ("within(acc(low), acc(high), 0.05)", "contradicted"),
         ("within(acc(high), 0.5, 5e-2)", "reproduced"),
         ("within(acc(low), acc(absent), 0.05)", "not run"),
         ("at_chance(accuracy(lost))", "reproduced"),
         ("at_chance(accuracy(low))", "contradicted"),
         ("at_chance(accuracy(absent))", "not run"),
-        ("spread(acc(high)) > spread(acc(low))", "differs"),
+        ("spread(acc(high)) > spread(acc(low))", "undecided"),
         ("spread(acc(absent)) > spread(acc(low))", "not run"),
         ("spread(acc(low)) < spread(acc(absent))", "not run"),
         ('mean(acc(search)) < max(acc("search"))', "reproduced"),
@@ -154,7 +145,32 @@ def judged(tables, *statements):
         ("acc(low) < acc(high) and acc(high) > acc(close)", "reproduced"),
         ("acc(low) < acc(high) and acc(close) > acc(high)", "contradicted"),
         ("acc(low) < acc(high) > acc(close)", "reproduced"),
-        ("acc(low) < acc(close) < acc(high)", "differs"),
+        ("acc(low) < acc(close) < acc(high)", "reproduced"),
+        ("acc(close) < acc(low) or acc(high) > acc(low)", "reproduced"),
+        ("acc(close) < acc(low) or acc(high) < acc(low)", "contradicted"),
+        ("not acc(close) < acc(low)", "reproduced"),
+        ("not (acc(close) > acc(low) and acc(high) > acc(low))", "contradicted"),
+        ("acc(high) >= acc(low) <= acc(close)", "reproduced"),
+        ("accuracy(high) <= accuracy(low)", "contradicted"),
+        ("acc(high) > acc(low) or acc(absent) > acc(low)", "reproduced"),
+        ("acc(high) < acc(low) and acc(absent) > acc(low)", "contradicted"),
+        ("not acc(absent) > acc(low)", "not run"),
+        ("best(acc(trials)) > acc(close)", "reproduced"),
+        ("best(last_loss(trials)) < 3", "reproduced"),
+        ("best(acc(search)) < acc(close)", "contradicted"),
+        ("every(acc(trials) > acc(lost))", "reproduced"),
+        ("every(acc(search) > acc(high) - 0.02)", "contradicted"),
+        ("some(acc(trials) > acc(close))", "reproduced"),
+        ("some(acc(trials) > 0.9)", "contradicted"),
+        ("every(acc(trials) > acc(absent))", "not run"),
+        ("share(acc(trials) > 0.46) > 0.2", "reproduced"),
+        ("share(acc(trials) > 0.46) < 0.3", "contradicted"),
+        ("share(acc(absent) > 0.46) < 0.3", "not run"),
+        ("share(acc(trials) > 0.3) >= 1", "reproduced"),
+        ("every(within(acc(trials), 0.45, 0.1))", "reproduced"),
+        ("every(at_chance(acc(trials)))", "contradicted"),
+        ("every(acc(trials) < max(acc(trials)) + 0.03)", "reproduced"),
+        ("rank(3, low) <= 15 and rank(0, lost) > 1", "undecided"),
         ("0.3 < acc(low) < 0.45 < acc(high)", "reproduced"),
         ("acc(high) > acc(low) > acc(absent)", "not run"),
     ],
@@ -166,9 +182,12 @@ def test_relations(tables, relation, verdict):
 @pytest.mark.parametrize(
     ("relation", "verdict"),
     [
+        ('argbest(acc(trials)) == "search/trial=0"', "reproduced"),
+        ('not argbest(acc(trials)) == "search/trial=0"', "contradicted"),
+        ("argbest(last_loss(trials)) == 'search/trial=0'", "undecided"),
         ('argmax(accuracy(search)) == "search/trial=0"', "reproduced"),
         ("argmax(acc(trials)) == 'search/trial=1'", "contradicted"),
-        ('argmin(accuracy(search)) == "search/trial=2"', "differs"),
+        ('argmin(accuracy(search)) == "search/trial=2"', "reproduced"),
         ('argmin(accuracy("search")) == "search/trial=0"', "contradicted"),
     ],
 )
@@ -207,15 +226,16 @@ def test_a_configuration_whose_seeds_differ(shaken, metric):
     assert judged(shaken, claim(f"{shaky} > {steady}")) == ["reproduced"]
     assert judged(shaken, claim(f"{steady} < {shaky}")) == ["reproduced"]
     assert judged(shaken, claim(f"{shaky} < {steady}")) == ["contradicted"]
-    assert judge(shaken, claim(f"{shaky} > {steady}"))[0].n == 3
+    assert judge(shaken, claim(f"{shaky} > {steady}"))[0].judgement.n == 3
 
 
 def test_a_configuration_on_both_sides_of_a_spread_counts_on_the_first(shaken, monkeypatch):
     monkeypatch.setitem(CELLS, "all/high", Cell("all/high", CELLS["high"].runs))
     monkeypatch.setitem(CELLS, "all/low", Cell("all/low", CELLS["low"].runs))
     outcome = judge(shaken, claim('spread(last_loss("all/high")) > spread(last_loss("all"))'))[0]
+    low, high = (float(value) for value in outcome.judgement.measured.split()[1::2])
     assert outcome.judgement.verdict == "reproduced"
-    assert "(2 and 2 degrees of freedom)" in outcome.judgement.reason
+    assert low > 50 * high  # with itself on the other side it would be √2 of it
 
 
 # ---- the best model ----
@@ -240,33 +260,28 @@ def validated(tables):
 
 
 @pytest.mark.parametrize(
-    ("reported", "verdict"), [("0.420", "reproduced"), ("0.50", "differs"), ("0.36", "differs")]
+    ("reported", "verdict"),
+    [("0.420", "reproduced"), ("0.50", "reproduced"), ("0.36", "differs"), ("0.55", "differs")],
 )
-def test_the_number_of_the_best_model_is_that_of_the_picked_run(validated, reported, verdict):
+def test_the_number_of_the_best_model_is_that_of_another_winner(validated, reported, verdict):
+    """Of nine runs in three; another search misses this one in a third of the cases, and takes any other."""
     outcome = judge(validated, measured_number(reported, "accuracy(best)"))[0]
-    assert (outcome.judgement.verdict, outcome.n, outcome.spread) == (verdict, 1, "")
+    assert (outcome.judgement.verdict, outcome.judgement.n, outcome.judgement.spread) == (verdict, 1, "")
     assert float(outcome.judgement.measured) == pytest.approx(0.42)
-    assert "picked: run search/trial=1-1 of search/trial=1" in outcome.judgement.reason
+    (note,) = outcome.judgement.notes
+    assert note.startswith("Measured in run search/trial=1-1 of search/trial=1, the best of 9 by validation")
 
 
 @pytest.mark.parametrize(
     ("relation", "verdict"),
     [
-        ("acc(high) > acc(best)", "reproduced"),
-        ("acc(best) > acc(high)", "contradicted"),
-        ("acc(best) > acc(close)", "differs"),
+        ("acc(best) > acc(lost)", "reproduced"),
+        ("acc(best) > 0.6", "contradicted"),
+        ("acc(best) > acc(close)", "undecided"),
     ],
 )
 def test_claims_of_the_best_model(validated, relation, verdict):
     assert judged(validated, claim(relation)) == [verdict]
-
-
-def test_the_noise_of_the_best_model_is_binomial_with_the_stated_default(validated):
-    beside = {**measured_number("0.5"), "number": "beside"}  # three seeds, which would give t = 4.3
-    outcome = judge(validated, claim("accuracy(best) > 0.1"), beside)[0]
-    assert outcome.judgement.noise == pytest.approx(
-        1.959964 * (0.005**2 + 0.42 * 0.58 / IMAGES) ** 0.5, rel=1e-4
-    )
 
 
 def test_the_best_model_is_not_run_until_all_are(validated, monkeypatch):
@@ -276,13 +291,13 @@ def test_the_best_model_is_not_run_until_all_are(validated, monkeypatch):
     assert "not every configuration of search is trained" in outcome.judgement.reason
 
 
-def test_what_the_best_model_is_picked_from_does_not_enter_the_pool(validated):
+def test_what_the_best_model_is_picked_from_does_not_say_what_is_typical(validated):
     def width(*more):
         statements = [
             measured_number("0.5", 'loss(high, split="train", at="last")'),
             *({**measured_number("1", measure), "number": "m"} for measure in more),
         ]
-        return judge(validated, *statements)[0].judgement.noise
+        return judge(validated, *statements)[0].judgement.settles
 
     assert width("accuracy(best)") == width()
     assert width("max(accuracy(search))") < width()
@@ -293,7 +308,7 @@ def test_what_the_best_model_is_picked_from_does_not_enter_the_pool(validated):
     ("parts", "verdict"),
     [
         (["acc(high) > acc(low)", "acc(high) > acc(close)"], "reproduced"),
-        (["acc(high) > acc(low)", "acc(close) > acc(low)"], "differs"),
+        (["acc(high) > acc(low)", "acc(high) - acc(low) > 0.1"], "undecided"),
         (["acc(high) > acc(low)", "acc(low) > acc(close)", "acc(close) > acc(high)"], "contradicted"),
         (["acc(high) > acc(low)", "acc(absent) > acc(low)"], "not run"),
     ],
@@ -321,6 +336,11 @@ def test_conjunctions(tables, parts, verdict, join):
         ({"reported": "0.40", "measure": "min(accuracy(search))"}, "reproduced"),
         ({"reported": "0.44", "measure": "mean(accuracy(search))"}, "reproduced"),
         ({"reported": "0.50", "measure": "mean(accuracy(search))"}, "differs"),
+        ({"reported": "0.50", "measure": "best(accuracy(search))"}, "reproduced"),
+        ({"reported": "0.33", "measure": "share(accuracy(search) > 0.46)"}, "reproduced"),
+        ({"reported": "67", "measure": "100 * share(accuracy(search) > 0.46)"}, "differs"),
+        ({"reported": "0.512", "measure": "accuracy(high)"}, "reproduced"),
+        ({"reported": "0.512", "measure": "accuracy(high)", "mean_of": 3}, "differs"),
         ({"reported": "0.48", "measure": "accuracy(high, at=9)"}, "not run"),
     ],
 )
@@ -337,58 +357,114 @@ def test_a_curve_that_turns_upward(tables):
 def test_some_seeds_missing_means_fewer_seeds(tables, monkeypatch):
     monkeypatch.setitem(CELLS, "high", Cell("high", ("high-0", "high-1", "not trained")))
     outcome = judge(tables, measured_number("0.50"))[0]
-    assert (outcome.n, outcome.judgement.verdict, outcome.judgement.measured) == (2, "reproduced", "0.497")
+    found = outcome.judgement
+    assert (found.n, found.verdict, found.measured) == (2, "reproduced", "0.497")
 
 
-def test_a_diverged_seed_is_a_difference_not_an_error(tables):
-    final = tables.final.copy()
-    final.loc[(final["run"] == "high-1") & (final["metric"] == "gap"), "value"] = np.nan
-    broken = Tables(tables.history, final, tables.predictions)
-    statements = measured_number("0.1", "gap(high)"), claim("gap(high) > 0")
-    assert judged(broken, *statements) == ["differs", "differs"]
+def test_a_diverged_seed_is_a_result_not_an_error(tables):
+    history = tables.history.copy()
+    history.loc[(history["run"] == "high-1") & (history["epoch"] == 4), "loss"] = np.nan
+    broken = Tables(history, tables.final, tables.predictions)
+    statements = measured_number("2.51", "last_loss(high)"), claim("last_loss(high) > last_loss(low)")
+    number, order = judge(broken, *statements)
+    assert (number.judgement.verdict, number.judgement.measured) == ("reproduced", "diverged")
+    assert (order.judgement.verdict, order.judgement.measured) == ("undecided", "diverged > 2.5100")
 
 
-def test_seeds_are_pooled_over_every_configuration_that_the_statements_name(tables, monkeypatch):
+def test_what_scatter_is_typical_is_learnt_from_every_configuration_that_the_statements_name(
+    tables, monkeypatch
+):
     def width(*runs):
         statements = [
             {**measured_number("2.5", f'loss("{name}", at="last")'), "number": f"n{place}"}
             for place, name in enumerate(runs)
         ]
-        return judge(tables, *statements)[0].judgement.noise
+        return judge(tables, *statements)[0].judgement.settles
 
     assert width("high", "low", "close", "search/trial=1") < width("high")
     monkeypatch.setitem(CELLS, "again", Cell("again", CELLS["high"].runs))
     assert width("high", "again") == width("high")  # the same runs under another name count once
 
 
-def test_predictions_of_the_same_images_sharpen_a_claim():
-    """A network that is right wherever another is, and on 30 of 2000 images more, is better, though two
-    binomials could not tell.
-    """
+def paired_tables(better):
+    """Three seeds each: of 2000 images `low` is right on the last 1000, `high` on those of `better` (N,)."""
     labels = np.arange(IMAGES) % CLASSES
-    base = labels.copy()
-    base[:1000] = (labels[:1000] + 1) % CLASSES
-    better = base.copy()
-    better[:30] = labels[:30]
-    frames = [
-        pd.DataFrame(
-            {"run": f"{name}-{seed}", "image": range(IMAGES), "label": labels, "predicted": predicted}
-        )
-        for name, predicted in (("low", base), ("high", better))
-        for seed in range(3)
-    ]
-    final = [
-        (f"{name}-{seed}", m, v)
-        for name, a in (("low", 0.5), ("high", 0.515))
-        for seed in range(3)
-        for m, v in (("accuracy", a), ("test_images", IMAGES))
-    ]
+    hits = {"low": np.arange(IMAGES) >= 1000, "high": better}
+    wrong = (labels + 1) % CLASSES
+    frames, final = [], []
+    for name, right in hits.items():
+        for seed in range(3):
+            predicted = np.where(right, labels, wrong)
+            rows = {"run": f"{name}-{seed}", "image": range(IMAGES), "label": labels, "predicted": predicted}
+            frames.append(pd.DataFrame(rows))
+            facts = {"accuracy": right.mean() + 0.002 * (seed - 1), "test_images": IMAGES}
+            final += [(f"{name}-{seed}", metric, value) for metric, value in facts.items()]
     history = pd.DataFrame(columns=["run", "epoch", "split", "loss", "accuracy"])
-    paired = Tables(history, pd.DataFrame(final, columns=["run", "metric", "value"]), pd.concat(frames))
-    unpaired = Tables(history, paired.final, paired.predictions[:0])
+    return Tables(history, pd.DataFrame(final, columns=["run", "metric", "value"]), pd.concat(frames))
+
+
+def test_other_images_are_the_same_for_both_networks():
+    """A network that is right wherever another is, and on 30 of 2000 images more, is better on other images,
+    too; one that is right on other images than the other is not surely so.
+    """
+    everywhere = np.arange(IMAGES) >= 970
+    elsewhere = np.arange(IMAGES) < 1030
     statement = claim("accuracy(high) > accuracy(low)")
-    assert judged(paired, statement) == ["reproduced"]
-    assert judged(unpaired, statement) == ["differs"]
+    found = [judge(paired_tables(right), statement)[0] for right in (everywhere, elsewhere)]
+    assert [one.judgement.verdict for one in found] == ["reproduced", "reproduced"]
+    assert [one.beyond_images for one in found] == ["reproduced", "undecided"]
+
+
+def test_other_images_are_not_asked_where_none_matter(tables):
+    (found,) = judge(tables, claim("parameters(high) > 1"))
+    assert (found.judgement.verdict, found.beyond_images) == ("reproduced", "")
+    (found,) = judge(tables, measured_number("0.5"))
+    assert found.beyond_images == ""
+
+
+# ---- other readings, what follows, what is claimed ----
+
+
+def test_other_readings_are_judged_beside(tables):
+    statement = {
+        **claim("best(acc(trials)) > acc(close)"),
+        "reading": "the best rate",
+        "also": [{"reading": "every rate", "holds": "every(acc(trials) > 0.45)"}],
+    }
+    (found,) = judge(tables, statement)
+    assert (found.judgement.verdict, found.statement.reading) == ("reproduced", "the best rate")
+    (other,) = found.also
+    assert (other.judgement.verdict, other.statement.reading) == ("contradicted", "every rate")
+    number = measured_number("0.5", also=[{"reading": "of low", "measure": "accuracy(low)"}], mean_of=3)
+    (found,) = judge(tables, number)
+    assert [found.judgement.verdict, found.also[0].judgement.verdict] == ["reproduced", "differs"]
+    assert found.also[0].statement.mean_of == 3
+
+
+def test_a_mistake_in_another_reading_is_one_line():
+    also = [{"reading": "every rate", "holds": ["acc(high) > 0", "every(acc(trails) > 0)"]}]
+    with pytest.raises(RepriseError, match=r"statement c: 'every.acc.trails. > 0.': .* no experiment trails"):
+        parse([{**claim("acc(high) > 0"), "also": also}], "report", resolve, NAMES)
+
+
+def test_the_difference_that_the_report_claims(tables):
+    numbers = [
+        {**measured_number(value, f"acc({name})"), "number": name}
+        for name, value in (("high", "0.480"), ("low", "0.470"))
+    ]
+    claims = [
+        claim("acc(high) > acc(low)"),
+        {**claim("acc(high) - acc(low) > 0.1"), "claim": "d"},
+        {**claim("100 * acc(high) < 100 * acc(low)"), "claim": "e"},
+        {**claim("acc(high) > acc(close)"), "claim": "f"},
+    ]
+    found = judge(tables, *numbers, *claims)[2:]
+    assert [one.judgement.claimed for one in found] == [
+        pytest.approx(0.01),
+        pytest.approx(-0.09),
+        pytest.approx(1.0),
+        pytest.approx(float("nan"), nan_ok=True),
+    ]
 
 
 # ---- mistakes ----
@@ -403,17 +479,63 @@ ONE = "accuracy(high)"
         (claim(f"{ONE} > acuracy(low)"), "column 18: no metric or measure 'acuracy'; did you mean accuracy?"),
         (claim(f"{ONE} > lats(low)"), "no metric or measure 'lats'; did you mean last?"),
         (claim(f"{ONE} > low"), "column 18: 'low' is no value; measure it, e.g. accuracy(low)"),
-        (claim(f"{ONE} >= accuracy(low)"), "'>=' is not known; write >"),
-        (claim(f"{ONE} <= accuracy(low)"), "'<=' is not known; write <"),
         (claim(f"{ONE} != accuracy(low)"), "'!=' is not known"),
-        (claim(f"{ONE} > 1 or {ONE} < 2"), "'or' is not known; every part of a claim must hold"),
-        (claim(f"not {ONE} > 1"), "'not' is not known"),
-        (claim(f"{ONE} is 1"), "Is of Python is not known"),
+        (claim(f"not {ONE}"), "column 5: 'accuracy(high)' is a value, and no relation; compare it"),
+        (claim(f"{ONE} > 1 or accuracy(low)"), "column 23: 'accuracy(low)' is a value, and no relation"),
+        (claim(f"{ONE} > 1 or acuracy(low) > 1"), "no metric or measure 'acuracy'; did you mean accuracy?"),
+        (claim(f"{ONE} > (not 1)"), "a relation cannot stand in a value"),
+        (claim(f"{ONE} > {ONE}"), "column 1: both sides measure the same"),
+        (claim(f"2 * {ONE} - {ONE} >= {ONE} + 0.1"), "both sides measure the same"),
+        (claim(f"within({ONE}, {ONE} + 1, 2)"), "both sides measure the same"),
+        (claim(f"{ONE} - {ONE} > 0"), "it measures nothing"),
+        (claim(f"0 * {ONE} > -1"), "it measures nothing"),
+        (claim(f"1e99 * {ONE} * 1e99 > 1"), "the result is no number to compute with"),
+        (claim(f"{ONE} * 1e-99 / 1e99 / 1e99 + 1e999 > 1"), "this is no number to compute with"),
+        (claim(f"{ONE} > nan"), "'nan' is no value; measure it"),
+        (claim("every(acc(trials))"), "column 7: 'acc(trials)' is a value, and no relation"),
+        (
+            claim("every(accuracy(trials))"),
+            "'accuracy(trials)' is a value, and no relation; compare it, e.g.",
+        ),
+        (claim("every()"), "every takes one relation: every(accuracy(grid) > accuracy(base))"),
+        (claim("some(acc(trials) > 1, acc(low) > 1)"), "some takes one relation"),
+        (claim("every(acc(trials) > 1) > 0"), "every(…) is no measure"),
+        (claim("evry(acc(trials) > 1)"), "column 1: no relation 'evry'; did you mean every?"),
+        (claim("every(acc(trails) > 1)"), "selector 'trails': no experiment trails"),
+        (claim("every(mean(acc(trials)) > 1)"), "column 7: every asks a relation of each configuration"),
+        (claim("some(acc(best) > 1)"), "some asks a relation of each configuration; leave mean, best, max"),
+        (claim("every(some(acc(trials) > 1))"), "some(…) inside every(…) asks the same configurations twice"),
+        (claim("every(share(acc(trials) > 1) > 0)"), "share(…) inside every(…) asks the same"),
+        (claim("share(share(acc(trials) > 1) > 0) > 0"), "share(…) inside share(…) asks the same"),
+        (claim('every(argbest(acc(trials)) == "search/trial=0")'), "argbest(…) inside every(…)"),
+        (claim("every(spread(acc(trials)) > spread(acc(high)))"), "spread(…) inside every(…)"),
+        (claim("share(acc(trials) > 1)"), "'share(acc(trials) > 1)' is a value, and no relation; compare it"),
+        (claim("share(acc(trials)) > 1"), "column 7: 'acc(trials)' is a value, and no relation"),
+        (claim("best(share(acc(trials) > 1)) > 1"), "share(…) is no measure"),
+        (claim("best(best_epoch(trials)) > 1"), "no best_epoch is the best; write max(…) or min(…)"),
+        (claim("best(acc(best)) > 1"), "one run of search is picked, so there is no best of several"),
+        (
+            claim("argbest(best_epoch(trials)) == high"),
+            "no best_epoch is the best; write argmax(…) or argmin",
+        ),
+        (claim("argbest(acc(trials)) > 1"), "write argbest(…) == cells"),
+        (claim("rank(high) > 1"), 'rank takes a class and its cells: rank("cat", base)'),
+        (claim("rank(cat, high) > 1"), "column 6: 'cat' is no plain value; write a text in quotes"),
+        (claim('rank("cat", hihg) > 1'), "selector 'hihg': no experiment hihg"),
+        (
+            claim('rank("cat", trials) > 1'),
+            "search names 3 configurations; name one, or them with pick: best",
+        ),
+        (claim('best(rank("cat", trials)) > 1'), "a rank of several configurations has no best"),
+        (claim('rank(["cat", "dog"], high) > 1'), "a rank is that of one class"),
+        (claim(f"spread({ONE}) > spread({ONE})"), "both sides measure the same"),
+        (claim(f"{ONE} is 1"), "Python's Is is not known"),
         (claim(f"{ONE} accuracy(low)"), "invalid syntax"),
         (claim(f"{ONE} >"), "column 17: invalid syntax"),
         (claim(" "), "'': the expression is empty"),
         (claim("(accuracy(high) > 1"), "column 1: '(' was never closed"),
-        (claim(ONE), "'accuracy(high)' is no relation; a claim is made of a < b"),
+        (claim(ONE), "'accuracy(high)' is a value, and no relation; compare it, e.g. accuracy(high) > 0.5"),
+        (claim("at_chanse(high)"), "no relation 'at_chanse'; did you mean at_chance?"),
         (claim(f"{ONE} > 1", "high"), "'high' is no relation"),
         (claim(f"{ONE} * accuracy(low) > 1"), "measures can be multiplied by numbers only"),
         (claim(f"1 / {ONE} > 1"), "measures can be divided by numbers other than 0 only"),
@@ -472,12 +594,12 @@ ONE = "accuracy(high)"
         (claim(f"spread({ONE}) > {ONE}"), "a spread is compared with another"),
         (claim(f"within(spread({ONE}), 1, 2)"), "spread(…) is no measure"),
         (claim(f"spread(2) > spread({ONE})"), "spread takes one measure alone"),
-        (claim(f"spread({ONE}) == spread({ONE})"), "'==' goes with argmax(…) and argmin(…)"),
+        (claim(f"spread({ONE}) == spread({ONE})"), "'==' goes with argbest(…), argmax(…) and argmin(…)"),
         (claim(f"spread({ONE}) > spread(last(low))"), "only measures of the same metric, split and epoch"),
         (claim(f"spread({ONE}) > spread(accuracy(best))"), "spread compares configurations; leave mean"),
         (claim('argmax(max(accuracy(search))) == "search/trial=0"'), "argmax compares configurations"),
-        (claim('argmax(accuracy(search)) > "search/trial=0"'), "write argmax(…) == cells"),
-        (claim('argmax(accuracy(search)) == "a" == "b"'), "write argmax(…) == cells"),
+        (claim('argmax(accuracy(search)) > "search/trial=0"'), "write argmax(…) == cells, e.g."),
+        (claim('argmax(accuracy(search)) == "a" == "b"'), "write argmax(…) == cells, e.g."),
         (claim("argmax(accuracy(search)) == 1"), "expected cells"),
         (claim("argmax(accuracy(search)) == best"), "best is one picked run"),
         (claim(f"{ONE} == accuracy(low)"), "of two values, write within(a, b, margin)"),
@@ -486,8 +608,8 @@ ONE = "accuracy(high)"
         (claim("accuracy(hihg) > 0"), "'accuracy(hihg) > 0': selector 'hihg': no experiment hihg"),
         (
             claim("accuracy(search) > 0"),
-            'search names 3 configurations; write mean(…), max(…), min(…) or effect(…, "axis"), or name them '
-            "with pick: best under cells",
+            'search names 3 configurations; write mean(…), best(…), every(… > …) or effect(…, "axis"), or '
+            "name them with pick: best under cells",
         ),
         (claim('argmax(accuracy(search)) == "search/trial=9"'), "selector 'search/trial=9'"),
         (claim('argmax(accuracy(search)) == "high"'), "high is none of search"),
@@ -539,7 +661,7 @@ PAGE = (Path(__file__).parents[2] / "docs/statements.md").read_text(encoding="ut
 
 
 def test_the_examples_of_the_grammar_are_sound():
-    example = yaml.safe_load(PAGE.split("## Writing statements")[1].split("```")[1].removeprefix("yaml"))
+    example = yaml.safe_load(PAGE.split("```")[1].removeprefix("yaml"))
     cells = {
         name: {"runs": meant} if isinstance(meant, str) else meant for name, meant in example["cells"].items()
     }
@@ -547,19 +669,19 @@ def test_the_examples_of_the_grammar_are_sound():
     for statement in example["statements"]:
         typed = drawing.statement(statement)
         for text in typed.expressions:
-            (expressions.value if typed.kind == "number" else expressions.relations)(text, "here")
-    section = "| measure |" + PAGE.split("### The grammar")[1].split("| measure |")[1].split("\n\n")[0]
+            (expressions.value if typed.kind == "number" else expressions.relation)(text, "here")
+    section = "| measure |" + PAGE.split("## The grammar")[1].split("| measure |")[1].split("\n\n")[0]
     lines = [line.strip("| ").split(" | ") for line in section.splitlines()]
     part, read = "", 0
     for line in lines:
         part = line[0] if line[0] and len(line) == 3 else part
         for text in re.findall("`([^`]+)`", line[-1]):
             if part in ("relation", "claim"):
-                assert expressions.relations(text, "here")
+                assert expressions.relation(text, "here").measures
             else:
                 assert expressions.value(f"accuracy({text})" if part == "cells" else text, "here").terms
             read += 1
-    assert read > 15
+    assert read > 20
 
 
 def test_a_column_is_counted_in_characters():
@@ -572,23 +694,27 @@ def test_parts_are_said_in_words(tables):
         "last_loss(high) - best_loss(high) > 0.3 and at_chance(acc(trials))", "2 * acc(low) < 1"
     )
     (parsed,) = parse([claim(*statement["holds"][1:], "within(acc(high), 0.5, 0.1)")], "r", resolve, NAMES)
-    assert [relation.words for relation in parsed.relations] == [
+    assert [relation.words for relation in parsed.relation.parts] == [
         "2 × test accuracy of low < 1",
         "test accuracy of high within 0.1 of 0.5",
     ]
     sums = claim("acc(high) - (acc(low) - 0.1) + 3 * (acc(low) + 1) / 2 - -(acc(low) + 1) > 1")
     (parsed,) = parse([sums], "r", resolve, NAMES)
     high, low = "test accuracy of high", "test accuracy of low"
-    assert parsed.relations[0].words == f"{high} − ({low} − 0.1) + 3 × ({low} + 1) / 2 − −({low} + 1) > 1"
+    assert parsed.relation.words == f"{high} − ({low} − 0.1) + 3 × ({low} + 1) / 2 − −({low} + 1) > 1"
     first = claim("last_loss(high) - best_loss(high) > 0.3 and argmax(acc(trials)) == 'search/trial=0'")
     (outcome,) = judge(tables, first)
-    assert (
-        outcome.reported == "last_loss(high) - best_loss(high) > 0.3; argmax(acc(trials)) == 'search/trial=0'"
+    assert outcome.statement.expression == first["holds"][0]
+    assert outcome.statement.relation.words == (
+        "test loss of high at the last epoch − lowest test loss of high > 0.3; "
+        "largest test accuracy of trials: search/trial=0"
     )
-    assert outcome.judgement.reason.startswith(
-        "test loss of high at the last epoch − lowest test loss of high > 0.3: "
+    (parsed,) = parse(
+        [claim("not every(acc(trials) >= 0.1)", "share(acc(trials) < 1) > 0.5")], "r", resolve, NAMES
     )
-    assert "; largest test accuracy of trials: search/trial=0: " in outcome.judgement.reason
+    assert parsed.relation.words == (
+        "not: every: test accuracy of trials ≥ 0.1; share with test accuracy of trials < 1 > 0.5"
+    )
 
 
 def test_a_mistake_that_only_the_tables_show_names_the_statement(tables):
@@ -772,7 +898,8 @@ def regularized(tmp_path_factory):
         ("{rate} > {decay}", "reproduced"),
         ("{decay} > {rate}", "contradicted"),
         ("{rate} > 0", "reproduced"),
-        ("{rate} - {decay} > 0.08", "differs"),
+        ("{rate} - {decay} > 0.08", "undecided"),
+        ("{rate} >= {decay} and {decay} > 0.01", "undecided"),
         ("within({rate}, {decay}, 0.05)", "contradicted"),
     ],
 )
@@ -784,19 +911,13 @@ def test_how_much_an_axis_matters(regularized, relation, verdict):
         assert found.judgement.measured == "0.1000 > 0.0200"
 
 
-def test_the_noise_of_an_effect(regularized):
-    """Rate: means of two cells each, three levels; decay: means of three, two levels. s = 0.005, one seed;
-    10,000 validation images.
+def test_what_seeds_settle_of_an_effect(regularized):
+    """Rate: of three values' means, of two cells each, two differ by s = 0.005 (one seed of each). Six pairs
+    in order share the level: 2.64 · 0.005 = 0.0132 if it were normal, 2.5 % / 6 of Student's t at 4 degrees
+    of freedom 4.85 · 0.005 = 0.0242.
     """
-    found = outcome(*regularized, claim(f"{effect('rate')} > {effect('decay')}"))
-
-    def variance(*cells):
-        return sum(0.005**2 + p * (1 - p) / 10000 for p in cells)
-
-    tukey = 3.314493 / (2**0.5 * Z)  # quantile of the studentized range of three means, from a printed table
-    rate = tukey**2 * variance(0.61, 0.59, 0.51, 0.49) / 2**2
-    decay = variance(0.61, 0.57, 0.51, 0.59, 0.55, 0.49) / 3**2
-    assert found.judgement.noise == pytest.approx(Z * (rate + decay) ** 0.5, rel=1e-4)
+    found = outcome(*regularized, claim(f"{effect('rate')} > 0.05"))
+    assert 0.0132 < found.judgement.settles < 0.0242
 
 
 def test_a_reported_effect_is_a_number(regularized):
@@ -810,7 +931,8 @@ def test_a_diverged_cell_leaves_an_effect_unknown(regularized):
     history = tables.history.copy()
     history.loc[history["run"] == report.cells("cnn")[0].runs[0], "accuracy"] = np.nan
     broken = Tables(history, tables.final, tables.predictions)
-    assert outcome(report, broken, claim(f"{effect('rate')} > 0")).judgement.verdict == "differs"
+    found = outcome(report, broken, claim(f"{effect('rate')} > 0")).judgement
+    assert (found.verdict, found.measured) == ("undecided", "not finite = 0.0000")
 
 
 def test_an_effect_needs_a_grid(tmp_path):
@@ -838,7 +960,7 @@ def test_an_effect_needs_a_grid(tmp_path):
         (claim(f'argmax({effect("rate")}) == "cnn/rate=0.1"'), "argmax compares configurations; leave mean"),
         (
             measured_number("1", 'setting(cnn, "optimizer.lr")'),
-            "cnn names 6 configurations; name them with pick: best under cells",
+            "cnn names 6 configurations; name one, or them with pick: best under cells",
         ),
         (
             measured_number("1", 'setting(winner, "optimizer.lrr")'),
@@ -879,37 +1001,45 @@ def searched(tmp_path_factory):
     )
 
 
-@pytest.mark.parametrize(
-    ("winner", "verdict"),
-    [
-        ("cnn/optimizer=sgd,lr=0.0039", "reproduced"),
-        ("cnn/optimizer=sgd,lr=3.9e-3", "reproduced"),
-        ("cnn/optimizer=sgd", "reproduced"),
-        ("cnn/optimizer=adam", "contradicted"),
-        ("cnn/lr=0.01", "contradicted"),
-    ],
-)
-def test_which_settings_a_search_prefers(searched, winner, verdict):
+def drawn_again(report, winner):
+    """How often a search of 16 trials draws one of these."""
+    return 1 - (1 - len(report.cells(winner)) / 16) ** 16
+
+
+@pytest.mark.parametrize("winner", ["cnn/optimizer=sgd,lr=0.0039", "cnn/optimizer=sgd,lr=3.9e-3"])
+def test_which_settings_a_search_prefers(searched, winner):
     report, tables, _ = searched
-    found = outcome(report, tables, claim(f'argmax({PEAK}) == "{winner}"'))
-    assert found.judgement.verdict == verdict
-    assert found.judgement.measured.startswith("largest is cnn/trial=")
+    found = outcome(report, tables, claim(f'argbest({PEAK}) == "{winner}"')).judgement
+    assert found.share == pytest.approx(drawn_again(report, winner), abs=0.01)
+    assert found.verdict == ("reproduced" if found.share >= 0.975 else "undecided")
+    assert found.measured.startswith("largest is cnn/trial=")
+    opposite = outcome(report, tables, claim(f'not argbest({PEAK}) == "{winner}"')).judgement
+    assert opposite.share == pytest.approx(1 - found.share)
+
+
+@pytest.mark.parametrize("winner", ["cnn/optimizer=adam", "cnn/lr=0.01"])
+def test_which_settings_a_search_prefers_is_never_contradicted(searched, winner):
+    report, tables, _ = searched
+    found = outcome(report, tables, claim(f'argbest({PEAK}) == "{winner}"')).judgement
+    assert found.share < 0.1
+    assert found.verdict == "undecided"
+    assert any("a matter of the draw and is never contradicted" in note for note in found.notes)
 
 
 def test_equal_winners_leave_it_open(searched):
     report, tables, _ = searched
-    trial = next(cell for cell in report.cells("cnn/optimizer=sgd,lr=0.0039"))
-    others = [cell for cell in report.cells("cnn/optimizer=sgd,lr=0.0039") if cell is not trial]
-    assert others
-    found = outcome(report, tables, claim(f'argmax({PEAK}) == "cnn/trial={trial.settings["trial"]}"'))
-    assert found.judgement.verdict == "differs"
+    trials = report.cells("cnn/optimizer=sgd,lr=0.0039")
+    assert len(trials) > 1
+    found = outcome(report, tables, claim(f'argmax({PEAK}) == "cnn/trial={trials[0].settings["trial"]}"'))
+    assert found.judgement.verdict == "undecided"
+    assert found.judgement.share < 1 / len(trials)
 
 
 def test_a_winner_that_leaves_no_other_to_compare_is_not_run(tables):
     found = judge(tables, claim("argmax(accuracy(high)) == high"))[0]
     assert (found.judgement.verdict, found.judgement.reason) == (
         "not run",
-        "high is all of high and leaves no other to compare.",
+        "high is all of high, so there is nothing to compare.",
     )
 
 
@@ -941,15 +1071,15 @@ def test_what_a_search_did_not_draw_is_not_run(tmp_path):
     ("measure", "reported", "about", "verdict"),
     [
         ('setting(winner, "optimizer.lr")', "0.0039", 0, "reproduced"),
-        ('setting(winner, "optimizer.lr")', "0.005", 0, "differs"),
+        ('setting(winner, "optimizer.lr")', "0.02", 0, "differs"),
         ('setting(winner, "optimizer.lr")', "0.005", 0.001, "reproduced"),
         ('setting(winner, path="optimizer.momentum")', "0.9", 0, "reproduced"),
         ('setting(winner, "schedule.gamma")', "0.5", 0, None),
         ('class_accuracy(winner, ["a", "b"])', "0.90", 0, "reproduced"),
         ('class_accuracy(winner, "a")', "0.50", 0, "differs"),
         ('100 * class_accuracy(winner, classes=["a"])', "90.0", 0, "reproduced"),
-        ('class_rank(winner, "j")', "6", 0, "reproduced"),
-        ('class_rank(winner, classes="j")', "1", 0, "differs"),
+        ('rank("j", winner)', "8", 0, "reproduced"),
+        ('rank("j", winner)', "1", 0, "differs"),
         ("class_deviation(winner)", "0.20", 0, "reproduced"),
         ("class_variance(winner)", "0.040", 0, "reproduced"),
         ("10000 * class_variance(winner)", "400", 0, "reproduced"),
@@ -969,8 +1099,8 @@ def test_what_the_winner_of_a_search_is_like(searched, measure, reported, about,
             outcome(report, tables, statement)
         return
     found = outcome(report, tables, statement)
-    assert (found.judgement.verdict, found.n) == (verdict, 1)
-    assert "picked: run" in found.judgement.reason or verdict == "reproduced"
+    assert (found.judgement.verdict, found.judgement.n) == (verdict, 1)
+    assert any(note.startswith("Measured in run ") for note in found.judgement.notes)
 
 
 def test_a_winner_without_the_setting_differs(tmp_path):
@@ -978,10 +1108,10 @@ def test_a_winner_without_the_setting_differs(tmp_path):
     tables = results(report, lambda cell: 0.7 if cell.settings["optimizer"] == "adam" else 0.6)
     found = outcome(report, tables, measured_number("0.9", 'setting(winner, "optimizer.momentum")'))
     assert found.judgement.verdict == "differs"
-    assert "is absent or not finite" in found.judgement.reason
-    assert "of cnn/optimizer=adam" in found.judgement.reason
+    assert found.judgement.reason == "there is no such value, so nothing agrees with 0.9."
+    assert "of cnn/optimizer=adam, the best of 2" in found.judgement.notes[0]
     above = claim('setting(winner, "optimizer.momentum") > 0')
-    assert outcome(report, tables, above).judgement.verdict == "differs"
+    assert outcome(report, tables, above).judgement.verdict == "undecided"
     alone = measured_number("0.9", 'setting("cnn/optimizer=sgd", "optimizer.momentum")')
     assert outcome(report, tables, alone).judgement.verdict == "reproduced"
     empty = Tables(tables.history[:0], tables.final[:0], tables.predictions[:0])
@@ -989,13 +1119,13 @@ def test_a_winner_without_the_setting_differs(tmp_path):
 
 
 def test_the_share_of_trials_that_a_search_stops(searched):
-    """Its noise is that of 16 values of 0 or 1, each with s = 0.5."""
+    """Its scatter is that of 16 values of 0 or 1, each with s = 0.5 at 4 degrees of freedom."""
     report, tables, stops = searched
     share = sum(epochs < 8 for epochs in stops.values()) / 16
-    found = outcome(report, tables, claim("mean(stopped_early(cnn)) > 0.01"))
-    assert float(found.judgement.measured.split()[0]) == pytest.approx(share, abs=1e-4)
-    assert found.judgement.noise == pytest.approx(Z * 0.5 / 4, rel=1e-4)
-    assert found.judgement.verdict == ("reproduced" if share - 0.01 > Z / 8 else "differs")
+    found = outcome(report, tables, claim("mean(stopped_early(cnn)) > 0.01")).judgement
+    assert float(found.measured.split()[0]) == pytest.approx(share, abs=1e-4)
+    assert 0.15 < found.settles < Z * 0.5 / 4 * 2**0.5  # bounded by 0 and 1
+    assert found.verdict == "reproduced"
     most = outcome(report, tables, claim("mean(stopped_early(cnn)) > 0.9"))
     assert most.judgement.verdict == "contradicted"
     saved = outcome(report, tables, measured_number("0.5", "1 - mean(epochs(cnn)) / 8"))
@@ -1015,23 +1145,45 @@ STATEMENTS = [
     },
     {"number": "missing", "reported": "0.1", "measure": "accuracy(absent)"},
     claim("acc(high) > acc(low)", "within(acc(low), acc(close), 0.06)"),
+    {
+        **claim("acc(high) - acc(low) > 0.1"),
+        "claim": "open",
+        "says": "by 10 points",
+        "reading": "or more",
+        "also": [{"reading": "some", "holds": "acc(high) > acc(low)"}],
+    },
+    {**claim("acc(low) > acc(high)"), "claim": "wrong", "says": "worse", "source": "Figure 1"},
+    {**measured_number("0.400"), "number": "off", "says": "too low"},
+    {**measured_number("0.500"), "number": "again"},
 ]
+COLUMNS = (
+    *("report", "id", "kind", "text", "reported", "measured", "spread", "n", "scale", "verdict"),
+    *("reason", "share", "beyond_images", "settles", "claimed", "seeds_to_settle", "follows", "reading"),
+    *("other_readings", "source"),
+)
 
 
-@pytest.mark.parametrize("scale", ["full", "quick", "demo"])
-def test_csv_and_page(tables, tmp_path, scale):
+@pytest.fixture(scope="module", params=["full", "quick", "demo"])
+def written(request, tables, tmp_path_factory):
+    """Scale, rows of the CSV file by id, and the page."""
+    folder, scale = tmp_path_factory.mktemp("written"), request.param
     write_statements(
-        STATEMENTS, "report", resolve, tables, scale, tmp_path / "a.csv", tmp_path / "a.md", names=NAMES
+        STATEMENTS,
+        *("report", resolve, tables, scale, folder / "a.csv", folder / "a.md"),
+        names=NAMES,
+        follows={"again": "top"},
     )
-    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+    with (folder / "a.csv").open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
-        rows = list(reader)
-    assert (
-        tuple(reader.fieldnames)
-        == STATEMENT_COLUMNS
-        == ("report", "id", "kind", "text", "reported", "measured", "spread", "n", "scale", "verdict")
-    )
-    assert rows[0] == {
+        found = {row["id"]: row for row in reader}
+    assert tuple(reader.fieldnames) == STATEMENT_COLUMNS == COLUMNS
+    return scale, found, (folder / "a.md").read_text(encoding="utf-8")
+
+
+def test_the_csv_file(written):
+    scale, found, _ = written
+    number = found["top"]
+    assert {key: number[key] for key in (*COLUMNS[:10], *COLUMNS[-4:])} == {
         "report": "report",
         "id": "top",
         "kind": "number",
@@ -1042,26 +1194,83 @@ def test_csv_and_page(tables, tmp_path, scale):
         "n": "3",
         "scale": scale,
         "verdict": "reproduced",
+        "follows": "",
+        "reading": "at | last",
+        "other_readings": "",
+        "source": "Part 1",
     }
-    assert [rows[1][key] for key in ("measured", "spread", "n", "verdict")] == ["", "", "0", "not run"]
-    assert rows[2]["reported"] == "acc(high) > acc(low); within(acc(low), acc(close), 0.06)"
-    assert rows[2]["measured"] == "0.5000 > 0.4000; 0.4000 and 0.4100 differ by 0.0100"
-    assert (rows[2]["kind"], rows[2]["n"], rows[2]["verdict"]) == ("claim", "3", "reproduced")
-    assert all(0 < float(noise) < 0.05 for noise in rows[2]["spread"].split("; "))
-    page = (tmp_path / "a.md").read_text(encoding="utf-8")
-    assert "2 reproduced, 0 differs, 0 contradicted, 1 not run, of 3 statements." in page
+    assert number["reason"].startswith("0.500 lies inside 0.4")
+    assert 0.005 < float(number["settles"]) < 0.03
+    assert [number[key] for key in ("share", "beyond_images", "claimed", "seeds_to_settle")] == [""] * 4
+    missing = [found["missing"][key] for key in ("measured", "spread", "n", "verdict", "settles", "share")]
+    assert missing == ["", "", "0", "not run", "", ""]
+    assert found["again"]["follows"] == "top"
+    both = found["c"]
+    assert both["reported"] == "acc(high) > acc(low); within(acc(low), acc(close), 0.06)"
+    assert both["measured"] == "0.5000 > 0.4000; 0.4000 and 0.4100 differ by 0.0100"
+    assert (both["kind"], both["n"], both["verdict"], both["share"]) == ("claim", "3", "reproduced", "1.0000")
+    assert all(0 < float(settles) < 0.02 for settles in both["spread"].split("; "))
+    assert both["beyond_images"] in ("reproduced", "undecided")
+    open_one = found["open"]
+    assert (open_one["verdict"], open_one["seeds_to_settle"]) == ("undecided", "101")
+    assert (open_one["reading"], open_one["other_readings"]) == ("or more", "some: reproduced")
+    assert 0.3 < float(open_one["share"]) < 0.7
+    assert (found["wrong"]["verdict"], found["wrong"]["share"]) == ("contradicted", "0.0000")
+    assert found["off"]["verdict"] == "differs"
+
+
+def test_the_page(written):
+    scale, _, page = written
+    heads = ("In short", "Numbers", "Claims")
+    assert re.findall("^## (.*)$", page, re.M) == [*heads]
+    short = page.split("## In short")[1].split("## Numbers")[0]
+    assert "|  | reproduced | differs | undecided | contradicted | not run | of |" in short
+    assert "| numbers | 1 | 1 | – | – | 1 | 3 |" in short
+    assert "| claims | 1 | – | 1 | 1 | – | 3 |" in short
+    assert "1 more statement follows from these by construction." in short
+    exceptions = [line.split(":")[0] for line in short.splitlines() if line.startswith("- ")]
+    assert exceptions == ["- **contradicted**", "- **differs**", "- **undecided**", "- **not run**"]
+    assert (
+        "- **contradicted**: worse (Figure 1): 0.4000 falls short of 0.5000 by 0.1000; 3 seeds settle"
+        in short
+    )
+    assert "- **not run**: 1 statement: absent has no accuracy to measure: not trained, or not" in short
     assert "a \\| b (Part 1)" in page
     assert "0.500 lies inside" in page
     assert "**reproduced** (read as: at \\| last)" in page
-    assert "test accuracy of low within 0.06 of test accuracy of close: the difference of 0.0100" in page
-    assert "absent has no accuracy to measure" in page
-    assert (f"> **{MARKS['demo']}.** Only verdicts at scale full judge the report." in page) == (
-        scale == "demo"
+    assert "**undecided** (read as: or more); some: **reproduced**" in page
+    assert "**reproduced**; follows from top" in page
+    for known in ("demo", "quick"):
+        mark = f"> **{MARKS[known]}.** Only verdicts at scale full judge the report."
+        assert (mark in page) == (scale == known)
+    for kind, columns in (("Numbers", 8), ("Claims", 10)):
+        table = [line for line in page.split(f"## {kind}")[1].split("##")[0].splitlines() if line[:1] == "|"]
+        assert {line.count("|") - line.count("\\|") for line in table} == {columns}
+
+
+def test_what_applies_to_many_statements_is_said_once(validated, tmp_path):
+    statements = [{**measured_number("0.42", "accuracy(best)"), "number": f"n{place}"} for place in range(3)]
+    write_statements(
+        statements, "report", resolve, validated, "full", tmp_path / "a.csv", tmp_path / "a.md", names=NAMES
     )
-    assert (f"> **{MARKS['quick']}.** Only verdicts at scale full judge the report." in page) == (
-        scale == "quick"
-    )
-    assert {line.count("|") - line.count("\\|") for line in page.splitlines() if line.startswith("|")} == {8}
+    page = (tmp_path / "a.md").read_text(encoding="utf-8")
+    assert page.count("the best of 9 by validation accuracy") == 1
+    assert page.count(" [1] |") == 3
+    assert "## Notes\n\n1. Measured in run search/trial=1-1" in page
+
+
+def test_reasons_for_not_running_are_counted(tables, tmp_path, monkeypatch):
+    for place in range(7):
+        monkeypatch.setitem(CELLS, f"gone{place}", Cell(f"gone{place}", ("nowhere",)))
+    missing = [
+        {**measured_number("0.42", f"accuracy(gone{place})"), "number": f"n{place}{again}"}
+        for place in range(7)
+        for again in range(2)
+    ]
+    write_statements(missing, "report", resolve, tables, "full", tmp_path / "a.csv", tmp_path / "a.md")
+    page = (tmp_path / "a.md").read_text(encoding="utf-8")
+    assert page.count("- **not run**: 2 statements: ") == 5
+    assert "- **not run**: 4 more, for reasons like these" in page
 
 
 def test_a_report_without_statements(tables, tmp_path):

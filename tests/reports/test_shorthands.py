@@ -595,4 +595,4 @@ def test_the_label_of_named_cells_is_what_readers_see(tmp_path):
     from reprise.publishing.statements import parse
 
     (statement,) = parse(report.statements, report.where, report.cells, report.names)
-    assert statement.relations[0].words == "test accuracy of Slow > 0"
+    assert statement.relation.words == "test accuracy of Slow > 0"

@@ -487,8 +487,12 @@ class _Reader:
             case ast.Call(func=ast.Name(id="every" | "some" as name)):
                 part = self.asked(node)
                 return Quantified(text, f"{name}: {part.words}", part, name == "every")
-        if _function(node) in ("share", *OVER_CELLS) or _function(node) in METRICS:
+        called, measures = _function(node), [*METRICS, *self.known.measures]
+        if called in ("share", *OVER_CELLS, *measures):
             raise self.fail(node, f"{text!r} is a value, and no relation; compare it, e.g. {text} > 0.5")
+        if called and called not in WORDS_OF_THE_GRAMMAR:
+            valid = [*QUANTIFIERS, *RELATIONS, *measures]
+            raise self.fail(node, f"no relation '{called}'{nearest(called, valid)}")
         raise self.fail(node, f"{text!r} is no relation; {KNOWN}")
 
     def asked(self, call: ast.Call) -> Relation:

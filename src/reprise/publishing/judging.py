@@ -137,8 +137,8 @@ class Found:
     and against: the share of draws in which it holds, corrected for choices among several configurations in
     the claim's disfavour and in its favour (worlds,). now: whether it holds of the values as measured. The
     rest tells a reader about a relation that compares two values: the sides, their difference, the
-    half-width that the seeds leave to it, and the seeds themselves; `shared`: among how many choices or parts
-    the level is shared at which the relation, as it was measured, would be settled.
+    half-width that the seeds leave to it, and the seeds themselves. shared: among how many parts of a claim
+    the level is shared at which the relation, as it was measured, would settle the whole.
     """
 
     relation: Relation

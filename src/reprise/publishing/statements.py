@@ -397,7 +397,7 @@ def _record(outcome: Outcome, face: Face) -> tuple[Any, ...]:
 
 
 def _printed(value: float) -> str:
-    return number(value) if math.isfinite(value) else ""
+    return number(value, 4) if math.isfinite(value) else ""
 
 
 class _Notes:

@@ -102,13 +102,11 @@ def judge_number(reported: str, found: Amount, drawn: Amount, about: float = 0.0
     shown = number(point, digits)
     draws = drawn.total[0]
     finite = draws[~np.isnan(draws)]
-    if not math.isfinite(point) and (math.isnan(point) or np.isinf(finite).mean() > 1 - TAIL):
-        what = "the trainings diverged" if point == math.inf else "there is no such value"
-        return Judgement("differs", f"{what}, so nothing agrees with {reported}.", shown, spread, found.n)
-    if len(finite) == 0:
-        return Judgement(
-            "differs", f"there is no such value to agree with {reported}.", shown, spread, found.n
-        )
+    lost = math.isnan(point) or len(finite) == 0
+    if lost or (math.isinf(point) and np.isinf(finite).mean() > 1 - TAIL):
+        what = "there is no such value" if lost else "the trainings diverged"
+        reason = f"{what}, so nothing agrees with {reported}."
+        return Judgement("differs", reason, shown, spread, found.n, notes=drawn.notes)
     slack = half_unit(reported) + about
     low, high = (float(end) for end in np.quantile(finite, (TAIL, 1 - TAIL), method="nearest"))
     value = float(reported)
@@ -162,7 +160,7 @@ def judge_claim(found: Found | Missing, claims: Callable[[Relation], float] | No
     spreads = "; ".join(number(_settles(leg)) if math.isfinite(leg.settles) else "" for leg in shown)
     if len(shown) < len(legs):
         measured += f" ({len(legs)} relations, the most telling one)"
-    claimed = claims(told.relation) if claims else math.nan
+    claimed = claims(_asserted(told.relation)) if claims else math.nan
     seeds = _seeds(told, claimed) if verdict == "undecided" else None
     share = float(found.holds.mean())
     by_chance = (SHARED,) if verdict == "undecided" and not TAIL < share < 1 - TAIL else ()
@@ -283,4 +281,4 @@ def _seeds(leg: Found, claimed: float) -> int | None:
         return None
     if gap == 0 or not math.isfinite(gap):
         return MOST_SEEDS + 1
-    return max(leg.n + 1, math.ceil(min(leg.n * (_settles(leg) / gap) ** 2, 10.0 * MOST_SEEDS)))
+    return max(leg.n + 1, math.ceil(min(leg.n * (_settles(leg) / gap) ** 2, MOST_SEEDS + 1)))

@@ -192,7 +192,15 @@ def test_seconds_of_a_run():
     assert Pace(step=2.0, evaluation=0.5).seconds(work, 3) == 3 * (3 * 2.0 + 40 * 0.5)
     frozen = Pace(step=2.0, evaluation=0.5, features=0.1)
     assert frozen.seconds(work, 3) == 3 * (3 * 2.0 + 40 * 0.5), "what the engine calls the seconds of a run"
-    assert frozen.seconds_around(work) == pytest.approx((250 + 40 + 7) * 0.1 + 7 * 0.5)
+    assert frozen.seconds_around(work) == pytest.approx((250 + 40) * 0.1 + (7 + 250) * (0.1 + 0.5)), (
+        "evaluation predicts test and training images"
+    )
+    twice = Work(
+        run_with(training__keep_originals=True), train_images=500, validation_images=40, test_images=7
+    )
+    assert frozen.seconds_around(twice) == pytest.approx((500 + 40) * 0.1 + (7 + 250) * (0.1 + 0.5)), (
+        "which are there once, however often an epoch has them"
+    )
 
 
 @pytest.mark.parametrize(
@@ -463,21 +471,21 @@ def test_disk_of_data(where):
 
 def test_plan(report, where, calibration):
     """45,000 images in batches of 100: 450 steps of 2 s and 5,000 evaluations of 1 ms an epoch; then 10,000
-    in the test.
+    of test images and 45,000 of training images.
     """
     (made,) = plan([report], where, calibration)
     rows = {row.experiment: row for row in made.rows}
     assert [(row.runs, row.left) for row in rows.values()] == [(2, 2), (2, 2), (6, 6)], (
         "two runs of the grid are those of base"
     )
-    epoch, test = 450 * 2.0 + 5.0, 10.0
+    epoch, evaluation = 450 * 2.0 + 5.0, 10.0 + 45.0
     assert rows["base"].epochs == rows["base"].expected_epochs == 8
     assert rows["base"].images == 8 * 45_000
-    assert rows["base"].seconds == rows["base"].expected_seconds == pytest.approx(8 * epoch + 2 * test)
+    assert rows["base"].seconds == rows["base"].expected_seconds == pytest.approx(8 * epoch + 2 * evaluation)
     share = expected_share([cell.members[0] for cell in report.cells("study")])
     assert share < 1
     assert (rows["study"].epochs, rows["study"].expected_epochs) == (24, pytest.approx(24 * share))
-    assert rows["study"].expected_seconds == pytest.approx(24 * share * epoch + 6 * test)
+    assert rows["study"].expected_seconds == pytest.approx(24 * share * epoch + 6 * evaluation)
     text = describe([made], calibration.machine)
     assert "mini, scale full, on" in text
     assert "1 thread, one job at a time" in text

@@ -6,6 +6,7 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from reprise.data.decode import read_facts, write_dataset_record
 from reprise.reports.run import ENGINE, Run, prune
@@ -65,6 +66,15 @@ def without_records(folder: Path) -> None:
     document = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({key: document[key] for key in ("run", "spec", "meta")}))
     (folder / "evaluation.json").unlink(missing_ok=True)
+
+
+def without_plain(folder: Path) -> None:
+    """A run as versions before the metrics of plain training images evaluated it."""
+    final = pd.read_parquet(folder / "final.parquet")
+    plain = final["metric"].str.startswith("plain_")
+    assert plain.sum() == 3
+    final[~plain].to_parquet(folder / "final.parquet", index=False)
+    write_evaluation_record(folder)
 
 
 SPEC = {

@@ -22,8 +22,8 @@ MOST_ROWS, MOST_EPOCHS, MOST_CLASSES = 5_000_000, 100_000, 1000
 """Rows of a table, of which the largest has one for each of 300,000 test images; epochs, each with two rows,
 and classes of a run.
 """
-SHARES = ("accuracy", "precision_macro", "recall_macro", "f1_macro", "train_accuracy")
-LOSSES = ("loss", "train_loss")
+SHARES = ("accuracy", "precision_macro", "recall_macro", "f1_macro", "train_accuracy", "plain_train_accuracy")
+LOSSES = ("loss", "train_loss", "plain_train_loss")
 
 
 def read_table(path: Path, columns: Sequence[str], remedy: str) -> dict[str, list[Any]]:

@@ -1,5 +1,6 @@
 import json
 import shutil
+import sys
 
 import numpy as np
 import pandas as pd
@@ -16,12 +17,21 @@ from sklearn.metrics import (
 from torch import nn
 
 from reprise.data.decode import load
+from reprise.data.splits import train_validation
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate
 from reprise.evaluation.metrics import classification_metrics
 from reprise.training.engine import train
 from reprise.training.parts import Datasets
-from tiny import edit_dataset, everything, record_run, tiny_run, without_records, write_dataset
+from tiny import (
+    edit_dataset,
+    everything,
+    record_run,
+    tiny_run,
+    without_plain,
+    without_records,
+    write_dataset,
+)
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +107,9 @@ def test_metrics(evaluated):
             "train_loss": fitted["loss"],
             "train_accuracy": fitted["accuracy"],
             "gap": fitted["accuracy"] - (truth == guess).mean(),
+            "plain_train_accuracy": final["plain_train_accuracy"],
+            "plain_train_loss": final["plain_train_loss"],
+            "plain_gap": final["plain_train_accuracy"] - (truth == guess).mean(),
             "parameters": 964,
             "train_images": document["meta"]["train_images"],
             "validation_images": document["meta"]["validation_images"],
@@ -114,6 +127,97 @@ def test_metrics(evaluated):
             },
         }
     )
+
+
+def plain_loop(folder, images, labels, mean, std, side):
+    """Accuracy and loss of the weights of `everything` on images (N, 3, H, W), one after the other."""
+    grid = ((side - 2) // 2) ** 2
+    network = nn.Sequential(
+        *(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.BatchNorm2d(4), nn.MaxPool2d(2), nn.Dropout2d(0.25)),
+        *(nn.Flatten(), nn.Linear(4 * grid, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 4)),
+    )
+    weights = load_file(folder / "weights.safetensors")
+    for place, name in ((0, "0_conv"), (2, "1_batch_norm"), (6, "5_dense"), (9, "7_dense")):
+        state = {key.removeprefix(f"{name}."): value for key, value in weights.items() if name in key}
+        network[place].load_state_dict(state)
+    network.eval()
+    losses, right = [], 0
+    with torch.no_grad():
+        for image, label in zip(images, labels, strict=True):
+            pixels = torch.tensor(np.array(image))[None] / 255
+            if side != pixels.shape[-1]:
+                pixels = nn.functional.interpolate(pixels, side, mode="bilinear", antialias=True)
+            logits = network((pixels - mean) / std)
+            losses.append(nn.functional.cross_entropy(logits, torch.tensor([int(label)])).item())
+            right += int(logits.argmax() == label)
+    return right / len(images), np.mean(losses)
+
+
+@pytest.mark.parametrize(
+    ("changes", "side"),
+    [
+        ({}, 12),
+        ({"split__augmented": True}, 12),
+        ({"training__keep_originals": True}, 12),
+        ({"preprocess": {"normalize": "half", "resize": 16}}, 16),
+        ({"split__validation": "test", "training__select": "last"}, 12),
+    ],
+    ids=["held out", "augmented", "originals", "resized", "test validates"],
+)
+def test_plain_training_images_are_measured_as_the_test_images_are(evaluated, dirs, changes, side):
+    """By a loop over single images without dropout and augmentation; only those count that were trained
+    on.
+    """
+    run = everything(**{"training__epochs": 4, "optimizer__lr": 0.1, **changes})
+    _, final, _, folder = evaluated(run)
+    stored = load(dirs["cifar10"]).splits["train"]
+    trained, _ = train_validation(np.arange(150), run.settings.split.validation, seed=0)
+    assert len(trained) == final["train_images"] == (150 if run.settings.split.validation == "test" else 120)
+    mean = std = 0.5
+    if run.settings.preprocess.normalize == "train":
+        pixels = stored.images[trained] / 255
+        mean, std = (
+            torch.tensor(values(axis=(0, 2, 3), keepdims=True)).float()
+            for values in (pixels.mean, pixels.std)
+        )
+    images, labels = stored.images[trained], stored.labels[trained, 1]
+    accuracy, loss = plain_loop(folder, images, labels, mean, std, side)
+    assert final["plain_train_accuracy"] == accuracy
+    assert final["plain_train_loss"] == pytest.approx(loss, rel=1e-5)
+    assert final["plain_gap"] == accuracy - final["accuracy"]
+    assert abs(final["train_accuracy"] - accuracy) > 0.05, "the running mean is another number"
+    assert abs(final["train_loss"] - loss) > 0.05
+
+
+def test_metrics_of_plain_training_images_change_no_other(evaluated, dirs, tmp_path, monkeypatch):
+    run = everything(training__epochs=1)
+    predictions, final, *_, folder = evaluated(run)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules[evaluate.__module__], "evaluate_part", lambda *_: (2.0, 0.5))
+        (folder / "final.parquet").unlink()
+        evaluate([run], dirs, tmp_path, device="cpu")
+    pd.testing.assert_frame_equal(pd.read_parquet(folder / "predictions.parquet"), predictions)
+    again = pd.read_parquet(folder / "final.parquet").set_index("metric")["value"].to_dict()
+    plain = {"plain_train_accuracy": 0.5, "plain_train_loss": 2.0, "plain_gap": 0.5 - final["accuracy"]}
+    assert again == final | plain
+
+
+def test_an_evaluation_of_an_earlier_version_is_kept_until_it_is_deleted(evaluated, dirs, tmp_path, capsys):
+    run = everything(training__epochs=1)
+    _, expected, _, folder = evaluated(run)
+    without_plain(folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    capsys.readouterr()
+    evaluate([run], dirs, tmp_path, device="cpu")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert capsys.readouterr().err == ""
+    (folder / "evaluation.json").unlink()
+    evaluate([run], dirs, tmp_path, device="cpu")
+    assert (folder / "final.parquet").read_bytes() == before["final.parquet"], "without a record, too"
+    (folder / "final.parquet").unlink()
+    evaluate([run], dirs, tmp_path, device="cpu")
+    final = pd.read_parquet(folder / "final.parquet").set_index("metric")["value"].to_dict()
+    assert final == expected
 
 
 def test_channel_statistics_are_those_of_the_training_part(evaluated, dirs):

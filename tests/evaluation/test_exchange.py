@@ -15,7 +15,15 @@ from reprise.evaluation import evaluate, export_runs, import_runs
 from reprise.reports.run import digest
 from reprise.training.engine import train
 from reprise.training.results import read_run
-from tiny import edit_dataset, everything, record_run, tiny_run, without_records, write_dataset
+from tiny import (
+    edit_dataset,
+    everything,
+    record_run,
+    tiny_run,
+    without_plain,
+    without_records,
+    write_dataset,
+)
 
 RUNS = [
     tiny_run(),
@@ -109,6 +117,21 @@ def test_runs_of_versions_before_records_get_theirs(cache, exported, tmp_path):
             assert (tmp_path / "new" / run.hash / file).read_bytes() == (cache / run.hash / file).read_bytes()
     assert read_run(tmp_path / "new" / RUNS[0].hash)["files"].keys() == {"history.parquet"}
     assert set(import_runs(exported, tmp_path / "new", synthetic=True).values()) == {"identical"}
+
+
+@pytest.mark.parametrize("records", [True, False])
+def test_runs_of_versions_before_plain_training_images(exported, tmp_path, at_hand, records):
+    """They are taken as they are, once and again, and given to others."""
+    for run in RUNS:
+        without_plain(exported / run.hash)
+        if not records:
+            without_records(exported / run.hash)
+    assert set(import_runs(exported, tmp_path / "new", synthetic=True, **at_hand).values()) == {"imported"}
+    export_runs(tmp_path / "new", [run.hash for run in RUNS], tmp_path / "back")
+    assert set(import_runs(tmp_path / "back", tmp_path / "new", synthetic=True).values()) == {"identical"}
+    for run in RUNS:
+        name = f"{run.hash}/final.parquet"
+        assert (tmp_path / "back" / name).read_bytes() == (exported / name).read_bytes()
 
 
 def test_a_damaged_run_is_replaced_by_an_import(cache, exported, tmp_path):
@@ -276,6 +299,29 @@ def refused(folder, tmp_path, message, **options):
         (final("loss", 0.1), "final.parquet: loss is 0.1, which is no loss at an accuracy of 0.516"),
         (final("loss", float("nan")), "final.parquet: loss is nan, which is no loss"),
         (final("gap", float("inf")), "final.parquet: gap is inf"),
+        (final("plain_train_accuracy", 1.5), "final.parquet: plain_train_accuracy is 1.5"),
+        (final("plain_train_accuracy", -0.5), "final.parquet: plain_train_accuracy is -0.5"),
+        (final("plain_train_accuracy", float("nan")), "final.parquet: plain_train_accuracy is nan"),
+        (
+            final("plain_train_accuracy", 0.505),
+            "final.parquet: plain_train_accuracy is 0.505, which is no share of 150 training images",
+        ),
+        (
+            final("plain_train_accuracy", 0.02),
+            "final.parquet: plain_gap is -0.09000000000000002, the two accuracies give -0.49666",
+        ),
+        (final("plain_gap", 0.25), "final.parquet: plain_gap is 0.25, the two accuracies give -0.09"),
+        (final("plain_gap", float("nan")), "final.parquet: plain_gap is nan"),
+        (final("plain_train_loss", -1.0), "final.parquet: plain_train_loss is -1.0"),
+        (final("plain_train_loss", 0.01), "final.parquet: plain_train_loss is 0.01, which is no loss at"),
+        (final("plain_train_loss", float("nan")), "final.parquet: plain_train_loss is nan, which is no loss"),
+        *(
+            (
+                edit_table("final.parquet", lambda table, name=name: table[table["metric"] != name]),
+                f"final.parquet: lacks {name}, which is measured with others that it has",
+            )
+            for name in ("plain_train_accuracy", "plain_train_loss", "plain_gap")
+        ),
         (
             edit_table("final.parquet", lambda table: table[table["metric"] != "gap"]),
             "final.parquet: gap is None",
@@ -463,6 +509,7 @@ def shuffled(*columns):
         ),
         (
             lambda folder: (
+                without_plain(folder),
                 edit_json(lambda document: document["meta"].update(train_images=149))(folder),
                 final("train_images", 149)(folder),
             ),

@@ -142,6 +142,21 @@ def test_each_group_has_a_heading_and_each_bar_its_name_mean_and_distance_from_t
     }
 
 
+def test_runs_that_were_not_measured_yet_are_refused_in_one_line():
+    found = sweep(learning_rate={0.01: (0.2, 0.24)})
+    runs = [run for one, _ in found for run in one.runs]
+    rows = [(run, name, 1) for run in runs for name in ("accuracy", "selected_epoch", "test_images")]
+    tables = Tables.of(final=pd.DataFrame(rows, columns=["run", "metric", "value"]))
+    with (
+        style(),
+        pytest.raises(
+            RepriseError,
+            match=f"^run {runs[0]} of sweep was evaluated before plain_gap was measured; evaluate it",
+        ),
+    ):
+        build_figure(spec(metric="plain_gap"), Sources(lambda _: [one for one, _ in found], tables))
+
+
 def test_axes_are_drawn_in_the_order_asked_for():
     found = many()
     _, drawn = build(found, axes=["weight_decay", "learning_rate"])
@@ -176,6 +191,15 @@ def test_better_and_worse_differ_by_more_than_colour_and_equal_is_neither():
         better[1:],
         equal[1:],
     ]  # of a loss less is better
+    for metric, less_is_better in (
+        ("plain_gap", True),
+        ("plain_train_loss", True),
+        ("plain_train_accuracy", False),
+    ):
+        drawn, _ = build(sweep(batch_size=axis), metric=metric)
+        first = (worse, better) if less_is_better else (better, worse)
+        assert [look[1:] for look in bars(drawn)] == [look[1:] for look in (*first, equal)]
+        assert "better than the base run" in legend(drawn)
     neutral, _ = build(sweep(batch_size={1: (9.0, 9.0), 2: (5.0, 5.0)}, base=(7.0, 7.0)), metric="best_epoch")
     assert legend(neutral)[:2] == ["above the base run", "below the base run"]
 

@@ -51,6 +51,9 @@ FINAL = pd.DataFrame(
         ("a", "selected_epoch", 2),
         ("a", "test_images", 100),
         ("a", "f1_macro", 0.4),
+        ("a", "plain_train_accuracy", 0.93),
+        ("a", "plain_train_loss", 0.2),
+        ("a", "plain_gap", 0.45),
         ("a", "parameters", 1234),
         ("a", "parameters.0_conv", 224),
         ("a", "parameters.8_dense", 1010),
@@ -119,6 +122,9 @@ def value(tables, run="a", **spec):
         ({"metric": "best_epoch"}, 2),
         ({"metric": "parameters"}, 1234),
         ({"metric": "gap"}, 0.02),
+        ({"metric": "plain_train_accuracy"}, 0.93),
+        ({"metric": "plain_train_loss"}, 0.2),
+        ({"metric": "plain_gap"}, 0.45),
         ({"metric": "epochs"}, 3),
         ({"metric": "min_loss_epoch"}, 2),
         ({"metric": "min_loss_epoch", "split": "train"}, 3),
@@ -160,6 +166,7 @@ def test_binomial_variance_of_accuracies_and_gaps_only(tables):
 
     assert variance(metric="accuracy") == pytest.approx(0.48 * 0.52 / 100)
     assert variance(metric="gap") == pytest.approx(0.48 * 0.52 / 100)
+    assert variance(metric="plain_gap") == pytest.approx(0.48 * 0.52 / 100)
     assert variance(metric="gap", at="last") == pytest.approx(0.44 * 0.56 / 100)
     assert variance(run="b", metric="accuracy", split="validation") == pytest.approx(0.25 * 0.75 / 50)
     assert variance(metric="class_accuracy", classes=["apple", "bear"]) == pytest.approx(
@@ -167,6 +174,7 @@ def test_binomial_variance_of_accuracies_and_gaps_only(tables):
     )
     for spec in (
         {"metric": "loss"},
+        {"metric": "plain_train_accuracy"},
         {"metric": "best_epoch"},
         {"metric": "accuracy", "split": "train"},
         {"metric": "chance"},
@@ -392,6 +400,14 @@ def test_mistakes_in_a_measure(spec, message):
             "b",
             {"metric": "channel_mean", "channel": "red"},
             r"run b: its final metrics lack channel_mean\.red",
+        ),
+        *(
+            (
+                "b",
+                {"metric": metric},
+                f"^run b of cell was evaluated before {metric} was measured; evaluate it again$",
+            )
+            for metric in ("plain_train_accuracy", "plain_train_loss", "plain_gap", "f1_macro", "parameters")
         ),
         (
             "a",

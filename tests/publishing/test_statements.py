@@ -37,6 +37,9 @@ class Cell:
     name: str
     runs: tuple[str, ...]
 
+    def module(self, layer: str) -> str:
+        return layer
+
 
 CELLS = {name: Cell(name, tuple(f"{name}-{seed}" for seed in range(3))) for name in [*ACCURACY, "absent"]}
 
@@ -593,6 +596,84 @@ def test_a_mistake_that_only_the_tables_show_names_the_statement(tables):
         RepriseError, match="report: statement n: run high-0: its history has no split 'validation'"
     ):
         judged(tables, measured_number("1", 'accuracy(high, split="validation")'))
+
+
+# ---- results of earlier versions ----
+
+
+@pytest.fixture
+def partly(tables):
+    """Only the runs of `high` and the first of `close` were evaluated after plain images were measured."""
+    values = {"plain_train_accuracy": 0.9, "plain_train_loss": 0.3, "plain_gap": 0.4, "parameters.1_dense": 9}
+    runs = [*CELLS["high"].runs, CELLS["close"].runs[0]]
+    rows = [(run, name, value) for run in runs for name, value in values.items()]
+    more = pd.DataFrame(rows, columns=["run", "metric", "value"])
+    return Tables(tables.history, pd.concat([tables.final, more]), tables.predictions)
+
+
+PLAIN = ["plain_train_accuracy", "plain_train_loss", "plain_gap"]
+
+
+@pytest.mark.parametrize("metric", PLAIN)
+@pytest.mark.parametrize(
+    ("statement", "run"),
+    [
+        (lambda metric: measured_number("0.4", f"{metric}(low)"), "low-0 of low"),
+        (lambda metric: measured_number("0.4", f"{metric}(close)"), "close-1 of close"),
+        (
+            lambda metric: measured_number("0.4", f"mean({metric}(search))"),
+            "search/trial=0-0 of search/trial=0",
+        ),
+        (lambda metric: measured_number("0.4", f"1 - {metric}(low) / 2"), "low-0 of low"),
+        (lambda metric: claim(f"{metric}(high) > {metric}(low)"), "low-0 of low"),
+        (lambda metric: claim(f"within({metric}(high), {metric}(low), 0.1)"), "low-0 of low"),
+        (lambda metric: claim(f"spread({metric}(high)) > spread({metric}(low))"), "low-0 of low"),
+        (
+            lambda metric: claim(f'argmin({metric}(trials)) == "search/trial=0"'),
+            "search/trial=0-0 of search/trial=0",
+        ),
+        (lambda metric: claim("acc(high) > acc(low)", f"{metric}(low) > 0"), "low-0 of low"),
+    ],
+)
+def test_what_was_not_measured_yet_is_not_run_and_says_why(partly, metric, statement, run):
+    before, outcome, after = judge(
+        partly,
+        measured_number("0.50"),
+        {**statement(metric), "number" if "number" in statement(metric) else "claim": "asks"},
+        {**measured_number("1000", "parameters(low)"), "number": "after"},
+    )
+    assert (before.judgement.verdict, after.judgement.verdict) == ("reproduced", "reproduced")
+    assert outcome.judgement.verdict == "not run"
+    reason = f"run {run} was evaluated before {metric} was measured; evaluate it again"
+    assert reason in outcome.judgement.reason
+
+
+@pytest.mark.parametrize("metric", PLAIN)
+def test_the_picked_run_may_not_be_measured_yet(validated, metric):
+    outcome = judge(validated, measured_number("0.4", f"{metric}(best)"))[0]
+    assert outcome.judgement.verdict == "not run"
+    assert f"was evaluated before {metric} was measured; evaluate it again" in outcome.judgement.reason
+
+
+def test_what_others_lack_does_not_matter_to_those_that_have_it(partly):
+    statements = [
+        {**measured_number(reported, f"{metric}({cells})"), "number": f"{metric}_{cells}"}
+        for metric, reported in zip(PLAIN, ("0.90", "0.30", "0.40"), strict=True)
+        for cells in ("high", "low", "absent")
+    ]
+    assert judged(partly, *statements) == ["reproduced", "not run", "not run"] * 3
+    reasons = [outcome.judgement.reason for outcome in judge(partly, *statements)]
+    assert "not trained" in reasons[2], "a run without any result was never evaluated"
+
+
+def test_a_layer_whose_parameters_were_not_counted_yet(partly):
+    known, unknown = judge(
+        partly,
+        measured_number("9", 'parameters("high", layer="1_dense")'),
+        {**measured_number("9", 'parameters("low", layer="1_dense")'), "number": "old"},
+    )
+    assert (known.judgement.verdict, unknown.judgement.verdict) == ("reproduced", "not run")
+    assert "low-0: its final metrics lack parameters.1_dense; evaluate it again" in unknown.judgement.reason
 
 
 # ---- grids, searches and studies of a report file ----

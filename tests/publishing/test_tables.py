@@ -734,6 +734,10 @@ def test_a_comparison_needs_its_runs(tmp_path, report):
     assert "row 'Accuracy': base has no accuracy to measure" in refusal(
         tmp_path, report, comparison_spec(TESTED), tables=Tables.of()
     )
+    assert "row 'Accuracy': run " in (
+        said := refusal(tmp_path, report, comparison_spec(TESTED | {"metric": "plain_train_accuracy"}))
+    )
+    assert " of base was evaluated before plain_train_accuracy was measured; evaluate it again" in said
     spec = comparison_spec(LR | {"reported": {}}, models=[BEST])
     assert "model 'Best': not every configuration of study is trained" in refusal(
         tmp_path, report, spec, tables=Tables.of()

@@ -11,12 +11,13 @@ from torch import nn
 
 from reprise import models
 from reprise.errors import DamagedError, RepriseError
-from reprise.evaluation.metrics import classification_metrics, training_metrics
+from reprise.evaluation.metrics import classification_metrics, plain_metrics, training_metrics
 from reprise.evaluation.verification import check_metrics
 from reprise.progress import log, progress, say
 from reprise.reports.layout import EVALUATION, FINAL, HISTORY, PREDICTIONS, RUN, WEIGHTS_FILE
 from reprise.reports.run import Run
 from reprise.supervision import tell
+from reprise.training.inference import evaluate as evaluate_part
 from reprise.training.inference import predict
 from reprise.training.parts import Datasets, RunData
 from reprise.training.precision import PRECISIONS, place
@@ -49,12 +50,16 @@ def evaluate(
     the run's own classes. `final` (run, metric, value): accuracy, precision_macro, recall_macro, f1_macro,
     loss and test_images on the test set; selected_epoch, train_loss, train_accuracy (running means of that
     epoch), gap (training − test accuracy), parameters, parameters.<layer> (of each layer that has some, see
-    `reprise.models.layer_parameters`), train_images, validation_images and, where the images are normalised
-    with the training part's own statistics, channel_mean.<colour> and channel_std.<colour>. The losses of a
-    run that diverged at once are NaN. Parameters as in `reprise.training.engine.train`. A run without result
-    or weights is a `RepriseError`; so are, once the others are evaluated, those for which there is too little
-    memory. An evaluation by an earlier version, without a record, is compared with the run's other files and
-    gets one.
+    `reprise.models.layer_parameters`), train_images, validation_images; where the images are normalised with
+    the training part's own statistics, channel_mean.<colour> and channel_std.<colour>; and
+    plain_train_accuracy, plain_train_loss (of the selected weights on the run's own training part, measured
+    as the test images are: in evaluation mode, without augmentation) and plain_gap (that accuracy − test
+    accuracy). The losses of a run that diverged at once are NaN.
+
+    Parameters as in `reprise.training.engine.train`. A run without result or weights is a `RepriseError`; so
+    are, once the others are evaluated, those for which there is too little memory. An evaluation by an
+    earlier version stays as it is, even where it lacks the metrics of plain training images. One without a
+    record is compared with the run's other files and gets one.
     """
     chosen = choose_device(device)
     datasets = Datasets(dataset_dirs, chosen)
@@ -148,6 +153,7 @@ def _evaluate_run(
     place(model, precision, device)  # as the engine has validated it
     predicted, loss = predict(model, data.test, data.preprocess, data.evaluation_batch)
     labels, guesses = data.test.truth.cpu().numpy(), predicted.cpu().numpy()
+    train_loss, train_accuracy = evaluate_part(model, data.train, data.preprocess, data.evaluation_batch)
     metrics = classification_metrics(labels, guesses)
     metrics |= {
         "loss": loss,
@@ -155,6 +161,7 @@ def _evaluate_run(
             read_table(folder / HISTORY, ("epoch", "split", "loss", "accuracy")), meta, metrics["accuracy"]
         ),
         **{f"parameters.{layer}": float(count) for layer, count in models.layer_parameters(model).items()},
+        **plain_metrics(train_accuracy, train_loss, metrics["accuracy"]),
     }
     write_table(
         folder / PREDICTIONS,

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from reprise import models
 from reprise.errors import DamagedError
-from reprise.evaluation.metrics import classification_metrics, training_metrics
+from reprise.evaluation.metrics import PLAIN_METRICS, classification_metrics, training_metrics
 from reprise.reports.layout import FINAL, PREDICTIONS, RUN, WEIGHTS_FILE
 from reprise.reports.run import Run
 from reprise.training.inference import forward
@@ -43,7 +43,7 @@ def check_metrics(
     folder: Path, run: Run, meta: Mapping[str, Any], history: pd.DataFrame, remedy: str
 ) -> None:
     """Raise a `DamagedError` unless predictions and final metrics agree with each other, with the history and
-    with `run.json`.
+    with `run.json`. `PLAIN_METRICS` may be absent, all together.
     """
     predictions = read_table(folder / PREDICTIONS, ("run", "image", "label", "predicted"))
     final = read_table(folder / FINAL, ("run", "metric", "value"))
@@ -68,11 +68,13 @@ def check_metrics(
     if unknown := [
         name
         for name in stored
-        if name not in computed and name != "loss" and not name.startswith("parameters.")
+        if name not in {*computed, "loss", *PLAIN_METRICS} and not name.startswith("parameters.")
     ]:
         refuse(FINAL, f"has a metric {unknown[0]}, which nothing gives")
-    loss, lost = stored.get("loss", math.inf), meta["stopped"] == "diverged"
-    if not (least_loss(computed["accuracy"]) <= loss < math.inf or (not math.isfinite(loss) and lost)):
+    if fault := _plain_fault(stored, meta, computed["accuracy"]):
+        refuse(FINAL, fault)
+    loss = stored.get("loss", math.inf)
+    if not _possible_loss(loss, computed["accuracy"], meta):
         refuse(
             FINAL, f"loss is {stored.get('loss')}, which is no loss at an accuracy of {computed['accuracy']}"
         )
@@ -99,6 +101,33 @@ def check_metrics(
             loss, row["loss"], rel_tol=LOSS_TOLERANCE, abs_tol=LOSS_TOLERANCE**2
         ):
             refuse(FINAL, f"loss is {loss}, the history says {row['loss']} for the selected epoch")
+
+
+def _possible_loss(loss: float, accuracy: float, meta: Mapping[str, Any]) -> bool:
+    """Whether images of which this share is classified correctly can have this loss; only in a run that
+    diverged may it not be finite.
+    """
+    lost = meta["stopped"] == "diverged"
+    return least_loss(accuracy) <= loss < math.inf or (lost and not math.isfinite(loss))
+
+
+def _plain_fault(stored: Mapping[str, float], meta: Mapping[str, Any], test_accuracy: float) -> str | None:
+    """What is wrong with the `PLAIN_METRICS` of an evaluation that has them."""
+    missing = [name for name in PLAIN_METRICS if name not in stored]
+    if missing == list(PLAIN_METRICS):
+        return None
+    if missing:
+        return f"lacks {missing[0]}, which is measured with others that it has"
+    accuracy, loss, gap = (stored[name] for name in PLAIN_METRICS)
+    images = meta["train_images"]
+    right = accuracy * images
+    if abs(right - round(right)) > TOLERANCE * images:
+        return f"plain_train_accuracy is {accuracy}, which is no share of {images} training images"
+    if not abs(gap - (accuracy - test_accuracy)) <= TOLERANCE:
+        return f"plain_gap is {gap}, the two accuracies give {accuracy - test_accuracy}"
+    if not _possible_loss(loss, accuracy, meta):
+        return f"plain_train_loss is {loss}, which is no loss at an accuracy of {accuracy}"
+    return None
 
 
 def check_network(folder: Path, meta: Mapping[str, Any], network: nn.Module, remedy: str) -> None:

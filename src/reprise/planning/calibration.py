@@ -65,11 +65,12 @@ class Pace:
         return epochs * (batches * self.step + work.validation_images * self.evaluation)
 
     def seconds_around(self, work: Work) -> float:
-        """Of what comes before the first epoch and after the last: a frozen part's features, and the test,
-        which sees the whole network.
+        """Of what comes before the first epoch and after the last: a frozen part's features, and the
+        evaluation of test and training images, which sees the whole network.
         """
-        images = work.train_images + work.validation_images + work.test_images
-        return self.features * images + work.test_images * self.evaluation
+        evaluated = work.test_images + work.plain_train_images
+        images = work.train_images + work.validation_images + evaluated
+        return self.features * images + self.evaluation * evaluated
 
 
 def typical(run: Run) -> Run:

@@ -27,7 +27,7 @@ class PlanRow:
     images: float
     expected_images: float
     seconds: float
-    """Of training, validation and test, at most."""
+    """Of training, validation and evaluation, at most."""
     expected_seconds: float
 
 

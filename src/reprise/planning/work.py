@@ -32,6 +32,11 @@ class Work:
     def epochs(self) -> int:
         return self.run.settings.training.epochs
 
+    @property
+    def plain_train_images(self) -> int:
+        """Those of the training part, each once: evaluation predicts them too."""
+        return self.train_images // (2 if self.run.settings.training.keep_originals else 1)
+
 
 def work_of(run: Run, where: Layout) -> Work:
     """The images of a run: of its data set if that is there, else as the catalog counts them; classes count

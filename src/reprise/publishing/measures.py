@@ -83,6 +83,9 @@ OWN_METRICS: dict[str, Metric] = {
     "gap": Metric("generalisation gap", 0.02, options=_CURVE, better="smaller", low=-1, high=1),
     "train_accuracy": Metric("training accuracy", 0.01, low=0, high=1),
     "train_loss": Metric("training loss", 0.05, relative=True, better="smaller", low=0),
+    "plain_train_accuracy": Metric("training accuracy on plain images", 0.01, low=0, high=1),
+    "plain_train_loss": Metric("training loss on plain images", 0.05, relative=True, better="smaller", low=0),
+    "plain_gap": Metric("generalisation gap on plain images", 0.01, better="smaller", low=-1, high=1),
     "best_epoch": Metric("selected epoch", 0.25, relative=True, count=True, better=None, low=1),
     "min_loss_epoch": Metric(
         "epoch of the lowest loss", 0.25, relative=True, count=True, options=("split",), better=None, low=1
@@ -429,7 +432,7 @@ class Tables:
         if value is None and self.metric(run, "selected_epoch") is not None:
             known = [found.partition(".")[2] for found in self.finals(run) if found.startswith(f"{metric}.")]
             if not known:
-                raise RepriseError(f"run {run}: its final metrics lack {metric}.{name}; evaluate it again")
+                raise _not_measured(f"run {run}: its final metrics lack {metric}.{name}; evaluate it again")
             raise RepriseError(f"run {run}: no {metric} of '{name}'{nearest(name, known)}")
         return value
 
@@ -475,7 +478,7 @@ class Tables:
         """
         number = self.metric(run, f"{split}_images") or self.metric(run, "test_images")
         if not number:
-            raise RepriseError(f"run {run}: its final metrics lack test_images; evaluate it again")
+            raise _not_measured(f"run {run}: its final metrics lack test_images; evaluate it again")
         return number
 
     def label(self, run: str, name: str | int) -> int:
@@ -491,9 +494,10 @@ class Tables:
 def read(measure: Measure, tables: Tables, cell: Cell, run: str) -> Reading | None:
     """The value of `measure` in one run of a cell; None where the run, or the epoch asked for, has no result.
 
-    A split that the run's history does not hold, a class that its data set or a layer that its network does
-    not have, or a setting that is not a number is a `RepriseError`. A setting that the run does not have is
-    not a number (NaN).
+    A result that lacks the metric, since an earlier version evaluated the run, is a `NotMeasured`: then a
+    statement is not run, a figure or table refused. A split that the run's history does not hold, a class
+    that its data set or a layer that its network does not have, or a setting that is not a number is a
+    `RepriseError`. A setting that the run does not have is not a number (NaN).
     """
     if measure.split or (measure.at is not None):
         return _read_curve(measure, tables, run)
@@ -529,14 +533,23 @@ def read(measure: Measure, tables: Tables, cell: Cell, run: str) -> Reading | No
             value = None if predictions is None else _computed(metric, compute, predictions)
         case metric:
             value = tables.metric(run, metric)
+            if value is None and tables.metric(run, "selected_epoch") is not None:
+                what = f"run {run} of {cell.name} was evaluated before {metric} was measured"
+                raise _not_measured(f"{what}; evaluate it again")
     if value is None:
         return None
     if measure.metric in ("accuracy", "precision_macro", "recall_macro", "f1_macro"):
         return Reading(value, _binomial(value, tables.images(run, "test")))
     accuracy = tables.metric(run, "accuracy")
-    if measure.metric == "gap" and accuracy is not None:
+    if measure.metric in ("gap", "plain_gap") and accuracy is not None:
         return Reading(value, _binomial(accuracy, tables.images(run, "test")))
     return Reading(value)
+
+
+def _not_measured(message: str) -> RepriseError:
+    from reprise.publishing.unmeasured import NotMeasured  # statements, which it needs, import this module
+
+    return NotMeasured(message)
 
 
 def _computed(metric: str, compute: Callable[[np.ndarray, np.ndarray], Any], of: Predictions) -> float:

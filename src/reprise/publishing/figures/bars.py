@@ -43,7 +43,9 @@ NAMES = 0.3
 COLUMNS_OF_WIDTH = {"column": 1, "wide": 2}
 FEW = 12
 """Up to so many bars stand in one column."""
-LARGER_IS_BETTER = frozenset({"accuracy", "train_accuracy", "precision_macro", "recall_macro", "f1_macro"})
+LARGER_IS_BETTER = frozenset(
+    {"accuracy", "train_accuracy", "plain_train_accuracy", "precision_macro", "recall_macro", "f1_macro"}
+)
 LOOKS: dict[str, dict[str, Any]] = {
     "better": {"facecolor": COLORS["sky"], "edgecolor": COLORS["blue"]},
     "worse": {"facecolor": "white", "edgecolor": COLORS["vermillion"], "hatch": "//////"},

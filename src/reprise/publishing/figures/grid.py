@@ -14,13 +14,18 @@ from matplotlib.lines import Line2D
 
 from reprise.errors import RepriseError, nearest
 from reprise.publishing.figures.curves import SPLIT_WORDS
+from reprise.publishing.measures import OWN_METRICS
 from reprise.publishing.sources import Sources
 from reprise.reports.figures import MeasuredFigure
 from reprise.reports.report import Cell, text
 
 TESTED = frozenset({"accuracy", "loss", "precision_macro", "recall_macro", "f1_macro"})
 """Metrics that are those of the test images where a figure names neither split nor place."""
-SMALLER_IS_BETTER = frozenset({"loss", "train_loss", "gap"})
+SMALLER_IS_BETTER = frozenset({"loss", "train_loss", "plain_train_loss", "gap", "plain_gap"})
+WORDS = {"gap": "accuracy gap"} | {
+    metric: OWN_METRICS[metric].words for metric in ("plain_train_accuracy", "plain_train_loss", "plain_gap")
+}
+"""What figures call a metric where it is not its name."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +158,7 @@ def listed(words: Sequence[str]) -> str:
 def label(spec: MeasuredFigure) -> str:
     """The keys `metric`, `split` and `at` of a figure in words, e.g. `best validation accuracy`."""
     metric, split, at = spec.metric, spec.split, spec.at
-    words = "accuracy gap" if metric == "gap" else metric.replace("_", " ")
+    words = WORDS.get(metric, metric.replace("_", " "))
     if not split and not at:
         return f"test {words}" if metric in TESTED else words
     words = f"{SPLIT_WORDS[split or 'test']} {words}"

@@ -62,20 +62,20 @@ class MadeRun:
     @property
     def columns(self) -> dict[str, dict[str, Any]]:
         """Table → column → values."""
-        history = {
+        history: dict[str, Any] = {
             "epoch": np.repeat(np.arange(1, self.epochs + 1), 2).tolist(),
             "split": ["train", self.conditions.validating] * self.epochs,
             "loss": np.stack([self.train_loss, self.loss], axis=1).ravel().tolist(),
             "accuracy": np.stack([self.train_accuracy, self.accuracy], axis=1).ravel().tolist(),
         }
-        predictions = {
+        predictions: dict[str, Any] = {
             "image": np.arange(len(self.labels)),
             "label": self.labels,
             "predicted": self.predicted,
         }
-        final = {"metric": list(self.final), "value": list(self.final.values())}
+        final: dict[str, Any] = {"metric": list(self.final), "value": list(self.final.values())}
         return {
-            name: {"run": [self.run.hash] * len(list(columns.values())[0]), **columns}
+            name: {"run": [self.run.hash] * len(next(iter(columns.values()))), **columns}
             for name, columns in (("history", history), ("final", final), ("predictions", predictions))
         }
 
@@ -303,7 +303,7 @@ def _predictions(
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Labels and predictions (count,): `hits` right ones, mostly on images that are easy for all networks; as
-    many of each class as its drawn accuracy says. Wrong ones go to any other class.
+    many of each class as its drawn accuracy says. Wrong ones go to other classes at random.
     """
     classes = len(conditions.names)
     each = count // classes
@@ -317,7 +317,13 @@ def _predictions(
     hit = np.empty((classes, each), bool)
     np.put_along_axis(hit, easy_first, np.arange(each)[None] < right[:, None], axis=1)
     labels = np.repeat(np.arange(classes), each)
-    others = (labels + 1 + rng.integers(classes - 1, size=count)) % classes
+    if truth.favour:
+        weights = ((right + 0.5) / (each + 1)) ** truth.favour
+        others = labels.copy()
+        while (own_label := np.flatnonzero(others == labels)).size:
+            others[own_label] = rng.choice(classes, own_label.size, p=weights / weights.sum())
+    else:
+        others = (labels + 1 + rng.integers(classes - 1, size=count)) % classes
     return labels, np.where(hit.ravel(), labels, others)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import yaml
 from scipy.interpolate import PchipInterpolator
+from scipy.optimize import minimize
 
 from reprise.data.catalog import class_names, dataset_facts
 from reprise.publishing.measures import Measure
@@ -179,8 +180,9 @@ class Truth:
 
     `validation` is the accuracy of the part that validates, `train` that of the training images, each with
     its loss. `accuracy` and `loss` are those of the selected weights on the test images, None where these
-    validate. `classes`: by how much the accuracy of each class differs from their mean, (classes,). `epochs`:
-    of a trial that a study may end. `scatter`: of the runs over seeds, 1 is the usual one.
+    validate. `classes`: by how much the accuracy of each class differs from their mean, (classes,); wrong
+    predictions go to them by the power `favour` of their accuracy, at 0 to any alike. `epochs`: of a trial
+    that a study may end. `scatter`: of the runs over seeds, 1 is the usual one.
     """
 
     validation: Curve
@@ -192,6 +194,7 @@ class Truth:
     loss: float | None = None
     epochs: float | None = None
     classes: tuple[float, ...] = ()
+    favour: float = 0.0
     scatter: float = 1.0
     parameters: Mapping[str, float] = field(default_factory=dict)
     """Of layers, by their modules; of the whole network under an empty name."""
@@ -306,7 +309,7 @@ _SETTABLE = {
         "plain_train_accuracy",
         "plain_gap",
     ),
-    *("class_accuracy", "rank", "class_deviation", "class_variance"),
+    *("class_accuracy", "rank", "class_deviation", "class_variance", "precision_macro", "f1_macro"),
     *("parameters", "channel_mean", "channel_deviation"),
 }
 
@@ -460,6 +463,7 @@ def fill(facts: Facts, default: float, epochs: Iterable[int], winner: bool = Fal
         min(0.995, max(fitted, tested) + 0.01 * learned),
     )
     held = part != "test"
+    classes, favour = _classes(facts, tested, learned)
     return Truth(
         **{name: _pointed(curve, total, epochs) for name, curve in curves.items()},
         plain_train_accuracy=plain,
@@ -468,7 +472,8 @@ def fill(facts: Facts, default: float, epochs: Iterable[int], winner: bool = Fal
         if held
         else None,
         epochs=trained if condition.trial is not None else None,
-        classes=_classes(facts, tested, learned),
+        classes=classes,
+        favour=favour,
         scatter=facts.scatter,
         parameters={str(layer or ""): value for layer, value in facts.every("parameters").items()},
         channels={
@@ -513,9 +518,9 @@ def _wobbling(curve: Curve, change: float | None, total: int, condition: Conditi
     return replace(curve, wobble=low)
 
 
-def _classes(facts: Facts, accuracy: float, learned: float) -> tuple[float, ...]:
+def _classes(facts: Facts, accuracy: float, learned: float) -> tuple[tuple[float, ...], float]:
     """By how much each class's accuracy differs from `accuracy`: as the facts say, the others by a pattern
-    that all configurations share, since some classes are hard for every network.
+    that all configurations share, since some classes are hard for every network. And what `_confusion` gives.
     """
     condition = facts.condition
     names, known = condition.names, facts.every("class_accuracy")
@@ -536,12 +541,50 @@ def _classes(facts: Facts, accuracy: float, learned: float) -> tuple[float, ...]
             found[label] = value - mean
         if others:
             found[others] += -found.sum() / len(others)
+    found = found - found.mean()
     deviation, variance = facts.get("class_deviation"), facts.get("class_variance")
     if deviation is None and variance is not None:
         deviation = math.sqrt(variance)
-    if deviation is not None and len(known) < count and found.std() > 0:
+    free = len(known) < count and found.std() > 0
+    if deviation is not None and free:
         found = found * deviation / found.std()
-    return tuple(float(value) for value in found - found.mean())
+    favour, accuracies = _confusion(facts, accuracy + found, free and deviation is None)
+    return tuple(float(value) for value in accuracies - accuracies.mean()), favour
+
+
+def _confusion(facts: Facts, classes: np.ndarray, free: bool) -> tuple[float, np.ndarray]:
+    """How much wrong predictions favour the classes that are often right, and the accuracies of the classes,
+    spread wider or less where they are `free`, so that macro precision and F1 are what the facts say.
+    """
+    wanted = {
+        name: value for name in ("precision_macro", "f1_macro") if (value := facts.get(name)) is not None
+    }
+    if not wanted:
+        return 0.0, classes
+
+    def spread(scale: float) -> np.ndarray:
+        found = classes.mean() + math.exp(scale) * (classes - classes.mean())
+        for _ in range(20):  # those that would be below 0 stay above it, at the cost of the others
+            found = found.clip(0.02, 0.98)
+            found += classes.mean() - found.mean()
+        return found
+
+    def missed(values: np.ndarray) -> float:
+        accuracies = spread(values[1]) if free else classes
+        weights = accuracies ** values[0]
+        into = weights[None] / (weights.sum() - weights)[:, None]
+        np.fill_diagonal(into, 0)
+        wrong = (1 - accuracies) @ into
+        measured = {
+            "precision_macro": np.mean(accuracies / (accuracies + wrong)),
+            "f1_macro": np.mean(2 * accuracies / (1 + accuracies + wrong)),
+        }
+        return float(sum((measured[name] - value) ** 2 for name, value in wanted.items()))
+
+    simplex = [[0.8, -0.2], [1.2, -0.2], [1.0, 0.3]] if free else [[0.8], [1.2]]
+    exact = {"initial_simplex": simplex, "xatol": 1e-4, "fatol": 1e-12}
+    found = minimize(missed, simplex[0], method="Nelder-Mead", options=exact).x
+    return float(found[0]), spread(found[1]) if free else classes
 
 
 def _label(names: Sequence[str], name: Any) -> int:

@@ -108,7 +108,7 @@ def test_statements_without_results_are_not_run(tmp_path, monkeypatch):
     main(["statements", "cifar100_superclass", *REPORTS])
     rows = (tmp_path / "results/statements/cifar100_superclass.csv").read_text().splitlines()
     assert rows[0] == "report,id,kind,text,reported,measured,spread,n,scale,verdict"
-    assert len(rows) == 31
+    assert len(rows) == 40
     assert all(row.endswith(",full,not run") for row in rows[1:])
 
 

@@ -16,7 +16,7 @@ from reprise.data.catalog import class_names, dataset_facts, labels_of, weights_
 from reprise.errors import RepriseError, nearest
 from reprise.models import layer_parameters
 from reprise.models.meta import network
-from reprise.publishing.pretended import check_publications, layer_measures, naming
+from reprise.publishing.pretended import check_publications, layer_measures, naming, warnings
 from reprise.reports.figures import Diagram, Images, Samples
 from reprise.reports.paths import layer_places
 from reprise.reports.report import Report, Undrawn
@@ -28,12 +28,13 @@ from reprise.training.optim import build_optimizer, build_schedule
 from reprise.training.regularization import build_penalty
 
 
-def check_report(report: Report) -> None:
+def check_report(report: Report) -> list[str]:
     """Check every run of the report at its scale, then its figures, tables and statements.
 
     Classes, network, initial weights, optimiser, schedule, preprocessing and augmentation of a run must exist
     and fit together. A mistake is a `RepriseError` that names the file, and the experiment, figure, table or
-    statement.
+    statement. What is no mistake but probably not meant is returned, a line each: at scale `full`, statements
+    that no result could refute or confirm.
     """
     cells = [cell for name in report.experiments for cell in report.all_cells(name)]
     runs = report.runs(cells)
@@ -63,6 +64,7 @@ def check_report(report: Report) -> None:
                     except RepriseError as error:
                         raise RepriseError(f"{where}: {error}") from None
     check_publications(report, classes)
+    return warnings(report, classes) if report.scale == "full" else []
 
 
 def check_run(run: Run) -> None:

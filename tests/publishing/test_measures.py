@@ -458,7 +458,7 @@ def test_the_mean_of_several_classes_scatters_less():
 
 
 def test_the_page_for_readers_gives_every_default():
-    page = (Path(__file__).parents[2] / "docs" / "verdicts.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "statements.md").read_text(encoding="utf-8")
     stated = {}
     for line in page.splitlines():
         if line.startswith("| `") and line.count("|") == 4:

@@ -535,7 +535,7 @@ def test_mistakes_in_named_measures(measures, message):
     assert message in str(error.value)
 
 
-PAGE = (Path(__file__).parents[2] / "docs/verdicts.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/statements.md").read_text(encoding="utf-8")
 
 
 def test_the_examples_of_the_grammar_are_sound():

@@ -18,6 +18,7 @@ from reprise.cli.options import (
 )
 from reprise.cli.process import end, show
 from reprise.errors import RepriseError
+from reprise.progress import say
 from reprise.reports.layout import SCALES
 
 SCHEMA = Path("workflow/schemas/report.schema.json")
@@ -31,7 +32,8 @@ def check(files: Annotated[list[Path], Parameter(name="FILE...", help="report fi
     for path in files:
         for scale in SCALES:
             report = Report(path, scale)
-            check_report(report)
+            for warning in check_report(report):
+                say(f"warning: {warning}")
             counts = (
                 f"{len(report.figures)} figures, {len(report.tables)} tables, {len(report.statements)} "
                 "statements"

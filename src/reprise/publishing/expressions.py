@@ -1,6 +1,6 @@
 """What the expressions of a report file mean: measures, values computed from them, and relations.
 
-The grammar is one page in `docs/verdicts.md`; `reprise.reports.expressions` checks its syntax.
+The grammar is one page in `docs/statements.md`; `reprise.reports.expressions` checks its syntax.
 """
 
 from __future__ import annotations

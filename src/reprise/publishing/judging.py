@@ -31,6 +31,7 @@ from reprise.publishing.expressions import (
 )
 from reprise.publishing.measures import (
     Measure,
+    NotRun,
     Predictions,
     Reading,
     Tables,
@@ -40,22 +41,27 @@ from reprise.publishing.measures import (
     rank_of,
     read,
 )
-from reprise.publishing.noise import DRAWS, Images, Sample, Search, Typical, deviations, variance_of
+from reprise.publishing.noise import (
+    DRAWS,
+    TYPICAL_FREEDOM,
+    ResampledImages,
+    Sample,
+    Search,
+    Typical,
+    deviations,
+    variance_of,
+)
 from reprise.reports.report import Cell, Undrawn
 
 CHANCE_MARGIN = 0.1
 """How far above the chance level, as a share of it, an accuracy still counts as being at chance."""
 
 
-class NotRun(Exception):
-    """A measure has no value; the message says which and why."""
-
-
 @dataclass(frozen=True, eq=False)
 class Choice:
     """factor · the largest, or smallest, of several configurations' values.
 
-    points: as measured (m,). draws: (m, 1, DRAWS).
+    points: as measured (m,). draws: (m, worlds, draws).
     """
 
     factor: float
@@ -74,14 +80,16 @@ class Choice:
 
     @property
     def best(self) -> np.ndarray:
-        """factor · the chosen value in each draw: (1, DRAWS)."""
+        """factor · the chosen value in each draw: (worlds, draws)."""
         found: np.ndarray = self.factor * (np.max if self.largest else np.min)(self.draws, axis=0)
         return found
 
 
 @dataclass(frozen=True, eq=False)
 class Amount:
-    """A value: as measured, and drawn. The sum of `draws` (1, DRAWS) and of `choices`.
+    """A value: as measured, and drawn. The sum of `draws` (worlds, draws) and of `choices`. There is one
+    world, that of the results, with `DRAWS` draws (one where seeds change nothing);
+    `reprise.publishing.power` makes up others.
 
     n: the fewest seeds that it rests on. scatter: standard deviation over seeds, not a number where some
     configuration has one. reach: half-width in which one more training is expected of a configuration that
@@ -89,7 +97,7 @@ class Amount:
     """
 
     point: float = 0.0
-    draws: np.ndarray = field(default_factory=lambda: np.zeros((1, DRAWS)))
+    draws: np.ndarray = field(default_factory=lambda: np.zeros((1, 1)))
     choices: tuple[Choice, ...] = ()
     n: int = 0
     variance: float = 0.0
@@ -113,7 +121,7 @@ class Amount:
 
     @property
     def total(self) -> np.ndarray:
-        """Draws (1, DRAWS) with each choice made in each draw."""
+        """Draws (worlds, draws) with each choice made in each draw."""
         return reduce(np.add, (choice.best for choice in self.choices), self.draws)
 
     @property
@@ -175,7 +183,7 @@ class Judge:
         self.cells = {tuple(cell.runs): cell for cell in named}  # shared runs count once
         self._typical: dict[Combination, Typical] = {}
         self._samples: dict[tuple[Combination, str], Sample] = {}
-        self._images: dict[int, Images] = {}
+        self._images: dict[int, ResampledImages] = {}
         self._moved: dict[tuple[Measure, str], np.ndarray | None] = {}
 
     def _known(self, selector: str) -> Sequence[Cell]:
@@ -257,7 +265,7 @@ class Judge:
         def draw(sample: Sample) -> np.ndarray:
             return sample.averages() if of is None else sample.trainings(of)
 
-        found = Amount(value.constant, np.full((1, DRAWS), value.constant))
+        found = _constant(value.constant)
         of_cells: dict[str, tuple[Cell, dict[Measure, float]]] = {}
         of_winners: dict[str, dict[Measure, float]] = {}
         for term, factor in value.terms.items():
@@ -339,7 +347,7 @@ class Judge:
         values, _ = self._values(((term.quantity, 1.0),), cell)
         return Amount(
             float(rank_of(points, place)),
-            rank_of(np.stack([amount.draws for amount in amounts]), place),
+            rank_of(np.stack(np.broadcast_arrays(*(amount.draws for amount in amounts))), place),
             n=len(known),
             variance=float(np.var(values, ddof=1)) if len(values) > 1 else math.nan,
         )
@@ -387,7 +395,8 @@ class Judge:
         ]
         noise = math.sqrt(self.typical(((Measure("accuracy", ""), 1.0),)).variance)
         key = " ".join(cell.name for cell in cells)
-        return Search([score for *_, score in trials], noise, key), [(cell, run) for cell, run, _ in trials]
+        runs = [(cell, run) for cell, run, _ in trials]
+        return Search([score for *_, score in trials], noise, _included(runs), key), runs
 
     def _winner(self, selector: str, quantities: Mapping[Measure, float], further: float) -> Amount:
         """Σ factor · quantity of the winner of another search of that size."""
@@ -444,7 +453,7 @@ class Judge:
         if on_test and not measure.split and known:
             first = known[0]
             if all(np.array_equal(found.image, first.image) for found in known):
-                images = self._images.setdefault(len(first.image), Images(len(first.image)))
+                images = self._images.setdefault(len(first.image), ResampledImages(len(first.image)))
                 hits = np.mean([found.right for found in known], axis=0)
                 if measure.metric == "accuracy":
                     return images.mean(hits)
@@ -521,7 +530,7 @@ class Judge:
 
     def _within(self, relation: Relation, left: Value, right: Value, margin: float, images: bool) -> Found:
         difference = self.amount(left.plus(right, -1.0), images=images)
-        room = Amount(margin, np.full((1, DRAWS), margin))
+        room = _constant(margin)
         ends = [
             _compared(relation, room.plus(difference, sign), strict=False, settles=difference)
             for sign in (-1.0, 1.0)
@@ -543,18 +552,24 @@ class Judge:
         )
 
     def _at_chance(self, relation: Relation, value: Value, images: bool) -> Found:
-        accuracy = self.amount(value, images=images)
+        """Networks that guess scatter as guessing does, however much others scatter."""
         (measure,) = value.measures
-        chances = [self.tables.chance(run) for cell in self.resolve(measure.runs) for run in cell.runs]
-        known = [chance for chance in chances if chance is not None]
-        if not known:
+        cells = self.resolve(measure.runs)
+        levels_of = [self.tables.chance(run) for cell in cells for run in cell.runs]
+        known = next((level for level in levels_of if level), None)
+        if known is None:
             raise NotRun(f"{measure.runs} has no predictions, so its chance level is unknown.")
-        chance, count = known[0]
-        guessing = 1.96 * math.sqrt(chance * (1 - chance) / count)
-        limit = chance + max(guessing, CHANCE_MARGIN * chance)
-        found = _compared(
-            relation, Amount(limit, np.full((1, DRAWS), limit)).plus(accuracy, -1.0), strict=False
-        )
+        chance, count = known
+        guessing = chance * (1 - chance) / count
+        limit = chance + max(1.96 * math.sqrt(guessing), CHANCE_MARGIN * chance)
+        accuracy = self.amount(value, images=images)
+        if len(cells) == 1 and not measure.pick:
+            sample = self.sample(((measure.quantity, 1.0),), cells[0])
+            draws = replace(sample, typical=Typical(guessing, TYPICAL_FREEDOM)).averages()
+            if images:
+                draws = draws + self._resampled(((measure.quantity, 1.0),), cells[0])
+            accuracy = replace(accuracy, draws=draws)
+        found = _compared(relation, _constant(limit).plus(accuracy, -1.0), strict=False)
         return replace(
             found,
             left=accuracy.measured,
@@ -599,7 +614,7 @@ class Judge:
         values, scale = self._taken(combination, runs)
         noise = scale * math.sqrt(self.typical(combination).variance)
         scores = [value if largest else -value for value in values]
-        winners = Search(scores, noise, f"best/{measure!r}").winners
+        winners = Search(scores, noise, _included(runs), f"best/{measure!r}").winners
         is_named = np.array([cell.name in names for cell, _ in runs])
         holds = is_named[winners].astype(float)[None]
         share = holds.mean(axis=-1)
@@ -640,6 +655,11 @@ class Judge:
         )
 
 
+def _included(runs: Sequence[tuple[Cell, str]]) -> list[int]:
+    """Places of the trials that every search of this kind has."""
+    return [place for place, (cell, _) in enumerate(runs) if cell.included]
+
+
 def _finite(reading: Reading, measure: Measure) -> float:
     """A loss that is not a number any more has diverged: it is worse than any other."""
     if math.isnan(reading.value) and measure.better == "smaller":
@@ -653,13 +673,17 @@ def _size(reading: Reading, measure: Measure) -> float:
     return abs(reading.value) if reading.size is None else reading.size
 
 
+def _constant(value: float) -> Amount:
+    return Amount(value, np.full((1, 1), value))
+
+
 def _chosen(amounts: Sequence[Amount], largest: bool) -> Amount:
     """The largest, or smallest, of several amounts."""
     choice = Choice(
         1.0,
         largest,
         np.array([amount.measured for amount in amounts]),
-        np.stack([amount.total for amount in amounts]),
+        np.stack(np.broadcast_arrays(*(amount.total for amount in amounts))),
     )
     best = int((np.argmax if largest else np.argmin)(choice.points))
     return Amount(

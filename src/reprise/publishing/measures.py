@@ -105,9 +105,11 @@ OWN_METRICS: dict[str, Metric] = {
     "channel_deviation": Metric("channel deviation", 0.0001, needs="channel", better=None, low=0, high=1),
     "setting": Metric("setting", 0.0, needs="path", several=False, better=None),
     "parameters": Metric("parameters", 0.0, count=True, options=("layer",), better=None, low=0),
+    "train_images": Metric("training images", 0.0, count=True, better=None, low=0),
+    "validation_images": Metric("validation images", 0.0, count=True, better=None, low=0),
     "test_images": Metric("test images", 0.0, count=True, better=None, low=0),
 }
-"""The project's own; `reprise.extensions.METRICS` has those of other packages, too. `docs/verdicts.md`
+"""The project's own; `reprise.extensions.METRICS` has those of other packages, too. `docs/statements.md`
 explains each.
 """
 
@@ -116,6 +118,16 @@ PATHS = {
     "rise": Metric("rise", 0.05, relative=True, better="smaller", low=0),
 }
 """Places `at` that sum up a whole curve instead of reading it at an epoch."""
+
+
+class NotRun(Exception):
+    """A measure has no value; the message says which and why."""
+
+
+class NotMeasured(NotRun, RepriseError):
+    """A run has a result without the metric, by an earlier version: a statement is not run, a figure or table
+    refused in one line.
+    """
 
 
 class HasMetric(Protocol):
@@ -432,7 +444,7 @@ class Tables:
         if value is None and self.metric(run, "selected_epoch") is not None:
             known = [found.partition(".")[2] for found in self.finals(run) if found.startswith(f"{metric}.")]
             if not known:
-                raise _not_measured(f"run {run}: its final metrics lack {metric}.{name}; evaluate it again")
+                raise NotMeasured(f"run {run}: its final metrics lack {metric}.{name}; evaluate it again")
             raise RepriseError(f"run {run}: no {metric} of '{name}'{nearest(name, known)}")
         return value
 
@@ -478,7 +490,7 @@ class Tables:
         """
         number = self.metric(run, f"{split}_images") or self.metric(run, "test_images")
         if not number:
-            raise _not_measured(f"run {run}: its final metrics lack test_images; evaluate it again")
+            raise NotMeasured(f"run {run}: its final metrics lack test_images; evaluate it again")
         return number
 
     def label(self, run: str, name: str | int) -> int:
@@ -535,7 +547,7 @@ def read(measure: Measure, tables: Tables, cell: Cell, run: str) -> Reading | No
             value = tables.metric(run, metric)
             if value is None and tables.metric(run, "selected_epoch") is not None:
                 what = f"run {run} of {cell.name} was evaluated before {metric} was measured"
-                raise _not_measured(f"{what}; evaluate it again")
+                raise NotMeasured(f"{what}; evaluate it again")
     if value is None:
         return None
     if measure.metric in ("accuracy", "precision_macro", "recall_macro", "f1_macro"):
@@ -544,12 +556,6 @@ def read(measure: Measure, tables: Tables, cell: Cell, run: str) -> Reading | No
     if measure.metric in ("gap", "plain_gap") and accuracy is not None:
         return Reading(value, _binomial(accuracy, tables.images(run, "test")))
     return Reading(value)
-
-
-def _not_measured(message: str) -> RepriseError:
-    from reprise.publishing.unmeasured import NotMeasured  # statements, which it needs, import this module
-
-    return NotMeasured(message)
 
 
 def _computed(metric: str, compute: Callable[[np.ndarray, np.ndarray], Any], of: Predictions) -> float:

@@ -58,6 +58,8 @@ class Typical:
 
     def moderated(self, variance: float, freedom: int) -> tuple[float, float]:
         """A configuration's variance, shrunk towards the typical one, and its degrees of freedom."""
+        if math.isinf(self.freedom):
+            return self.variance, self.freedom
         both = self.freedom + freedom
         return (self.freedom * self.variance + freedom * variance) / both, both
 
@@ -145,7 +147,7 @@ class Sample:
     def _drawn(self, further: float, of: float) -> np.ndarray:
         if self.typical.variance == 0 or not any(math.isfinite(value) for value in self.values):
             return np.full((1, DRAWS), self.mean)
-        generator = _generator(f"{self.key}/{of}")
+        generator = generator_of(f"{self.key}/{of}")
         if self.unstable:
             centre, variance, freedom = (
                 self._mixed(generator, of),
@@ -183,7 +185,7 @@ def _t(freedom: float) -> np.ndarray:
     return found
 
 
-def _generator(key: str) -> np.random.Generator:
+def generator_of(key: str) -> np.random.Generator:
     """The random numbers of a key, which no other statement and no other order of them changes."""
     return np.random.default_rng(int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big"))
 
@@ -192,12 +194,14 @@ def _generator(key: str) -> np.random.Generator:
 class Search:
     """The trials of a search, of which the best by validation accuracy is picked.
 
-    scores: validation accuracy of each trained trial. noise: scatter of such a score over seeds. key: as in
-    `Sample`; quantities of one search with one key are of the same winner.
+    scores: validation accuracy of each trained trial. noise: scatter of such a score over seeds. included:
+    places of the trials that every such search has; the others are drawn. key: as in `Sample`; quantities of
+    one search with one key are of the same winner.
     """
 
     scores: Sequence[float]
     noise: float
+    included: Sequence[int] = ()
     key: str = ""
 
     @cached_property
@@ -205,9 +209,12 @@ class Search:
         """Places (DRAWS,) of the winners of searches of this size, whose trials are drawn again from these
         and trained again.
         """
-        generator = _generator(self.key)
+        generator = generator_of(self.key)
         size = len(self.scores)
-        trials = generator.integers(size, size=(DRAWS, size))
+        drawn = [place for place in range(size) if place not in self.included]
+        trials = np.tile(np.arange(size), (DRAWS, 1))
+        if drawn:
+            trials[:, drawn] = generator.choice(drawn, size=(DRAWS, len(drawn)))
         scores = np.array(self.scores)[trials] + self.noise * generator.standard_normal((DRAWS, size))
         found: np.ndarray = trials[np.arange(DRAWS), scores.argmax(axis=1)]
         return found
@@ -219,7 +226,7 @@ def deviations(
     """Draws (1, DRAWS) of the ratio of two standard deviations over seeds, each pooled from (variance,
     degrees of freedom). No typical variance is added: that they are alike is what is in question.
     """
-    generator = _generator(key)
+    generator = generator_of(key)
     sides = []
     for parts in (wider, steadier):
         freedom = sum(own for _, own in parts)
@@ -231,7 +238,7 @@ def deviations(
 
 
 @dataclass(frozen=True, eq=False)
-class Images:
+class ResampledImages:
     """Test images drawn again: `weights` (B, N), how often each of N images is drawn in each of B samples."""
 
     count: int
@@ -240,7 +247,7 @@ class Images:
 
     @cached_property
     def weights(self) -> np.ndarray:
-        generator = _generator(f"{self.key}/{self.count}")
+        generator = generator_of(f"{self.key}/{self.count}")
         return generator.poisson(1.0, (self.samples, self.count)).astype(np.float32)
 
     def mean(self, hits: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:

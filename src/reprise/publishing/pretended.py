@@ -12,6 +12,7 @@ from reprise.publishing import Face
 from reprise.publishing.expressions import Expressions
 from reprise.publishing.figures import build_figure
 from reprise.publishing.measures import RESULT_COLUMNS, Measure, Tables
+from reprise.publishing.power import without_power
 from reprise.publishing.sources import Sources
 from reprise.publishing.statements import judge_statements, parse
 from reprise.publishing.style import style
@@ -65,6 +66,14 @@ def check_publications(report: Report, class_names: Mapping[str, Sequence[str]])
         if outcome.judgement.verdict == "not run" and report.scale == "full":
             reason = f"it could never be judged, even with every run trained: {outcome.judgement.reason}"
             raise RepriseError(f"{outcome.statement.where}: {reason}")
+
+
+def warnings(report: Report, class_names: Mapping[str, Sequence[str]]) -> list[str]:
+    """What is no mistake, but probably not meant: statements that no result could refute, or none confirm."""
+    runs = report.runs([cell for name in report.experiments for cell in report.all_cells(name)])
+    results = pretended(runs, class_names, named_layers(report))
+    parsed = parse(report.statements, report.where, report.cells, report.names)
+    return [f"{one.where}: {said}" for one, said in without_power(parsed, report.cells, results)]
 
 
 @contextlib.contextmanager

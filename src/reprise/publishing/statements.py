@@ -28,9 +28,9 @@ from reprise.publishing.expressions import (
     Within,
     leaves,
 )
-from reprise.publishing.judging import Judge, Missing, NotRun
+from reprise.publishing.judging import Judge, Missing
 from reprise.publishing.markup import markdown, markdown_code, markdown_row
-from reprise.publishing.measures import Measure, Tables, lookup, no_setting
+from reprise.publishing.measures import Measure, NotRun, Tables, lookup, no_setting
 from reprise.publishing.sources import Sources
 from reprise.publishing.verdicts import VERDICTS, Judgement, judge_claim, judge_number, number
 from reprise.reports.expressions import Names
@@ -280,8 +280,7 @@ class Jury:
         if statement.relation is None:
             return number_judged(judge, statement), ""
         found = judge.relation(statement.relation)
-        claimed = self.claimed(statement.relation)
-        judgement = judge_claim(found, claimed)
+        judgement = judge_claim(found, self.claimed)
         if isinstance(found, Missing) or not _rests_on_images(judge, statement.relation):
             return judgement, ""
         return judgement, judge_claim(judge.relation(statement.relation, images=True)).verdict

@@ -8,14 +8,14 @@ again. What seeds do is drawn (`reprise.publishing.noise`); this module turns dr
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
 import numpy as np
 
-from reprise.publishing.expressions import ArgBest, AtChance, Scatter, Within
+from reprise.publishing.expressions import ArgBest, AtChance, Relation, Scatter, Within
 from reprise.publishing.judging import Amount, Found, Missing
 
 Verdict = Literal["reproduced", "differs", "undecided", "contradicted", "not run"]
@@ -122,11 +122,12 @@ _TINY = 1e-9
 # ---- claims ----
 
 
-def judge_claim(found: Found | Missing, claimed: float = math.nan) -> Judgement:
+def judge_claim(found: Found | Missing, claims: Callable[[Relation], float] | None = None) -> Judgement:
     """Whether a claim holds: reproduced in at least 97.5 % of the draws, contradicted in at most 2.5 %, else
     undecided.
 
-    claimed: the difference that the report claims, where its numbers give it.
+    claims: gives the difference of a relation's sides that the report's numbers have; not a number where they
+    lack one.
     """
     if isinstance(found, Missing):
         return Judgement("not run", found.reason)
@@ -143,17 +144,17 @@ def judge_claim(found: Found | Missing, claimed: float = math.nan) -> Judgement:
     spreads = "; ".join(number(leg.settles) if math.isfinite(leg.settles) else "" for leg in shown)
     if len(shown) < len(legs):
         measured += f" ({len(legs)} relations, the most telling one)"
-    alone = claimed if len(legs) == 1 else math.nan
-    seeds = _seeds(told, alone) if verdict == "undecided" else None
+    claimed = claims(told.relation) if claims else math.nan
+    seeds = _seeds(told, claimed) if verdict == "undecided" else None
     return Judgement(
         verdict,
-        _reason(told, verdict, len(legs), alone, seeds),
+        _reason(told, verdict, len(legs), claimed, seeds),
         measured,
         spreads.strip("; "),
         found.n,
         float(found.holds.mean()),
         told.settles,
-        alone,
+        claimed,
         seeds,
         found.notes,
     )

@@ -27,6 +27,8 @@ class Cell:
     members: tuple[Run, ...] = field(repr=False)
     layers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Name that the report file gives a layer → its module's name in the network."""
+    included: bool = field(default=False, repr=False)
+    """A trial that its search always has; the others are drawn."""
 
     @cached_property
     def name(self) -> str:

@@ -144,7 +144,8 @@ class Expansion:
                 trial = {"trial": shown["trial"], "after": before, **rungs}
             members, layers = self._members(cell, seeds, where, (*via, name), trial)
             before = members[-1].hash
-            cells.append(Cell(name, shown, reading, members, layers))
+            included = experiment.random is not None and shown["trial"] < len(experiment.random.include)
+            cells.append(Cell(name, shown, reading, members, layers, included))
             if isinstance(network, str):
                 self.network_runs.setdefault(network, members[0])
         return cells

@@ -21,7 +21,7 @@ AxisOf = Annotated[str, Field(min_length=1)]
 At = Literal["best", "last", "selected"]
 """Where a history is read."""
 Metric = Text
-"""As in statements; docs/verdicts.md lists the metrics."""
+"""As in statements; docs/statements.md lists the metrics."""
 Limits = Annotated[list[Annotated[float, Field(ge=-1e12, le=1e12)]], Field(min_length=2, max_length=2)]
 Color = Text
 """blue, orange, green, vermillion, purple, brown, pink, grey, yellow or sky of the colour-blind palette, or

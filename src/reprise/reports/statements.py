@@ -1,6 +1,6 @@
 """What a report file's statements say: numbers and claims in the report's words, and what measures them.
 
-Expressions are Python's grammar, of which little is allowed; docs/verdicts.md has it on a page.
+Expressions are Python's grammar, of which little is allowed; docs/statements.md has it on a page.
 """
 
 from __future__ import annotations

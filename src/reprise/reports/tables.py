@@ -68,7 +68,7 @@ class StatedRow(Said):
     about: About | None = None
     statement: Identifier | None = None
     """A statement of the report: its number is shown, and no second statement made."""
-    reported: str | float | None = None
+    reported: str | int | float | None = None
     judged: bool = True
 
     @model_validator(mode="after")
@@ -89,7 +89,7 @@ class LayerTable(Table):
 
 
 class SettingsRow(MeasuredRow, StatedRow):
-    reported: str | float | None = None
+    reported: str | int | float | None = None
     """What the report says; beside a metric a number, which makes a statement."""
 
 
@@ -104,9 +104,10 @@ class SettingsTable(Table):
 
 class ComparisonRow(MeasuredRow):
     reported: Annotated[
-        dict[str, str | float],
+        dict[str, str | int | float],
         BeforeValidator(
-            lambda given: given, json_schema_input_type=dict[str, str | float] | list[str | float | None]
+            lambda given: given,
+            json_schema_input_type=dict[str, str | int | float] | list[str | int | float | None],
         ),
     ] = {}
     """Label of a model → what the report says, or a list in the models' order; beside a metric numbers, each

@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from reprise.errors import RepriseError, nearest
+from reprise.extensions import METRICS
 from reprise.publishing.figures import grid
 from reprise.publishing.figures.page import Drawn, Page
 from reprise.publishing.figures.rows import (
@@ -43,9 +44,6 @@ NAMES = 0.3
 COLUMNS_OF_WIDTH = {"column": 1, "wide": 2}
 FEW = 12
 """Up to so many bars stand in one column."""
-LARGER_IS_BETTER = frozenset(
-    {"accuracy", "train_accuracy", "plain_train_accuracy", "precision_macro", "recall_macro", "f1_macro"}
-)
 LOOKS: dict[str, dict[str, Any]] = {
     "better": {"facecolor": COLORS["sky"], "edgecolor": COLORS["blue"]},
     "worse": {"facecolor": "white", "edgecolor": COLORS["vermillion"], "hatch": "//////"},
@@ -85,7 +83,7 @@ class Bar:
         """
         if self.mean == base.mean:
             return "equal"
-        return "better" if (self.mean > base.mean) != (metric in grid.SMALLER_IS_BETTER) else "worse"
+        return "better" if (self.mean > base.mean) != (METRICS[metric].better == "smaller") else "worse"
 
 
 def draw(spec: Bars, sources: Sources, page: Page) -> Drawn:
@@ -203,7 +201,7 @@ def _legend(spec: Bars, base: Bar, bars: Sequence[Bar]) -> list[Artist]:
         "worse": "worse than the base run",
         "equal": "equal to the base run",
     }
-    if spec.metric not in grid.SMALLER_IS_BETTER | LARGER_IS_BETTER:
+    if METRICS[spec.metric].better is None:
         words |= {"better": "above the base run", "worse": "below the base run"}
     handles: list[Artist] = [
         Patch(label=words[look], linewidth=0.8, **LOOKS[look]) for look in LOOKS if look in looks

@@ -13,17 +13,16 @@ from matplotlib.artist import Artist
 from matplotlib.lines import Line2D
 
 from reprise.errors import RepriseError, nearest
+from reprise.extensions import METRICS
 from reprise.publishing.figures.curves import SPLIT_WORDS
-from reprise.publishing.measures import OWN_METRICS
 from reprise.publishing.sources import Sources
 from reprise.reports.figures import MeasuredFigure
 from reprise.reports.report import Cell, text
 
 TESTED = frozenset({"accuracy", "loss", "precision_macro", "recall_macro", "f1_macro"})
 """Metrics that are those of the test images where a figure names neither split nor place."""
-SMALLER_IS_BETTER = frozenset({"loss", "train_loss", "plain_train_loss", "gap", "plain_gap"})
 WORDS = {"gap": "accuracy gap"} | {
-    metric: OWN_METRICS[metric].words for metric in ("plain_train_accuracy", "plain_train_loss", "plain_gap")
+    metric: METRICS[metric].words for metric in ("plain_train_accuracy", "plain_train_loss", "plain_gap")
 }
 """What figures call a metric where it is not its name."""
 
@@ -128,7 +127,7 @@ def _in_order(axis: str, combinations: Sequence[Mapping[str, str]]) -> list[str]
 
 def best(spec: MeasuredFigure, values: Mapping[Any, float]) -> list[Any]:
     """The keys with the best value: the smallest of a loss or gap, else the largest."""
-    found = (min if spec.metric in SMALLER_IS_BETTER else max)(values.values())
+    found = (min if METRICS[spec.metric].better == "smaller" else max)(values.values())
     return [key for key, value in values.items() if value == found]
 
 

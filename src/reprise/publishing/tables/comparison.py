@@ -10,8 +10,8 @@ from typing import Any
 
 from reprise.errors import RepriseError
 from reprise.publishing.expressions import Value
-from reprise.publishing.judging import Judge, NotRun
-from reprise.publishing.measures import Measure, lookup, no_setting
+from reprise.publishing.judging import Judge
+from reprise.publishing.measures import Measure, NotRun, lookup, no_setting
 from reprise.publishing.sources import Sources
 from reprise.publishing.tables.models import ComparedModel, check_labels, find_models, lay_out, notes
 from reprise.publishing.tables.sheet import Rows, Sheet

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from reprise.errors import RepriseError
 from reprise.publishing import Resolve
 from reprise.publishing.expressions import Expressions, Value
-from reprise.publishing.judging import Judge, NotRun
-from reprise.publishing.measures import Measure, Metric
+from reprise.publishing.judging import Judge
+from reprise.publishing.measures import Measure, Metric, NotRun
 from reprise.publishing.sources import Sources
 from reprise.publishing.statements import check_value
 from reprise.publishing.tables.sheet import Rows, Sheet

@@ -32,7 +32,7 @@ def build(spec: TrialsTable, sources: Sources) -> Sheet:
         rows.append(
             {**cell.settings, "values": values, "mean": fmean(values), "epochs": epochs, "report": same}
         )
-    sign = 1 if "loss" in measure.metric else -1
+    sign = 1 if measure.better == "smaller" else -1
 
     def order(row: Mapping[str, Any]) -> tuple[bool, float]:
         """What is not a number comes last."""

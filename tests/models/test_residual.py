@@ -193,3 +193,16 @@ def test_layer_table():
 def test_mistakes(changes, message):
     with pytest.raises(RepriseError, match=message):
         network(**changes)
+
+
+def test_relu_before_the_sum():
+    """A block adds to its input what ReLU left of the second convolution."""
+    model = network(blocks=1, relu="before_sum", dropout=0.0).eval()
+    images = torch.randn(4, *IMAGE)
+    block = model.block1
+    with torch.no_grad():
+        change = block(images) - block.projection(images)
+        inner = F.relu(block.norm1(block.conv1(images)))
+        torch.testing.assert_close(change, F.relu(block.norm2(block.conv2(inner))))
+        assert (block(images) < 0).any()
+    assert parameter_count(model) == parameter_count(network(blocks=1))

@@ -181,6 +181,7 @@ class Residual(Family):
     kernel: int = Field(ge=1, le=1024, description="pixels on the side of their convolutions")
     filters: int = Field(ge=1, le=100_000, description="channels of the first block, doubled by each other")
     dropout: Probability = Field(0.0, description="after each block")
+    relu: Literal["after_sum", "before_sum"] = Field("after_sum", description="the second ReLU of a block")
     init: Init = "torch"
     width: Width = 1.0
 

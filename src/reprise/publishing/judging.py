@@ -721,7 +721,9 @@ def _compared(relation: Relation, difference: Amount, strict: bool, settles: Amo
     if bound:
         each = _each_choice(difference, bound, strict)
         against = np.maximum(share, np.minimum(1, len(each) * each.min(axis=0)))
-    low, high = np.quantile((settles or difference).total[0], (0.025, 0.975), method="nearest")
+    ways = math.prod(len(choice.points) for choice in free or bound)
+    ends = (0.025 / ways, 1 - 0.025 / ways)
+    low, high = np.quantile(_at_best(settles or difference)[0], ends, method="nearest")
     return Found(
         relation,
         holds,
@@ -732,6 +734,15 @@ def _compared(relation: Relation, difference: Amount, strict: bool, settles: Amo
         settles=float(high - low) / 2,
         notes=difference.notes,
     )
+
+
+def _at_best(difference: Amount) -> np.ndarray:
+    """Draws (worlds, draws) with the choices that were measured as best."""
+    total = difference.draws
+    for choice in difference.choices:
+        place = int((np.argmax if choice.largest else np.argmin)(choice.points))
+        total = total + choice.factor * choice.draws[place]
+    return total
 
 
 def _each_choice(difference: Amount, choices: Sequence[Choice], strict: bool) -> np.ndarray:

@@ -6,7 +6,6 @@ The grammar is one page in `docs/statements.md`; `reprise.reports.expressions` c
 from __future__ import annotations
 
 import ast
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from reprise.errors import RepriseError, nearest
 from reprise.extensions import METRICS
 from reprise.publishing.measures import Measure
-from reprise.reports.expressions import Expression, Names, read_expression
+from reprise.reports.expressions import LARGEST, Expression, Names, read_expression
 
 OVER_CELLS = ("mean", "best", "max", "min", "effect")
 """Functions that make one value of the values of several configurations."""
@@ -24,8 +23,8 @@ BEST = ("argbest", "argmax", "argmin")
 RELATIONS = ("within", "at_chance", "spread", *BEST)
 WORDS_OF_THE_GRAMMAR = (*OVER_CELLS, *QUANTIFIERS, "share", *RELATIONS)
 KNOWN = (
-    "a claim is made of a < b, a > b, within(a, b, 0.02), at_chance(a), argbest(a) == cells and "
-    "spread(a) > spread(b)"
+    "a claim is made of a < b, a >= b, within(a, b, 0.02), at_chance(a), argbest(a) == cells and "
+    "spread(a) > spread(b), joined by and, or, not, every(…) and some(…)"
 )
 
 
@@ -45,12 +44,19 @@ class Value:
     words: str = ""
 
     def plus(self, other: Value, factor: float = 1.0) -> Value:
+        """The sum; terms that cancel are gone."""
         every = dict.fromkeys([*self.terms, *other.terms])
-        terms = {one: self.terms.get(one, 0.0) + factor * other.terms.get(one, 0.0) for one in every}
+        parts = {one: (self.terms.get(one, 0.0), factor * other.terms.get(one, 0.0)) for one in every}
+        terms = {one: a + b for one, (a, b) in parts.items() if abs(a + b) > _CANCELLED * max(abs(a), abs(b))}
         return Value(terms, self.constant + factor * other.constant)
 
     def times(self, factor: float) -> Value:
-        return Value({one: factor * value for one, value in self.terms.items()}, factor * self.constant)
+        terms = {one: factor * value for one, value in self.terms.items() if factor}
+        return Value(terms, factor * self.constant)
+
+    @property
+    def shares(self) -> list[Share]:
+        return [term for term in self.terms if isinstance(term, Share)]
 
     @property
     def measures(self) -> list[Measure]:
@@ -70,6 +76,10 @@ class Value:
 
     def __hash__(self) -> int:
         return hash((frozenset(self.terms.items()), self.constant))
+
+
+_CANCELLED = 1e-12
+"""What is left, as a share of them, of two factors that cancel."""
 
 
 @dataclass(frozen=True)
@@ -221,12 +231,11 @@ class Quantified(Relation):
         return replace(self, part=self.part.put(change))
 
 
-def leaves(relation: Relation) -> Iterator[Relation]:
-    """The relations that a claim is joined of."""
-    if not relation.parts:
-        yield relation
+def every_part(relation: Relation) -> Iterator[Relation]:
+    """The relation, and all that it is joined of."""
+    yield relation
     for part in relation.parts:
-        yield from leaves(part)
+        yield from every_part(part)
 
 
 class Expressions:
@@ -352,7 +361,7 @@ class _Reader:
             valid = [*self.known.measures, *METRICS, *WORDS_OF_THE_GRAMMAR]
             raise self.fail(node, f"no metric or measure '{name}'{nearest(name, valid)}")
         if name == "rank":
-            return self.rank(node)
+            return self.rank(node, {"effect": axis} if over == "effect" else {"cells": over} if over else {})
         if not node.args:
             raise self.fail(node, f"{name} of which cells? write {name}(name), or a selector in quotes")
         cells, words = self.cells(node.args[0])
@@ -369,17 +378,22 @@ class _Reader:
         if over == "best":
             if measure.better is None:
                 raise self.fail(node, f"no {name} is the best; write max(…) or min(…)")
+            if measure.pick:
+                what = f"one run of {measure.runs} is picked, so there is no best of several"
+                raise self.fail(node, f"{what}; leave best(…) out")
             over = "max" if measure.better == "larger" else "min"
         if over and over != "effect":
             measure = Measure.parse({**spec, **cells, "cells": over}, self.where(node))
         return measure, measure.words(words)
 
-    def rank(self, call: ast.Call) -> tuple[Measure, str]:
-        """`rank("plain", cells)`: the place of a class among all by test accuracy."""
+    def rank(self, call: ast.Call, over: Mapping[str, Any]) -> tuple[Measure, str]:
+        """`rank("plain", cells)`: the place of a class among all by test accuracy. `over`: what is to be made
+        of several configurations, which a rank refuses.
+        """
         if len(call.args) != 2 or call.keywords:
             raise self.fail(call, 'rank takes a class and its cells: rank("cat", base)')
         cells, words = self.cells(call.args[1])
-        spec = {"metric": "rank", "classes": self.literal(call.args[0]), **cells}
+        spec = {"metric": "rank", "classes": self.literal(call.args[0]), **cells, **over}
         measure = Measure.parse(spec, self.where(call))
         return measure, measure.words(words)
 
@@ -438,7 +452,7 @@ class _Reader:
                 if right.terms or right.constant == 0:
                     raise self.fail(node, "measures can be divided by numbers other than 0 only")
                 found, sign = left.times(1 / right.constant), "/"
-        if not all(math.isfinite(value) for value in (*found.terms.values(), found.constant)):
+        if not all(abs(value) <= LARGEST for value in (*found.terms.values(), found.constant)):
             raise self.fail(node, "the result is no number to compute with")
         words = [left.words, right.words]
         for side, part in enumerate((node.left, node.right)):
@@ -473,6 +487,8 @@ class _Reader:
             case ast.Call(func=ast.Name(id="every" | "some" as name)):
                 part = self.asked(node)
                 return Quantified(text, f"{name}: {part.words}", part, name == "every")
+        if _function(node) in ("share", *OVER_CELLS) or _function(node) in METRICS:
+            raise self.fail(node, f"{text!r} is a value, and no relation; compare it, e.g. {text} > 0.5")
         raise self.fail(node, f"{text!r} is no relation; {KNOWN}")
 
     def asked(self, call: ast.Call) -> Relation:
@@ -480,7 +496,15 @@ class _Reader:
         name = _function(call)
         if len(call.args) != 1 or call.keywords:
             raise self.fail(call, f"{name} takes one relation: {name}(accuracy(grid) > accuracy(base))")
-        return self.relation(call.args[0])
+        asked = self.relation(call.args[0])
+        inner = [word for one in every_part(asked) if (word := _asks(one))]
+        if inner:
+            what = f"{inner[0]}(…) inside {name}(…) asks the same configurations twice; keep one of them"
+            raise self.fail(call.args[0], what)
+        if not any(measure.asked for measure in asked.measures):
+            what = f"{name} asks a relation of each configuration; leave mean, best, max, min, effect and"
+            raise self.fail(call.args[0], f"{what} picked runs out of one side, or leave {name} out")
+        return asked
 
     def compared(self, node: ast.Compare, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Relation:
         text = f"{self.expression.source(left)} {_SIGNS[type(op)]} {self.expression.source(right)}"
@@ -500,6 +524,8 @@ class _Reader:
         values = self.number(left), self.number(right)
         if not values[0].terms and not values[1].terms:
             raise self.fail(left, "it measures nothing; a relation compares measured values")
+        if not values[0].plus(values[1], -1.0).terms:
+            raise self.fail(left, _SAME)
         sign = _SIGNS[type(op)]
         return Order(text, f"{values[0].words} {_SHOWN.get(sign, sign)} {values[1].words}", *values, sign)
 
@@ -511,6 +537,8 @@ class _Reader:
         left, right = self.number(call.args[0]), self.number(call.args[1])
         if not left.terms and not right.terms:
             raise self.fail(call, "it measures nothing; a relation compares measured values")
+        if not left.plus(right, -1.0).terms:
+            raise self.fail(call, _SAME)
         margin = self.number(call.args[2])
         if margin.terms or margin.constant <= 0:
             raise self.fail(call.args[2], "the margin is a number above 0")
@@ -542,6 +570,8 @@ class _Reader:
         (more, of_more), (less, of_less) = self.by_cell(wider), self.by_cell(steadier)
         if of_more.kind != of_less.kind:
             raise self.fail(wider, "only measures of the same metric, split and epoch can be compared")
+        if of_more == of_less:
+            raise self.fail(wider, _SAME)
         words = f"seeds scatter more in the {more.words} than in the {less.words}"
         return Scatter(text, words, of_more, of_less)
 
@@ -559,7 +589,7 @@ class _Reader:
     def by_cell(self, call: ast.expr) -> tuple[Value, Measure]:
         """The one measure of a relation that compares configurations."""
         value, measure = self.alone(call)
-        if measure.cells or measure.pick or measure.effect:
+        if not measure.asked:
             what = f"{_function(call)} compares configurations"
             raise self.fail(call, f"{what}; leave mean, best, max, min, effect and picked runs out")
         if measure.metric == "setting":
@@ -569,6 +599,17 @@ class _Reader:
 
 _SIGNS: Mapping[type[ast.cmpop], str] = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "=="}
 _SHOWN = {"<=": "≤", ">=": "≥"}
+_SAME = "both sides measure the same, so no result could tell them apart; compare two measures"
+
+
+def _asks(relation: Relation) -> str:
+    """The function by which a relation asks several configurations already; empty where there is none."""
+    match relation:
+        case Quantified(every=every):
+            return "every" if every else "some"
+        case ArgBest() | Scatter():
+            return "argbest" if isinstance(relation, ArgBest) else "spread"
+    return "share" if any(value.shares for value in relation.values) else ""
 
 
 def _is_sum(node: ast.expr) -> bool:

@@ -137,7 +137,8 @@ class Found:
     and against: the share of draws in which it holds, corrected for choices among several configurations in
     the claim's disfavour and in its favour (worlds,). now: whether it holds of the values as measured. The
     rest tells a reader about a relation that compares two values: the sides, their difference, the
-    half-width that the seeds leave to it, and the seeds themselves.
+    half-width that the seeds leave to it, and the seeds themselves; `shared`: among how many choices or parts
+    the level is shared at which the relation, as it was measured, would be settled.
     """
 
     relation: Relation
@@ -151,6 +152,7 @@ class Found:
     difference: float = math.nan
     settles: float = math.nan
     margin: float = 0.0
+    shared: int = 1
     notes: tuple[str, ...] = ()
     parts: tuple[Found | Missing, ...] = ()
     said: str = ""
@@ -288,10 +290,13 @@ class Judge:
                     _, quantities = of_cells.setdefault(cell.name, (cell, {}))
                     part = factor / len(cells)
                     quantities[term.quantity] = quantities.get(term.quantity, 0.0) + part
+        cancelled = 1e-12 * max((abs(factor) for factor in value.terms.values()), default=0.0)
         for cell, quantities in of_cells.values():
-            found = found.plus(self._sum(quantities, cell, draw, images))
+            if left := {one: by for one, by in quantities.items() if abs(by) > cancelled}:
+                found = found.plus(self._sum(left, cell, draw, images))
         for selector, quantities in of_winners.items():
-            found = found.plus(self._winner(selector, quantities, 0.0 if of is None else 1 / of))
+            if left := {one: by for one, by in quantities.items() if abs(by) > cancelled}:
+                found = found.plus(self._winner(selector, left, 0.0 if of is None else 1 / of))
         return found
 
     def _sum(
@@ -302,8 +307,7 @@ class Judge:
         images: bool,
     ) -> Amount:
         """Σ factor · quantity of one configuration."""
-        largest = max(abs(by) for by in quantities.values()) or 1.0
-        combination = tuple((measure, by / largest) for measure, by in quantities.items())
+        combination, factor = _in_units(quantities)
         sample = self.sample(combination, cell)
         draws = draw(sample)
         if images:
@@ -316,7 +320,7 @@ class Judge:
             )
         reach = sample.reach if sample.unstable else 0.0
         found = Amount(sample.mean, draws, (), sample.n, variance, reach, tuple(notes))
-        return Amount(n=found.n).plus(found, largest)
+        return Amount(n=found.n).plus(found, factor)
 
     def _share(self, term: Share, images: bool) -> Amount:
         found = [self.relation(part, images=images) for part in self.instances(term.relation)]
@@ -337,6 +341,7 @@ class Judge:
         known = [found for run in cell.runs if (found := self.tables.predicted(run)) is not None]
         if not known:
             raise NotRun(f"{cell.name} has no predictions to measure: not trained, or not evaluated.")
+        values, _ = self._values(((term.quantity, 1.0),), cell)  # names a class that has no images
         labels = list(known[0].classes)
         place = labels.index(self.tables.label(cell.runs[0], term.classes[0]))
         amounts = [
@@ -344,7 +349,6 @@ class Judge:
             for label in labels
         ]
         points = np.array([amount.point for amount in amounts])
-        values, _ = self._values(((term.quantity, 1.0),), cell)
         return Amount(
             float(rank_of(points, place)),
             rank_of(np.stack(np.broadcast_arrays(*(amount.draws for amount in amounts))), place),
@@ -396,12 +400,12 @@ class Judge:
         noise = math.sqrt(self.typical(((Measure("accuracy", ""), 1.0),)).variance)
         key = " ".join(cell.name for cell in cells)
         runs = [(cell, run) for cell, run, _ in trials]
-        return Search([score for *_, score in trials], noise, _included(runs), key), runs
+        return Search([score for *_, score in trials], noise, key, _included(runs)), runs
 
     def _winner(self, selector: str, quantities: Mapping[Measure, float], further: float) -> Amount:
         """Σ factor · quantity of the winner of another search of that size."""
         cell, run = self.picked(selector)
-        combination = tuple(quantities.items())
+        combination, factor = _in_units(quantities)
         (point,), scale = self._taken(combination, [(cell, run)])
         search, trials = self.search(self.resolve(selector))
         values, _ = self._taken(combination, trials)
@@ -414,7 +418,8 @@ class Judge:
             f"Measured in run {run} of {cell.name}, the best of {len(trials)} by validation accuracy; draws "
             "are of the winner of another search of that size, whose trials are drawn from these."
         )
-        return Amount(point, np.clip(draws, low, high), n=1, variance=math.nan, notes=(note,))
+        found = Amount(point, np.clip(draws, low, high), n=1, variance=math.nan, notes=(note,))
+        return Amount(n=1).plus(found, factor)
 
     def _taken(self, combination: Combination, runs: Iterable[tuple[Cell, str]]) -> tuple[list[float], float]:
         values, scale = [], 1.0
@@ -470,7 +475,11 @@ class Judge:
 
     def rests_on_images(self, measure: Measure) -> bool:
         """Whether other test images would change a measure."""
-        return any(self._deviation(measure.quantity, cell) is not None for cell in self._known(measure.runs))
+        try:
+            moved = [self._deviation(measure.quantity, cell) for cell in self._known(measure.runs)]
+        except NotRun:
+            return False
+        return any(one is not None for one in moved)
 
     # ---- relations ----
 
@@ -479,17 +488,16 @@ class Judge:
         several = {
             measure.runs: cells
             for measure in relation.measures
-            if not (measure.cells or measure.pick or measure.effect)
-            and len(cells := self._known(measure.runs)) > 1
+            if measure.asked and len(cells := self._known(measure.runs)) > 1
         }
         if not several:
             return [relation]
         ((selector, cells),) = several.items()
 
         def put(cell: Cell) -> Callable[[Measure], Measure]:
-            return lambda one: replace(one, runs=cell.name) if one.runs == selector else one
+            return lambda one: replace(one, runs=cell.name) if one.asked and one.runs == selector else one
 
-        return [relation.put(put(cell)) for cell in cells]
+        return [_of_cell(relation.put(put(cell)), cell.name) for cell in cells]
 
     def relation(self, relation: Relation, *, images: bool = False) -> Found | Missing:
         """What is found of a relation; `Missing` where it cannot be measured."""
@@ -525,7 +533,7 @@ class Judge:
         measured = difference.measured if sign.startswith(">") else -difference.measured
         one_draw = any(measure.metric == "setting" and measure.pick for measure in relation.measures)
         if one_draw:  # another search draws other settings
-            found = replace(found, against=np.ones_like(found.against))
+            found = replace(found, against=np.ones_like(found.against), settles=math.nan)
         return replace(found, left=sides[0], right=sides[1], difference=measured)
 
     def _within(self, relation: Relation, left: Value, right: Value, margin: float, images: bool) -> Found:
@@ -614,7 +622,7 @@ class Judge:
         values, scale = self._taken(combination, runs)
         noise = scale * math.sqrt(self.typical(combination).variance)
         scores = [value if largest else -value for value in values]
-        winners = Search(scores, noise, _included(runs), f"best/{measure!r}").winners
+        winners = Search(scores, noise, f"best/{measure!r}", _included(runs)).winners
         is_named = np.array([cell.name in names for cell, _ in runs])
         holds = is_named[winners].astype(float)[None]
         share = holds.mean(axis=-1)
@@ -623,7 +631,12 @@ class Judge:
             "best is a matter of the draw and is never contradicted."
         )
         return replace(
-            found, holds=holds, support=share, against=np.ones_like(share), notes=(*found.notes, note)
+            found,
+            holds=holds,
+            support=share,
+            against=np.ones_like(share),
+            settles=math.nan,  # more seeds would not tell
+            notes=(*found.notes, note),
         )
 
     def _scatter(self, relation: Scatter) -> Found:
@@ -660,6 +673,16 @@ def _included(runs: Sequence[tuple[Cell, str]]) -> list[int]:
     return [place for place, (cell, _) in enumerate(runs) if cell.included]
 
 
+def _of_cell(relation: Relation, name: str) -> Relation:
+    """A relation that is asked of several configurations, with the words of one of them."""
+    match relation:
+        case Joined(of=parts):
+            return replace(relation, of=tuple(_of_cell(part, name) for part in parts))
+        case Opposite(part=part):
+            return replace(relation, words=f"{relation.words} ({name})", part=_of_cell(part, name))
+    return replace(relation, words=f"{relation.words} ({name})")
+
+
 def _finite(reading: Reading, measure: Measure) -> float:
     """A loss that is not a number any more has diverged: it is worse than any other."""
     if math.isnan(reading.value) and measure.better == "smaller":
@@ -671,6 +694,15 @@ def _size(reading: Reading, measure: Measure) -> float:
     if not measure.noise.relative:
         return 1.0
     return abs(reading.value) if reading.size is None else reading.size
+
+
+def _in_units(quantities: Mapping[Measure, float]) -> tuple[Combination, float]:
+    """Quantities of one configuration in units of the largest factor, and that factor: wherever a statement
+    uses them, with either sign, their draws are the same.
+    """
+    parts = sorted(quantities.items(), key=repr)
+    factor = max((by for _, by in parts), key=abs)
+    return tuple((measure, by / factor) for measure, by in parts), factor
 
 
 def _constant(value: float) -> Amount:
@@ -721,28 +753,19 @@ def _compared(relation: Relation, difference: Amount, strict: bool, settles: Amo
     if bound:
         each = _each_choice(difference, bound, strict)
         against = np.maximum(share, np.minimum(1, len(each) * each.min(axis=0)))
-    ways = math.prod(len(choice.points) for choice in free or bound)
-    ends = (0.025 / ways, 1 - 0.025 / ways)
-    low, high = np.quantile(_at_best(settles or difference)[0], ends, method="nearest")
+    now = difference.measured > 0 if strict else difference.measured >= 0
+    low, high = np.quantile((settles or difference).total[0], (0.025, 0.975), method="nearest")
     return Found(
         relation,
         holds,
         support,
         against,
-        difference.measured > 0 if strict else difference.measured >= 0,
+        now,
         difference.n,
-        settles=float(high - low) / 2,
+        settles=float(high - low) / 2 if math.isfinite(low) and math.isfinite(high) else math.inf,
+        shared=math.prod(len(choice.points) for choice in (free if now else bound)),
         notes=difference.notes,
     )
-
-
-def _at_best(difference: Amount) -> np.ndarray:
-    """Draws (worlds, draws) with the choices that were measured as best."""
-    total = difference.draws
-    for choice in difference.choices:
-        place = int((np.argmax if choice.largest else np.argmin)(choice.points))
-        total = total + choice.factor * choice.draws[place]
-    return total
 
 
 def _each_choice(difference: Amount, choices: Sequence[Choice], strict: bool) -> np.ndarray:
@@ -797,8 +820,16 @@ def _joined(relation: Relation, parts: Sequence[Found | Missing], every: bool) -
         all(part.now for part in known) if every else any(part.now for part in known),
         min(part.n for part in known),
         notes=tuple(dict.fromkeys(note for part in known for note in part.notes)),
-        parts=tuple(parts),
+        parts=tuple(
+            _sharing(part, many) if isinstance(part, Found) and part.now != every else part for part in parts
+        ),
     )
+
+
+def _sharing(found: Found, many: int) -> Found:
+    """What was found of one of many parts, any of which would settle the whole."""
+    parts = tuple(_sharing(part, many) if isinstance(part, Found) else part for part in found.parts)
+    return replace(found, shared=found.shared * many, parts=parts)
 
 
 def _decides(part: Found, every: bool, many: int) -> bool:

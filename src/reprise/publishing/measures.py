@@ -262,6 +262,11 @@ class Measure:
         return self.metric, self.split, self.at
 
     @property
+    def asked(self) -> bool:
+        """Whether `every`, `some` and `share` ask it of each configuration that it names."""
+        return not (self.cells or self.pick or self.effect)
+
+    @property
     def quantity(self) -> Measure:
         """What is measured in each run, whichever the runs: its scatter over seeds is pooled."""
         return replace(self, runs="", cells=None, pick=None, effect=None)
@@ -289,7 +294,8 @@ class Measure:
             words = f"{'lowest' if self.metric == 'loss' else 'best'} {words}"
         elif self.at in PATHS:
             words = f"{'change per epoch' if self.at == 'change' else 'rise'} of the {words}"
-        names = ", ".join(str(name) for name in self.classes)
+        many = len(self.classes) > 3
+        names = f"{len(self.classes)} classes" if many else ", ".join(str(name) for name in self.classes)
         match self.metric:
             case "class_accuracy":
                 found = f"accuracy of {cells} on {names}"

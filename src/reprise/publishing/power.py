@@ -16,7 +16,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from reprise.publishing import Resolve
-from reprise.publishing.expressions import AtChance, Joined, Opposite, Order, Quantified, Relation, Within
+from reprise.publishing.expressions import (
+    AtChance,
+    Joined,
+    Opposite,
+    Order,
+    Quantified,
+    Relation,
+    Within,
+    every_part,
+)
 from reprise.publishing.judging import Amount, Combination, Found, Judge
 from reprise.publishing.measures import Measure, NotRun, Tables
 from reprise.publishing.noise import Sample, Typical, generator_of
@@ -172,7 +181,7 @@ def _constants(statement: CheckedStatement) -> Iterator[float]:
     values = [statement.value]
     alone = {float(statement.reported)} if statement.reported else set()
     for relation in relations:
-        for leaf in _all(relation):
+        for leaf in every_part(relation):
             values += leaf.values
             if isinstance(leaf, Within):
                 alone.add(leaf.margin)
@@ -183,9 +192,3 @@ def _constants(statement: CheckedStatement) -> Iterator[float]:
             alone |= {(float(statement.reported) - value.constant) / factor for factor in factors}
     both = {sign * one for one in alone for sign in (1, -1)}
     return iter(both | {a + b for a, b in itertools.product(both, both)})
-
-
-def _all(relation: Relation) -> Iterator[Relation]:
-    yield relation
-    for part in relation.parts:
-        yield from _all(part)

@@ -26,7 +26,6 @@ from reprise.publishing.expressions import (
     Share,
     Value,
     Within,
-    leaves,
 )
 from reprise.publishing.judging import Judge, Missing
 from reprise.publishing.markup import markdown, markdown_code, markdown_row
@@ -181,15 +180,10 @@ def check_relation(relation: Relation, resolve: Resolve, where: str, quantified:
 
 def _check_quantified(part: Relation, resolve: Resolve, where: str) -> None:
     """A relation that is asked of several configurations names one set of them."""
-    if any(isinstance(leaf, ArgBest | Scatter) for leaf in leaves(part)):
-        raise RepriseError(
-            f"{where}: argbest(…) and spread(…) compare configurations; leave every or some out"
-        )
     several = {
         measure.runs
         for measure in part.measures
-        if not (measure.cells or measure.pick or measure.effect)
-        and len(_cells(measure.runs, resolve, where)) > 1
+        if measure.asked and len(_cells(measure.runs, resolve, where)) > 1
     }
     if len(several) > 1:
         named = " and ".join(sorted(several))
@@ -209,17 +203,18 @@ def check_value(value: Value, resolve: Resolve, where: str, *, quantified: bool 
         if cells and not quantified:
             check_cells(term, cells, where)
         elif cells:
-            check_cells(term, cells[:1] if not (term.cells or term.pick or term.effect) else cells, where)
+            check_cells(term, cells[:1] if term.asked else cells, where)
 
 
 def check_cells(measure: Measure, cells: Sequence[Cell], where: str) -> None:
     """Whether a measure gives one value over the cells that it names; if not, a `RepriseError` that starts
     with `where`.
     """
-    if len(cells) > 1 and not (measure.cells or measure.pick or measure.effect):
+    if len(cells) > 1 and measure.asked:
         picked = "pick: best under cells"
-        several = f'write mean(…), best(…), every(… > …) or effect(…, "axis"), or name them with {picked}'
-        remedy = f"name them with {picked}" if measure.metric == "setting" else several
+        remedy = f'write mean(…), best(…), every(… > …) or effect(…, "axis"), or name them with {picked}'
+        if not measure.noise.several:
+            remedy = f"name one, or them with {picked}, or ask each in every(…)"
         raise RepriseError(f"{where}: {measure.runs} names {len(cells)} configurations; {remedy}")
     axes = dict.fromkeys(axis for cell in cells for axis in cell.settings) if measure.effect else {}
     if measure.effect and measure.effect not in axes:
@@ -507,8 +502,7 @@ def _verdict(outcome: Outcome) -> str:
 
 
 def _why(outcome: Outcome, notes: _Notes) -> str:
-    said = outcome.judgement.reason
-    return markdown(said[:1].upper() + said[1:]) + notes.marks(outcome.judgement.notes)
+    return markdown(outcome.judgement.reason) + notes.marks(outcome.judgement.notes)
 
 
 def _number_line(outcome: Outcome, notes: _Notes) -> str:

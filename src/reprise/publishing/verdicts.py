@@ -8,14 +8,24 @@ again. What seeds do is drawn (`reprise.publishing.noise`); this module turns dr
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 
-from reprise.publishing.expressions import ArgBest, AtChance, Relation, Scatter, Within
+from reprise.publishing.expressions import (
+    ArgBest,
+    AtChance,
+    Joined,
+    Opposite,
+    Quantified,
+    Relation,
+    Scatter,
+    Within,
+)
 from reprise.publishing.judging import Amount, Found, Missing
 
 Verdict = Literal["reproduced", "differs", "undecided", "contradicted", "not run"]
@@ -51,10 +61,18 @@ class Judgement:
     notes: tuple[str, ...] = ()
 
 
+LONGEST = 1e15
+"""Numbers from here on are printed with an exponent."""
+
+
 def number(value: float, digits: int | None = None) -> str:
     """`value` with so many decimals (by default 4 below 10, else 1)."""
     if not math.isfinite(value):
         return "diverged" if value == math.inf else "not finite"
+    if abs(value) >= LONGEST:
+        return f"{value:.4g}"
+    if digits is None and abs(value) >= 1 and (2 * float(value)).is_integer():  # an epoch, a rank
+        digits = 0 if float(value).is_integer() else 1
     return f"{value:.{(4 if abs(value) < 10 else 1) if digits is None else digits}f}"
 
 
@@ -138,26 +156,35 @@ def judge_claim(found: Found | Missing, claims: Callable[[Relation], float] | No
     elif against <= TAIL:
         verdict = "contradicted"
     legs = list(_legs(found))
-    told = _telling(legs, verdict)
+    told = _telling(found)
     shown = legs if len(legs) <= 6 else [told]
     measured = "; ".join(_measured(leg) for leg in shown)
-    spreads = "; ".join(number(leg.settles) if math.isfinite(leg.settles) else "" for leg in shown)
+    spreads = "; ".join(number(_settles(leg)) if math.isfinite(leg.settles) else "" for leg in shown)
     if len(shown) < len(legs):
         measured += f" ({len(legs)} relations, the most telling one)"
     claimed = claims(told.relation) if claims else math.nan
     seeds = _seeds(told, claimed) if verdict == "undecided" else None
+    share = float(found.holds.mean())
+    by_chance = (SHARED,) if verdict == "undecided" and not TAIL < share < 1 - TAIL else ()
     return Judgement(
         verdict,
         _reason(told, verdict, len(legs), claimed, seeds),
         measured,
         spreads.strip("; "),
         found.n,
-        float(found.holds.mean()),
-        told.settles,
+        share,
+        _settles(told),
         claimed,
         seeds,
-        found.notes,
+        (*found.notes, *by_chance),
     )
+
+
+SHARED = (
+    "Of several relations one fails by chance, and one holds: only where one does so at 2.5 %, shared among "
+    "them, is the claim settled by it."
+)
+"""Why a claim can be undecided that holds in nearly all draws, or in hardly any."""
 
 
 def _legs(found: Found | Missing) -> list[Found]:
@@ -166,21 +193,41 @@ def _legs(found: Found | Missing) -> list[Found]:
     return [leg for part in found.parts for leg in _legs(part)] if found.parts else [found]
 
 
-def _telling(legs: Sequence[Found], verdict: Verdict) -> Found:
-    """The relation that a reader asks for first: the one that fails most clearly, or holds least."""
-    return min(legs, key=lambda leg: float(leg.holds.mean()))
+def _telling(found: Found) -> Found:
+    """The relation that a reader asks for first: where all have to hold, the one that holds least, where any
+    may, the one that holds most.
+    """
+    parts = [part for part in found.parts if isinstance(part, Found)]
+    if not parts:
+        return found
+    whole = _asserted(found.relation)
+    every = whole.every if isinstance(whole, Joined | Quantified) else True
+    part = (min if every else max)(parts, key=lambda part: float(part.holds.mean()))
+    return _telling(part)
+
+
+def _asserted(relation: Relation) -> Relation:
+    """A relation without `not`."""
+    return _asserted(relation.part) if isinstance(relation, Opposite) else relation
+
+
+def _settles(leg: Found) -> float:
+    """The smallest difference that the seeds could settle, at the level that it shares with others."""
+    normal = NormalDist()
+    return leg.settles * normal.inv_cdf(TAIL / leg.shared) / normal.inv_cdf(TAIL)
 
 
 def _measured(leg: Found) -> str:
     left, right = number(leg.left), number(leg.right)
-    match leg.relation:
+    match _asserted(leg.relation):
         case Within():
             return f"{left} and {right} differ by {number(abs(leg.difference))}"
         case AtChance():
             return f"{left}, chance {right}"
         case ArgBest(largest=largest):
             most = "largest" if largest else "smallest"
-            return f"{most} is {leg.said} ({number(leg.left if leg.now else leg.right)})"
+            first = max(leg.left, leg.right) if largest else min(leg.left, leg.right)
+            return f"{most} is {leg.said} ({number(first)})"
         case Scatter():
             return f"spread {left} and {right}"
     sign = ">" if leg.left > leg.right else "<" if leg.left < leg.right else "="
@@ -191,10 +238,12 @@ def _reason(leg: Found, verdict: Verdict, many: int, claimed: float, seeds: int 
     """Why, in one sentence; of many relations, what the most telling one shows."""
     first = f"{leg.relation.words}: " if many > 1 else ""
     said = first + _seen(leg)
-    if not math.isfinite(leg.settles) or isinstance(leg.relation, Scatter):
+    if not math.isfinite(leg.settles):
         return f"{said}; it holds in {_percent(leg)} of the draws."
     trained = f"{leg.n} seed{'s' if leg.n != 1 else ''}" if leg.n else "the draws"
-    settle = f"{trained} settle{'s' if leg.n == 1 else ''} {number(leg.settles)}"
+    settle = f"{trained} settle{'s' if leg.n == 1 else ''} {number(_settles(leg))}"
+    if leg.shared > 1:
+        settle += f" in one of {leg.shared}"
     if verdict != "undecided":
         return f"{said}; {settle}."
     named = f"{number(abs(claimed))} is claimed, " if math.isfinite(claimed) else ""
@@ -206,7 +255,7 @@ def _reason(leg: Found, verdict: Verdict, many: int, claimed: float, seeds: int 
 
 def _seen(leg: Found) -> str:
     left, right, gap = number(leg.left), number(leg.right), number(abs(leg.difference))
-    match leg.relation:
+    match _asserted(leg.relation):
         case Within(margin=margin):
             where = "within" if abs(leg.difference) <= margin else "beyond"
             return f"{left} and {right} differ by {gap}, {where} the margin of {margin:g}"
@@ -228,11 +277,10 @@ def _percent(leg: Found) -> str:
 def _seeds(leg: Found, claimed: float) -> int | None:
     """How many seeds would settle the difference that is claimed, or else the one that was measured."""
     gap = claimed if math.isfinite(claimed) else leg.difference
-    if isinstance(leg.relation, Within | AtChance):
-        margin = leg.relation.margin if isinstance(leg.relation, Within) else leg.margin
-        gap = margin - abs(gap)
-    if isinstance(leg.relation, Scatter) or not (leg.n and math.isfinite(leg.settles) and leg.settles > 0):
+    if isinstance(_asserted(leg.relation), Within | AtChance):
+        gap = leg.margin - abs(gap)
+    if not (leg.n and math.isfinite(leg.settles) and leg.settles > 0):
         return None
     if gap == 0 or not math.isfinite(gap):
         return MOST_SEEDS + 1
-    return max(leg.n + 1, math.ceil(min(leg.n * (leg.settles / gap) ** 2, 10.0 * MOST_SEEDS)))
+    return max(leg.n + 1, math.ceil(min(leg.n * (_settles(leg) / gap) ** 2, 10.0 * MOST_SEEDS)))

@@ -531,10 +531,7 @@ class Judge:
         found = _compared(relation, difference, strict="=" not in sign)
         sides = [self.amount(side).measured for side in (left, right)]
         measured = difference.measured if sign.startswith(">") else -difference.measured
-        one_draw = any(measure.metric == "setting" and measure.pick for measure in relation.measures)
-        if one_draw:  # another search draws other settings
-            found = replace(found, against=np.ones_like(found.against), settles=math.nan)
-        return replace(found, left=sides[0], right=sides[1], difference=measured)
+        return _of_one_draw(replace(found, left=sides[0], right=sides[1], difference=measured))
 
     def _within(self, relation: Relation, left: Value, right: Value, margin: float, images: bool) -> Found:
         difference = self.amount(left.plus(right, -1.0), images=images)
@@ -545,7 +542,7 @@ class Judge:
         ]
         holds = ends[0].holds * ends[1].holds
         sides = [self.amount(side).measured for side in (left, right)]
-        return replace(
+        found = replace(
             ends[0],
             holds=holds,
             support=np.minimum(np.minimum(ends[0].support, ends[1].support), holds.mean(axis=-1)),
@@ -558,6 +555,7 @@ class Judge:
             difference=difference.measured,
             margin=margin,
         )
+        return _of_one_draw(found)
 
     def _at_chance(self, relation: Relation, value: Value, images: bool) -> Found:
         """Networks that guess scatter as guessing does, however much others scatter."""
@@ -681,6 +679,13 @@ def _of_cell(relation: Relation, name: str) -> Relation:
         case Opposite(part=part):
             return replace(relation, words=f"{relation.words} ({name})", part=_of_cell(part, name))
     return replace(relation, words=f"{relation.words} ({name})")
+
+
+def _of_one_draw(found: Found) -> Found:
+    """Which settings won is a matter of the draw of the trials, so nothing speaks against it."""
+    if any(measure.metric == "setting" and measure.pick for measure in found.relation.measures):
+        return replace(found, against=np.ones_like(found.against), settles=math.nan)
+    return found
 
 
 def _finite(reading: Reading, measure: Measure) -> float:

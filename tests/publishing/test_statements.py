@@ -443,7 +443,7 @@ def test_other_readings_are_judged_beside(tables):
 
 def test_a_mistake_in_another_reading_is_one_line():
     also = [{"reading": "every rate", "holds": ["acc(high) > 0", "every(acc(trails) > 0)"]}]
-    with pytest.raises(RepriseError, match="statement c: 'every.acc.trails. > 0.': .* no experiment trails"):
+    with pytest.raises(RepriseError, match=r"statement c: 'every.acc.trails. > 0.': .* no experiment trails"):
         parse([{**claim("acc(high) > 0"), "also": also}], "report", resolve, NAMES)
 
 
@@ -913,8 +913,8 @@ def test_how_much_an_axis_matters(regularized, relation, verdict):
 
 def test_what_seeds_settle_of_an_effect(regularized):
     """Rate: of three values' means, of two cells each, two differ by s = 0.005 (one seed of each). Six pairs
-    in order share the level: 2.64 · 0.005 = 0.0132 if it were normal, 2.5 % / 6 of Student's t at 4 degrees of
-    freedom 4.85 · 0.005 = 0.0242.
+    in order share the level: 2.64 · 0.005 = 0.0132 if it were normal, 4.85 · 0.005 = 0.0242 by Student's t at
+    4 degrees of freedom.
     """
     found = outcome(*regularized, claim(f"{effect('rate')} > 0.05"))
     assert 0.0132 < found.judgement.settles < 0.0242

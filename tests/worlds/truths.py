@@ -24,7 +24,7 @@ from reprise.reports.report import Cell, Report
 from reprise.reports.run import Run
 from reprise.reports.settings import EarlyStop
 from reprise.reports.statements import Number
-from worlds.measuring import Averages, Reading
+from worlds.measuring import Averages, Measures
 
 ACCURACY, CLASS, LOSS = 0.004, 0.012, 0.015
 """Standard deviations over seeds: of accuracies, of one class's accuracy beside the network's own deviation,
@@ -233,6 +233,54 @@ class Truths:
         return replace(self, truths={cell: change(cell, truth) for cell, truth in self.truths.items()})
 
 
+def value_of(truth: Truth, condition: Conditions, key: Key) -> float | None:
+    """The true value of a quantity that follows from curves, NaN at an epoch that is not trained; None for
+    other quantities.
+    """
+    metric, split, at = key
+    accurate, least = truth.validation.peak or 1.0, truth.validation_loss.peak or 1.0
+    total = condition.epochs(accurate, least, truth.epochs)
+    chosen = {"best_loss": least, "last": total}.get(condition.select, accurate)
+
+    def curve(name: str, split: str | None) -> np.ndarray:
+        found: Curve = getattr(truth, ("train" if split == "train" else "validation") + name)
+        return found.best + (1 if name else -1) * found.distances(total)
+
+    def at_place(values: np.ndarray, best: float) -> float:
+        match at:
+            case "best":
+                return best
+            case "last":
+                return float(values[-1])
+            case int():
+                return float(values[at - 1]) if at <= total else math.nan
+            case "change":
+                return float(np.abs(np.diff(values)).mean())
+            case "rise":
+                return float(values[-1]) - best
+        return float(values[min(total, round(chosen)) - 1])
+
+    match metric:
+        case "best_epoch":
+            return min(total, round(chosen))
+        case "epochs":
+            return total
+        case "min_loss_epoch":
+            return total if split == "train" else min(total, least)
+        case "accuracy" if split is None and truth.accuracy is not None:
+            return truth.accuracy
+        case "loss" if split is None and truth.loss is not None:
+            return truth.loss
+        case "accuracy" | "loss":
+            values = curve("_loss" if metric == "loss" else "", split)
+            return at_place(values, float(values.min() if metric == "loss" else values.max()))
+        case "gap":
+            tested = value_of(truth, condition, ("accuracy", split, at))
+            fitted = at_place(curve("", "train"), 0.0)
+            return None if tested is None else fitted - tested
+    return None
+
+
 # ---- from facts to truths ----
 
 
@@ -286,6 +334,16 @@ class Facts:
             at: value for (name, part, at), value in self._values.items() if (name, part) == (metric, split)
         }
 
+    def check(self, truth: Truth) -> None:
+        """A `ValueError` for a fact that is not so in a truth, since others exclude it."""
+        for key, value in self._values.items():
+            found = value_of(truth, self.condition, key)
+            if found is not None and not math.isclose(found, value, rel_tol=1e-3, abs_tol=1e-6):
+                what = " ".join(str(part) for part in key if part is not None)
+                raise ValueError(
+                    f"{self.condition.cell}: {what} is given as {value}, others make it {found:g}"
+                )
+
     @property
     def validated(self) -> float | None:
         """About how accurate the configuration is, as far as anything says it."""
@@ -299,16 +357,8 @@ class Facts:
 
 
 _SETTABLE = {
-    *(
-        "accuracy",
-        "loss",
-        "gap",
-        "best_epoch",
-        "min_loss_epoch",
-        "epochs",
-        "plain_train_accuracy",
-        "plain_gap",
-    ),
+    *("accuracy", "loss", "gap", "plain_train_accuracy", "plain_gap"),
+    *("best_epoch", "min_loss_epoch", "epochs"),
     *("class_accuracy", "rank", "class_deviation", "class_variance", "precision_macro", "f1_macro"),
     *("parameters", "channel_mean", "channel_deviation"),
 }
@@ -452,10 +502,13 @@ def fill(facts: Facts, default: float, epochs: Iterable[int], winner: bool = Fal
     )
     curves = {
         "validation": validation,
-        "validation_loss": _wobbling(validation_loss, at.get("change"), total, condition),
+        "validation_loss": validation_loss,
         "train": train,
-        "train_loss": _wobbling(train_loss, loss_at.get("change"), total, condition),
+        "train_loss": train_loss,
     }
+    curves = {name: _pointed(curve, total, epochs) for name, curve in curves.items()}
+    for name, change in (("validation_loss", at.get("change")), ("train_loss", loss_at.get("change"))):
+        curves[name] = _wobbling(curves[name], change, total, condition)
     plain_gap = get("plain_gap")
     plain = first_of(
         get("plain_train_accuracy"),
@@ -464,8 +517,8 @@ def fill(facts: Facts, default: float, epochs: Iterable[int], winner: bool = Fal
     )
     held = part != "test"
     classes, favour = _classes(facts, tested, learned)
-    return Truth(
-        **{name: _pointed(curve, total, epochs) for name, curve in curves.items()},
+    truth = Truth(
+        **curves,
         plain_train_accuracy=plain,
         accuracy=tested if held else None,
         loss=first_of(get("loss"), lowest + validation_loss.distances(total)[round(selected) - 1])
@@ -482,6 +535,8 @@ def fill(facts: Facts, default: float, epochs: Iterable[int], winner: bool = Fal
             for colour, value in facts.every(metric).items()
         },
     )
+    facts.check(truth)
+    return truth
 
 
 def _above(lowest: float, guessing: float, share: float) -> float:
@@ -491,7 +546,7 @@ def _above(lowest: float, guessing: float, share: float) -> float:
 
 def _pointed(curve: Curve, total: int, epochs: Iterable[int]) -> Curve:
     """The curve with its values at `epochs` as points of it, so that they have a place in other worlds."""
-    flat = replace(curve, wobble=0.0).distances(total)
+    flat = curve.distances(total)
     known = dict(curve.named)
     added = {epoch: float(flat[epoch - 1]) for epoch in epochs if 1 < epoch < total and epoch not in known}
     return replace(curve, named=tuple(sorted({**known, **added}.items())))
@@ -619,7 +674,7 @@ class _Deriving:
         given: Mapping[str, Any],
         exceptions: Mapping[str, str],
     ) -> None:
-        self.report, self.reading = report, Reading(report)
+        self.report, self.reading = report, Measures(report)
         self.exceptions = exceptions
         self.winners: Mapping[str, str] = given.get("winners") or {}
         self.cells: Mapping[str, Mapping[str, float]] = given.get("cells") or {}

@@ -137,8 +137,8 @@ class Found:
     and against: the share of draws in which it holds, corrected for choices among several configurations in
     the claim's disfavour and in its favour (worlds,). now: whether it holds of the values as measured. The
     rest tells a reader about a relation that compares two values: the sides, their difference, the
-    half-width that the seeds leave to it, and the seeds themselves. shared: among how many parts of a claim
-    the level is shared at which the relation, as it was measured, would settle the whole.
+    half-width that the seeds leave to it, and the seeds themselves. shared: among how many choices or
+    parts of a claim the level is shared at which the relation, as it was measured, would settle the whole.
     """
 
     relation: Relation
@@ -400,7 +400,7 @@ class Judge:
         noise = math.sqrt(self.typical(((Measure("accuracy", ""), 1.0),)).variance)
         key = " ".join(cell.name for cell in cells)
         runs = [(cell, run) for cell, run, _ in trials]
-        return Search([score for *_, score in trials], noise, _included(runs), key), runs
+        return Search([score for *_, score in trials], noise, key, _included(runs)), runs
 
     def _winner(self, selector: str, quantities: Mapping[Measure, float], further: float) -> Amount:
         """Σ factor · quantity of the winner of another search of that size."""
@@ -618,7 +618,7 @@ class Judge:
         values, scale = self._taken(combination, runs)
         noise = scale * math.sqrt(self.typical(combination).variance)
         scores = [value if largest else -value for value in values]
-        winners = Search(scores, noise, _included(runs), f"best/{measure!r}").winners
+        winners = Search(scores, noise, f"best/{measure!r}", _included(runs)).winners
         is_named = np.array([cell.name in names for cell, _ in runs])
         holds = is_named[winners].astype(float)[None]
         share = holds.mean(axis=-1)
@@ -664,6 +664,11 @@ class Judge:
         )
 
 
+def _included(runs: Sequence[tuple[Cell, str]]) -> list[int]:
+    """Places of the trials that every search of this kind has."""
+    return [place for place, (cell, _) in enumerate(runs) if cell.included]
+
+
 def _of_cell(relation: Relation, name: str) -> Relation:
     """A relation that is asked of several configurations, with the words of one of them."""
     match relation:
@@ -672,11 +677,6 @@ def _of_cell(relation: Relation, name: str) -> Relation:
         case Opposite(part=part):
             return replace(relation, words=f"{relation.words} ({name})", part=_of_cell(part, name))
     return replace(relation, words=f"{relation.words} ({name})")
-
-
-def _included(runs: Sequence[tuple[Cell, str]]) -> list[int]:
-    """Places of the trials that every search of this kind has."""
-    return [place for place, (cell, _) in enumerate(runs) if cell.included]
 
 
 def _finite(reading: Reading, measure: Measure) -> float:
@@ -749,17 +749,17 @@ def _compared(relation: Relation, difference: Amount, strict: bool, settles: Amo
     if bound:
         each = _each_choice(difference, bound, strict)
         against = np.maximum(share, np.minimum(1, len(each) * each.min(axis=0)))
-    ways = math.prod(len(choice.points) for choice in free or bound)
-    ends = (0.025 / ways, 1 - 0.025 / ways)
-    low, high = np.quantile(_at_best(settles or difference)[0], ends, method="nearest")
+    now = difference.measured > 0 if strict else difference.measured >= 0
+    low, high = np.quantile(_at_best(settles or difference)[0], (0.025, 0.975), method="nearest")
     return Found(
         relation,
         holds,
         support,
         against,
-        difference.measured > 0 if strict else difference.measured >= 0,
+        now,
         difference.n,
-        settles=float(high - low) / 2,
+        settles=float(high - low) / 2 if math.isfinite(low) and math.isfinite(high) else math.inf,
+        shared=math.prod(len(choice.points) for choice in (free if now else bound)),
         notes=difference.notes,
     )
 

@@ -119,8 +119,9 @@ class Sample:
 
     @property
     def scatter(self) -> float:
-        """Standard deviation over the seeds; not a number for one seed."""
-        return float(np.std(self.values, ddof=1)) if self.n > 1 else math.nan
+        """Standard deviation over the seeds; not a number for one seed, or where one diverged."""
+        known = self.n > 1 and all(math.isfinite(value) for value in self.values)
+        return float(np.std(self.values, ddof=1)) if known else math.nan
 
     @cached_property
     def unstable(self) -> bool:
@@ -200,8 +201,8 @@ class Search:
 
     scores: Sequence[float]
     noise: float
-    included: Sequence[int] = ()
     key: str = ""
+    included: Sequence[int] = ()
 
     @cached_property
     def winners(self) -> np.ndarray:

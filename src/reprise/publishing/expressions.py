@@ -487,12 +487,12 @@ class _Reader:
             case ast.Call(func=ast.Name(id="every" | "some" as name)):
                 part = self.asked(node)
                 return Quantified(text, f"{name}: {part.words}", part, name == "every")
-        name, measures = _function(node), [*METRICS, *self.known.measures]
-        if name in ("share", *OVER_CELLS, *measures):
+        called, measures = _function(node), [*METRICS, *self.known.measures]
+        if called in ("share", *OVER_CELLS, *measures):
             raise self.fail(node, f"{text!r} is a value, and no relation; compare it, e.g. {text} > 0.5")
-        if name and name not in WORDS_OF_THE_GRAMMAR:
+        if called and called not in WORDS_OF_THE_GRAMMAR:
             valid = [*QUANTIFIERS, *RELATIONS, *measures]
-            raise self.fail(node, f"no relation '{name}'{nearest(name, valid)}")
+            raise self.fail(node, f"no relation '{called}'{nearest(called, valid)}")
         raise self.fail(node, f"{text!r} is no relation; {KNOWN}")
 
     def asked(self, call: ast.Call) -> Relation:

@@ -120,6 +120,31 @@ def test_dropout_acts_in_training_alone():
     assert build(SMALL, 3, IMAGE).encoder[0].dropout.p == 0.1
 
 
+def test_embedding_dropout_acts_on_the_tokens_with_their_positions():
+    seen = []
+    model = build({**SMALL, "dropout": 0, "embedding_dropout": 0.5}, 3, IMAGE)
+    torch.nn.init.constant_(model.positions, 100.0)  # tokens are zero only where they are dropped
+    model.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    images = torch.rand(50, *IMAGE)
+    model.train()(images)
+    model.eval()(images)
+    trained, used = seen
+    assert (trained == 0).float().mean().item() == pytest.approx(0.5, abs=0.02)
+    kept = trained != 0
+    torch.testing.assert_close(trained[kept], 2 * used[kept])  # evaluation drops nothing
+
+
+def test_without_embedding_dropout_random_numbers_are_what_they_were():
+    def trained(options):
+        torch.manual_seed(0)
+        model = build({**SMALL, **options}, 3, IMAGE).train()
+        return model(torch.rand(2, *IMAGE)), torch.rand(1)
+
+    for with_none in ({"embedding_dropout": None}, {"embedding_dropout": 0}):
+        for one, other in zip(trained({}), trained(with_none), strict=True):
+            assert torch.equal(one, other)
+
+
 def test_layer_table():
     model = build(AS_RUN, 10, IMAGE)
     rows = [

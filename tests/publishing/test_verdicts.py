@@ -28,7 +28,7 @@ def two(a, b):
 def test_numbers_in_words():
     values = (0.51341, -2.0, 46.26, math.nan, math.inf, -math.inf, 3e20)
     assert [number(value) for value in values] == [
-        *("0.5134", "-2.0000", "46.3", "not finite", "diverged", "not finite", "3e+20")
+        *("0.5134", "-2", "46.3", "not finite", "diverged", "not finite", "3e+20")
     ]
     assert number(0.48123, 3) == "0.481"
 
@@ -204,7 +204,7 @@ def test_equals_without_scatter():
         "within(parameters(a), parameters(c), 0.5)": "contradicted",
     }
     assert {text: ground.claim(text).verdict for text in verdicts} == verdicts
-    assert ground.claim("parameters(a) > parameters(b)").measured == "4.0000 = 4.0000"
+    assert ground.claim("parameters(a) > parameters(b)").measured == "4 = 4"
 
 
 @pytest.mark.parametrize(

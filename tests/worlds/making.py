@@ -307,24 +307,29 @@ def _predictions(
     """
     classes = len(conditions.names)
     each = count // classes
-    own = rng.standard_normal(classes)
-    spread = CLASS * truth.scatter * min(1.0, 4 * hits / count * (1 - hits / count))
-    wanted = hits / count + np.asarray(truth.classes) + spread * (own - own.mean())
+    wanted = (hits / count + np.asarray(truth.classes)).clip(0, 1)
+    own = CLASS * truth.scatter * 4 * wanted * (1 - wanted) * rng.standard_normal(classes)
+    wanted = wanted + own - own.mean()
     right = _shared_out(wanted * each, hits, each)
     hard = np.sqrt(ALIKE) * _difficulty(run.settings.dataset.name, count, seed)
     hard = (hard + np.sqrt(1 - ALIKE) * rng.standard_normal(count)).reshape(classes, each)
     easy_first = np.argsort(hard, axis=1)
     hit = np.empty((classes, each), bool)
     np.put_along_axis(hit, easy_first, np.arange(each)[None] < right[:, None], axis=1)
-    labels = np.repeat(np.arange(classes), each)
-    if truth.favour:
-        weights = ((right + 0.5) / (each + 1)) ** truth.favour
-        others = labels.copy()
-        while (own_label := np.flatnonzero(others == labels)).size:
-            others[own_label] = rng.choice(classes, own_label.size, p=weights / weights.sum())
-    else:
-        others = (labels + 1 + rng.integers(classes - 1, size=count)) % classes
-    return labels, np.where(hit.ravel(), labels, others)
+    labels, hit = np.repeat(np.arange(classes), each), hit.ravel()
+    if not truth.favour:
+        return labels, np.where(hit, labels, (labels + 1 + rng.integers(classes - 1, size=count)) % classes)
+    # As many into each class as the weights say: scatter would raise macro precision.
+    weights = (np.maximum(right, 0.5) / each) ** truth.favour
+    wrong = labels[~hit]
+    many = _shared_out(weights / weights.sum() * wrong.size, wrong.size, count)
+    into = rng.permutation(np.repeat(np.arange(classes), many))
+    while (own_label := np.flatnonzero(into == wrong)).size:
+        for one, other in zip(own_label, rng.integers(wrong.size, size=own_label.size), strict=True):
+            into[[one, other]] = into[[other, one]]
+    predicted = labels.copy()
+    predicted[~hit] = into
+    return labels, predicted
 
 
 @lru_cache(maxsize=8)

@@ -250,6 +250,9 @@ class Vit(Family):
     heads: int = Field(ge=1, le=1000, description="of attention; must divide dim")
     feed_forward: int = Field(2048, ge=1, le=1_000_000, description="hidden units of an encoder layer")
     dropout: Probability = Field(0.1, description="in the encoder layers")
+    embedding_dropout: Probability | None = Field(
+        None, description="of the tokens, once they have their positions; absent: none"
+    )
     width: Width = Field(1.0, description="multiplies the hidden units alone")
 
     def build(self, classes: int, image_shape: tuple[int, int, int], weights_dir: Path | None) -> nn.Module:

@@ -8,6 +8,7 @@
 - `feed_forward`: hidden units of an encoder layer's dense part; `width` multiplies them alone.
 - `dropout`: in the encoder layers, as in `torch.nn.TransformerEncoderLayer`, whose other defaults hold too:
   ReLU, normalisation after each residual sum.
+- `embedding_dropout`: of the tokens, once they have their positions; absent: none.
 """
 
 import torch
@@ -34,6 +35,7 @@ class VisionTransformer(nn.Module):
         heads: int,
         feed_forward: int,
         dropout: float,
+        embedding_dropout: float | None = None,
     ) -> None:
         super().__init__()
         channels, height, width = image_shape
@@ -42,6 +44,7 @@ class VisionTransformer(nn.Module):
         self.embedding = nn.Sequential(nn.LayerNorm(values), nn.Linear(values, dim), nn.LayerNorm(dim))
         self.class_token = nn.Parameter(torch.randn(1, 1, dim))
         self.positions = nn.Parameter(torch.randn(1, 1 + patches, dim))
+        self.embedding_dropout = nn.Dropout(embedding_dropout) if embedding_dropout else None
         # ReLU as a module, not as the default's function: the same values, and layer tables see it
         encoder = [
             nn.TransformerEncoderLayer(
@@ -55,7 +58,10 @@ class VisionTransformer(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         patches = F.unfold(images, self.patch, stride=self.patch).mT  # (N, patches, C · patch²), row by row
         tokens = torch.cat([self.class_token.expand(len(images), -1, -1), self.embedding(patches)], 1)
-        return self.head(self.encoder(tokens + self.positions)[:, 0])
+        tokens = tokens + self.positions
+        if self.embedding_dropout:
+            tokens = self.embedding_dropout(tokens)
+        return self.head(self.encoder(tokens)[:, 0])
 
 
 def vision_transformer(options: Vit, classes: int, image_shape: tuple[int, int, int]) -> VisionTransformer:
@@ -70,4 +76,5 @@ def vision_transformer(options: Vit, classes: int, image_shape: tuple[int, int, 
     if dim % heads:
         raise RepriseError(f"dim {dim} does not divide by {heads} heads; change one of them")
     hidden = max(1, round(options.feed_forward * options.width))
-    return VisionTransformer(classes, image_shape, patch, dim, options.layers, heads, hidden, options.dropout)
+    rates = options.dropout, options.embedding_dropout
+    return VisionTransformer(classes, image_shape, patch, dim, options.layers, heads, hidden, *rates)

@@ -475,7 +475,11 @@ class Judge:
 
     def rests_on_images(self, measure: Measure) -> bool:
         """Whether other test images would change a measure."""
-        return any(self._deviation(measure.quantity, cell) is not None for cell in self._known(measure.runs))
+        try:
+            moved = [self._deviation(measure.quantity, cell) for cell in self._known(measure.runs)]
+        except NotRun:
+            return False
+        return any(one is not None for one in moved)
 
     # ---- relations ----
 

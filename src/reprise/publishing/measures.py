@@ -294,7 +294,8 @@ class Measure:
             words = f"{'lowest' if self.metric == 'loss' else 'best'} {words}"
         elif self.at in PATHS:
             words = f"{'change per epoch' if self.at == 'change' else 'rise'} of the {words}"
-        names = ", ".join(str(name) for name in self.classes)
+        many = len(self.classes) > 3
+        names = f"{len(self.classes)} classes" if many else ", ".join(str(name) for name in self.classes)
         match self.metric:
             case "class_accuracy":
                 found = f"accuracy of {cells} on {names}"

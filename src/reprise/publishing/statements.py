@@ -397,7 +397,7 @@ def _record(outcome: Outcome, face: Face) -> tuple[Any, ...]:
 
 
 def _printed(value: float) -> str:
-    return number(value) if math.isfinite(value) else ""
+    return number(value, 4) if math.isfinite(value) else ""
 
 
 class _Notes:
@@ -502,8 +502,7 @@ def _verdict(outcome: Outcome) -> str:
 
 
 def _why(outcome: Outcome, notes: _Notes) -> str:
-    said = outcome.judgement.reason
-    return markdown(said[:1].upper() + said[1:]) + notes.marks(outcome.judgement.notes)
+    return markdown(outcome.judgement.reason) + notes.marks(outcome.judgement.notes)
 
 
 def _number_line(outcome: Outcome, notes: _Notes) -> str:

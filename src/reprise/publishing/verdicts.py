@@ -71,6 +71,8 @@ def number(value: float, digits: int | None = None) -> str:
         return "diverged" if value == math.inf else "not finite"
     if abs(value) >= LONGEST:
         return f"{value:.4g}"
+    if digits is None and abs(value) >= 1 and (2 * float(value)).is_integer():  # an epoch, a rank
+        digits = 0 if float(value).is_integer() else 1
     return f"{value:.{(4 if abs(value) < 10 else 1) if digits is None else digits}f}"
 
 

@@ -251,6 +251,8 @@ MINI = {
         },
     ],
     "cells": {"some": "grid/lr=0.1", "winner": {"runs": "grid", "pick": "best"}},
+    "mean_of": 2,
+    "follows": {"five": "four"},
     "measures": {"top": 'accuracy(split="validation", at="best")'},
     "tables": [
         {
@@ -290,7 +292,14 @@ MINI = {
         },
     ],
     "statements": [
-        {"number": "four", "reported": "0.5", "measure": "accuracy(base)", "says": "half"},
+        {
+            "number": "four",
+            "reported": "0.5",
+            "measure": "accuracy(base)",
+            "says": "half",
+            "mean_of": 3,
+            "also": [{"reading": "of all", "measure": "best(accuracy(grid)) / 2"}],
+        },
         {
             "claim": "five",
             "source": "page 5",
@@ -298,7 +307,10 @@ MINI = {
             "holds": [
                 "mean(accuracy(some)) > mean(top('grid/lr=0.2')) > 0",
                 "within(mean(accuracy(some)), loss(winner), 0.1) and at_chance(accuracy(base))",
+                "every(accuracy(grid) >= accuracy(base)) or not share(top(grid) < 1) <= 0.5",
+                'argbest(loss(grid)) == some and rank("cat", winner) <= 5 and some(accuracy(grid) > 0)',
             ],
+            "also": [{"reading": "later", "holds": "best(accuracy(grid)) > accuracy(base)"}],
         },
     ],
 }

@@ -913,8 +913,8 @@ def test_how_much_an_axis_matters(regularized, relation, verdict):
 
 def test_what_seeds_settle_of_an_effect(regularized):
     """Rate: of three values' means, of two cells each, two differ by s = 0.005 (one seed of each). Six pairs
-    in order share the level: 2.64 · 0.005 = 0.0132 if it were normal, 2.5 % / 6 of Student's t at 4 degrees
-    of freedom 4.85 · 0.005 = 0.0242.
+    in order share the level: 2.64 · 0.005 = 0.0132 if it were normal, 4.85 · 0.005 = 0.0242 by Student's t at
+    4 degrees of freedom.
     """
     found = outcome(*regularized, claim(f"{effect('rate')} > 0.05"))
     assert 0.0132 < found.judgement.settles < 0.0242

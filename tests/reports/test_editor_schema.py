@@ -55,6 +55,14 @@ FINE = [
     {"tables": [{"id": "a", "kind": "layers", "caption": "b", "networks": ["net"]}]},
     {"statements": [{"number": "a", "reported": "1", "measure": "accuracy(b)"}]},
     {"statements": [{"claim": "a", "holds": ["accuracy(b) > accuracy(c)"]}]},
+    {"statements": [{"claim": "a", "holds": "c > d", "also": [{"reading": "b", "holds": ["c > d"]}]}]},
+    {"statements": [{"number": "a", "reported": "1", "measure": "b", "mean_of": 3, "reading": "c"}]},
+    {
+        "statements": [
+            {"number": "a", "reported": "1", "measure": "b", "also": [{"reading": "c", "measure": "d"}]}
+        ]
+    },
+    {"mean_of": 3, "follows": {"a": "b"}, "tables": [{"id": "a", "base": "b", "mean_of": 2}]},
     {"models": {"net": {"name": "sequential", "layers": [[{"flatten": True}], {"dense": "classes"}]}}},
     {"models": {"net": {"base": "other", "init": "keras"}}},
     {"defaults": SETTINGS},
@@ -82,6 +90,12 @@ WRONG = [
     {"statements": [{"number": "a", "reported": "1", "measur": "accuracy(b)"}]},
     {"statements": [{"number": "a", "reported": 1, "measure": "accuracy(b)"}]},
     {"statements": [{"says": "nothing"}]},
+    {"statements": [{"claim": "a", "holds": "c > d", "also": [{"reading": "b"}]}]},
+    {"statements": [{"claim": "a", "holds": "c > d", "also": [{"holds": "c > d"}]}]},
+    {"statements": [{"claim": "a", "holds": "c > d", "mean_of": 3}]},
+    {"statements": [{"number": "a", "reported": "1", "measure": "b", "mean_of": 0}]},
+    {"mean_of": "three"},
+    {"follows": ["a", "b"]},
     {"models": {"net": {"name": "vit", "patch": 0, "dim": 1, "layers": 1, "heads": 1}}},
     {"models": {"net": {"name": "vit", "pach": 4}}},
     {"models": {"net": {"name": "sequential", "layers": [{"conv": 8, "kernl": 3}]}}},

@@ -596,3 +596,85 @@ def test_the_label_of_named_cells_is_what_readers_see(tmp_path):
 
     (statement,) = parse(report.statements, report.where, report.cells, report.names)
     assert statement.relation.words == "test accuracy of Slow > 0"
+
+
+# ---- means of trainings, other readings, what follows ----
+
+NUMBER = {"number": "n", "reported": "0.5", "measure": "accuracy(base)"}
+METRICS_TABLE = {
+    "id": "t",
+    "kind": "metrics",
+    "caption": "c",
+    "rows": [{"label": "Base", "measure": "accuracy(base)", "reported": "0.4"}],
+}
+
+
+def means(report):
+    return {statement.id: statement.mean_of for statement in report.statements}
+
+
+def test_how_many_trainings_a_report_averages_holds_unless_a_statement_or_table_says_otherwise(tmp_path):
+    own = {**NUMBER, "number": "own", "mean_of": 5}
+    assert means(opened(tmp_path, statements=[NUMBER, own])) == {"n": None, "own": 5}
+    report = opened(tmp_path, mean_of=3, statements=[NUMBER, own], tables=[METRICS_TABLE])
+    assert means(report) == {"t_base": 3, "n": 3, "own": 5}
+    report = opened(tmp_path, mean_of=3, tables=[{**METRICS_TABLE, "mean_of": 2}])
+    assert means(report) == {"t_base": 2}
+    assert report.tables[0].mean_of == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [(0, "mean_of"), (101, "mean_of"), (1.5, "mean_of"), ("x", "mean_of")]
+)
+def test_a_number_of_trainings_is_a_whole_number_from_1(tmp_path, value, message):
+    assert message in refusal(tmp_path, f"mean_of: {value}", mean_of=value)
+    assert message in refusal(tmp_path, f"mean_of: {value}", statements=[{**NUMBER, "mean_of": value}])
+
+
+def test_a_claim_has_no_number_of_trainings(tmp_path):
+    claim = {"claim": "c", "holds": "accuracy(base) > 0", "mean_of": 3}
+    assert "mean_of: unknown key for a claim" in refusal(tmp_path, "mean_of: 3", statements=[claim])
+
+
+def test_other_readings_are_checked_like_the_first(tmp_path):
+    fine = {**NUMBER, "also": [{"reading": "the fast one", "measure": "accuracy(fast)"}]}
+    (statement,) = opened(tmp_path, statements=[fine]).statements
+    assert statement.expressions == ["accuracy(base)", "accuracy(fast)"]
+    claim = {
+        "claim": "c",
+        "holds": "accuracy(base) > 0",
+        "also": [{"reading": "all", "holds": ["accuracy(fast) > 1"]}],
+    }
+    (statement,) = opened(tmp_path, statements=[claim]).statements
+    assert statement.expressions == ["accuracy(base) > 0", "accuracy(fast) > 1"]
+    for also, message in (
+        ({"measure": "accuracy(fast)"}, "key reading is missing"),
+        ({"reading": "r"}, "key measure is missing"),
+        ({"reading": "r", "holds": "accuracy(fast) > 0"}, "holds: unknown key"),
+        ({"reading": "r", "measure": "accuracy(fsat)"}, "no experiment fsat; did you mean fast?"),
+        ({"reading": "r", "measure": "accuracy(fast"}, "'(' was never closed"),
+    ):
+        with pytest.raises(RepriseError) as error:
+            opened(tmp_path, statements=[{**NUMBER, "also": [also]}])
+        assert message in str(error.value)
+        assert "mini.yaml, line" in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+def test_what_follows_names_two_statements(tmp_path):
+    others = [NUMBER, {**NUMBER, "number": "recall"}]
+    report = opened(
+        tmp_path, statements=others, tables=[METRICS_TABLE], follows={"recall": "n", "t_base": "n"}
+    )
+    assert report.file.follows == {"recall": "n", "t_base": "n"}
+    for follows, message in (
+        ({"recal": "n"}, "no statement is called 'recal'; did you mean recall?"),
+        ({"recall": "m"}, "no statement is called 'm'"),
+        ({"recall": "recall"}, "recall follows from another itself; name that one"),
+        ({"recall": "n", "n": "t_base"}, "n follows from another itself; name that one"),
+    ):
+        with pytest.raises(RepriseError) as error:
+            opened(tmp_path, statements=others, tables=[METRICS_TABLE], follows=follows)
+        assert message in str(error.value)
+        assert "mini.yaml, line" in str(error.value)
+        assert "\n" not in str(error.value)

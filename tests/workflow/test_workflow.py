@@ -38,7 +38,7 @@ def test_everything_is_made_and_nothing_is_left_to_do(project: Project):
     rows = pd.read_csv(results / "statements/mini.csv")
     assert list(rows["id"]) == ["accuracy", "tuning_helps"]
     assert set(rows["scale"]) == {"demo"}
-    assert set(rows["verdict"]) <= {"reproduced", "differs", "contradicted"}
+    assert set(rows["verdict"]) <= {"reproduced", "differs", "undecided", "contradicted"}
     assert len(trainings(project)) == 4
     assert json.loads((results / "data/cifar10/statistics.json").read_text())["images"] == 100
     assert list((results / "logs").glob("*.log"))

@@ -137,8 +137,8 @@ class Found:
     and against: the share of draws in which it holds, corrected for choices among several configurations in
     the claim's disfavour and in its favour (worlds,). now: whether it holds of the values as measured. The
     rest tells a reader about a relation that compares two values: the sides, their difference, the
-    half-width that the seeds leave to it, and the seeds themselves. shared: among how many parts of a claim
-    the level is shared at which the relation, as it was measured, would settle the whole.
+    half-width that the seeds leave to it, and the seeds themselves. shared: among how many choices or
+    parts of a claim the level is shared at which the relation, as it was measured, would settle the whole.
     """
 
     relation: Relation
@@ -759,7 +759,7 @@ def _compared(relation: Relation, difference: Amount, strict: bool, settles: Amo
         each = _each_choice(difference, bound, strict)
         against = np.maximum(share, np.minimum(1, len(each) * each.min(axis=0)))
     now = difference.measured > 0 if strict else difference.measured >= 0
-    low, high = np.quantile((settles or difference).total[0], (0.025, 0.975), method="nearest")
+    low, high = np.quantile(_at_best(settles or difference)[0], (0.025, 0.975), method="nearest")
     return Found(
         relation,
         holds,
@@ -771,6 +771,15 @@ def _compared(relation: Relation, difference: Amount, strict: bool, settles: Amo
         shared=math.prod(len(choice.points) for choice in (free if now else bound)),
         notes=difference.notes,
     )
+
+
+def _at_best(difference: Amount) -> np.ndarray:
+    """Draws (worlds, draws) with the choices that were measured as best."""
+    total = difference.draws
+    for choice in difference.choices:
+        place = int((np.argmax if choice.largest else np.argmin)(choice.points))
+        total = total + choice.factor * choice.draws[place]
+    return total
 
 
 def _each_choice(difference: Amount, choices: Sequence[Choice], strict: bool) -> np.ndarray:

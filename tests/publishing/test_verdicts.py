@@ -229,6 +229,25 @@ def test_a_diverged_loss_is_worse_than_any_other():
     assert ground.claim("within(loss(a), loss(b), 0.1)").verdict == "contradicted"
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("lost", [(2, 2), (1, 1), (1, 0), (0, 2)])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("loss(a) > loss(b)", "loss(a) - loss(b) <= 0.1", "within(loss(a), loss(b), 0.1)"),
+        *("best(loss(set)) > loss(b)", "max(loss(set)) > loss(b)", "every(loss(set) > loss(b))"),
+        *("share(loss(set) > 0.1) > 0.3", "spread(loss(a)) > spread(loss(b))", "not loss(a) > loss(b)"),
+        *('argbest(loss(set)) == "set/c=0"', 'effect(loss(set), "c") > 0.1'),
+    ],
+)
+def test_diverged_trainings_warn_of_nothing(text, lost):
+    a, b = ([math.nan] * diverged + [2.0, 2.1][: 2 - diverged] for diverged in lost)
+    ground = Ground({"loss": {"a": a, "b": b, "set/c=0": a, "set/c=1": b}})
+    found = ground.claim(text)
+    assert "nan" not in found.reason + found.measured + found.spread
+    assert ground.number("2.0", "loss(a) - loss(b)").verdict in ("reproduced", "differs")
+
+
 def test_of_what_is_not_a_number_nothing_can_be_said():
     ground = Ground({"a": [math.nan] * 3, "b": around(0.5)})
     for text in ("accuracy(a) > accuracy(b)", "within(accuracy(a), accuracy(b), 0.1)"):

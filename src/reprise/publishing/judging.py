@@ -122,7 +122,8 @@ class Amount:
     @property
     def total(self) -> np.ndarray:
         """Draws (worlds, draws) with each choice made in each draw."""
-        return reduce(np.add, (choice.best for choice in self.choices), self.draws)
+        with np.errstate(invalid="ignore"):  # of two infinite losses
+            return reduce(np.add, (choice.best for choice in self.choices), self.draws)
 
     @property
     def measured(self) -> float:
@@ -257,6 +258,7 @@ class Judge:
 
     # ---- values ----
 
+    @np.errstate(invalid="ignore")
     def amount(self, value: Value, *, of: int | None = None, images: bool = False) -> Amount:
         """A value as measured, and its draws: of its average over seeds, or with `of` of the mean of so many
         further trainings. `images`: the test images are drawn again, too.
@@ -499,6 +501,7 @@ class Judge:
 
         return [_of_cell(relation.put(put(cell)), cell.name) for cell in cells]
 
+    @np.errstate(invalid="ignore")
     def relation(self, relation: Relation, *, images: bool = False) -> Found | Missing:
         """What is found of a relation; `Missing` where it cannot be measured."""
         try:

@@ -261,10 +261,10 @@ def validated(tables):
 
 @pytest.mark.parametrize(
     ("reported", "verdict"),
-    [("0.420", "reproduced"), ("0.50", "reproduced"), ("0.36", "differs"), ("0.55", "differs")],
+    [("0.420", "reproduced"), ("0.50", "differs"), ("0.36", "differs"), ("0.55", "differs")],
 )
 def test_the_number_of_the_best_model_is_that_of_another_winner(validated, reported, verdict):
-    """Of nine runs in three; another search misses this one in a third of the cases, and takes any other."""
+    """Of nine runs in three configurations, which are not drawn: all are trained again."""
     outcome = judge(validated, measured_number(reported, "accuracy(best)"))[0]
     assert (outcome.judgement.verdict, outcome.judgement.n, outcome.judgement.spread) == (verdict, 1, "")
     assert float(outcome.judgement.measured) == pytest.approx(0.42)

@@ -57,6 +57,10 @@ CHANCE_MARGIN = 0.1
 """How far above the chance level, as a share of it, an accuracy still counts as being at chance."""
 
 
+ACCURACIES = ("accuracy", "precision_macro", "recall_macro", "f1_macro", "class_accuracy")
+"""What is as much better in another trial as its validation accuracy."""
+
+
 @dataclass(frozen=True, eq=False)
 class Choice:
     """factor · the largest, or smallest, of several configurations' values.
@@ -290,6 +294,8 @@ class Judge:
                 cells = self.resolve(term.runs)
                 if term.cells in ("max", "min") and len(cells) > 1:
                     amounts = [self._sum({term.quantity: 1.0}, cell, draw, images) for cell in cells]
+                    if of is not None:
+                        amounts = self._shrunk(amounts, term, cells, of)
                     found = found.plus(_chosen(amounts, term.cells == "max"), factor)
                     continue
                 for cell in cells:
@@ -327,6 +333,27 @@ class Judge:
         reach = sample.reach if sample.unstable else 0.0
         found = Amount(sample.mean, draws, (), sample.n, variance, reach, tuple(notes))
         return Amount(n=found.n).plus(found, factor)
+
+    def _shrunk(
+        self, amounts: Sequence[Amount], term: Measure, cells: Sequence[Cell], of: int
+    ) -> list[Amount]:
+        """Draws of further trainings, about averages that are shrunk towards their mean as far as seeds alone
+        would scatter them (James and Stein): else the best of equal ones would always be expected to be
+        better than it is.
+        """
+        samples = [self.sample(((term.quantity, 1.0),), cell) for cell in cells]
+        points = np.array([amount.measured for amount in amounts])
+        if not np.isfinite(points).all() or any(sample.unstable for sample in samples):
+            return list(amounts)
+        errors = np.array([sample.error**2 for sample in samples])
+        between = max(0.0, float(np.var(points, ddof=1) - errors.mean()))
+        found = []
+        for amount, sample, point, error in zip(amounts, samples, points, errors, strict=True):
+            kept = between / (between + error) if error else 1.0
+            centre = points.mean() + kept * (point - points.mean())
+            narrower = math.sqrt((1 / of + kept / sample.n) / (1 / of + 1 / sample.n))
+            found.append(replace(amount, draws=centre + narrower * (amount.draws - point)))
+        return found
 
     def _share(self, term: Share, images: bool) -> Amount:
         found = [self.relation(part, images=images) for part in self.instances(term.relation)]
@@ -417,12 +444,16 @@ class Judge:
         values, _ = self._taken(combination, trials)
         typical = self.typical(combination)
         chosen = np.array(values)[search.winners]
+        chosen = chosen + search.moved * sum(by for one, by in combination if one.metric in ACCURACIES)
         alone = Sample((0.0,), typical, scale, key=f"{selector}/{sorted(map(repr, combination))}")
         draws = chosen + (alone.trainings() if further else alone.averages())
         low, high = self._bounds(combination, cell)
+        again = (
+            "whose trials are drawn from these" if len(search.included) < len(trials) else "of the same ones"
+        )
         note = (
             f"Measured in run {run} of {cell.name}, the best of {len(trials)} by validation accuracy; draws "
-            "are of the winner of another search of that size, whose trials are drawn from these."
+            f"are of the winner of another search of that size, {again}."
         )
         found = Amount(point, np.clip(draws, low, high), n=1, variance=math.nan, notes=(note,))
         return Amount(n=1).plus(found, factor)
@@ -538,10 +569,7 @@ class Judge:
         found = _compared(relation, difference, strict="=" not in sign)
         sides = [self.amount(side).measured for side in (left, right)]
         measured = difference.measured if sign.startswith(">") else -difference.measured
-        one_draw = any(measure.metric == "setting" and measure.pick for measure in relation.measures)
-        if one_draw:  # another search draws other settings
-            found = replace(found, against=np.ones_like(found.against), settles=math.nan)
-        return replace(found, left=sides[0], right=sides[1], difference=measured)
+        return _of_one_draw(replace(found, left=sides[0], right=sides[1], difference=measured))
 
     def _within(self, relation: Relation, left: Value, right: Value, margin: float, images: bool) -> Found:
         difference = self.amount(left.plus(right, -1.0), images=images)
@@ -552,19 +580,18 @@ class Judge:
         ]
         holds = ends[0].holds * ends[1].holds
         sides = [self.amount(side).measured for side in (left, right)]
-        return replace(
+        found = replace(
             ends[0],
             holds=holds,
             support=np.minimum(np.minimum(ends[0].support, ends[1].support), holds.mean(axis=-1)),
-            against=np.minimum(ends[0].against, ends[1].against)
-            if difference.choices
-            else holds.mean(axis=-1),
+            against=np.minimum(ends[0].against, ends[1].against),
             now=ends[0].now and ends[1].now,
             left=sides[0],
             right=sides[1],
             difference=difference.measured,
             margin=margin,
         )
+        return _of_one_draw(found)
 
     def _at_chance(self, relation: Relation, value: Value, images: bool) -> Found:
         """Networks that guess scatter as guessing does, however much others scatter."""
@@ -676,8 +703,8 @@ class Judge:
 
 
 def _included(runs: Sequence[tuple[Cell, str]]) -> list[int]:
-    """Places of the trials that every search of this kind has."""
-    return [place for place, (cell, _) in enumerate(runs) if cell.included]
+    """Places of the trials that every search of this kind has; where nothing is drawn, all."""
+    return [place for place, (cell, _) in enumerate(runs) if cell.included or "trial" not in cell.settings]
 
 
 def _of_cell(relation: Relation, name: str) -> Relation:
@@ -688,6 +715,13 @@ def _of_cell(relation: Relation, name: str) -> Relation:
         case Opposite(part=part):
             return replace(relation, words=f"{relation.words} ({name})", part=_of_cell(part, name))
     return replace(relation, words=f"{relation.words} ({name})")
+
+
+def _of_one_draw(found: Found) -> Found:
+    """Which settings won is a matter of the draw of the trials, so nothing speaks against it."""
+    if any(measure.metric == "setting" and measure.pick for measure in found.relation.measures):
+        return replace(found, against=np.ones_like(found.against), settles=math.nan)
+    return found
 
 
 def _finite(reading: Reading, measure: Measure) -> float:

@@ -133,6 +133,12 @@ class Sample:
         return mixed or self.typical.unstable(*variance_of(self.values, self.scale))
 
     @property
+    def error(self) -> float:
+        """Standard error of the average over the seeds."""
+        variance, _ = self.typical.moderated(*variance_of(self.values, self.scale))
+        return self.scale * math.sqrt(variance / self.n)
+
+    @property
     def reach(self) -> float:
         """Half-width of the interval in which one of the ways that trainings come out would be expected."""
         return self.scale * math.sqrt(2 * self.typical.variance) * float(-_t(self.typical.freedom)[250])
@@ -208,20 +214,41 @@ class Search:
     key: str = ""
     included: Sequence[int] = ()
 
-    @cached_property
+    @property
     def winners(self) -> np.ndarray:
         """Places (DRAWS,) of the winners of searches of this size, whose trials are drawn again from these
         and trained again.
         """
+        return self._drawn[0]
+
+    @property
+    def moved(self) -> np.ndarray:
+        """How far the accuracy of each winner (DRAWS,) lies from that of the trial that it was drawn from."""
+        return self._drawn[1]
+
+    @cached_property
+    def _drawn(self) -> tuple[np.ndarray, np.ndarray]:
+        """A smoothed bootstrap: other searches draw trials between these and a little beyond them."""
         generator = generator_of(self.key)
         size = len(self.scores)
         drawn = [place for place in range(size) if place not in self.included]
-        trials = np.tile(np.arange(size), (DRAWS, 1))
+        trials, moved = np.tile(np.arange(size), (DRAWS, 1)), np.zeros((DRAWS, size))
         if drawn:
             trials[:, drawn] = generator.choice(drawn, size=(DRAWS, len(drawn)))
-        scores = np.array(self.scores)[trials] + self.noise * generator.standard_normal((DRAWS, size))
-        found: np.ndarray = trials[np.arange(DRAWS), scores.argmax(axis=1)]
-        return found
+            width = _bandwidth(np.array(self.scores)[drawn])
+            moved[:, drawn] = width * generator.standard_normal((DRAWS, len(drawn)))
+        error = self.noise * generator.standard_normal((DRAWS, size))
+        best = (np.array(self.scores)[trials] + moved + error).argmax(axis=1)
+        every = np.arange(DRAWS)
+        return trials[every, best], moved[every, best]
+
+
+def _bandwidth(values: np.ndarray) -> float:
+    """Silverman's (1986, equation 3.31) of a kernel density estimate."""
+    if len(values) < 3:
+        return 0.0
+    low, high = np.quantile(values, (0.25, 0.75))
+    return float(0.9 * min(np.std(values, ddof=1), (high - low) / 1.349) * len(values) ** -0.2)
 
 
 def deviations(

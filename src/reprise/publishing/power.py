@@ -23,6 +23,7 @@ from reprise.publishing.expressions import (
     Order,
     Quantified,
     Relation,
+    Share,
     Within,
     every_part,
 )
@@ -186,6 +187,8 @@ def _constants(statement: CheckedStatement) -> Iterator[float]:
             values += leaf.values
             if isinstance(leaf, Within):
                 alone.add(leaf.margin)
+    asked = [term.relation for value in values for term in value.terms if isinstance(term, Share)]
+    values += [value for relation in asked for value in relation.values]
     for value in values:
         factors = [factor for factor in value.terms.values() if factor]
         alone |= {value.constant, *(value.constant / factor for factor in factors)}

@@ -305,7 +305,7 @@ def test_tables(tmp_path, table, message):
     ("statement", "message"),
     [
         ({**NUMBER, "measure": "acuracy(base)"}, r"no metric or measure 'acuracy'; did you mean accuracy\?"),
-        ({**NUMBER, "measure": "accuracy(rates)"}, r"rates names 2 configurations; write mean\(…\), max"),
+        ({**NUMBER, "measure": "accuracy(rates)"}, r"rates names 2 configurations; write mean\(…\), best"),
         ({**NUMBER, "measure": 'loss(base, at="last", split="validation")'}, "no split 'validation'"),
         ({**NUMBER, "measure": "loss(base, at=5)"}, "could never be judged.*base has no loss to measure"),
         ({**NUMBER, "measure": 'class_accuracy(base, ["fsh"])'}, r"no class 'fsh'; did you mean fish\?"),

@@ -420,7 +420,7 @@ def target(name: str, made: tuple[Path, Path], folder: Path, server: Server) -> 
     def expression(content: bytes) -> None:
         text = content.decode("utf-8", "replace")[:1000]
         known = Expressions(Names({"a": {"runs": "a", "pick": "best"}}, {"f": 'gap(at="last")'}))
-        for way in (known.relations, known.value, lambda text, _: Expressions(Names(measures={"g": text}))):
+        for way in (known.relation, known.value, lambda text, _: Expressions(Names(measures={"g": text}))):
             with contextlib.suppress(RepriseError):
                 way(text, "x")
 

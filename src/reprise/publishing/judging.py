@@ -190,6 +190,7 @@ class Judge:
         self.cells = {tuple(cell.runs): cell for cell in named}  # shared runs count once
         self._typical: dict[Combination, Typical] = {}
         self._samples: dict[tuple[Combination, str], Sample] = {}
+        self._ranks: dict[tuple[Measure, int | None, bool], Amount] = {}
         self._images: dict[int, ResampledImages] = {}
         self._moved: dict[tuple[Measure, str], np.ndarray | None] = {}
 
@@ -283,7 +284,10 @@ class Judge:
                 quantities = of_winners.setdefault(term.runs, {})
                 quantities[term.quantity] = quantities.get(term.quantity, 0.0) + factor
             elif term.metric == "rank":
-                found = found.plus(self._rank(term, draw, images), factor)
+                key = term, of, images
+                if key not in self._ranks:  # one claim asks for the same rank several times
+                    self._ranks[key] = self._rank(term, draw, images)
+                found = found.plus(self._ranks[key], factor)
             elif term.effect:
                 found = found.plus(self._effect(term, draw, images), factor)
             else:

@@ -249,7 +249,10 @@ class Measure:
         √k.
         """
         metric = PATHS.get(str(self.at), METRICS[self.metric])
-        return replace(metric, deviation=metric.deviation / math.sqrt(max(len(self.classes), 1)))
+        several = len(self.classes) > 1
+        return (
+            replace(metric, deviation=metric.deviation / math.sqrt(len(self.classes))) if several else metric
+        )
 
     @property
     def better(self) -> str | None:
@@ -343,7 +346,7 @@ class Predictions:
         """1.0 for each image that is classified correctly, else 0.0: (N,)."""
         return (self.label == self.predicted).astype(float)
 
-    @property
+    @cached_property
     def classes(self) -> dict[int, tuple[float, int]]:
         """Label → share of its images that are classified correctly, and their number; only labels that have
         images.
@@ -351,6 +354,11 @@ class Predictions:
         labels, place, sizes = np.unique(self.label, return_inverse=True, return_counts=True)
         shares = np.bincount(place, weights=self.right) / sizes
         return dict(zip(labels.tolist(), zip(shares.tolist(), sizes.tolist(), strict=True), strict=True))
+
+    @property
+    def accuracies(self) -> np.ndarray:
+        """Those of the classes, in their order."""
+        return np.array([accuracy for accuracy, _ in self.classes.values()])
 
 
 @dataclass(frozen=True)
@@ -739,17 +747,16 @@ def _read_classes(measure: Measure, tables: Tables, run: str) -> Reading | None:
     if found is None:
         return None
     classes = found.classes
-    accuracies = [accuracy for accuracy, _ in classes.values()]
     if measure.metric == "class_deviation":
-        return Reading(float(np.std(accuracies)))
+        return Reading(float(np.std(found.accuracies)))
     if measure.metric == "class_variance":
-        return Reading(float(np.var(accuracies)))
+        return Reading(float(np.var(found.accuracies)))
     labels = [tables.label(run, name) for name in measure.classes]
     absent = [label for label in labels if label not in classes]
     if absent:
         raise RepriseError(f"run {run}: no test image has label {absent[0]}; name a class of its data set")
     if measure.metric == "rank":
-        return Reading(float(rank_of(np.array(accuracies), accuracies.index(classes[labels[0]][0]))))
+        return Reading(float(rank_of(found.accuracies, list(classes).index(labels[0]))))
     chosen = [classes[label] for label in labels]
     variance = sum(accuracy * (1 - accuracy) / size for accuracy, size in chosen) / len(chosen) ** 2
-    return Reading(float(np.mean([accuracy for accuracy, _ in chosen])), variance)
+    return Reading(sum(accuracy for accuracy, _ in chosen) / len(chosen), variance)

@@ -134,7 +134,8 @@ class Imagined(Judge):
         ]
         values = np.clip(np.choose(np.arange(WORLDS) % len(ways), ways), low, high)
         scale = np.abs(values) if relative else scale
-        error = random.standard_normal((WORLDS, DRAWS_OF_EACH)) * (stated / 2 / math.sqrt(len(cell.runs)))
+        error = random.standard_normal((WORLDS, DRAWS_OF_EACH), dtype=np.float32)
+        error *= stated / 2 / math.sqrt(len(cell.runs))
         drawn = np.clip(values[:, None] + scale[:, None] * error, low, high)
         seeds = (float(values[0]),) * len(cell.runs)
         return ImaginedSample(seeds, Typical(stated**2), low=low, high=high, drawn=drawn)

@@ -127,7 +127,6 @@ def test_a_difference_at_the_margin(n, margin):
     assert_empty(rates([f"within(accuracy(a), accuracy(b), {margin})"], data, 400), 400)
 
 
-@pytest.mark.xfail(strict=True, reason="a margin that seeds cannot resolve is contradicted whatever they say")
 def test_equals_within_a_margin_that_cannot_be_resolved():
     """What is claimed is true: they are equal."""
     claims = [f"within(accuracy(a), accuracy(b), {margin})" for margin in (0.0002, 0.001)]

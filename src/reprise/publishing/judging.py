@@ -660,7 +660,7 @@ class Judge:
         sides = []
         for cells in (first, others):
             values = [self._values(((relation.wider.quantity, 1.0),), cell) for cell in cells]
-            sides.append([part for one in values if (part := variance_of(*one))[1]])
+            sides.append([part for one in values if (part := _variance_of(*one))[1]])
         if not all(sides):
             raise NotRun("a spread over seeds needs a configuration with two trained seeds on each side.")
         ratio = deviations(sides[0], sides[1], repr(relation))
@@ -708,6 +708,12 @@ def _finite(reading: Reading, measure: Measure) -> float:
     if math.isnan(reading.value) and measure.better == "smaller":
         return math.inf
     return reading.value
+
+
+def _variance_of(values: Sequence[float], scale: float) -> tuple[float, int]:
+    """As `variance_of`; without bound where some trainings diverged and others did not."""
+    lost = sum(not math.isfinite(value) for value in values)
+    return (math.inf, len(values) - 1) if 0 < lost < len(values) else variance_of(values, scale)
 
 
 def _size(reading: Reading, measure: Measure) -> float:

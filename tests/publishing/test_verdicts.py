@@ -3,12 +3,14 @@
 import math
 import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from ground import Ground
 
-from reprise.publishing.noise import Typical
+from reprise.publishing.judging import Judge
+from reprise.publishing.noise import TYPICAL_FREEDOM, Typical
 from reprise.publishing.verdicts import MOST_SEEDS, NARROW, SHARED, decimals, half_unit, number
 
 BASE = [0.496, 0.500, 0.504]
@@ -21,6 +23,32 @@ def around(mean, deviation=0.004):
 
 def two(a, b):
     return Ground({"a": around(a), "b": around(b)})
+
+
+# ---- the examples that readers are given ----
+
+EXPLAINED = (Path(__file__).parents[2] / "docs/verdicts.md").read_text(encoding="utf-8")
+
+
+def test_the_examples_of_the_docs_are_what_the_rule_gives(monkeypatch):
+    monkeypatch.setattr(Judge, "typical", lambda self, combination: Typical(0.004**2, TYPICAL_FREEDOM))
+    ground = Ground({"a": [0.479, 0.484, 0.486]})
+    assert ground.number("0.480", "accuracy(a)").reason == "0.480 lies inside 0.4724 to 0.4936."
+    assert "the interval is 0.4724 to 0.4936" in " ".join(EXPLAINED.split())
+    assert ground.number("0.472", "accuracy(a)").verdict == "differs"
+    examples = {  # mean with dropout: verdict, share of the draws, and how the page gives it
+        0.513: ("reproduced", 0.9999, "99.99 %"),
+        0.502: ("undecided", 0.951, "95.1 %"),
+        0.480: ("contradicted", 0.0001, "0.01 %"),
+    }
+    for mean, (verdict, share, printed) in examples.items():
+        found = Ground({"a": around(mean), "b": around(0.496)}).claim("accuracy(a) > accuracy(b)")
+        assert found.verdict == verdict
+        assert found.share == pytest.approx(share, abs=0.006)
+        assert found.settles == pytest.approx(0.0072, rel=0.04)
+        assert f"{printed} of the draws" in EXPLAINED
+        assert found.seeds == (5 if verdict == "undecided" else None)
+    assert EXPLAINED.count("settle 0.0072") == 2
 
 
 # ---- numbers as printed ----
@@ -267,6 +295,14 @@ def test_a_diverged_loss_is_worse_than_any_other():
     assert ground.claim("loss(a) > loss(b)").reason.startswith(
         "diverged on the left, 2.0500 on the right; it"
     )
+
+
+def test_a_seed_that_diverged_scatters_more_than_those_that_did_not():
+    ground = Ground({"loss": {"a": [0.8, math.nan, 0.82], "b": [0.9, 0.91, 0.93], "c": [math.nan, 1.0]}})
+    found = ground.claim("spread(loss(a)) > spread(loss(b))")
+    assert (found.verdict, found.measured) == ("reproduced", "spread diverged and 0.0167")
+    assert ground.claim("spread(loss(b)) > spread(loss(a))").verdict == "contradicted"
+    assert ground.claim("spread(loss(a)) > spread(loss(c))").verdict == "undecided"
 
 
 def test_of_two_that_diverged_neither_is_worse():

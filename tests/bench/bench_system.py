@@ -117,7 +117,8 @@ def multiply(document: dict[str, Any], times: int) -> dict[str, Any]:
     for study in studies:
         study["trials"] *= times
     for each in settings:
-        if "seeds" in each and not studies:
+        trained_once = "asha" in each or (studies and each is settings[0])
+        if "seeds" in each and not trained_once:
             each["seeds"] = list(range(len(each["seeds"]) * times))
     return document
 

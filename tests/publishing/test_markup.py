@@ -31,6 +31,7 @@ HOSTILE = [
     "# heading",
     "> quotation",
     "- item",
+    "a \u202e b \x07 c \u200f",
     "1. item",
     "===",
     "---",
@@ -56,6 +57,7 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_line_stays_one_line(text: str):
     line = one_line(text)
+    assert line == " ".join(line.split())  # no space is left of what is taken out
     assert len(line.splitlines()) <= 1
     assert not re.search("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", line)
     assert [char for char in line if char.isalnum()] == [char for char in text if char.isalnum()]

@@ -143,6 +143,13 @@ def test_layers_are_those_that_tables_and_statements_name(tmp_path):
             "could never be judged, even with every run trained",
         ),
         (
+            {
+                **claim("accuracy(base) > 0"),
+                "also": [{"reading": "later", "holds": 'loss(base, split="train", at=99) > 0'}],
+            },
+            "could never be judged, even with every run trained: base has no loss to measure",
+        ),
+        (
             claim("argmax(accuracy(grid)) == grid"),
             "could never be judged, even with every run trained",
         ),

@@ -15,7 +15,7 @@ from reprise.publishing import MARKS
 from reprise.publishing.expressions import Expressions
 from reprise.publishing.measures import RESULT_COLUMNS as TABLE_COLUMNS
 from reprise.publishing.measures import Tables
-from reprise.publishing.statements import STATEMENT_COLUMNS
+from reprise.publishing.statements import STATEMENT_COLUMNS, Jury
 from reprise.reports.expressions import Names
 from reprise.reports.report import Report
 
@@ -413,6 +413,22 @@ def test_other_images_are_the_same_for_both_networks():
     found = [judge(paired_tables(right), statement)[0] for right in (everywhere, elsewhere)]
     assert [one.judgement.verdict for one in found] == ["reproduced", "reproduced"]
     assert [one.beyond_images for one in found] == ["reproduced", "undecided"]
+
+
+def test_other_images_move_the_winner_of_a_search(validated):
+    """It is one run, so they move it as the binomial says."""
+    judge_of = Jury(parse([claim("acc(best) > 0.3")], "report", resolve, NAMES), resolve, validated).judges[
+        ""
+    ]
+    value = Expressions(NAMES).value("accuracy(best)", "")
+    own, others = (float(np.std(judge_of.amount(value, images=images).total)) for images in (False, True))
+    assert others**2 - own**2 == pytest.approx(0.42 * 0.58 / IMAGES, rel=0.3)
+
+
+def test_a_spread_over_seeds_is_not_asked_of_other_images(shaken):
+    text = "spread(last(high)) > spread(last(search))"
+    assert judge(shaken, claim(text))[0].beyond_images == ""
+    assert judge(shaken, claim(f"{text} and accuracy(high) > 0.1"))[0].beyond_images == "reproduced"
 
 
 def test_other_images_are_not_asked_where_none_matter(tables):
@@ -932,7 +948,7 @@ def test_a_diverged_cell_leaves_an_effect_unknown(regularized):
     history.loc[history["run"] == report.cells("cnn")[0].runs[0], "accuracy"] = np.nan
     broken = Tables(history, tables.final, tables.predictions)
     found = outcome(report, broken, claim(f"{effect('rate')} > 0")).judgement
-    assert (found.verdict, found.measured) == ("undecided", "not finite = 0.0000")
+    assert (found.verdict, found.measured) == ("undecided", "not finite and 0.0000")
 
 
 def test_an_effect_needs_a_grid(tmp_path):
@@ -1271,6 +1287,15 @@ def test_reasons_for_not_running_are_counted(tables, tmp_path, monkeypatch):
     page = (tmp_path / "a.md").read_text(encoding="utf-8")
     assert page.count("- **not run**: 2 statements: ") == 5
     assert "- **not run**: 4 more, for reasons like these" in page
+
+
+def test_what_follows_from_another_is_not_counted_among_those_not_run(tables, tmp_path):
+    missing = [{**measured_number("0.42", "accuracy(absent)"), "number": name} for name in ("one", "two")]
+    paths = tmp_path / "a.csv", tmp_path / "a.md"
+    write_statements(missing, "report", resolve, tables, "full", *paths, follows={"two": "one"})
+    page = paths[1].read_text(encoding="utf-8")
+    assert "| numbers | – | – | – | – | 1 | 1 |" in page
+    assert "- **not run**: 1 statement: absent" in page
 
 
 def test_a_report_without_statements(tables, tmp_path):

@@ -3,13 +3,15 @@
 import math
 import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from ground import Ground
 
-from reprise.publishing.noise import Typical
-from reprise.publishing.verdicts import MOST_SEEDS, SHARED, decimals, half_unit, number
+from reprise.publishing.judging import Judge
+from reprise.publishing.noise import TYPICAL_FREEDOM, Typical
+from reprise.publishing.verdicts import MOST_SEEDS, NARROW, SHARED, decimals, half_unit, number
 
 BASE = [0.496, 0.500, 0.504]
 
@@ -21,6 +23,32 @@ def around(mean, deviation=0.004):
 
 def two(a, b):
     return Ground({"a": around(a), "b": around(b)})
+
+
+# ---- the examples that readers are given ----
+
+EXPLAINED = (Path(__file__).parents[2] / "docs/verdicts.md").read_text(encoding="utf-8")
+
+
+def test_the_examples_of_the_docs_are_what_the_rule_gives(monkeypatch):
+    monkeypatch.setattr(Judge, "typical", lambda self, combination: Typical(0.004**2, TYPICAL_FREEDOM))
+    ground = Ground({"a": [0.479, 0.484, 0.486]})
+    assert ground.number("0.480", "accuracy(a)").reason == "0.480 lies inside 0.4724 to 0.4936."
+    assert "the interval is 0.4724 to 0.4936" in " ".join(EXPLAINED.split())
+    assert ground.number("0.472", "accuracy(a)").verdict == "differs"
+    examples = {  # mean with dropout: verdict, share of the draws, and how the page gives it
+        0.513: ("reproduced", 0.9999, "99.99 %"),
+        0.502: ("undecided", 0.951, "95.1 %"),
+        0.480: ("contradicted", 0.0001, "0.01 %"),
+    }
+    for mean, (verdict, share, printed) in examples.items():
+        found = Ground({"a": around(mean), "b": around(0.496)}).claim("accuracy(a) > accuracy(b)")
+        assert found.verdict == verdict
+        assert found.share == pytest.approx(share, abs=0.006)
+        assert found.settles == pytest.approx(0.0072, rel=0.04)
+        assert f"{printed} of the draws" in EXPLAINED
+        assert found.seeds == (5 if verdict == "undecided" else None)
+    assert EXPLAINED.count("settle 0.0072") == 2
 
 
 # ---- numbers as printed ----
@@ -223,11 +251,70 @@ def test_within_in_each_direction(b, margin, verdict):
     assert ("within" if abs(0.5 - b) <= margin else "beyond") + f" the margin of {margin:g}" in found.reason
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "within(parameters(a) / 1e6, 2.5, 0.1)",
+        "within(parameters(b) / 1e6, parameters(a) / 1e6, 0.1)",
+        "parameters(a) / 1e6 - 2.3 <= 0.1",
+        "0.1 + 0.2 >= parameters(a) * 1.25e-7",
+        "0.1 + 0.2 <= parameters(a) * 1.25e-7",
+        "not parameters(a) / 1e6 - 2.3 > 0.1",
+        "not parameters(a) / 1e6 - 2.3 < 0.1",
+    ],
+)
+def test_what_only_binary_fractions_keep_apart_is_equal(text):
+    found = Ground({"parameters": {"a": [2.4e6], "b": [2.5e6]}}).claim(text)
+    assert found.verdict == "reproduced"
+    assert "within the margin of 0.1" in found.reason or re.search(r"(\S+) equals \1;", found.reason)
+    apart = Ground({"parameters": {"a": [2.4e6 + 1], "b": [2.4e6]}})
+    assert apart.claim("parameters(a) > parameters(b)").verdict == "reproduced"
+
+
+@pytest.mark.parametrize(
+    "form", ["within(accuracy(a), accuracy(b), {})", "-{0} < accuracy(a) - accuracy(b) < {0}"]
+)
+@pytest.mark.parametrize("margin", ["0.00005", "0.0005"])
+def test_a_margin_that_seeds_cannot_resolve_is_left_open(form, margin):
+    text = form.format(margin)
+    equal = two(0.5, 0.5).claim(text)
+    assert (equal.verdict, two(0.5, 0.52).claim(text).verdict) == ("undecided", "contradicted")
+    opposite = two(0.5, 0.5).claim(f"not ({text})")
+    assert opposite.verdict == "undecided"
+    if margin == "0.00005":
+        why = NARROW if "within" in form else SHARED
+        assert equal.share < 0.025
+        assert equal.notes == opposite.notes == (why,)
+
+
 def test_a_diverged_loss_is_worse_than_any_other():
     ground = Ground({"loss": {"a": [math.nan] * 2, "b": [2.0, 2.1]}})
     assert ground.claim("loss(a) > loss(b)").verdict == "reproduced"
     assert ground.claim("loss(a) < loss(b)").verdict == "contradicted"
     assert ground.claim("within(loss(a), loss(b), 0.1)").verdict == "contradicted"
+    assert ground.claim("loss(a) > loss(b)").reason.startswith(
+        "diverged on the left, 2.0500 on the right; it"
+    )
+
+
+def test_a_seed_that_diverged_scatters_more_than_those_that_did_not():
+    ground = Ground({"loss": {"a": [0.8, math.nan, 0.82], "b": [0.9, 0.91, 0.93], "c": [math.nan, 1.0]}})
+    found = ground.claim("spread(loss(a)) > spread(loss(b))")
+    assert (found.verdict, found.measured) == ("reproduced", "spread diverged and 0.0167")
+    assert ground.claim("spread(loss(b)) > spread(loss(a))").verdict == "contradicted"
+    assert ground.claim("spread(loss(a)) > spread(loss(c))").verdict == "undecided"
+
+
+def test_of_two_that_diverged_neither_is_worse():
+    ground = Ground({"loss": {"a": [math.nan] * 2, "b": [math.inf] * 3}})
+    for text in ("loss(a) > loss(b)", "loss(a) <= loss(b)", "within(loss(a), loss(b), 0.1)"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # users do not see NumPy's
+            found = ground.claim(text)
+        assert (found.verdict, found.reason[:40]) == (
+            "undecided",
+            "diverged on the left, diverged on the right"[:40],
+        )
 
 
 @pytest.mark.parametrize("lost", [(2, 2), (1, 1), (1, 0), (0, 2)])
@@ -536,6 +623,21 @@ def searched(scores, accuracies, n=1):
     trials = {f"search/trial={place}": [value] * n for place, value in enumerate(accuracies)}
     chosen = {f"search/trial={place}": [value] * n for place, value in enumerate(scores)}
     return Ground({**trials, "base": around(0.5)}, validation=chosen, named=["accuracy(base)"])
+
+
+def test_more_seeds_do_not_tell_how_another_search_ends():
+    ground = searched([0.9, 0.5, 0.5, 0.5], [0.53, 0.52, 0.48, 0.48])
+    found = ground.claim("accuracy(winner) > accuracy(base)")
+    assert (found.verdict, found.seeds) == ("undecided", None)
+    assert found.reason.endswith(f": the draws settle {found.settles:.4f}.")
+
+
+def test_which_trial_wins_is_not_left_open_by_several_relations():
+    accuracies = [0.9] * 3 + [0.1] * 9
+    found = searched(accuracies, accuracies).claim('argbest(accuracy(search)) == "search/trial=3"')
+    assert (found.verdict, found.share < 0.025) == ("undecided", True)
+    assert len(found.notes) == 1
+    assert found.notes[0].endswith("is a matter of the draw and is never contradicted.")
 
 
 def test_the_winner_is_picked_by_validation_and_is_one_training():

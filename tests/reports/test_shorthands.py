@@ -670,7 +670,7 @@ def test_what_follows_names_two_statements(tmp_path):
     for follows, message in (
         ({"recal": "n"}, "no statement is called 'recal'; did you mean recall?"),
         ({"recall": "m"}, "no statement is called 'm'"),
-        ({"recall": "recall"}, "recall follows from another itself; name that one"),
+        ({"recall": "recall"}, "recall cannot follow from itself; name the one that settles it"),
         ({"recall": "n", "n": "t_base"}, "n follows from another itself; name that one"),
     ):
         with pytest.raises(RepriseError) as error:

@@ -160,4 +160,4 @@ def test_large_images_are_made_batch_by_batch(dirs, tmp_path, monkeypatch):
         (torch.uint8, (3, 12, 12))
     ]
     assert max(count for count, *_ in sizes) == 12
-    assert sum(count for count, *_ in sizes if count > 1) == 48 + 12 + 20
+    assert sum(count for count, *_ in sizes if count > 1) == 48 + 12 + 20 + 48

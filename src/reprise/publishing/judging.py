@@ -32,7 +32,6 @@ from reprise.publishing.expressions import (
 from reprise.publishing.measures import (
     Measure,
     NotRun,
-    Predictions,
     Reading,
     Tables,
     best_run,
@@ -109,9 +108,11 @@ class Amount:
     notes: tuple[str, ...] = ()
 
     def plus(self, other: Amount, factor: float = 1.0) -> Amount:
+        with np.errstate(invalid="ignore"):  # of two that diverged, the difference is not a number
+            draws = self.draws + factor * other.draws
         return Amount(
             self.point + factor * other.point,
-            self.draws + factor * other.draws,
+            draws,
             self.choices + tuple(replace(one, factor=factor * one.factor) for one in other.choices),
             min(self.n, other.n) if self.n and other.n else self.n or other.n,
             self.variance + factor**2 * other.variance,
@@ -192,7 +193,7 @@ class Judge:
         self._samples: dict[tuple[Combination, str], Sample] = {}
         self._ranks: dict[tuple[Measure, int | None, bool], Amount] = {}
         self._images: dict[int, ResampledImages] = {}
-        self._moved: dict[tuple[Measure, str], np.ndarray | None] = {}
+        self._moved: dict[tuple[Measure, tuple[str, ...]], np.ndarray | None] = {}
 
     def _known(self, selector: str) -> Sequence[Cell]:
         try:
@@ -308,7 +309,7 @@ class Judge:
                 found = found.plus(self._sum(left, cell, draw, images))
         for selector, quantities in of_winners.items():
             if left := {one: by for one, by in quantities.items() if abs(by) > cancelled}:
-                found = found.plus(self._winner(selector, left, 0.0 if of is None else 1 / of))
+                found = found.plus(self._winner(selector, left, 0.0 if of is None else 1 / of, images))
         return found
 
     def _sum(
@@ -435,7 +436,9 @@ class Judge:
         runs = [(cell, run) for cell, run, _ in trials]
         return Search([score for *_, score in trials], noise, key, _included(runs)), runs
 
-    def _winner(self, selector: str, quantities: Mapping[Measure, float], further: float) -> Amount:
+    def _winner(
+        self, selector: str, quantities: Mapping[Measure, float], further: float, images: bool
+    ) -> Amount:
         """Σ factor · quantity of the winner of another search of that size."""
         cell, run = self.picked(selector)
         combination, factor = _in_units(quantities)
@@ -447,6 +450,8 @@ class Judge:
         chosen = chosen + search.moved * sum(by for one, by in combination if one.metric in ACCURACIES)
         alone = Sample((0.0,), typical, scale, key=f"{selector}/{sorted(map(repr, combination))}")
         draws = chosen + (alone.trainings() if further else alone.averages())
+        if images:  # all winners are taken to err on the images that ours errs on
+            draws = draws + self._resampled(combination, cell, (run,))
         low, high = self._bounds(combination, cell)
         again = (
             "whose trials are drawn from these" if len(search.included) < len(trials) else "of the same ones"
@@ -469,28 +474,30 @@ class Judge:
 
     # ---- other test images ----
 
-    def _resampled(self, combination: Combination, cell: Cell) -> np.ndarray:
-        """How far other test images would move the quantity: (1, DRAWS); the same images for all
-        configurations.
+    def _resampled(
+        self, combination: Combination, cell: Cell, runs: tuple[str, ...] | None = None
+    ) -> np.ndarray:
+        """How far other test images would move the quantity, a mean over these runs of the cell (all):
+        (1, DRAWS); the same images for all configurations.
         """
         moved = np.zeros((1, DRAWS))
         for measure, by in combination:
-            deviation = self._deviation(measure, cell)
+            deviation = self._deviation(measure, cell, tuple(cell.runs) if runs is None else runs)
             if deviation is not None:
                 moved += by * np.resize(deviation, (1, DRAWS))
         return moved
 
-    def _deviation(self, measure: Measure, cell: Cell) -> np.ndarray | None:
-        """Of the mean over seeds, one for each sample of images; None where images do not matter or their
-        part in it is not known.
+    def _deviation(self, measure: Measure, cell: Cell, runs: tuple[str, ...]) -> np.ndarray | None:
+        """Of the mean over these runs, one for each sample of images; None where images do not matter or
+        their part in it is not known.
         """
-        key = measure, cell.name
+        key = measure, runs
         if key not in self._moved:
-            known = [found for run in cell.runs if (found := self.tables.predicted(run)) is not None]
-            self._moved[key] = self._deviation_of(measure, cell, known)
+            self._moved[key] = self._deviation_of(measure, cell, runs)
         return self._moved[key]
 
-    def _deviation_of(self, measure: Measure, cell: Cell, known: Sequence[Predictions]) -> np.ndarray | None:
+    def _deviation_of(self, measure: Measure, cell: Cell, runs: tuple[str, ...]) -> np.ndarray | None:
+        known = [found for run in runs if (found := self.tables.predicted(run)) is not None]
         on_test = measure.metric in ("accuracy", "class_accuracy", "recall_macro") and measure.at is None
         if on_test and not measure.split and known:
             first = known[0]
@@ -499,11 +506,9 @@ class Judge:
                 hits = np.mean([found.right for found in known], axis=0)
                 if measure.metric == "accuracy":
                     return images.mean(hits)
-                labels = [self.tables.label(cell.runs[0], name) for name in measure.classes] or [
-                    *first.classes
-                ]
+                labels = [self.tables.label(runs[0], name) for name in measure.classes] or [*first.classes]
                 return np.mean([images.mean(hits, first.label == label) for label in labels], axis=0)
-        readings = [read(measure, self.tables, cell, run) for run in cell.runs]
+        readings = [read(measure, self.tables, cell, run) for run in runs]
         variance = np.mean([found.binomial for found in readings if found is not None] or [0.0])
         if not variance:
             return None
@@ -513,7 +518,8 @@ class Judge:
     def rests_on_images(self, measure: Measure) -> bool:
         """Whether other test images would change a measure."""
         try:
-            moved = [self._deviation(measure.quantity, cell) for cell in self._known(measure.runs)]
+            cells = self._known(measure.runs)
+            moved = [self._deviation(measure.quantity, cell, tuple(cell.runs)) for cell in cells]
         except NotRun:
             return False
         return any(one is not None for one in moved)
@@ -566,25 +572,35 @@ class Judge:
     def _order(self, relation: Relation, left: Value, right: Value, sign: str, images: bool) -> Found:
         more, less = (left, right) if sign.startswith(">") else (right, left)
         difference = self.amount(more.plus(less, -1.0), images=images)
-        found = _compared(relation, difference, strict="=" not in sign)
         sides = [self.amount(side).measured for side in (left, right)]
+        difference = _without_rounding(difference, *sides)
+        found = _compared(relation, difference, strict="=" not in sign)
         measured = difference.measured if sign.startswith(">") else -difference.measured
         return _of_one_draw(replace(found, left=sides[0], right=sides[1], difference=measured))
 
     def _within(self, relation: Relation, left: Value, right: Value, margin: float, images: bool) -> Found:
         difference = self.amount(left.plus(right, -1.0), images=images)
         room = _constant(margin)
+        sides = [self.amount(side).measured for side in (left, right)]
         ends = [
-            _compared(relation, room.plus(difference, sign), strict=False, settles=difference)
+            _compared(
+                relation,
+                _without_rounding(room.plus(difference, sign), *sides, margin),
+                strict=False,
+                settles=difference,
+            )
             for sign in (-1.0, 1.0)
         ]
         holds = ends[0].holds * ends[1].holds
-        sides = [self.amount(side).measured for side in (left, right)]
+        # A margin that seeds cannot resolve holds in few draws, whatever they say; so what speaks against it
+        # is how seldom a difference at its nearer end would be measured as far off, to either side.
+        shares = [end.holds.mean(axis=-1) for end in ends]
+        against = np.minimum(ends[0].against, ends[1].against) + 1 - np.maximum(*shares)
         found = replace(
             ends[0],
             holds=holds,
             support=np.minimum(np.minimum(ends[0].support, ends[1].support), holds.mean(axis=-1)),
-            against=np.minimum(ends[0].against, ends[1].against),
+            against=np.minimum(1, against),
             now=ends[0].now and ends[1].now,
             left=sides[0],
             right=sides[1],
@@ -670,6 +686,7 @@ class Judge:
             support=share,
             against=np.ones_like(share),
             settles=math.nan,  # more seeds would not tell
+            shared=1,
             notes=(*found.notes, note),
         )
 
@@ -681,7 +698,7 @@ class Judge:
         sides = []
         for cells in (first, others):
             values = [self._values(((relation.wider.quantity, 1.0),), cell) for cell in cells]
-            sides.append([part for one in values if (part := variance_of(*one))[1]])
+            sides.append([part for one in values if (part := _variance_of(*one))[1]])
         if not all(sides):
             raise NotRun("a spread over seeds needs a configuration with two trained seeds on each side.")
         ratio = deviations(sides[0], sides[1], repr(relation))
@@ -720,7 +737,7 @@ def _of_cell(relation: Relation, name: str) -> Relation:
 def _of_one_draw(found: Found) -> Found:
     """Which settings won is a matter of the draw of the trials, so nothing speaks against it."""
     if any(measure.metric == "setting" and measure.pick for measure in found.relation.measures):
-        return replace(found, against=np.ones_like(found.against), settles=math.nan)
+        return replace(found, against=np.ones_like(found.against), settles=math.nan, shared=1)
     return found
 
 
@@ -729,6 +746,12 @@ def _finite(reading: Reading, measure: Measure) -> float:
     if math.isnan(reading.value) and measure.better == "smaller":
         return math.inf
     return reading.value
+
+
+def _variance_of(values: Sequence[float], scale: float) -> tuple[float, int]:
+    """As `variance_of`; without bound where some trainings diverged and others did not."""
+    lost = sum(not math.isfinite(value) for value in values)
+    return (math.inf, len(values) - 1) if 0 < lost < len(values) else variance_of(values, scale)
 
 
 def _size(reading: Reading, measure: Measure) -> float:
@@ -744,6 +767,18 @@ def _in_units(quantities: Mapping[Measure, float]) -> tuple[Combination, float]:
     parts = sorted(quantities.items(), key=repr)
     factor = max((by for _, by in parts), key=abs)
     return tuple((measure, by / factor) for measure, by in parts), factor
+
+
+def _without_rounding(difference: Amount, *sides: float) -> Amount:
+    """A difference of these sides that only binary fractions keep from 0 (2.5 − 2.4 − 0.1) is 0."""
+    least = _ROUNDING * max((abs(side) for side in sides if math.isfinite(side)), default=0.0)
+    if difference.choices or not abs(difference.point) <= least:
+        return difference
+    return replace(difference, point=0.0, draws=np.where(abs(difference.draws) <= least, 0, difference.draws))
+
+
+_ROUNDING = 1e-13
+"""What a few sums and products lose at most, as a share of what they are made of."""
 
 
 def _constant(value: float) -> Amount:

@@ -47,11 +47,8 @@ def one_line(text: str) -> str:
     """`text` on one line, without control characters, halves of characters, and what turns the direction of
     others.
     """
-    return "".join(
-        char
-        for char in _TURNS.sub("", " ".join(text.split()))
-        if unicodedata.category(char) not in ("Cc", "Cs")
-    )
+    kept = (char for char in text if char.isspace() or unicodedata.category(char) not in ("Cc", "Cs"))
+    return " ".join(_TURNS.sub("", "".join(kept)).split())
 
 
 def latex(text: str) -> str:

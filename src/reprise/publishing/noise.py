@@ -19,7 +19,7 @@ from functools import cache, cached_property
 import numpy as np
 
 DRAWS = 10_000
-"""Draws of each quantity; they are stratified, so a share of them is good to about .001."""
+"""Draws of each quantity. They are stratified; a share of a difference of two is good to about .002."""
 STATED_FREEDOM = 4.0
 """Degrees of freedom that the stated standard deviation of a metric counts as."""
 TYPICAL_FREEDOM = 8.0

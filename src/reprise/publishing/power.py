@@ -140,11 +140,13 @@ class Imagined(Judge):
         seeds = (float(values[0]),) * len(cell.runs)
         return ImaginedSample(seeds, Typical(stated**2), low=low, high=high, drawn=drawn)
 
-    def _winner(self, selector: str, quantities: Mapping[Measure, float], further: float) -> Amount:
+    def _winner(
+        self, selector: str, quantities: Mapping[Measure, float], further: float, images: bool
+    ) -> Amount:
         """Settings are what they are; whatever else is measured of a winner can be anything."""
         cell, _ = self.picked(selector)
         if any(measure.metric == "setting" for measure in quantities):
-            return super()._winner(selector, quantities, further)
+            return super()._winner(selector, quantities, further, images)
         combination = tuple(quantities.items())
         sample = self.sample(combination, cell)
         return Amount(sample.mean, sample.averages(), n=1)

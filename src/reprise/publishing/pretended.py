@@ -63,9 +63,10 @@ def check_publications(report: Report, class_names: Mapping[str, Sequence[str]])
                 Sources(report.cells, results, names=report.names, layers=layers, experiment=experiment),
             )
     for outcome in judge_statements(report.statements, report.where, report.cells, results, report.names):
-        if outcome.judgement.verdict == "not run" and report.scale == "full":
-            reason = f"it could never be judged, even with every run trained: {outcome.judgement.reason}"
-            raise RepriseError(f"{outcome.statement.where}: {reason}")
+        for reading in (outcome, *outcome.also):
+            if reading.judgement.verdict == "not run" and report.scale == "full":
+                reason = f"it could never be judged, even with every run trained: {reading.judgement.reason}"
+                raise RepriseError(f"{reading.statement.where}: {reason}")
 
 
 def warnings(report: Report, class_names: Mapping[str, Sequence[str]]) -> list[str]:

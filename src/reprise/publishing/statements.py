@@ -26,6 +26,7 @@ from reprise.publishing.expressions import (
     Share,
     Value,
     Within,
+    every_part,
 )
 from reprise.publishing.judging import Judge, Missing
 from reprise.publishing.markup import markdown, markdown_code, markdown_row
@@ -317,7 +318,9 @@ def _reported(statements: Sequence[CheckedStatement]) -> dict[Measure, float]:
 
 
 def _rests_on_images(judge: Judge, relation: Relation) -> bool:
-    return any(judge.rests_on_images(measure) for measure in relation.measures)
+    drawn = [part for part in every_part(relation) if not isinstance(part, Scatter)]  # they draw seeds alone
+    measures = [measure for part in drawn for value in part.values for measure in value.measures]
+    return any(judge.rests_on_images(measure) for measure in measures)
 
 
 def judge_statements(
@@ -473,7 +476,8 @@ def _exceptions(outcomes: Sequence[Outcome], notes: _Notes) -> list[str]:
             if outcome.judgement.verdict == verdict and not outcome.follows:
                 why = markdown(outcome.judgement.reason) + notes.marks(outcome.judgement.notes)
                 lines.append(f"- **{verdict}**: {_said(outcome.statement)}: {why}")
-    idle = [outcome for outcome in outcomes if outcome.judgement.verdict == "not run"]
+    counted = [outcome for outcome in outcomes if not outcome.follows]
+    idle = [outcome for outcome in counted if outcome.judgement.verdict == "not run"]
     reasons = Counter(outcome.judgement.reason for outcome in idle)
     for reason, count in reasons.most_common(MOST_REASONS):
         lines.append(f"- **not run**: {count} statement{'s' if count > 1 else ''}: {markdown(reason)}")

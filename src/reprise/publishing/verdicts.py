@@ -157,18 +157,24 @@ def judge_claim(found: Found | Missing, claims: Callable[[Relation], float] | No
     told = _telling(found)
     shown = legs if len(legs) <= 6 else [told]
     measured = "; ".join(_measured(leg) for leg in shown)
-    spreads = "; ".join(number(_settles(leg)) if math.isfinite(leg.settles) else "" for leg in shown)
+    settled = [number(_settles(leg)) if math.isfinite(leg.settles) else "–" for leg in shown]
+    spreads = "; ".join(settled) if {*settled} != {"–"} else ""
     if len(shown) < len(legs):
         measured += f" ({len(legs)} relations, the most telling one)"
     claimed = claims(_asserted(told.relation)) if claims else math.nan
     seeds = _seeds(told, claimed) if verdict == "undecided" else None
     share = float(found.holds.mean())
-    by_chance = (SHARED,) if verdict == "undecided" and not TAIL < share < 1 - TAIL else ()
+    by_chance: tuple[str, ...] = ()
+    if verdict == "undecided" and not TAIL < share < 1 - TAIL:
+        if len(legs) > 1 or told.shared > 1:
+            by_chance = (SHARED,)
+        elif isinstance(_asserted(told.relation), Within):
+            by_chance = (NARROW,)
     return Judgement(
         verdict,
         _reason(told, verdict, len(legs), claimed, seeds),
         measured,
-        spreads.strip("; "),
+        spreads,
         found.n,
         share,
         _settles(told),
@@ -183,6 +189,11 @@ SHARED = (
     "them, is the claim settled by it."
 )
 """Why a claim can be undecided that holds in nearly all draws, or in hardly any."""
+NARROW = (
+    "A margin narrower than what the seeds settle holds in few draws, whatever they say: it is contradicted "
+    "only where the difference lies beyond one of its ends."
+)
+"""Why this is so of a single `within`."""
 
 
 def _legs(found: Found | Missing) -> list[Found]:
@@ -218,8 +229,10 @@ def _settles(leg: Found) -> float:
 def _measured(leg: Found) -> str:
     left, right = number(leg.left), number(leg.right)
     match _asserted(leg.relation):
-        case Within():
+        case Within() if math.isfinite(leg.difference):
             return f"{left} and {right} differ by {number(abs(leg.difference))}"
+        case Within():
+            return f"{left} and {right}"
         case AtChance():
             return f"{left}, chance {right}"
         case ArgBest(largest=largest):
@@ -228,7 +241,10 @@ def _measured(leg: Found) -> str:
             return f"{most} is {leg.said} ({number(first)})"
         case Scatter():
             return f"spread {left} and {right}"
-    sign = ">" if leg.left > leg.right else "<" if leg.left < leg.right else "="
+    if math.isnan(leg.left) or math.isnan(leg.right):
+        return f"{left} and {right}"
+    equal = leg.difference == 0 or leg.left == leg.right
+    sign = "=" if equal else ">" if leg.left > leg.right else "<"
     return f"{left} {sign} {right}"
 
 
@@ -238,8 +254,9 @@ def _reason(leg: Found, verdict: Verdict, many: int, claimed: float, seeds: int 
     said = first + _seen(leg)
     if not math.isfinite(leg.settles):
         return f"{said}; it holds in {_percent(leg)} of the draws."
-    trained = f"{leg.n} seed{'s' if leg.n != 1 else ''}" if leg.n else "the draws"
-    settle = f"{trained} settle{'s' if leg.n == 1 else ''} {number(_settles(leg))}"
+    seeded = leg.n and not _of_winners(leg)
+    trained = f"{leg.n} seed{'s' if leg.n != 1 else ''}" if seeded else "the draws"
+    settle = f"{trained} settle{'s' if seeded and leg.n == 1 else ''} {number(_settles(leg))}"
     if leg.shared > 1:
         settle += f" in one of {leg.shared}"
     if verdict != "undecided":
@@ -253,9 +270,11 @@ def _reason(leg: Found, verdict: Verdict, many: int, claimed: float, seeds: int 
 
 def _seen(leg: Found) -> str:
     left, right, gap = number(leg.left), number(leg.right), number(abs(leg.difference))
+    if not math.isfinite(leg.difference):
+        return f"{left} on the left, {right} on the right"
     match _asserted(leg.relation):
         case Within(margin=margin):
-            where = "within" if abs(leg.difference) <= margin else "beyond"
+            where = "within" if abs(leg.difference) <= margin + _TINY else "beyond"
             return f"{left} and {right} differ by {gap}, {where} the margin of {margin:g}"
         case AtChance():
             return f"{left} is {gap} {'above' if leg.difference > 0 else 'below'} the chance level of {right}"
@@ -272,12 +291,17 @@ def _percent(leg: Found) -> str:
     return f"{100 * float(leg.holds.mean()):.1f} %"
 
 
+def _of_winners(leg: Found) -> bool:
+    """Whether what is left open is how another search would end, which more seeds do not settle."""
+    return any(measure.pick for measure in leg.relation.measures)
+
+
 def _seeds(leg: Found, claimed: float) -> int | None:
     """How many seeds would settle the difference that is claimed, or else the one that was measured."""
     gap = claimed if math.isfinite(claimed) else leg.difference
     if isinstance(_asserted(leg.relation), Within | AtChance):
         gap = leg.margin - abs(gap)
-    if not (leg.n and math.isfinite(leg.settles) and leg.settles > 0):
+    if not (leg.n and math.isfinite(leg.settles) and leg.settles > 0) or _of_winners(leg):
         return None
     if gap == 0 or not math.isfinite(gap):
         return MOST_SEEDS + 1

@@ -340,6 +340,8 @@ def _check_follows(source: Source, found: ReportFile, known: Sequence[str]) -> N
         for name in (one, other):
             if name not in known:
                 source.fail(["follows", one], f"no statement is called {name!r}{nearest(name, known)}")
+        if one == other:
+            source.fail(["follows", one], f"{one} cannot follow from itself; name the one that settles it")
         if other in found.follows:
             source.fail(["follows", one], f"{other} follows from another itself; name that one")
 

@@ -1060,7 +1060,7 @@ EXPRESSIONS = {
 @pytest.mark.parametrize("name", EXPRESSIONS)
 def test_expressions(name):
     text, message = EXPRESSIONS[name]
-    refused(lambda: Expressions(Names()).relations(text, "x"), message)
+    refused(lambda: Expressions(Names()).relation(text, "x"), message)
     refused(lambda: Expressions(Names()).value(text, "x"), ".")
     refused(lambda: Expressions(Names(measures={"f": text})), ".")
 

@@ -545,7 +545,7 @@ ONE = "accuracy(high)"
         (claim('best(rank("cat", trials)) > 1'), "a rank of several configurations has no best"),
         (claim('rank(["cat", "dog"], high) > 1'), "a rank is that of one class"),
         (claim(f"spread({ONE}) > spread({ONE})"), "both sides measure the same"),
-        (claim(f"{ONE} is 1"), "Python's Is is not known"),
+        (claim(f"{ONE} is 1"), "Is of Python is not known"),
         (claim(f"{ONE} accuracy(low)"), "invalid syntax"),
         (claim(f"{ONE} >"), "column 17: invalid syntax"),
         (claim(" "), "'': the expression is empty"),

@@ -46,7 +46,7 @@ PLACEHOLDERS = {
     "<slug>": "cifar10_asha",
     "<report>": "cifar10_asha",
     "<experiment>": "classic",
-    "FILE": "workflow/reports/cifar10_asha",
+    "FILE": "workflow/reports/cifar100_superclass.yaml",
 }
 
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(900)]

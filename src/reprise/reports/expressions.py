@@ -146,9 +146,8 @@ def _check(text: str, where: str, tree: ast.expr) -> None:
             raise _error(text, where, column, f"more than {DEEPEST} parts inside each other; shorten it")
         if not isinstance(node, ALLOWED):
             name = type(node).__name__
-            what = REFUSED.get(
-                type(node), f"Python's {name} is not known; docs/statements.md has the grammar"
-            )
+            unknown = f"{name} of Python is not known; docs/statements.md has the grammar"
+            what = REFUSED.get(type(node), unknown)
             raise _error(text, where, column, what)
         if isinstance(node, ast.Constant):
             problem = _constant(node.value)

@@ -52,10 +52,12 @@ from reprise.publishing.noise import (
 )
 from reprise.reports.report import Cell, Undrawn
 
+TAIL = 0.025
+"""A claim is reproduced if it fails in at most this share of draws, contradicted if it holds in at most so
+many.
+"""
 CHANCE_MARGIN = 0.1
 """How far above the chance level, as a share of it, an accuracy still counts as being at chance."""
-
-
 ACCURACIES = ("accuracy", "precision_macro", "recall_macro", "f1_macro", "class_accuracy")
 """What is as much better in another trial as its validation accuracy."""
 
@@ -78,8 +80,19 @@ class Choice:
         return self.largest == (self.factor > 0)
 
     @property
+    def place(self) -> int:
+        """Which was measured as best."""
+        return int((np.argmax if self.largest else np.argmin)(self.points))
+
+    @property
     def point(self) -> float:
-        return self.factor * float((np.max if self.largest else np.min)(self.points))
+        return self.factor * float(self.points[self.place])
+
+    @property
+    def made(self) -> np.ndarray:
+        """factor · the value that was measured as best, in each draw: (worlds, draws)."""
+        found: np.ndarray = self.factor * self.draws[self.place]
+        return found
 
     @property
     def best(self) -> np.ndarray:
@@ -94,9 +107,9 @@ class Amount:
     world, that of the results, with `DRAWS` draws (one where seeds change nothing);
     `reprise.publishing.power` makes up others.
 
-    n: the fewest seeds that it rests on. scatter: standard deviation over seeds, not a number where some
-    configuration has one. reach: half-width in which one more training is expected of a configuration that
-    is like the others; 0 unless one is unstable. notes: what a reader should know of how it was measured.
+    n: the fewest seeds that it rests on. variance: over seeds. reach: half-width in which one more training
+    is expected of a configuration that is like the others; 0 unless one is unstable. notes: what a reader
+    should know of how it was measured.
     """
 
     point: float = 0.0
@@ -120,8 +133,12 @@ class Amount:
             tuple(dict.fromkeys([*self.notes, *other.notes])),
         )
 
+    def times(self, factor: float) -> Amount:
+        return Amount(n=self.n).plus(self, factor)
+
     @property
     def scatter(self) -> float:
+        """Standard deviation over seeds; not a number where some configuration has one."""
         return math.sqrt(self.variance)
 
     @property
@@ -176,6 +193,17 @@ Combination = tuple[tuple[Measure, float], ...]
 """What is measured in each run: quantities and their factors."""
 
 
+def stated_of(combination: Combination) -> float:
+    """The standard deviation over seeds that is stated for it, in units of what scatter is measured in."""
+    factors = sum(abs(by) for _, by in combination)
+    return math.hypot(*(by * measure.noise.deviation for measure, by in combination)) / factors
+
+
+def key_of(cells: str, combination: Combination) -> str:
+    """What the draws of a quantity of these cells depend on."""
+    return f"{cells}/{sorted(map(repr, combination))}"
+
+
 class Judge:
     """Measures expressions and draws what new seeds would give.
 
@@ -219,8 +247,7 @@ class Judge:
                 what = combination[0][0].metric
                 raise NotRun(f"{cell.name} has no {what} to measure: not trained, or not that far.")
             low, high = self._bounds(combination, cell)
-            name = f"{cell.name}/{sorted(map(repr, combination))}"
-            typical = self.typical(combination)
+            name, typical = key_of(cell.name, combination), self.typical(combination)
             self._samples[key] = Sample(tuple(values), typical, scale, low, high, name)
         return self._samples[key]
 
@@ -251,8 +278,7 @@ class Judge:
     def typical(self, combination: Combination) -> Typical:
         """The scatter over seeds that such a quantity has in the report's configurations."""
         if combination not in self._typical:
-            factors = sum(abs(by) for _, by in combination)
-            stated = math.hypot(*(by * measure.noise.deviation for measure, by in combination)) / factors
+            stated = stated_of(combination)
             samples = []
             for cell in self.cells.values() if stated else ():
                 try:
@@ -333,7 +359,7 @@ class Judge:
             )
         reach = sample.reach if sample.unstable else 0.0
         found = Amount(sample.mean, draws, (), sample.n, variance, reach, tuple(notes))
-        return Amount(n=found.n).plus(found, factor)
+        return found.times(factor)
 
     def _shrunk(
         self, amounts: Sequence[Amount], term: Measure, cells: Sequence[Cell], of: int
@@ -407,7 +433,7 @@ class Judge:
         for level in compared.values():
             amounts = [self._sum({term.quantity: 1.0}, cell, draw, images) for cell in level]
             total = reduce(Amount.plus, amounts)
-            means.append(Amount(n=total.n).plus(total, 1 / len(level)))
+            means.append(total.times(1 / len(level)))
         pairs = [high.plus(low, -1.0) for high, low in itertools.permutations(means, 2)]
         return _chosen(pairs, largest=True)
 
@@ -448,7 +474,7 @@ class Judge:
         typical = self.typical(combination)
         chosen = np.array(values)[search.winners]
         chosen = chosen + search.moved * sum(by for one, by in combination if one.metric in ACCURACIES)
-        alone = Sample((0.0,), typical, scale, key=f"{selector}/{sorted(map(repr, combination))}")
+        alone = Sample((0.0,), typical, scale, key=key_of(selector, combination))
         draws = chosen + (alone.trainings() if further else alone.averages())
         if images:  # all winners are taken to err on the images that ours errs on
             draws = draws + self._resampled(combination, cell, (run,))
@@ -461,7 +487,7 @@ class Judge:
             f"are of the winner of another search of that size, {again}."
         )
         found = Amount(point, np.clip(draws, low, high), n=1, variance=math.nan, notes=(note,))
-        return Amount(n=1).plus(found, factor)
+        return found.times(factor)
 
     def _taken(self, combination: Combination, runs: Iterable[tuple[Cell, str]]) -> tuple[list[float], float]:
         values, scale = [], 1.0
@@ -793,11 +819,10 @@ def _chosen(amounts: Sequence[Amount], largest: bool) -> Amount:
         np.array([amount.measured for amount in amounts]),
         np.stack(np.broadcast_arrays(*(amount.total for amount in amounts))),
     )
-    best = int((np.argmax if largest else np.argmin)(choice.points))
     return Amount(
         choices=(choice,),
         n=min(amount.n for amount in amounts),
-        variance=amounts[best].variance,
+        variance=amounts[choice.place].variance,
         reach=max(amount.reach for amount in amounts),
         notes=tuple(dict.fromkeys(note for amount in amounts for note in amount.notes)),
     )
@@ -830,7 +855,7 @@ def _compared(relation: Relation, difference: Amount, strict: bool, settles: Amo
         each = _each_choice(difference, bound, strict)
         against = np.maximum(share, np.minimum(1, len(each) * each.min(axis=0)))
     now = difference.measured > 0 if strict else difference.measured >= 0
-    low, high = np.quantile(_at_best(settles or difference)[0], (0.025, 0.975), method="nearest")
+    low, high = np.quantile(_at_best(settles or difference)[0], (TAIL, 1 - TAIL), method="nearest")
     return Found(
         relation,
         holds,
@@ -846,11 +871,7 @@ def _compared(relation: Relation, difference: Amount, strict: bool, settles: Amo
 
 def _at_best(difference: Amount) -> np.ndarray:
     """Draws (worlds, draws) with the choices that were measured as best."""
-    total = difference.draws
-    for choice in difference.choices:
-        place = int((np.argmax if choice.largest else np.argmin)(choice.points))
-        total = total + choice.factor * choice.draws[place]
-    return total
+    return reduce(np.add, (choice.made for choice in difference.choices), difference.draws)
 
 
 def _each_choice(difference: Amount, choices: Sequence[Choice], strict: bool) -> np.ndarray:
@@ -860,13 +881,8 @@ def _each_choice(difference: Amount, choices: Sequence[Choice], strict: bool) ->
     first, *others = sorted(choices, key=lambda choice: -len(choice.points))
     rest = difference.draws
     for choice in difference.choices:
-        if choice is first:
-            continue
-        if any(choice is other for other in others):
-            place = int((np.argmax if choice.largest else np.argmin)(choice.points))
-            rest = rest + choice.factor * choice.draws[place]
-        else:
-            rest = rest + choice.best
+        if choice is not first:
+            rest = rest + (choice.made if any(choice is other for other in others) else choice.best)
     shares = np.array([_held(rest + first.factor * draws, strict).mean(axis=-1) for draws in first.draws])
     ways = math.prod(len(choice.points) for choice in others)
     return np.repeat(shares, ways, axis=0) if ways > 1 else shares
@@ -919,7 +935,7 @@ def _sharing(found: Found, many: int) -> Found:
 
 def _decides(part: Found, every: bool, many: int) -> bool:
     """Whether one of many parts settles the whole, whatever the others are."""
-    level = 0.025 / many
+    level = TAIL / many
     return bool(part.against[0] <= level if every else part.support[0] >= 1 - level)
 
 

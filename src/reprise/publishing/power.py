@@ -27,11 +27,11 @@ from reprise.publishing.expressions import (
     Within,
     every_part,
 )
-from reprise.publishing.judging import Amount, Combination, Found, Judge
+from reprise.publishing.judging import TAIL, Amount, Combination, Found, Judge, key_of, stated_of
 from reprise.publishing.measures import Measure, NotRun, Tables
 from reprise.publishing.noise import Sample, Typical, generator_of
 from reprise.publishing.statements import CheckedStatement
-from reprise.publishing.verdicts import TAIL, half_unit, number
+from reprise.publishing.verdicts import half_unit, number
 from reprise.reports.report import Cell
 
 WORLDS, DRAWS_OF_EACH = 400, 80
@@ -114,12 +114,10 @@ class Imagined(Judge):
         return self._samples[key]
 
     def _imagined(self, combination: Combination, cell: Cell, low: float, high: float) -> Sample:
-        name = f"{cell.name}/{sorted(map(repr, combination))}"
-        random, shared = generator_of(name), generator_of("worlds")
+        random, shared = generator_of(key_of(cell.name, combination)), generator_of("worlds")
         most = max(UNBOUNDED, *(2 * abs(constant) for constant in self.constants), 0.0)
         low, high = max(low, -most), min(high, most) if math.isfinite(high) else most
-        factors = sum(abs(by) for _, by in combination)
-        stated = math.hypot(*(by * measure.noise.deviation for measure, by in combination)) / factors
+        stated = stated_of(combination)
         relative = any(measure.noise.relative for measure, _ in combination)
         fraction = shared.random(WORLDS)
         common = low + (high - low) * fraction

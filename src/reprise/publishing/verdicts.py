@@ -26,14 +26,10 @@ from reprise.publishing.expressions import (
     Scatter,
     Within,
 )
-from reprise.publishing.judging import Amount, Found, Missing
+from reprise.publishing.judging import TAIL, Amount, Found, Missing
 
 Verdict = Literal["reproduced", "differs", "undecided", "contradicted", "not run"]
 VERDICTS: tuple[Verdict, ...] = ("reproduced", "differs", "undecided", "contradicted", "not run")
-TAIL = 0.025
-"""A claim is reproduced if it fails in at most this share of draws, contradicted if it holds in at most so
-many.
-"""
 MOST_SEEDS = 100
 """More seeds than these are not worth naming."""
 

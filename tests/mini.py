@@ -2,6 +2,7 @@
 is slow.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,3 +67,17 @@ def located(file: Path, text: str) -> str:
     """How an error about the first line of `file` that has `text` begins."""
     lines = file.read_text(encoding="utf-8").splitlines()
     return f"{file}, line {next(number for number, line in enumerate(lines, 1) if text in line)}: "
+
+
+def changed(spec: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of what identifies a run, with other values: `training__epochs` is one setting, `schedule` a
+    whole part.
+    """
+    found = copy.deepcopy(dict(spec))
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        node = found
+        for key in parents:
+            node = node.setdefault(key, {})
+        node[last] = value
+    return found

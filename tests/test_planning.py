@@ -1,6 +1,5 @@
 """What reports cost: counted by hand, and the calibration against the engine."""
 
-import copy
 import json
 import os
 import re
@@ -14,6 +13,7 @@ import pytest
 import torch
 import yaml
 
+from mini import changed
 from reprise import planning
 from reprise.cli import main
 from reprise.data.catalog import dataset_facts
@@ -100,15 +100,8 @@ def calibration(where, monkeypatch):
 
 def run_with(**changes):
     """A run on the real CIFAR-10 or CIFAR-100."""
-    spec = copy.deepcopy(dict(tiny_run().spec))
-    spec["dataset"] = {"name": "cifar10", "labels": "label", "source": "real"}
-    for path, value in changes.items():
-        *parents, last = path.split("__")
-        node = spec
-        for key in parents:
-            node = node.setdefault(key, {})
-        node[last] = value
-    return Run(prune(spec))
+    real = {"name": "cifar10", "labels": "label", "source": "real"}
+    return Run(prune(changed({**tiny_run().spec, "dataset": real}, changes)))
 
 
 def call_fine_label(folder):

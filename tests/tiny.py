@@ -1,6 +1,5 @@
 """A tiny data set in the decoded form and tiny runs on it, for tests of training and evaluation."""
 
-import copy
 import json
 import tarfile
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mini import changed
 from reprise.data.decode import read_facts, write_dataset_record
 from reprise.reports.run import ENGINE, Run, prune
 from reprise.training.results import write_evaluation_record, write_run_record
@@ -98,14 +98,7 @@ SPEC = {
 
 def tiny_run(**changes) -> Run:
     """A run of three epochs; `training__epochs=5` replaces one setting, `schedule={…}` a whole part."""
-    spec = copy.deepcopy(SPEC)
-    for path, value in changes.items():
-        *parents, last = path.split("__")
-        node = spec
-        for key in parents:
-            node = node.setdefault(key, {})
-        node[last] = value
-    return Run(prune(spec))
+    return Run(prune(changed(SPEC, changes)))
 
 
 def everything(**changes) -> Run:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mini import run_spec
+from mini import changed, run_spec
 from reprise.errors import RepriseError
 from reprise.reports.layout import SCALES
 from reprise.reports.report import Report, report_files
@@ -17,14 +17,7 @@ FILES = report_files(Path(__file__).parents[2] / "workflow/reports").values()
 
 def run_with(**changes):
     """A run with other values, `training__epochs=5`; None takes a key out."""
-    spec = run_spec()
-    for path, value in changes.items():
-        *parents, last = path.split("__")
-        node = spec
-        for key in parents:
-            node = node.setdefault(key, {})
-        node[last] = value
-    return Run(prune(spec))
+    return Run(prune(changed(run_spec(), changes)))
 
 
 @pytest.mark.parametrize("scale", SCALES)

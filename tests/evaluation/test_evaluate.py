@@ -20,7 +20,7 @@ from reprise.data.decode import load
 from reprise.data.splits import train_validation
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate
-from reprise.evaluation.metrics import classification_metrics
+from reprise.results.metrics import classification_metrics
 from reprise.training.engine import train
 from reprise.training.parts import Datasets
 from tiny import (

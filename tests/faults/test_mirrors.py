@@ -23,8 +23,8 @@ from pathlib import Path
 import pytest
 
 from mirrors import Official, Server
+from reprise import download
 from reprise.cli import main
-from reprise.data import download
 from reprise.files import alone
 
 MOST_S = 12

@@ -18,9 +18,9 @@ from torch import nn
 
 from reprise.models import build
 from reprise.reports.settings import EarlyStop, RegularizationSettings
+from reprise.results.selection import stops_early
 from reprise.training.optim import build_optimizer, build_schedule, step_schedule
 from reprise.training.regularization import Penalty, build_penalty
-from reprise.training.selection import stops_early
 
 pytestmark = [
     pytest.mark.keras,

@@ -27,7 +27,7 @@ from reprise.records import FILES, digests, seal
 from reprise.reports.layout import EVALUATION, FINAL, HISTORY, PREDICTIONS, RUN, Layout
 from reprise.reports.run import ENGINE, Run
 from reprise.reports.statements import Number
-from reprise.training.selection import selected_epoch
+from reprise.results.selection import selected_epoch
 from worlds.measuring import Averages
 from worlds.truths import ACCURACY, AGREEMENT, CLASS, LOSS, SHARED, Conditions, Curve, Truth, Truths
 
@@ -351,7 +351,7 @@ def _shared_out(wanted: np.ndarray, total: int, most: int) -> np.ndarray:
 
 
 def _classified(labels: np.ndarray, predicted: np.ndarray, classes: int) -> dict[str, float]:
-    """What `reprise.evaluation.metrics.classification_metrics` gives, without its imports."""
+    """What `reprise.results.metrics.classification_metrics` gives, without its imports."""
     right = np.bincount(labels[labels == predicted], minlength=classes)
     actual, guessed = np.bincount(labels, minlength=classes), np.bincount(predicted, minlength=classes)
     return {

@@ -13,8 +13,8 @@ from urllib.request import url2pathname
 
 from reprise.data.archives import Source, file_hash, identify, member_md5, read_archive, sidecar_of
 from reprise.data.catalog import DatasetFacts, WeightsFacts, all_files, dataset_facts, weights_facts
-from reprise.data.download import discard, download, shown, state_of
 from reprise.data.tar import GET_AGAIN
+from reprise.download import discard, download, shown, state_of
 from reprise.errors import RepriseError, file_error, printable
 from reprise.files import alone, atomic, check_regular
 from reprise.progress import say

@@ -11,11 +11,11 @@ from torch import nn
 
 from reprise import models
 from reprise.errors import DamagedError, RepriseError
-from reprise.evaluation.metrics import classification_metrics, plain_metrics, training_metrics
 from reprise.evaluation.verification import check_metrics
 from reprise.progress import log, progress, say
 from reprise.reports.layout import EVALUATION, FINAL, HISTORY, PREDICTIONS, RUN, WEIGHTS_FILE
 from reprise.reports.run import Run
+from reprise.results.metrics import classification_metrics, plain_metrics, training_metrics
 from reprise.supervision import tell
 from reprise.training.inference import evaluate as evaluate_part
 from reprise.training.inference import predict

@@ -27,9 +27,10 @@ from reprise.files import atomic, check_regular
 from reprise.progress import progress
 from reprise.reports.layout import HISTORY
 from reprise.reports.run import Run
+from reprise.results.history import history_rows
+from reprise.results.selection import monitored
 from reprise.training.parts import Datasets
-from reprise.training.results import finished, history_rows, read_table
-from reprise.training.selection import monitored
+from reprise.training.results import finished, read_table
 from reprise.training.session import choose_device, reproducible
 
 AGAIN = "get the archive again"

@@ -15,19 +15,13 @@ from torch.nn import functional
 
 from reprise import models
 from reprise.errors import DamagedError
-from reprise.evaluation.metrics import PLAIN_METRICS, classification_metrics, training_metrics
 from reprise.reports.layout import FINAL, PREDICTIONS, RUN, WEIGHTS_FILE
 from reprise.reports.run import Run
+from reprise.results.agreement import LOSS_TOLERANCE, find_misfit
 from reprise.training.inference import forward
 from reprise.training.parts import Part, RunData
-from reprise.training.results import least_loss, read_table, read_weights
+from reprise.training.results import read_table, read_weights
 
-TOLERANCE = 1e-9
-"""Between a stored metric and the same one computed again from the stored predictions and history."""
-LOSS_TOLERANCE = 1e-3
-"""Between the losses of the same weights on the same images, as a share: training and evaluation may have run
-on different devices.
-"""
 LOGIT_TOLERANCE = 0.01
 """By how much, as a share of the largest, the logit of a stored prediction may be below the largest one: a
 tie on another device.
@@ -43,91 +37,13 @@ def check_metrics(
     folder: Path, run: Run, meta: Mapping[str, Any], history: pd.DataFrame, remedy: str
 ) -> None:
     """Raise a `DamagedError` unless predictions and final metrics agree with each other, with the history and
-    with `run.json`. `PLAIN_METRICS` may be absent, all together.
+    with `run.json`.
     """
     predictions = read_table(folder / PREDICTIONS, ("run", "image", "label", "predicted"))
     final = read_table(folder / FINAL, ("run", "metric", "value"))
-
-    def refuse(name: str, reason: str) -> None:
+    if misfit := find_misfit(run, meta, history, predictions, final):
+        name, reason = misfit
         raise DamagedError(f"{folder / name}: {reason}", remedy)
-
-    for name, table in ((PREDICTIONS, predictions), (FINAL, final)):
-        if set(table["run"]) != {folder.name}:
-            refuse(name, "has rows of another run")
-    if predictions["image"].duplicated().any():
-        refuse(PREDICTIONS, "has two predictions for one image")
-    if final["metric"].duplicated().any():
-        refuse(FINAL, "has a metric twice")
-    stored = dict(zip(final["metric"], final["value"], strict=True))
-    computed = classification_metrics(predictions["label"].to_numpy(), predictions["predicted"].to_numpy())
-    computed |= training_metrics(history, meta, computed["accuracy"])
-    for name, value in computed.items():
-        found = stored.get(name, math.inf)
-        if not (abs(found - value) <= TOLERANCE or (math.isnan(found) and math.isnan(value))):
-            refuse(FINAL, f"{name} is {stored.get(name)}, the predictions and the history give {value}")
-    if unknown := [
-        name
-        for name in stored
-        if name not in {*computed, "loss", *PLAIN_METRICS} and not name.startswith("parameters.")
-    ]:
-        refuse(FINAL, f"has a metric {unknown[0]}, which nothing gives")
-    if fault := _plain_fault(stored, meta, computed["accuracy"]):
-        refuse(FINAL, fault)
-    loss = stored.get("loss", math.inf)
-    if not _possible_loss(loss, computed["accuracy"], meta):
-        refuse(
-            FINAL, f"loss is {stored.get('loss')}, which is no loss at an accuracy of {computed['accuracy']}"
-        )
-    if run.settings.split.validation == "test":
-        row = history[(history["split"] == "test") & (history["epoch"] == meta["selected_epoch"])].iloc[0]
-        count = len(predictions)
-        if count != meta["validation_images"]:
-            refuse(
-                PREDICTIONS, f"holds {count} images, {RUN} says that {meta['validation_images']} validated"
-            )
-        if run.settings.split.augmented:  # the history is of augmented images
-            return
-        tolerance = (
-            max(3, 0.001 * count) / count + TOLERANCE
-        )  # training and evaluation may have run on different devices
-        if abs(row["accuracy"] - computed["accuracy"]) > tolerance:
-            refuse(
-                PREDICTIONS,
-                f"gives accuracy {computed['accuracy']}, the history says {row['accuracy']} for the "
-                "selected epoch",
-            )
-        lost = math.isnan(loss) or math.isnan(row["loss"])
-        if not lost and not math.isclose(
-            loss, row["loss"], rel_tol=LOSS_TOLERANCE, abs_tol=LOSS_TOLERANCE**2
-        ):
-            refuse(FINAL, f"loss is {loss}, the history says {row['loss']} for the selected epoch")
-
-
-def _possible_loss(loss: float, accuracy: float, meta: Mapping[str, Any]) -> bool:
-    """Whether images of which this share is classified correctly can have this loss; only in a run that
-    diverged may it not be finite.
-    """
-    lost = meta["stopped"] == "diverged"
-    return least_loss(accuracy) <= loss < math.inf or (lost and not math.isfinite(loss))
-
-
-def _plain_fault(stored: Mapping[str, float], meta: Mapping[str, Any], test_accuracy: float) -> str | None:
-    """What is wrong with the `PLAIN_METRICS` of an evaluation that has them."""
-    missing = [name for name in PLAIN_METRICS if name not in stored]
-    if missing == list(PLAIN_METRICS):
-        return None
-    if missing:
-        return f"lacks {missing[0]}, which is measured with others that it has"
-    accuracy, loss, gap = (stored[name] for name in PLAIN_METRICS)
-    images = meta["train_images"]
-    right = accuracy * images
-    if abs(right - round(right)) > TOLERANCE * images:
-        return f"plain_train_accuracy is {accuracy}, which is no share of {images} training images"
-    if not abs(gap - (accuracy - test_accuracy)) <= TOLERANCE:
-        return f"plain_gap is {gap}, the two accuracies give {accuracy - test_accuracy}"
-    if not _possible_loss(loss, accuracy, meta):
-        return f"plain_train_loss is {loss}, which is no loss at an accuracy of {accuracy}"
-    return None
 
 
 def check_network(folder: Path, meta: Mapping[str, Any], network: nn.Module, remedy: str) -> None:

@@ -277,7 +277,7 @@ class RunTraining(Strict):
     epochs: Epochs
     batch_size: Annotated[int, whole(1, 1_000_000)]
     select: Selection
-    """The epoch whose weights are kept, by the validation images (`reprise.training.selection`)."""
+    """The epoch whose weights are kept, by the validation images (`reprise.results.selection`)."""
     drop_last: bool | None = None
     """The last batch of an epoch is left out where it is smaller than the others."""
     keep_originals: bool | None = None

@@ -23,9 +23,10 @@ from reprise.errors import RepriseError
 from reprise.reports.layout import HISTORY, RUN
 from reprise.reports.run import Run
 from reprise.reports.settings import Rungs, Study
+from reprise.results.history import history_rows
+from reprise.results.selection import HistoryRow, monitored, stops_early
 from reprise.schema import plain
-from reprise.training.results import finished, history_rows, read_run, read_table
-from reprise.training.selection import HistoryRow, monitored, stops_early
+from reprise.training.results import finished, read_run, read_table
 
 
 def load_optuna() -> ModuleType:

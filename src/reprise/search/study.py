@@ -9,10 +9,10 @@ import pandas as pd
 
 from reprise.files import atomic, try_lock
 from reprise.reports.run import Run
+from reprise.results.selection import HistoryRow
 from reprise.search.asha import accuracies, judged_in_order, read_history, rung_epochs, study_of, trial_order
 from reprise.training.checkpoint import read_checkpoint
 from reprise.training.results import finished
-from reprise.training.selection import HistoryRow
 
 STUDY_COLUMNS = {
     "trial": "int64",

@@ -16,6 +16,7 @@ from reprise.errors import RepriseError, gist
 from reprise.files import check_regular, try_lock
 from reprise.records import seal, unseal
 from reprise.reports.run import Run
+from reprise.results.selection import HistoryRow
 from reprise.search.asha import (
     Halving,
     accuracies,
@@ -27,7 +28,6 @@ from reprise.search.asha import (
 )
 from reprise.training.engine import RunResult, remove_leftovers, train
 from reprise.training.results import finished
-from reprise.training.selection import HistoryRow
 
 STALE_LOCK_S = 30
 """After so many seconds the lock of a journal that nobody writes to is taken for that of a killed worker."""

@@ -24,6 +24,7 @@ from reprise import __version__, models
 from reprise.errors import DamagedError, RepriseError, file_error
 from reprise.reports.layout import RUN
 from reprise.reports.run import ENGINE, Run
+from reprise.results.selection import HistoryRow, diverged, monitored, selected_epoch, stops_early
 from reprise.supervision import check_deaths, forget_deaths
 from reprise.training.checkpoint import Checkpoint
 from reprise.training.cuda_graphs import RecordingError, TrainStep, own_stream, with_cuda_graph
@@ -36,7 +37,6 @@ from reprise.training.preconditions import check_predecessors, check_pretrained,
 from reprise.training.reporting import Reporter
 from reprise.training.results import adopt_run, check_own_folder, publish, read_run
 from reprise.training.seeds import derive
-from reprise.training.selection import HistoryRow, diverged, monitored, selected_epoch, stops_early
 from reprise.training.session import (
     Interrupt,
     Interrupted,

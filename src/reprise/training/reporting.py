@@ -11,8 +11,8 @@ from typing import Any
 
 from reprise.progress import duration, progress, say
 from reprise.reports.run import Run
+from reprise.results.selection import HistoryRow
 from reprise.supervision import tell
-from reprise.training.selection import HistoryRow
 
 LINE_EVERY_S = 5.0
 """Seconds between two lines in a log."""

@@ -13,12 +13,12 @@ from reprise import models
 from reprise.errors import RepriseError
 from reprise.reports.layout import WEIGHTS_FILE
 from reprise.reports.run import Run
+from reprise.results.selection import HistoryRow
 from reprise.training.optim import build_optimizer, build_schedule, restore_optimizer
 from reprise.training.parts import RunData
 from reprise.training.precision import place
 from reprise.training.results import read_weights
 from reprise.training.seeds import derive
-from reprise.training.selection import HistoryRow
 
 
 @dataclass

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from reprise.reports.settings import EarlyStop
-from reprise.training.selection import diverged, selected_epoch, stops_early
+from reprise.results.selection import diverged, selected_epoch, stops_early
 
 
 def history(accuracies, losses=None):

@@ -34,8 +34,9 @@ OPTIONS = {
     "figure": RESULTS | REPORT,
     "table": RESULTS | REPORT,
     "statements": RESULTS | REPORT,
-    "export": RESULTS | REPORT,
-    "import": DATA,
+    "export": RESULTS | REPORT | {"--weights"},
+    "publish": RESULTS | REPORT,
+    "import": DATA | {"--runs"},
 }
 """Verb → its options."""
 

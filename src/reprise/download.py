@@ -56,9 +56,16 @@ class _StatusError(_BrokenError):
     """So did its beginning."""
 
 
-def download(url: str, part: Path, max_bytes: int) -> bool:
+def download(
+    url: str,
+    part: Path,
+    max_bytes: int,
+    *,
+    attempts: int | None = None,
+    timeout_s: tuple[float, float] | None = None,
+) -> bool:
     """Complete the file `part` from `url`, going on after a broken transfer as long as each attempt brings
-    something new.
+    something new. attempts and timeout_s: as `ATTEMPTS` and `TIMEOUT_S`, which they replace.
 
     Returns whether what an earlier call had left is a part of it. A file that was refused is removed, one
     that is not complete is kept.
@@ -68,7 +75,7 @@ def download(url: str, part: Path, max_bytes: int) -> bool:
     with _session(max_bytes) as session:
         while True:
             try:
-                resumed = _transfer(session, url, part, max_bytes)
+                resumed = _transfer(session, url, part, max_bytes, timeout_s or TIMEOUT_S)
                 return bool(kept and resumed)
             except (
                 _BrokenError,
@@ -83,7 +90,7 @@ def download(url: str, part: Path, max_bytes: int) -> bool:
                 reached = part.stat().st_size if part.exists() else 0
                 failures = 0 if reached - furthest >= LEAST_GAIN else failures + 1
                 furthest = max(furthest, reached)
-                if failures >= ATTEMPTS:
+                if failures >= (attempts or ATTEMPTS):
                     raise RepriseError(_broken(error)) from error
                 time.sleep(BACKOFF_S * 2 ** max(failures - 1, 0))
             except RepriseError:
@@ -139,7 +146,9 @@ def _innermost(error: BaseException) -> BaseException:
 # ---- one request ----
 
 
-def _transfer(session: requests.Session, url: str, part: Path, max_bytes: int) -> bool:
+def _transfer(
+    session: requests.Session, url: str, part: Path, max_bytes: int, timeout_s: tuple[float, float]
+) -> bool:
     """One request: the rest of `part` (then it returns true) where it belongs to `url` and the server can
     resume, else everything.
     """
@@ -150,7 +159,7 @@ def _transfer(session: requests.Session, url: str, part: Path, max_bytes: int) -
     headers = {"Range": f"bytes={start}-"} if start else {}
     if start and state["validator"]:
         headers["If-Range"] = state["validator"]
-    with _answer(session, url, headers) as response:
+    with _answer(session, url, headers, timeout_s) as response:
         if response.status_code == requests.codes.requested_range_not_satisfiable:
             discard(part)
             raise _BrokenError("the server cannot resume")
@@ -188,14 +197,16 @@ def _transfer(session: requests.Session, url: str, part: Path, max_bytes: int) -
     return start > 0
 
 
-def _answer(session: requests.Session, url: str, headers: dict[str, str]) -> requests.Response:
+def _answer(
+    session: requests.Session, url: str, headers: dict[str, str], timeout_s: tuple[float, float]
+) -> requests.Response:
     """The answer at the end of all redirects, none of whose bodies is read."""
     for _ in range(REDIRECTS + 1):
         request = session.prepare_request(requests.Request("GET", url, headers=headers))
         settings = session.merge_environment_settings(request.url, {}, True, None, None)
         response = session.get_adapter(request.url or url).send(
             request,
-            timeout=TIMEOUT_S,
+            timeout=timeout_s,
             **settings,  # type: ignore[arg-type]  # merged, `verify` is not None
         )
         target = session.get_redirect_target(response)

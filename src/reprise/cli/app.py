@@ -54,6 +54,7 @@ VERBS = {
     "table": "publishing:table",
     "statements": "publishing:statements",
     "export": "exchange:export",
+    "publish": "exchange:publish",
     "import": "exchange:import_",
 }
 """Verb → the function that does it, whose module is imported when the verb is called."""

@@ -1,67 +1,133 @@
-"""Runs on their way between machines: `export`, `import`."""
+"""Runs on their way between machines: `export`, `publish`, `import`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from reprise.cli.common import dataset_dir, has_results, stamp_evaluated, stamp_trained
-from reprise.cli.options import ReportsOptions, ResultsAndDataOptions, ResultsOptions
-from reprise.cli.process import show
+from reprise.cli.options import ReportsOptions, ResultsAndDataOptions, ResultsOptions, several
+from reprise.cli.process import end, show
 from reprise.errors import RepriseError
-from reprise.reports.layout import FINAL
+from reprise.reports.layout import FINAL, Layout
+
+Runs = Annotated[
+    list[str],
+    Parameter(name="RUN...", help="hashes, or slugs of reports for all their finished runs"),
+]
+
+
+# ---- verbs ----
 
 
 def export(
-    runs: Annotated[
-        list[str], Parameter(name="RUN...", help="hashes, or a report's slug for all its finished runs")
-    ],
-    out: Annotated[Path, Parameter(name="OUT", help="folder to copy them to")],
+    runs: Runs,
+    out: Annotated[Path, Parameter(name="OUT", help="folder to write them to, a run cache")],
+    /,
+    *,
+    weights: Annotated[
+        bool, Parameter(show_default=False, help="with the weights, which other runs may start from")
+    ] = False,
+    reports: ReportsOptions = ReportsOptions(),
+    where: ResultsOptions = ResultsOptions(),
+) -> None:
+    """Write finished runs as small files, to take them to another machine."""
+    from reprise.evaluation.exchange import export_runs
+
+    states = export_runs(where.layout.runs, finished_runs(runs, reports, where.layout), out, weights=weights)
+    show(f"{out}: {len(states)} runs")
+
+
+def publish(
+    runs: Runs,
+    cache: Annotated[Path, Parameter(name="CACHE", help="folder of the run cache")],
     /,
     *,
     reports: ReportsOptions = ReportsOptions(),
     where: ResultsOptions = ResultsOptions(),
 ) -> None:
-    """Copy finished runs, to take them to another machine."""
+    """Add evaluated runs to a run cache, for everybody who uses it."""
     from reprise.evaluation.exchange import export_runs
-    from reprise.reports.report import report_files
 
-    layout = where.layout
-    if len(runs) == 1 and runs[0] in report_files(reports.reports):
-        report = reports.open(runs[0], where.scale)
-        runs = [run for run in report.runs() if has_results(run, layout)]
-        if not runs:
-            raise RepriseError(
-                f"{layout.runs}: no finished run of {report.slug} at scale {report.scale}; train it first"
-            )
-    count = export_runs(layout.runs, runs, out)
-    show(f"{out}: {count} runs")
+    states = export_runs(where.layout.runs, finished_runs(runs, reports, where.layout), cache)
+    for run, state in states.items():
+        show(f"{run}: {state}")
 
 
 def import_(
-    folder: Annotated[Path, Parameter(name="FOLDER", help="what export has written")],
+    places: Annotated[
+        list[str],
+        Parameter(name="PLACE...", help="run caches, as export writes them: folders or URLs, tried in order"),
+    ],
     /,
     *,
+    runs: Annotated[
+        tuple[str, ...],
+        several,
+        Parameter(metavar="RUN...", show_default=False, help="these runs alone: hashes (default: all)"),
+    ] = (),
     where: ResultsAndDataOptions = ResultsAndDataOptions(),
 ) -> None:
-    """Verify runs made elsewhere and add them to the cache."""
-    from reprise.evaluation.exchange import import_runs
-    from reprise.models.meta import network
+    """Verify runs made elsewhere and add them to your results."""
+    from reprise.evaluation.exchange import import_entries, import_runs, is_cache, restore
+    from reprise.results.cache import Caches
 
     layout = where.layout
-
-    def at_hand(name: str, source: str) -> Path | None:
-        folder = layout.dataset(name, source)
-        return dataset_dir(name, source, layout) if (folder / "dataset.json").exists() else None
-
-    states = import_runs(
-        folder, layout.runs, synthetic=where.scale == "demo", dataset_of=at_hand, network_of=network
-    )
-    for run in states:
-        stamp_trained(run, layout)
-        if (layout.runs / run / FINAL).is_file():
-            stamp_evaluated(run, layout)
+    options = import_options(layout)
+    first = Path(places[0])
+    if len(places) == 1 and not runs and "://" not in places[0] and not is_cache(first):
+        states = import_runs(first, layout.runs, **options)
+    elif runs:
+        states = restore(Caches(places, layout.copies), runs, layout.runs, **options)
+    else:
+        caches = Caches(places, layout.copies)
+        states = import_entries(caches, caches.every(), layout.runs, **options)
+    stamp(states, layout)
     for run, state in states.items():
         show(f"{layout.runs / run}: {state}")
+    if missing := [run for run in runs if run not in states]:
+        end(f"run {', '.join(missing)}: in no cache that can be used; train it", 1)
+
+
+# ---- what they share ----
+
+
+def finished_runs(names: Sequence[str], reports: ReportsOptions, where: Layout) -> list[str]:
+    """Hashes, and of reports those of their finished runs."""
+    from reprise.reports.report import report_files
+
+    known, found = report_files(reports.reports), []
+    for name in names:
+        if name not in known:
+            found.append(name)
+            continue
+        report = reports.open(name, where.scale)
+        of_report = [run for run in report.runs() if has_results(run, where)]
+        if not of_report:
+            raise RepriseError(
+                f"{where.runs}: no finished run of {report.slug} at scale {report.scale}; train it first"
+            )
+        found += of_report
+    return found
+
+
+def import_options(where: Layout) -> dict[str, Any]:
+    """What `reprise.evaluation.exchange.import_runs` is told wherever runs are imported."""
+    from reprise.models.meta import network
+
+    def at_hand(name: str, source: str) -> Path | None:
+        folder = where.dataset(name, source)
+        return dataset_dir(name, source, where) if (folder / "dataset.json").exists() else None
+
+    return {"synthetic": where.scale == "demo", "dataset_of": at_hand, "network_of": network}
+
+
+def stamp(runs: Sequence[str] | dict[str, str], where: Layout) -> None:
+    """Leave the workflow the stamps of imported runs."""
+    for run in runs:
+        stamp_trained(run, where)
+        if (where.runs / run / FINAL).is_file():
+            stamp_evaluated(run, where)

@@ -36,24 +36,24 @@ def whole(most: int) -> Parameter:
     return Parameter(converter=number, metavar="NUMBER")
 
 
-def _places(_: Any, text: str, **__: Any) -> list[str]:
-    """The places in the environment's `REPRISE_MIRROR`, quoted as in a shell."""
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise RepriseError(f"REPRISE_MIRROR: {error}; quote its places as a shell has it") from None
+def places_in(variable: str) -> Parameter:
+    """Places, also from a variable of the environment, quoted there as in a shell."""
+
+    def places(_: Any, text: str, **__: Any) -> list[str]:
+        try:
+            return shlex.split(text)
+        except ValueError as error:
+            raise RepriseError(f"{variable}: {error}; quote its places as a shell has it") from None
+
+    return Parameter(env_var=variable, env_var_split=places, metavar="PLACE...")
 
 
 ReportName = Annotated[str, Parameter(help="the report's slug, or the path of its file")]
 Mirror = Annotated[
     tuple[str, ...],
     several,
-    Parameter(
-        env_var="REPRISE_MIRROR",
-        env_var_split=_places,
-        metavar="PLACE...",
-        help="folders or URLs that hold the files, tried first",
-    ),
+    places_in("REPRISE_MIRROR"),
+    Parameter(help="folders or URLs that hold the files, tried first"),
 ]
 
 

@@ -3,13 +3,16 @@ says.
 """
 
 import contextlib
+import json
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache as cache_calls
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -23,10 +26,15 @@ from reprise.evaluation.verification import (
     check_network,
     check_sample,
 )
-from reprise.files import atomic
+from reprise.files import atomic, write_json
+from reprise.parquet import read_table as read_columns
+from reprise.progress import say
 from reprise.records import FILES, check_file, read_record
-from reprise.reports.layout import EVALUATION, FINAL, HISTORY, PREDICTIONS, RUN, WEIGHTS_FILE
+from reprise.reports.layout import EVALUATION, FINAL, HISTORY, OTHERS, PREDICTIONS, RUN, WEIGHTS_FILE
 from reprise.reports.run import Run, digest
+from reprise.results.cache import RUNS, SUMS, Caches, add
+from reprise.results.entry import Entry, TestImages
+from reprise.results.history import HISTORY_COLUMNS
 from reprise.training.parts import Datasets
 from reprise.training.results import (
     TRAIN_AGAIN,
@@ -41,22 +49,128 @@ from reprise.training.results import (
 
 EXCHANGED = (HISTORY, WEIGHTS_FILE, PREDICTIONS, FINAL, EVALUATION, RUN)
 """What is exchanged, where it is there; `run.json` is copied last."""
+WEIGHTS = "weights"
+"""In a run.json without the weights beside it: their SHA-256."""
 GET_AGAIN = "get this run again from its source"
 
 DatasetOf = Callable[[str, str], Path | None]
 
 
-def export_runs(cache: Path, hashes: Sequence[str], out_dir: Path) -> int:
-    """Copy finished runs from `cache` to `out_dir/<run>/`; their number. All are verified first: one
-    `RepriseError`, and none is copied.
+def entry_of(folder: Path, remedy: str = TRAIN_AGAIN) -> Entry:
+    """The run in `folder`, verified, as an entry of a run cache; a `RepriseError` says what is wrong."""
+    document = verify(folder, remedy=remedy)
+    rows = read_columns(folder / HISTORY, HISTORY_COLUMNS, remedy)
+    history = list(zip(*(rows[name] for name in HISTORY_COLUMNS[1:]), strict=True))
+    weights = document.get(FILES, {}).get(WEIGHTS_FILE) or document.get(WEIGHTS)
+    run, meta = Run(document["spec"]), document["meta"]
+    if not (folder / FINAL).is_file():
+        return Entry(run, meta, history, weights=weights)
+    final = read_columns(folder / FINAL, ("metric", "value"), remedy)
+    seen = read_columns(folder / PREDICTIONS, ("image", "label", "predicted"), remedy)
+    tested = TestImages(np.array(seen["image"]), np.array(seen["label"]))
+    metrics = dict(zip(final["metric"], final["value"], strict=True))
+    return Entry(run, meta, history, metrics, tested, np.array(seen["predicted"]), weights)
+
+
+def export_runs(
+    runs_dir: Path, hashes: Sequence[str], cache: Path, *, weights: bool = False
+) -> dict[str, str]:
+    """Add finished runs from `runs_dir` to the run cache in the folder `cache`, with their weights if asked
+    for; run → state, as `reprise.results.cache.add` gives it.
+
+    All are verified first: one `RepriseError`, and none is added. Without weights a run must be evaluated.
     """
-    for name in hashes:
-        if Path(name).name != name or not (Path(cache) / name / RUN).is_file():
-            raise RepriseError(f"run {name}: no result in {cache}; train it first")
-        verify(Path(cache) / name, remedy=TRAIN_AGAIN)
-    for name in hashes:
-        _copy(Path(cache) / name, Path(out_dir) / name)
-    return len(hashes)
+    entries, files = [], {}
+    for name in dict.fromkeys(hashes):
+        folder = Path(runs_dir) / name
+        if Path(name).name != name or not (folder / RUN).is_file():
+            raise RepriseError(f"run {name}: no result in {runs_dir}; train it first")
+        entry = entry_of(folder)
+        if not weights and not entry.evaluated:
+            raise RepriseError(f"run {name}: not evaluated; evaluate it first, or export its weights, too")
+        if weights and (folder / WEIGHTS_FILE).is_file():
+            files[name] = folder / WEIGHTS_FILE
+        entries.append(entry)
+    return add(Path(cache), entries, files)
+
+
+def unpack_runs(caches: Caches, entries: Iterable[Entry], folder: Path) -> None:
+    """Write entries of run caches to `folder/<run>/`, as `import_runs` takes them, with their weights where a
+    cache has these.
+    """
+    for entry in entries:
+        target = folder / entry.run.hash
+        target.mkdir(parents=True)
+        entry.history_table().to_parquet(target / HISTORY, index=False)
+        if entry.evaluated:
+            entry.predictions_table().to_parquet(target / PREDICTIONS, index=False)
+            entry.final_table().to_parquet(target / FINAL, index=False)
+        if weights := caches.weights(entry):
+            shutil.copyfile(weights, target / WEIGHTS_FILE)
+        kept = {WEIGHTS: entry.weights} if entry.weights else {}
+        document = {"run": entry.run.hash, "spec": entry.run.spec, "meta": entry.meta, **kept}
+        (target / RUN).write_text(json.dumps(document), encoding="utf-8")
+
+
+def import_entries(caches: Caches, entries: Sequence[Entry], cache: Path, **options: Any) -> dict[str, str]:
+    """Import entries of run caches as `import_runs` does, whose `options` these are: all are verified first,
+    and one that is refused is a `DamagedError`.
+    """
+    with tempfile.TemporaryDirectory(prefix="reprise-import-") as name:
+        unpack_runs(caches, entries, Path(name))
+        return import_runs(Path(name), cache, **options)
+
+
+def restore(caches: Caches, runs: Iterable[str], cache: Path, **options: Any) -> dict[str, str]:
+    """Import those of the runs that the caches hold, evaluated and verified as `import_runs` does; run →
+    state. What cannot be used is one line each, and is not tried again.
+    """
+    found = caches.find(runs)
+    if not found:
+        return {}
+    try:
+        states = import_entries(caches, list(found.values()), cache, **options)
+    except DamagedError:  # which of them it is shows one by one
+        states = {}
+        for run, entry in found.items():
+            try:
+                states |= import_entries(caches, [entry], cache, **options)
+            except DamagedError as error:
+                what = error.what.rpartition(f"{run}/")[2]
+                say(f"run {run}: entry {entry.name} is not used: {what}; the run is trained instead")
+                caches.refuse(entry)
+    for run in states:
+        write_others(caches.results(run), Path(cache) / run)
+    return states
+
+
+def write_others(results: Sequence[Entry], folder: Path) -> None:
+    """Where there are several results of one run, write what the others have found, and whether it is the
+    same, bit for bit, beside the one in `folder`: what the page of statements compares.
+    """
+    if len(results) < 2 or not results[0].evaluated:
+        (folder / OTHERS).unlink(missing_ok=True)
+        return
+    mine = entry_of(folder)
+    others = [other for other in results if other.name != mine.name and other.evaluated]
+    write_json(
+        folder / OTHERS,
+        [
+            {
+                "accuracy": other.final["accuracy"],
+                "loss": other.final["loss"],
+                "device": other.meta.get("device", ""),
+                "finished": other.meta.get("finished", ""),
+                "same": other.same_result(mine),
+            }
+            for other in others
+        ],
+    )
+
+
+def is_cache(folder: Path) -> bool:
+    """Whether a folder is a run cache, and not what earlier versions exported: a folder for each run."""
+    return any((folder / name).exists() for name in (SUMS, RUNS)) or not folder.is_dir()
 
 
 def import_runs(
@@ -123,6 +237,10 @@ def _copy(source: Path, target: Path) -> None:
         else:
             (target / name).unlink(missing_ok=True)
     document = read_record(source / RUN, GET_AGAIN, legacy=True)
+    if (digest_of_weights := document.get(FILES, {}).get(WEIGHTS_FILE)) and not (
+        target / WEIGHTS_FILE
+    ).exists():
+        document[WEIGHTS] = digest_of_weights
     for name in (HISTORY, WEIGHTS_FILE):
         if FILES in document and (target / name).exists():
             check_file(target / name, document[FILES], GET_AGAIN)

@@ -16,7 +16,10 @@ STAND_IN = "-stand-in"
 
 RUN, HISTORY, WEIGHTS_FILE = "run.json", "history.parquet", "weights.safetensors"
 EVALUATION, PREDICTIONS, FINAL = "evaluation.json", "predictions.parquet", "final.parquet"
-"""In a run's folder: what training leaves there, and evaluation; the records come first."""
+OTHERS = "others.json"
+"""In a run's folder: what training leaves there, and evaluation, the records first; and what run caches know
+of further results of the same run.
+"""
 DEMO_IMAGES = {"train": 400, "test": 200}
 """Images that are drawn for each of the demo's data sets, as far as nobody asks for others; a validation part
 is as large as the test set.
@@ -76,6 +79,11 @@ class Layout:
         by the workflow.
         """
         return self.root / "runs"
+
+    @property
+    def copies(self) -> Path:
+        """What servers of run caches have sent."""
+        return self.root / "cache"
 
     def trained(self, run: str) -> Path:
         """The stamp that a run is trained: a copy of its run.json. It lies in the run's folder and goes with

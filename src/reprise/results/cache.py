@@ -1,0 +1,359 @@
+"""Run caches: folders, or the same folders behind a URL, of entries of finished runs.
+
+`runs/<run>-<digest>.json.xz` the entries, two where a run was made twice; `tests/<name>.json.xz` the test
+images that they predict; `weights/<run>.safetensors`, where weights were exported too; and `SHA256SUMS`, the
+list of all files in the format of `sha256sum`, which a server needs, since it cannot be asked what it holds.
+
+What is found is checked before it is used. A damaged entry is one line, and the next one, or the next cache,
+is tried; a cache that cannot be reached is one line too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache as remember
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import quote, urlsplit
+from urllib.request import url2pathname
+
+from reprise.errors import DamagedError, RepriseError, file_error, gist
+from reprise.files import alone, atomic, check_regular, read_bytes, read_json, write_json
+from reprise.progress import say
+from reprise.results.entry import MOST_ENTRY, NAME, Entry, TestImages, tested_by, unpack
+
+RUNS, TESTS, WEIGHTS, SUMS = "runs", "tests", "weights", "SHA256SUMS"
+SUFFIX = ".json.xz"
+MOST_SUMS = 1 << 26
+AGAIN = "get it again from its source"
+ATTEMPTS, TIMEOUT_S = 2, (5.0, 20.0)
+"""For small files a server is given up sooner than for archives."""
+_LINE = re.compile(r"([0-9a-f]{64}) [ *]((?:runs|tests|weights)/[0-9A-Za-z._-]{1,80})")
+
+
+class Cache(Protocol):
+    """A run cache, wherever it lies."""
+
+    place: str
+
+    def names(self) -> dict[str, list[str]]:
+        """Run → the names of its entries, in order. A cache that cannot be read is a `RepriseError`."""
+
+    def file(self, name: str) -> Path:
+        """A file of the cache by its name in it (`runs/….json.xz`), as it should be; a `RepriseError` for one
+        that cannot be had.
+        """
+
+
+class FolderCache:
+    """A cache in a folder."""
+
+    def __init__(self, folder: Path, place: str | None = None) -> None:
+        self.folder, self.place = folder, place or str(folder)
+
+    def names(self) -> dict[str, list[str]]:
+        if not self.folder.is_dir():
+            raise RepriseError("no such folder")
+        try:
+            found = [path.name for path in (self.folder / RUNS).iterdir() if path.name.endswith(SUFFIX)]
+        except FileNotFoundError:
+            return {}
+        return _by_run(f"{RUNS}/{name}" for name in found)
+
+    def file(self, name: str) -> Path:
+        path = self.folder / name
+        if path.is_symlink():
+            raise DamagedError(f"{path}: is a link", AGAIN)
+        return path
+
+
+class RemoteCache:
+    """A cache behind an http(s) URL; what was asked for is kept in `copies`."""
+
+    def __init__(self, url: str, copies: Path) -> None:
+        from reprise.download import shown
+
+        self.url, self.place = url.rstrip("/"), shown(url)
+        self.copies = copies / hashlib.sha256(self.url.encode()).hexdigest()[:12]
+        self._sums: dict[str, str] | None = None
+
+    def names(self) -> dict[str, list[str]]:
+        return _by_run(name for name in self.sums if name.startswith(f"{RUNS}/"))
+
+    @property
+    def sums(self) -> Mapping[str, str]:
+        """Name → SHA-256 of the files that the cache lists now."""
+        if self._sums is None:
+            self.copies.mkdir(parents=True, exist_ok=True)
+            try:
+                text = self._get(SUMS, self.copies / SUMS, MOST_SUMS).decode("ascii")
+                self._sums = read_sums(text)
+            except ValueError as error:
+                raise RepriseError(f"{SUMS} is not what sha256sum writes ({gist(error)})") from None
+        return self._sums
+
+    def file(self, name: str) -> Path:
+        path = self.copies / name
+        if name not in self.sums:
+            raise RepriseError(f"{name} is not listed in its {SUMS}")
+        if not path.exists() or _sha256(path) != self.sums[name]:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            most = MOST_ENTRY if not name.startswith(f"{WEIGHTS}/") else 1 << 33
+            content = self._get(name, path, most)
+            if hashlib.sha256(content).hexdigest() != self.sums[name]:
+                raise RepriseError(f"{name} is not what its {SUMS} says: damaged, or changed meanwhile")
+            with atomic(path) as partial:
+                partial.write_bytes(content)
+        return path
+
+    def _get(self, name: str, path: Path, most: int) -> bytes:
+        from reprise.download import discard, download
+
+        part = path.with_name(f".{path.name}.part")
+        with alone(path.with_name(f".{path.name}.lock"), lambda: None):
+            discard(part)  # which is small, or of another version
+            try:
+                download(f"{self.url}/{quote(name)}", part, most, attempts=ATTEMPTS, timeout_s=TIMEOUT_S)
+                return read_bytes(part, most)
+            finally:
+                discard(part)
+
+
+def open_cache(place: str, copies: Path) -> Cache:
+    """The cache at `place`, a folder, a `file:` URL or an http(s) one; `copies` is the folder for what a
+    server sends.
+    """
+    parts = urlsplit(place)
+    if parts.scheme in ("http", "https"):
+        return RemoteCache(place, copies)
+    if parts.scheme == "file":
+        return FolderCache(Path(url2pathname(parts.path)), place)
+    return FolderCache(Path(place))
+
+
+def read_sums(text: str) -> dict[str, str]:
+    """Name → SHA-256, of a list as `sha256sum` writes it; a `ValueError` for a line that is none."""
+    found = {}
+    for line in text.splitlines():
+        match = _LINE.fullmatch(line)
+        if not match:
+            raise ValueError(f"line {line[:60]!r}")
+        found[match[2]] = match[1]
+    return found
+
+
+def _by_run(names: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name in sorted(names):
+        if match := NAME.fullmatch(name.removeprefix(f"{RUNS}/").removesuffix(SUFFIX)):
+            found.setdefault(match["run"], []).append(match[0])
+    return found
+
+
+# ---- reading ----
+
+
+class Caches:
+    """Several caches, which are asked in order."""
+
+    def __init__(self, places: Sequence[str], copies: Path) -> None:
+        """copies: folder for what servers send, and for the names of entries that were refused."""
+        self.caches = [open_cache(place, copies) for place in places]
+        self._refused = copies / "refused.json"
+        self._gone: set[str] = set()
+        self._names: dict[str, dict[str, list[str]]] = {}
+
+    @property
+    def refused(self) -> list[str]:
+        """Names of entries that were found wrong when they were to be imported, and are not tried again."""
+        try:
+            found = read_json(self._refused)
+        except RepriseError:
+            return []
+        return [str(name) for name in found] if isinstance(found, list) else []
+
+    def refuse(self, entry: Entry) -> None:
+        """Never use this entry again."""
+        write_json(self._refused, sorted({*self.refused, entry.name}))
+
+    def names(self, cache: Cache) -> dict[str, list[str]]:
+        """Run → names of its entries; of a cache that cannot be read, after one line, none."""
+        if cache.place not in self._names:
+            try:
+                self._names[cache.place] = cache.names()
+            except (RepriseError, OSError) as error:
+                said = str(error) if isinstance(error, RepriseError) else file_error(error)
+                say(f"cache {cache.place}: cannot be used: {said}; what it holds is trained")
+                self._names[cache.place] = {}
+        return self._names[cache.place]
+
+    def holds(self, runs: Iterable[str]) -> set[str]:
+        """Those of the runs that some cache names, unchecked."""
+        named = {run for cache in self.caches for run in self.names(cache)}
+        return named & set(runs)
+
+    def results(self, run: str) -> list[Entry]:
+        """All good entries of a run, each once, the one that was finished first to begin with; those that
+        cannot be used are one line each.
+        """
+        found: dict[str, Entry] = {}
+        refused = self.refused
+        for cache in self.caches:
+            for name in self.names(cache).get(run, ()):
+                if name in (*found, *refused) or cache.place in self._gone:
+                    continue
+                try:
+                    found[name] = read_entry(cache, name)
+                except (RepriseError, OSError, MemoryError) as error:
+                    self._refuse(cache, name, error)
+        return sorted(found.values(), key=lambda entry: (str(entry.meta.get("finished")), entry.name))
+
+    def _refuse(self, cache: Cache, name: str, error: Exception) -> None:
+        said = file_error(error) if isinstance(error, OSError) else gist(error)
+        if isinstance(error, DamagedError):
+            said = error.what
+        elif isinstance(cache, RemoteCache) and not said.startswith(("HTTP 4", RUNS, TESTS)):
+            self._gone.add(cache.place)  # the server, and not one file
+            say(f"cache {cache.place}: given up: {said}; what it holds is trained")
+            return
+        say(f"cache {cache.place}: entry {name} is not used: {said}; the run is trained instead")
+
+    def find(self, runs: Iterable[str], *, evaluated: bool = True) -> dict[str, Entry]:
+        """Run → its first good entry, for the runs that have one. evaluated: only those with metrics and
+        predictions.
+        """
+        found = {}
+        for run in dict.fromkeys(runs):
+            entries = [entry for entry in self.results(run) if entry.evaluated or not evaluated]
+            if entries:
+                found[run] = entries[0]
+        return found
+
+    def every(self) -> list[Entry]:
+        """The first entry of each run that the caches hold. One that is damaged, or a cache that cannot be
+        read, is a `RepriseError`: what was asked for is all.
+        """
+        found: dict[str, Entry] = {}
+        for cache in self.caches:
+            try:
+                names = cache.names()
+            except RepriseError as error:
+                raise RepriseError(f"{cache.place}: {error}") from None
+            if not names:
+                raise RepriseError(f"{cache.place}: holds no exported run; give the folder that export wrote")
+            for run, entries in names.items():
+                for name in entries:
+                    try:
+                        entry = read_entry(cache, name)
+                    except DamagedError as error:
+                        raise DamagedError(f"{cache.place}: entry {name}: {error.what}", AGAIN) from None
+                    except RepriseError as error:
+                        raise RepriseError(f"{cache.place}: {error}") from None
+                    found.setdefault(run, entry)
+        return list(found.values())
+
+    def weights(self, entry: Entry) -> Path | None:
+        """The file of a run's weights, where a cache has it and it is what the entry says."""
+        name = f"{WEIGHTS}/{entry.run.hash}.safetensors"
+        for cache in self.caches:
+            try:
+                path = cache.file(name)
+                if entry.weights and path.exists() and _sha256(path) == entry.weights:
+                    return path
+            except (RepriseError, OSError):
+                continue
+        return None
+
+
+def read_entry(cache: Cache, name: str) -> Entry:
+    """The entry of that name, checked; a `DamagedError` says what is wrong with it."""
+    file = f"{RUNS}/{name}{SUFFIX}"
+    try:
+        packed = read_bytes(cache.file(file), MOST_ENTRY)
+        needs = tested_by(packed)
+        return unpack(packed, name, _test_images(cache, needs) if needs else None)
+    except FileNotFoundError:
+        raise DamagedError(f"{file} is not there", AGAIN) from None
+    except ValueError as error:
+        raise DamagedError(gist(error), AGAIN) from None
+
+
+@remember
+def _read_test_images(path: Path, name: str, changed: int) -> TestImages:
+    return TestImages.unpack(read_bytes(path, MOST_ENTRY), name)
+
+
+def _test_images(cache: Cache, name: str) -> TestImages:
+    """The test images of that name, which many entries share."""
+    if not re.fullmatch("[0-9a-f]{16}", name):
+        raise ValueError("its test images have no name")
+    file = f"{TESTS}/{name}{SUFFIX}"
+    path = cache.file(file)
+    try:
+        return _read_test_images(path, name, path.stat().st_mtime_ns)
+    except FileNotFoundError:
+        raise ValueError(f"its test images, {file}, are not there") from None
+    except ValueError as error:
+        raise ValueError(f"its test images, {file}: {gist(error)}") from None
+
+
+# ---- writing ----
+
+
+def add(folder: Path, entries: Sequence[Entry], weights: Mapping[str, Path] | None = None) -> dict[str, str]:
+    """Add entries to the cache in `folder`, and the files of weights by run.
+
+    Run → `published`, `there already` (this very entry), or `another result`: what was there stays, and both
+    are kept. The entries appear whole or not at all; `SHA256SUMS` is written last, of all that lies there.
+    """
+    import shutil
+
+    folder.mkdir(parents=True, exist_ok=True)
+    states = {}
+    with alone(folder / ".lock", lambda: say(f"{folder}: another process adds to it; waiting")):
+        before = FolderCache(folder).names()
+        for entry in entries:
+            run, path = entry.run.hash, folder / RUNS / f"{entry.name}{SUFFIX}"
+            known = before.get(run, [])
+            state = "there already" if entry.name in known else "another result" if known else "published"
+            states[run] = state
+            if entry.tested is not None:
+                _keep(folder / TESTS / f"{entry.tested.name}{SUFFIX}", entry.tested.pack())
+            if state != "there already":
+                _keep(path, entry.pack())
+            if source := (weights or {}).get(run):
+                with atomic(folder / WEIGHTS / f"{run}.safetensors") as partial:
+                    shutil.copyfile(source, partial)
+        write_sums(folder)
+    return states
+
+
+def _keep(path: Path, content: bytes) -> None:
+    try:
+        if read_bytes(path, MOST_ENTRY) == content:
+            return
+    except (DamagedError, OSError):
+        pass
+    with atomic(path) as partial:
+        partial.write_bytes(content)
+
+
+def write_sums(folder: Path) -> None:
+    """Write `SHA256SUMS` of what lies in a cache."""
+    names = []
+    for part, suffix in ((RUNS, SUFFIX), (TESTS, SUFFIX), (WEIGHTS, ".safetensors")):
+        found = (folder / part).glob(f"[!.]*{suffix}")
+        names += [
+            f"{part}/{path.name}" for path in found if _LINE.fullmatch(f"{'0' * 64}  {part}/{path.name}")
+        ]
+    with atomic(folder / SUMS) as partial:
+        lines = [f"{_sha256(folder / name)}  {name}\n" for name in sorted(names)]
+        partial.write_text("".join(lines), encoding="ascii")
+
+
+def _sha256(path: Path) -> str:
+    check_regular(path)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

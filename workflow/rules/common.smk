@@ -5,7 +5,10 @@ from pathlib import Path
 from snakemake.settings.enums import RerunTrigger
 
 from reprise.errors import RepriseError
+from reprise.reports.layout import Layout
+from reprise.results.cache import Caches
 from reprise.workflow.config import (
+    cache_places,
     check_checkout,
     check_remote_paths,
     job_environment,
@@ -23,11 +26,20 @@ started = [
 try:
     settings = read_config(config)
     check_checkout(basedir)
-    programme = Programme(settings, basedir / "workflow" / "reports", started)
+    layout = Layout(Path(settings.results), settings.scale)
+    places = cache_places(settings, basedir) if workflow.is_main_process else []
+    programme = Programme(
+        settings,
+        basedir / "workflow" / "reports",
+        started,
+        caches=Caches(places, layout.copies),
+    )
     job_environment(settings, basedir / "src", programme.reports.values())
 except RepriseError as error:
     raise WorkflowError(str(error)) from None
 config.update(settings.model_dump())
+if programme.summary:
+    print(programme.summary, file=sys.stderr)
 
 root = str(programme.layout.root)
 data = str(programme.layout.data_dir)

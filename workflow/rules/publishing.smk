@@ -86,7 +86,7 @@ rule figure:
         mem_mb=2000,
         runtime=10,
     params:
-        options=lambda wildcards: programme.report_options(wildcards.slug),
+        options=lambda wildcards: programme.publishing_options(wildcards.slug),
         content=lambda wildcards: programme.item_params(
             "figures", wildcards.slug, wildcards.item
         ),
@@ -125,7 +125,7 @@ rule table:
         mem_mb=2000,
         runtime=10,
     params:
-        options=lambda wildcards: programme.report_options(wildcards.slug),
+        options=lambda wildcards: programme.publishing_options(wildcards.slug),
         content=lambda wildcards: programme.item_params(
             "tables", wildcards.slug, wildcards.item
         ),
@@ -161,7 +161,7 @@ rule statements:
         mem_mb=2000,
         runtime=10,
     params:
-        options=lambda wildcards: programme.report_options(wildcards.slug),
+        options=lambda wildcards: programme.publishing_options(wildcards.slug),
         skip=lambda wildcards: programme.skip_arguments(wildcards.slug),
         content=lambda wildcards: programme.statement_params(wildcards.slug),
         code=programme.publishing_code,

@@ -1,10 +1,38 @@
 # One job trains the runs of a shard that are not finished, in one process on one device, and one evaluates
 # them. What has been finished lies in {root}/runs under each run's hash and survives a failed job, which
 # loses its output alone: the stamp of the job's first run, set again when the job comes again. No rule makes
-# the stamp of a finished run, so neither other shards nor other rules train it a second time.
+# the stamp of a finished run, so neither other shards nor other rules train it a second time. What a run cache
+# holds is imported first, and is in no job that trains.
 
 training = programme.training.jobs
 evaluation = programme.evaluation.jobs
+importing = programme.importing.jobs
+
+
+rule import_runs:
+    """The runs of a report that run caches hold: verified, and not trained."""
+    output:
+        str(programme.layout.evaluated("{run}")),
+    log:
+        f"{root}/logs/import_{{run}}.log",
+    benchmark:
+        f"{root}/benchmarks/import_{{run}}.tsv"
+    wildcard_constraints:
+        run=programme.importing.pattern,
+    priority: 2  # takes seconds, and what is to be trained may wait for it
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        options=programme.options("scale", "results", "data"),
+        places=places,
+        runs=lambda wildcards, output: importing[wildcards.run].runs,
+        subject=lambda wildcards, output: programme.subject(importing[wildcards.run]),
+    message:
+        "{rule} {params.subject}; log: {log}"
+    shell:
+        "python -m reprise import {params.places:q} --runs {params.runs:q} {params.options:q}"
+        " 2>&1 | tee -i -- {log:q}"
 
 
 rule train:

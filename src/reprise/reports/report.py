@@ -39,6 +39,7 @@ need not do that again.
 RULES = (
     *("all", "all_figures", "all_tables", "all_statements", "synthesize", "fetch", "fetch_weights", "decode"),
     *("statistics", "stand_in", "layers", "samples", "figure", "table", "statements", "train", "evaluate"),
+    "import_runs",
 )
 """Names that a report cannot have, because a report's slug is a target of its own."""
 

@@ -121,6 +121,12 @@ class SyntheticImages(BaseModel):
     test: int = Field(DEMO_IMAGES["test"], ge=1, le=1_000_000)
 
 
+def _yes_or_no(value: object) -> object:
+    """YAML's yes and no are true and false, unless they come as text from the command line."""
+    words = {"yes": True, "true": True, "no": False, "false": False}
+    return words.get(value.lower(), value) if isinstance(value, str) else value
+
+
 class Config(BaseModel):
     """The settings of the workflow; `config.yaml` says what each is for."""
 
@@ -131,6 +137,8 @@ class Config(BaseModel):
     skip: Names = []
     stand_in: Names = []
     mirror: Places = []
+    cache: Places = []
+    train: Annotated[bool, BeforeValidator(_yes_or_no)] = True
     results: Annotated[ConfigFolder, AfterValidator(_own_folder)] = "results"
     data: ConfigFolder = ""
     device: Annotated[str, PlainValidator(_device)] = "auto"
@@ -166,6 +174,18 @@ def _describe(error: ErrorDetails) -> str:
     ours = error["type"] == "value_error"
     reason = str(error["ctx"]["error"]) if ours else error["msg"][:1].lower() + error["msg"][1:]
     return f"{where}: {value!r}: {reason}"
+
+
+def cache_places(config: Config, checkout: Path) -> list[str]:
+    """The run caches; a folder that is not there, but in the project's own folder `checkout`, is meant
+    there.
+    """
+
+    def place(given: str) -> str:
+        own = checkout / given
+        return str(own) if "://" not in given and not Path(given).exists() and own.is_dir() else given
+
+    return [place(given) for given in config.cache]
 
 
 def check_checkout(checkout: Path) -> None:

@@ -3,9 +3,10 @@ no Snakemake here.
 """
 
 import hashlib
+import itertools
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from reprise.errors import RepriseError, nearest
 from reprise.reports.figures import Figure, Samples
 from reprise.reports.layout import Layout, stand_in_source
 from reprise.reports.report import Report, network_names, report_files
-from reprise.reports.run import canonical, datasets
+from reprise.reports.run import Run, canonical, datasets
 from reprise.reports.statements import Statement
 from reprise.reports.tables import SpaceTable, Table
+from reprise.results.cache import Caches
 from reprise.schema import plain
 from reprise.workflow.config import Config
 from reprise.workflow.jobs import ShardJob, Stage
-from reprise.workflow.shards import deal
+from reprise.workflow.shards import Shard, deal
 
 SUFFIXES = {"figures": (".png", ".svg", ".json"), "tables": (".csv", ".md", ".tex")}
 INTERMEDIATES = {
@@ -33,9 +35,17 @@ class Programme:
     """Reports, files and jobs for one configuration."""
 
     def __init__(
-        self, config: Config, reports_dir: Path | str, started: Iterable[tuple[str, str]] = ()
+        self,
+        config: Config,
+        reports_dir: Path | str,
+        started: Iterable[tuple[str, str]] = (),
+        *,
+        caches: Caches | None = None,
     ) -> None:
-        """started: rule (`train` or `evaluate`) and run of each job that this process was started for."""
+        """started: rule (`train` or `evaluate`) and run of each job that this process was started for.
+        caches: where runs are looked for before they are trained. Only the process that plans looks there:
+        the jobs that it starts come after those that import.
+        """
         self.layout = Layout(Path(config.results), config.scale, Path(config.data) if config.data else None)
         folder = Path(reports_dir)
         present = report_files(folder)
@@ -58,12 +68,55 @@ class Programme:
                 present[slug], config.scale, self._skip.get(slug, []), config.stand_in
             )
         self.shards = deal(self.reports, config.shard)
-        runs = [run for shard in self.shards for run in shard.runs]
+        runs = {identifier: run for shard in self.shards for identifier, run in shard.runs.items()}
         trained = {run for run in runs if self.layout.trained(run).is_file()}
         evaluated = {run for run in trained if self.layout.evaluated(run).is_file()}
+        self.cached = self._cached(runs, evaluated, caches, config.train) if caches else frozenset()
+        """Runs that are not finished here, and that a cache holds."""
+        at_hand = evaluated | self.cached
+        self.train = config.train
+        self.missing = frozenset() if self.train else runs.keys() - at_hand
+        """Runs that are done without."""
         begun = {rule: {run for name, run in started if name == rule} for rule in ("train", "evaluate")}
-        self.training = Stage(self.shards, self.layout.trained, trained, begun["train"])
-        self.evaluation = Stage(self.shards, self.layout.evaluated, evaluated, begun["evaluate"])
+        idle = self.cached | self.missing
+        self.training = Stage(self.shards, self.layout.trained, trained | idle, begun["train"])
+        self.evaluation = Stage(self.shards, self.layout.evaluated, evaluated | idle, begun["evaluate"])
+        by_report = [
+            Shard(slug, slug, {run: runs[run] for shard in group for run in shard.runs})
+            for slug, group in itertools.groupby(self.shards, lambda shard: shard.slug)
+        ]
+        self.importing = Stage(by_report, self.layout.evaluated, runs.keys() - self.cached, ())
+        """What is taken from caches: a job for each report."""
+        self.left = [run for run in self.training.jobs if run not in trained]
+
+    def _cached(
+        self, runs: Mapping[str, Run], evaluated: Collection[str], caches: Caches, train: bool
+    ) -> frozenset[str]:
+        """The runs that a cache holds and that are not evaluated here. One without weights will not do where
+        a run that is to be trained starts from them.
+        """
+        entries = caches.find(caches.holds(runs.keys() - evaluated))
+        cached = set(entries)
+        if not train:
+            return frozenset(cached)
+        while parents := {
+            run.parent
+            for identifier, run in runs.items()
+            if identifier not in (*evaluated, *cached) and run.parent in cached
+        }:
+            without = {parent for parent in parents if parent and not caches.weights(entries[parent])}
+            if not without:
+                break
+            cached -= without
+        return frozenset(cached)
+
+    @property
+    def summary(self) -> str:
+        """What the caches spare, in one line; nothing where they spare nothing."""
+        if not self.cached:
+            return ""
+        rest = f"{len(self.missing)} are not run" if self.missing else f"{len(self.left)} to train"
+        return f"{len(self.cached)} runs from the cache, {rest}"
 
     # ---- targets ----
 
@@ -79,8 +132,22 @@ class Programme:
     def items(self, section: str, slug: str) -> Sequence[Figure | Table]:
         """Figures or tables that can be made: those that need no skipped experiment."""
         report = self.reports[slug]
-        items = report.figures if section == "figures" else report.tables
-        return [item for item in items if all(report.active(cell) for cell in report.needed(item))]
+        items: Sequence[Figure | Table] = report.figures if section == "figures" else report.tables
+        return [
+            item
+            for item in items
+            if all(report.active(cell) for cell in report.needed(item)) and self._at_hand(slug, item)
+        ]
+
+    def _at_hand(self, slug: str, item: Figure | Table) -> bool:
+        """Whether what is not trained, nor fetched, leaves enough to make it from."""
+        if self.train:
+            return True
+        if isinstance(item, Samples):
+            name, report = item.images.dataset, self.reports[slug]
+            made = self.layout.intermediate(slug, item.id, INTERMEDIATES["figures"]["samples"])
+            return made.exists() or (self.layout.dataset(name, report.source(name)) / "dataset.json").exists()
+        return True
 
     def targets(self, section: str, slugs: Sequence[str] | None = None) -> list[str]:
         """Every file of `figures`, `tables` or `statements`."""
@@ -102,7 +169,7 @@ class Programme:
         the data sets' statistics.
 
         What is left is asked for by itself: Snakemake does not miss a file that is needed only by files that
-        are there.
+        are there. A data set that is not there, and that no run needs any more, is not fetched.
         """
         published = [
             target
@@ -114,16 +181,13 @@ class Programme:
             for slug in slugs or self.reports
             for identifier, run in self.reports[slug].runs().items()
         }
-        left = [
-            stamp
-            for stage in (self.training, self.evaluation)
-            for stamp in stage.stamps(run for run in runs if run in stage.jobs)
-        ]
-        return [
-            *published,
-            *left,
-            *(str(self.layout.dataset(*dataset) / "statistics.json") for dataset in datasets(runs.values())),
-        ]
+        stages = (self.importing, self.training, self.evaluation)
+        left = [stamp for stage in stages for stamp in stage.stamps(run for run in runs if run in stage.jobs)]
+        needed = [run for identifier, run in runs.items() if identifier in self.evaluation.jobs]
+        folders = [self.layout.dataset(*dataset) for dataset in datasets(runs.values())]
+        asked = {self.layout.dataset(*dataset) for dataset in datasets(needed)}
+        described = [folder for folder in folders if folder in asked or (folder / "dataset.json").exists()]
+        return [*published, *left, *(str(folder / "statistics.json") for folder in described)]
 
     # ---- inputs and parameters of the rules ----
 
@@ -154,6 +218,15 @@ class Programme:
         names = [name for name in self._stand_in if name in used]
         return [*options, "--stand-in", *names] if names else options
 
+    def publishing_options(self, slug: str) -> list[str]:
+        """Options of a verb that draws or judges results."""
+        return [*self.report_options(slug), *(() if self.train else ("--partial",))]
+
+    def _without(self, runs: Iterable[str]) -> dict[str, list[str]]:
+        """Of the parameters of what is made from runs: those that are done without."""
+        missing = sorted(self.missing & set(runs))
+        return {"without": missing} if missing else {}
+
     def stand_in_inputs(self, wildcards: Any) -> list[str]:
         """The data set whose images stand in for those of another."""
         return [str(self.layout.dataset(stand_in_source(wildcards.dataset, "stand_in")) / "dataset.json")]
@@ -166,12 +239,31 @@ class Programme:
         return [
             *self._dataset_inputs(job),
             *(str(self.layout.weights / f"{arch}.json") for arch in sorted(weights)),
-            *self.training.stamps(sorted(follows)),
+            *self._imported_first(job),
+            *self._stamps_of(self.training, sorted(follows)),
         ]
 
     def evaluate_inputs(self, run: str) -> list[str]:
         job = self.evaluation.jobs[run]
-        return [*self._dataset_inputs(job), *self.training.stamps(job.runs)]
+        return [
+            *self._dataset_inputs(job),
+            *self._imported_first(job),
+            *self._stamps_of(self.training, job.runs),
+        ]
+
+    def _imported_first(self, job: ShardJob) -> list[str]:
+        """What the job's report takes from caches: then its process, which may be on another machine, finds
+        those runs finished and need not know of caches.
+        """
+        return self.importing.stamps(run for run in job.shard.runs if run in self.importing.jobs)
+
+    def _stamps_of(self, stage: Stage, runs: Iterable[str]) -> list[str]:
+        """The files to wait for before these runs are there, from a cache or from a job of the stage."""
+        wanted = list(runs)
+        return [
+            *self.importing.stamps(run for run in wanted if run in self.importing.jobs),
+            *stage.stamps(run for run in wanted if run not in self.importing.jobs),
+        ]
 
     def _dataset_inputs(self, job: ShardJob) -> list[str]:
         return [str(self.layout.dataset(*dataset) / "dataset.json") for dataset in datasets(job.members)]
@@ -185,7 +277,7 @@ class Programme:
     def _stamps(self, slug: str, item: Figure | Table | Statement) -> list[str]:
         report = self.reports[slug]
         runs = report.runs([cell for cell in report.needed(item) if report.active(cell)])
-        return self.evaluation.stamps(runs)
+        return self._stamps_of(self.evaluation, [run for run in runs if run not in self.missing])
 
     def item_inputs(self, section: str, slug: str, identifier: str) -> list[str]:
         """Results of the runs that a figure or table draws, and its intermediate file."""
@@ -214,6 +306,7 @@ class Programme:
         cells = {cell.name: list(cell.runs) for cell in report.needed(item)}
         experiment = plain(report.file.experiments[item.experiment]) if isinstance(item, SpaceTable) else None
         made = {"item": plain(item), "cells": cells, "experiment": experiment, "scale": report.scale}
+        made |= self._without(run for runs in cells.values() for run in runs)
         return canonical({**made, "names": report.definitions(item)})
 
     def statement_params(self, slug: str) -> str:
@@ -232,6 +325,7 @@ class Programme:
             "cells": cells,
             "names": names,
         }
+        made |= self._without(run for _, *runs in cells.values() for run in runs)
         return canonical({**made, "scale": report.scale})
 
     def layers_params(self, slug: str, identifier: str) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from reprise.data import catalog, download, fetch
+from reprise import download
+from reprise.data import catalog, fetch
 from reprise.data.archives import read_archive
 from reprise.data.catalog import OWN_DATASETS, DatasetFacts, SplitFacts
 from reprise.data.synthetic import write_synthetic

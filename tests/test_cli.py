@@ -69,7 +69,9 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["data", "decode", "cifar100"], "not found; fetch it first"),
         (["data", "add", "/nowhere.tar.gz"], "no such file"),
         (["export", "0123456789ab", "out"], "0123456789ab: no result"),
-        (["import", "/nowhere"], "holds no exported run"),
+        (["import", "/nowhere"], "/nowhere: no such folder"),
+        (["publish", "0123456789ab", "cache"], "0123456789ab: no result"),
+        (["import", "nowhere", "--runs", "0123456789ab"], "run 0123456789ab: in no cache that can be used"),
         (
             ["export", "cifar100_superclass", "out"],
             "no finished run of cifar100_superclass at scale full; train it first",
@@ -125,7 +127,9 @@ def test_runs_are_listed(capsys, tmp_path, monkeypatch):
 def test_a_misspelt_report_is_found_before_torch_is_loaded(tmp_path):
     """By every verb that names one."""
     words = {"study": ["a", "classic"], "submission": ["a", "--run", "b", "c", "d"]}
-    verbs = [verb for verb in TAKEN if "--reports" in TAKEN[verb] and verb not in ("export", "plan")]
+    verbs = [
+        verb for verb in TAKEN if "--reports" in TAKEN[verb] and verb not in ("export", "publish", "plan")
+    ]
     commands = [
         [*verb.split(), *words.get(verb.split()[0], ["a", "b"][: 1 + (verb in ITEMS)]), *REPORTS]
         for verb in verbs
@@ -495,7 +499,7 @@ def test_training_needs_no_snakemake_and_only_studies_need_optuna(project):
     command = [sys.executable, "-c", WITHOUT, *map(" ".join, commands)]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=240)
     assert done.returncode == 1, done.stderr
-    assert len(list(project.glob("out/**/final.parquet"))) == 1
+    assert len(list(project.glob("out/runs/*.json.xz"))) == 1
     assert done.stderr.splitlines()[-1] == (
         "reprise: the trials of a study are judged by optuna, which is not installed; install it with: pip "
         "install optuna"

@@ -12,7 +12,9 @@ from safetensors.torch import load_file, save_file
 from reprise import files, models
 from reprise.errors import RepriseError
 from reprise.evaluation import evaluate, export_runs, import_runs
+from reprise.evaluation.exchange import import_entries
 from reprise.reports.run import digest
+from reprise.results.cache import Caches
 from reprise.training.engine import train
 from reprise.training.results import read_run
 from tiny import (
@@ -40,6 +42,14 @@ FILES = [
 ]
 
 
+def exported_before(cache, runs, out):
+    for run in runs:
+        (out / run.hash).mkdir(parents=True)
+        for name in FILES:
+            shutil.copy(cache / run.hash / name, out / run.hash)
+    return out
+
+
 @pytest.fixture(scope="module")
 def dirs(tmp_path_factory):
     return {"cifar10": write_dataset(tmp_path_factory.mktemp("data"))}
@@ -59,8 +69,8 @@ def cache(dirs, tmp_path_factory):
 
 @pytest.fixture
 def exported(cache, tmp_path):
-    export_runs(cache, [run.hash for run in RUNS], tmp_path / "out")
-    return tmp_path / "out"
+    """As earlier versions exported runs: a folder for each, with its weights."""
+    return exported_before(cache, RUNS, tmp_path / "out")
 
 
 def test_there_and_back(cache, exported, tmp_path):
@@ -70,6 +80,20 @@ def test_there_and_back(cache, exported, tmp_path):
         assert sorted(path.name for path in (tmp_path / "new" / name).iterdir()) == FILES
         for file in FILES:
             assert (tmp_path / "new" / name / file).read_bytes() == (cache / name / file).read_bytes()
+
+
+def test_an_export_goes_there_and_back(cache, tmp_path):
+    """With weights all files are the same again, but for the order of the metrics."""
+    hashes = sorted(run.hash for run in RUNS)
+    assert export_runs(cache, hashes, tmp_path / "out", weights=True) == dict.fromkeys(hashes, "published")
+    caches = Caches([str(tmp_path / "out")], tmp_path / "copies")
+    states = import_entries(caches, caches.every(), tmp_path / "new", synthetic=True)
+    assert states == dict.fromkeys(hashes, "imported")
+    for name in hashes:
+        assert sorted(path.name for path in (tmp_path / "new" / name).iterdir()) == FILES
+        for file in ("history.parquet", "predictions.parquet", "run.json", "weights.safetensors"):
+            assert (tmp_path / "new" / name / file).read_bytes() == (cache / name / file).read_bytes()
+    assert set(export_runs(tmp_path / "new", hashes, tmp_path / "out").values()) == {"there already"}
 
 
 def test_an_existing_run_is_kept(exported, tmp_path):
@@ -128,10 +152,16 @@ def test_runs_of_versions_before_plain_training_images(exported, tmp_path, at_ha
             without_records(exported / run.hash)
     assert set(import_runs(exported, tmp_path / "new", synthetic=True, **at_hand).values()) == {"imported"}
     export_runs(tmp_path / "new", [run.hash for run in RUNS], tmp_path / "back")
-    assert set(import_runs(tmp_path / "back", tmp_path / "new", synthetic=True).values()) == {"identical"}
+    caches = Caches([str(tmp_path / "back")], tmp_path / "copies")
+    again = import_entries(caches, caches.every(), tmp_path / "again", synthetic=True)
+    assert set(again.values()) == {"imported"}
     for run in RUNS:
-        name = f"{run.hash}/final.parquet"
-        assert (tmp_path / "back" / name).read_bytes() == (exported / name).read_bytes()
+        before, after = (
+            pd.read_parquet(folder / run.hash / "final.parquet") for folder in (exported, tmp_path / "again")
+        )
+        pd.testing.assert_frame_equal(
+            after.sort_values("metric", ignore_index=True), before.sort_values("metric", ignore_index=True)
+        )
 
 
 def test_a_damaged_run_is_replaced_by_an_import(cache, exported, tmp_path):
@@ -396,7 +426,7 @@ def test_a_run_trained_in_bfloat16_is_evaluated_in_float32_and_taken(dirs, tmp_p
     runs = [tiny_run(optimizer__lr=lr) for lr in (1e-6, 0.01)]
     train(runs, dataset_dirs=dirs, cache=tmp_path / "gpu", device="cpu", precision="bfloat16")
     evaluate(runs, dirs, tmp_path / "gpu", device="cpu")
-    export_runs(tmp_path / "gpu", [run.hash for run in runs], tmp_path / "out")
+    exported_before(tmp_path / "gpu", runs, tmp_path / "out")
     states = import_runs(tmp_path / "out", tmp_path / "mine", synthetic=True, **at_hand)
     assert set(states.values()) == {"imported"}
 
@@ -564,16 +594,20 @@ def test_another_device_may_predict_a_few_images_differently(exported, tmp_path)
 
 
 def test_what_killed_processes_have_left_does_not_travel(cache, tmp_path):
-    """Neither from the cache nor from an export that was killed; the next one removes it."""
+    """From neither folder; the next process that writes there removes it."""
     shutil.copytree(cache, tmp_path / "runs")
     name = RUNS[0].hash
-    for folder in (tmp_path / "runs" / name, tmp_path / "out" / name):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f".run.json.{files._host()}-4194305-1.abcdefgh.partial.json").write_text("half")
-        (folder / "checkpoint.pt").write_bytes(b"half") if folder.parent.name == "runs" else None
-    export_runs(tmp_path / "runs", [name], tmp_path / "out")
-    assert sorted(path.name for path in (tmp_path / "out" / name).iterdir()) == FILES
-    import_runs(tmp_path / "out", tmp_path / "new", synthetic=True)
+    left = f".{{}}.{files._host()}-4194305-1.abcdefgh.partial"
+    (tmp_path / "runs" / name / f"{left.format('run.json')}.json").write_text("half")
+    (tmp_path / "runs" / name / "checkpoint.pt").write_bytes(b"half")
+    (tmp_path / "out" / "runs").mkdir(parents=True)
+    (tmp_path / "out" / "runs" / f"{left.format(name + '-12345678.json.xz')}.xz").write_text("half")
+    export_runs(tmp_path / "runs", [name], tmp_path / "out", weights=True)
+    found = [path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert sorted(str(path.parent) for path in found) == [".", "runs", "tests", "weights"]
+    assert len((tmp_path / "out" / "SHA256SUMS").read_text().splitlines()) == 3
+    caches = Caches([str(tmp_path / "out")], tmp_path / "copies")
+    import_entries(caches, caches.every(), tmp_path / "new", synthetic=True)
     assert sorted(path.name for path in (tmp_path / "new" / name).iterdir()) == FILES
 
 

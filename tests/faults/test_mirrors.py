@@ -457,7 +457,8 @@ SCRIPT = """
 import dataclasses, hashlib, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from reprise.data import catalog, download
+from reprise import download
+from reprise.data import catalog
 from reprise.data.archives import read_archive
 from reprise.data.catalog import OWN_DATASETS, SplitFacts
 from reprise.cli import main

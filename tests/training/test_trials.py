@@ -12,7 +12,9 @@ import torch
 from safetensors.torch import load_file
 
 from reprise.errors import RepriseError
-from reprise.evaluation import evaluate, export_runs, import_runs
+from reprise.evaluation import evaluate, export_runs
+from reprise.evaluation.exchange import import_entries
+from reprise.results.cache import Caches
 from reprise.training.engine import train
 from reprise.training.preconditions import parents_first
 from tiny import everything, record_run, tiny_run, write_dataset
@@ -236,7 +238,9 @@ def test_trials_are_exchanged(go, dirs, tmp_path):
     runs = [judged, lost, late]
     evaluate(runs, dirs, cache, device="cpu")
     export_runs(cache, [run.hash for run in runs], tmp_path / "out")
-    assert set(import_runs(tmp_path / "out", tmp_path / "new", synthetic=True).values()) == {"imported"}
+    caches = Caches([str(tmp_path / "out")], tmp_path / "copies")
+    states = import_entries(caches, caches.every(), tmp_path / "new", synthetic=True)
+    assert states == dict.fromkeys((run.hash for run in runs), "imported")
 
 
 def edit(folder, **meta):

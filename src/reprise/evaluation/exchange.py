@@ -237,10 +237,9 @@ def _copy(source: Path, target: Path) -> None:
         else:
             (target / name).unlink(missing_ok=True)
     document = read_record(source / RUN, GET_AGAIN, legacy=True)
-    if (digest_of_weights := document.get(FILES, {}).get(WEIGHTS_FILE)) and not (
-        target / WEIGHTS_FILE
-    ).exists():
-        document[WEIGHTS] = digest_of_weights
+    weights = document.pop(WEIGHTS, None) or document.get(FILES, {}).get(WEIGHTS_FILE)
+    if weights and not (target / WEIGHTS_FILE).exists():
+        document[WEIGHTS] = weights
     for name in (HISTORY, WEIGHTS_FILE):
         if FILES in document and (target / name).exists():
             check_file(target / name, document[FILES], GET_AGAIN)

@@ -9,6 +9,7 @@ retries end with the answer's headers: neither they nor pooch resume a body, bou
 answer may be, or leave the bodies of redirects unread.
 """
 
+import contextlib
 import http.client
 import io
 import re
@@ -63,9 +64,11 @@ def download(
     *,
     attempts: int | None = None,
     timeout_s: tuple[float, float] | None = None,
+    show: bool = True,
 ) -> bool:
     """Complete the file `part` from `url`, going on after a broken transfer as long as each attempt brings
-    something new. attempts and timeout_s: as `ATTEMPTS` and `TIMEOUT_S`, which they replace.
+    something new. attempts and timeout_s: as `ATTEMPTS` and `TIMEOUT_S`, which they replace. show: a progress
+    bar.
 
     Returns whether what an earlier call had left is a part of it. A file that was refused is removed, one
     that is not complete is kept.
@@ -75,7 +78,7 @@ def download(
     with _session(max_bytes) as session:
         while True:
             try:
-                resumed = _transfer(session, url, part, max_bytes, timeout_s or TIMEOUT_S)
+                resumed = _transfer(session, url, part, max_bytes, timeout_s or TIMEOUT_S, show)
                 return bool(kept and resumed)
             except (
                 _BrokenError,
@@ -147,7 +150,12 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 def _transfer(
-    session: requests.Session, url: str, part: Path, max_bytes: int, timeout_s: tuple[float, float]
+    session: requests.Session,
+    url: str,
+    part: Path,
+    max_bytes: int,
+    timeout_s: tuple[float, float],
+    show: bool,
 ) -> bool:
     """One request: the rest of `part` (then it returns true) where it belongs to `url` and the server can
     resume, else everything.
@@ -178,7 +186,9 @@ def _transfer(
         received = start
         with (
             part.open("ab") as file,
-            progress(description=part.stem, total=size, initial=start, unit="B") as bar,
+            progress(description=part.stem, total=size, initial=start, unit="B")
+            if show
+            else contextlib.nullcontext() as bar,
         ):
             # the bytes as they are sent: requests would unpack an archive that a server labels
             # Content-Encoding: gzip
@@ -191,7 +201,8 @@ def _transfer(
                         "file"
                     )
                 file.write(chunk)
-                bar.update(len(chunk))
+                if bar is not None:
+                    bar.update(len(chunk))
     if size is not None and received != size:
         raise _BrokenError(f"{received:,} of {size:,} bytes")
     return start > 0

@@ -31,7 +31,7 @@ def find_misfit(
     absent, all together.
     """
     for name, table in ((PREDICTIONS, predictions), (FINAL, final)):
-        if set(table["run"]) != {run.hash}:
+        if list(table["run"].unique()) != [run.hash]:
             return (name, "has rows of another run")
     if predictions["image"].duplicated().any():
         return (PREDICTIONS, "has two predictions for one image")

@@ -115,7 +115,8 @@ class RemoteCache:
         with alone(path.with_name(f".{path.name}.lock"), lambda: None):
             discard(part)  # which is small, or of another version
             try:
-                download(f"{self.url}/{quote(name)}", part, most, attempts=ATTEMPTS, timeout_s=TIMEOUT_S)
+                url = f"{self.url}/{quote(name)}"
+                download(url, part, most, attempts=ATTEMPTS, timeout_s=TIMEOUT_S, show=False)
                 return read_bytes(part, most)
             finally:
                 discard(part)
@@ -208,7 +209,7 @@ class Caches:
                     found[name] = read_entry(cache, name)
                 except (RepriseError, OSError, MemoryError) as error:
                     self._refuse(cache, name, error)
-        return sorted(found.values(), key=lambda entry: (str(entry.meta.get("finished")), entry.name))
+        return [found[name] for name in sorted(found, key=lambda name: (_finished(found[name]), name))]
 
     def _refuse(self, cache: Cache, name: str, error: Exception) -> None:
         said = file_error(error) if isinstance(error, OSError) else gist(error)
@@ -265,6 +266,10 @@ class Caches:
             except (RepriseError, OSError):
                 continue
         return None
+
+
+def _finished(entry: Entry) -> str:
+    return str(entry.meta.get("finished", ""))
 
 
 def read_entry(cache: Cache, name: str) -> Entry:

@@ -31,9 +31,9 @@ OPTIONS = {
     "submission": DATA | REPORT | DEVICE | {"--run", "--only", "--images"},
     "layers": RESULTS | {"--reports"},
     "samples": DATA | {"--reports", "--stand-in"},
-    "figure": RESULTS | REPORT,
-    "table": RESULTS | REPORT,
-    "statements": RESULTS | REPORT,
+    "figure": RESULTS | REPORT | {"--partial"},
+    "table": RESULTS | REPORT | {"--partial"},
+    "statements": RESULTS | REPORT | {"--partial"},
     "export": RESULTS | REPORT,
     "import": DATA,
 }

@@ -9,7 +9,7 @@ export OMP_WAIT_POLICY ?= passive
 # Each process of the tests has one thread of torch; one that runs out of tests takes over half of another's.
 PYTEST := python -m pytest -n $(CORES) --dist worksteal
 
-.PHONY: demo test check style lint faults fuzz keras cpus slurm lowest bench bench-gpu clean
+.PHONY: demo evidence test check style lint faults fuzz keras cpus slurm lowest bench bench-gpu clean
 
 $(VENV)/.ready: pyproject.toml envs/constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -20,6 +20,11 @@ $(VENV)/.ready: pyproject.toml envs/constraints.txt
 # All figures, tables and verdicts on synthetic data, under results/demo/; no network.
 demo: $(VENV)/.ready
 	$(BIN)/python -m snakemake --cores $(CORES) --scheduler greedy --config scale=demo shard=report threads=1
+
+# The real figures and verdicts of all runs in results/evidence, under results/; no training, no data set, no
+# network.
+evidence: $(VENV)/.ready
+	$(BIN)/python -m snakemake --cores $(CORES) --scheduler greedy --config train=no threads=1
 
 test: $(VENV)/.ready
 	$(BIN)/$(PYTEST) -m "not keras and not cpus"

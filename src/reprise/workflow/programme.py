@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reprise.errors import RepriseError, nearest
+from reprise.publishing.partial import narrowed
 from reprise.reports.figures import Figure, Samples
 from reprise.reports.layout import Layout, stand_in_source
 from reprise.reports.report import Report, network_names, report_files
@@ -140,13 +141,20 @@ class Programme:
         ]
 
     def _at_hand(self, slug: str, item: Figure | Table) -> bool:
-        """Whether what is not trained, nor fetched, leaves enough to make it from."""
+        """Whether what is neither trained nor fetched leaves enough to make it from."""
         if self.train:
             return True
+        report = self.reports[slug]
         if isinstance(item, Samples):
-            name, report = item.images.dataset, self.reports[slug]
             made = self.layout.intermediate(slug, item.id, INTERMEDIATES["figures"]["samples"])
-            return made.exists() or (self.layout.dataset(name, report.source(name)) / "dataset.json").exists()
+            name = item.images.dataset
+            folder = self.layout.dataset(name, report.source(name))
+            return made.exists() or (folder / "dataset.json").exists()
+        runs = {run for cell in report.needed(item) for run in cell.runs}
+        try:
+            narrowed(report, item, runs - self.missing)
+        except RepriseError:
+            return False
         return True
 
     def targets(self, section: str, slugs: Sequence[str] | None = None) -> list[str]:

@@ -46,6 +46,7 @@ def cache(source: Project, tmp_path: Path) -> Path:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """A new project, in which nothing is made."""
+    (tmp_path / "project").mkdir()
     return new_project(tmp_path / "project")
 
 

@@ -192,10 +192,19 @@ class Programme:
         stages = (self.importing, self.training, self.evaluation)
         left = [stamp for stage in stages for stamp in stage.stamps(run for run in runs if run in stage.jobs)]
         needed = [run for identifier, run in runs.items() if identifier in self.evaluation.jobs]
-        folders = [self.layout.dataset(*dataset) for dataset in datasets(runs.values())]
-        asked = {self.layout.dataset(*dataset) for dataset in datasets(needed)}
-        described = [folder for folder in folders if folder in asked or (folder / "dataset.json").exists()]
+        asked = {*datasets(needed), *self._shown(slugs or self.reports)}
+        folders = [(dataset in asked, self.layout.dataset(*dataset)) for dataset in datasets(runs.values())]
+        described = [folder for wanted, folder in folders if wanted or (folder / "dataset.json").exists()]
         return [*published, *left, *(str(folder / "statistics.json") for folder in described)]
+
+    def _shown(self, slugs: Iterable[str]) -> set[tuple[str, str]]:
+        """Name and source of the data sets whose images figures show."""
+        return {
+            (item.images.dataset, self.reports[slug].source(item.images.dataset))
+            for slug in slugs
+            for item in self.items("figures", slug)
+            if isinstance(item, Samples)
+        }
 
     # ---- inputs and parameters of the rules ----
 

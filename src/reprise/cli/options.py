@@ -137,6 +137,11 @@ class ReportsOptions:
         return Report(report_file(name, self.reports), scale, self.skip, self.stand_in)
 
 
+Partial = Annotated[
+    bool, Parameter(show_default=False, help="use the runs that are finished, and say what is missing")
+]
+
+
 def at_most_one(arguments: ArgumentCollection) -> None:
     """Of options that exclude each other."""
     given = [argument.name for argument in arguments if argument.has_tokens]

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from reprise.cli.common import dataset_dir, skipped
 from reprise.cli.options import (
     REPORTS,
+    Partial,
     ReportName,
     ReportsFolder,
     ReportsOptions,
@@ -98,6 +99,7 @@ def figure(
     item: FigureName,
     /,
     *,
+    partial: Partial = False,
     reports: ReportsOptions = ReportsOptions(),
     where: ResultsOptions = ResultsOptions(),
 ) -> None:
@@ -108,18 +110,24 @@ def figure(
 
     from reprise.publishing import Face
     from reprise.publishing.figures import draw_figure
+    from reprise.publishing.partial import narrowed, runs_at_hand
     from reprise.publishing.results import read_meta
     from reprise.publishing.sources import Sources
 
+    seen, notes = found, found.notes(drawn)
+    if partial:
+        at_hand = runs_at_hand(layout.runs, runs)
+        drawn, seen, notes = narrowed(found, drawn, at_hand)
+        runs = [run for run in runs if run in at_hand]
     sources = Sources(
-        found.cells,
+        seen.cells,
         results_of(found, layout, runs),
         images=sample_images(found, layout, drawn),
         layers=layer_tables(found, layout, drawn),
         meta=read_meta(layout.runs, runs),
+        whole=found.cells if partial else None,
     )
-    face = Face(found.slug, found.scale, found.notes(drawn))
-    draw_figure(drawn, sources, face, layout.figure(found.slug, item))
+    draw_figure(drawn, sources, Face(found.slug, found.scale, notes), layout.figure(found.slug, item))
 
 
 def table(
@@ -127,33 +135,41 @@ def table(
     item: TableName,
     /,
     *,
+    partial: Partial = False,
     reports: ReportsOptions = ReportsOptions(),
     where: ResultsOptions = ResultsOptions(),
 ) -> None:
     """Write a table."""
     found, layout = reports.open(report, where.scale), where.layout
     written = found.item("tables", item)
+    runs = runs_of(found, written)
 
     from reprise.publishing import Face
+    from reprise.publishing.partial import narrowed, runs_at_hand
     from reprise.publishing.sources import Sources
     from reprise.publishing.tables import write_table
     from reprise.reports.tables import SpaceTable
 
+    at_hand = runs_at_hand(layout.runs, runs) if partial else None
+    seen, notes = found, found.notes(written)
+    if at_hand is not None:
+        written, seen, notes = narrowed(found, written, at_hand)
     sources = Sources(
-        found.cells,
-        results_of(found, layout, runs_of(found, written)),
+        seen.cells,
+        results_of(found, layout, runs, at_hand),
         names=found.names,
         layers=layer_tables(found, layout, written),
         experiment=found.file.experiments[written.experiment] if isinstance(written, SpaceTable) else None,
+        whole=found.cells if partial else None,
     )
-    face = Face(found.slug, found.scale, found.notes(written))
-    write_table(written, sources, face, layout.table(found.slug, item))
+    write_table(written, sources, Face(found.slug, found.scale, notes), layout.table(found.slug, item))
 
 
 def statements(
     report: ReportName,
     /,
     *,
+    partial: Partial = False,
     reports: ReportsOptions = ReportsOptions(),
     where: ResultsOptions = ResultsOptions(),
 ) -> None:
@@ -165,13 +181,24 @@ def statements(
     path = layout.statements(found.slug)
 
     from reprise.publishing import Face
+    from reprise.publishing.evidence import gather, twins
+    from reprise.publishing.partial import runs_at_hand
     from reprise.publishing.sources import Sources
     from reprise.publishing.statements import write_statements
 
-    sources = Sources(found.cells, results_of(found, layout, runs), names=found.names)
-    face = Face(found.slug, found.scale, found.notes(*found.statements))
-    follows = found.file.follows
-    write_statements(found.statements, sources, face, path, path.with_suffix(".md"), found.about, follows)
+    at_hand = runs_at_hand(layout.runs, runs) if partial else None
+    sources = Sources(found.cells, results_of(found, layout, runs, at_hand), names=found.names)
+    write_statements(
+        found.statements,
+        sources,
+        Face(found.slug, found.scale, found.notes(*found.statements)),
+        path,
+        path.with_suffix(".md"),
+        found.about,
+        found.file.follows,
+        gather(layout.runs, found.runs()),
+        twins(found, layout.runs),
+    )
 
 
 # ---- what they read ----
@@ -186,8 +213,12 @@ def runs_of(report: Report, item: Figure | Table) -> list[str]:
     return [run for cell in cells for run in cell.runs]
 
 
-def results_of(report: Report, where: Layout, runs: Iterable[str]) -> Tables:
-    """The tidy tables of these runs, with the names of their classes."""
+def results_of(
+    report: Report, where: Layout, runs: Iterable[str], read: Iterable[str] | None = None
+) -> Tables:
+    """The tidy tables of these runs (of those of them that are to be `read`), with the names of their
+    classes.
+    """
     from reprise.data.catalog import class_names
     from reprise.publishing.results import read_tables
 
@@ -196,7 +227,7 @@ def results_of(report: Report, where: Layout, runs: Iterable[str]) -> Tables:
     names = {
         identifier: class_names(run) for identifier, run in report.runs(cells).items() if identifier in wanted
     }
-    return read_tables(where.runs, names, class_names=names)
+    return read_tables(where.runs, names if read is None else read, class_names=names)
 
 
 def layer_tables(report: Report, where: Layout, item: Figure | Table) -> Mapping[str, Any]:

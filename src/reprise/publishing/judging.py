@@ -724,6 +724,10 @@ class Judge:
         sides = []
         for cells in (first, others):
             values = [self._values(((relation.wider.quantity, 1.0),), cell) for cell in cells]
+            for cell, (found, _) in zip(cells, values, strict=True):
+                if not found:
+                    what = relation.wider.metric
+                    raise NotRun(f"{cell.name} has no {what} to measure: not trained, or not that far.")
             sides.append([part for one in values if (part := _variance_of(*one))[1]])
         if not all(sides):
             raise NotRun("a spread over seeds needs a configuration with two trained seeds on each side.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from reprise.reports.report import Cell
 class Sources:
     """What figures, tables and statements are made from; each kind says what it needs.
 
-    resolve: selector → cells.
+    resolve: selector → cells, with the runs at hand.
     tables: tidy results of the runs; `predictions` and class names only for kinds that show classes.
     names: what expressions can name.
     images: the `.npz` of sample images that the data room wrote for a figure.
@@ -28,6 +28,8 @@ class Sources:
         `reprise.models.layers`).
     experiment: the experiment that a table of kind `space` names.
     meta: run hash → `meta` of its run.json.
+    whole: where runs may be missing, selector → cells with all their runs; those of `resolve` are then the
+        ones at hand, maybe none.
     """
 
     resolve: Resolve
@@ -37,6 +39,11 @@ class Sources:
     layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, kw_only=True)
     experiment: Experiment | None = field(default=None, kw_only=True)
     meta: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, kw_only=True)
+    whole: Resolve | None = field(default=None, kw_only=True)
+
+    def named(self, selector: str) -> Sequence[Cell]:
+        """The cells that a selector names, with all their runs, at hand or not."""
+        return (self.whole or self.resolve)(selector)
 
     def splits(self, cell: Cell) -> dict[str, list[str]]:
         """Run → the splits of its history, for the cell's runs; one without a history is a `RepriseError`."""

@@ -4,6 +4,7 @@ readers.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import math
 from collections import Counter
@@ -15,6 +16,7 @@ from typing import Any
 from reprise.errors import RepriseError, nearest
 from reprise.files import atomic
 from reprise.publishing import Face, Resolve
+from reprise.publishing.evidence import Evidence, Twin
 from reprise.publishing.expressions import (
     ArgBest,
     Expressions,
@@ -31,6 +33,7 @@ from reprise.publishing.expressions import (
 from reprise.publishing.judging import Judge, Missing
 from reprise.publishing.markup import markdown, markdown_code, markdown_row
 from reprise.publishing.measures import Measure, NotRun, Tables, lookup, no_setting
+from reprise.publishing.partial import resting_on
 from reprise.publishing.sources import Sources
 from reprise.publishing.verdicts import VERDICTS, Judgement, judge_claim, judge_number, number
 from reprise.reports.expressions import Names
@@ -88,10 +91,15 @@ class CheckedStatement:
     table: str = ""
 
     @property
+    def own_measures(self) -> list[Measure]:
+        """What it measures as it is read first."""
+        return self.relation.measures if self.relation else self.value.measures
+
+    @property
     def measures(self) -> list[Measure]:
         """All that it measures, in any reading."""
-        own = self.relation.measures if self.relation else self.value.measures
-        return list(dict.fromkeys([*own, *(one for other in self.also for one in other.measures)]))
+        others = (one for other in self.also for one in other.measures)
+        return list(dict.fromkeys([*self.own_measures, *others]))
 
 
 @dataclass(frozen=True)
@@ -260,8 +268,13 @@ class Jury:
         measures: dict[str, list[Measure]] = {}
         for statement in statements:
             measures.setdefault(statement.table, []).extend(statement.measures)
+        self.statements, self.resolve, self.tables = statements, resolve, tables
         self.judges = {table: Judge(named, resolve, tables) for table, named in measures.items()}
         self.reported = _reported(statements)
+
+    def outcomes(self, follows: Mapping[str, str]) -> list[Outcome]:
+        """Those of all statements. `follows`: statement → the one that settles it."""
+        return [self.outcome(statement, follows.get(statement.id, "")) for statement in self.statements]
 
     def outcome(self, statement: CheckedStatement, follows: str = "") -> Outcome:
         judge = self.judges[statement.table]
@@ -274,12 +287,36 @@ class Jury:
 
     def _judged(self, judge: Judge, statement: CheckedStatement) -> tuple[Judgement, str]:
         if statement.relation is None:
-            return number_judged(judge, statement), ""
+            return self._telling_missing(number_judged(judge, statement), statement), ""
         found = judge.relation(statement.relation)
         judgement = judge_claim(found, self.claimed)
         if isinstance(found, Missing) or not _rests_on_images(judge, statement.relation):
-            return judgement, ""
+            return self._telling_missing(judgement, statement), ""
         return judgement, judge_claim(judge.relation(statement.relation, images=True)).verdict
+
+    def _telling_missing(self, judgement: Judgement, statement: CheckedStatement) -> Judgement:
+        """What is not run says how many runs are missing, if any."""
+        if judgement.verdict != "not run":
+            return judgement
+        runs = {run for cell in self.cells(statement) for run in cell.runs}
+        missing = sum(not has_results(run, self.tables) for run in runs)
+        if not missing:
+            return judgement
+        return replace(judgement, reason=f"{judgement.reason} Missing: {missing} of its {len(runs)} runs.")
+
+    def cells(self, statement: CheckedStatement) -> list[Cell]:
+        """The cells that a statement measures, as it is read first."""
+        found: dict[str, Cell] = {}
+        for measure in statement.own_measures:
+            with contextlib.suppress(Undrawn):
+                found |= {cell.name: cell for cell in self.resolve(measure.runs)}
+        return list(found.values())
+
+    def rests_on(self, statement: CheckedStatement) -> str:
+        """What a verdict rests on, as far as runs are missing: `seeds 0 and 1 of 3`; else nothing."""
+        cells = self.cells(statement)
+        at_hand = {run for cell in cells for run in cell.runs if has_results(run, self.tables)}
+        return resting_on(cells, at_hand)
 
     def claimed(self, relation: Relation) -> float:
         """The difference of a relation's sides by the numbers that the report gives; not a number where it
@@ -294,6 +331,11 @@ class Jury:
                 return math.nan
             total += factor * self.reported.get(term, math.nan)
         return total
+
+
+def has_results(run: str, tables: Tables) -> bool:
+    """Whether there is anything of a run."""
+    return bool(tables.finals(run) or tables.splits(run))
 
 
 def number_judged(judge: Judge, statement: CheckedStatement) -> Judgement:
@@ -334,9 +376,8 @@ def judge_statements(
     """Measure and judge the statements of a report file; runs without results give *not run*, never an
     error. `follows`: statement → the one that settles it.
     """
-    parsed = parse(statements, where, resolve, names)
-    jury = Jury(parsed, resolve, tables)
-    return [jury.outcome(statement, (follows or {}).get(statement.id, "")) for statement in parsed]
+    jury = Jury(parse(statements, where, resolve, names), resolve, tables)
+    return jury.outcomes(follows or {})
 
 
 # ---- output ----
@@ -350,24 +391,29 @@ def write_statements(
     md_path: Path | str,
     about: Mapping[str, Any] | None = None,
     follows: Mapping[str, str] | None = None,
+    evidence: Evidence | None = None,
+    twins: Sequence[Twin] = (),
 ) -> list[Outcome]:
     """Judge the statements of a report and write them as CSV (columns `STATEMENT_COLUMNS`) and as a Markdown
     page with the reasons.
 
-    `about` has the report's title, authors, framework, summary and assumptions, which the page shows. Raises
+    `about` has the report's title, authors, framework, summary and assumptions, which the page shows, as it
+    does how much of the report has been run, the `evidence`, and the `twins` among its results. Raises
     `RepriseError` for a statement that cannot be understood.
     """
 
     def where(statement: Spec) -> str:
         return f"{face.slug}: statement {statement.id}"
 
-    outcomes = judge_statements(statements, where, sources.resolve, sources.tables, sources.names, follows)
+    jury = Jury(parse(statements, where, sources.resolve, sources.names), sources.resolve, sources.tables)
+    outcomes = jury.outcomes(follows or {})
+    rests = {statement.id: jury.rests_on(statement) for statement in jury.statements}
     with atomic(csv_path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(STATEMENT_COLUMNS)
         writer.writerows(_record(outcome, face) for outcome in outcomes)
     with atomic(md_path) as partial:
-        partial.write_text(_page(outcomes, face, about or {}), encoding="utf-8")
+        partial.write_text(_page(outcomes, rests, face, about or {}, evidence, twins), encoding="utf-8")
     return outcomes
 
 
@@ -417,8 +463,17 @@ class _Notes:
         return [f"{place}. {markdown(note)}" for note, place in self.known.items()]
 
 
-def _page(outcomes: Sequence[Outcome], face: Face, about: Mapping[str, Any]) -> str:
+def _page(
+    outcomes: Sequence[Outcome],
+    rests: Mapping[str, str],
+    face: Face,
+    about: Mapping[str, Any],
+    evidence: Evidence | None,
+    twins: Sequence[Twin],
+) -> str:
+    """The page. `rests`: statement → what its verdict rests on, where runs are missing."""
     lines = [f"# {face.slug}: numbers and claims", ""]
+    lines += [markdown(f"Evidence: {evidence.words('this report')}."), ""] if evidence else []
     if face.mark:
         lines += [f"> **{face.mark}.** Only verdicts at scale full judge the report.", ""]
     lines += [line for note in face.notes for line in (f"> **{markdown(note[:1].upper() + note[1:])}.**", "")]
@@ -434,10 +489,13 @@ def _page(outcomes: Sequence[Outcome], face: Face, about: Mapping[str, Any]) -> 
         if not chosen:
             continue
         heads = NUMBER_HEADS if kind == "number" else CLAIM_HEADS
-        rows = [line(outcome, notes) for outcome in chosen]
+        rows = [line(outcome, _seeds(outcome, rests), notes) for outcome in chosen]
         lines += [f"## {title}", "", markdown_row(heads), "|" + "---|" * len(heads), *rows, ""]
     if notes.known:
         lines += ["## Notes", "", *notes.lines(), ""]
+    if twins:
+        lines += ["## Results that exist twice", "", TWICE, ""]
+        lines += [markdown_row(TWIN_HEADS), "|" + "---|" * len(TWIN_HEADS), *map(_twin_line, twins), ""]
     if about.get("assumptions"):
         lines += ["## Assumptions", "", "What the report leaves open, and how it is read here:", ""]
         lines += [f"- {markdown(assumption)}" for assumption in about["assumptions"]] + [""]
@@ -449,6 +507,10 @@ CLAIM_HEADS = (
     *("Statement", "What must hold", "Measured", "Seeds settle", "Seeds", "Holds in"),
     *("Verdict", "On other images", "Why"),
 )
+
+
+TWIN_HEADS = ("Run", "Configuration", "Accuracy", "On", "Elsewhere", "On", "Bit for bit")
+TWICE = "The same run, trained twice: its test accuracy here, which the verdicts rest on, and elsewhere."
 
 
 def _counts(outcomes: Sequence[Outcome]) -> list[str]:
@@ -509,19 +571,40 @@ def _why(outcome: Outcome, notes: _Notes) -> str:
     return markdown(outcome.judgement.reason) + notes.marks(outcome.judgement.notes)
 
 
-def _number_line(outcome: Outcome, notes: _Notes) -> str:
+def _seeds(outcome: Outcome, rests: Mapping[str, str]) -> str:
+    """The fewest seeds that a verdict rests on, and which where runs are missing."""
+    n, which = outcome.judgement.n, rests[outcome.statement.id]
+    return f"{n} ({which})" if n and which else str(n)
+
+
+def _twin_line(twin: Twin) -> str:
+    accuracies = number(twin.accuracy), number(twin.other_accuracy)
+    return markdown_row(
+        (
+            twin.run,
+            markdown(twin.configuration),
+            accuracies[0],
+            markdown(twin.device),
+            accuracies[1],
+            markdown(twin.other_device),
+            "the same" if twin.same else "differs",
+        )
+    )
+
+
+def _number_line(outcome: Outcome, seeds: str, notes: _Notes) -> str:
     statement, judgement = outcome.statement, outcome.judgement
     reported = ("about " if statement.about else "") + statement.reported
-    measured = map(markdown, (judgement.measured, judgement.spread, str(judgement.n)))
+    measured = map(markdown, (judgement.measured, judgement.spread, seeds))
     return markdown_row(
         (_said(statement), markdown(reported), *measured, _verdict(outcome), _why(outcome, notes))
     )
 
 
-def _claim_line(outcome: Outcome, notes: _Notes) -> str:
+def _claim_line(outcome: Outcome, seeds: str, notes: _Notes) -> str:
     statement, judgement = outcome.statement, outcome.judgement
     share = f"{100 * judgement.share:.1f} %" if math.isfinite(judgement.share) else ""
-    measured = map(markdown, (judgement.measured, judgement.spread, str(judgement.n), share))
+    measured = map(markdown, (judgement.measured, judgement.spread, seeds, share))
     return markdown_row(
         (
             _said(statement),

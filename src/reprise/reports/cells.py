@@ -7,8 +7,8 @@ value of an axis: of a pointwise sweep, the cells that change it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -43,6 +43,10 @@ class Cell:
     def module(self, layer: str) -> str:
         """What a layer's module is called in the network: the layer may be given by its name, too."""
         return self.layers.get(layer, layer)
+
+    def of_runs(self, runs: Collection[str]) -> Cell:
+        """The cell with those of its runs alone that are among `runs`, maybe none."""
+        return replace(self, members=tuple(run for run in self.members if run.hash in runs))
 
     def run(self, identifier: str) -> Run:
         """The run of that hash."""

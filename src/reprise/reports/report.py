@@ -8,10 +8,11 @@ seed.
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import keyword
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,7 @@ class Report:
             lambda name: self._source.at(["measures", name]),
         )
         self._selected: dict[str, list[Cell]] = {}
+        self._at_hand: Collection[str] | None = None
         self._active: dict[str, bool] = {}
         for name in skip:
             if name not in self._cells:
@@ -187,14 +189,25 @@ class Report:
 
     def cells(self, selector: str) -> list[Cell]:
         """The cells that a selector, or a name of the report's `cells`, names, in the report file's order; at
-        least one.
+        least one (of a report `of_runs`, maybe none).
         """
         if selector not in self._selected:
             named = self.file.cells.get(selector)
             meant = named.runs if named else selector
             spaces, also = self._expansion.spaces, list(self.file.cells)
-            self._selected[selector] = select(meant, self._cells, spaces, self.scale, also)
+            found = select(meant, self._cells, spaces, self.scale, also)
+            if self._at_hand is not None:
+                found = [part for cell in found if (part := cell.of_runs(self._at_hand)).members]
+            self._selected[selector] = found
         return self._selected[selector]
+
+    def of_runs(self, runs: Collection[str]) -> Report:
+        """The same report as if it had these runs alone: a selector names the cells that have some of them,
+        each with those.
+        """
+        narrowed = copy.copy(self)
+        narrowed._at_hand, narrowed._selected = runs, {}
+        return narrowed
 
     def definitions(self, item: Any) -> dict[str, Any]:
         """What the names in the expressions of a table or statement mean: those under `cells` and

@@ -29,6 +29,7 @@ from reprise.publishing.figures.references import (
     print_references,
     read_references,
 )
+from reprise.publishing.partial import matched
 from reprise.publishing.sources import Sources
 from reprise.publishing.style import INK, LEADING, PALETTE, SMALL, color, text_width, wrap
 from reprise.reports.figures import Colors, Curves, Series
@@ -150,6 +151,8 @@ def draw(spec: Curves, sources: Sources, page: Page) -> Drawn:
     lines = _curves(spec, metrics, splits, sources)
     panels = {line.panel: line.metric for line in lines}
     references = read_references(spec)
+    if sources.whole:  # with a panel that is left out go its lines
+        references = [one for one in references if one.panel in (None, *panels, *panels.values())]
     _check_panels(references, panels)
     width = spec.width
     columns = min(len(panels), PANELS_IN_A_ROW[width])
@@ -262,11 +265,11 @@ def _curves(spec: Curves, metrics: Sequence[str], splits: Sequence[str], sources
     panels = spec.panels
     series = []
     for entry in spec.series:
-        cells = sources.resolve(entry.runs)
+        cells, named = sources.resolve(entry.runs), sources.named(entry.runs)
         varied = [
             axis
-            for axis in _axes(cells)
-            if axis != panels and len({text(cell.settings.get(axis)) for cell in cells}) > 1
+            for axis in _axes(named)
+            if axis != panels and len({text(cell.settings.get(axis)) for cell in named}) > 1
         ]
         for cell in cells:
             settings = [_setting(cell, axis) for axis in varied if axis in cell.settings]
@@ -287,8 +290,8 @@ def _curves(spec: Curves, metrics: Sequence[str], splits: Sequence[str], sources
             "its own"
         )
     lines = []
-    for entry, panel, label, cell in series:
-        before = _before(entry, cell, sources)
+    for entry, panel, label, whole in series:
+        cell, before = _with_earlier(entry, whole, sources)
         for metric, (place, split) in itertools.product(metrics, enumerate(splits)):
             if split not in _drawable(metric):
                 continue
@@ -336,17 +339,21 @@ def _curves(spec: Curves, metrics: Sequence[str], splits: Sequence[str], sources
     return sorted(lines, key=lambda line: splits.index(line.split)) if panels == "split" else lines
 
 
-def _before(entry: Series, cell: Cell, sources: Sources) -> Cell | None:
-    """The cell that a series is drawn `after`: one, with a run for each of `cell`'s, matched by place."""
+def _with_earlier(entry: Series, cell: Cell, sources: Sources) -> tuple[Cell, Cell | None]:
+    """A cell of a series and the one that the series is drawn `after`: one, with a run for each of `cell`'s,
+    matched by place.
+    """
     if entry.after is None:
-        return None
-    cells = sources.resolve(entry.after)
+        return cell, None
+    cells = sources.named(entry.after)
     if len(cells) > 1:
         raise RepriseError(f"after: {entry.after} names {len(cells)} cells; name one, e.g. {cells[0].name}")
-    if len(cells[0].runs) != len(cell.runs):
-        counts = f"{cells[0].name} and {cell.name} have {len(cells[0].runs)} and {len(cell.runs)} runs"
+    whole = next(each for each in sources.named(entry.runs) if each.name == cell.name)
+    if len(cells[0].runs) != len(whole.runs):
+        counts = f"{cells[0].name} and {cell.name} have {len(cells[0].runs)} and {len(whole.runs)} runs"
         raise RepriseError(f"after: {counts}; they are matched by place, so give both the same seeds")
-    return cells[0]
+    at_hand = {run for each in sources.resolve(entry.after) for run in each.runs}
+    return matched(whole, cells[0], at_hand | {*cell.runs})
 
 
 def _told(cell: Cell, other: Cell) -> str:

@@ -72,8 +72,9 @@ class Grid:
         seeds`; empty for single runs.
         """
         over = [name(axis) for axis, values in self.levels.items() if axis not in drawn and len(values) > 1]
-        seeds = max(len(cell.runs) for cell in self.cells)
-        over += [f"{seeds} seeds"] if seeds > 1 else []
+        seeds = [len(cell.runs) for cell in self.cells]
+        least = f"{min(seeds)} to " if min(seeds) < max(seeds) else ""
+        over += [f"{least}{max(seeds)} seeds"] if max(seeds) > 1 else []
         return f"mean over {listed(over)}" if over else ""
 
     def remark(self) -> str:
@@ -88,7 +89,7 @@ def measure(spec: MeasuredFigure, sources: Sources) -> Grid:
     is a `RepriseError`.
     """
     cells = sources.resolve(spec.runs)
-    combinations = [{axis: text(value) for axis, value in cell.settings.items()} for cell in cells]
+    combinations = [_texts(cell) for cell in cells]
     points, left_out = [], 0
     for cell, settings in zip(cells, combinations, strict=True):
         for run, value in zip(cell.runs, sources.values(spec, cell), strict=True):
@@ -98,8 +99,17 @@ def measure(spec: MeasuredFigure, sources: Sources) -> Grid:
                 left_out += 1
     if not points:
         raise RepriseError(f"{spec.runs}: {spec.metric} is not finite in any run; there is nothing to draw")
-    axes = dict.fromkeys(axis for settings in combinations for axis in settings)
-    return Grid(cells, {axis: _in_order(axis, combinations) for axis in axes}, points, left_out)
+    named = [_texts(cell) for cell in sources.named(spec.runs)]
+    levels = {}
+    for axis in dict.fromkeys(axis for settings in combinations for axis in settings):
+        there = {settings[axis] for settings in combinations if axis in settings}
+        levels[axis] = [value for value in _in_order(axis, named) if value in there]
+    return Grid(cells, levels, points, left_out)
+
+
+def _texts(cell: Cell) -> dict[str, str]:
+    """Axis → its value, as text."""
+    return {axis: text(value) for axis, value in cell.settings.items()}
 
 
 def _in_order(axis: str, combinations: Sequence[Mapping[str, str]]) -> list[str]:

@@ -14,7 +14,7 @@ from reprise.publishing.measures import Measure, NotRun
 from reprise.publishing.sources import Sources
 from reprise.publishing.tables.models import ComparedModel, check_labels, find_models, lay_out, notes
 from reprise.publishing.tables.sheet import Rows, Sheet
-from reprise.publishing.tables.values import measured
+from reprise.publishing.tables.values import MeasuredValue, measured
 from reprise.publishing.verdicts import decimals
 from reprise.reports.table_statements import OVER_CLASSES
 from reprise.reports.tables import ClassTable
@@ -43,7 +43,7 @@ def build(spec: ClassTable, sources: Sources) -> Sheet:
         for row, (metric, labels) in wanted.items()
         for model in models
     }
-    judge = Judge(measures.values(), sources.resolve, sources.tables)
+    judge = Judge(measures.values(), sources.named, sources.tables)
     titles = {**{name: names.get(name, name) for name in classes}, **TITLES}
     data, entries = [], {}
     for (row, label), measure in measures.items():
@@ -53,11 +53,23 @@ def build(spec: ClassTable, sources: Sources) -> Sheet:
         try:
             found = measured(judge, percent, measure.noise, stated, mean_of=spec.mean_of, digits=digits)
         except NotRun as missing:
-            raise RepriseError(f"model {label!r}: {missing}") from None
+            if not sources.whole:
+                raise RepriseError(f"model {label!r}: {missing}") from None
+            found = MeasuredValue.not_run(stated)
         entries[row, label] = found.text, found.report if judged else printed
         model = next(model for model in models if model.label == label)
         data.append(
-            (row, label, model.cell.name, model.run, found.value, found.sd, found.n, printed, found.verdict)
+            (
+                row,
+                label,
+                model.configuration,
+                model.run,
+                found.value,
+                found.sd,
+                found.n,
+                printed,
+                found.verdict,
+            )
         )
     columns = ["class", "model", "configuration", "run", "percent", "sd", "n", "reported", "verdict"]
     rows = Rows(columns, data)
@@ -71,10 +83,11 @@ def _classes(models: Sequence[ComparedModel], sources: Sources) -> Sequence[str]
     known = sources.tables.class_names
     found = {}
     for model in models:
-        for run in model.runs:
+        cells = sources.named(model.selector)
+        for run in model.runs or [run for cell in cells for run in cell.runs]:
             if run not in known:
                 raise RepriseError(
-                    f"run {run} of {model.cell.name} has no class names; give those of its data set"
+                    f"run {run} of {model.selector} has no class names; give those of its data set"
                 )
             found[model.label] = tuple(known[run])
     first, *others = found

@@ -15,7 +15,7 @@ from reprise.publishing.measures import Measure, NotRun, lookup, no_setting
 from reprise.publishing.sources import Sources
 from reprise.publishing.tables.models import ComparedModel, check_labels, find_models, lay_out, notes
 from reprise.publishing.tables.sheet import Rows, Sheet
-from reprise.publishing.tables.values import DASH, MeasuredValue, measured, settings
+from reprise.publishing.tables.values import DASH, NOT_RUN, MeasuredValue, measured, settings
 from reprise.reports.table_statements import printed
 from reprise.reports.tables import ComparisonRow, ComparisonTable
 
@@ -30,29 +30,27 @@ def build(spec: ComparisonTable, sources: Sources) -> Sheet:
         if row.metric:
             for model in models:
                 measures[row.label, model.label] = Measure.of(row, model.selector, model.pick)
-    judge = Judge(measures.values(), sources.resolve, sources.tables)
+    judge = Judge(measures.values(), sources.named, sources.tables)
     data: list[tuple[Any, ...]] = []
     entries: dict[tuple[str, str], tuple[str, str]] = {}
     for row in rows:
-        if row.setting and not any(lookup(one, row.setting) for model in models for one in model.specs):
-            raise RepriseError(
-                f"row {row.label!r}: "
-                f"{no_setting(row.setting, [one for model in models for one in model.specs])}"
-            )
+        specs = [one for model in models for one in model.specs]
+        if row.setting and specs and not any(lookup(one, row.setting) for one in specs):
+            raise RepriseError(f"row {row.label!r}: {no_setting(row.setting, specs)}")
         for model in models:
             reported = str(row.reported.get(model.label, ""))
             key = row.label, model.label
             if row.setting:
                 value = _setting(model, row.setting)
                 entries[key] = value, reported
-                data.append((*key, model.cell.name, model.run, value, None, None, reported, ""))
+                data.append((*key, model.configuration, model.run, value, None, None, reported, ""))
             else:
-                found = _metric(judge, measures[key], reported, row, spec)
+                found = _metric(judge, measures[key], reported, row, spec, bool(sources.whole))
                 entries[key] = found.text, found.report
                 data.append(
                     (
                         *key,
-                        model.cell.name,
+                        model.configuration,
                         model.run,
                         found.value,
                         found.sd,
@@ -94,16 +92,20 @@ def _is_judged(row: ComparisonRow, spec: ComparisonTable) -> bool:
 
 
 def _setting(model: ComparedModel, path: str) -> str:
+    if model.cell is None:
+        return NOT_RUN
     return settings(model.specs, path) if any(lookup(spec, path) for spec in model.specs) else DASH
 
 
 def _metric(
-    judge: Judge, measure: Measure, reported: str, row: ComparisonRow, spec: ComparisonTable
+    judge: Judge, measure: Measure, reported: str, row: ComparisonRow, spec: ComparisonTable, partial: bool
 ) -> MeasuredValue:
     judged = _is_judged(row, spec)
+    value, said = Value({measure: 1.0}), reported if judged else ""
     try:
-        value, said = Value({measure: 1.0}), reported if judged else ""
         found = measured(judge, value, measure.noise, said, mean_of=spec.mean_of)
     except NotRun as missing:
-        raise RepriseError(f"row {row.label!r}: {missing}") from None
+        if not partial:
+            raise RepriseError(f"row {row.label!r}: {missing}") from None
+        found = MeasuredValue.not_run(said)
     return found if judged else replace(found, reported=reported)

@@ -9,6 +9,7 @@ from typing import Any
 
 from reprise.publishing import markup
 from reprise.publishing.tables.sheet import Rows, Sheet
+from reprise.publishing.tables.values import DASH, NOT_RUN
 
 LONG = 40
 """Characters of a cell that does not fit on one line of a table."""
@@ -77,10 +78,10 @@ def _columns(shown: Rows) -> str:
 
 
 def _numeric(shown: Rows) -> list[bool]:
-    """Whether each column holds only numbers, which stand right; a dash stands for one."""
+    """Whether each column holds only numbers, which stand right; a dash and `not run` stand for one."""
     pattern = re.compile(r"-?[\d.,]+(e[-+]\d+)?( ± [\d.,]+)?")
     columns = [
-        [str(row[place]) for row in shown.rows if str(row[place]) not in ("", "–")]
+        [str(row[place]) for row in shown.rows if str(row[place]) not in ("", DASH, NOT_RUN)]
         for place in range(len(shown.columns))
     ]
     return [bool(cells) and all(pattern.fullmatch(cell) for cell in cells) for cells in columns]

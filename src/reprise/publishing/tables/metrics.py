@@ -13,7 +13,7 @@ from reprise.publishing.measures import Measure, Metric, NotRun
 from reprise.publishing.sources import Sources
 from reprise.publishing.statements import check_value
 from reprise.publishing.tables.sheet import Rows, Sheet
-from reprise.publishing.tables.values import configuration, measured
+from reprise.publishing.tables.values import MeasuredValue, configuration, measured
 from reprise.reports.expressions import Names
 from reprise.reports.report import Cell
 from reprise.reports.tables import MetricsTable
@@ -51,17 +51,18 @@ def parse_rows(spec: MetricsTable, resolve: Resolve, names: Names) -> list[Parse
 
 def build(spec: MetricsTable, sources: Sources) -> Sheet:
     """One row per measure."""
-    rows = parse_rows(spec, sources.resolve, sources.names)
-    judge = Judge(
-        [measure for row in rows for measure in row.value.measures], sources.resolve, sources.tables
-    )
+    rows = parse_rows(spec, sources.named, sources.names)
+    judge = Judge([measure for row in rows for measure in row.value.measures], sources.named, sources.tables)
     data, lines, picks = [], [], False
     for row in rows:
         try:
             found = measured(judge, row.value, row.noise, row.reported, about=row.about, mean_of=spec.mean_of)
             parts = [_cells(measure, judge, sources) for measure in row.value.measures]
         except NotRun as missing:
-            raise RepriseError(f"row {row.label!r}: {missing}") from None
+            if not sources.whole:
+                raise RepriseError(f"row {row.label!r}: {missing}") from None
+            found = MeasuredValue.not_run(row.reported)
+            parts = [(measure, sources.named(measure.runs), None) for measure in row.value.measures]
         verdict = found.verdict if row.judged else ""
         names = " ".join(dict.fromkeys(cell.name for _, cells, _ in parts for cell in cells))
         runs = [run for _, _, run in parts if run]
@@ -92,13 +93,13 @@ def _cells(measure: Measure, judge: Judge, sources: Sources) -> tuple[Measure, S
     if measure.pick:
         cell, run = judge.picked(measure.runs)
         return measure, [cell], run
-    return measure, sources.resolve(measure.runs), None
+    return measure, sources.named(measure.runs), None
 
 
 def _configuration(measure: Measure, cells: Sequence[Cell], run: str | None) -> str:
     """The configuration that a row measures, and the seed where one run was picked, in words."""
     if measure.effect:
         return f"effect of {measure.effect.replace('_', ' ')} over {len(cells)} configurations"
-    return (
-        f"{measure.cells} of {len(cells)} configurations" if len(cells) > 1 else configuration(cells[0], run)
-    )
+    if len(cells) > 1:
+        return f"{measure.cells or measure.pick} of {len(cells)} configurations"
+    return configuration(cells[0], run)

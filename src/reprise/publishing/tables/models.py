@@ -10,7 +10,7 @@ from reprise.errors import RepriseError, nearest
 from reprise.publishing.measures import best_run
 from reprise.publishing.sources import Sources
 from reprise.publishing.tables.sheet import Rows
-from reprise.publishing.tables.values import configuration
+from reprise.publishing.tables.values import NOT_RUN, configuration
 from reprise.reports.report import Cell
 from reprise.reports.tables import ClassTable, ComparisonTable
 
@@ -20,24 +20,29 @@ JUDGED = "The verdict on a reported number stands in brackets after it."
 @dataclass(frozen=True)
 class ComparedModel:
     """One configuration with all its seeds, or the one run that `pick` took of `among` runs that `selector`
-    names.
+    names; no cell where it is not known which, because runs are missing.
     """
 
     label: str
     selector: str
     pick: str | None
-    cell: Cell
+    cell: Cell | None
     run: str | None
     among: int
 
     @property
     def runs(self) -> Sequence[str]:
-        return [self.run] if self.run else self.cell.runs
+        return [self.run] if self.run else self.cell.runs if self.cell else []
 
     @property
     def specs(self) -> list[Mapping[str, Any]]:
         """The settings of its runs."""
-        return [self.cell.specs[run] for run in self.runs]
+        return [self.cell.specs[run] for run in self.runs] if self.cell else []
+
+    @property
+    def configuration(self) -> str:
+        """The selector of its cell, in tables."""
+        return self.cell.name if self.cell else NOT_RUN
 
 
 def find_models(spec: ComparisonTable | ClassTable, sources: Sources) -> list[ComparedModel]:
@@ -51,21 +56,22 @@ def find_models(spec: ComparisonTable | ClassTable, sources: Sources) -> list[Co
             raise RepriseError(
                 f"model {label!r} stands twice; reported values are found by the label, make them differ"
             )
-        cells = sources.resolve(selector)
+        cells = sources.named(selector)
         if not pick and len(cells) > 1:
             raise RepriseError(
                 f"model {label!r}: {selector} names {len(cells)} configurations; name one, or pick the best "
                 "run under cells"
             )
-        cell, run = cells[0], None
+        cell: Cell | None = cells[0]
+        run = None
         if pick:
             found = best_run(cells, sources.tables)
-            if found is None:
+            if found is None and not sources.whole:
                 raise RepriseError(
                     f"model {label!r}: not every configuration of {selector} is trained and evaluated; do "
                     "that first"
                 )
-            cell, run = found
+            cell, run = found or (None, None)
         models.append(ComparedModel(label, selector, pick, cell, run, sum(len(each.runs) for each in cells)))
     return models
 
@@ -105,7 +111,7 @@ def notes(models: Sequence[ComparedModel], spread: bool, judged: bool) -> list[s
         f"{model.label}: {configuration(model.cell, model.run)}, of {model.among} runs the one with the "
         "best validation accuracy."
         for model in models
-        if model.run
+        if model.cell and model.run
     ]
     if spread:
         said.append("± is the standard deviation over the seeds.")

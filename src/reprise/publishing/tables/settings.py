@@ -25,7 +25,7 @@ def build(spec: SettingsTable, sources: Sources) -> Sheet:
         raise RepriseError(f"{spec.runs} names {len(cells)} cells; name one, e.g. {cells[0].name}")
     cell = cells[0]
     measures = [Measure.of(row, spec.runs) if row.metric else None for row in spec.rows]
-    judge = Judge(filter(None, measures), sources.resolve, sources.tables)
+    judge = Judge(filter(None, measures), sources.named, sources.tables)
     rows: list[tuple[Any, ...]] = []
     lines = []
     for row, measure in zip(spec.rows, measures, strict=True):
@@ -48,5 +48,5 @@ def build(spec: SettingsTable, sources: Sources) -> Sheet:
     if not any(reported for *_, reported in lines):
         shown = shown.without("Report")
     data = Rows(["setting", "value", "sd", "n", "reported", "verdict"], rows)
-    notes = [*about_seeds(len(cell.runs)), *([JUDGED] if any(data.column("verdict")) else [])]
+    notes = [*about_seeds([len(cell.runs)]), *([JUDGED] if any(data.column("verdict")) else [])]
     return Sheet(data, {"": shown}, notes)

@@ -52,7 +52,7 @@ def _settings(base: str | None, sources: Sources) -> Mapping[str, Any]:
     """The settings of the baseline, without what its seeds change."""
     if base is None:
         return {}
-    cells = sources.resolve(base)
+    cells = sources.named(base)
     if len(cells) > 1:
         raise RepriseError(f"base: {base} names {len(cells)} cells; name one, e.g. {cells[0].name}")
     return next(iter(cells[0].specs.values()))
@@ -96,4 +96,4 @@ def _is(settings: Mapping[str, Any], path: str, value: Any) -> bool:
 def _notes(name: str, experiment: Experiment, sources: Sources) -> Sequence[str]:
     if experiment.pointwise:
         return ["One value at a time is changed from the baseline."]
-    return [] if experiment.grid else [f"{len(sources.resolve(name))} trials are drawn at random."]
+    return [] if experiment.grid else [f"{len(sources.named(name))} trials are drawn at random."]

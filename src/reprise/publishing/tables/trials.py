@@ -9,7 +9,7 @@ from reprise.errors import RepriseError, nearest
 from reprise.publishing.measures import Measure, cell_values
 from reprise.publishing.sources import Sources
 from reprise.publishing.tables.sheet import Rows, Sheet
-from reprise.publishing.tables.values import about_seeds, mean_and_sd, sd, show
+from reprise.publishing.tables.values import DASH, NOT_RUN, about_seeds, mean_and_sd, sd, show
 from reprise.reports.report import text
 from reprise.reports.tables import TrialsTable
 
@@ -17,7 +17,8 @@ from reprise.reports.tables import TrialsTable
 def build(spec: TrialsTable, sources: Sources) -> Sheet:
     """One row per cell that `runs` names."""
     measure, epoch = Measure.of(spec, spec.runs), Measure("best_epoch", spec.runs)
-    cells = sources.resolve(spec.runs)
+    cells = sources.named(spec.runs)
+    at_hand = {cell.name: cell for cell in sources.resolve(spec.runs)}
     axes = list(dict.fromkeys(axis for cell in cells for axis in cell.settings))
     reported = spec.reported
     for axis in reported or {}:
@@ -25,22 +26,22 @@ def build(spec: TrialsTable, sources: Sources) -> Sheet:
             raise RepriseError(f"reported: the search has no axis {axis}{nearest(axis, axes)}")
     rows = []
     for cell in cells:
-        values, epochs = cell_values(measure, sources.tables, cell), cell_values(epoch, sources.tables, cell)
+        part = at_hand.get(cell.name)
+        values, epochs = (cell_values(one, sources.tables, part) if part else [] for one in (measure, epoch))
         same = reported is not None and all(
             text(cell.settings.get(axis)) == text(value) for axis, value in reported.items()
         )
-        rows.append(
-            {**cell.settings, "values": values, "mean": fmean(values), "epochs": epochs, "report": same}
-        )
+        mean = fmean(values or [math.nan])
+        rows.append({**cell.settings, "values": values, "mean": mean, "epochs": epochs, "report": same})
     sign = 1 if measure.better == "smaller" else -1
 
-    def order(row: Mapping[str, Any]) -> tuple[bool, float]:
-        """What is not a number comes last."""
+    def order(row: Mapping[str, Any]) -> tuple[bool, bool, float]:
+        """What is not a number comes last, after that what is not there."""
         lost = math.isnan(row["mean"])
-        return lost, 0.0 if lost else sign * row["mean"]
+        return not row["values"], lost, 0.0 if lost else sign * row["mean"]
 
     rows.sort(key=order)
-    best = rows[0]["mean"]
+    best = rows[0]["mean"] if len(at_hand) == len(cells) else math.nan  # of a part, none is the winner
     where = [name for name in (spec.at, spec.split) if name]
     headings = [
         name.replace("_", " ")
@@ -53,24 +54,25 @@ def build(spec: TrialsTable, sources: Sources) -> Sheet:
         settings = {axis: row.get(axis) for axis in axes}
         values, epochs = row["values"], row["epochs"]
         numbers = {
-            measure.metric: row["mean"],
+            measure.metric: row["mean"] if values else NOT_RUN,
             "sd": sd(values),
             "n": len(values),
-            "selected_epoch": fmean(epochs),
+            "selected_epoch": fmean(epochs) if epochs else None,
         }
-        data.append({"rank": rank, **settings, **numbers, "winner": winner, "reported_winner": row["report"]})
+        place = {"rank": rank if values else None}
+        data.append({**place, **settings, **numbers, "winner": winner, "reported_winner": row["report"]})
         marks = " and ".join(
             name for name, holds in (("this study", winner), ("the report", row["report"])) if holds
         )
         lines.append(
             [
-                str(rank),
+                str(rank) if values else DASH,
                 *(show(value) for value in settings.values()),
-                mean_and_sd(values),
-                mean_and_sd(epochs, count=True),
+                mean_and_sd(values) if values else NOT_RUN,
+                mean_and_sd(epochs, count=True) if values else DASH,
                 marks,
             ]
         )
     titles = [heading[:1].upper() + heading[1:] for heading in headings]
     sheet = Rows(list(data[0]), [list(row.values()) for row in data])
-    return Sheet(sheet, {"": Rows(titles, lines)}, about_seeds(max(len(row["values"]) for row in rows)))
+    return Sheet(sheet, {"": Rows(titles, lines)}, about_seeds(len(row["values"]) for row in rows))

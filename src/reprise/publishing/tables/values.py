@@ -1,7 +1,9 @@
 """Settings and measured values as readers write them."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
@@ -14,6 +16,8 @@ from reprise.reports.report import Cell, text
 
 DASH = "–"
 """Stands for what a model does not have."""
+NOT_RUN = "not run"
+"""Stands for what is measured, and for its verdict, where runs are missing."""
 
 
 # ---- settings ----
@@ -104,8 +108,13 @@ def mean_and_sd(values: Sequence[float], count: bool = False) -> str:
     return mean if len(values) == 1 else f"{mean} ± {stdev(values):.{digits}f}"
 
 
-def about_seeds(n: int) -> list[str]:
-    return [f"± is the standard deviation over {n} seeds."] if n > 1 else []
+def about_seeds(counts: Iterable[int]) -> list[str]:
+    """What ± means in a table whose values are means over so many seeds each."""
+    several = sorted({n for n in counts if n > 1})
+    if not several:
+        return []
+    least = f"{several[0]} to " if len(several) > 1 else ""
+    return [f"± is the standard deviation over {least}{several[-1]} seeds."]
 
 
 @dataclass(frozen=True)
@@ -114,12 +123,17 @@ class MeasuredValue:
     verdict on what is reported.
     """
 
-    value: float
+    value: float | str
     sd: float | None
     n: int
     text: str
     reported: str
     verdict: str
+
+    @classmethod
+    def not_run(cls, reported: str = "") -> MeasuredValue:
+        """In the place of a value that is not there, with the verdict on what is reported."""
+        return cls(NOT_RUN, None, 0, NOT_RUN, reported, NOT_RUN if reported else "")
 
     @property
     def report(self) -> str:

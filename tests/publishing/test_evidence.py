@@ -10,11 +10,12 @@ from mini import convolution, mini
 from reprise.errors import RepriseError
 from reprise.files import write_json
 from reprise.publishing import Face
-from reprise.publishing.evidence import OTHERS, Evidence, Twin, gather, twins
+from reprise.publishing.evidence import Evidence, Twin, gather, twins
 from reprise.publishing.measures import Tables
 from reprise.publishing.sources import Sources
 from reprise.publishing.statements import write_statements
 from reprise.records import FILES, digests, write_record
+from reprise.reports.layout import OTHERS
 from reprise.reports.report import Report
 
 EPYC = {"device": "AMD EPYC", "threads": 1, "seconds": 3600, "finished": "2026-11-28T20:00:00+00:00"}

@@ -506,6 +506,18 @@ def test_what_was_not_trained_is_not_run_unless_the_rest_settles_it():
     assert found.reason == "gone has no accuracy to measure: not trained, or not that far."
 
 
+def test_a_spread_over_configurations_of_which_one_is_missing_is_not_run():
+    """Where each has a seed, those with two tell; where one has none, its spread could be any."""
+    wide, steady = around(0.5, 0.1), around(0.5, 0.001)
+    said = "spread(accuracy(set)) > spread(accuracy(b))"
+    whole = Ground({"set/c=1": wide, "set/c=2": wide, "b": steady})
+    assert whole.claim(said).verdict == "reproduced"
+    short = Ground({"set/c=1": wide, "set/c=2": [0.5], "b": steady})
+    assert short.claim(said).verdict == "reproduced"
+    gone = Ground({"set/c=1": wide, "set/c=2": [None], "b": steady}).claim(said)
+    assert (gone.verdict, gone.reason[:23]) == ("not run", "set/c=2 has no accuracy")
+
+
 # ---- reasons and power ----
 
 

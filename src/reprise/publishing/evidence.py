@@ -17,10 +17,9 @@ from reprise.files import read_json
 from reprise.progress import say
 from reprise.publishing.partial import runs_at_hand
 from reprise.publishing.results import read_meta, read_tables
+from reprise.reports.layout import OTHERS
 from reprise.reports.report import Report
 
-OTHERS = "others.json"
-"""In a run's folder: further results of the same run, from other machines."""
 GPU = re.compile("NVIDIA|Tesla|GeForce|Quadro|TITAN|AMD Instinct|AMD Radeon", re.IGNORECASE)
 """How the names of devices start that torch calls CUDA; the others are processors."""
 

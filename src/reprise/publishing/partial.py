@@ -149,26 +149,28 @@ def resting_on(cells: Sequence[Cell], at_hand: Collection[str], noun: str = "con
     """What is made from these cells rests on, as far as runs are missing: `8 of 11 curves, seeds 0 and 1 of
     3`; nothing where none is.
     """
+    runs = {run for cell in cells for run in cell.runs}
     there = [cell for cell in cells if any(run in at_hand for run in cell.runs)]
     said = [f"{len(there)} of {len(cells)} {noun}"] if len(there) < len(cells) else []
-    counts = [(sum(run in at_hand for run in cell.runs), len(cell.runs)) for cell in there]
-    if any(some < asked for some, asked in counts):
-        said.append(_seeds(there, at_hand, counts))
+    if any(run not in at_hand for cell in there for run in cell.runs):
+        alike = len({len(cell.runs) for cell in there}) == 1
+        said.append(_seeds(there, at_hand) if alike else f"{len(runs & {*at_hand})} of {len(runs)} runs")
     return ", ".join(said)
 
 
-def _seeds(cells: Sequence[Cell], at_hand: Collection[str], counts: Sequence[tuple[int, int]]) -> str:
-    """Which seeds are at hand where that is the same in all cells, else how many."""
-    asked = {of for _, of in counts}
-    if len(asked) > 1:
-        return f"{sum(some for some, _ in counts)} of {sum(of for _, of in counts)} runs"
+def _seeds(cells: Sequence[Cell], at_hand: Collection[str]) -> str:
+    """Of cells with as many runs each: which seeds are at hand where that is the same in all, else how
+    many.
+    """
+    asked = len(cells[0].runs)
+    numbered = all(sorted(_seeds_of(cell).values()) == list(range(asked)) for cell in cells)
     known = {tuple(seed for run, seed in _seeds_of(cell).items() if run in at_hand) for cell in cells}
-    if len(known) == 1:
+    if len(known) == 1 and numbered:  # seed 7 of 3 would be strange
         *first, last = map(str, known.pop())
-        listed = f"{', '.join(first)} and {last}" if first else last
-        return f"seed{'s' if first else ''} {listed} of {asked.pop()}"
-    least, most = min(some for some, _ in counts), max(some for some, _ in counts)
-    return f"{least if least == most else f'{least} to {most}'} of {asked.pop()} seeds"
+        return f"seeds {', '.join(first)} and {last} of {asked}" if first else f"seed {last} of {asked}"
+    least, most = min(map(len, known)), max(map(len, known))
+    between = {0: "", 1: f"{least} or "}.get(most - least, f"{least} to ")
+    return f"{between}{most} of {asked} seeds"
 
 
 def _seeds_of(cell: Cell) -> dict[str, int]:

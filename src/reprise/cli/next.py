@@ -133,7 +133,7 @@ class Worker:
         from reprise.evaluation import evaluate
         from reprise.training.engine import train
 
-        layout, watch = self._layout, planning.InTime(budget)
+        layout, watch = self._layout, planning.InTime(budget, price.steps)
         folders = {run.settings.dataset.name: decoded(run, layout)}
         names = names_of(self._agenda.report_of(run.hash), [run])
         pruner = None

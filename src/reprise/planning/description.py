@@ -95,12 +95,12 @@ def _step_lines(agenda: Agenda, number: int, step: Step, before: float) -> list[
 def describe_step(agenda: Agenda, step: Step) -> list[str]:
     """What is done now, and what for."""
     named = "; ".join(named_runs(agenda, step.runs))
-    return [f"now {named}: {duration(step.seconds)}, may settle {_named([*step.statements])}"]
+    return [f"now {named}: {duration(step.seconds)}, for {_named([*step.statements])}"]
 
 
 def named_runs(agenda: Agenda, runs: Sequence[str]) -> list[str]:
-    """Runs as a reader knows them: by configuration, with their seeds; of many configurations of one
-    experiment their number alone.
+    """Runs as a reader knows them: by configuration, with their seeds; of a study, and of many configurations
+    of one experiment, their number alone.
     """
     seeds: dict[str, dict[str, list[int]]] = {}
     for run in runs:
@@ -110,8 +110,15 @@ def named_runs(agenda: Agenda, runs: Sequence[str]) -> list[str]:
             agenda.runs[run].settings.seeds.init
         )
     found = []
+    studies = {
+        f"{agenda.report_of(run).slug}/{agenda.cell_of(run).experiment}"
+        for run in runs
+        if agenda.runs[run].settings.study
+    }
     for experiment, cells in seeds.items():
-        if len(cells) <= MOST_LINES:
+        if experiment in studies:
+            found.append(f"{experiment}: {_count(len(cells), 'trial')}")
+        elif len(cells) <= MOST_LINES:
             found += [f"{name}, {_seeds(each)}" for name, each in cells.items()]
         else:
             every = {seed for each in cells.values() for seed in each}
@@ -164,8 +171,13 @@ def describe_spent(agenda: Agenda, spent: Spent) -> str:
     done = f"trained {_count(len(spent.trained), 'run')}, evaluated {len(spent.evaluated)}"
     for run, epoch in spent.stopped.items():
         of = agenda.runs[run].settings.training.epochs
-        where = f"stopped at epoch {epoch} of {of}" if run not in spent.trained else "is trained"
-        done += f"; run {run} ({agenda.name(run)}) {where}, goes on next time"
+        name = f"run {run} ({agenda.name(run)})"
+        if run in spent.trained:
+            done += f"; {name} is trained, and is evaluated next time"
+        elif epoch:
+            done += f"; {name} stopped at epoch {epoch} of {of}, goes on next time"
+        else:
+            done += f"; {name} stopped in its first epoch, which is longer than was planned"
     settled = [one for one in agenda.standings if one.settled and not agenda.first[one.name].settled]
     counts = Counter(one.judgement.verdict for one in settled)
     verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])

@@ -27,7 +27,7 @@ STEP_S = 1e-3
 @dataclass(frozen=True)
 class Price:
     """Seconds that are left of a run: of all of it, until its next epoch is finished, and of the evaluation.
-    begun: epochs that a checkpoint has. trained: whether only the evaluation is left.
+    begun: epochs that a checkpoint has. trained: whether only the evaluation is left. steps: of an epoch.
     """
 
     seconds: float
@@ -35,6 +35,7 @@ class Price:
     evaluation: float
     begun: int = 0
     trained: bool = False
+    steps: int = 0
 
 
 class Prices:
@@ -78,9 +79,11 @@ class Prices:
         epochs = max(1.0, self._shares.get(run.hash, 1.0) * work.epochs - begun)
         epoch = self.factor * pace.seconds(work, 1)
         features = self.factor * pace.features * (work.train_images + work.validation_images)
-        return Price(START_S + around + epochs * epoch, START_S + features + epoch, around, begun)
+        steps = -(-work.train_images // run.settings.training.batch_size)
+        seconds = START_S + around + epochs * epoch
+        return Price(seconds, START_S + features + epoch, around, begun, steps=steps)
 
-    def seconds(self, run: Run, epochs: int) -> float:
+    def seconds(self, run: Run, epochs: float) -> float:
         """Of so many epochs, by the calibration alone."""
         return self.pace(run).seconds(self._work(run), epochs)
 

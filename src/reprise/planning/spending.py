@@ -18,6 +18,8 @@ LATE, LATEST = 0.05, 0.08
 """Shares of the budget: how much later than its end an epoch may be expected to end, and how much later what
 is in hand is broken off.
 """
+ENOUGH = 20
+"""After this part of an epoch its end can be foreseen."""
 CALIBRATION = 0.15
 """Share of the budget after which runs that are not calibrated are taken at their guessed price."""
 MEASURED_S = 5.0
@@ -42,9 +44,9 @@ class Budget:
         return self.began + (1 + LATE) * self.seconds - self.clock()
 
     @property
-    def over(self) -> bool:
-        """Whether what is in hand has to be broken off."""
-        return self.clock() > self.began + (1 + LATEST) * self.seconds
+    def latest(self) -> float:
+        """When what is in hand has to be broken off."""
+        return self.began + (1 + LATEST) * self.seconds
 
     @property
     def calibrating(self) -> bool:
@@ -54,29 +56,41 @@ class Budget:
 @dataclass
 class InTime:
     """Called after each step of a training (`reprise.training.engine.OnStep`): ends it by `OutOfTime` after
-    an epoch that leaves no time for another one, so that nothing of it is lost, and in the middle of one
-    where the budget is over all the same.
+    an epoch that leaves no time for another one, so that nothing of it is lost; and in the middle of one that
+    will not end in time all the same.
+
+    steps: of an epoch, as far as that is known (else 0).
     """
 
     budget: Budget
-    epochs: int = 0
-    """Finished by now, of those that were trained here."""
+    steps: int = 0
+    epochs: float = 0.0
+    """Of the epochs trained here, those that are finished and the share of the one that was broken off."""
     seconds: float = 0.0
-    """Of these epochs."""
+    """That they took."""
     finished: int = 0
     """Epochs that the run has behind it."""
     _began: float | None = None
 
     def __call__(self, epoch: int, step: int, loss: Tensor) -> None:
+        now, began = self.budget.clock(), self._began
         if step == 0:
-            now, before = self.budget.clock(), self._began
             self._began, self.finished = now, epoch - 1
-            if before is not None:
-                self.epochs, self.seconds = self.epochs + 1, self.seconds + now - before
-                if now - before > self.budget.left:
+            if began is not None:
+                self._count(1, now - began)
+                if now - began > self.budget.left:
                     raise OutOfTime
-        if self.budget.over:
+        elif began is not None and step * ENOUGH > self.steps > step:
+            rest = (now - began) / step * (self.steps - step)
+            if now + rest > self.budget.latest:
+                self._count(step / self.steps, now - began)
+                raise OutOfTime
+        if now > self.budget.latest:
             raise OutOfTime
+
+    def _count(self, epochs: float, seconds: float) -> None:
+        self.epochs += epochs
+        self.seconds += seconds
 
 
 @dataclass(frozen=True)
@@ -85,7 +99,7 @@ class Worked:
     whether it is trained to its end, and evaluated.
     """
 
-    epochs: int
+    epochs: float
     seconds: float
     finished: int
     trained: bool

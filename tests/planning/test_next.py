@@ -2,9 +2,12 @@
 
 import contextlib
 import fcntl
+import os
 import re
 import shlex
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -150,6 +153,8 @@ def test_do_trains_evaluates_and_judges(project, capsys):
     assert order.count("slow") == 1  # a number needs one seed
     assert status("next", "--do", *OPTIONS) == 0
     again = capsys.readouterr().out
+    assert status("next", *OPTIONS) == 0
+    assert "\nno run that could be trained here settles a statement\nleft out:\n" in capsys.readouterr().out
     assert again.startswith("trained 0 runs, evaluated 0; settled by this: 0 statements\n")
     assert "cifar100 is not here" in again
 
@@ -239,6 +244,24 @@ def test_a_run_that_another_process_trains_is_left_to_it(project):
     assert held.hash not in spent.trained
     assert runs(project, "base")[0].hash in spent.evaluated
     assert not (folder / "run.json").exists()
+
+
+@pytest.mark.slow
+def test_when_the_process_dies_the_work_goes_on_within_the_same_budget(project):
+    """In a supervised process of its own, of which a signal kills the child in the second epoch."""
+    base = runs(project, "base")[0]
+    tests = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, tests / "training/deadly.py", "next", "--do", "--budget", "10m", *OPTIONS],
+        env={**os.environ, "PLAN": f"{base.hash}:2:SIGSEGV:1", "PYTHONPATH": str(tests.parent / "src")},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert "its process died of SIGSEGV in epoch 2/3" in done.stderr
+    assert "goes on after epoch 1/3" in done.stderr
+    assert done.returncode == 0
+    assert "mini: base" in done.stdout
 
 
 def test_a_run_that_is_trained_is_only_evaluated(project):

@@ -132,6 +132,7 @@ class Worker:
         from reprise import planning
         from reprise.evaluation import evaluate
         from reprise.training.engine import train
+        from reprise.training.session import Elsewhere
 
         layout, watch = self._layout, planning.InTime(budget, price.steps)
         folders = {run.settings.dataset.name: decoded(run, layout)}
@@ -152,6 +153,9 @@ class Worker:
                 on_step=watch,
                 wait=False,
             )
+        except Elsewhere as error:
+            say(f"{error}; what does not need it goes on")
+            raise
         except planning.OutOfTime:
             tell(run=None)
             return planning.Worked(

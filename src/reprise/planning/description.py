@@ -68,6 +68,8 @@ def describe_steps(agenda: Agenda, steps: Sequence[Step], seconds: float) -> str
         runs += len(step.runs)
         sure |= {name for name, share in step.statements.items() if share >= SURE}
         open_ |= step.statements.keys()
+    if not runs:
+        return "\n".join(lines) or "no run that could be trained here settles a statement"
     fitting = f"{_count(runs, 'run')} in {duration(total)} settle {_count(len(sure), 'statement')}"
     if open_ > sure:
         fitting += f", and perhaps {len(open_ - sure)} more"

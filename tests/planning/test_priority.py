@@ -5,18 +5,18 @@ import random
 
 import pytest
 
-from reprise.planning import Aim, Stage, order
+from reprise.planning import Aim, AimStage, order
 from reprise.planning.priority import chance
 
 
 def aim(statement, *runs, share=1.0):
     """A statement that these runs settle."""
-    return Aim(statement, (Stage(frozenset(runs), share),))
+    return Aim(statement, (AimStage(frozenset(runs), share),))
 
 
 def staged(statement, *stages):
     """A statement that is settled in stages: the runs of each, and how likely then."""
-    return Aim(statement, tuple(Stage(frozenset(runs), share) for runs, share in stages))
+    return Aim(statement, tuple(AimStage(frozenset(runs), share) for runs, share in stages))
 
 
 def runs_of(steps):

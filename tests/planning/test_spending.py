@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from reprise.errors import RepriseError
-from reprise.planning import Aim, Budget, InTime, OutOfTime, Spent, Stage, Worked, order, spend
+from reprise.planning import Aim, AimStage, Budget, InTime, OutOfTime, Spent, Worked, order, spend
 from reprise.planning.pricing import Price
 from reprise.training.session import Elsewhere
 
@@ -72,7 +72,7 @@ class FakeAgenda:
             for name, run in self.runs.items()
             if name not in self.done and possible(run, price := self.prices.price(run))
         }
-        aims = [Aim(name, (Stage(frozenset([name]), self.shares.get(name, 1.0)),)) for name in left]
+        aims = [Aim(name, (AimStage(frozenset([name]), self.shares.get(name, 1.0)),)) for name in left]
         return order(aims, left, {})
 
     def judge(self, runs):

@@ -102,7 +102,7 @@ def spend(agenda: planning.Agenda, budget: planning.Budget, layout: Layout, way:
     from reprise import planning
     from reprise.training.session import Interrupted
 
-    def announce(step: planning.Step) -> None:
+    def announce(step: planning.AgendaStep) -> None:
         for line in planning.describe_step(agenda, step):
             say(line)
 

@@ -13,21 +13,21 @@ from reprise.planning.description import (
     describe_steps,
 )
 from reprise.planning.estimates import compare, plan
-from reprise.planning.priority import Aim, Stage, Step, order
+from reprise.planning.priority import AgendaStep, Aim, AimStage, order
 from reprise.planning.spending import Budget, InTime, OutOfTime, Spent, Worked, spend
 from reprise.planning.storage import disk
 from reprise.planning.work import work_of
 
 __all__ = [
     "Agenda",
+    "AgendaStep",
     "Aim",
+    "AimStage",
     "Budget",
     "Calibration",
     "InTime",
     "OutOfTime",
     "Spent",
-    "Stage",
-    "Step",
     "Worked",
     "compare",
     "describe",

@@ -10,7 +10,7 @@ from functools import partial
 from reprise.data.catalog import class_names
 from reprise.planning.calibration import Calibration
 from reprise.planning.pricing import Price, Prices
-from reprise.planning.priority import Step, order
+from reprise.planning.priority import AgendaStep, order
 from reprise.planning.standing import Standing, standings
 from reprise.planning.work import expected_share
 from reprise.publishing.results import read_tables
@@ -92,7 +92,7 @@ class Agenda:
 
     # ---- steps ----
 
-    def steps(self, possible: Callable[[Run, Price], bool] = lambda run, price: True) -> Iterator[Step]:
+    def steps(self, possible: Callable[[Run, Price], bool] = lambda run, price: True) -> Iterator[AgendaStep]:
         """What to do, the most statements per second first, of the runs that are `possible`."""
         aims = [one.aim for one in self.standings if one.aim]
         wanted = self._with_followed({run for aim in aims for stage in aim.stages for run in stage.runs})
@@ -139,7 +139,7 @@ class Agenda:
                 waiting += self.runs[run].follows
         return found
 
-    def calibrated_steps(self, seconds: float) -> list[Step]:
+    def calibrated_steps(self, seconds: float) -> list[AgendaStep]:
         """The steps that fit in so many seconds, and the one after them, none with a guessed pace; runs of
         which no epoch fits stay out.
         """

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from reprise.planning.agenda import Agenda
 from reprise.planning.estimates import Plan, PlanRow, TimeComparison
-from reprise.planning.priority import Step
+from reprise.planning.priority import AgendaStep
 from reprise.planning.spending import Spent
 from reprise.planning.storage import Disk
 from reprise.progress import duration
@@ -54,7 +54,7 @@ MOST_LINES, MOST_NAMES = 4, 8
 """Of a step: configurations that are listed one by one, and statements that are named."""
 
 
-def describe_steps(agenda: Agenda, steps: Sequence[Step], seconds: float) -> str:
+def describe_steps(agenda: Agenda, steps: Sequence[AgendaStep], seconds: float) -> str:
     """What fits in so many seconds, step by step, the first thing that does not, and what is left out."""
     lines: list[str] = []
     sure, open_, total, runs = set[str](), set[str](), 0.0, 0
@@ -76,7 +76,7 @@ def describe_steps(agenda: Agenda, steps: Sequence[Step], seconds: float) -> str
     return "\n".join([*lines, "", fitting])
 
 
-def _step_lines(agenda: Agenda, number: int, step: Step, before: float) -> list[str]:
+def _step_lines(agenda: Agenda, number: int, step: AgendaStep, before: float) -> list[str]:
     """A step: its time, the time so far, its runs; the statements that it is expected to settle, and those
     that it may settle.
     """
@@ -94,7 +94,7 @@ def _step_lines(agenda: Agenda, number: int, step: Step, before: float) -> list[
     return lines
 
 
-def describe_step(agenda: Agenda, step: Step) -> list[str]:
+def describe_step(agenda: Agenda, step: AgendaStep) -> list[str]:
     """What is done now, and what for."""
     named = "; ".join(named_runs(agenda, step.runs))
     return [f"now {named}: {duration(step.seconds)}, for {_named([*step.statements])}"]

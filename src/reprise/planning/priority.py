@@ -27,7 +27,7 @@ def chance(seeds: int, needed: float) -> float:
 
 
 @dataclass(frozen=True)
-class Stage:
+class AimStage:
     """When all of `runs` are finished, the statement is settled with this probability."""
 
     runs: frozenset[str]
@@ -39,7 +39,7 @@ class Aim:
     """A statement that is open, and the stages in which it can be settled, the smaller ones first."""
 
     statement: str
-    stages: tuple[Stage, ...]
+    stages: tuple[AimStage, ...]
 
     @property
     def hopeful(self) -> bool:
@@ -48,7 +48,7 @@ class Aim:
 
 
 @dataclass(frozen=True)
-class Step:
+class AgendaStep:
     """Runs to do now, in this order; the seconds that they take; and statement → how likely it is settled
     then, of those that become likelier.
     """
@@ -62,7 +62,7 @@ class Step:
 
 def order(
     aims: Iterable[Aim], seconds: Mapping[str, float], follows: Mapping[str, Sequence[str]]
-) -> Iterator[Step]:
+) -> Iterator[AgendaStep]:
     """Steps, the most statements per second first.
 
     seconds: run → what is left of it; a run that is not there is done. Of the runs of a step those come first
@@ -90,7 +90,7 @@ def order(
             }
             reached |= gained
             ordered = tuple(_with_followed((run for run in left if run in runs), left, follows))
-            yield Step(ordered, sum(left[run] for run in runs), gained, last)
+            yield AgendaStep(ordered, sum(left[run] for run in runs), gained, last)
             for run in runs:
                 del left[run]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from reprise.errors import RepriseError
 from reprise.planning.agenda import Agenda
 from reprise.planning.pricing import Price
-from reprise.planning.priority import Step
+from reprise.planning.priority import AgendaStep
 from reprise.reports.run import Run
 from reprise.training.session import Elsewhere
 
@@ -106,7 +106,7 @@ class Worked:
     evaluated: bool
 
 
-class Work(Protocol):
+class TrainAndEvaluate(Protocol):
     """Trains a run and evaluates it, as far as the budget lets it."""
 
     def __call__(self, run: Run, price: Price, budget: Budget) -> Worked: ...
@@ -124,7 +124,13 @@ class Spent:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def spend(agenda: Agenda, budget: Budget, work: Work, spent: Spent, announce: Callable[[Step], None]) -> None:
+def spend(
+    agenda: Agenda,
+    budget: Budget,
+    work: TrainAndEvaluate,
+    spent: Spent,
+    announce: Callable[[AgendaStep], None],
+) -> None:
     """Do what the agenda has, step by step, and judge again after each; `spent` is filled as it goes on.
 
     A run is begun if its next epoch fits in what is left of the budget, even where the whole does not. Once
@@ -171,7 +177,7 @@ def spend(agenda: Agenda, budget: Budget, work: Work, spent: Spent, announce: Ca
         agenda.judge(done)
 
 
-def _first(agenda: Agenda, budget: Budget, possible: Callable[[Run, Price], bool]) -> Step | None:
+def _first(agenda: Agenda, budget: Budget, possible: Callable[[Run, Price], bool]) -> AgendaStep | None:
     """The first step of the agenda, whose runs are calibrated as long as there is time for that."""
     while step := next(agenda.steps(possible), None):
         guessed = agenda.prices.uncalibrated(agenda.runs[run] for run in step.runs)

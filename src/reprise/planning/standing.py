@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
-from reprise.planning.priority import Aim, Stage, chance
+from reprise.planning.priority import Aim, AimStage, chance
 from reprise.publishing.expressions import (
     Joined,
     Opposite,
@@ -124,7 +124,7 @@ def needed_cells(report: Report, statement: CheckedStatement) -> list[tuple[Cell
     return list(found.values())
 
 
-def _stages(cells: Sequence[tuple[Cell, int]], done: Set[str], needed: float | None) -> Iterator[Stage]:
+def _stages(cells: Sequence[tuple[Cell, int]], done: Set[str], needed: float | None) -> Iterator[AimStage]:
     """One seed of each cell, two, and so on, as far as the report file has more, or until the statement is
     settled for certain. Seeds that are done count first, then those that the report file names first.
 
@@ -138,7 +138,7 @@ def _stages(cells: Sequence[tuple[Cell, int]], done: Set[str], needed: float | N
         if runs <= done or runs == before:
             continue
         before, share = runs, UNKNOWN if needed is None else chance(seeds, needed)
-        yield Stage(runs, share)
+        yield AimStage(runs, share)
         if needed is None or share == 1:
             return
 

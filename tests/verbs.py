@@ -17,6 +17,7 @@ OPTIONS = {
     "runs": RESULTS | REPORT,
     "schema": set(),
     "plan": DATA | REPORT | WAY | {"--compare"},
+    "next": DATA | REPORT | WAY | {"--budget", "--do"},
     "data fetch": DATA | {"--mirror"},
     "data fetch-weights": DATA | {"--mirror"},
     "data decode": DATA,

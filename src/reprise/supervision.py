@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +47,8 @@ OTHER_CAUSE = "a fault in torch or another library; the log says where"
 PR_SET_PDEATHSIG = 1
 _channel: int | None = None
 """In a supervised process the pipe to its parent."""
+_began: float | None = None
+"""When its parent began, before it."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -61,6 +64,13 @@ class Stopped(KeyboardInterrupt):
 # ---- in the child ----
 
 
+def began() -> float:
+    """When the work began, by `time.monotonic`: that of all children of one parent; now where there is no
+    parent.
+    """
+    return time.monotonic() if _began is None else _began
+
+
 def tell(**news: Any) -> None:
     """Tell the parent, if there is one, what is in hand: a `run` (None: nothing), or what has changed of it.
 
@@ -74,6 +84,17 @@ def tell(**news: Any) -> None:
         os.write(_channel, json.dumps(news).encode() + b"\n")
     except BrokenPipeError:  # the parent was killed; Linux has ended us by now, other systems do not
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def untold() -> Iterator[None]:
+    """What is done here is no run of the user's: the parent hears nothing of it."""
+    global _channel
+    channel, _channel = _channel, None
+    try:
+        yield
+    finally:
+        _channel = channel
 
 
 def check_deaths(folder: Path, conditions: Mapping[str, Any], name: str = "") -> None:
@@ -134,6 +155,8 @@ def supervise(*, retry: bool) -> None:
     signal.signal(
         signal.SIGCHLD, signal.SIG_DFL
     )  # were it ignored, as some who start us have it, the child's status would be lost
+    global _began
+    _began = time.monotonic()
     me, child, given_up = os.getpid(), 0, 0
     stopped: list[int] = []
 
@@ -220,7 +243,7 @@ def _lament(number: int, work: Mapping[str, Any], *, retry: bool) -> int:
         )
         return 0
     run = f"run {work['run']}" + (f" ({work['name']})" if work.get("name") else "")
-    if not retry:
+    if not retry or "doing" in work:  # nothing is noted of what is no training
         kept = "what is finished is kept: run the same command again, or without this run (--runs, --only)"
         _say(f"{run}: the process died of {_manner(death)} while it was {work['doing']}; {kept}")
         return 0

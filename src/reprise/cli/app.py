@@ -36,6 +36,7 @@ VERBS = {
     "runs": "reports:runs",
     "schema": "reports:schema",
     "plan": "reports:plan",
+    "next": "next:next_",
     "data fetch": "data:fetch",
     "data fetch-weights": "data:fetch_weights",
     "data decode": "data:decode",
@@ -62,11 +63,11 @@ GROUPS = {
     "data": "Fetch, verify and decode data sets.",
     "study": "Searches with ASHA: the leaderboard, several workers.",
 }
-SUPERVISED = {"train": True, "study work": True, "evaluate": False, "submission": False}
+SUPERVISED = {"train": True, "next": True, "study work": True, "evaluate": False, "submission": False}
 """Verbs that a child process does, and whether a new child goes on where one has died."""
 BRIEF = ("layers", "samples", "figure", "table", "statements")
 """Verbs that import much, make one thing and end."""
-LISTINGS = ("check", "runs", "--help", "--version")
+LISTINGS = ("check", "runs", "next", "--help", "--version")
 """Verbs whose reader may have seen enough before their last line (head, less)."""
 
 

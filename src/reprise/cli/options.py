@@ -136,6 +136,17 @@ class ReportsOptions:
 
         return Report(report_file(name, self.reports), scale, self.skip, self.stand_in)
 
+    def open_all(self, names: Sequence[str], scale: str) -> list[Report]:
+        """These reports, or without names all that are there."""
+        from reprise.reports.report import report_files
+
+        names = names or tuple(report_files(self.reports))
+        if not names:
+            raise RepriseError(
+                f"{self.reports}: no report files (*.yaml) there; give their folder with --reports"
+            )
+        return [self.open(name, scale) for name in dict.fromkeys(names)]
+
 
 Partial = Annotated[
     bool, Parameter(show_default=False, help="use the runs that are finished, and say what is missing")

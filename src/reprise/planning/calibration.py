@@ -182,6 +182,10 @@ class Calibration:
             }
             write_record(self._file, {"paces": self._known})
 
+    def knows(self, run: Run) -> bool:
+        """Whether the pace of a run is known."""
+        return self._key(run) in self._known
+
     def pace(self, run: Run) -> Pace:
         """The pace of a run that was prepared."""
         return Pace(**self._known[self._key(run)]["pace"])
@@ -256,7 +260,7 @@ def measure_pace(run: Run, way: Way, budget: float) -> Pace:
         slope, then = probe.step / first, probe
     else:
         most = (
-            2 if _frozen(run, network(run)) else MOST_STEPS
+            2 if frozen_part(run, network(run)) else MOST_STEPS
         )  # features of all images come before the first step
         then = _time_steps(run, second, most, way, budget / 2)
         share = (
@@ -322,7 +326,7 @@ def _time_inference(run: Run, way: Way, most: int) -> tuple[float, float]:
             torch.arange(len(inputs), device=device),
         )
 
-    frozen = _frozen(run, model)
+    frozen = frozen_part(run, model)
     images = torch.randint(
         256,
         (count if frozen is None else EVALUATION_IMAGES, *facts.image_shape),
@@ -343,6 +347,6 @@ def _time_inference(run: Run, way: Way, most: int) -> tuple[float, float]:
         return evaluation, once / len(images)
 
 
-def _frozen(run: Run, model: nn.Module) -> nn.Module | None:
+def frozen_part(run: Run, model: nn.Module) -> nn.Module | None:
     """The part whose features the engine computes once, before the first step."""
     return None if run.settings.augmentation else getattr(model, "frozen_features", None)

@@ -285,6 +285,16 @@ class Jury:
             raise RepriseError(f"{statement.where}: {error}") from None
         return Outcome(statement, judgement, beyond, follows, also)
 
+    def judgement(self, statement: CheckedStatement) -> Judgement:
+        """The verdict on its first reading, of our test images."""
+        judge = self.judges[statement.table]
+        try:
+            if statement.relation is None:
+                return number_judged(judge, statement)
+            return judge_claim(judge.relation(statement.relation), self.claimed)
+        except RepriseError as error:
+            raise RepriseError(f"{statement.where}: {error}") from None
+
     def _judged(self, judge: Judge, statement: CheckedStatement) -> tuple[Judgement, str]:
         if statement.relation is None:
             return self._telling_missing(number_judged(judge, statement), statement), ""

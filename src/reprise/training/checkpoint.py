@@ -70,6 +70,14 @@ def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
     return torch.load(io.BytesIO(content), map_location=device, weights_only=True)
 
 
+def finished_epochs(path: Path) -> int:
+    """How many epochs a run's checkpoint has behind it; 0 where there is none that can be read."""
+    try:
+        return len(read_checkpoint(path)["state"]["learning_rates"])
+    except Exception:  # whatever another file makes of the reader; `Checkpoint` says so when it is used
+        return 0
+
+
 class Checkpoint:
     """`checkpoint.pt` of one run on one kind of device, in one precision and on the data set with these
     digests (by split).

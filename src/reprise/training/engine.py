@@ -38,6 +38,7 @@ from reprise.training.reporting import Reporter
 from reprise.training.results import adopt_run, check_own_folder, publish, read_run
 from reprise.training.seeds import derive
 from reprise.training.session import (
+    Elsewhere,
     Interrupt,
     Interrupted,
     choose_device,
@@ -102,6 +103,7 @@ class Job:
     reporter: Reporter
     on_step: OnStep | None
     pruner: Pruner | None
+    wait: bool
 
     def precision_of(self, run: Run) -> torch.dtype:
         return choose_precision(self.precision, run.settings.model["name"], self.device)
@@ -126,6 +128,7 @@ def train(
     on_finished: Callable[[Run], None] | None = None,
     pruner: Pruner | None = None,
     names: Mapping[str, str] | None = None,
+    wait: bool = True,
 ) -> list[RunResult]:
     """Train each run whose result is not yet in `cache`, and save each result as its run ends.
 
@@ -148,6 +151,7 @@ def train(
     on_finished: called with each run whose result is there, new or old, once it is there.
     pruner: asked before every epoch but the first of the runs that are trials of a study; these need one.
     names: run → what the log calls it besides its hash.
+    wait: for a run that another process trains; else that is `Elsewhere`, and ends the work.
 
     A run that fails leaves no result and stops no other but those that follow it, unless CUDA could not
     record its steps; in the end a `RepriseError` names those that failed. Runs that follow another run of the
@@ -186,6 +190,7 @@ def train(
             reporter=reporter,
             on_step=on_step,
             pruner=pruner,
+            wait=wait,
         )
         for place, run in enumerate(ordered, 1):
             interrupt.check()
@@ -194,7 +199,7 @@ def train(
                 results.append(finish(run, datasets, job, failures))
                 if on_finished:
                     on_finished(run)
-            except Interrupted:
+            except (Interrupted, Elsewhere):
                 raise
             except Exception as error:  # whatever torch makes of a run that it cannot train
                 failures[run.hash] = reason(error)
@@ -247,7 +252,7 @@ def finish(run: Run, datasets: Datasets, job: Job, failures: Collection[str]) ->
     if unfinished(run, datasets, job.cache) is None:
         return kept(run, folder)  # without a lock: a folder that cannot be written to has no place for one
     check_own_folder(folder)
-    with only_process(folder, job.interrupt, job.reporter.say):
+    with only_process(folder, job.interrupt, job.reporter.say, wait=job.wait):
         # Another process may have trained it while this one waited for the lock.
         why = unfinished(run, datasets, job.cache)
         if why is None:

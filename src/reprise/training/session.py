@@ -129,6 +129,10 @@ class Interrupted(Exception):
         self.status = 128 + number
 
 
+class Elsewhere(Exception):
+    """Another process trains the run."""
+
+
 class Interrupt:
     """A request to stop, noted by the signal's handler and obeyed at the next step."""
 
@@ -172,17 +176,25 @@ def interruptible() -> Iterator[Interrupt]:
 
 
 @contextlib.contextmanager
-def only_process(folder: Path, interrupt: Interrupt, say: Callable[[str], None]) -> Iterator[None]:
+def only_process(
+    folder: Path, interrupt: Interrupt, say: Callable[[str], None], *, wait: bool = True
+) -> Iterator[None]:
     """Hold the lock of a run's folder, waiting for another process that trains it; then its result is there
-    and need not be made again.
+    and need not be made again. Without `wait` that is `Elsewhere`.
 
     The lock goes when its process ends, however it ends. On a file system without locks a line says so and
     the work goes on.
     """
     folder.mkdir(parents=True, exist_ok=True)
+
+    def held() -> None:
+        if not wait:
+            raise Elsewhere(f"run {folder.name}: another process trains it")
+        say(f"run {folder.name}: another process trains it; waiting for its result")
+
     with alone(
         folder / ".lock",
-        lambda: say(f"run {folder.name}: another process trains it; waiting for its result"),
+        held,
         keep=True,
         check=interrupt.check,
         unlockable=lambda: say(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from reprise.cli.common import dataset_dir, has_results, stamp_evaluated, stamp_trained
-from reprise.cli.options import ReportsOptions, ResultsAndDataOptions, ResultsOptions, several
+from reprise.cli.options import EVIDENCE, ReportsOptions, ResultsAndDataOptions, ResultsOptions, several
 from reprise.cli.process import end, show
 from reprise.errors import RepriseError
+from reprise.progress import say
 from reprise.reports.layout import FINAL, Layout
+
+if TYPE_CHECKING:
+    from reprise.results.cache import Caches
 
 Runs = Annotated[
     list[str],
@@ -93,6 +97,26 @@ def import_(
 
 
 # ---- what they share ----
+
+
+def open_caches(places: Sequence[str], where: Layout) -> Caches:
+    """The run caches; the repository's own one where it is there and none is named."""
+    from reprise.results.cache import Caches
+
+    default = [EVIDENCE] if Path(EVIDENCE).is_dir() else []
+    return Caches(places or default, where.copies)
+
+
+def import_cached(caches: Caches, runs: Iterable[str], where: Layout) -> None:
+    """Import those of the runs that are not evaluated here and that the caches hold."""
+    wanted = caches.holds(run for run in runs if not (where.runs / run / FINAL).is_file())
+    if not wanted:
+        return
+    from reprise.evaluation.exchange import restore
+
+    states = restore(caches, sorted(wanted), where.runs, **import_options(where))
+    stamp(states, where)
+    say(f"{len(states)} runs from the cache")
 
 
 def finished_runs(names: Sequence[str], reports: ReportsOptions, where: Layout) -> list[str]:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter, Token
 
 from reprise.cli.common import archive_of, dataset_dir, names_of, stamp_evaluated
+from reprise.cli.exchange import import_cached, open_caches
 from reprise.cli.options import (
     RESULTS,
+    CachePlaces,
     ComputeOptions,
     ReportsOptions,
     ResultsAndDataOptions,
@@ -64,6 +66,7 @@ def next_(
     do: Annotated[
         bool, Parameter(show_default=False, help="train and evaluate them, and stop when the time is over")
     ] = False,
+    cache: CachePlaces = (),
     reports: ReportsOptions = ReportsOptions(),
     where: ResultsAndDataOptions = ResultsAndDataOptions(),
     way: ComputeOptions = ComputeOptions(),
@@ -71,6 +74,8 @@ def next_(
     """The runs that settle most statements in a given time, in their order."""
     start = began()
     opened = reports.open_all(names, where.scale)
+    runs = [run for report in opened for run in report.runs()]
+    import_cached(open_caches(cache, where.layout), runs, where.layout)
 
     from reprise import planning
     from reprise.training.session import Interrupted

@@ -57,6 +57,16 @@ Mirror = Annotated[
 ]
 
 
+EVIDENCE = "results/evidence"
+"""The repository's own run cache."""
+CachePlaces = Annotated[
+    tuple[str, ...],
+    several,
+    places_in("REPRISE_CACHE"),
+    Parameter(help=f"run caches, folders or URLs: what they hold is not trained (default: {EVIDENCE})"),
+]
+
+
 # ---- where files lie ----
 
 RESULTS = Path("results")

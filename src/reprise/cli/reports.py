@@ -9,7 +9,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from reprise.cli.common import has_results
+from reprise.cli.exchange import open_caches
 from reprise.cli.options import (
+    CachePlaces,
     ComputeOptions,
     ReportName,
     ReportsOptions,
@@ -86,6 +88,7 @@ def plan(
         bool,
         Parameter(show_default=False, help="the time of finished runs beside what the plan says of them"),
     ] = False,
+    cache: CachePlaces = (),
     reports: ReportsOptions = ReportsOptions(),
     where: ResultsAndDataOptions = ResultsAndDataOptions(),
     way: ComputeOptions = ComputeOptions(),
@@ -105,7 +108,10 @@ def plan(
                 rows = planning.compare(report, layout, calibration)
                 show(planning.describe_comparison(report, rows, calibration.machine))
         else:
-            show(planning.describe(planning.plan(opened, layout, calibration), calibration.machine))
+            runs = [run for report in opened for run in report.runs()]
+            cached = open_caches(cache, layout).holds(runs)
+            plans = planning.plan(opened, layout, calibration, cached)
+            show(planning.describe(plans, calibration.machine))
     except Interrupted as stop:
         name = signal.Signals(stop.status - 128).name
         end(f"stopped by {name}; what was measured is kept, run the same command again to go on", stop.status)

@@ -1,6 +1,6 @@
 """What reports cost, and how good that estimate was."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,13 +40,18 @@ class Plan:
     disk: Disk
 
 
-def plan(reports: Sequence[Report], where: Layout, calibration: Calibration) -> list[Plan]:
+def plan(
+    reports: Sequence[Report],
+    where: Layout,
+    calibration: Calibration,
+    cached: Collection[str] = (),
+) -> list[Plan]:
     """The plans of reports, whose paces are measured first where they are not known. A run counts in the
-    first experiment that has it.
+    first experiment that has it; those that are `cached` are not left to train.
     """
     by_report = {report.slug: _by_experiment(report, where) for report in reports}
     left = {
-        slug: {name: _left(works, where) for name, works in groups.items()}
+        slug: {name: _left(works, where, cached) for name, works in groups.items()}
         for slug, groups in by_report.items()
     }
     calibration.prepare([work.run for groups in left.values() for works in groups.values() for work in works])
@@ -67,8 +72,9 @@ def _by_experiment(report: Report, where: Layout) -> dict[str, list[Work]]:
     return groups
 
 
-def _left(works: Sequence[Work], where: Layout) -> list[Work]:
-    return [work for work in works if not (where.runs / work.run.hash / RUN).is_file()]
+def _left(works: Sequence[Work], where: Layout, cached: Collection[str]) -> list[Work]:
+    there = {work.run.hash for work in works if (where.runs / work.run.hash / RUN).is_file()}
+    return [work for work in works if work.run.hash not in there.union(cached)]
 
 
 def _row(name: str, works: Sequence[Work], left: Sequence[Work], calibration: Calibration) -> PlanRow:

@@ -76,6 +76,8 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
             ["export", "cifar100_superclass", "out"],
             "no finished run of cifar100_superclass at scale full; train it first",
         ),
+        (["summary", "--write", "absent.md"], "absent.md: No such file"),
+        (["summary", "--write", "/etc/hosts"], "hosts: needs the lines <!-- summary: begin .* end -->, once"),
         (
             ["layers", "cifar100_superclass", "random_search"],
             "no table of layers or diagram random_search; valid: architectures",

@@ -34,6 +34,7 @@ OPTIONS = {
     "figure": RESULTS | REPORT | {"--partial"},
     "table": RESULTS | REPORT | {"--partial"},
     "statements": RESULTS | REPORT | {"--partial"},
+    "summary": RESULTS | REPORT | {"--write"},
     "export": RESULTS | REPORT | {"--weights"},
     "publish": RESULTS | REPORT,
     "import": DATA | {"--runs"},

@@ -53,6 +53,7 @@ VERBS = {
     "figure": "publishing:figure",
     "table": "publishing:table",
     "statements": "publishing:statements",
+    "summary": "publishing:summary",
     "export": "exchange:export",
     "publish": "exchange:publish",
     "import": "exchange:import_",
@@ -64,7 +65,7 @@ GROUPS = {
 }
 SUPERVISED = {"train": True, "study work": True, "evaluate": False, "submission": False}
 """Verbs that a child process does, and whether a new child goes on where one has died."""
-BRIEF = ("layers", "samples", "figure", "table", "statements")
+BRIEF = ("layers", "samples", "figure", "table", "statements", "summary")
 """Verbs that import much, make one thing and end."""
 LISTINGS = ("check", "runs", "--help", "--version")
 """Verbs whose reader may have seen enough before their last line (head, less)."""

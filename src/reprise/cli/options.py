@@ -48,6 +48,9 @@ def places_in(variable: str) -> Parameter:
     return Parameter(env_var=variable, env_var_split=places, metavar="PLACE...")
 
 
+ReportNames = Annotated[
+    tuple[str, ...], Parameter(name="REPORT...", show_default=False, help="slugs or files (default: all)")
+]
 ReportName = Annotated[str, Parameter(help="the report's slug, or the path of its file")]
 Mirror = Annotated[
     tuple[str, ...],
@@ -135,6 +138,17 @@ class ReportsOptions:
         from reprise.reports.report import Report
 
         return Report(report_file(name, self.reports), scale, self.skip, self.stand_in)
+
+    def open_all(self, names: Sequence[str], scale: str) -> list[Report]:
+        """The reports named, or all of the folder."""
+        from reprise.reports.report import report_files
+
+        names = names or tuple(report_files(self.reports))
+        if not names:
+            raise RepriseError(
+                f"{self.reports}: no report files (*.yaml) there; give their folder with --reports"
+            )
+        return [self.open(name, scale) for name in names]
 
 
 Partial = Annotated[

@@ -12,12 +12,12 @@ from reprise.cli.common import has_results
 from reprise.cli.options import (
     ComputeOptions,
     ReportName,
+    ReportNames,
     ReportsOptions,
     ResultsAndDataOptions,
     ResultsOptions,
 )
 from reprise.cli.process import end, show
-from reprise.errors import RepriseError
 from reprise.progress import say
 from reprise.reports.layout import SCALES
 
@@ -78,9 +78,7 @@ def runs(
 
 
 def plan(
-    names: Annotated[
-        tuple[str, ...], Parameter(name="REPORT...", show_default=False, help="slugs or files (default: all)")
-    ] = (),
+    names: ReportNames = (),
     /,
     *,
     compare: Annotated[
@@ -92,14 +90,7 @@ def plan(
     way: ComputeOptions = ComputeOptions(),
 ) -> None:
     """Runs, epochs, images, time and disk of reports, before anything starts."""
-    from reprise.reports.report import report_files
-
-    names = names or tuple(report_files(reports.reports))
-    if not names:
-        raise RepriseError(
-            f"{reports.reports}: no report files (*.yaml) there; give their folder with --reports"
-        )
-    opened = [reports.open(name, where.scale) for name in names]
+    opened = reports.open_all(names, where.scale)
 
     from reprise import planning
     from reprise.training.session import Interrupted

@@ -128,7 +128,11 @@ def test_runs_are_listed(capsys, tmp_path, monkeypatch):
 
 def test_a_misspelt_report_is_found_before_torch_is_loaded(tmp_path):
     """By every verb that names one."""
-    words = {"study": ["a", "classic"], "submission": ["a", "--run", "b", "c", "d"]}
+    words = {
+        "study": ["a", "classic"],
+        "submission": ["a", "--run", "b", "c", "d"],
+        "verify": ["b", "--report", "a"],
+    }
     verbs = [
         verb for verb in TAKEN if "--reports" in TAKEN[verb] and verb not in ("export", "publish", "plan")
     ]

@@ -38,6 +38,7 @@ OPTIONS = {
     "export": RESULTS | REPORT | {"--weights"},
     "publish": RESULTS | REPORT,
     "import": DATA | {"--runs"},
+    "verify": DATA | CHOICE | WAY | {"--reports", "--stand-in", "--report", "--sample", "--seed", "--most"},
 }
 """Verb → its options."""
 

@@ -48,6 +48,22 @@ def places_in(variable: str) -> Parameter:
     return Parameter(env_var=variable, env_var_split=places, metavar="PLACE...")
 
 
+UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+"""Seconds in what a time is given in."""
+
+
+def _seconds(_: Any, tokens: Sequence[Token]) -> float:
+    text = tokens[0].value
+    found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?) ?(s|m|min|h|d)", text)
+    if not found or float(found[1]) == 0:
+        raise ValueError(f"{text[:20]!r} is no time; write one as 90s, 30m, 1.5h or 2d")
+    return float(found[1]) * UNITS_S[found[2]]
+
+
+time_span = Parameter(converter=_seconds, metavar="TIME")
+"""A time in seconds, given with its unit."""
+
+
 ReportNames = Annotated[
     tuple[str, ...], Parameter(name="REPORT...", show_default=False, help="slugs or files (default: all)")
 ]

@@ -9,7 +9,7 @@ export OMP_WAIT_POLICY ?= passive
 # Each process of the tests has one thread of torch; one that runs out of tests takes over half of another's.
 PYTEST := python -m pytest -n $(CORES) --dist worksteal
 
-.PHONY: demo evidence test check style lint faults fuzz keras cpus slurm lowest bench bench-gpu clean
+.PHONY: demo evidence readme test check style lint faults fuzz keras cpus slurm lowest bench bench-gpu clean
 
 $(VENV)/.ready: pyproject.toml envs/constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -25,6 +25,13 @@ demo: $(VENV)/.ready
 # network.
 evidence: $(VENV)/.ready
 	$(BIN)/python -m snakemake --cores $(CORES) --scheduler greedy --config train=no threads=1
+
+# What was measured, in README, from the runs in results/evidence and no others.
+readme: $(VENV)/.ready
+	rm -rf results/readme
+	$(BIN)/python -m reprise import results/evidence --results results/readme
+	$(BIN)/python -m reprise summary --results results/readme --write README.md
+	rm -rf results/readme
 
 test: $(VENV)/.ready
 	$(BIN)/$(PYTEST) -m "not keras and not cpus"

@@ -71,11 +71,13 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["export", "0123456789ab", "out"], "0123456789ab: no result"),
         (["import", "/nowhere"], "/nowhere: no such folder"),
         (["publish", "0123456789ab", "cache"], "0123456789ab: no result"),
-        (["import", "nowhere", "--runs", "0123456789ab"], "run 0123456789ab: in no cache that can be used"),
+        (["import", ".", "--runs", "0123456789ab"], "run 0123456789ab: in no cache that can be used"),
         (
             ["export", "cifar100_superclass", "out"],
             "no finished run of cifar100_superclass at scale full; train it first",
         ),
+        (["summary", "--write", "absent.md"], "absent.md: No such file"),
+        (["summary", "--write", "/etc/hosts"], "hosts: needs the lines <!-- summary: begin .* end -->, once"),
         (
             ["layers", "cifar100_superclass", "random_search"],
             "no table of layers or diagram random_search; valid: architectures",
@@ -126,7 +128,11 @@ def test_runs_are_listed(capsys, tmp_path, monkeypatch):
 
 def test_a_misspelt_report_is_found_before_torch_is_loaded(tmp_path):
     """By every verb that names one."""
-    words = {"study": ["a", "classic"], "submission": ["a", "--run", "b", "c", "d"]}
+    words = {
+        "study": ["a", "classic"],
+        "submission": ["a", "--run", "b", "c", "d"],
+        "verify": ["b", "--report", "a"],
+    }
     verbs = [
         verb for verb in TAKEN if "--reports" in TAKEN[verb] and verb not in ("export", "publish", "plan")
     ]

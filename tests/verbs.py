@@ -35,9 +35,11 @@ OPTIONS = {
     "figure": RESULTS | REPORT | {"--partial"},
     "table": RESULTS | REPORT | {"--partial"},
     "statements": RESULTS | REPORT | {"--partial"},
+    "summary": RESULTS | REPORT | {"--write"},
     "export": RESULTS | REPORT | {"--weights"},
     "publish": RESULTS | REPORT,
     "import": DATA | {"--runs"},
+    "verify": DATA | CHOICE | WAY | {"--reports", "--stand-in", "--report", "--sample", "--seed", "--most"},
 }
 """Verb → its options."""
 

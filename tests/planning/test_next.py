@@ -16,8 +16,8 @@ import yaml
 from mini import convolution, mini
 from reprise import planning
 from reprise.cli import main
-from reprise.cli.next import Worker, obstacle, seconds_of
-from reprise.cli.options import ComputeOptions, ResultsAndDataOptions
+from reprise.cli.next import Worker, obstacle
+from reprise.cli.options import ComputeOptions, ResultsAndDataOptions, seconds_of
 from reprise.data.decode import read_facts
 from reprise.planning import calibration as pacing
 from reprise.planning import spending

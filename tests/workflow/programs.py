@@ -22,6 +22,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import reduce
 from hashlib import md5, sha256
 from itertools import dropwhile
 from pathlib import Path
@@ -87,7 +88,8 @@ def reprise(words: Words) -> Status:
 
     if not Path("small").is_dir():
         return main(words)
-    small = [word.replace("workflow/reports/", "small/") for word in words]
+    here = {"workflow/reports/": "small/", "/shared/reprise": "shared/reprise"}
+    small = [reduce(lambda found, path: found.replace(path, here[path]), here, word) for word in words]
     on_cpu = ["--device", "cpu"] if "--device" in words else []
     return main([*fitting(small, ADDED), *on_cpu])
 

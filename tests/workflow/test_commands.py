@@ -225,7 +225,11 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
             assert not reader.run(
                 f"{data} synthesize {name} --train 100 --test 100\n{data} fetch {name}\n{data} decode {name}"
             )
-        assert not reader.run("python -m reprise train cifar10_architectures")
+        assert not reader.run(
+            "python -m reprise train cifar10_architectures\n"
+            "python -m reprise evaluate cifar10_architectures\n"
+            "python -m reprise publish cifar10_architectures results/evidence"
+        )
         yield reader
     finally:
         server.terminate()

@@ -54,18 +54,27 @@ VERBS = {
     "figure": "publishing:figure",
     "table": "publishing:table",
     "statements": "publishing:statements",
+    "summary": "publishing:summary",
     "export": "exchange:export",
     "publish": "exchange:publish",
     "import": "exchange:import_",
+    "verify": "verification:verify",
 }
 """Verb → the function that does it, whose module is imported when the verb is called."""
 GROUPS = {
     "data": "Fetch, verify and decode data sets.",
     "study": "Searches with ASHA: the leaderboard, several workers.",
 }
-SUPERVISED = {"train": True, "next": True, "study work": True, "evaluate": False, "submission": False}
+SUPERVISED = {
+    "train": True,
+    "next": True,
+    "verify": True,
+    "study work": True,
+    "evaluate": False,
+    "submission": False,
+}
 """Verbs that a child process does, and whether a new child goes on where one has died."""
-BRIEF = ("layers", "samples", "figure", "table", "statements")
+BRIEF = ("layers", "samples", "figure", "table", "statements", "summary")
 """Verbs that import much, make one thing and end."""
 LISTINGS = ("check", "runs", "next", "--help", "--version")
 """Verbs whose reader may have seen enough before their last line (head, less)."""

@@ -20,8 +20,7 @@ def chosen_runs(report: Report, runs: Sequence[str], only: Sequence[str]) -> dic
     if runs:
         cells = [cell for name in report.experiments for cell in report.all_cells(name)]
         every, active = report.runs(cells), report.runs([cell for cell in cells if report.active(cell)])
-        # a path is that of a file in the run's folder
-        wanted = [Path(given).parent.name if Path(given).suffix else given for given in runs]
+        wanted = [run_name(given) for given in runs]
         for identifier in wanted:
             if identifier not in every:
                 hint = f"list them with: python -m reprise runs {report.slug} --scale {report.scale}"
@@ -36,6 +35,11 @@ def chosen_runs(report: Report, runs: Sequence[str], only: Sequence[str]) -> dic
             raise skipped(report, f"selector {selector!r}")
         chosen |= found
     return chosen if only else report.runs()
+
+
+def run_name(given: str) -> str:
+    """The hash that is given to `--runs`; a path is that of a file in the run's folder."""
+    return Path(given).parent.name if Path(given).suffix else given
 
 
 def skipped(report: Report, what: str) -> RepriseError:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter, Token
+from cyclopts import Parameter
 
 from reprise.cli.common import archive_of, dataset_dir, names_of, stamp_evaluated
 from reprise.cli.exchange import import_cached, open_caches
@@ -20,6 +18,7 @@ from reprise.cli.options import (
     ReportsOptions,
     ResultsAndDataOptions,
     TrainingOptions,
+    time_span,
 )
 from reprise.cli.process import end, show
 from reprise.cli.training import engine_options
@@ -33,23 +32,6 @@ if TYPE_CHECKING:
     from reprise.reports.layout import Layout
     from reprise.reports.run import Run
 
-UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
-AMOUNT = r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(h|hours?|m|min|minutes?|s|sec|seconds?) ?"
-LONGEST_S = 3600.0 * 24 * 366
-
-
-def seconds_of(text: str) -> float:
-    """The seconds of `1h`, `90m`, `2h30m`, `45 min` or `3600s`; a `ValueError` for anything else."""
-    amounts = re.findall(AMOUNT, text) if re.fullmatch(f"({AMOUNT})+", text) else []
-    total = sum(float(number) * UNITS[unit[0]] for number, unit in amounts)
-    if not 0 < total <= LONGEST_S:
-        raise ValueError(f"{text[:20]!r} is no time such as 1h, 90m, 2h30m, '45 min' or 3600s")
-    return total
-
-
-def _budget(_: Any, tokens: Sequence[Token]) -> float:
-    return seconds_of(tokens[0].value)
-
 
 def next_(
     names: Annotated[
@@ -59,9 +41,8 @@ def next_(
     *,
     budget: Annotated[
         float,
-        Parameter(
-            converter=_budget, metavar="TIME", show_default=False, help="such as 90m or 2h30m (default: 1h)"
-        ),
+        time_span,
+        Parameter(show_default=False, help="such as 90m or 2h30m (default: 1h)"),
     ] = 3600.0,
     do: Annotated[
         bool, Parameter(show_default=False, help="train and evaluate them, and stop when the time is over")

@@ -48,6 +48,31 @@ def places_in(variable: str) -> Parameter:
     return Parameter(env_var=variable, env_var_split=places, metavar="PLACE...")
 
 
+UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+AMOUNT = r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(d|days?|h|hours?|m|min|minutes?|s|sec|seconds?) ?"
+LONGEST_S = 366 * 86400.0
+
+
+def seconds_of(text: str) -> float:
+    """The seconds of `1h`, `90m`, `2h30m`, `45 min` or `3600s`; a `ValueError` for anything else."""
+    amounts = re.findall(AMOUNT, text) if re.fullmatch(f"({AMOUNT})+", text) else []
+    total = sum(float(number) * UNITS_S[unit[0]] for number, unit in amounts)
+    if not 0 < total <= LONGEST_S:
+        raise ValueError(f"{text[:20]!r} is no time such as 1h, 90m, 2h30m, '45 min' or 3600s")
+    return total
+
+
+def _seconds(_: Any, tokens: Sequence[Token]) -> float:
+    return seconds_of(tokens[0].value)
+
+
+time_span = Parameter(converter=_seconds, metavar="TIME")
+"""A time in seconds, given with its unit."""
+
+
+ReportNames = Annotated[
+    tuple[str, ...], Parameter(name="REPORT...", show_default=False, help="slugs or files (default: all)")
+]
 ReportName = Annotated[str, Parameter(help="the report's slug, or the path of its file")]
 Mirror = Annotated[
     tuple[str, ...],

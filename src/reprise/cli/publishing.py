@@ -1,4 +1,6 @@
-"""What is published: `figure`, `table`, `statements`, and the intermediate files `layers` and `samples`."""
+"""What is published: `figure`, `table`, `statements`, `summary`, and the intermediate files `layers` and
+`samples`.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +15,21 @@ from reprise.cli.options import (
     REPORTS,
     Partial,
     ReportName,
+    ReportNames,
     ReportsFolder,
     ReportsOptions,
     ResultsAndDataOptions,
     ResultsOptions,
     StandIn,
 )
+from reprise.cli.process import show
 from reprise.errors import DamagedError, RepriseError
 from reprise.records import FILES, check_file, read_record, write_record
 from reprise.reports.layout import Layout
 
 if TYPE_CHECKING:
     from reprise.publishing.measures import Tables
+    from reprise.publishing.sources import Sources
     from reprise.reports.figures import Figure
     from reprise.reports.report import Report
     from reprise.reports.tables import Table
@@ -175,22 +180,15 @@ def statements(
 ) -> None:
     """Judge a report's numbers and claims."""
     found, layout = reports.open(report, where.scale), where.layout
-    runs = found.runs(
-        [cell for item in found.statements for cell in found.needed(item) if found.active(cell)]
-    )
     path = layout.statements(found.slug)
 
     from reprise.publishing import Face
     from reprise.publishing.evidence import gather, twins
-    from reprise.publishing.partial import runs_at_hand
-    from reprise.publishing.sources import Sources
     from reprise.publishing.statements import write_statements
 
-    at_hand = runs_at_hand(layout.runs, runs) if partial else None
-    sources = Sources(found.cells, results_of(found, layout, runs, at_hand), names=found.names)
     write_statements(
         found.statements,
-        sources,
+        statement_sources(found, layout, partial),
         Face(found.slug, found.scale, found.notes(*found.statements)),
         path,
         path.with_suffix(".md"),
@@ -199,6 +197,45 @@ def statements(
         gather(layout.runs, found.runs()),
         twins(found, layout.runs),
     )
+
+
+def summary(
+    names: ReportNames = (),
+    /,
+    *,
+    write: Annotated[
+        Path | None,
+        Parameter(metavar="FILE", help="put it between the markers in this page"),
+    ] = None,
+    reports: ReportsOptions = ReportsOptions(),
+    where: ResultsOptions = ResultsOptions(),
+) -> None:
+    """What has been measured: how much is evidence, all verdicts counted, and the strongest findings."""
+    opened = {found.slug: found for found in reports.open_all(names, where.scale)}
+    layout = where.layout
+
+    from reprise.publishing.evidence import gather
+    from reprise.publishing.statements import judge_statements
+    from reprise.publishing.summary import read_page, write_block
+    from reprise.publishing.summary import summary as summary_of
+
+    if write is not None:
+        read_page(write)  # so that judging is not in vain
+    outcomes = {}
+    for slug, found in opened.items():
+        sources = statement_sources(found, layout, partial=True)
+        outcomes[slug] = judge_statements(
+            found.statements, found.where, found.cells, sources.tables, found.names, found.file.follows
+        )
+    runs = {slug: list(found.runs()) for slug, found in opened.items()}
+    evidence = {slug: gather(layout.runs, each) for slug, each in runs.items()}
+    whole = gather(layout.runs, [run for each in runs.values() for run in each])
+    block = summary_of(outcomes, evidence, whole, where.scale)
+    if write is None:
+        show(block)
+    else:
+        write_block(write, block)
+        show(f"{write}: what has been measured of {len(opened)} reports")
 
 
 # ---- what they read ----
@@ -211,6 +248,17 @@ def runs_of(report: Report, item: Figure | Table) -> list[str]:
         if not report.active(cell):
             raise skipped(report, f"{item.id} needs {cell.name}, which")
     return [run for cell in cells for run in cell.runs]
+
+
+def statement_sources(report: Report, where: Layout, partial: bool) -> Sources:
+    """What a report's statements are judged from; partial: from the runs that are finished and evaluated."""
+    from reprise.publishing.partial import runs_at_hand
+    from reprise.publishing.sources import Sources
+
+    needed = [cell for item in report.statements for cell in report.needed(item) if report.active(cell)]
+    runs = report.runs(needed)
+    at_hand = runs_at_hand(where.runs, runs) if partial else None
+    return Sources(report.cells, results_of(report, where, runs, at_hand), names=report.names)
 
 
 def results_of(

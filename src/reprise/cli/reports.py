@@ -14,6 +14,7 @@ from reprise.cli.options import (
     CachePlaces,
     ComputeOptions,
     ReportName,
+    ReportNames,
     ReportsOptions,
     ResultsAndDataOptions,
     ResultsOptions,
@@ -79,9 +80,7 @@ def runs(
 
 
 def plan(
-    names: Annotated[
-        tuple[str, ...], Parameter(name="REPORT...", show_default=False, help="slugs or files (default: all)")
-    ] = (),
+    names: ReportNames = (),
     /,
     *,
     compare: Annotated[

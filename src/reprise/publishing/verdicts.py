@@ -42,7 +42,9 @@ class Judgement:
     what the seeds settle, as printed. share: of draws in which a claim holds. settles: the smallest
     difference that these seeds could settle (of a number the half-width of its interval). claimed: the
     difference that the report claims, where it gives the numbers. seeds: how many would settle it. notes:
-    what a reader should know of how it was measured; a page says each once.
+    what a reader should know of how it was measured; a page says each once. distance: of a reported number
+    from the middle of its interval, in half-widths; of a claim's sides from where it would turn, in units of
+    what the seeds settle; not a number where that means nothing.
     """
 
     verdict: Verdict
@@ -55,6 +57,7 @@ class Judgement:
     claimed: float = math.nan
     seeds: int | None = None
     notes: tuple[str, ...] = ()
+    distance: float = math.nan
 
 
 LONGEST = 1e15
@@ -102,7 +105,7 @@ def judge_number(reported: str, found: Amount, drawn: Amount, about: float = 0.0
     if lost or (math.isinf(point) and np.isinf(finite).mean() > 1 - TAIL):
         what = "there is no such value" if lost else "the trainings diverged"
         reason = f"{what}, so nothing agrees with {reported}."
-        return Judgement("differs", reason, shown, spread, found.n, notes=drawn.notes)
+        return Judgement("differs", reason, shown, spread, found.n, notes=drawn.notes, distance=math.inf)
     slack = half_unit(reported) + about
     low, high = (float(end) for end in np.quantile(finite, (TAIL, 1 - TAIL), method="nearest"))
     value = float(reported)
@@ -124,6 +127,7 @@ def judge_number(reported: str, found: Amount, drawn: Amount, about: float = 0.0
         found.n,
         settles=settles,
         notes=drawn.notes,
+        distance=abs(value - (low + high) / 2) / settles,
     )
 
 
@@ -177,6 +181,7 @@ def judge_claim(found: Found | Missing, claims: Callable[[Relation], float] | No
         claimed,
         seeds,
         (*found.notes, *by_chance),
+        _distance(told),
     )
 
 
@@ -287,6 +292,17 @@ def _percent(leg: Found) -> str:
     return f"{100 * float(leg.holds.mean()):.1f} %"
 
 
+def _to_the_turn(leg: Found, difference: float) -> float:
+    """How far a difference of the sides lies from where the relation would turn."""
+    within = isinstance(_asserted(leg.relation), Within | AtChance)
+    return leg.margin - abs(difference) if within else difference
+
+
+def _distance(leg: Found) -> float:
+    settles = _settles(leg)
+    return abs(_to_the_turn(leg, leg.difference)) / settles if 0 < settles < math.inf else math.nan
+
+
 def _of_winners(leg: Found) -> bool:
     """Whether what is left open is how another search would end, which more seeds do not settle."""
     return any(measure.pick for measure in leg.relation.measures)
@@ -294,9 +310,7 @@ def _of_winners(leg: Found) -> bool:
 
 def _seeds(leg: Found, claimed: float) -> int | None:
     """How many seeds would settle the difference that is claimed, or else the one that was measured."""
-    gap = claimed if math.isfinite(claimed) else leg.difference
-    if isinstance(_asserted(leg.relation), Within | AtChance):
-        gap = leg.margin - abs(gap)
+    gap = _to_the_turn(leg, claimed if math.isfinite(claimed) else leg.difference)
     if not (leg.n and math.isfinite(leg.settles) and leg.settles > 0) or _of_winners(leg):
         return None
     if gap == 0 or not math.isfinite(gap):

@@ -1,0 +1,198 @@
+"""What has been measured of several reports, in one block of Markdown: how much is evidence, how many
+statements have which verdict, and the findings worth a minute, which a rule chooses.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from reprise.errors import RepriseError
+from reprise.files import atomic, read_bytes
+from reprise.publishing import MARKS
+from reprise.publishing.evidence import Evidence
+from reprise.publishing.markup import markdown, markdown_code, markdown_row
+from reprise.publishing.statements import Outcome
+from reprise.publishing.verdicts import Verdict
+
+MOST_FINDINGS = 8
+TALLY: dict[str, tuple[Verdict, ...]] = {
+    "number": ("reproduced", "differs", "not run"),
+    "claim": ("reproduced", "undecided", "contradicted", "not run"),
+}
+"""Kind of statement → its verdicts, as the tally has them."""
+BEGIN = "<!-- summary: begin (python -m reprise summary --write README.md) -->"
+END = "<!-- summary: end -->"
+"""Between these a file has the block that `write_block` replaces."""
+MOST_PAGE = 1 << 24
+"""Bytes of a file that a block is written into."""
+
+
+def summary(
+    outcomes: Mapping[str, Sequence[Outcome]], evidence: Mapping[str, Evidence], whole: Evidence, scale: str
+) -> str:
+    """The block, without a line break at its end.
+
+    outcomes, evidence: of each report, by its slug. whole: the evidence of all, in which a run that two
+    reports share counts once.
+    """
+    lines = [f"> **{MARKS[scale]}.** Only verdicts at scale full judge a report.", ""] if MARKS[scale] else []
+    lines += [f"Evidence at scale {scale}: {markdown(whole.words())}.", ""]
+    lines += [*_tally(outcomes, evidence, whole), ""]
+    found = findings([(slug, one) for slug, each in outcomes.items() for one in each])
+    if found:
+        heads = ("report", "statement", "reported", "measured", "seeds", "verdict")
+        lines += [RULE, "", markdown_row(heads), "|" + "---|" * len(heads)]
+        lines += [_finding(slug, outcome) for slug, outcome in found]
+    else:
+        lines.append("No statement has a verdict yet.")
+    return "\n".join(lines).rstrip("\n")
+
+
+# ---- the tally ----
+
+
+def _tally(
+    outcomes: Mapping[str, Sequence[Outcome]], evidence: Mapping[str, Evidence], whole: Evidence
+) -> list[str]:
+    """One row per report, and their sum."""
+    verdicts = [(kind, verdict) for kind, all_ in TALLY.items() for verdict in all_]
+    hours = ["core-hours", "GPU-hours"] if whole.gpu_hours else ["core-hours"]
+    heads = ["report", "runs", *hours, *(f"{kind}s: {verdict}" for kind, verdict in verdicts)]
+
+    def row(name: str, of: Evidence, found: Counter[tuple[str, Verdict]]) -> str:
+        runs = f"{of.done:,} of {of.needed:,}"
+        spent = [sum(each.values()) for each in (of.core_hours, of.gpu_hours)][: len(hours)]
+        shown = [f"{each:,.1f}" if each else "–" for each in spent]
+        counts = [str(found[which]) if which in found else "–" for which in verdicts]
+        return markdown_row([name, runs, *shown, *counts])
+
+    lines = [markdown_row(heads), "|---|" + "---:|" * (len(heads) - 1)]
+    total: Counter[tuple[str, Verdict]] = Counter()
+    for slug, each in outcomes.items():
+        found = Counter((one.statement.kind, one.judgement.verdict) for one in each if not one.follows)
+        total += found
+        lines.append(row(f"`{slug}`", evidence[slug], found))
+    if len(outcomes) > 1:
+        lines.append(row("**all**", whole, total))
+    return lines
+
+
+# ---- findings ----
+
+RULE = (
+    f"The findings worth a minute, at most {MOST_FINDINGS}, chosen by a rule: contradicted claims, those "
+    "that hold in the fewest draws first; then numbers that differ, those furthest from their interval "
+    "first; then what is reproduced of what a network achieves, where the seeds leave least open for the "
+    "size of the effect."
+)
+
+
+def findings(outcomes: Sequence[tuple[str, Outcome]], most: int = MOST_FINDINGS) -> list[tuple[str, Outcome]]:
+    """The statements worth a reader's minute, of (report, outcome) pairs, as `RULE` says: contradicted claims
+    by the share of draws in which they hold; numbers that differ by how many half-widths of its interval the
+    reported one lies from its middle; then what is reproduced, by its strength. Of equals the first.
+
+    Statements that others settle are left out.
+    """
+
+    def chosen(verdict: Verdict, order: Callable[[Outcome], float]) -> list[tuple[str, Outcome]]:
+        """By `order`, the smallest first; those that have none are last."""
+        found = [pair for pair in outcomes if pair[1].judgement.verdict == verdict and not pair[1].follows]
+        return sorted(found, key=lambda pair: _last_if_nan(order(pair[1])))
+
+    strong = [pair for pair in chosen("reproduced", lambda one: -strength(one)) if strength(pair[1]) > 0]
+    found = [
+        *chosen("contradicted", lambda one: one.judgement.share),
+        *chosen("differs", lambda one: -one.judgement.distance),
+        *strong,
+    ]
+    return found[:most]
+
+
+def strength(outcome: Outcome) -> float:
+    """How large what was measured is beside what its seeds leave open: a claim's difference in units of what
+    they settle, a number in units of its interval's half-width; 0 where there is nothing to compare, and of
+    numbers that say nothing of what a network achieves (parameters, epochs, images).
+    """
+    statement, judgement = outcome.statement, outcome.judgement
+    if statement.relation is not None:
+        return 0.0 if math.isnan(judgement.distance) else judgement.distance
+    achieved = [measure.better is not None for measure in statement.value.measures]
+    if not (achieved and all(achieved) and 0 < judgement.settles < math.inf):
+        return 0.0
+    return abs(float(statement.reported)) / judgement.settles
+
+
+def _last_if_nan(value: float) -> float:
+    return math.inf if math.isnan(value) else value
+
+
+def _finding(slug: str, outcome: Outcome) -> str:
+    statement, judgement = outcome.statement, outcome.judgement
+    text = markdown(statement.text or statement.id)
+    where = f" ({markdown(statement.source)})" if statement.source else ""
+    verdict = f"**{judgement.verdict}**"
+    if statement.relation is None:
+        reported = markdown(("about " if statement.about else "") + statement.reported)
+        spread = f" ± {judgement.spread}" if judgement.spread else ""
+        verdict += f": {markdown(judgement.reason.rstrip('.'))}"
+    else:
+        reported = markdown(statement.reading.rstrip(".")) or markdown_code(statement.expression)
+        spread = f" (the seeds settle {judgement.spread})" if judgement.spread else ""
+        if math.isfinite(judgement.share):
+            verdict += f": holds in {100 * judgement.share:.1f} % of the draws"
+    measured = markdown(judgement.measured + spread)
+    return markdown_row((f"`{slug}`", text + where, reported, measured, str(judgement.n), verdict))
+
+
+# ---- into a page ----
+
+_MARKER = re.compile(f"^({re.escape(BEGIN)}|{re.escape(END)})[ \t]*(?=\r?$)", re.MULTILINE)
+"""A line of its own: what a report says may hold a marker, too, and stands in a row of a table."""
+
+
+def block_of(text: str, name: str) -> str:
+    """What stands between the markers in the text of a page; a page without them, or with several, is a
+    `RepriseError` that starts with `name`.
+    """
+    start, end = _between(text, name)
+    return text[start:end].strip("\r\n")
+
+
+def read_page(path: Path) -> str:
+    """The text of a page that has the markers; another file is a `RepriseError`."""
+    try:
+        text = read_bytes(path, MOST_PAGE).decode("utf-8")
+    except ValueError:
+        raise RepriseError(f"{path}: is no text in UTF-8; give a page of Markdown") from None
+    _between(text, str(path))
+    return text
+
+
+def write_block(path: Path, block: str) -> None:
+    """Put `block` between the markers in a file, whose other text stays what it is. A file without the
+    markers, or with several, is a `RepriseError` and stays as it is.
+    """
+    text = read_page(path)
+    start, end = _between(text, str(path))
+    break_ = "\r\n" if "\r\n" in text else "\n"
+    made = text[:start] + f"\n{block}\n".replace("\n", break_) + text[end:]
+    if made != text:
+        with atomic(path) as partial:
+            partial.write_bytes(made.encode("utf-8"))
+
+
+def _between(text: str, name: str) -> tuple[int, int]:
+    """Where the block starts and ends."""
+    found = list(_MARKER.finditer(text))
+    counts = [sum(one[1] == marker for one in found) for marker in (BEGIN, END)]
+    if [one[1] for one in found] == [BEGIN, END]:
+        return found[0].end(), found[1].start()
+    raise RepriseError(
+        f"{name}: needs the lines {BEGIN} and {END}, once each and in this order, and has "
+        f"{counts[0]} of the first and {counts[1]} of the second; write them where the summary shall stand"
+    )

@@ -33,7 +33,7 @@ def test_core_hours_are_hours_times_threads():
     assert found.core_hours == {"AMD EPYC": pytest.approx(3 + 2 / 3600)}
     assert (found.first, found.last) == (datetime.date(2026, 11, 28), datetime.date(2026, 11, 30))
     assert found.words() == "2 of 483 runs, 3.0 core-hours (AMD EPYC), 2026-11-28 to 2026-11-30"
-    assert found.words("report 2").startswith("2 of 483 runs of report 2, 3.0 core-hours")
+    assert found.words("of report 2").startswith("2 of 483 runs of report 2, 3.0 core-hours")
 
 
 @pytest.mark.parametrize("device", ["NVIDIA H200", "Tesla T4", "AMD Instinct MI300X"])
@@ -190,7 +190,7 @@ def test_the_page_says_how_much_is_run(tmp_path):
     assert lines[:3] == [
         "# mini: numbers and claims",
         "",
-        "Evidence: 1 of 483 runs of this report, 1.0 core-hours (AMD EPYC), 2026-11-28.",
+        "Evidence: 1 of 483 runs that these statements need, 1.0 core-hours (AMD EPYC), 2026-11-28.",
     ]
     assert "Evidence" not in page(tmp_path)
     hostile = page(tmp_path, evidence=evidence({**EPYC, "device": "<b>fast</b> `cpu`"}))

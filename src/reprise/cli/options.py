@@ -48,8 +48,8 @@ def places_in(variable: str) -> Parameter:
     return Parameter(env_var=variable, env_var_split=places, metavar="PLACE...")
 
 
-UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-AMOUNT = r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(d|days?|h|hours?|m|min|minutes?|s|sec|seconds?) ?"
+UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
+AMOUNT = r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(h|hours?|m|min|minutes?|s|sec|seconds?) ?"
 LONGEST_S = 366 * 86400.0
 
 

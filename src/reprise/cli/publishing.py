@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from reprise.publishing.sources import Sources
     from reprise.reports.figures import Figure
     from reprise.reports.report import Report
+    from reprise.reports.run import Run
     from reprise.reports.tables import Table
 
 FigureName = Annotated[str, Parameter(name="ID", help="the figure's id in the report file")]
@@ -194,7 +195,7 @@ def statements(
         path.with_suffix(".md"),
         found.about,
         found.file.follows,
-        gather(layout.runs, found.runs()),
+        gather(layout.runs, statement_runs(found)),
         twins(found, layout.runs),
     )
 
@@ -255,10 +256,15 @@ def statement_sources(report: Report, where: Layout, partial: bool) -> Sources:
     from reprise.publishing.partial import runs_at_hand
     from reprise.publishing.sources import Sources
 
-    needed = [cell for item in report.statements for cell in report.needed(item) if report.active(cell)]
-    runs = report.runs(needed)
+    runs = statement_runs(report)
     at_hand = runs_at_hand(where.runs, runs) if partial else None
     return Sources(report.cells, results_of(report, where, runs, at_hand), names=report.names)
+
+
+def statement_runs(report: Report) -> dict[str, Run]:
+    """The runs that a report's statements need."""
+    needed = [cell for item in report.statements for cell in report.needed(item) if report.active(cell)]
+    return report.runs(needed)
 
 
 def results_of(

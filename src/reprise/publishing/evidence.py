@@ -73,8 +73,8 @@ class Evidence:
         return [*self.core_hours, *self.gpu_hours]
 
     def words(self, of: str = "") -> str:
-        """`48 of 483 runs, 12.3 core-hours (AMD EPYC), 2026-11-28 to 2026-11-29`; `of`: whose runs."""
-        said = [f"{self.done} of {self.needed} runs" + (f" of {of}" if of else "")]
+        """`48 of 483 runs, 12.3 core-hours (AMD EPYC), 2026-11-28 to 2026-11-29`; `of`: which runs."""
+        said = [f"{self.done} of {self.needed} runs" + (f" {of}" if of else "")]
         for hours, unit in ((self.core_hours, "core-hours"), (self.gpu_hours, "GPU-hours")):
             if hours:
                 total = sum(hours.values())

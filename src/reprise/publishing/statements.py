@@ -483,7 +483,7 @@ def _page(
 ) -> str:
     """The page. `rests`: statement → what its verdict rests on, where runs are missing."""
     lines = [f"# {face.slug}: numbers and claims", ""]
-    lines += [markdown(f"Evidence: {evidence.words('this report')}."), ""] if evidence else []
+    lines += [markdown(f"Evidence: {evidence.words('that these statements need')}."), ""] if evidence else []
     if face.mark:
         lines += [f"> **{face.mark}.** Only verdicts at scale full judge the report.", ""]
     lines += [line for note in face.notes for line in (f"> **{markdown(note[:1].upper() + note[1:])}.**", "")]

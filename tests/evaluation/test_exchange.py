@@ -96,6 +96,28 @@ def test_an_export_goes_there_and_back(cache, tmp_path):
     assert set(export_runs(tmp_path / "new", hashes, tmp_path / "out").values()) == {"there already"}
 
 
+def test_two_results_of_one_run_are_compared(cache, tmp_path):
+    """Whoever publishes the second one and whoever imports learns whether they agree bit for bit."""
+    name = RUNS[0].hash
+    export_runs(cache, [name], tmp_path / "shared")
+    again, other = tmp_path / "again", tmp_path / "other"
+    for folder in (again, other):
+        shutil.copytree(cache / name, folder / name)
+        edit_meta(seconds=9.0, finished="2030-01-01T00:00:00+00:00", device="mine")(folder / name)
+    final("loss", 1.3)(other / name)
+    other_prediction_of = pd.read_parquet(other / name / "history.parquet")
+    edit_table("history.parquet", put("loss", 1.3, other_prediction_of.index[-1]))(other / name)
+    assert export_runs(again, [name], tmp_path / "shared") == {name: "another result"}
+    assert [each["same"] for each in json.loads((again / name / "others.json").read_text())] == [True]
+    assert export_runs(other, [name], tmp_path / "shared") == {name: "another result"}
+    found = json.loads((other / name / "others.json").read_text())
+    assert [each["same"] for each in found] == [False, False]
+    caches = Caches([str(tmp_path / "shared")], tmp_path / "copies")
+    assert import_entries(caches, caches.every(), tmp_path / "new", synthetic=True) == {name: "imported"}
+    found = json.loads((tmp_path / "new" / name / "others.json").read_text())
+    assert {(each["device"], each["same"]) for each in found} == {("mine", True), ("mine", False)}
+
+
 def test_an_existing_run_is_kept(exported, tmp_path):
     import_runs(exported, tmp_path / "new", synthetic=True)
     name = RUNS[0].hash

@@ -91,7 +91,9 @@ def export_runs(
         if weights and (folder / WEIGHTS_FILE).is_file():
             files[name] = folder / WEIGHTS_FILE
         entries.append(entry)
-    return add(Path(cache), entries, files)
+    states = add(Path(cache), entries, files)
+    compare_results(Caches([str(cache)], Path(cache)), states, Path(runs_dir))
+    return states
 
 
 def unpack_runs(caches: Caches, entries: Iterable[Entry], folder: Path) -> None:
@@ -118,7 +120,9 @@ def import_entries(caches: Caches, entries: Sequence[Entry], cache: Path, **opti
     """
     with tempfile.TemporaryDirectory(prefix="reprise-import-") as name:
         unpack_runs(caches, entries, Path(name))
-        return import_runs(Path(name), cache, **options)
+        states = import_runs(Path(name), cache, **options)
+    compare_results(caches, states, cache)
+    return states
 
 
 def restore(caches: Caches, runs: Iterable[str], cache: Path, **options: Any) -> dict[str, str]:
@@ -139,33 +143,30 @@ def restore(caches: Caches, runs: Iterable[str], cache: Path, **options: Any) ->
                 what = error.what.rpartition(f"{run}/")[2]
                 say(f"run {run}: entry {entry.name} is not used: {what}; the run is trained instead")
                 caches.refuse(entry)
-    for run in states:
-        write_others(caches.results(run), Path(cache) / run)
     return states
 
 
-def write_others(results: Sequence[Entry], folder: Path) -> None:
-    """Where there are several results of one run, write what the others have found, and whether it is the
-    same, bit for bit, beside the one in `folder`: what the page of statements compares.
+def compare_results(caches: Caches, runs: Iterable[str], runs_dir: Path) -> None:
+    """Of each run of which the caches hold several results, write beside the one in `runs_dir/<run>/` what
+    the others have found, and whether it is the same, bit for bit: the page of statements compares them.
     """
-    if len(results) < 2 or not results[0].evaluated:
-        (folder / OTHERS).unlink(missing_ok=True)
-        return
-    mine = entry_of(folder)
-    others = [other for other in results if other.name != mine.name and other.evaluated]
-    write_json(
-        folder / OTHERS,
-        [
+    for run in runs:
+        if caches.count(run) < 2:
+            continue
+        mine = entry_of(runs_dir / run)
+        others = [
             {
                 "accuracy": other.final["accuracy"],
                 "loss": other.final["loss"],
-                "device": other.meta.get("device", ""),
-                "finished": other.meta.get("finished", ""),
+                "device": str(other.meta.get("device", "")),
+                "finished": str(other.meta.get("finished", "")),
                 "same": other.same_result(mine),
             }
-            for other in others
-        ],
-    )
+            for other in caches.results(run)
+            if other.evaluated and other.name != mine.name
+        ]
+        if others and mine.evaluated:
+            write_json(runs_dir / run / OTHERS, others)
 
 
 def is_cache(folder: Path) -> bool:

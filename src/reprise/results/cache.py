@@ -195,6 +195,10 @@ class Caches:
         named = {run for cache in self.caches for run in self.names(cache)}
         return named & set(runs)
 
+    def count(self, run: str) -> int:
+        """How many results of a run the caches name."""
+        return len({name for cache in self.caches for name in self.names(cache).get(run, ())})
+
     def results(self, run: str) -> list[Entry]:
         """All good entries of a run, each once, the one that was finished first to begin with; those that
         cannot be used are one line each.
@@ -209,7 +213,7 @@ class Caches:
                     found[name] = read_entry(cache, name)
                 except (RepriseError, OSError, MemoryError) as error:
                     self._refuse(cache, name, error)
-        return [found[name] for name in sorted(found, key=lambda name: (_finished(found[name]), name))]
+        return _in_order(found)
 
     def _refuse(self, cache: Cache, name: str, error: Exception) -> None:
         said = file_error(error) if isinstance(error, OSError) else gist(error)
@@ -236,7 +240,7 @@ class Caches:
         """The first entry of each run that the caches hold. One that is damaged, or a cache that cannot be
         read, is a `RepriseError`: what was asked for is all.
         """
-        found: dict[str, Entry] = {}
+        found: dict[str, dict[str, Entry]] = {}
         for cache in self.caches:
             try:
                 names = cache.names()
@@ -252,8 +256,8 @@ class Caches:
                         raise DamagedError(f"{cache.place}: entry {name}: {error.what}", AGAIN) from None
                     except RepriseError as error:
                         raise RepriseError(f"{cache.place}: {error}") from None
-                    found.setdefault(run, entry)
-        return list(found.values())
+                    found.setdefault(run, {})[name] = entry
+        return [_in_order(entries)[0] for entries in found.values()]
 
     def weights(self, entry: Entry) -> Path | None:
         """The file of a run's weights, where a cache has it and it is what the entry says."""
@@ -266,6 +270,11 @@ class Caches:
             except (RepriseError, OSError):
                 continue
         return None
+
+
+def _in_order(entries: Mapping[str, Entry]) -> list[Entry]:
+    """Entries by name → the one that was finished first to begin with."""
+    return [entries[name] for name in sorted(entries, key=lambda name: (_finished(entries[name]), name))]
 
 
 def _finished(entry: Entry) -> str:

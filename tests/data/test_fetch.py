@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from reprise.data import catalog, download, fetch
+from reprise import download
+from reprise.data import catalog, fetch
 from reprise.data.archives import RawSplit, read_archive, sidecar_of
 from reprise.data.catalog import WeightsFacts
 from reprise.data.fetch import add_archive, fetch_dataset, fetch_weights

@@ -29,9 +29,10 @@ import yaml
 from PIL import Image
 
 from mirrors import Server
+from reprise import download
 from reprise.checking import check_report
 from reprise.cli import main
-from reprise.data import archives, download
+from reprise.data import archives
 from reprise.data.catalog import OWN_DATASETS
 from reprise.data.decode import load
 from reprise.data.pickles import safe_unpickle

@@ -29,7 +29,7 @@ from reprise.evaluation.verification import (
 from reprise.files import atomic, write_json
 from reprise.parquet import read_table as read_columns
 from reprise.progress import say
-from reprise.records import FILES, check_file, read_record
+from reprise.records import FILES, check_file, file_digest, read_record
 from reprise.reports.layout import EVALUATION, FINAL, HISTORY, OTHERS, PREDICTIONS, RUN, WEIGHTS_FILE
 from reprise.reports.run import Run, digest
 from reprise.results.cache import RUNS, SUMS, Caches, add
@@ -62,6 +62,8 @@ def entry_of(folder: Path, remedy: str = TRAIN_AGAIN) -> Entry:
     rows = read_columns(folder / HISTORY, HISTORY_COLUMNS, remedy)
     history = list(zip(*(rows[name] for name in HISTORY_COLUMNS[1:]), strict=True))
     weights = document.get(FILES, {}).get(WEIGHTS_FILE) or document.get(WEIGHTS)
+    if weights is None and (folder / WEIGHTS_FILE).is_file():  # of an earlier version, without records
+        weights = file_digest(folder / WEIGHTS_FILE)
     run, meta = Run(document["spec"]), document["meta"]
     if not (folder / FINAL).is_file():
         return Entry(run, meta, history, weights=weights)

@@ -119,7 +119,7 @@ class Entry:
             "history": by_split,
         }
         if self.tested is not None and self.predicted is not None:
-            content["final"] = {name: _number(value) for name, value in self.final.items()}
+            content["final"] = [[name, _number(value)] for name, value in self.final.items()]
             grouped = self.predicted[np.argsort(self.tested.labels, kind="stable")]
             content["predictions"] = {"test_images": self.tested.name, "predicted": _text(grouped, "<u2")}
         if self.weights:
@@ -251,7 +251,9 @@ def _entry(content: Mapping[str, Any], tested: TestImages | None) -> Entry:
     if predictions := content.get("predictions"):
         if tested is None or predictions["test_images"] != tested.name:
             raise ValueError(f"its test images {predictions['test_images']} are not there")
-        final = {str(name): _value(value) for name, value in content["final"].items()}
+        final = {str(name): _value(value) for name, value in content["final"]}
+        if len(final) < len(content["final"]):
+            raise ValueError("a metric twice")
         grouped = _numbers(predictions["predicted"], "<u2").astype(np.int64)
         if len(grouped) != len(tested.labels) or grouped.max() >= MOST_CLASSES:
             raise ValueError(f"{len(grouped)} predictions for {len(tested.labels)} images")

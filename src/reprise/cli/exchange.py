@@ -76,7 +76,7 @@ def import_(
     where: ResultsAndDataOptions = ResultsAndDataOptions(),
 ) -> None:
     """Verify runs made elsewhere and add them to your results."""
-    from reprise.evaluation.exchange import import_entries, import_runs, is_cache, restore
+    from reprise.evaluation.exchange import import_all, import_runs, is_cache, restore
     from reprise.results.cache import Caches
 
     layout = where.layout
@@ -87,8 +87,7 @@ def import_(
     elif runs:
         states = restore(Caches(places, layout.copies), runs, layout.runs, **options)
     else:
-        caches = Caches(places, layout.copies)
-        states = import_entries(caches, caches.every(), layout.runs, **options)
+        states = import_all(Caches(places, layout.copies), layout.runs, **options)
     stamp(states, layout)
     for run, state in states.items():
         show(f"{layout.runs / run}: {state}")
@@ -108,8 +107,8 @@ def open_caches(places: Sequence[str], where: Layout) -> Caches:
 
 
 def import_cached(caches: Caches, runs: Iterable[str], where: Layout) -> None:
-    """Import those of the runs that are not evaluated here and that the caches hold."""
-    wanted = caches.holds(run for run in runs if not (where.runs / run / FINAL).is_file())
+    """Import those of the runs that are not trained here and that the caches hold."""
+    wanted = caches.holds(run for run in runs if not has_results(run, where))
     if not wanted:
         return
     from reprise.evaluation.exchange import restore

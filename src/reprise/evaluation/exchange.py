@@ -90,6 +90,8 @@ def export_runs(
             raise RepriseError(f"run {name}: not evaluated; evaluate it first, or export its weights, too")
         if weights and (folder / WEIGHTS_FILE).is_file():
             files[name] = folder / WEIGHTS_FILE
+        elif weights:
+            say(f"{folder}: has no weights, which were not kept; it is exported without")
         entries.append(entry)
     return add(Path(cache), entries, files)
 
@@ -114,11 +116,26 @@ def unpack_runs(caches: Caches, entries: Iterable[Entry], folder: Path) -> None:
 
 def import_entries(caches: Caches, entries: Sequence[Entry], cache: Path, **options: Any) -> dict[str, str]:
     """Import entries of run caches as `import_runs` does, whose `options` these are: all are verified first,
-    and one that is refused is a `DamagedError`.
+    and one that is refused is a `DamagedError`. Messages name the run, and not the folder that is gone then.
     """
     with tempfile.TemporaryDirectory(prefix="reprise-import-") as name:
         unpack_runs(caches, entries, Path(name))
-        return import_runs(Path(name), cache, **options)
+        try:
+            return import_runs(Path(name), cache, **options)
+        except DamagedError as error:
+            raise DamagedError(error.what.replace(f"{name}/", "run "), error.remedy) from None
+        except RepriseError as error:
+            raise RepriseError(str(error).replace(f"{name}/", "run ")) from None
+
+
+def import_all(caches: Caches, cache: Path, **options: Any) -> dict[str, str]:
+    """Import every run that the caches hold, as `import_entries` does; further results are noted beside
+    it.
+    """
+    states = import_entries(caches, caches.every(), cache, **options)
+    for run in states:
+        write_others(caches.results(run), Path(cache) / run)
+    return states
 
 
 def restore(caches: Caches, runs: Iterable[str], cache: Path, **options: Any) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """Run caches: folders, or the same folders behind a URL, of entries of finished runs.
 
 `runs/<run>-<digest>.json.xz` the entries, two where a run was made twice; `tests/<name>.json.xz` the test
-images that they predict; `weights/<run>.safetensors`, where weights were exported too; and `SHA256SUMS`, the
-list of all files in the format of `sha256sum`, which a server needs, since it cannot be asked what it holds.
+images that they predict; `weights/<run>.safetensors`, where weights were exported too, and
+`weights/<run>-<digest>.safetensors`, those of a further result; and `SHA256SUMS`, the list of all files in
+the format of `sha256sum`, which a server needs, since it cannot be asked what it holds.
 
 What is found is checked before it is used. A damaged entry is one line, and the next one, or the next cache,
 is tried; a cache that cannot be reached is one line too.
@@ -124,9 +125,14 @@ class RemoteCache:
 
 def open_cache(place: str, copies: Path) -> Cache:
     """The cache at `place`, a folder, a `file:` URL or an http(s) one; `copies` is the folder for what a
-    server sends.
+    server sends. What looks like a URL and is none is a `RepriseError`.
     """
-    parts = urlsplit(place)
+    if "://" not in place and not place.startswith("file:"):
+        return FolderCache(Path(place))
+    try:
+        parts = urlsplit(place)
+    except ValueError as error:
+        raise RepriseError(f"cache {place}: not a URL ({gist(error)}); mend it, or give a folder") from None
     if parts.scheme in ("http", "https"):
         return RemoteCache(place, copies)
     if parts.scheme == "file":
@@ -209,7 +215,7 @@ class Caches:
                     found[name] = read_entry(cache, name)
                 except (RepriseError, OSError, MemoryError) as error:
                     self._refuse(cache, name, error)
-        return [found[name] for name in sorted(found, key=lambda name: (_finished(found[name]), name))]
+        return sorted(found.values(), key=_order)
 
     def _refuse(self, cache: Cache, name: str, error: Exception) -> None:
         said = file_error(error) if isinstance(error, OSError) else gist(error)
@@ -233,8 +239,8 @@ class Caches:
         return found
 
     def every(self) -> list[Entry]:
-        """The first entry of each run that the caches hold. One that is damaged, or a cache that cannot be
-        read, is a `RepriseError`: what was asked for is all.
+        """Of each run that the caches hold the entry that was finished first. One that is damaged, or a cache
+        that cannot be read, is a `RepriseError`: what was asked for is all.
         """
         found: dict[str, Entry] = {}
         for cache in self.caches:
@@ -252,24 +258,25 @@ class Caches:
                         raise DamagedError(f"{cache.place}: entry {name}: {error.what}", AGAIN) from None
                     except RepriseError as error:
                         raise RepriseError(f"{cache.place}: {error}") from None
-                    found.setdefault(run, entry)
+                    found[run] = min(found.get(run, entry), entry, key=_order)
         return list(found.values())
 
     def weights(self, entry: Entry) -> Path | None:
         """The file of a run's weights, where a cache has it and it is what the entry says."""
-        name = f"{WEIGHTS}/{entry.run.hash}.safetensors"
         for cache in self.caches:
-            try:
-                path = cache.file(name)
-                if entry.weights and path.exists() and _sha256(path) == entry.weights:
-                    return path
-            except (RepriseError, OSError):
-                continue
+            for name in (entry.run.hash, entry.name):
+                try:
+                    path = cache.file(f"{WEIGHTS}/{name}.safetensors")
+                    if entry.weights and path.exists() and _sha256(path) == entry.weights:
+                        return path
+                except (RepriseError, OSError):
+                    continue
         return None
 
 
-def _finished(entry: Entry) -> str:
-    return str(entry.meta.get("finished", ""))
+def _order(entry: Entry) -> tuple[str, str]:
+    """Of several results of a run the one that was finished first is used."""
+    return str(entry.meta.get("finished", "")), entry.name
 
 
 def read_entry(cache: Cache, name: str) -> Entry:
@@ -311,7 +318,8 @@ def add(folder: Path, entries: Sequence[Entry], weights: Mapping[str, Path] | No
     """Add entries to the cache in `folder`, and the files of weights by run.
 
     Run → `published`, `there already` (this very entry), or `another result`: what was there stays, and both
-    are kept. The entries appear whole or not at all; `SHA256SUMS` is written last, of all that lies there.
+    are kept. This very entry is written again where it is damaged. The entries appear whole or not at all;
+    `SHA256SUMS` is written last, of all that lies there.
     """
     import shutil
 
@@ -321,18 +329,37 @@ def add(folder: Path, entries: Sequence[Entry], weights: Mapping[str, Path] | No
         before = FolderCache(folder).names()
         for entry in entries:
             run, path = entry.run.hash, folder / RUNS / f"{entry.name}{SUFFIX}"
-            known = before.get(run, [])
-            state = "there already" if entry.name in known else "another result" if known else "published"
-            states[run] = state
             if entry.tested is not None:
                 _keep(folder / TESTS / f"{entry.tested.name}{SUFFIX}", entry.tested.pack())
-            if state != "there already":
+            known = [name for name in before.get(run, ()) if name != entry.name]
+            there = len(known) < len(before.get(run, ())) and _is_whole(folder, entry.name)
+            states[run] = "there already" if there else "another result" if known else "published"
+            if not there:
                 _keep(path, entry.pack())
             if source := (weights or {}).get(run):
-                with atomic(folder / WEIGHTS / f"{run}.safetensors") as partial:
+                with atomic(_weights_file(folder, entry, known)) as partial:
                     shutil.copyfile(source, partial)
         write_sums(folder)
     return states
+
+
+def _is_whole(folder: Path, name: str) -> bool:
+    """Whether the entry of that name is what it was when it was added."""
+    try:
+        read_entry(FolderCache(folder), name)
+    except (RepriseError, OSError):
+        return False
+    return True
+
+
+def _weights_file(folder: Path, entry: Entry, others: Sequence[str]) -> Path:
+    """Where an entry's weights go: not over those of another result of the run, of which `others` are
+    the names.
+    """
+    path = folder / WEIGHTS / f"{entry.run.hash}.safetensors"
+    if others and path.exists() and _sha256(path) != entry.weights:
+        return path.with_name(f"{entry.name}{path.suffix}")
+    return path
 
 
 def _keep(path: Path, content: bytes) -> None:

@@ -177,7 +177,7 @@ class Caches:
         """Names of entries that were found wrong when they were to be imported, and are not tried again."""
         try:
             found = read_json(self._refused)
-        except RepriseError:
+        except (RepriseError, OSError):
             return []
         return [str(name) for name in found] if isinstance(found, list) else []
 

@@ -87,6 +87,29 @@ def test_of_two_results_an_import_of_all_takes_the_one_that_was_finished_first(f
         assert found == {entry.run.hash: entry.name for entry in entries}
 
 
+def test_results_stand_in_the_order_of_time(tmp_path):
+    times = [
+        "2026-12-01T12:00:00+02:00",
+        "2026-12-01T11:00:00+00:00",
+        "2026-12-01T09:30:00-03:00",
+        "0000",
+    ]
+    named = [made(RUNS[0], finished=time) for time in times]
+    add(tmp_path / "shared", named)
+    found = opened(tmp_path, tmp_path / "shared").results(RUNS[0].hash)
+    assert [entry.meta["finished"] for entry in found] == times
+
+
+def test_a_damaged_entry_beside_another_result(folder, entries, tmp_path, capsys):
+    late = made(RUNS[0], seed=9, finished="2026-12-01T12:00:00+00:00")
+    add(folder, [late])
+    truncate(folder, entries[0])
+    found = opened(tmp_path, folder).find([RUNS[0].hash])
+    assert found[RUNS[0].hash].name == late.name
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("is not used: cut short; another result of the run is used")
+
+
 def test_an_entry_that_is_damaged_there_is_added_again(folder, entries):
     before = files(folder)
     for damage in (truncate, fill(b""), lose_test_images, damage_test_images):

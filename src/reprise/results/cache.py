@@ -11,6 +11,7 @@ is tried; a cache that cannot be reached is one line too.
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -206,6 +207,7 @@ class Caches:
         cannot be used are one line each.
         """
         found: dict[str, Entry] = {}
+        wrong: list[str] = []
         refused = self.refused
         for cache in self.caches:
             for name in self.names(cache).get(run, ()):
@@ -214,18 +216,24 @@ class Caches:
                 try:
                     found[name] = read_entry(cache, name)
                 except (RepriseError, OSError, MemoryError) as error:
-                    self._refuse(cache, name, error)
+                    wrong += self._refuse(cache, name, error)
+        instead = "another result of the run is used" if found else "the run is trained instead"
+        for said in wrong:
+            say(f"{said}; {instead}")
         return sorted(found.values(), key=_order)
 
-    def _refuse(self, cache: Cache, name: str, error: Exception) -> None:
+    def _refuse(self, cache: Cache, name: str, error: Exception) -> list[str]:
+        """What is said of an entry that cannot be used; nothing of a server that is given up with it, of
+        which a line says so at once.
+        """
         said = file_error(error) if isinstance(error, OSError) else gist(error)
         if isinstance(error, DamagedError):
             said = error.what
         elif isinstance(cache, RemoteCache) and not said.startswith(("HTTP 4", RUNS, TESTS)):
             self._gone.add(cache.place)  # the server, and not one file
             say(f"cache {cache.place}: given up: {said}; what it holds is trained")
-            return
-        say(f"cache {cache.place}: entry {name} is not used: {said}; the run is trained instead")
+            return []
+        return [f"cache {cache.place}: entry {name} is not used: {said}"]
 
     def find(self, runs: Iterable[str], *, evaluated: bool = True) -> dict[str, Entry]:
         """Run → its first good entry, for the runs that have one. evaluated: only those with metrics and
@@ -274,9 +282,13 @@ class Caches:
         return None
 
 
-def _order(entry: Entry) -> tuple[str, str]:
-    """Of several results of a run the one that was finished first is used."""
-    return str(entry.meta.get("finished", "")), entry.name
+def _order(entry: Entry) -> tuple[bool, float, str]:
+    """Of several results of a run the one that was finished first is used; last comes what says no time."""
+    try:
+        finished = datetime.datetime.fromisoformat(str(entry.meta.get("finished"))).timestamp()
+    except (ValueError, OverflowError):
+        return True, 0.0, entry.name
+    return False, finished, entry.name
 
 
 def read_entry(cache: Cache, name: str) -> Entry:

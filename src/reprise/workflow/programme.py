@@ -113,8 +113,8 @@ class Programme:
 
     @property
     def summary(self) -> str:
-        """What the caches spare, in one line; nothing where they spare nothing."""
-        if not self.cached:
+        """What the caches spare, and what is done without, in one line; nothing where there is neither."""
+        if not self.cached and not self.missing:
             return ""
         rest = f"{len(self.missing)} are not run" if self.missing else f"{len(self.left)} to train"
         return f"{len(self.cached)} runs from the cache, {rest}"

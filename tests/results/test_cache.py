@@ -13,7 +13,7 @@ from test_entry import forged, made, name_of
 from mirrors import server  # noqa: F401
 from reprise.errors import RepriseError
 from reprise.results import cache as caches_module
-from reprise.results.cache import Caches, add, read_sums, write_sums
+from reprise.results.cache import Caches, add, folder_to_add_to, read_sums, write_sums
 from reprise.results.entry import Entry
 from tiny import tiny_run
 
@@ -302,6 +302,17 @@ def test_weights_are_what_the_entry_says(tmp_path):
     assert path.read_bytes() == b"weights"
     path.write_bytes(b"others")
     assert caches.weights(entry) is None
+
+
+@pytest.mark.parametrize(
+    ("place", "what"),
+    [("http://host/cache", "a URL"), ("s3://host/cache", "a URL"), ("", "the name is empty")],
+)
+def test_only_a_folder_can_be_added_to(place, what):
+    with pytest.raises(RepriseError, match=f"^cache '{place}': {what}; give a folder"):
+        folder_to_add_to(place)
+    for name in ("file:///tmp/a%20b", "/tmp/a b"):
+        assert str(folder_to_add_to(name)) == "/tmp/a b"
 
 
 # ---- behind a server ----

@@ -141,6 +141,19 @@ def open_cache(place: str, copies: Path) -> Cache:
     return FolderCache(Path(place))
 
 
+def folder_to_add_to(place: str) -> Path:
+    """The folder of a cache that is to be added to; a server's address, another URL and an empty name are a
+    `RepriseError`.
+    """
+    opened = open_cache(place, Path()) if place.startswith("file:") else None
+    if isinstance(opened, FolderCache):
+        return opened.folder
+    if "://" in place or not place:
+        what = "a URL" if place else "the name is empty"
+        raise RepriseError(f"cache {place!r}: {what}; give a folder, which a web server may then show")
+    return Path(place)
+
+
 def read_sums(text: str) -> dict[str, str]:
     """Name → SHA-256, of a list as `sha256sum` writes it; a `ValueError` for a line that is none."""
     found = {}

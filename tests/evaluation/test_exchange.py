@@ -118,6 +118,29 @@ def test_two_results_of_one_run_are_compared(cache, tmp_path):
     assert {(each["device"], each["same"]) for each in found} == {("mine", True), ("mine", False)}
 
 
+def test_of_two_results_the_one_finished_first_is_imported_and_the_other_noted(cache, tmp_path):
+    name = RUNS[0].hash
+    for day, device in ((2, "later"), (1, "first"), (3, "last")):
+        shutil.copytree(cache / name, tmp_path / device / name)
+        edit_meta(finished=f"2026-11-0{day}T12:00:00+00:00", device=device)(tmp_path / device / name)
+        export_runs(tmp_path / device, [name], tmp_path / "out")
+    caches = Caches([str(tmp_path / "out")], tmp_path / "copies")
+    assert import_entries(caches, caches.every(), tmp_path / "new", synthetic=True) == {name: "imported"}
+    assert read_run(tmp_path / "new" / name)["meta"]["device"] == "first"
+    noted = json.loads((tmp_path / "new" / name / "others.json").read_text())
+    assert [(other["device"], other["same"]) for other in noted] == [("later", True), ("last", True)]
+
+
+def test_an_export_says_which_weights_it_lacks(cache, tmp_path, capsys):
+    first, second, third = (run.hash for run in RUNS)
+    shutil.copytree(cache, tmp_path / "runs")
+    (tmp_path / "runs" / second / "weights.safetensors").unlink()
+    export_runs(tmp_path / "runs", [first, second, third], tmp_path / "out", weights=True)
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "weights" in line)
+    assert re.search(f"runs/{second}: has no weights, .* it is exported without", line)
+    assert {path.stem for path in (tmp_path / "out/weights").iterdir()} == {first, third}
+
+
 def test_an_existing_run_is_kept(exported, tmp_path):
     import_runs(exported, tmp_path / "new", synthetic=True)
     name = RUNS[0].hash
@@ -604,6 +627,21 @@ def test_runs_of_the_other_source_are_refused(exported, tmp_path):
         RepriseError, match="is of synthetic images, this scale is for real ones; import it with --scale demo"
     ):
         import_runs(exported, tmp_path / "new", synthetic=False)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_refused_entry_is_named_by_its_run_and_not_by_a_folder_that_is_gone(cache, tmp_path):
+    name = RUNS[0].hash
+    export_runs(cache, [name], tmp_path / "out")
+    caches = Caches([str(tmp_path / "out")], tmp_path / "copies")
+    with pytest.raises(RepriseError, match=f"^run {name}: is of synthetic images"):
+        import_entries(caches, caches.every(), tmp_path / "new", synthetic=False)
+
+    def network_of(run):
+        raise ValueError("none")
+
+    with pytest.raises(RepriseError, match=f"^run {name}/run.json: its network cannot be built"):
+        import_entries(caches, caches.every(), tmp_path / "new", synthetic=True, network_of=network_of)
     assert not (tmp_path / "new").exists()
 
 

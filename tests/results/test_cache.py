@@ -5,6 +5,7 @@ import lzma
 import shutil
 import subprocess
 import threading
+from dataclasses import replace
 
 import pytest
 from test_entry import claim, forged, made, name_of
@@ -12,7 +13,7 @@ from test_entry import claim, forged, made, name_of
 from mirrors import server  # noqa: F401
 from reprise.errors import RepriseError
 from reprise.results import cache as caches_module
-from reprise.results.cache import Caches, add, read_sums, write_sums
+from reprise.results.cache import Caches, add, folder_to_add_to, read_sums, write_sums
 from reprise.results.entry import Entry
 from tiny import tiny_run
 
@@ -74,6 +75,62 @@ def test_two_results_of_one_run_are_both_kept(folder, entries, tmp_path):
     caches = opened(tmp_path, folder)
     assert [entry.name for entry in caches.results(RUNS[0].hash)] == [entries[0].name, late.name]
     assert caches.find([RUNS[0].hash])[RUNS[0].hash].name == entries[0].name
+
+
+def test_of_two_results_an_import_of_all_takes_the_one_that_was_finished_first(folder, entries, tmp_path):
+    for seed in range(20, 24):  # in the order of their names the first is now this one, now that one
+        late = made(RUNS[0], seed, finished=f"2026-12-01T12:00:{seed}+00:00")
+        add(folder, [late])
+        add(tmp_path / "late", [late])
+    for places in ([folder], [tmp_path / "late", folder]):
+        found = {entry.run.hash: entry.name for entry in opened(tmp_path, *places).every()}
+        assert found == {entry.run.hash: entry.name for entry in entries}
+
+
+def test_results_stand_in_the_order_of_time(tmp_path):
+    times = [
+        "2026-12-01T12:00:00+02:00",
+        "2026-12-01T11:00:00+00:00",
+        "2026-12-01T09:30:00-03:00",
+        "0000",
+    ]
+    named = [made(RUNS[0], finished=time) for time in times]
+    add(tmp_path / "shared", named)
+    found = opened(tmp_path, tmp_path / "shared").results(RUNS[0].hash)
+    assert [entry.meta["finished"] for entry in found] == times
+
+
+def test_a_damaged_entry_beside_another_result(folder, entries, tmp_path, capsys):
+    late = made(RUNS[0], seed=9, finished="2026-12-01T12:00:00+00:00")
+    add(folder, [late])
+    truncate(folder, entries[0])
+    found = opened(tmp_path, folder).find([RUNS[0].hash])
+    assert found[RUNS[0].hash].name == late.name
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("is not used: cut short; another result of the run is used")
+
+
+def test_an_entry_that_is_damaged_there_is_added_again(folder, entries):
+    before = files(folder)
+    for damage in (truncate, fill(b""), lose_test_images, damage_test_images):
+        damage(folder, entries[0])
+        add(folder, entries)
+        assert files(folder) == before
+
+
+def test_weights_of_two_results_are_both_kept(tmp_path):
+    def trained(seed, weights):
+        entry = made(RUNS[0], seed, finished=f"2026-12-01T12:00:0{seed}+00:00")
+        (tmp_path / f"{seed}").write_bytes(weights)
+        entry = replace(entry, weights=hashlib.sha256(weights).hexdigest())
+        add(tmp_path / "shared", [entry], {RUNS[0].hash: tmp_path / f"{seed}"})
+        return entry
+
+    kept = [trained(1, b"one"), trained(2, b"two"), trained(2, b"two"), trained(1, b"one")]
+    caches = opened(tmp_path, tmp_path / "shared")
+    assert [caches.weights(entry).read_bytes() for entry in kept] == [b"one", b"two", b"two", b"one"]
+    assert len(list((tmp_path / "shared/weights").iterdir())) == 2
+    assert sum("weights/" in name for name in read_sums((tmp_path / "shared/SHA256SUMS").read_text())) == 2
 
 
 def test_processes_that_add_at_once_lose_nothing(tmp_path):
@@ -207,6 +264,20 @@ def test_a_cache_that_is_not_there_is_one_line(folder, tmp_path, capsys, monkeyp
     assert line.endswith("; what it holds is trained")
 
 
+@pytest.mark.parametrize("place", ["http://[bad", "file://[bad/x"])
+def test_what_is_no_url_is_one_line(tmp_path, place):
+    with pytest.raises(RepriseError, match=r"cache .*\[bad.*: not a URL"):
+        opened(tmp_path, place)
+
+
+def test_the_name_of_a_folder_may_look_a_little_like_a_url(folder, tmp_path):
+    odd = tmp_path / "http:[1]" / "a 'b\" é%20?#"
+    odd.parent.mkdir()
+    shutil.copytree(folder, odd)
+    assert len(opened(tmp_path, odd).every()) == len(RUNS)
+    assert len(opened(tmp_path, f"/{odd}").every()) == len(RUNS)
+
+
 def test_a_refused_entry_is_not_tried_again(folder, entries, tmp_path, capsys):
     opened(tmp_path, folder).refuse(entries[0])
     assert list(opened(tmp_path, folder).find([run.hash for run in RUNS])) == [run.hash for run in RUNS[1:]]
@@ -231,6 +302,17 @@ def test_weights_are_what_the_entry_says(tmp_path):
     assert path.read_bytes() == b"weights"
     path.write_bytes(b"others")
     assert caches.weights(entry) is None
+
+
+@pytest.mark.parametrize(
+    ("place", "what"),
+    [("http://host/cache", "a URL"), ("s3://host/cache", "a URL"), ("", "the name is empty")],
+)
+def test_only_a_folder_can_be_added_to(place, what):
+    with pytest.raises(RepriseError, match=f"^cache '{place}': {what}; give a folder"):
+        folder_to_add_to(place)
+    for name in ("file:///tmp/a%20b", "/tmp/a b"):
+        assert str(folder_to_add_to(name)) == "/tmp/a b"
 
 
 # ---- behind a server ----

@@ -103,6 +103,25 @@ def test_a_part_of_the_runs_is_cached(source: Project, cache: Path, project: Pro
     assert published(project) == published(source)
 
 
+def test_a_run_that_is_trained_here_is_evaluated_here(source: Project, cache: Path, project: Project):
+    """An import would keep it, so that nobody would make its metrics."""
+    (name, *_) = runs_of(project, "rates")
+    own = project / "results/demo/runs" / name
+    shutil.copytree(source / "results/demo/runs" / name, own)
+    for made in ("evaluated.json", "evaluation.json", "final.parquet", "predictions.parquet"):
+        (own / made).unlink()
+    settings = [f"cache={cache}"]
+    done = snakemake(project, "-n", settings=settings)
+    assert "3 runs from the cache, 0 to train" in done.stderr.splitlines()
+    assert planned(project, settings=settings).items() >= {"import_runs": 1, "evaluate": 1}.items()
+    assert "train" not in planned(project, settings=settings)
+    without = [*settings, "train=no"]
+    assert "evaluate" not in planned(project, settings=without)
+    assert "1 are not run" in snakemake(project, "-n", settings=without).stderr
+    assert "3 runs" in reprise(project, "next", "mini", "--cache", str(cache), "--budget", "1m")
+    assert not (own / "final.parquet").exists()
+
+
 def claim(document: dict, **metrics: float) -> None:
     document["final"] = list({**dict(document["final"]), **metrics}.items())
 

@@ -238,3 +238,8 @@ def test_the_process_of_a_job_takes_the_runs_that_are_left_and_the_stamp_of_the_
     assert set(within.train_inputs(tuned)[1:]) == {
         str(within.layout.trained(run)) for run in follows(made.shards[1])
     }
+
+
+def test_without_training_it_is_said_how_many_are_not_run(tmp_path):
+    assert programme(tmp_path).summary == ""
+    assert programme(tmp_path, train=False).summary == "0 runs from the cache, 15 are not run"

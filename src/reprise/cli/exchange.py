@@ -29,7 +29,7 @@ Runs = Annotated[
 
 def export(
     runs: Runs,
-    out: Annotated[Path, Parameter(name="OUT", help="folder to write them to, a run cache")],
+    out: Annotated[str, Parameter(name="OUT", help="folder to write them to, a run cache")],
     /,
     *,
     weights: Annotated[
@@ -40,14 +40,17 @@ def export(
 ) -> None:
     """Write finished runs as small files, to take them to another machine."""
     from reprise.evaluation.exchange import export_runs
+    from reprise.results.cache import folder_to_add_to
 
-    states = export_runs(where.layout.runs, finished_runs(runs, reports, where.layout), out, weights=weights)
+    folder = folder_to_add_to(out)
+    names = finished_runs(runs, reports, where.layout)
+    states = export_runs(where.layout.runs, names, folder, weights=weights)
     show(f"{out}: {len(states)} runs")
 
 
 def publish(
     runs: Runs,
-    cache: Annotated[Path, Parameter(name="CACHE", help="folder of the run cache")],
+    cache: Annotated[str, Parameter(name="CACHE", help="folder of the run cache")],
     /,
     *,
     reports: ReportsOptions = ReportsOptions(),
@@ -55,8 +58,10 @@ def publish(
 ) -> None:
     """Add evaluated runs to a run cache, for everybody who uses it."""
     from reprise.evaluation.exchange import export_runs
+    from reprise.results.cache import folder_to_add_to
 
-    states = export_runs(where.layout.runs, finished_runs(runs, reports, where.layout), cache)
+    folder = folder_to_add_to(cache)
+    states = export_runs(where.layout.runs, finished_runs(runs, reports, where.layout), folder)
     for run, state in states.items():
         show(f"{run}: {state}")
 
@@ -108,8 +113,8 @@ def open_caches(places: Sequence[str], where: Layout) -> Caches:
 
 
 def import_cached(caches: Caches, runs: Iterable[str], where: Layout) -> None:
-    """Import those of the runs that are not evaluated here and that the caches hold."""
-    wanted = caches.holds(run for run in runs if not (where.runs / run / FINAL).is_file())
+    """Import those of the runs that are not trained here and that the caches hold."""
+    wanted = caches.holds(run for run in runs if not has_results(run, where))
     if not wanted:
         return
     from reprise.evaluation.exchange import restore

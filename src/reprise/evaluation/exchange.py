@@ -92,6 +92,8 @@ def export_runs(
             raise RepriseError(f"run {name}: not evaluated; evaluate it first, or export its weights, too")
         if weights and (folder / WEIGHTS_FILE).is_file():
             files[name] = folder / WEIGHTS_FILE
+        elif weights:
+            say(f"{folder}: has no weights, which were not kept; it is exported without")
         entries.append(entry)
     states = add(Path(cache), entries, files)
     compare_results(Caches([str(cache)], Path(cache)), states, Path(runs_dir))
@@ -118,11 +120,16 @@ def unpack_runs(caches: Caches, entries: Iterable[Entry], folder: Path) -> None:
 
 def import_entries(caches: Caches, entries: Sequence[Entry], cache: Path, **options: Any) -> dict[str, str]:
     """Import entries of run caches as `import_runs` does, whose `options` these are: all are verified first,
-    and one that is refused is a `DamagedError`.
+    and one that is refused is a `DamagedError`. Messages name the run, and not the folder that is gone then.
     """
     with tempfile.TemporaryDirectory(prefix="reprise-import-") as name:
         unpack_runs(caches, entries, Path(name))
-        states = import_runs(Path(name), cache, **options)
+        try:
+            states = import_runs(Path(name), cache, **options)
+        except DamagedError as error:
+            raise DamagedError(error.what.replace(f"{name}/", "run "), error.remedy) from None
+        except RepriseError as error:
+            raise RepriseError(str(error).replace(f"{name}/", "run ")) from None
     compare_results(caches, states, cache)
     return states
 

@@ -1,8 +1,9 @@
 """Run caches: folders, or the same folders behind a URL, of entries of finished runs.
 
 `runs/<run>-<digest>.json.xz` the entries, two where a run was made twice; `tests/<name>.json.xz` the test
-images that they predict; `weights/<run>.safetensors`, where weights were exported too; and `SHA256SUMS`, the
-list of all files in the format of `sha256sum`, which a server needs, since it cannot be asked what it holds.
+images that they predict; `weights/<run>.safetensors`, where weights were exported too, and
+`weights/<run>-<digest>.safetensors`, those of a further result; and `SHA256SUMS`, the list of all files in
+the format of `sha256sum`, which a server needs, since it cannot be asked what it holds.
 
 What is found is checked before it is used. A damaged entry is one line, and the next one, or the next cache,
 is tried; a cache that cannot be reached is one line too.
@@ -10,6 +11,7 @@ is tried; a cache that cannot be reached is one line too.
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -124,14 +126,32 @@ class RemoteCache:
 
 def open_cache(place: str, copies: Path) -> Cache:
     """The cache at `place`, a folder, a `file:` URL or an http(s) one; `copies` is the folder for what a
-    server sends.
+    server sends. What looks like a URL and is none is a `RepriseError`.
     """
-    parts = urlsplit(place)
+    if "://" not in place and not place.startswith("file:"):
+        return FolderCache(Path(place))
+    try:
+        parts = urlsplit(place)
+    except ValueError as error:
+        raise RepriseError(f"cache {place}: not a URL ({gist(error)}); mend it, or give a folder") from None
     if parts.scheme in ("http", "https"):
         return RemoteCache(place, copies)
     if parts.scheme == "file":
         return FolderCache(Path(url2pathname(parts.path)), place)
     return FolderCache(Path(place))
+
+
+def folder_to_add_to(place: str) -> Path:
+    """The folder of a cache that is to be added to; a server's address, another URL and an empty name are a
+    `RepriseError`.
+    """
+    opened = open_cache(place, Path()) if place.startswith("file:") else None
+    if isinstance(opened, FolderCache):
+        return opened.folder
+    if "://" in place or not place:
+        what = "a URL" if place else "the name is empty"
+        raise RepriseError(f"cache {place!r}: {what}; give a folder, which a web server may then show")
+    return Path(place)
 
 
 def read_sums(text: str) -> dict[str, str]:
@@ -171,7 +191,7 @@ class Caches:
         """Names of entries that were found wrong when they were to be imported, and are not tried again."""
         try:
             found = read_json(self._refused)
-        except RepriseError:
+        except (RepriseError, OSError):
             return []
         return [str(name) for name in found] if isinstance(found, list) else []
 
@@ -204,6 +224,7 @@ class Caches:
         cannot be used are one line each.
         """
         found: dict[str, Entry] = {}
+        wrong: list[str] = []
         refused = self.refused
         for cache in self.caches:
             for name in self.names(cache).get(run, ()):
@@ -212,18 +233,24 @@ class Caches:
                 try:
                     found[name] = read_entry(cache, name)
                 except (RepriseError, OSError, MemoryError) as error:
-                    self._refuse(cache, name, error)
-        return _in_order(found)
+                    wrong += self._refuse(cache, name, error)
+        instead = "another result of the run is used" if found else "the run is trained instead"
+        for said in wrong:
+            say(f"{said}; {instead}")
+        return sorted(found.values(), key=_order)
 
-    def _refuse(self, cache: Cache, name: str, error: Exception) -> None:
+    def _refuse(self, cache: Cache, name: str, error: Exception) -> list[str]:
+        """What is said of an entry that cannot be used; nothing of a server that is given up with it, of
+        which a line says so at once.
+        """
         said = file_error(error) if isinstance(error, OSError) else gist(error)
         if isinstance(error, DamagedError):
             said = error.what
         elif isinstance(cache, RemoteCache) and not said.startswith(("HTTP 4", RUNS, TESTS)):
             self._gone.add(cache.place)  # the server, and not one file
             say(f"cache {cache.place}: given up: {said}; what it holds is trained")
-            return
-        say(f"cache {cache.place}: entry {name} is not used: {said}; the run is trained instead")
+            return []
+        return [f"cache {cache.place}: entry {name} is not used: {said}"]
 
     def find(self, runs: Iterable[str], *, evaluated: bool = True) -> dict[str, Entry]:
         """Run → its first good entry, for the runs that have one. evaluated: only those with metrics and
@@ -237,10 +264,10 @@ class Caches:
         return found
 
     def every(self) -> list[Entry]:
-        """The first entry of each run that the caches hold. One that is damaged, or a cache that cannot be
-        read, is a `RepriseError`: what was asked for is all.
+        """Of each run that the caches hold the entry that was finished first. One that is damaged, or a cache
+        that cannot be read, is a `RepriseError`: what was asked for is all.
         """
-        found: dict[str, dict[str, Entry]] = {}
+        found: dict[str, Entry] = {}
         for cache in self.caches:
             try:
                 names = cache.names()
@@ -256,29 +283,29 @@ class Caches:
                         raise DamagedError(f"{cache.place}: entry {name}: {error.what}", AGAIN) from None
                     except RepriseError as error:
                         raise RepriseError(f"{cache.place}: {error}") from None
-                    found.setdefault(run, {})[name] = entry
-        return [_in_order(entries)[0] for entries in found.values()]
+                    found[run] = min(found.get(run, entry), entry, key=_order)
+        return list(found.values())
 
     def weights(self, entry: Entry) -> Path | None:
         """The file of a run's weights, where a cache has it and it is what the entry says."""
-        name = f"{WEIGHTS}/{entry.run.hash}.safetensors"
         for cache in self.caches:
-            try:
-                path = cache.file(name)
-                if entry.weights and path.exists() and _sha256(path) == entry.weights:
-                    return path
-            except (RepriseError, OSError):
-                continue
+            for name in (entry.run.hash, entry.name):
+                try:
+                    path = cache.file(f"{WEIGHTS}/{name}.safetensors")
+                    if entry.weights and path.exists() and _sha256(path) == entry.weights:
+                        return path
+                except (RepriseError, OSError):
+                    continue
         return None
 
 
-def _in_order(entries: Mapping[str, Entry]) -> list[Entry]:
-    """Entries by name → the one that was finished first to begin with."""
-    return [entries[name] for name in sorted(entries, key=lambda name: (_finished(entries[name]), name))]
-
-
-def _finished(entry: Entry) -> str:
-    return str(entry.meta.get("finished", ""))
+def _order(entry: Entry) -> tuple[bool, float, str]:
+    """Of several results of a run the one that was finished first is used; last comes what says no time."""
+    try:
+        finished = datetime.datetime.fromisoformat(str(entry.meta.get("finished"))).timestamp()
+    except (ValueError, OverflowError):
+        return True, 0.0, entry.name
+    return False, finished, entry.name
 
 
 def read_entry(cache: Cache, name: str) -> Entry:
@@ -320,7 +347,8 @@ def add(folder: Path, entries: Sequence[Entry], weights: Mapping[str, Path] | No
     """Add entries to the cache in `folder`, and the files of weights by run.
 
     Run → `published`, `there already` (this very entry), or `another result`: what was there stays, and both
-    are kept. The entries appear whole or not at all; `SHA256SUMS` is written last, of all that lies there.
+    are kept. This very entry is written again where it is damaged. The entries appear whole or not at all;
+    `SHA256SUMS` is written last, of all that lies there.
     """
     import shutil
 
@@ -330,18 +358,37 @@ def add(folder: Path, entries: Sequence[Entry], weights: Mapping[str, Path] | No
         before = FolderCache(folder).names()
         for entry in entries:
             run, path = entry.run.hash, folder / RUNS / f"{entry.name}{SUFFIX}"
-            known = before.get(run, [])
-            state = "there already" if entry.name in known else "another result" if known else "published"
-            states[run] = state
             if entry.tested is not None:
                 _keep(folder / TESTS / f"{entry.tested.name}{SUFFIX}", entry.tested.pack())
-            if state != "there already":
+            known = [name for name in before.get(run, ()) if name != entry.name]
+            there = len(known) < len(before.get(run, ())) and _is_whole(folder, entry.name)
+            states[run] = "there already" if there else "another result" if known else "published"
+            if not there:
                 _keep(path, entry.pack())
             if source := (weights or {}).get(run):
-                with atomic(folder / WEIGHTS / f"{run}.safetensors") as partial:
+                with atomic(_weights_file(folder, entry, known)) as partial:
                     shutil.copyfile(source, partial)
         write_sums(folder)
     return states
+
+
+def _is_whole(folder: Path, name: str) -> bool:
+    """Whether the entry of that name is what it was when it was added."""
+    try:
+        read_entry(FolderCache(folder), name)
+    except (RepriseError, OSError):
+        return False
+    return True
+
+
+def _weights_file(folder: Path, entry: Entry, others: Sequence[str]) -> Path:
+    """Where an entry's weights go: not over those of another result of the run, of which `others` are
+    the names.
+    """
+    path = folder / WEIGHTS / f"{entry.run.hash}.safetensors"
+    if others and path.exists() and _sha256(path) != entry.weights:
+        return path.with_name(f"{entry.name}{path.suffix}")
+    return path
 
 
 def _keep(path: Path, content: bytes) -> None:

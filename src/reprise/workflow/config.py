@@ -101,6 +101,8 @@ ConfigFolder = Annotated[ConfigName, AfterValidator(_folder)]
 
 
 def _one_or_several(value: object) -> object:
+    if value is None:  # a key without a value
+        return []
     return ([value] if value else []) if isinstance(value, str) else value
 
 

@@ -72,8 +72,8 @@ class Programme:
         runs = {identifier: run for shard in self.shards for identifier, run in shard.runs.items()}
         trained = {run for run in runs if self.layout.trained(run).is_file()}
         evaluated = {run for run in trained if self.layout.evaluated(run).is_file()}
-        self.cached = self._cached(runs, evaluated, caches, config.train) if caches else frozenset()
-        """Runs that are not finished here, and that a cache holds."""
+        self.cached = self._cached(runs, trained, caches, config.train) if caches else frozenset()
+        """Runs that are not trained here, and that a cache holds: an import keeps what was trained here."""
         at_hand = evaluated | self.cached
         self.train = config.train
         self.missing = frozenset() if self.train else runs.keys() - at_hand
@@ -91,19 +91,19 @@ class Programme:
         self.left = [run for run in self.training.jobs if run not in trained]
 
     def _cached(
-        self, runs: Mapping[str, Run], evaluated: Collection[str], caches: Caches, train: bool
+        self, runs: Mapping[str, Run], trained: Collection[str], caches: Caches, train: bool
     ) -> frozenset[str]:
-        """The runs that a cache holds and that are not evaluated here. One without weights will not do where
+        """The runs that a cache holds and that are not trained here. One without weights will not do where
         a run that is to be trained starts from them.
         """
-        entries = caches.find(caches.holds(runs.keys() - evaluated))
+        entries = caches.find(caches.holds(runs.keys() - trained))
         cached = set(entries)
         if not train:
             return frozenset(cached)
         while parents := {
             run.parent
             for identifier, run in runs.items()
-            if identifier not in (*evaluated, *cached) and run.parent in cached
+            if identifier not in (*trained, *cached) and run.parent in cached
         }:
             without = {parent for parent in parents if parent and not caches.weights(entries[parent])}
             if not without:
@@ -113,8 +113,8 @@ class Programme:
 
     @property
     def summary(self) -> str:
-        """What the caches spare, in one line; nothing where they spare nothing."""
-        if not self.cached:
+        """What the caches spare, and what is done without, in one line; nothing where there is neither."""
+        if not self.cached and not self.missing:
             return ""
         rest = f"{len(self.missing)} are not run" if self.missing else f"{len(self.left)} to train"
         return f"{len(self.cached)} runs from the cache, {rest}"

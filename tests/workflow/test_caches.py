@@ -214,7 +214,7 @@ def test_without_training_and_without_a_cache_there_is_little(project: Project):
     ("setting", "message"),
     [
         ("train=maybe", "config.yaml or --config: train: 'maybe': "),
-        ("cache=[1]", "config.yaml or --config: cache"),
+        ("cache={a: b}", "config.yaml or --config: cache: "),
     ],
 )
 def test_settings_that_are_none(project: Project, setting: str, message: str):

@@ -223,6 +223,12 @@ def test_settings_that_are_none(project: Project, setting: str, message: str):
     assert message in done.stdout + done.stderr
 
 
+def test_the_default_cache_may_be_absent(project: Project):
+    done = snakemake(project, "-n")
+    assert done.returncode == 0
+    assert "cache" not in done.stderr
+
+
 def test_a_cache_that_is_not_there_stops_nothing(project: Project):
     done = snakemake(project, "-n", settings=["cache=nowhere"])
     assert done.returncode == 0

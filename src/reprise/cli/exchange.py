@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from reprise.cli.common import dataset_dir, has_results, stamp_evaluated, stamp_trained
-from reprise.cli.options import EVIDENCE, ReportsOptions, ResultsAndDataOptions, ResultsOptions, several
+from reprise.cli.options import ReportsOptions, ResultsAndDataOptions, ResultsOptions, several
 from reprise.cli.process import end, show
 from reprise.errors import RepriseError
 from reprise.progress import say
-from reprise.reports.layout import FINAL, Layout
+from reprise.reports.layout import EVIDENCE, FINAL, Layout
 
 if TYPE_CHECKING:
     from reprise.results.cache import Caches

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import ArgumentCollection, Group, Parameter, Token
 
 from reprise.errors import RepriseError, nearest
-from reprise.reports.layout import Layout, Scale
+from reprise.reports.layout import EVIDENCE, Layout, Scale
 
 if TYPE_CHECKING:
     from reprise.reports.report import Report
@@ -82,8 +82,6 @@ Mirror = Annotated[
 ]
 
 
-EVIDENCE = "results/evidence"
-"""The repository's own run cache."""
 CachePlaces = Annotated[
     tuple[str, ...],
     several,

@@ -20,6 +20,8 @@ OTHERS = "others.json"
 """In a run's folder: what training leaves there, and evaluation, the records first; and what run caches know
 of further results of the same run.
 """
+EVIDENCE = "results/evidence"
+"""The repository's own run cache."""
 DEMO_IMAGES = {"train": 400, "test": 200}
 """Images that are drawn for each of the demo's data sets, as far as nobody asks for others; a validation part
 is as large as the test set.

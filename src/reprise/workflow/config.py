@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 
 from reprise.errors import RepriseError, nearest
 from reprise.reports.file import check_size
-from reprise.reports.layout import DEMO_IMAGES
+from reprise.reports.layout import DEMO_IMAGES, EVIDENCE
 from reprise.reports.report import CHECKED, Report
 from reprise.schema import key_path
 
@@ -180,14 +180,15 @@ def _describe(error: ErrorDetails) -> str:
 
 def cache_places(config: Config, checkout: Path) -> list[str]:
     """The run caches; a folder that is not there, but in the project's own folder `checkout`, is meant
-    there.
+    there. The default one may be absent: a project of one's own begins without evidence.
     """
 
     def place(given: str) -> str:
         own = checkout / given
         return str(own) if "://" not in given and not Path(given).exists() and own.is_dir() else given
 
-    return [place(given) for given in config.cache]
+    found = [place(given) for given in config.cache]
+    return [each for each in found if each != EVIDENCE or Path(each).exists()]
 
 
 def check_checkout(checkout: Path) -> None:

@@ -19,7 +19,7 @@ import lzma
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +98,8 @@ class Entry:
     tested: TestImages | None = None
     predicted: np.ndarray | None = None
     weights: str | None = None
+    stored: str = ""
+    """Its name in the cache that it is from."""
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -129,7 +131,7 @@ class Entry:
     @property
     def name(self) -> str:
         """`<run>-<8 hex digits of its SHA-256>`: two results of one run have two names."""
-        return f"{self.run.hash}-{self.document[DIGEST][:8]}"
+        return self.stored or f"{self.run.hash}-{self.document[DIGEST][:8]}"
 
     @property
     def evaluated(self) -> bool:
@@ -199,7 +201,7 @@ def unpack(packed: bytes, name: str, tested: TestImages | None) -> Entry:
         found = f"{content['run']}-{content[DIGEST][:8]}"
         if found != name:
             raise ValueError(f"it is {found[:40]}")
-        entry = _entry(content, tested)
+        entry = replace(_entry(content, tested), stored=name)
     except (LookupError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"not an entry ({type(error).__name__}: {gist(error)})") from None
     check_entry(entry)

@@ -7,6 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+STUDY = {
+    "trials": 4,
+    "min_resource": 1,
+    "reduction_factor": 2,
+    "space": {"lr": {"path": "optimizer.lr", "log_uniform": [1e-4, 1e-2]}},
+}
+"""A search of four trials."""
+
 
 def convolution(channels: int = 4, *, batch_norm: bool = False) -> list[dict[str, Any]]:
     """Layers of a network with one convolution."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mini import convolution, mini
+from mini import STUDY, convolution, mini
 from reprise import planning
 from reprise.cli import main
 from reprise.cli.next import Worker, obstacle
@@ -25,12 +25,6 @@ from reprise.planning.calibration import Pace
 from reprise.reports.report import Report
 from tiny import edit_dataset, write_dataset
 
-STUDY = {
-    "trials": 4,
-    "min_resource": 1,
-    "reduction_factor": 2,
-    "space": {"lr": {"path": "optimizer.lr", "log_uniform": [1e-4, 1e-2]}},
-}
 REPORT = mini(
     convolution(),
     {

@@ -3,18 +3,12 @@
 import pytest
 import yaml
 
-from mini import convolution, mini
+from mini import STUDY, convolution, mini
 from reprise.planning.priority import chance
 from reprise.planning.standing import UNKNOWN, standings
 from reprise.publishing.measures import Tables
 from reprise.reports.report import Report
 
-STUDY = {
-    "trials": 4,
-    "min_resource": 1,
-    "reduction_factor": 2,
-    "space": {"lr": {"path": "optimizer.lr", "log_uniform": [1e-4, 1e-2]}},
-}
 REPORT = mini(
     convolution(),
     {

@@ -11,6 +11,8 @@ from reprise.files import keep_json, read_json
 from reprise.reports.layout import FINAL, RUN, STAND_IN, Layout
 
 if TYPE_CHECKING:
+    from reprise.cli.options import ComputeOptions
+    from reprise.planning import Calibration
     from reprise.reports.report import Report
     from reprise.reports.run import Run
 
@@ -54,6 +56,17 @@ def names_of(report: Report, runs: Iterable[Run]) -> dict[str, str]:
         run.hash: f"{report.slug}/{report.cell_of(run.hash).name}, seed {run.settings.seeds.init}"
         for run in runs
     }
+
+
+# ---- paces ----
+
+
+def calibration_of(way: ComputeOptions, where: Layout) -> Calibration:
+    """The paces of this machine, kept in the results folder."""
+    from reprise.planning import Calibration
+
+    file = where.results / "calibration.json"
+    return Calibration(file, way.device, way.threads, way.precision, way.cuda_graphs == "on")
 
 
 # ---- data sets ----

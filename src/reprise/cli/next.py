@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from reprise.cli.common import archive_of, dataset_dir, names_of, stamp_evaluated
+from reprise.cli.common import archive_of, calibration_of, dataset_dir, names_of, stamp_evaluated
 from reprise.cli.exchange import import_cached, open_caches
 from reprise.cli.options import (
     RESULTS,
     CachePlaces,
     ComputeOptions,
+    ReportNames,
     ReportsOptions,
     ResultsAndDataOptions,
     TrainingOptions,
@@ -34,9 +35,7 @@ if TYPE_CHECKING:
 
 
 def next_(
-    names: Annotated[
-        tuple[str, ...], Parameter(name="REPORT...", show_default=False, help="slugs or files (default: all)")
-    ] = (),
+    names: ReportNames = (),
     /,
     *,
     budget: Annotated[
@@ -62,8 +61,7 @@ def next_(
     from reprise.training.session import Interrupted
 
     layout = where.layout
-    file = layout.results / "calibration.json"
-    calibration = planning.Calibration(file, way.device, way.threads, way.precision, way.cuda_graphs == "on")
+    calibration = calibration_of(way, layout)
     agenda = planning.Agenda(opened, layout, calibration, lambda run: obstacle(run, where))
     standings = agenda.standings
     settled = sum(one.settled for one in standings)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from reprise.cli.common import has_results
+from reprise.cli.common import calibration_of, has_results
 from reprise.cli.exchange import open_caches
 from reprise.cli.options import (
     CachePlaces,
@@ -99,8 +99,7 @@ def plan(
     from reprise.training.session import Interrupted
 
     layout = where.layout
-    file = layout.results / "calibration.json"
-    calibration = planning.Calibration(file, way.device, way.threads, way.precision, way.cuda_graphs == "on")
+    calibration = calibration_of(way, layout)
     try:
         if compare:
             for report in opened:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from reprise.cli.common import chosen_runs, dataset_dir, dataset_dirs, names_of, run_name
+from reprise.cli.common import calibration_of, chosen_runs, dataset_dir, dataset_dirs, names_of, run_name
 from reprise.cli.options import (
     REPORTS,
     ChoiceOptions,
@@ -67,15 +67,12 @@ def verify(
     asked, names = asked_runs(opened, choice, by_name=report is not None)
     layout = where.layout
 
-    from reprise.planning import Calibration
     from reprise.planning.sampling import Sampler
     from reprise.progress import duration
     from reprise.results.cache import open_cache
     from reprise.training.session import Interrupted
 
-    calibration = Calibration(
-        layout.results / "calibration.json", way.device, way.threads, way.precision, way.cuda_graphs == "on"
-    )
+    calibration = calibration_of(way, layout)
     try:
         sampler = Sampler(
             open_cache(cache, layout.copies), layout, calibration, ImagesHere(layout).at_hand, most

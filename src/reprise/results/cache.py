@@ -22,9 +22,10 @@ from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
 from reprise.errors import DamagedError, RepriseError, file_error, gist
-from reprise.files import alone, atomic, check_regular, read_bytes, read_json, write_json
+from reprise.files import alone, atomic, read_bytes, read_json, write_json
 from reprise.progress import say
-from reprise.results.entry import MOST_ENTRY, NAME, Entry, TestImages, tested_by, unpack
+from reprise.records import file_digest
+from reprise.results.entry import MOST_ENTRY, NAME, Entry, TestImages, document_of, entry_from, tested_by
 
 RUNS, TESTS, WEIGHTS, SUMS = "runs", "tests", "weights", "SHA256SUMS"
 SUFFIX = ".json.xz"
@@ -100,7 +101,7 @@ class RemoteCache:
         path = self.copies / name
         if name not in self.sums:
             raise RepriseError(f"{name} is not listed in its {SUMS}")
-        if not path.exists() or _sha256(path) != self.sums[name]:
+        if not path.exists() or file_digest(path) != self.sums[name]:
             path.parent.mkdir(parents=True, exist_ok=True)
             most = MOST_ENTRY if not name.startswith(f"{WEIGHTS}/") else 1 << 33
             content = self._get(name, path, most)
@@ -292,7 +293,7 @@ class Caches:
             for name in (entry.run.hash, entry.name):
                 try:
                     path = cache.file(f"{WEIGHTS}/{name}.safetensors")
-                    if entry.weights and path.exists() and _sha256(path) == entry.weights:
+                    if entry.weights and path.exists() and file_digest(path) == entry.weights:
                         return path
                 except (RepriseError, OSError):
                     continue
@@ -312,9 +313,9 @@ def read_entry(cache: Cache, name: str) -> Entry:
     """The entry of that name, checked; a `DamagedError` says what is wrong with it."""
     file = f"{RUNS}/{name}{SUFFIX}"
     try:
-        packed = read_bytes(cache.file(file), MOST_ENTRY)
-        needs = tested_by(packed)
-        return unpack(packed, name, _test_images(cache, needs) if needs else None)
+        document = document_of(read_bytes(cache.file(file), MOST_ENTRY))
+        needs = tested_by(document)
+        return entry_from(document, name, _test_images(cache, needs) if needs else None)
     except FileNotFoundError:
         raise DamagedError(f"{file} is not there", AGAIN) from None
     except ValueError as error:
@@ -386,7 +387,7 @@ def _weights_file(folder: Path, entry: Entry, others: Sequence[str]) -> Path:
     the names.
     """
     path = folder / WEIGHTS / f"{entry.run.hash}.safetensors"
-    if others and path.exists() and _sha256(path) != entry.weights:
+    if others and path.exists() and file_digest(path) != entry.weights:
         return path.with_name(f"{entry.name}{path.suffix}")
     return path
 
@@ -410,11 +411,5 @@ def write_sums(folder: Path) -> None:
             f"{part}/{path.name}" for path in found if _LINE.fullmatch(f"{'0' * 64}  {part}/{path.name}")
         ]
     with atomic(folder / SUMS) as partial:
-        lines = [f"{_sha256(folder / name)}  {name}\n" for name in sorted(names)]
+        lines = [f"{file_digest(folder / name)}  {name}\n" for name in sorted(names)]
         partial.write_text("".join(lines), encoding="ascii")
-
-
-def _sha256(path: Path) -> str:
-    check_regular(path)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

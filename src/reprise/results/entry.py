@@ -69,7 +69,7 @@ class TestImages:
     @classmethod
     def unpack(cls, packed: bytes, name: str) -> TestImages:
         """What `pack` has made; a `ValueError` for anything else, and for test images of another name."""
-        content = _unpacked(packed)
+        content = document_of(packed)
         steps, labels = _numbers(content["steps"], "<i4"), _numbers(content["labels"], "<u2")
         found = cls(np.cumsum(steps.astype(np.int64)), labels.astype(np.int64))
         if len(steps) != len(labels) or not len(labels) or found.images.min() < 0:
@@ -186,9 +186,9 @@ class Entry:
 NAME = re.compile(r"(?P<run>[0-9a-f]{12})-(?P<digest>[0-9a-f]{8})")
 
 
-def tested_by(packed: bytes) -> str | None:
-    """The name of the test images that a packed entry needs; a `ValueError` for what is no entry."""
-    predictions = _unpacked(packed).get("predictions")
+def tested_by(document: Mapping[str, Any]) -> str | None:
+    """The name of the test images that an entry's document needs; a `ValueError` for what is no entry."""
+    predictions = document.get("predictions")
     return str(predictions["test_images"]) if predictions else None
 
 
@@ -196,7 +196,11 @@ def unpack(packed: bytes, name: str, tested: TestImages | None) -> Entry:
     """The entry of that name, checked: whole, of the run that it says, and in agreement with itself; a
     `ValueError` says what is wrong.
     """
-    content = _unpacked(packed)
+    return entry_from(document_of(packed), name, tested)
+
+
+def entry_from(content: Mapping[str, Any], name: str, tested: TestImages | None) -> Entry:
+    """As `unpack`, of the document that `document_of` has given."""
     try:
         found = f"{content['run']}-{content[DIGEST][:8]}"
         if found != name:
@@ -313,7 +317,7 @@ def _packed(content: Mapping[str, Any]) -> bytes:
     return lzma.compress(text.encode(), filters=TEXT)
 
 
-def _unpacked(packed: bytes) -> dict[str, Any]:
+def document_of(packed: bytes) -> dict[str, Any]:
     """The document; what is damaged, too large, or none, is a `ValueError`."""
     unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=1 << 28)
     try:

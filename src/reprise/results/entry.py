@@ -19,7 +19,7 @@ import lzma
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -98,8 +98,8 @@ class Entry:
     tested: TestImages | None = None
     predicted: np.ndarray | None = None
     weights: str | None = None
-    stored: str = ""
-    """Its name in the cache that it is from."""
+    stored: str = field(default="", init=False)
+    """Its name in the cache that it is from; a copy with other content (`replace`) has none."""
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -205,7 +205,8 @@ def entry_from(content: Mapping[str, Any], name: str, tested: TestImages | None)
         found = f"{content['run']}-{content[DIGEST][:8]}"
         if found != name:
             raise ValueError(f"it is {found[:40]}")
-        entry = replace(_entry(content, tested), stored=name)
+        entry = _entry(content, tested)
+        object.__setattr__(entry, "stored", name)  # it is frozen
     except (LookupError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"not an entry ({type(error).__name__}: {gist(error)})") from None
     check_entry(entry)

@@ -149,7 +149,7 @@ def _remove_forgotten(folder: Path) -> None:
 def write_json(path: Path | str, value: Any) -> None:
     """Write `value` as indented JSON with sorted keys, atomically."""
     with atomic(path) as partial:
-        partial.write_text(_json(value), encoding="utf-8")
+        partial.write_text(to_json(value), encoding="utf-8")
 
 
 def keep_json(path: Path, value: Any) -> None:
@@ -157,12 +157,12 @@ def keep_json(path: Path, value: Any) -> None:
     nothing can be written.
     """
     with contextlib.suppress(OSError, RepriseError, UnicodeDecodeError):
-        if read_bytes(path, MOST_JSON).decode("utf-8") == _json(value):
+        if read_bytes(path, MOST_JSON).decode("utf-8") == to_json(value):
             return
     write_json(path, value)
 
 
-def _json(value: Any) -> str:
+def to_json(value: Any) -> str:
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 

@@ -16,8 +16,8 @@ from studies import history_of, publish_trial, rows, study_runs, train_study, tr
 
 from reprise.errors import RepriseError
 from reprise.files import read_json
-from reprise.reports.settings import Rungs
-from reprise.search.asha import AshaPruner, Halving, check_study, read_history, rung_epochs, trial_order
+from reprise.reports.settings import Rungs, rung_epochs
+from reprise.search.asha import AshaPruner, Halving, check_study, read_history, trial_order
 from reprise.training.engine import train
 from tiny import tiny_run, write_dataset
 

@@ -1,4 +1,4 @@
-# Figures, tables and statements, from results and small intermediate files. Only `layers`, and `samples` that
+# Figures, tables, statements and the site, from results and small intermediate files. Only `layers`, and `samples` that
 # show transforms, import torch. On a cluster they run where Snakemake runs: a few seconds each, less than a
 # place in the queue costs.
 
@@ -9,6 +9,7 @@ localrules:
     figure,
     table,
     statements,
+    site,
 
 
 rule layers:
@@ -72,7 +73,9 @@ rule figure:
             caption="../captions/figure.rst",
             category="{slug}",
             subcategory="Figures",
-            labels={"figure": "{item}"},
+            labels=lambda wildcards: programme.labels(
+                "figures", wildcards.slug, wildcards.item
+            ),
         ),
         svg=f"{root}/figures/{{slug}}/{{item}}.svg",
         json=f"{root}/figures/{{slug}}/{{item}}.json",
@@ -106,15 +109,19 @@ rule table:
             programme.item_inputs("tables", wildcards.slug, wildcards.item)
         ),
     output:
-        csv=report(
-            f"{root}/tables/{{slug}}/{{item}}.csv",
+        html=report(
+            f"{root}/tables/{{slug}}/{{item}}.html",
             caption="../captions/table.rst",
             category="{slug}",
             subcategory="Tables",
-            labels={"table": "{item}"},
+            labels=lambda wildcards: programme.labels(
+                "tables", wildcards.slug, wildcards.item
+            ),
         ),
+        csv=f"{root}/tables/{{slug}}/{{item}}.csv",
         md=f"{root}/tables/{{slug}}/{{item}}.md",
         tex=f"{root}/tables/{{slug}}/{{item}}.tex",
+        json=f"{root}/tables/{{slug}}/{{item}}.json",
     log:
         f"{root}/logs/table_{{slug}}_{{item}}.log",
     benchmark:
@@ -143,14 +150,16 @@ rule statements:
     input:
         lambda wildcards: results(programme.statement_inputs(wildcards.slug)),
     output:
-        csv=report(
-            f"{root}/statements/{{slug}}.csv",
+        html=report(
+            f"{root}/statements/{{slug}}.html",
             caption="../captions/statements.rst",
             category="{slug}",
             subcategory="Statements",
-            labels={"statements": "numbers and claims"},
+            labels={"statements": "numbers and claims, with their verdicts"},
         ),
+        csv=f"{root}/statements/{{slug}}.csv",
         md=f"{root}/statements/{{slug}}.md",
+        json=f"{root}/statements/{{slug}}.json",
     log:
         f"{root}/logs/statements_{{slug}}.log",
     benchmark:
@@ -167,4 +176,27 @@ rule statements:
         code=programme.publishing_code,
     shell:
         "python -m reprise statements {wildcards.slug:q} {params.options:q} {params.skip:q}"
+        " 2>&1 | tee -i -- {log:q}"
+
+
+rule site:
+    """What the reports said beside what came out, as static pages; the others lie beside the front page."""
+    input:
+        programme.published(),
+    output:
+        programme.front_page,
+    log:
+        f"{root}/logs/site.log",
+    benchmark:
+        f"{root}/benchmarks/site.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        options=programme.site_options(),
+        content=programme.site_params(),
+    shell:
+        "python -m reprise site {params.options:q}"
         " 2>&1 | tee -i -- {log:q}"

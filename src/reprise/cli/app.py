@@ -55,6 +55,7 @@ VERBS = {
     "table": "publishing:table",
     "statements": "publishing:statements",
     "summary": "publishing:summary",
+    "site": "publishing:site",
     "export": "exchange:export",
     "publish": "exchange:publish",
     "import": "exchange:import_",
@@ -74,7 +75,7 @@ SUPERVISED = {
     "submission": False,
 }
 """Verbs that a child process does, and whether a new child goes on where one has died."""
-BRIEF = ("layers", "samples", "figure", "table", "statements", "summary")
+BRIEF = ("layers", "samples", "figure", "table", "statements", "summary", "site")
 """Verbs that import much, make one thing and end."""
 LISTINGS = ("check", "runs", "next", "--help", "--version")
 """Verbs whose reader may have seen enough before their last line (head, less)."""

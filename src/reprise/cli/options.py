@@ -159,7 +159,9 @@ class ReportsOptions:
     skip: Annotated[
         tuple[str, ...],
         several,
-        Parameter(metavar="EXPERIMENT...", help="experiments of the report to leave out"),
+        Parameter(
+            metavar="EXPERIMENT...", help="experiments to leave out: of any report, or as report/experiment"
+        ),
     ] = ()
     stand_in: StandIn = ()
 
@@ -167,7 +169,11 @@ class ReportsOptions:
         """The report named by slug or by path."""
         from reprise.reports.report import Report
 
-        return Report(report_file(name, self.reports), scale, self.skip, self.stand_in)
+        path = report_file(name, self.reports)
+        slug = path.stem if path.suffix == ".yaml" else path.name
+        parts = [entry.rpartition("/") for entry in self.skip]
+        skip = [experiment for report, _, experiment in parts if report in ("", slug)]
+        return Report(path, scale, skip, self.stand_in)
 
     def open_all(self, names: Sequence[str], scale: str) -> list[Report]:
         """These reports, or without names all that are there."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -185,19 +186,25 @@ def statements(
 
     from reprise.publishing import Face
     from reprise.publishing.evidence import gather, twins
-    from reprise.publishing.statements import write_statements
+    from reprise.publishing.statement_records import write_document
+    from reprise.publishing.statements import Jury, parse, write_statements
 
-    write_statements(
+    sources = statement_sources(found, layout, partial)
+    face = Face(found.slug, found.scale, found.notes(*found.statements))
+    about, twice = gather(layout.runs, statement_runs(found)), twins(found, layout.runs)
+    outcomes = write_statements(
         found.statements,
-        statement_sources(found, layout, partial),
-        Face(found.slug, found.scale, found.notes(*found.statements)),
+        sources,
+        face,
         path,
         path.with_suffix(".md"),
         found.about,
         found.file.follows,
-        gather(layout.runs, statement_runs(found)),
-        twins(found, layout.runs),
+        about,
+        twice,
     )
+    jury = Jury(parse(found.statements, found.where, found.cells, found.names), found.cells, sources.tables)
+    write_document(path.with_suffix(".json"), jury, outcomes, face, found.names, found.about, about, twice)
 
 
 def summary(
@@ -237,6 +244,39 @@ def summary(
     else:
         write_block(write, block)
         show(f"{write}: what has been measured of {len(opened)} reports")
+
+
+def site(
+    names: ReportNames = (),
+    /,
+    *,
+    reports: ReportsOptions = ReportsOptions(),
+    where: ResultsOptions = ResultsOptions(),
+) -> None:
+    """Make the site: what the reports said beside what came out, from what is published."""
+    opened = reports.open_all(names, where.scale)
+    layout = where.layout
+
+    from reprise.site import write_site
+
+    pages = write_site(opened, layout, CHECKOUT / "docs", commit(CHECKOUT))
+    show(f"{layout.site / 'index.html'}: {pages:,} pages of {len(opened)} report{'s' * (len(opened) != 1)}")
+
+
+CHECKOUT = Path(__file__).parents[3]
+"""Where the project's own files lie, if it is not installed as a package."""
+
+
+def commit(checkout: Path) -> str:
+    """The commit of the project, in short; empty where that is not known."""
+    if not (checkout / ".git").exists():
+        return ""
+    try:
+        asked = ["git", "-C", str(checkout), "rev-parse", "--short=12", "HEAD"]
+        found = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return found.stdout.strip() if found.returncode == 0 else ""
 
 
 # ---- what they read ----

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from reprise.errors import RepriseError
 from reprise.files import atomic, read_bytes
@@ -17,6 +18,8 @@ from reprise.publishing.evidence import Evidence
 from reprise.publishing.markup import markdown, markdown_code, markdown_row
 from reprise.publishing.statements import Outcome
 from reprise.publishing.verdicts import Verdict
+
+Item = TypeVar("Item")
 
 MOST_FINDINGS = 8
 TALLY: dict[str, tuple[Verdict, ...]] = {
@@ -92,25 +95,39 @@ RULE = (
 
 
 def findings(outcomes: Sequence[tuple[str, Outcome]], most: int = MOST_FINDINGS) -> list[tuple[str, Outcome]]:
-    """The statements worth a reader's minute, of (report, outcome) pairs, as `RULE` says: contradicted claims
-    by the share of draws in which they hold; numbers that differ by how many half-widths of its interval the
-    reported one lies from its middle; then what is reproduced, by its strength. Of equals the first.
-
-    Statements that others settle are left out.
+    """The statements worth a reader's minute, of (report, outcome) pairs, as `RULE` says; statements that
+    others settle are left out.
     """
 
-    def chosen(verdict: Verdict, order: Callable[[Outcome], float]) -> list[tuple[str, Outcome]]:
-        """By `order`, the smallest first; those that have none are last."""
-        found = [pair for pair in outcomes if pair[1].judgement.verdict == verdict and not pair[1].follows]
-        return sorted(found, key=lambda pair: _last_if_nan(order(pair[1])))
+    def place(pair: tuple[str, Outcome]) -> tuple[int, float] | None:
+        judgement = pair[1].judgement
+        found = importance(judgement.verdict, judgement.share, judgement.distance, strength(pair[1]))
+        return None if pair[1].follows else found
 
-    strong = [pair for pair in chosen("reproduced", lambda one: -strength(one)) if strength(pair[1]) > 0]
-    found = [
-        *chosen("contradicted", lambda one: one.judgement.share),
-        *chosen("differs", lambda one: -one.judgement.distance),
-        *strong,
-    ]
-    return found[:most]
+    return worth_a_minute(outcomes, place, most)
+
+
+def worth_a_minute(
+    items: Sequence[Item], place: Callable[[Item], tuple[int, float] | None], most: int = MOST_FINDINGS
+) -> list[Item]:
+    """The `most` first of the items by their places; those without one are left out. Of equals the first."""
+    placed = [(found, item) for item in items if (found := place(item)) is not None]
+    return [item for _, item in sorted(placed, key=lambda pair: pair[0])[:most]]
+
+
+def importance(verdict: str, share: float, distance: float, strength: float) -> tuple[int, float] | None:
+    """What statements worth a minute are sorted by; None for others: contradicted claims by the share of
+    draws in which they hold; numbers that differ by how many half-widths of its interval the reported one
+    lies from its middle; then what is reproduced, by its strength. Not a number is last.
+    """
+    match verdict:
+        case "contradicted":
+            return 0, _last_if_nan(share)
+        case "differs":
+            return 1, _last_if_nan(-distance)
+        case "reproduced" if strength > 0:
+            return 2, -strength
+    return None
 
 
 def strength(outcome: Outcome) -> float:

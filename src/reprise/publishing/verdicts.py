@@ -44,7 +44,8 @@ class Judgement:
     difference that the report claims, where it gives the numbers. seeds: how many would settle it. notes:
     what a reader should know of how it was measured; a page says each once. distance: of a reported number
     from the middle of its interval, in half-widths; of a claim's sides from where it would turn, in units of
-    what the seeds settle; not a number where that means nothing.
+    what the seeds settle; not a number where that means nothing. low, high: the interval in which a reported
+    number is reproduced, and of a number alone.
     """
 
     verdict: Verdict
@@ -58,6 +59,8 @@ class Judgement:
     seeds: int | None = None
     notes: tuple[str, ...] = ()
     distance: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
 
 
 LONGEST = 1e15
@@ -128,6 +131,8 @@ def judge_number(reported: str, found: Amount, drawn: Amount, about: float = 0.0
         settles=settles,
         notes=drawn.notes,
         distance=abs(value - (low + high) / 2) / settles,
+        low=low - slack,
+        high=high + slack,
     )
 
 

@@ -110,4 +110,10 @@ class Layout:
         return self.root / "tables" / slug / table
 
     def statements(self, slug: str) -> Path:
+        """The verdicts as CSV; beside it lie the page (.md) and the record (.json)."""
         return self.root / "statements" / f"{slug}.csv"
+
+    @property
+    def site(self) -> Path:
+        """Folder of the site."""
+        return self.root / "site"

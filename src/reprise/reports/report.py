@@ -40,7 +40,7 @@ need not do that again.
 RULES = (
     *("all", "all_figures", "all_tables", "all_statements", "synthesize", "fetch", "fetch_weights", "decode"),
     *("statistics", "stand_in", "layers", "samples", "figure", "table", "statements", "train", "evaluate"),
-    "import_runs",
+    *("import_runs", "site"),
 )
 """Names that a report cannot have, because a report's slug is a target of its own."""
 

@@ -31,8 +31,8 @@ from reprise.reports.settings import AnyNetwork, Defaults
 from reprise.reports.statements import AnyStatement, Called, Cells, Expression, Number, Statement, Trainings
 from reprise.reports.table_statements import complete_table, table_statements
 from reprise.reports.tables import AnyTable, Table
-from reprise.reports.values import Identifier, Name, Text
-from reprise.schema import Strict, first_violation, key_path, plain, shown
+from reprise.reports.values import Identifier, Name, Text, Unique
+from reprise.schema import Strict, first_violation, form, key_path, plain, shown, titled
 from reprise.schema import keys as keys_of
 
 SECTIONS = ("figures", "tables", "statements")
@@ -45,6 +45,18 @@ Value = TypeVar("Value")
 Item = TypeVar("Item", bound=Statement | Table)
 
 
+class Section(Strict):
+    """A section of the report, in the order in which it is read."""
+
+    model_config = titled("a section of the report")
+    section: Text
+    """What the `source` of a statement calls it: `Section 2.1`, `Part 1`."""
+    title: Text | None = None
+    """Its heading."""
+    shows: Annotated[list[Identifier], Unique] = []
+    """Ids of the figures and tables that stand in it."""
+
+
 class ReportFile(Strict):
     """All that one report says. Every key is described in docs/report-files.md."""
 
@@ -52,6 +64,8 @@ class ReportFile(Strict):
     """The file's name without .yaml, if it is to be said."""
     title: Text
     authors: Text | None = None
+    url: Annotated[Text, Field(pattern=form(r"^https?://[^\s<>\"]+$", "an address, https://…"))] | None = None
+    """Where the report can be read."""
     framework: Text | None = None
     """Software the authors used, whose defaults are reproduced."""
     summary: Text | None = None
@@ -73,6 +87,8 @@ class ReportFile(Strict):
     """Statement → another that settles it by construction, so that it is not counted: a macro recall on a
     balanced test set is the accuracy.
     """
+    outline: list[Section] = []
+    """The report's sections, in the order of which the site shows figures, tables and statements."""
     figure_defaults: dict[str, dict[str, Any]] = {}
     """Kind of figure → what its figures have unless they say otherwise."""
     figures: list[AnyFigure] = []
@@ -320,6 +336,7 @@ def read_report(source: Source) -> ReportFile:
     _check_ids(source, "statements", found.statements, {statement.id for statement in made})
     statements = [*made, *(_with_mean(statement, found) for statement in found.statements)]
     _check_follows(source, found, [statement.id for statement in statements])
+    _check_outline(source, found)
     numbers = {each.id: each.reported for each in statements if isinstance(each, Number)}
     figures = [
         _with_reported(_without_names(figure, found, source, ["figures", index]), numbers, source, index)
@@ -370,6 +387,24 @@ def _check_ids(source: Source, section: str, items: Sequence[Any], seen: set[str
         if item.id in seen:
             source.fail([section, index], f"{item.id} stands twice; ids are file names, make them differ")
         seen.add(item.id)
+
+
+def _check_outline(source: Source, file: ReportFile) -> None:
+    """Sections differ, and each figure and table stands in one at most."""
+    known = [item.id for item in file.figures] + [item.id for item in file.tables]
+    sections: set[str] = set()
+    placed: set[str] = set()
+    for index, part in enumerate(file.outline):
+        if part.section in sections:
+            source.fail(["outline", index], f"{part.section} stands twice; make the sections differ")
+        sections.add(part.section)
+        for place, item in enumerate(part.shows):
+            where = ["outline", index, "shows", place]
+            if item not in known:
+                source.fail(where, f"no figure or table {item}{nearest(item, known)}")
+            if item in placed:
+                source.fail(where, f"{item} stands in two sections; leave it in one")
+            placed.add(item)
 
 
 def _without_names(item: Any, file: ReportFile, source: Source, where: list[Any]) -> Any:

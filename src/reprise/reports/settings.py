@@ -298,6 +298,15 @@ class Rungs(Strict):
     """One in so many goes on from a rung, and rungs lie so many times as far."""
 
 
+def rung_epochs(rungs: Rungs, epochs: int) -> list[int]:
+    """The epochs, up to `epochs`, of rungs 0, 1, … of a study."""
+    found, epoch = [], rungs.min_resource
+    while epoch <= epochs:
+        found.append(epoch)
+        epoch *= rungs.reduction_factor
+    return found
+
+
 class FixedSeeds(Strict):
     """Seeds that stay the same over the seeds of an experiment."""
 

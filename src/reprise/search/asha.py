@@ -22,7 +22,7 @@ from typing import Any
 from reprise.errors import RepriseError
 from reprise.reports.layout import HISTORY, RUN
 from reprise.reports.run import Run
-from reprise.reports.settings import Rungs, Study
+from reprise.reports.settings import Rungs, Study, rung_epochs
 from reprise.results.history import history_rows
 from reprise.results.selection import HistoryRow, monitored, stops_early
 from reprise.schema import plain
@@ -65,15 +65,6 @@ def trial_order(runs: Sequence[Run]) -> list[Run]:
                 "from trial 0 on"
             )
     return ordered
-
-
-def rung_epochs(rungs: Rungs, epochs: int) -> list[int]:
-    """The epochs, up to `epochs`, of rungs 0, 1, … of a study."""
-    found, epoch = [], rungs.min_resource
-    while epoch <= epochs:
-        found.append(epoch)
-        epoch *= rungs.reduction_factor
-    return found
 
 
 def accuracies(history: Sequence[HistoryRow]) -> list[float]:

@@ -9,8 +9,9 @@ import pandas as pd
 
 from reprise.files import atomic, try_lock
 from reprise.reports.run import Run
+from reprise.reports.settings import rung_epochs
 from reprise.results.selection import HistoryRow
-from reprise.search.asha import accuracies, judged_in_order, read_history, rung_epochs, study_of, trial_order
+from reprise.search.asha import accuracies, judged_in_order, read_history, study_of, trial_order
 from reprise.training.checkpoint import read_checkpoint
 from reprise.training.results import finished
 

@@ -16,13 +16,13 @@ from reprise.errors import RepriseError, gist
 from reprise.files import check_regular, try_lock
 from reprise.records import seal, unseal
 from reprise.reports.run import Run
+from reprise.reports.settings import rung_epochs
 from reprise.results.selection import HistoryRow
 from reprise.search.asha import (
     Halving,
     accuracies,
     load_optuna,
     read_history,
-    rung_epochs,
     study_of,
     trial_order,
 )

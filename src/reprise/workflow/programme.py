@@ -24,7 +24,11 @@ from reprise.workflow.config import Config
 from reprise.workflow.jobs import ShardJob, Stage
 from reprise.workflow.shards import Shard, deal
 
-SUFFIXES = {"figures": (".png", ".svg", ".json"), "tables": (".csv", ".md", ".tex")}
+SUFFIXES = {
+    "figures": (".png", ".svg", ".json"),
+    "tables": (".csv", ".md", ".tex", ".json", ".html"),
+    "statements": (".csv", ".md", ".json", ".html"),
+}
 INTERMEDIATES = {
     "figures": {"samples": ".samples.json", "diagram": ".layers.json"},
     "tables": {"layers": ".layers.json"},
@@ -162,28 +166,30 @@ class Programme:
         found = []
         for slug in slugs or self.reports:
             if section == "statements":
-                found += [
-                    str(self.layout.statements(slug)),
-                    str(self.layout.statements(slug).with_suffix(".md")),
-                ]
+                stem = self.layout.statements(slug)
+                found += [str(stem.with_suffix(suffix)) for suffix in SUFFIXES[section]]
                 continue
             place = self.layout.figure if section == "figures" else self.layout.table
             for item in self.items(section, slug):
                 found += [f"{place(slug, item.id)}{suffix}" for suffix in SUFFIXES[section]]
         return found
 
+    def published(self, slugs: Sequence[str] | None = None) -> list[str]:
+        """Every figure, table and page of statements."""
+        return [target for section in SUFFIXES for target in self.targets(section, slugs)]
+
+    @property
+    def front_page(self) -> str:
+        return str(self.layout.site / "index.html")
+
     def all_targets(self, slugs: Sequence[str] | None = None) -> list[str]:
-        """Everything of the reports: what is published, what is left of the runs of their experiments, and
-        the data sets' statistics.
+        """Everything of the reports: what is published, of all reports together the site, what is left of the
+        runs of their experiments, and the data sets' statistics.
 
         What is left is asked for by itself: Snakemake does not miss a file that is needed only by files that
         are there. A data set that is not there, and that no run needs any more, is not fetched.
         """
-        published = [
-            target
-            for section in ("figures", "tables", "statements")
-            for target in self.targets(section, slugs)
-        ]
+        published = self.published(slugs) + ([] if slugs else [self.front_page])
         runs = {
             identifier: run
             for slug in slugs or self.reports
@@ -345,6 +351,21 @@ class Programme:
         made |= self._without(run for _, *runs in cells.values() for run in runs)
         return canonical({**made, "scale": report.scale})
 
+    def site_options(self) -> list[str]:
+        """Words of the verb that makes the site."""
+        options = [*self.reports, *self.options("scale", "results", "reports")]
+        skipped = [f"{slug}/{name}" for slug, names in self._skip.items() for name in names]
+        options += ["--skip", *skipped] if skipped else []
+        return [*options, "--stand-in", *self._stand_in] if self._stand_in else options
+
+    def site_params(self) -> str:
+        """Canonical JSON of what the site takes from report files itself."""
+        said = {
+            slug: [report.about, report.file.url, plain(report.file.outline), sorted(report.runs())]
+            for slug, report in self.reports.items()
+        }
+        return canonical({"reports": said, "code": self._code("site")})
+
     def layers_params(self, slug: str, identifier: str) -> str:
         """Canonical JSON of the networks that a layer table or a diagram describes."""
         report = self.reports[slug]
@@ -370,11 +391,20 @@ class Programme:
             " ".join(item.caption.split()),
         )
 
+    def labels(self, section: str, slug: str, identifier: str) -> dict[str, str]:
+        """What Snakemake's report lists a figure or table by: its id and its caption."""
+        caption = " ".join(self.reports[slug].item(section, identifier).caption.split())
+        return {section[:-1]: identifier, "shows": caption}
+
     @property
     def publishing_code(self) -> str:
         """Digest of the code that draws and judges: editing it makes figures again, and never trains."""
-        folder = Path(__file__).parent.parent / "publishing"
+        return self._code("publishing")
+
+    @staticmethod
+    def _code(room: str) -> str:
         digest = hashlib.sha256()
-        for file in sorted(folder.rglob("*.py")):
-            digest.update(file.read_bytes())
+        for file in sorted((Path(__file__).parent.parent / room).rglob("*.*")):
+            if "__pycache__" not in file.parts:
+                digest.update(file.read_bytes())
         return digest.hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Tables: a kind looked up by name builds one, and CSV, Markdown and LaTeX are written together.
+"""Tables: a kind looked up by name builds one, and all its formats are written together.
 
 A new kind is one module here with a function `build` (see `sheet`), and a class in `reprise.reports.tables`.
 """
@@ -10,10 +10,12 @@ from pkgutil import resolve_name
 
 from reprise.errors import RepriseError
 from reprise.extensions import code_behind
-from reprise.files import atomic
+from reprise.files import atomic, to_json
 from reprise.publishing import Face
+from reprise.publishing.html import page
 from reprise.publishing.sources import Sources
 from reprise.publishing.tables.formats import csv, latex, markdown
+from reprise.publishing.tables.record import record
 from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.reports.tables import Table as Spec
 
@@ -31,8 +33,8 @@ def build_table(spec: Spec, sources: Sources) -> Sheet:
 
 
 def write_table(spec: Spec, sources: Sources, face: Face, out_stem: Path) -> None:
-    """Write `<out_stem>.csv`, `.md` and `.tex`: all three or none; each says the scale, and the notes above
-    the table.
+    """Write `<out_stem>.csv`, `.md`, `.tex`, `.html` and `.json` (see `record`): all or none. Each says the
+    scale, and the notes above the table.
 
     Raises `RepriseError` naming report and table for an unknown metric, setting or network, and for missing
     runs.
@@ -45,10 +47,13 @@ def write_table(spec: Spec, sources: Sources, face: Face, out_stem: Path) -> Non
     about = {"scale": face.scale, **({"notes": "; ".join(face.notes)} if face.notes else {})}
     data = Rows([*table.data.columns, *about], [[*row, *about.values()] for row in table.data.rows])
     said = [part for part in (face.mark, *face.notes) if part]
+    as_record = record(table, caption, said)
     contents = {
         "csv": csv(data),
         "md": markdown(table, caption, said),
         "tex": latex(table, caption, said, label),
+        "json": to_json(as_record),
+        "html": page(as_record),
     }
     folder, stem = out_stem.parent, out_stem.name
     with contextlib.ExitStack() as stack:

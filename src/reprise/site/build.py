@@ -1,0 +1,370 @@
+"""Renders the site: one folder of pages, replaced as a whole when it is made again."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from reprise.files import atomic
+from reprise.publishing import MARKS
+from reprise.publishing.summary import MOST_FINDINGS, RULE, importance, worth_a_minute
+from reprise.publishing.verdicts import VERDICTS, number
+from reprise.reports.layout import Layout
+from reprise.reports.report import Report
+from reprise.schema import plain
+from reprise.site import charts
+from reprise.site.content import (
+    DOES_NOT_HOLD,
+    HOLDS,
+    Content,
+    ReportContent,
+    Shown,
+    Statement,
+    csv_rows,
+    figure_runs,
+    gather,
+    write_csv,
+)
+
+SIGNS = {"reproduced": "✓", "differs": "≠", "undecided": "?", "contradicted": "✗", "not run": "–"}
+"""Verdict → its sign; colour alone would tell nothing to those who do not see it."""
+MEANINGS = {
+    "reproduced": "the same experiment, trained again, would come out so",
+    "differs": "the same experiment would give another number",
+    "undecided": "these seeds leave it open",
+    "contradicted": "the claim fails, whatever the seeds do",
+    "not run": "something that it needs is not trained yet",
+}
+PICTURES = (".png", ".svg")
+FILES = (".csv", ".md", ".tex")
+"""Of a table."""
+MOST_SHOWN_ROWS = 200
+"""Rows of a figure's data on its page; the CSV has all."""
+
+
+def write_site(reports: Iterable[Report], layout: Layout, docs: Path | None = None, commit: str = "") -> int:
+    """Write the site of these reports to `layout.site`, the front page last; how many pages it has.
+
+    docs: folder with verdicts.md, for the page on the method. commit: of the project, shown on the front
+    page. Damaged results are a `RepriseError`, and then the former site stays as it is.
+    """
+    return Site(gather(reports, layout, commit), docs).write()
+
+
+class Site:
+    """The pages of one site. Pages are named by their paths from its root, with slashes."""
+
+    def __init__(self, content: Content, docs: Path | None = None) -> None:
+        self.content, self.folder, self._docs = content, content.layout.site, docs
+        self._written: set[Path] = set()
+        self.templates = Environment(
+            loader=PackageLoader("reprise.site"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self.templates.filters |= {"json": embedded, "number": printed, "yaml": as_yaml, "percent": percent}
+        self.templates.globals |= {
+            "content": content,
+            "signs": SIGNS,
+            "meanings": MEANINGS,
+            "verdicts": VERDICTS,
+            "mark": MARKS[content.layout.scale],
+            "scale": content.layout.scale,
+            "strips": charts.strips,
+            "sentence": sentence,
+            "power": power,
+            "holds": HOLDS,
+            "does_not_hold": DOES_NOT_HOLD,
+        }
+
+    def write(self) -> int:
+        """All pages and files, the front page last; what is left of an earlier site is deleted."""
+        for asset in files("reprise.site").joinpath("assets").iterdir():
+            self._put(f"assets/{asset.name}", asset.read_bytes())
+        for report in self.content.reports:
+            self._report(report)
+        self._runs()
+        self._method()
+        self._home()
+        self._sweep()
+        return sum(path.suffix == ".html" for path in self._written)
+
+    # ---- pages ----
+
+    def _home(self) -> None:
+        pairs = [(report, one) for report in self.content.reports for one in report.statements]
+
+        def place(pair: tuple[ReportContent, Statement]) -> tuple[int, float] | None:
+            entry = pair[1].entry
+            share, distance = (
+                math.nan if entry[key] is None else entry[key] for key in ("share", "distance")
+            )
+            if entry["distance"] is None and entry["verdict"] == "differs":
+                distance = math.inf
+            found = importance(entry["verdict"], share, distance, entry["strength"] or 0.0)
+            return found if pair[1].counted else None
+
+        found = worth_a_minute(pairs, place, MOST_FINDINGS)
+        findings = [(report, one, next(iter(report.figures_of(one)), None)) for report, one in found]
+        self._page("index.html", "home.html", findings=findings, rule=RULE, most=MOST_FINDINGS)
+
+    def _report(self, report: ReportContent) -> None:
+        self._page(f"{report.slug}/index.html", "report.html", report=report)
+        for one in report.statements:
+            spec = next(item for item in report.report.statements if item.id == one.id)
+            self._page(
+                one.path,
+                "statement.html",
+                report=report,
+                one=one,
+                figures=report.figures_of(one),
+                said=as_yaml(plain(spec)),
+            )
+        for shown in report.figures:
+            self._figure(report, shown)
+        for table in report.tables:
+            if table.record:
+                for suffix in FILES:
+                    self._copy(table.stem.with_suffix(suffix), f"{report.slug}/tables/{table.id}{suffix}")
+        for study in report.studies:
+            trials = [(run, cell.name) for cell in study.cells for run in cell.runs]
+            ladder = charts.ladder(trials, study.settings, self.content.meta, self.content.histories)
+            self._page(
+                f"{report.slug}/studies/{study.name}.html",
+                "study.html",
+                report=report,
+                study=study,
+                ladder=ladder,
+            )
+
+    def _figure(self, report: ReportContent, shown: Shown) -> None:
+        rows: list[list[Any]] = []
+        panels = []
+        if shown.record:
+            for suffix in PICTURES:
+                self._copy(shown.stem.with_suffix(suffix), f"{report.slug}/figures/{shown.id}{suffix}")
+            rows = csv_rows(shown.record["values"])
+            target = self._target(f"{report.slug}/figures/{shown.id}.csv")
+            with atomic(target) as partial:
+                write_csv(partial, rows)
+            if shown.record["kind"] == "curves":
+                panels = charts.curves(shown.record, self.content.histories)
+        self._page(
+            shown.path,
+            "figure.html",
+            report=report,
+            shown=shown,
+            rows=rows,
+            most_rows=MOST_SHOWN_ROWS,
+            panels=panels,
+            statements=report.statements_of(shown),
+            command=self._command(f"figures/{report.slug}/{shown.id}.png"),
+        )
+
+    def _runs(self) -> None:
+        uses: dict[str, list[tuple[str, str, str]]] = {}
+        for report in self.content.reports:
+            for shown in report.figures:
+                for run in sorted(figure_runs(shown)):
+                    uses.setdefault(run, []).append((report.slug, shown.path, shown.title))
+        statements: dict[str, list[Statement]] = {}
+        for report in self.content.reports:
+            for one in report.statements:
+                for run in one.entry["runs"]:
+                    statements.setdefault(run, []).append(one)
+        for name, settings_of in self.content.runs.items():
+            self._page(
+                f"runs/{name}.html",
+                "run.html",
+                run=settings_of,
+                uses=uses.get(name, []),
+                statements=statements.get(name, []),
+                panels=charts.run_curves(self.content.histories.get(name, {})),
+            )
+        settings = {name: flat(run.spec) for name, run in self.content.runs.items()}
+        common = common_settings(settings.values())
+        differing = {
+            name: {key: value for key, value in of.items() if common.get(key) != value or key not in common}
+            for name, of in settings.items()
+        }
+        self._page("runs/index.html", "runs.html")
+        self._page("runs/compare.html", "compare.html", common=common, differing=differing)
+
+    def _method(self) -> None:
+        path = self._docs / "verdicts.md" if self._docs else None
+        text = prose(path.read_text("utf-8")) if path and path.exists() else ""
+        examples = [
+            (report, one)
+            for report in self.content.reports
+            for one in report.statements
+            if one.entry["kind"] == "number"
+            and one.entry["alone"]
+            and one.entry["low"] is not None
+            and one.entry["low"] < one.entry["high"]
+        ]
+        chosen = next((pair for pair in examples if pair[1].verdict == "reproduced"), None)
+        self._page(
+            "method.html", "method.html", text=Markup(text), example=chosen or next(iter(examples), None)
+        )
+
+    # ---- files ----
+
+    def _page(self, path: str, template: str, **values: Any) -> None:
+        root = "../" * (len(PurePosixPath(path).parts) - 1)
+        text = self.templates.get_template(template).render(root=root, page=path, **values)
+        self._put(path, text.encode())
+
+    def _put(self, path: str, content: bytes) -> None:
+        target = self._target(path)
+        if target.exists() and target.read_bytes() == content:
+            return
+        with atomic(target) as partial:
+            partial.write_bytes(content)
+
+    def _copy(self, source: Path, path: str) -> None:
+        if source.exists():
+            self._put(path, source.read_bytes())
+
+    def _target(self, path: str) -> Path:
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._written.add(target)
+        return target
+
+    def _sweep(self) -> None:
+        for path in sorted(self.folder.rglob("*"), reverse=True):
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+            elif not path.is_dir() and path not in self._written:
+                path.unlink()
+
+    def _command(self, target: str) -> str:
+        """What makes one file."""
+        where = self.content.layout.root / target
+        scale = self.content.layout.scale
+        config = "" if scale == "full" else f" --config scale={scale}"
+        return f"snakemake {where} --cores 2{config}"
+
+
+# ---- for the templates ----
+
+
+def embedded(value: Any) -> Markup:
+    """JSON inside a script element, which no text in it can end."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def prose(text: str) -> str:
+    """A page of Markdown as HTML, under the heading of another page: its headings are one level lower, with
+    anchors, and links to files that the site does not have are left out.
+    """
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = parser.parse(text)
+    for token, inside in zip(tokens, [*tokens[1:], None], strict=True):
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{int(token.tag[1:]) + 1}"
+        if token.type == "heading_open" and inside:
+            token.attrSet("id", re.sub(r"[^a-z0-9]+", "-", inside.content.lower()).strip("-"))
+        outside = False
+        for part in token.children or ():
+            if part.type == "link_open":
+                outside = not str(part.attrGet("href")).startswith(("#", "https://", "http://"))
+            if outside and part.type in ("link_open", "link_close"):
+                part.tag, part.attrs = "span", {}
+    return str(parser.renderer.render(tokens, parser.options, {}))
+
+
+def as_yaml(value: Any) -> str:
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
+
+
+def printed(value: Any) -> str:
+    """A number as readers write it; other values as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "" if value is None else str(value)
+    return f"{value:,}" if isinstance(value, int) else number(value)
+
+
+def percent(share: float | None) -> str:
+    """A share of draws; nothing is said to hold in none of them, or in all."""
+    if share is None:
+        return ""
+    if share > 0.9995:
+        return "more than 99.9 %"
+    return "less than 0.1 %" if share < 0.0005 else f"{100 * share:.1f} %"
+
+
+def flat(spec: Mapping[str, Any], before: str = "") -> dict[str, str]:
+    """Settings by path, as text."""
+    found: dict[str, str] = {}
+    for key, value in spec.items():
+        path = f"{before}{key}"
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{path}.")
+        elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            for place, item in enumerate(value):
+                found |= flat(item if isinstance(item, Mapping) else {"": item}, f"{path}.{place}.")
+        else:
+            found[path] = json.dumps(value, ensure_ascii=False)
+    return found
+
+
+def common_settings(settings: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """The settings that all of these have."""
+    first, *others = [dict(of) for of in settings] or [{}]
+    return {key: value for key, value in first.items() if all(of.get(key) == value for of in others)}
+
+
+# ---- sentences ----
+
+
+def sentence(entry: Mapping[str, Any]) -> str:
+    """What came out, in one plain sentence or two."""
+    verdict = entry["verdict"]
+    if verdict == "not run":
+        return f"Not run yet: {entry['reason']}"
+    seeds = f"{entry['n']} seed{'s' if entry['n'] != 1 else ''}"
+    if entry.get("reported"):
+        about = "about " if entry["about"] else ""
+        spread = f" ± {entry['spread']}" if entry["spread"] else ""
+        found = f"The report says {about}{entry['reported']}; {seeds} here gave {entry['measured']}{spread}."
+        if entry["low"] is None:
+            return f"{found} {entry['reason']}"
+        ends = f"from {number(entry['low'])} to {number(entry['high'])}"
+        inside = "includes" if verdict == "reproduced" else "does not include"
+        return f"{found} The same experiment, trained again, would give {ends}, which {inside} it."
+    share, found = percent(entry["share"]), f"Measured: {entry['measured']}."
+    if verdict == "undecided":
+        return f"{found} {seeds.capitalize()} cannot tell: it holds in {share} of the draws of new seeds."
+    does = "does not hold" if verdict == "contradicted" else "holds"
+    return f"{found} The claim {does}: it does in {share} of the draws of new seeds."
+
+
+def power(entry: Mapping[str, Any]) -> str:
+    """What the seeds could have shown."""
+    if entry["settles"] is None:
+        return ""
+    seeds = f"{entry['n']} seed{'s' if entry['n'] != 1 else ''}"
+    if entry.get("reported"):
+        tell = f"These {seeds} tell" if entry["n"] != 1 else "This one seed tells"
+        return f"{tell} values apart that lie {number(entry['settles'])} or more from what was found."
+    said = f"{seeds.capitalize()} can settle a difference of {number(entry['settles'])} or more."
+    if entry["claimed"] is not None:
+        said += f" The report's own numbers differ by {number(abs(entry['claimed']))}."
+    if entry["seeds_to_settle"]:
+        more = entry["seeds_to_settle"]
+        said += f" {more} seeds would settle it." if more <= 100 else " More than 100 seeds would be needed."
+    return said

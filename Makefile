@@ -9,7 +9,7 @@ export OMP_WAIT_POLICY ?= passive
 # Each process of the tests has one thread of torch; one that runs out of tests takes over half of another's.
 PYTEST := python -m pytest -n $(CORES) --dist worksteal
 
-.PHONY: demo evidence readme test check style lint faults fuzz keras cpus slurm lowest bench bench-gpu clean
+.PHONY: demo evidence readme site-test test check style lint faults fuzz keras cpus slurm lowest bench bench-gpu clean
 
 $(VENV)/.ready: pyproject.toml envs/constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -41,13 +41,21 @@ readme: $(VENV)/.ready
 	done
 	rm -rf results/readme
 
+# The sites of the evidence and, if it is there, of the demo in Debian's Chromium (installs it, as root, and
+# playwright): two minutes.
+site-test: evidence
+	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt \
+		--editable ".[workflow,dev,kaggle,browser]"
+	command -v chromium || { [ "$$(id -u)" != 0 ] || apt-get -qq install --yes chromium; }
+	$(BIN)/python -m pytest -m browser tests/site
+
 test: $(VENV)/.ready
-	$(BIN)/$(PYTEST) -m "not keras and not cpus"
+	$(BIN)/$(PYTEST) -m "not keras and not cpus and not browser"
 
 # For the developer at work, in less than two minutes on two cores: style, and all tests but those that start
 # Snakemake or take long.
 check: style
-	$(BIN)/$(PYTEST) -m "not keras and not cpus and not workflow and not slow" --ignore tests/faults
+	$(BIN)/$(PYTEST) -m "not keras and not cpus and not browser and not workflow and not slow" --ignore tests/faults
 
 style: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -80,7 +88,7 @@ LOWEST_INSTALL := $(BIN)/uv pip install --quiet --python $(LOWEST) --resolution 
 lowest: $(VENV)/.ready
 	$(BIN)/uv venv --quiet --clear --python 3.11 $(LOWEST)
 	$(LOWEST_INSTALL) ".[dev,kaggle]"
-	$(LOWEST)/bin/$(PYTEST) -m "not keras and not cpus and not workflow"
+	$(LOWEST)/bin/$(PYTEST) -m "not keras and not cpus and not browser and not workflow"
 	$(LOWEST_INSTALL) ".[workflow,dev,kaggle]"
 	$(LOWEST)/bin/$(PYTEST) -m workflow
 

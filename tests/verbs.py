@@ -36,6 +36,7 @@ OPTIONS = {
     "table": RESULTS | REPORT | {"--partial"},
     "statements": RESULTS | REPORT | {"--partial"},
     "summary": RESULTS | REPORT | {"--write"},
+    "site": RESULTS | REPORT,
     "export": RESULTS | REPORT | {"--weights"},
     "publish": RESULTS | REPORT,
     "import": DATA | {"--runs"},

@@ -6,37 +6,22 @@ import random
 import re
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import yaml
 
+from finished import all_runs, results, write_results
 from mini import convolution, mini
 from reprise.cli import main
-from reprise.data.catalog import class_names
 from reprise.errors import RepriseError
 from reprise.publishing import Face
 from reprise.publishing.figures import build_figure
-from reprise.publishing.measures import RESULT_COLUMNS
 from reprise.publishing.partial import narrowed, resting_on, runs_at_hand
-from reprise.publishing.pretended import named_layers, pretended
 from reprise.publishing.sources import Sources
 from reprise.publishing.style import style
 from reprise.publishing.tables import build_table
-from reprise.records import FILES, digests, write_record
 from reprise.reports.report import Report, report_files
 
 REPORTS = report_files(Path(__file__).parents[2] / "workflow/reports")
-
-
-def all_runs(report):
-    return report.runs([cell for name in report.experiments for cell in report.all_cells(name)])
-
-
-def results(report, at_hand):
-    """Made-up results of these runs."""
-    runs = all_runs(report)
-    names = {run: class_names(settings) for run, settings in runs.items()}
-    return pretended({run: runs[run] for run in runs if run in at_hand}, names, named_layers(report))
 
 
 def sources(report, part, tables):
@@ -367,23 +352,6 @@ def test_tables_without_runs(report):
 
 
 # ---- the verbs ----
-
-
-def write_results(report, folder, at_hand):
-    """Made-up results as the folders of finished and evaluated runs."""
-    tables, every = results(report, at_hand), all_runs(report)
-    for run in at_hand:
-        place = folder / run
-        place.mkdir(parents=True)
-        for name in RESULT_COLUMNS:
-            table = pd.DataFrame(getattr(tables, name))
-            table[table["run"] == run].to_parquet(place / f"{name}.parquet", index=False)
-        meta = {"device": "AMD EPYC", "threads": 2, "seconds": 1800.0}
-        meta |= {"finished": "2026-11-28T23:00:00+00:00"}
-        content = {"run": run, "spec": dict(every[run].spec), "meta": meta}
-        write_record(place / "run.json", {**content, FILES: digests(place, ["history.parquet"])})
-        files = digests(place, ["predictions.parquet", "final.parquet"])
-        write_record(place / "evaluation.json", {"run": run, FILES: files})
 
 
 @pytest.fixture

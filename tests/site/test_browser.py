@@ -108,8 +108,8 @@ def test_every_page_loads_without_a_word_and_fits_a_desk_and_a_phone(site, brows
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("site", SITES, ids=lambda site: site.parent.name)
 def test_axe_finds_nothing_serious(site, scheme, browser):
-    """On all pages but runs, figures and statements, of which `FEW` of each report stand for the others, which
-    have the same template; in the dark on the fullest page of each kind.
+    """On all pages but runs, figures and statements, of which `FEW` of each report stand for the others, made
+    from the same template; in the dark on the fullest page of each kind.
     """
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     looked_at = one_of_each(site).values()

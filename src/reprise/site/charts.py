@@ -192,9 +192,9 @@ def ladder(
     found = []
     for run, name in trials:
         known = meta.get(run)
-        epochs = known["epochs"] if known else 0
+        epochs = known.get("epochs", 0) if known else 0
         validation = histories.get(run, {}).get("validation", {}).get("accuracy", [])
-        stopped = known["stopped"] if known else ""
+        stopped = known.get("stopped", "") if known else ""
         state = "not run" if not known else "pruned" if stopped.startswith("pruned") else "finished"
         accuracy = max(validation, default=None)
         found.append(Trial(run, name, epochs, round(100 * epochs / most, 2), accuracy, stopped, state))

@@ -203,6 +203,11 @@ class ReportContent:
         )
         return [name if source == "real" else f"{name} ({source})" for name, source in found]
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the verdicts have to say of their runs."""
+        return self.document["notes"] if self.document else ()
+
     # ---- verdicts ----
 
     @property

@@ -1,0 +1,602 @@
+"""The site without a browser: what stands on its pages, and what happens to what is missing, hostile or
+damaged.
+"""
+
+import json
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+
+from finished import all_runs, write_results
+from mini import STUDY, convolution, mini
+from reprise.cli import main
+from reprise.errors import RepriseError
+from reprise.reports.layout import Layout
+from reprise.reports.report import Report
+from reprise.site import charts, write_site
+from reprise.site.build import common_settings, embedded, flat, percent, power, prose, sentence
+from reprise.site.content import ReportContent, csv_rows
+
+HOSTILE = '<script>alert("1")</script> & <b>bold</b> \'"'
+EXPERIMENTS = {
+    "base": {"seeds": [0, 1, 2]},
+    "wide": {"seeds": [0, 1, 2], "set": {"optimizer": {"name": "adam", "lr": 0.01}}},
+    "search": {"asha": {**STUDY, "seed": 3}},
+}
+SECTIONS = {
+    "figures": [
+        {
+            "id": "figure_01",
+            "kind": "curves",
+            "caption": "Loss.",
+            "series": {"base": "base", "wide": "wide"},
+            "metric": "loss",
+            "splits": ["train"],
+        },
+        {
+            "id": "figure_02",
+            "kind": "curves",
+            "caption": "Accuracy.",
+            "series": ["wide"],
+            "metric": "accuracy",
+            "splits": ["validation"],
+        },
+    ],
+    "tables": [
+        {
+            "id": "table_01",
+            "kind": "comparison",
+            "caption": "Accuracies.",
+            "source": "Table 1",
+            "models": [{"label": "Base", "runs": "base"}, {"label": "Wide", "runs": "wide"}],
+            "rows": [{"label": "Accuracy", "metric": "accuracy", "reported": {"Base": "0.65"}}],
+        }
+    ],
+    "statements": [
+        {
+            "number": "base_accuracy",
+            "reported": "0.65",
+            "measure": "accuracy(base)",
+            "source": "Section 2, figure 1",
+        },
+        {
+            "claim": "wide_is_better",
+            "says": "wide is better",
+            "reading": "On the test images.",
+            "holds": "accuracy(wide) > accuracy(base)",
+            "source": "Sections 2.1 and 3",
+        },
+        {"claim": "loss_falls", "holds": "train_loss(base) < 100", "source": "Section 10"},
+        {"number": "somewhere", "reported": "1", "measure": "best_epoch(wide)"},
+    ],
+    "outline": [
+        {"section": "Section 1", "title": "Introduction"},
+        {"section": "Section 2", "title": "Set-up", "shows": ["figure_01"]},
+        {"section": "Section 2.1", "shows": ["table_01"]},
+        {"section": "Section 10", "title": "End"},
+    ],
+    "assumptions": ["Batches are whole."],
+    "url": "https://example.org/a?b=1&c=2",
+}
+
+
+def write_report(folder, **sections):
+    document = mini(convolution(), EXPERIMENTS, validation=0.1, **{**SECTIONS, **sections})
+    del document["slug"]
+    folder.mkdir(exist_ok=True)
+    (folder / "mini.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    return Report(folder / "mini.yaml")
+
+
+def publish(report, results, *, figures=("figure_01",), tables=("table_01",)):
+    place = ["--reports", str(report.path.parent), "--results", str(results)]
+    for verb, items in (("figure", figures), ("table", tables)):
+        for item in items:
+            main([verb, "mini", item, "--partial", *place])
+    main(["statements", "mini", "--partial", *place])
+
+
+def built(tmp_path, at_hand=None, **sections):
+    """The site of a report of which these runs (all but the search's) are there."""
+    report = write_report(tmp_path / "reports", **sections)
+    runs = all_runs(report)
+    left = [run for run in runs if not runs[run].settings.study]
+    write_results(report, tmp_path / "results/runs", left if at_hand is None else at_hand)
+    publish(report, tmp_path / "results", figures=("figure_01",) if left else ())
+    layout = Layout(tmp_path / "results", "full")
+    pages = write_site([report], layout, commit="abc")
+    assert pages == len(list(layout.site.rglob("*.html")))
+    return report, layout.site
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    return built(tmp_path_factory.mktemp("site"))[1]
+
+
+class Words(HTMLParser):
+    """What a page says, what elements it has, and its scripts."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.said, self.scripts, self._script = [], [], [], False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self._script = tag == "script"
+
+    def handle_endtag(self, tag):
+        self._script = False
+
+    def handle_data(self, data):
+        (self.scripts if self._script else self.said).append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.said).split())
+
+
+def page(site, name):
+    return Words((site / name).read_text())
+
+
+# ---- what is there ----
+
+
+def test_each_thing_has_its_page(site):
+    found = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
+    assert {
+        "index.html",
+        "method.html",
+        "runs/index.html",
+        "runs/compare.html",
+        "mini/index.html",
+        "mini/figures/figure_01.html",
+        "mini/figures/figure_01.png",
+        "mini/figures/figure_01.svg",
+        "mini/figures/figure_01.csv",
+        "mini/figures/figure_02.html",
+        "mini/tables/table_01.csv",
+        "mini/tables/table_01.tex",
+        "mini/statements/base_accuracy.html",
+        "mini/statements/table_01_base_accuracy.html",
+        "mini/studies/search.html",
+        "assets/site.css",
+    } <= found
+    assert "mini/figures/figure_02.png" not in found  # it is not drawn
+    assert sum(re.fullmatch("runs/[0-9a-f]{12}.html", name) is not None for name in found) == 10
+
+
+def test_the_front_page_counts_and_chooses(site):
+    found = page(site, "index.html")
+    assert "6 of 10 runs, 6.0 core-hours (AMD EPYC), 2026-11-28" in found.text
+    counts = json.loads((site.parent / "statements/mini.json").read_text())["statements"]
+    for verdict in ("reproduced", "differs", "undecided", "contradicted", "not run"):
+        number = sum(entry["verdict"] == verdict for entry in counts)
+        parts = [attributes for _, attributes in found.tags if attributes.get("data-verdict") == verdict]
+        links = [attributes for attributes in parts if "aria-label" in attributes]
+        assert [one["aria-label"] for one in links] == ([f"mini: {number} of 5 {verdict}"] if number else [])
+    assert len([1 for tag, attributes in found.tags if tag == "tr" and "data-verdict" in attributes]) == 5
+    assert "commit abc" in found.text
+
+
+def test_the_outline_is_the_report_s(site):
+    found = page(site, "mini/index.html")
+    sections = [attributes["id"] for tag, attributes in found.tags if attributes.get("class") == "section"]
+    assert sections == ["in-section-1", "in-section-2", "in-section-2-1", "in-section-10", "in-none"]
+    text = found.text
+    for heading in (
+        "Section 1 · Introduction",
+        "Section 2 · Set-up",
+        "Section 10 · End",
+        "Beyond the outline",
+    ):
+        assert heading in text
+    assert "the report · mini" in text
+    assert "Batches are whole." in text
+    assert "On the test images." in text
+
+
+def test_statements_stand_in_the_section_that_they_name(tmp_path):
+    report, _ = built(tmp_path)
+    content = ReportContent(report, Layout(tmp_path / "results", "full"))
+    placed = {part.section: [one.id for one in part.statements] for part in content.outline}
+    assert placed == {
+        "Section 1": [],
+        "Section 2": ["base_accuracy"],
+        "Section 2.1": ["table_01_base_accuracy", "wide_is_better"],
+        "Section 10": ["loss_falls"],
+        "Beyond the outline": ["somewhere"],
+    }
+    assert content.in_order[0].id == "base_accuracy"
+    assert [shown.id for shown in content.outline[-1].items] == ["figure_02"]
+    (named,) = [one for one in content.statements if one.id == "base_accuracy"]
+    assert [shown.id for shown in content.figures_of(named)] == ["figure_01"]
+    assert [one.id for one in content.statements_of(content.shown["figure_01"])] == ["base_accuracy"]
+
+
+def test_without_an_outline_sections_are_those_that_statements_name(tmp_path):
+    report, site = built(tmp_path, outline=[])
+    content = ReportContent(report, Layout(tmp_path / "results", "full"))
+    assert [part.section for part in content.outline] == [
+        "Table 1", "Section 2", "Sections 2.1", "Section 10", "Beyond the outline",
+    ]  # fmt: skip
+    assert (site / "mini/index.html").exists()
+
+
+def test_a_statement_s_page(site):
+    found = page(site, "mini/statements/wide_is_better.html")
+    assert "What must hold: test accuracy of wide > test accuracy of base." in found.text
+    assert "Read as: On the test images." in found.text
+    dots = [attributes for _, attributes in found.tags if attributes.get("class") == "dot"]
+    assert len(dots) == 6
+    assert all(0 <= float(re.search(r"left:([\d.]+)%", dot["style"])[1]) <= 100 for dot in dots)
+    assert all((site / "mini/statements" / dot["href"]).resolve().exists() for dot in dots)
+
+
+def test_what_is_not_run_says_so(tmp_path):
+    report = write_report(tmp_path / "reports")
+    runs = [run for run, settings in all_runs(report).items() if not settings.settings.study]
+    few = [run for run in runs if report.cell_of(run).experiment == "base"]
+    _, site = built(tmp_path, few)
+    assert "Not run yet" in page(site, "mini/statements/wide_is_better.html").text
+    assert "Not run yet." in page(site, f"runs/{next(run for run in runs if run not in few)}.html").text
+    assert "Not drawn yet" in page(site, "mini/figures/figure_02.html").text
+
+
+def test_nothing_is_run_nor_published(tmp_path):
+    report = write_report(tmp_path / "reports")
+    layout = Layout(tmp_path / "results", "full")
+    write_site([report], layout)
+    assert "No statement has a verdict yet." in page(layout.site, "index.html").text
+    assert "Its statements are not judged yet." in page(layout.site, "mini/index.html").text
+
+
+def test_a_search_is_a_ladder(tmp_path):
+    report = write_report(tmp_path / "reports")
+    _, site = built(tmp_path, list(all_runs(report)))
+    found = page(site, "mini/studies/search.html")
+    assert len([1 for _, attributes in found.tags if str(attributes.get("class")).startswith("trial ")]) == 4
+    assert "The rungs have saved 0 of 8 epochs (0 %)." in found.text
+
+
+def test_other_scales_are_told(tmp_path):
+    report, site = built(tmp_path)
+    quick = tmp_path / "results/quick/statements"
+    quick.mkdir(parents=True)
+    made = (tmp_path / "results/statements/mini.json").read_bytes()
+    (quick / "mini.json").write_bytes(made)
+    layout = Layout(tmp_path / "results", "full")
+    write_site([report], layout)
+    assert "at scale quick" in page(site, "mini/statements/wide_is_better.html").text
+    (quick / "mini.json").write_bytes(made[:-40])  # an extra that is damaged is no reason to fail
+    write_site([report], layout)
+    assert "at scale quick" not in page(site, "mini/statements/wide_is_better.html").text
+
+
+def test_other_scales_than_full_are_framed(tmp_path):
+    report = Report(write_report(tmp_path / "reports").path, "demo")
+    layout = Layout(tmp_path / "results", "demo")
+    write_site([report], layout)
+    for path in layout.site.rglob("*.html"):
+        found = Words(path.read_text())
+        assert ("body", {"class": "framed"}) in found.tags, path
+        assert "DEMO" in found.text
+    assert "--config scale=demo" in page(layout.site, "mini/figures/figure_01.html").text
+
+
+# ---- what could go wrong ----
+
+
+def test_texts_of_reports_and_data_are_never_markup(tmp_path, monkeypatch):
+    """Titles, captions, quotations, labels, names of classes, devices: everything that others write."""
+    from reprise.data import catalog
+
+    real = catalog.class_names
+    monkeypatch.setattr(catalog, "class_names", lambda run: [HOSTILE, *real(run)[1:]])
+    classes = {
+        "id": "table_02",
+        "kind": "classes",
+        "caption": HOSTILE,
+        "models": [{"label": HOSTILE, "runs": "base"}],
+    }
+    statements = [
+        {
+            "claim": "hostile",
+            "says": HOSTILE,
+            "source": HOSTILE,
+            "reading": HOSTILE,
+            "holds": "accuracy(base) > 0",
+        },
+        {
+            "number": "classes",
+            "reported": "0.5",
+            "says": HOSTILE,
+            "measure": 'class_accuracy(base, classes=["dog"])',
+        },
+    ]
+    figures = [{**SECTIONS["figures"][0], "caption": HOSTILE, "series": [{"label": HOSTILE, "runs": "base"}]}]
+    report = write_report(
+        tmp_path / "reports",
+        title=HOSTILE,
+        authors=HOSTILE,
+        framework=HOSTILE,
+        summary=HOSTILE,
+        assumptions=[HOSTILE],
+        statements=statements,
+        figures=figures,
+        tables=[classes],
+        outline=[{"section": HOSTILE, "title": HOSTILE, "shows": ["figure_01", "table_02"]}],
+    )
+    runs = [run for run, settings in all_runs(report).items() if not settings.settings.study]
+    write_results(report, tmp_path / "results/runs", runs, device=HOSTILE)
+    publish(report, tmp_path / "results", tables=["table_02"])
+    layout = Layout(tmp_path / "results", "full")
+    write_site([report], layout)
+    said = 0
+    for path in layout.site.rglob("*.html"):
+        found = Words(path.read_text())
+        assert "b" not in {tag for tag, _ in found.tags if tag == "b"} or "bold" not in found.scripts
+        for tag, attributes in found.tags:
+            assert tag != "script" or "src" in attributes or attributes.get("type") == "application/json", (
+                path
+            )
+        assert not any("alert(" in script and "</script" in script.lower() for script in found.scripts)
+        said += HOSTILE.replace('"', "") in found.text.replace('"', "")
+    assert said > 5
+    table = Words((tmp_path / "results/tables/mini/table_02.html").read_text())
+    statements_page = Words((tmp_path / "results/statements/mini.html").read_text())
+    for found in (table, statements_page):
+        assert HOSTILE in found.text
+        assert "script" not in {tag for tag, _ in found.tags}
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("statements/mini.json", lambda content: content.replace(b"reproduced", b"contradicted")),
+        ("statements/mini.json", lambda content: content[:100]),
+        ("statements/mini.json", lambda content: b"{}"),
+        ("tables/mini/table_01.json", lambda content: content[:-30]),
+        ("tables/mini/table_01.json", lambda content: b"[]"),
+        ("figures/mini/figure_01.json", lambda content: content[:-30]),
+        ("figures/mini/figure_01.json", lambda content: b'{"values": 3}'),
+    ],
+)
+def test_a_damaged_file_is_named_and_the_former_site_stays(tmp_path, capsys, name, change):
+    report, site = built(tmp_path)
+    before = {path: path.read_bytes() for path in site.rglob("*") if path.is_file()}
+    path = tmp_path / "results" / name
+    content = path.read_bytes()
+    path.write_bytes(change(content))
+    assert path.read_bytes() != content
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stopped:
+        main(["site", "--reports", str(report.path.parent), "--results", str(tmp_path / "results")])
+    assert stopped.value.code == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"reprise: {path}")
+    assert error.count("\n") == 1
+    assert {path: path.read_bytes() for path in site.rglob("*") if path.is_file()} == before
+
+
+def test_what_an_earlier_site_had_is_deleted_and_what_stays_is_not_touched(tmp_path):
+    report, site = built(tmp_path)
+    (site / "mini/figures/figure_99.html").write_text("of a figure that is gone")
+    (site / "old").mkdir()
+    (site / "old/page.html").write_text("of a report that is gone")
+    before = (site / "mini/figures/figure_01.html").stat().st_mtime_ns
+    write_site([report], Layout(tmp_path / "results", "full"), commit="abc")
+    assert not (site / "mini/figures/figure_99.html").exists()
+    assert not (site / "old").exists()
+    assert (site / "mini/figures/figure_01.html").stat().st_mtime_ns == before
+
+
+def test_the_verb(tmp_path, capsys):
+    report, site = built(tmp_path)
+    capsys.readouterr()
+    main(["site", "mini", "--reports", str(report.path.parent), "--results", str(tmp_path / "results")])
+    assert re.fullmatch(
+        rf"{re.escape(str(site / 'index.html'))}: \d+ pages of 1 report\n", capsys.readouterr().out
+    )
+    assert "How far off could a measured value be?" in page(site, "method.html").text
+
+
+def test_an_experiment_that_is_skipped_in_one_report_alone(tmp_path):
+    report = write_report(tmp_path / "reports")
+    (tmp_path / "reports/other.yaml").write_text(report.path.read_text())
+    place = ["--reports", str(tmp_path / "reports"), "--results", str(tmp_path / "results")]
+    main(["site", *place, "--skip", "mini/search"])
+    text = page(tmp_path / "results/site", "mini/index.html").text
+    assert "0 of 6 runs" in text
+    assert "0 of 10 runs" in page(tmp_path / "results/site", "other/index.html").text
+
+
+# ---- parts ----
+
+
+def entry(**given):
+    empty = dict.fromkeys(("share", "settles", "claimed", "seeds_to_settle", "low", "high"))
+    words = {"verdict": "reproduced", "reported": "", "measured": "0.65", "spread": "", "reason": "Why."}
+    return {**empty, **words, "about": 0.0, "n": 3, **given}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"reported": "0.66", "spread": "0.01", "low": 0.6, "high": 0.7},
+            "The report says 0.66; 3 seeds here gave 0.65 ± 0.01. The same experiment, trained again, would "
+            "give from 0.6000 to 0.7000, which includes it.",
+        ),
+        (
+            {"verdict": "differs", "reported": "0.9", "about": 0.1, "n": 1, "low": 0.6, "high": 0.7},
+            "The report says about 0.9; 1 seed here gave 0.65. The same experiment, trained again, would "
+            "give from 0.6000 to 0.7000, which does not include it.",
+        ),
+        ({"verdict": "differs", "reported": "0.9"}, "The report says 0.9; 3 seeds here gave 0.65. Why."),
+        ({"verdict": "not run"}, "Not run yet: Why."),
+        (
+            {"share": 1.0},
+            "Measured: 0.65. The claim holds: it does in more than 99.9 % of the draws of new seeds.",
+        ),
+        ({"verdict": "contradicted", "share": 0.0}, "less than 0.1 % of the draws"),
+        (
+            {"verdict": "undecided", "share": 0.631, "n": 1},
+            "1 seed cannot tell: it holds in 63.1 % of the draws",
+        ),
+    ],
+)
+def test_sentences(given, said):
+    assert said in sentence(entry(**given))
+
+
+def test_power_in_words():
+    assert power(entry()) == ""
+    assert power(entry(reported="1", settles=0.02)) == (
+        "These 3 seeds tell values apart that lie 0.0200 or more from what was found."
+    )
+    found = power(entry(settles=0.02, claimed=-0.01, seeds_to_settle=12))
+    assert found == (
+        "3 seeds can settle a difference of 0.0200 or more. The report's own numbers differ by 0.0100. 12 "
+        "seeds would settle it."
+    )
+    assert power(entry(settles=0.02, seeds_to_settle=101)).endswith("More than 100 seeds would be needed.")
+
+
+def test_nothing_holds_in_all_draws_and_nothing_in_none():
+    assert [percent(share) for share in (None, 0.0, 0.0004, 0.5, 0.9996, 1.0)] == [
+        "", "less than 0.1 %", "less than 0.1 %", "50.0 %", "more than 99.9 %", "more than 99.9 %",
+    ]  # fmt: skip
+
+
+def test_strips_have_one_axis_for_each_metric():
+    row = {"label": "a", "metric": "accuracy", "values": {"run1": 0.5, "run2": 0.7}}
+    record = {"measures": [row, {**row, "metric": "loss", "values": {"run1": 2.0}}], "alone": False}
+    accuracy, loss = charts.strips(record)
+    assert [dot.left for dot in accuracy.rows[0].dots] == [pytest.approx(5.36), pytest.approx(94.64)]
+    assert accuracy.rows[0].mean == pytest.approx(50)
+    assert accuracy.rows[0].shown == "0.6000 (mean of 2)"
+    assert loss.rows[0].shown == "2"
+    assert (accuracy.reported, accuracy.low) == (None, None)
+
+
+def test_a_number_s_strip_has_the_interval_and_what_was_reported():
+    row = {"label": "a", "metric": "accuracy", "values": {"run1": 0.5, "run2": 0.7}}
+    record = {"measures": [row], "alone": True, "reported": "0.9", "low": 0.4, "high": 0.8}
+    (strip,) = charts.strips(record)
+    assert (
+        strip.low
+        < strip.rows[0].dots[0].left
+        < strip.rows[0].dots[1].left
+        < strip.high
+        < strip.reported
+        < 100
+    )
+    assert (strip.left_end, strip.right_end) == ("0.4000", "0.9000")
+
+
+def test_equal_values_are_a_strip_too():
+    row = {"label": "a", "metric": "parameters", "values": {"run1": 1234.0, "run2": 1234.0}}
+    (strip,) = charts.strips({"measures": [row] * 20, "alone": False})
+    assert all(0 < dot.left < 100 for one in strip.rows for dot in one.dots)
+    assert (len(strip.rows), strip.more) == (16, 4)
+    zero = {"label": "a", "metric": "gap", "values": {"run1": 0.0}}
+    assert charts.strips({"measures": [zero], "alone": False})[0].rows[0].dots[0].left > 0
+
+
+def test_lists_of_a_figure_s_values_are_rows():
+    values = [
+        {"label": "a", "epoch": [1, 2], "mean": [0.1, 0.2], "runs": ["r1"]},
+        {"label": "b", "epoch": [1], "mean": [0.3]},
+    ]
+    assert csv_rows(values) == [
+        ["label", "epoch", "mean", "runs"],
+        ["a", 1, 0.1, "r1"],
+        ["a", 2, 0.2, "r1"],
+        ["b", "1", "0.3", None],
+    ]
+    assert csv_rows([{"layer": "conv", "parameters": 3}]) == [["layer", "parameters"], ["conv", 3]]
+    assert csv_rows([]) == [[]]
+
+
+def test_json_in_a_page_cannot_end_its_script():
+    text = str(embedded({"a": "</script><script>&"}))
+    assert "<" not in text
+    assert ">" not in text
+    assert json.loads(text) == {"a": "</script><script>&"}
+    with pytest.raises(ValueError, match="JSON"):
+        embedded(math.nan)
+
+
+def test_settings_are_compared_by_path():
+    spec = {"optimizer": {"lr": 0.1}, "model": {"layers": [{"conv": 4}, {"dense": 10}]}, "seeds": [1, 2]}
+    assert flat(spec) == {
+        "optimizer.lr": "0.1",
+        "model.layers.0.conv": "4",
+        "model.layers.1.dense": "10",
+        "seeds": "[1, 2]",
+    }
+    assert common_settings([{"a": "1", "b": "2"}, {"a": "1", "b": "3"}]) == {"a": "1"}
+    assert common_settings([]) == {}
+
+
+def test_a_page_of_docs_under_another_heading():
+    html = prose(
+        "# Top\n\n[there](statements.md#x), [here](#top), [out](https://example.org) <b>no</b>\n\n"
+        "| a |\n|---|\n| b |\n"
+    )
+    assert '<h2 id="top">Top</h2>' in html
+    assert "statements.md" not in html
+    assert 'href="#top"' in html
+    assert 'href="https://example.org"' in html
+    assert "<b>" not in html
+    assert "<table>" in html
+
+
+# ---- in the report file ----
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        (
+            {"outline": [{"section": "A"}, {"section": "A"}]},
+            "outline[1]: A stands twice; make the sections differ",
+        ),
+        (
+            {"outline": [{"section": "A", "shows": ["figure_1"]}]},
+            "no figure or table figure_1; did you mean figure_01?",
+        ),
+        (
+            {"outline": [{"section": "A", "shows": ["figure_01"]}, {"section": "B", "shows": ["figure_01"]}]},
+            "figure_01 stands in two sections; leave it in one",
+        ),
+        (
+            {"outline": [{"section": "A", "show": []}]},
+            "outline[0].show: unknown key for a section of the report; did you mean shows?",
+        ),
+        ({"url": "javascript:alert(1)"}, "does not have the form: an address, https://…"),
+        ({"url": 'https://a"onclick='}, "does not have the form: an address, https://…"),
+    ],
+)
+def test_mistakes_are_named(tmp_path, sections, message):
+    with pytest.raises(RepriseError) as caught:
+        write_report(tmp_path, **sections)
+    assert message in str(caught.value)
+    assert str(tmp_path / "mini.yaml") in str(caught.value)
+
+
+def test_the_reports_own_outlines_hold_everything_they_show():
+    reports = Path(__file__).parents[2] / "workflow/reports"
+    beyond = {"cifar10_architectures": {"readings"}}
+    for path in [*reports.glob("*.yaml"), *(folder for folder in reports.iterdir() if folder.is_dir())]:
+        report = Report(path)
+        shown = {item for part in report.file.outline for item in part.shows}
+        every = {item.id for item in [*report.figures, *report.tables]}
+        assert every - shown == beyond.get(report.slug, set())

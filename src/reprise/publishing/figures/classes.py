@@ -113,7 +113,11 @@ class ModelScores:
         worst = [row for row in worst if row not in best]  # where nearly all are equally good
         shown = {score for row in (*best, *worst) for score in row.scores}
         between = [score for score in self.classes if score.marked and score not in shown]
-        parts = {f"best {self.top}": best, "between": between, f"worst {self.bottom}": worst}
+        parts: dict[str, Sequence[Score | Tie]] = {
+            f"best {self.top}": best,
+            "between": between,
+            f"worst {self.bottom}": worst,
+        }
         return {name: rows for name, rows in parts.items() if rows}
 
     def _cut(self, number: int) -> list[Score | Tie]:
@@ -236,8 +240,8 @@ def _panel(axes: Axes, model: ModelScores, width: float) -> float:
     rows: list[RowName] = []
     for part, scores in model.parts.items():
         for number, score in enumerate(scores):
-            between = part == "between" and isinstance(score, Score)
-            name = f"{score.words} ({score.rank})" if between else score.words
+            ranked = isinstance(score, Score) and part == "between"
+            name = f"{score.words} ({score.scores[0].rank})" if ranked else score.words
             rows.append(RowName(name, bold=score.marked, gap=0 if number or not rows else GAP))
     places, height = set_rows(axes, rows, width)
     for place, score in zip(places, model.shown, strict=True):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from reprise.errors import RepriseError
 from reprise.publishing import Resolve
-from reprise.publishing.figures.curves import Part, parts
+from reprise.publishing.figures.curves import PanelSeries, parts
 from reprise.publishing.sources import Sources
 from reprise.publishing.style import PALETTE
 from reprise.reports.figures import Curves, Figure
@@ -55,7 +55,7 @@ def series_colors(figures: Sequence[Figure], resolve: Resolve) -> dict[str, dict
     }
 
 
-def _find(figure: Curves, drawn: Sequence[Part], meanings: list[_Meaning]) -> None:
+def _find(figure: Curves, drawn: Sequence[PanelSeries], meanings: list[_Meaning]) -> None:
     """Give each series of the figure its meaning: an earlier one with which it shares a run, and which no
     other series of the figure has, or a new one.
     """

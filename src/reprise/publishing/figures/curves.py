@@ -302,7 +302,7 @@ def _check_panels(references: Sequence[ReferenceLine], panels: Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Part:
+class PanelSeries:
     """What a series draws in a panel: a cell. `titles`: of the panel, one for each key of `panels`; None
     where the split is the title.
     """
@@ -321,7 +321,7 @@ def _panel_keys(spec: Curves) -> list[str]:
     return [spec.panels] if isinstance(spec.panels, str) else list(spec.panels or [])
 
 
-def parts(spec: Curves, sources: Sources) -> list[Part]:
+def parts(spec: Curves, sources: Sources) -> list[PanelSeries]:
     """What is drawn, in the order of `series`. A selector with several cells is several series, told apart by
     settings in which they differ.
     """
@@ -338,7 +338,7 @@ def parts(spec: Curves, sources: Sources) -> list[Part]:
             settings = [_setting(cell, axis) for axis in varied if axis in cell.settings]
             label = ", ".join(filter(None, [entry.label, *settings]))
             titles = () if entry.everywhere else tuple(_title(key, cell) for key in keys)
-            found.append(Part(entry, label, cell, titles))
+            found.append(PanelSeries(entry, label, cell, titles))
     names = [(part.titles, part.label) for part in found]
     if len(set(names)) < len(names):
         titles, label = next(name for name in names if names.count(name) > 1)

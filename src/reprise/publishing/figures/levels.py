@@ -66,8 +66,8 @@ def draw(spec: Levels, sources: Sources, page: Page) -> Drawn:
             panel.set_ylabel(wrap(grid.title(grid.label(spec)), height, 8), linespacing=LEADING)
     for panel in panels.flat[len(drawn) :]:
         panel.remove()
-    limits = spec.y_limits or widened(*panels.flat[0].get_ylim(), spec.metric)
-    panels.flat[0].set_ylim(*limits)
+    low, high = panels.flat[0].get_ylim()
+    panels.flat[0].set_ylim(*(spec.y_limits or widened(low, high, spec.metric)))
 
     legend: list[Artist] = [
         Line2D([], [], label="mean over all runs with the value", **MEAN),

@@ -289,7 +289,7 @@ def _plot(axes: Axes, trial: Trial, look: Look) -> None:
 
 
 @dataclass(frozen=True)
-class _Name:
+class LineEnd:
     """What is written where a line ends, at `end` (epoch, value), `across` and `up` in points."""
 
     across: float
@@ -313,9 +313,9 @@ def _name_best(
     Those that would touch are moved apart. A trial that is a lone dot is named by the table.
     """
 
-    def name(end: tuple[float, float], text: str, color: str, weight: str = "bold") -> _Name:
+    def name(end: tuple[float, float], text: str, color: str, weight: str = "bold") -> LineEnd:
         across, up = axes.transData.transform(end) * 72 / axes.figure.dpi
-        return _Name(across, up, end, text, color, weight)
+        return LineEnd(across, up, end, text, color, weight)
 
     low, high = axes.get_ylim()
     named = [
@@ -329,7 +329,7 @@ def _name_best(
         if low <= line.value <= high
     ]
     named.sort(key=lambda entry: entry.across)
-    groups: list[list[_Name]] = []
+    groups: list[list[LineEnd]] = []
     for entry in named:
         if groups and entry.across - groups[-1][-1].across < NEAR:
             groups[-1].append(entry)

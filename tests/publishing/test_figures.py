@@ -19,6 +19,7 @@ from PIL import Image
 
 from reprise.errors import RepriseError
 from reprise.publishing.figures.colors import series_colors
+from reprise.publishing.figures.references import read_references
 from reprise.publishing.measures import Tables
 from reprise.publishing.sources import Sources
 from reprise.publishing.style import CONTEXT, DPI, PALETTE, WIDTHS, style, text_width, wrap
@@ -537,6 +538,10 @@ def test_a_series_may_stand_in_every_panel_for_comparison():
         ("batch size 128", "of 64"),
     ]
     assert legend(figure)[:2] == ["own", "of 64"]
+    with pytest.raises(
+        RepriseError, match="series: each is drawn everywhere, for comparison; name what it is"
+    ):
+        build(panelled("batch_size", series=series[1:]), cells)
 
 
 def test_a_panel_for_each_reading():
@@ -755,6 +760,12 @@ def test_a_reference_line_has_the_colour_of_its_series_and_stands_in_the_alt_tex
         RepriseError, match="reference 48: no series 'batch sise 64'; did you mean batch size 64"
     ):
         build(two_series(reference=[{"value": "48", "series": "batch sise 64"}]), TWO, 20)
+
+
+def test_where_runs_are_missing_the_line_of_a_series_goes_with_it():
+    item = two_series(reference=[{"value": 0.4, "series": "batch size 16"}, {"value": 0.5}])
+    lines = read_references(drawing.figure(item), {"batch size 64": PALETTE[0]}, partial=True)
+    assert [line.value for line in lines] == [0.5]
 
 
 # ---- chance, and axes that magnify nothing ----

@@ -348,6 +348,8 @@ def parts(spec: Curves, sources: Sources) -> list[PanelSeries]:
             "its own"
         )
     panels = dict.fromkeys(part.titles for part in found if not part.entry.everywhere)
+    if not panels:
+        raise RepriseError("series: each is drawn everywhere, for comparison; name what it is compared with")
     own = {(part.titles, part.cell.runs) for part in found}
     return [
         replace(part, titles=titles)

@@ -28,6 +28,7 @@ class Sources:
         `reprise.models.layers`).
     experiment: the experiment that a table of kind `space` names.
     meta: run hash → `meta` of its run.json.
+    colors: label of a series of the figure → its colour, that of its configuration in the whole report.
     whole: where runs may be missing, selector → cells with all their runs; those of `resolve` are then the
         ones at hand, maybe none.
     """
@@ -39,6 +40,7 @@ class Sources:
     layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, kw_only=True)
     experiment: Experiment | None = field(default=None, kw_only=True)
     meta: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, kw_only=True)
+    colors: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     whole: Resolve | None = field(default=None, kw_only=True)
 
     def named(self, selector: str) -> Sequence[Cell]:

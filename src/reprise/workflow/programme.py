@@ -15,8 +15,9 @@ from reprise.publishing.partial import narrowed
 from reprise.reports.figures import Figure, Samples
 from reprise.reports.layout import Layout, stand_in_source
 from reprise.reports.report import Report, network_names, report_files
-from reprise.reports.run import Run, canonical, datasets
+from reprise.reports.run import Run, canonical, datasets, digest
 from reprise.reports.statements import Statement
+from reprise.reports.table_statements import shown_statements
 from reprise.reports.tables import SpaceTable, Table
 from reprise.results.cache import Caches
 from reprise.schema import plain
@@ -302,6 +303,8 @@ class Programme:
             raise RepriseError(f"no report {slug} in this configuration{nearest(slug, self.reports)}")
         item = self.reports[slug].item(section, identifier)
         found = self._stamps(slug, item)
+        if self._has_verdicts(item):  # what scatter is typical is a matter of all that is stated
+            found = list(dict.fromkeys([*found, *self.statement_inputs(slug)]))
         if item.kind in INTERMEDIATES[section]:
             found.append(str(self.layout.intermediate(slug, identifier, INTERMEDIATES[section][item.kind])))
         return found
@@ -324,7 +327,13 @@ class Programme:
         experiment = plain(report.file.experiments[item.experiment]) if isinstance(item, SpaceTable) else None
         made = {"item": plain(item), "cells": cells, "experiment": experiment, "scale": report.scale}
         made |= self._without(run for runs in cells.values() for run in runs)
+        if self._has_verdicts(item):
+            made["statements"] = digest(self.statement_params(slug))
         return canonical({**made, "names": report.definitions(item)})
+
+    def _has_verdicts(self, item: Figure | Table) -> bool:
+        """Whether it shows verdicts on the report's statements."""
+        return isinstance(item, Table) and bool(shown_statements(item))
 
     def statement_params(self, slug: str) -> str:
         """Canonical JSON of all that decides the verdicts of a report."""

@@ -7,6 +7,15 @@ from reprise.publishing.numbers import exact, short_exponent
 from reprise.reports.report import Cell, text
 
 NAMES = {
+    "lr": "learning rate",
+    "l2": "l2 penalty",
+    "eps": "ε",
+    "betas": "β",
+    "cut_out": "Cutout",
+    "xavier": "Xavier initialisation",
+}
+"""Names in settings that are read as something else."""
+SPELT = {
     "adam": "Adam",
     "adamw": "AdamW",
     "rmsprop": "RMSprop",
@@ -15,29 +24,26 @@ NAMES = {
     "relu6": "ReLU6",
     "gelu": "GELU",
     "silu": "SiLU",
+    "mlp": "MLP",
+    "cnn": "CNN",
     "vit": "ViT",
     "resnet": "ResNet",
-    "vgg16": "VGG16",
-    "vgg19": "VGG19",
     "resnet18": "ResNet18",
     "resnet34": "ResNet34",
+    "vgg16": "VGG16",
+    "vgg19": "VGG19",
     "imagenet": "ImageNet",
-    "cut_out": "Cutout",
     "cutout": "Cutout",
     "mixup": "Mixup",
-    "lr": "learning rate",
-    "l2": "l2 penalty",
-    "eps": "ε",
-    "betas": "β",
 }
-"""Names in settings that are not read as they are written; others are words with underscores between them."""
+"""Words that are not written in small letters."""
 COUNTED = ("trial", "seed")
 """Axes whose values are numbers of something, so that 0 is not none of it."""
 
 
 def word(name: str) -> str:
-    """`adamw` as AdamW, `weight_decay` as weight decay."""
-    return NAMES.get(name, name.replace("_", " "))
+    """`adamw` as AdamW, `weight_decay` as weight decay, `mlp_search` as MLP search."""
+    return NAMES.get(name) or " ".join(SPELT.get(part, part) for part in name.split("_"))
 
 
 def plain(value: Any) -> str:

@@ -420,7 +420,9 @@ def test_a_row_has_a_verdict_where_it_measures_what_the_statement_does(tmp_path)
         own = {"label": "Own", "reported": "0.60", "statement": "stated", "measure": "mean(accuracy(cnn))"}
         rows_ = [own, own | {"label": "Other", "measure": small}]
         files, _ = metrics_table(tmp_path, *rows_, stated=[stated])
-        return [line["verdict"] for line in rows(files["csv"])]
+        found = [line["verdict"] for line in rows(files["csv"])]
+        assert ("without a verdict is stated of other trainings" in files["md"]) == ("" in found)
+        return found
 
     assert verdicts(number) == ["differs", ""]
     assert verdicts(read) == ["differs", "reproduced"]

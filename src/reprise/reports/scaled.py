@@ -15,7 +15,7 @@ def done(report: Report, items: Iterable[Any]) -> str:
     if report.scale == "full":
         return ""
     shown = list(items)
-    whole = Report(report.path)
+    whole = report.at_full
     here, there = (
         list({cell.name: cell for item in shown for cell in one.needed(item)}.values())
         for one in (report, whole)

@@ -14,7 +14,7 @@ from reprise.publishing.measures import Measure, NotRun
 from reprise.publishing.sources import Sources
 from reprise.publishing.tables.models import ComparedModel, check_labels, find_models, lay_out, notes
 from reprise.publishing.tables.sheet import Rows, Sheet
-from reprise.publishing.tables.values import measured
+from reprise.publishing.tables.values import ELSEWHERE, measured
 from reprise.reports.table_statements import OVER_CLASSES, shown_statements
 from reprise.reports.tables import ClassTable
 
@@ -42,7 +42,7 @@ def build(spec: ClassTable, sources: Sources) -> Sheet:
     }
     judge = Judge(measures.values(), sources.named, sources.tables)
     titles = {**{name: names.get(name, name) for name in classes}, **TITLES}
-    data, entries = [], {}
+    data, entries, verdicts = [], {}, {}
     for (row, label), measure in measures.items():
         printed = reported.get(label, {}).get(row, "")
         statement = stated.get((label, row)) if printed else None
@@ -51,6 +51,7 @@ def build(spec: ClassTable, sources: Sources) -> Sheet:
         except NotRun as missing:
             raise RepriseError(f"model {label!r}: {missing}") from None
         entries[row, label] = found.text, found.report
+        verdicts[label, row] = found.verdict
         model = next(model for model in models if model.label == label)
         data.append(
             (
@@ -68,6 +69,8 @@ def build(spec: ClassTable, sources: Sources) -> Sheet:
     columns = ["class", "model", "configuration", "run", "percent", "sd", "n", "reported", "verdict"]
     rows = Rows(columns, data)
     said = ["Test accuracy in percent; the standard deviation is that of the classes (n in the denominator)."]
+    if any(place in stated and not verdict for place, verdict in verdicts.items()):
+        said.append(ELSEWHERE)
     said += notes(models, any(sd is not None for sd in rows.column("sd")), any(rows.column("verdict")))
     return Sheet(rows, {"": lay_out(titles, [model.label for model in models], entries, "Class")}, said)
 

@@ -12,7 +12,7 @@ from reprise.publishing.measures import Measure, NotRun
 from reprise.publishing.sources import Sources
 from reprise.publishing.statements import check_value
 from reprise.publishing.tables.sheet import Rows, Sheet
-from reprise.publishing.tables.values import measured
+from reprise.publishing.tables.values import ELSEWHERE, measured
 from reprise.publishing.words import configuration, word
 from reprise.reports.expressions import Names
 from reprise.reports.report import Cell
@@ -75,6 +75,8 @@ def build(spec: MetricsTable, sources: Sources) -> Sheet:
             "A configuration with a seed is the run, of all that were trained for it, with the best "
             "validation accuracy."
         )
+    if any(row.statement and not line[-1] for row, line in zip(rows, lines, strict=True)):
+        notes.append(ELSEWHERE)
     return Sheet(Rows(columns, data), {"": table}, notes)
 
 

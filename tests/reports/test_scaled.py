@@ -4,7 +4,9 @@ import pytest
 import yaml
 
 from mini import mini
+from reprise.cli import main
 from reprise.errors import RepriseError
+from reprise.publishing import Face
 from reprise.reports.report import Report
 from reprise.reports.scaled import done
 
@@ -64,3 +66,13 @@ def test_words_for_a_value_that_an_axis_does_not_have_are_refused(tmp_path):
     axis = {"path": "optimizer.lr", "values": [0.1, 0.2], "labels": {0.3: "fast"}}
     with pytest.raises(RepriseError, match=r"labels: the axis has no value 0\.3"):
         report(tmp_path, of={"rates": {"grid": {"lr": axis}}})
+
+
+def test_a_page_says_it_on_its_face(tmp_path):
+    report(tmp_path, seeds=1, epochs={"max": 8})
+    results = tmp_path / "results"
+    main(["statements", "mini", f"--reports={tmp_path}", f"--results={results}", "--scale=quick"])
+    page = (results / "quick/statements/mini.md").read_text(encoding="utf-8")
+    assert "**QUICK – real data · 8 of 30 to 100 epochs · 1 of 1 to 3 seeds.**" in page
+    assert Face("mini").mark == ""
+    assert Face("mini", "demo", done="1 of 3 seeds").mark == "DEMO – synthetic data · 1 of 3 seeds"

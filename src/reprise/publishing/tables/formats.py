@@ -92,7 +92,7 @@ def text_width(text: str, em: float) -> float:
 
 
 @dataclass(frozen=True)
-class Layout:
+class PageLayout:
     """How a table is set: its size, the format of each column, and how high it is, in points. It `fits` on a
     line.
     """
@@ -141,7 +141,7 @@ def latex(table: Sheet, caption: str, said: Sequence[str], label: str) -> str:
     return "% Needs \\usepackage{array,booktabs,longtable}\n" + "\n".join(parts)
 
 
-def layout_of(shown: Rows) -> Layout:
+def layout_of(shown: Rows) -> PageLayout:
     """The largest type at which a table fits on a line and a page: with columns as wide as their texts, or
     else with texts broken at spaces. One that fits on no page has the smallest type.
     """
@@ -151,15 +151,15 @@ def layout_of(shown: Rows) -> Layout:
     return next((layout for layout in layouts if layout.height <= PAGE), layouts[-1])
 
 
-def _unbroken(shown: Rows, size: Size) -> Layout | None:
+def _unbroken(shown: Rows, size: Size) -> PageLayout | None:
     widths = [max(text_width(text, size.em) for text in texts) for texts in _texts(shown)]
     if sum(widths) + 2 * size.space * len(widths) > LINE:
         return None
     columns = "".join("r" if right else "l" for right in _numeric(shown))
-    return Layout(size, columns, size.leading * (len(shown.rows) + 1), True)
+    return PageLayout(size, columns, size.leading * (len(shown.rows) + 1), True)
 
 
-def _broken(shown: Rows, size: Size) -> Layout:
+def _broken(shown: Rows, size: Size) -> PageLayout:
     """With columns at least as wide as their longest words."""
     texts = _texts(shown)
     room = LINE - 2 * size.space * len(texts)
@@ -176,7 +176,7 @@ def _broken(shown: Rows, size: Size) -> Layout:
         rf">{{\{'raggedleft' if right else 'raggedright'}\arraybackslash}}p{{{width:.0f}pt}}"
         for right, width in zip(_numeric(shown), widths, strict=True)
     ]
-    return Layout(size, "".join(formats), size.leading * sum(lines), sum(map(math.ceil, least)) <= room)
+    return PageLayout(size, "".join(formats), size.leading * sum(lines), sum(map(math.ceil, least)) <= room)
 
 
 def _texts(shown: Rows) -> list[list[str]]:

@@ -13,6 +13,7 @@ import hashlib
 import keyword
 import os
 from collections.abc import Collection, Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -209,7 +210,7 @@ class Report:
         narrowed._at_hand, narrowed._selected = runs, {}
         return narrowed
 
-    @property
+    @cached_property
     def at_full(self) -> Report:
         """The same report at scale `full`, whose settings are not checked again."""
         whole = copy.copy(self)

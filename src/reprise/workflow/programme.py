@@ -16,6 +16,7 @@ from reprise.reports.figures import Figure, Samples
 from reprise.reports.layout import Layout, stand_in_source
 from reprise.reports.report import Report, network_names, report_files
 from reprise.reports.run import Run, canonical, datasets, digest
+from reprise.reports.scaled import done
 from reprise.reports.statements import Statement
 from reprise.reports.table_statements import shown_statements
 from reprise.reports.tables import SpaceTable, Table
@@ -327,9 +328,15 @@ class Programme:
         experiment = plain(report.file.experiments[item.experiment]) if isinstance(item, SpaceTable) else None
         made = {"item": plain(item), "cells": cells, "experiment": experiment, "scale": report.scale}
         made |= self._without(run for runs in cells.values() for run in runs)
+        made |= self._done(slug, item)
         if self._has_verdicts(item):
             made["statements"] = digest(self.statement_params(slug))
         return canonical({**made, "names": report.definitions(item)})
+
+    def _done(self, slug: str, *items: Any) -> dict[str, str]:
+        """Of the parameters of what is made at a smaller scale: what its face says of that."""
+        words = done(self.reports[slug], items)
+        return {"done": words} if words else {}
 
     def _has_verdicts(self, item: Figure | Table) -> bool:
         """Whether it shows verdicts on the report's statements."""
@@ -352,6 +359,7 @@ class Programme:
             "names": names,
         }
         made |= self._without(run for _, *runs in cells.values() for run in runs)
+        made |= self._done(slug, *report.statements)
         return canonical({**made, "scale": report.scale})
 
     def layers_params(self, slug: str, identifier: str) -> str:

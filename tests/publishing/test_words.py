@@ -6,7 +6,7 @@ import pytest
 
 from mini import run_spec
 from reprise.publishing.numbers import exact, measurement, number, places, with_deviation
-from reprise.publishing.words import configuration, on_axis, plain, value_of, word
+from reprise.publishing.words import configuration, on_axis, plain, value_of, written
 from reprise.reports.report import Cell
 from reprise.reports.run import Run
 
@@ -49,7 +49,7 @@ def cell(labels=(), title="", reading=None, experiment="vgg19_frozen", **setting
 
 
 def test_settings_are_named_as_readers_name_them():
-    assert [word(name) for name in ("adamw", "weight_decay", "lr", "mlp_search", "cut_out")] == [
+    assert [written(name) for name in ("adamw", "weight_decay", "lr", "mlp_search", "cut_out")] == [
         *("AdamW", "weight decay", "learning rate", "MLP search", "Cutout")
     ]
     assert [plain(value) for value in (True, "false", 1e-5, 512, "sgd")] == [
@@ -61,7 +61,7 @@ def test_settings_are_named_as_readers_name_them():
     ]
     made = cell(l2=0, lr=1e-4, batch_norm="false", augmentation="true", seed=0, trial=0)
     assert configuration(made) == (
-        "no l2 penalty, learning rate 0.0001, no batch norm, augmentation, seed 0, trial 0"
+        "no L2 penalty, learning rate 0.0001, no batch norm, augmentation, seed 0, trial 0"
     )
     assert configuration(cell()) == "VGG19 frozen"
     assert configuration(cell(title="VGG19, frozen", reading="as_run")) == "VGG19, frozen, as run"

@@ -6,44 +6,35 @@ from typing import Any
 from reprise.publishing.numbers import exact, short_exponent
 from reprise.reports.report import Cell, text
 
-NAMES = {
-    "lr": "learning rate",
-    "l2": "l2 penalty",
-    "eps": "ε",
-    "betas": "β",
-    "cut_out": "Cutout",
-    "xavier": "Xavier initialisation",
-}
-"""Names in settings that are read as something else."""
-SPELT = {
+TERMS = {
+    **{name: name.upper() for name in ("cnn", "mlp", "sgd", "vgg16", "vgg19")},
     "adam": "Adam",
     "adamw": "AdamW",
-    "rmsprop": "RMSprop",
-    "sgd": "SGD",
-    "relu": "ReLU",
-    "relu6": "ReLU6",
+    "betas": "β",
+    "cutout": "Cutout",
+    "cut_out": "Cutout",
+    "eps": "ε",
     "gelu": "GELU",
-    "silu": "SiLU",
-    "mlp": "MLP",
-    "cnn": "CNN",
-    "vit": "ViT",
+    "imagenet": "ImageNet",
+    "l2": "L2 penalty",
+    "lr": "learning rate",
+    "relu": "ReLU",
     "resnet": "ResNet",
     "resnet18": "ResNet18",
     "resnet34": "ResNet34",
-    "vgg16": "VGG16",
-    "vgg19": "VGG19",
-    "imagenet": "ImageNet",
-    "cutout": "Cutout",
-    "mixup": "Mixup",
+    "rmsprop": "RMSProp",
+    "stl10": "STL-10",
+    "vit": "ViT",
+    "xavier": "Xavier initialisation",
 }
-"""Words that are not written in small letters."""
+"""Names, or words of them, that the field writes otherwise."""
 COUNTED = ("trial", "seed")
 """Axes whose values are numbers of something, so that 0 is not none of it."""
 
 
-def word(name: str) -> str:
-    """`adamw` as AdamW, `weight_decay` as weight decay, `mlp_search` as MLP search."""
-    return NAMES.get(name) or " ".join(SPELT.get(part, part) for part in name.split("_"))
+def written(name: str) -> str:
+    """A name in words: `drop_rate` is drop rate, `vgg19_frozen` VGG19 frozen."""
+    return TERMS.get(name) or " ".join(TERMS.get(part, part) for part in name.split("_"))
 
 
 def plain(value: Any) -> str:
@@ -52,7 +43,7 @@ def plain(value: Any) -> str:
         return "yes" if value in (True, "true") else "no"
     if isinstance(value, float):
         return exact(value)
-    return word(value) if isinstance(value, str) else short_exponent(text(value))
+    return written(value) if isinstance(value, str) else short_exponent(text(value))
 
 
 def value_of(cell: Cell, axis: str) -> str:
@@ -62,7 +53,7 @@ def value_of(cell: Cell, axis: str) -> str:
 
 def on_axis(cell: Cell, axis: str) -> str:
     """A cell's value on an axis together with what it is a value of: `learning rate 0.01`, `no dropout`."""
-    value, name = cell.settings[axis], word(axis)
+    value, name = cell.settings[axis], written(axis)
     if axis in cell.labels:
         return cell.labels[axis]
     if isinstance(value, bool) or value in ("true", "false"):
@@ -74,8 +65,8 @@ def on_axis(cell: Cell, axis: str) -> str:
 
 def configuration(cell: Cell, run: str | None = None) -> str:
     """A cell in words, with the seed of `run` where one was picked and no axis gives it."""
-    chosen = [on_axis(cell, axis) for axis in cell.settings] or [cell.title or word(cell.experiment)]
-    reading = [word(cell.reading)] if cell.reading else []
+    chosen = [on_axis(cell, axis) for axis in cell.settings] or [cell.title or written(cell.experiment)]
+    reading = [written(cell.reading)] if cell.reading else []
     seed = [f"seed {cell.run(run).settings.seeds.init}"] if run and "seed" not in cell.settings else []
     return ", ".join([*chosen, *reading, *seed])
 
@@ -85,7 +76,7 @@ def option(name: str, value: Any, shown: str) -> str:
     amsgrad`.
     """
     if isinstance(value, bool):
-        return word(name) if value else f"no {word(name)}"
+        return written(name) if value else f"no {written(name)}"
     if isinstance(value, Mapping):
-        return f"{word(name)} ({shown})" if value else word(name)
-    return f"{word(name)} {shown}"
+        return f"{written(name)} ({shown})" if value else written(name)
+    return f"{written(name)} {shown}"

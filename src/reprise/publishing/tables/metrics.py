@@ -13,7 +13,7 @@ from reprise.publishing.sources import Sources
 from reprise.publishing.statements import check_value
 from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.publishing.tables.values import ELSEWHERE, measured
-from reprise.publishing.words import configuration, word
+from reprise.publishing.words import configuration, written
 from reprise.reports.expressions import Names
 from reprise.reports.report import Cell
 from reprise.reports.table_statements import shown_statements
@@ -92,7 +92,7 @@ def _cells(measure: Measure, judge: Judge, sources: Sources) -> tuple[Measure, S
 def _configuration(measure: Measure, cells: Sequence[Cell], run: str | None) -> str:
     """The configuration that a row measures, and the seed where one run was picked, in words."""
     if measure.effect:
-        return f"effect of {word(measure.effect)} over {len(cells)} configurations"
+        return f"effect of {written(measure.effect)} over {len(cells)} configurations"
     if len(cells) > 1:
         return f"{measure.cells or measure.pick} of {len(cells)} configurations"
     return configuration(cells[0], run)

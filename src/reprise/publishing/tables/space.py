@@ -10,7 +10,7 @@ from reprise.publishing.measures import lookup
 from reprise.publishing.sources import Sources
 from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.publishing.tables.values import DASH, setting, show
-from reprise.publishing.words import plain, word
+from reprise.publishing.words import plain, written
 from reprise.reports.experiments import Axis, Experiment, SearchAxis
 from reprise.reports.report import text
 from reprise.reports.run import canonical, prune
@@ -34,7 +34,7 @@ def build(spec: SpaceTable, sources: Sources) -> Sheet:
         axis = row.axis
         if axis not in axes:
             raise RepriseError(f"rows: experiment {name} has no axis {axis}{nearest(axis, axes)}")
-        words = word(axis)
+        words = written(axis)
         label = row.label or words[:1].upper() + words[1:]
         lines.append((label, _baseline(axes[axis], settings), _values(axes[axis]), row.reported or ""))
     data = Rows(list(SPACE_COLUMNS), lines)

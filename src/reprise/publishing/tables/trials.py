@@ -10,7 +10,7 @@ from reprise.publishing.measures import Measure, cell_values
 from reprise.publishing.sources import Sources
 from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.publishing.tables.values import DASH, NOT_RUN, about_seeds, mean_and_sd, sd
-from reprise.publishing.words import on_axis, value_of, word
+from reprise.publishing.words import on_axis, value_of, written
 from reprise.reports.report import Cell, text
 from reprise.reports.tables import TrialsTable
 
@@ -54,7 +54,7 @@ def build(spec: TrialsTable, sources: Sources) -> Sheet:
     best = rows[0]["mean"] if len(at_hand) == len(cells) else math.nan  # of a part, none is the winner
     where = [name for name in (spec.at, spec.split) if name]
     headings = [
-        word(name)
+        written(name)
         for name in ("rank", *axes, " ".join([*where, measure.metric]), "selected epoch", "winner of")
     ]
     data, lines, narrow = [], [], []

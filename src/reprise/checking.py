@@ -53,7 +53,11 @@ def check_report(report: Report) -> list[str]:
             if isinstance(figure, Diagram):
                 ((_, run),) = report.networks([figure.network]).values()
                 modules = [name for name, _ in network(run).named_modules() if name]
-                check_layers(figure.mark, modules, layer_places(plain(report.file.models[figure.network])))
+                check_layers(
+                    [*figure.mark, *figure.names],
+                    modules,
+                    layer_places(plain(report.file.models[figure.network])),
+                )
     for where, measures in layer_measures(report).items():
         for measure in measures:
             with contextlib.suppress(Undrawn):

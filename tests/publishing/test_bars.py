@@ -8,6 +8,7 @@ import math
 import pandas as pd
 import pytest
 from drawing import build_figure
+from scipy import stats
 from test_figures import assert_apart, assert_sound, boxes
 
 from reprise.errors import RepriseError
@@ -70,17 +71,19 @@ def spec(**changes):
     } | changes
 
 
-def build(found, scale="full", notes=(), **changes):
-    """The figure of `spec(**changes)` and what it says, from cells and the values of their runs."""
+def build(found, scale="full", notes=(), more=(), **changes):
+    """The figure of `spec(**changes)` and what it says, from cells and the values of their runs; `more`:
+    those of `noise`.
+    """
     item = spec(**changes)
+    cells = {"sweep": [one for one, _ in found], "baseline": [one for one, _ in more]}
+    found = [*found, *more]
     name = {"best_epoch": "selected_epoch"}.get(item["metric"], item["metric"])
     rows = [(run, name, value) for one, values in found for run, value in zip(one.runs, values, strict=True)]
     rows += [(run, "test_images", 10_000) for one, _ in found for run in one.runs]
     tables = Tables.of(final=pd.DataFrame(rows, columns=["run", "metric", "value"]))
     with style():
-        return build_figure(
-            item, Sources(lambda _: [one for one, _ in found], tables), scale=scale, notes=notes
-        )
+        return build_figure(item, Sources(cells.__getitem__, tables), scale=scale, notes=notes)
 
 
 def bars(figure):
@@ -174,8 +177,8 @@ def test_axes_are_drawn_in_the_order_asked_for():
     assert len(everything.values) == 1 + sum(map(len, MANY.values()))
 
 
-def test_better_and_worse_differ_by_more_than_colour_and_equal_is_neither():
-    axis = {1: (0.3, 0.3), 2: (0.2, 0.2), 3: BASE}
+def test_better_and_worse_differ_by_more_than_colour_and_what_seeds_scatter_is_neither():
+    axis = {1: (0.3, 0.3), 2: (0.2, 0.2), 3: (0.252, 0.252)}
     figure, _ = build(sweep(batch_size=axis))
     better, worse, equal = bars(figure)
     assert [hatched for _, hatched, _ in (better, worse, equal)] == [False, True, False]
@@ -183,7 +186,7 @@ def test_better_and_worse_differ_by_more_than_colour_and_equal_is_neither():
     assert legend(figure)[:3] == [
         "better than the base run",
         "worse than the base run",
-        "equal to the base run",
+        "no further from the base run than seeds scatter",
     ]
     small, _ = build(sweep(batch_size=axis), metric="loss")
     assert [look[1:] for look in bars(small)] == [
@@ -200,25 +203,59 @@ def test_better_and_worse_differ_by_more_than_colour_and_equal_is_neither():
         first = (worse, better) if less_is_better else (better, worse)
         assert [look[1:] for look in bars(drawn)] == [look[1:] for look in (*first, equal)]
         assert "better than the base run" in legend(drawn)
-    neutral, _ = build(sweep(batch_size={1: (9.0, 9.0), 2: (5.0, 5.0)}, base=(7.0, 7.0)), metric="best_epoch")
+    epochs = sweep(batch_size={1: (70.0, 70.0), 2: (1.0, 1.0)}, base=(9.0, 9.0))
+    neutral, _ = build(epochs, metric="best_epoch")
     assert legend(neutral)[:2] == ["above the base run", "below the base run"]
 
 
-def test_base_run_is_a_line_and_a_band_through_all_bars():
-    figure, _ = build(sweep(batch_size={1: (0.3, 0.3)}))
+def band(figure):
+    """Left and right edge of what seeds scatter about the base run, at each bar."""
+    patches = [patch for axes in figure.axes for patch in axes.patches if patch.get_gid() == "noise"]
+    return [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in patches]
+
+
+def test_base_run_is_a_line_through_all_bars_and_each_has_the_band_of_what_seeds_scatter():
+    figure, drawn = build(sweep(batch_size={1: (0.3, 0.3)}))
     axes = figure.axes[0]
     (line,) = [line for line in axes.lines if list(line.get_xdata()) == [0.25, 0.25]]
     assert list(line.get_ydata()) == [0, 1]  # of the axes' height
-    edges = [
-        (patch.get_x(), patch.get_x() + patch.get_width())
-        for patch in axes.patches
-        if patch.get_height() == 1
-    ]
-    assert edges == [pytest.approx((0.25 - 0.02 / math.sqrt(2), 0.25 + 0.02 / math.sqrt(2)))]
+    # the stated variance counts as four degrees of freedom, that of the base run as one: those that do not
+    # scatter say nothing of the others
+    variance = (4 * 0.005**2 + 1 * 0.02**2 / 2) / 5
+    margin = stats.t.ppf(0.975, 5) * math.sqrt(variance * (1 / 2 + 1 / 2))
+    assert band(figure) == [pytest.approx((0.25 - margin, 0.25 + margin), abs=2e-5)]
+    assert f"scatter of seeds, 95 %: ±{margin:.3f}" in legend(figure)
+    assert drawn.values[1]["margin"] == pytest.approx(margin, abs=2e-5)
     assert "± sd of 2 seeds" in legend(figure)
     single, _ = build(many(seeds=1))
     assert "± sd" not in " ".join(legend(single))
-    assert not [patch for patch in single.axes[0].patches if patch.get_height() == 1]
+
+
+def test_runs_of_single_seeds_learn_from_others_how_far_a_seed_moves_the_metric():
+    found = sweep((0.25,), batch_size={1: (0.262,), 2: (0.4,)})
+    others = (cell(3, of="baseline"), (0.2, 0.25, 0.3))
+    alone, _ = build(found)
+    taught, _ = build(found, more=[others], noise="baseline")
+    narrow, wide = (right - left for left, right in (band(alone)[0], band(taught)[0]))
+    assert wide > 2 * narrow
+    grey, better = (face for _, _, face in bars(alone))  # of an accuracy, 0.012 may be the seed, 0.15 not
+    assert grey != better
+    assert [face for _, _, face in bars(taught)] == [grey, better]
+
+
+def test_what_no_seed_moves_has_no_band():
+    figure, _ = build(sweep(batch_size={1: (5.0,), 2: (7.0,)}, base=(5.0,)), metric="test_images")
+    assert not band(figure)
+    assert "equal to the base run" in legend(figure)
+
+
+def test_error_bars_stay_within_what_an_accuracy_can_be():
+    figure, _ = build(sweep((0.5, 0.5), batch_size={1: (0.9, 1.0), 2: (0.0, 0.1)}))
+    ends = [
+        point for each in figure.axes[0].collections for path in each.get_segments() for point in path[:, 0]
+    ]
+    assert min(ends) == 0
+    assert max(ends) == 1
 
 
 def test_runs_of_one_cell_may_stand_on_two_axes():
@@ -266,6 +303,7 @@ def test_alt_text_says_every_number():
     _, drawn = build(sweep(learning_rate={0.01: (0.2, 0.24)}, extra_layers={"two_more": (0.3, 0.3)}))
     assert drawn.description == (
         "Bar chart of test accuracy; base run 0.250 ± 0.014 (n = 2). "
+        "Seeds alone move a value by ±0.033 (95 %): 1 of 2 bars are within. "
         "Learning rate: 0.01 0.220 (−0.030). Extra layers: two more 0.300 (+0.050)."
     )
 

@@ -113,11 +113,37 @@ def test_the_best_and_the_worst_classes_in_order():
     assert rules == pytest.approx([(middle[2] + middle[3]) / 2])  # between the best and the worst
 
 
-def test_equally_good_classes_stand_in_the_order_of_their_labels():
-    _, drawn = one(top=7, bottom=1)
+def test_equally_good_classes_have_one_rank_and_none_of_them_is_picked():
+    figure, drawn = one(top=7, bottom=1)
     assert [row["class"] for row in drawn.values] == ["e", "b", "g", "l", "c", "d", "maple_tree", "f"]
-    _, cut = one(top=5, bottom=1)
-    assert [row["class"] for row in cut.values] == ["e", "b", "g", "l", "c", "f"]
+    assert [row["rank"] for row in drawn.values] == [1, 2, 3, 4, 5, 5, 5, 12]
+    figure, cut = one(top=5, bottom=1)
+    assert names(figure.axes[0]) == ["e", "b", "g", "l", "3 classes tied: c, d,\nmaple tree", "f"]
+    assert [row["class"] for row in cut.values] == ["e", "b", "g", "l", "c", "d", "maple_tree", "f"]
+    assert "l 0.600, 3 classes tied: c, d, maple tree 0.500; worst 1: f 0.000" in cut.description
+
+
+def test_many_classes_that_are_tied_are_counted_and_marked_ones_named():
+    right = dict(zip(NAMES, (3, 9, 0, 0, 10, 0, 7, 2, 0, 0, 4, 6), strict=True))
+    figure, drawn = one(right, top=2, bottom=2, mark=["d", "k"])
+    (axes,) = figure.axes
+    shown = [name.replace("\n", " ") for name in names(axes)]
+    assert shown == ["e", "b", "k (5)", "5 classes tied, d among them"]
+    assert [bar.get_width() for bar in bars(axes)] == pytest.approx([1.0, 0.9, 0.4, 0.0])
+    assert [row["rank"] for row in drawn.values if row["mean"] == 0] == [8] * 5
+    same, _ = one(dict.fromkeys(NAMES, 5), top=2, bottom=2)
+    assert [name.replace("\n", " ") for name in names(same.axes[0])] == ["12 classes tied"]
+    assert_sound(same)
+
+
+def test_error_bars_stay_within_what_an_accuracy_can_be():
+    cnn = cell(seeds=2)
+    runs = [dict.fromkeys(NAMES, 10) | {"a": 0}, dict.fromkeys(NAMES, 3) | {"a": 4}]
+    figure, _ = build({"cnn": [cnn]}, tables(dict(zip(cnn.runs, runs, strict=True))), top=11, bottom=1)
+    (axes,) = figure.axes
+    ends = [x for lines in axes.collections for path in lines.get_segments() for x in path[:, 0]]
+    assert (min(ends), max(ends)) == (0, 1)
+    assert axes.get_xlim() == (0, 1)
 
 
 def test_accuracies_are_means_over_the_runs():
@@ -200,7 +226,7 @@ def test_a_panel_for_each_model_with_the_same_scale():
         len({axes.get_xlim() for axes in figure.axes}) == len({axes.get_ylim() for axes in figure.axes}) == 1
     )
     assert figure.axes[0].get_xlim()[0] == 0
-    assert [row["model"] for row in drawn.values] == ["CNN"] * 6 + ["MLP"] * 6
+    assert [row["model"] for row in drawn.values] == ["CNN"] * 6 + ["MLP"] * 7  # two tied worst but one
     assert drawn.runs == sorted([*cnn.runs, *mlp.runs])
 
 

@@ -143,6 +143,28 @@ def test_marked_layers_have_another_colour_and_bold_words(width):
     assert "(marked): 16×10×10, 2,448 parameters" in drawn.description
 
 
+@pytest.mark.parametrize("layers", [LENET, DEEP])
+def test_layers_have_the_names_that_the_report_gives_them(layers):
+    last = layers[-1]["name"]
+    figure, drawn = build(layers, width="wide", names={"0_conv": "C1", last: "F6"})
+    said = " ".join(words(figure)).replace("\n", " ")
+    assert ("C1: conv 3×3" if layers is DEEP else "C1 conv 5×5") in said
+    assert [(value["names"][0], value["called"]) for value in drawn.values[1:-1] if value["called"]] == [
+        ("0_conv", "C1"),
+        (last, "F6"),
+    ]
+    assert f"; C1: {layers[0]['layer']}" in drawn.description
+    assert_sound(figure)
+    assert_apart(figure)
+
+
+def test_a_name_of_what_is_folded_in_is_that_of_its_layer():
+    _, drawn = build(LENET, names={"6_dropout": "drop"})
+    assert [
+        value["called"] for value in drawn.values if value.get("names") == ["5_flatten", "6_dropout"]
+    ] == ["drop"]
+
+
 def test_boxes_are_as_high_as_their_maps_and_as_deep_as_their_channels():
     figure, _ = build(LENET, width="wide")
     patches = figure.axes[0].patches
@@ -231,6 +253,7 @@ def test_mistakes():
 
     assert message(LENET, network="nets") == "no layer table of network nets; did you mean net?"
     assert message(LENET, mark=["8_dens"]) == "mark: net has no layer 8_dens; did you mean 8_dense?"
+    assert message(LENET, names={"8_dens": "F6"}) == "names: net has no layer 8_dens; did you mean 8_dense?"
     nameless = [{key: value for key, value in one.items() if key != "name"} for one in LENET]
     assert message(nameless, mark=["8_dense"]) == "mark: net has no layer 8_dense; make its layer table again"
     assert message([]) == "network net has no layers; make its layer table again"

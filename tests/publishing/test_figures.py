@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import drawing
@@ -17,9 +18,11 @@ from matplotlib.text import Annotation, Text
 from PIL import Image
 
 from reprise.errors import RepriseError
+from reprise.publishing.figures.colors import series_colors
+from reprise.publishing.figures.references import read_references
 from reprise.publishing.measures import Tables
 from reprise.publishing.sources import Sources
-from reprise.publishing.style import DPI, WIDTHS, style, text_width, wrap
+from reprise.publishing.style import CONTEXT, DPI, PALETTE, WIDTHS, style, text_width, wrap
 from reprise.reports.figures import OWN_FIGURES
 from reprise.reports.report import Cell
 from reprise.reports.run import Run
@@ -100,15 +103,17 @@ def write(folder, spec=None, scale="full", notes=(), seeds=3, **more):
 def boxes(figure):
     """Extents in pixels of all visible text."""
     hidden = {
-        tick.label1
+        label
         for axes in figure.axes
         for axis in (axes.xaxis, axes.yaxis)
         for tick in axis.get_major_ticks()
+        for label in (tick.label1, tick.label2)
     }
     for axes in figure.axes:  # ticks beyond the limits are not drawn
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
-            hidden -= {tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high}
+            shown = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+            hidden -= {label for tick in shown for label in (tick.label1, tick.label2)}
     return {
         text: text.get_window_extent()
         for text in figure.findobj(Text)
@@ -169,6 +174,15 @@ def test_png_and_svg_carry_alt_text_and_provenance(tmp_path):
     assert svg.find(f"{SVG}desc").text == record["alt"]
     assert record["alt"].startswith("Loss per epoch. Line plot of")
     assert record["spec_hash"] in files["svg"].decode()
+
+
+def test_text_of_an_svg_is_text_in_a_font_that_every_machine_has(tmp_path):
+    svg = ET.fromstring(write(tmp_path)["svg"])
+    texts = {"".join(each.itertext()): each for each in svg.iter(f"{SVG}text")}
+    assert {"Epoch", "Cross-entropy loss", "training", "test"} <= set(texts)
+    for each in texts.values():
+        assert "'DejaVu Sans', 'Verdana'" in each.get("style")
+        assert "sans-serif" in each.get("style")
 
 
 def test_hostile_texts_are_text_in_svg_and_png(tmp_path):
@@ -320,14 +334,33 @@ def test_lines_differ_without_colour():
         for line in figure.axes[0].lines
     }
     assert len(looks) == 4
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
-        "batch size 16",
-        "batch size 64",
-        "training",
-        "test",
-        "mean ± sd of 3 seeds",
-        " ",
-    ]
+    assert legend(figure) == ["batch size 16", "batch size 64", "training", "test", "mean ± sd of 3 seeds"]
+
+
+def dashes(line):
+    """Whether the line is solid, else its dashes and gaps in points of a line 1 point wide."""
+    _, pattern = line._unscaled_dash_pattern
+    return tuple(pattern) if pattern else "solid"
+
+
+def test_series_that_coincide_are_each_seen():
+    alike = pd.concat([history(one, 20, 0.5) for one in (cell("adam"), cell("sgd"))])
+    results = Sources(TWO.__getitem__, Tables.of(history=alike))
+    with style():
+        single, _ = build_figure(two_series(splits=["test"]), results)
+        several, _ = build_figure(two_series(), results)
+    lines = single.axes[0].lines
+    assert len({dashes(line) for line in lines}) == 2
+    assert dashes(lines[0]) == "solid"  # the first is seen through the gaps of what is drawn over it
+    adam, sgd = (
+        [line for line in several.axes[0].lines if line.get_color() == each.get_color()] for each in lines
+    )
+    assert [dashes(line) for line in adam] == [dashes(line) for line in sgd]  # dashes tell the splits
+    for under, over in zip(adam, sgd, strict=True):
+        assert under.get_linewidth() > over.get_linewidth()
+    assert (
+        adam[0]._unscaled_dash_pattern[0] != sgd[0]._unscaled_dash_pattern[0]
+    )  # one in the gaps of the other
 
 
 def test_few_epochs_have_markers_and_whole_ticks():
@@ -386,12 +419,16 @@ def test_gap_is_training_less_test():
     assert figure.axes[0].get_ylabel() == "Training − test accuracy"
 
 
-def test_selected_epoch_of_each_run_is_marked():
+def test_selected_epochs_are_marked_on_their_curve_each_once():
     adam = cell("adam", 3)
-    figure, drawn = build(spec(selected=True), {"adam": [adam]}, 20, finals=final(adam, 7))
+    finals = final(adam, 7)
+    finals.loc[finals.run == adam.runs[2], "value"] = 9.0
+    figure, drawn = build(spec(selected=True), {"adam": [adam]}, 20, finals=finals)
     stars = [line for line in figure.axes[0].lines if line.get_marker() == "*"]
-    assert [float(star.get_xdata()[0]) for star in stars] == [7, 7, 7]
-    assert [epoch for epoch, _ in drawn.values[1]["selected"]] == [7, 7, 7]
+    mean = dict(zip(drawn.values[1]["epoch"], drawn.values[1]["mean"], strict=True))
+    marked = [(float(star.get_xdata()[0]), float(star.get_ydata()[0])) for star in stars]
+    assert sorted(marked) == [(7, mean[7]), (9, mean[9])]
+    assert sorted(epoch for epoch, _ in drawn.values[1]["selected"]) == [7, 7, 9]
     assert "selected epoch" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
@@ -417,7 +454,7 @@ def test_limits_are_kept():
 def test_cells_of_a_grid_are_series_named_by_their_settings():
     _, drawn = build(spec(splits=["test"]), {"adam": GRID})
     assert len(drawn.values) == 6
-    assert drawn.values[0]["label"] == "batch size 64, lr 0.01"
+    assert drawn.values[0]["label"] == "batch size 64, learning rate 0.01"
     assert len(drawn.runs) == 18
 
 
@@ -469,7 +506,42 @@ def test_a_panel_for_each_split():
     assert titles(figure) == ["training", "test"]
     assert [line["split"] for line in drawn.values] == ["train", "train", "test", "test"]
     assert legend(figure) == ["batch size 64", "batch size 128", "mean ± sd of 3 seeds"]
-    assert {line.get_linestyle() for axes in figure.axes for line in axes.lines} == {"-"}
+    left, right = ([dashes(line) for line in axes.lines] for axes in figure.axes)
+    assert left == right
+    assert len(set(left)) == 2  # where splits have panels, dashes tell the series
+
+
+def test_panels_of_two_keys_are_rows_and_columns():
+    figure, drawn = build(panelled(["batch_size", "split"], width="wide"), RATES, 20)
+    assert titles(figure) == [
+        f"batch size {size}, {split}" for size in (64, 128) for split in ("training", "test")
+    ]
+    places = [axes.get_position() for axes in figure.axes]
+    assert len({round(place.x0, 3) for place in places}) == len({round(place.y0, 3) for place in places}) == 2
+    assert [len(axes.lines) for axes in figure.axes] == [3] * 4
+    assert drawn.values[0]["panel"] == "batch size 64, training"
+    assert_sound(figure)
+
+
+def test_a_series_may_stand_in_every_panel_for_comparison():
+    cells = {"grid": GRID[::3], "one": GRID[:1]}
+    series = [{"runs": "grid", "label": "own"}, {"runs": "one", "label": "of 64", "everywhere": True}]
+    figure, drawn = build(panelled("batch_size", series=series, splits=["test"]), cells, 20)
+    own, compared = figure.axes
+    assert [line.get_color() for line in own.lines] != [CONTEXT]  # not beside itself
+    assert [line.get_color() == CONTEXT for line in compared.lines] == [False, True]
+    assert compared.lines[1].get_zorder() < compared.lines[0].get_zorder()
+    assert len(bands(figure)) == 2  # none for what is there for comparison
+    assert [(line["panel"], line["label"]) for line in drawn.values] == [
+        ("batch size 64", "own"),
+        ("batch size 128", "own"),
+        ("batch size 128", "of 64"),
+    ]
+    assert legend(figure)[:2] == ["own", "of 64"]
+    with pytest.raises(
+        RepriseError, match="series: each is drawn everywhere, for comparison; name what it is"
+    ):
+        build(panelled("batch_size", series=series[1:]), cells)
 
 
 def test_a_panel_for_each_reading():
@@ -528,7 +600,7 @@ def test_panels_that_are_not_full_leave_no_empty_axes():
     figure, _ = build(
         panelled("lr", series=[{"runs": "grid", "label": "cnn"}], width="wide"), {"grid": many}, 20
     )
-    assert titles(figure) == [f"lr {number}" for number in range(5)]
+    assert titles(figure) == [f"learning rate {number}" for number in range(5)]
     assert [axes.get_xlabel() for axes in figure.axes] == ["", "", "Epoch", "Epoch", "Epoch"]
     assert_sound(figure)
 
@@ -676,6 +748,130 @@ def test_a_reference_line_stands_in_the_panel_that_it_names():
     assert "0.48" in [text.get_text() for text in boxes(single)]
 
 
+def test_a_reference_line_has_the_colour_of_its_series_and_stands_in_the_alt_text():
+    lines = [{"value": "48", "series": "batch size 64", "percent": True}, {"value": "0.5"}]
+    figure, drawn = build(two_series(metric="accuracy", splits=["test"], reference=lines), TWO, 20)
+    found = {line.get_ydata()[0]: line for line in figure.axes[0].lines if list(line.get_xdata()) == [0, 1]}
+    assert set(found) == {0.48, 0.5}
+    assert found[0.48].get_color() == figure.axes[0].lines[1].get_color()
+    assert "48 %" in [text.get_text() for text in boxes(figure)]
+    assert "Horizontal lines: report 48 %, report 0.5." in drawn.description
+    with pytest.raises(
+        RepriseError, match="reference 48: no series 'batch sise 64'; did you mean batch size 64"
+    ):
+        build(two_series(reference=[{"value": "48", "series": "batch sise 64"}]), TWO, 20)
+
+
+def test_where_runs_are_missing_the_line_of_a_series_goes_with_it():
+    item = two_series(reference=[{"value": 0.4, "series": "batch size 16"}, {"value": 0.5}])
+    lines = read_references(drawing.figure(item), {"batch size 64": PALETTE[0]}, partial=True)
+    assert [line.value for line in lines] == [0.5]
+
+
+# ---- chance, and axes that magnify nothing ----
+
+
+def flat(level, metric="loss", classes=100, spread=0.002):
+    """The figure of a cell whose curves scatter about a level, and what it says."""
+    adam = cell("adam", 2)
+    table = history(adam, 20)
+    table[metric] = level + spread * np.cos(np.arange(len(table)))
+    with style():
+        return build_figure(spec(metric=metric), known(adam, table, classes))
+
+
+def known(cell, table, classes):
+    """Sources of a cell's history that know how many classes there are."""
+    names = {run: [str(label) for label in range(classes)] for run in cell.runs}
+    return Sources(lambda _: [cell], replace(Tables.of(history=table), class_names=names))
+
+
+def test_an_axis_of_losses_that_hardly_differ_spans_at_least_half_a_unit():
+    low, high = flat(4.607)[0].axes[0].get_ylim()
+    assert high - low == pytest.approx(0.5)
+    assert low < 4.605 < high
+
+
+@pytest.mark.parametrize(
+    ("metric", "level", "label", "printed"),
+    [("loss", np.log(100), "chance (ln 100)", "4.605"), ("accuracy", 0.01, "chance (1/100)", "0.01")],
+)
+def test_chance_is_drawn_where_curves_lie_at_it(metric, level, label, printed):
+    figure, drawn = flat(level + 0.001, metric, spread=0.0005)
+    levels = [line.get_ydata()[0] for line in figure.axes[0].lines if list(line.get_xdata()) == [0, 1]]
+    assert levels == [pytest.approx(level)]
+    assert label in legend(figure)
+    assert printed in [text.get_text() for text in boxes(figure)]
+    assert f"Horizontal lines: {label} {printed}" in drawn.description
+    for other in (2 * level, level / 2):
+        assert label not in legend(flat(other, metric)[0])
+
+
+def test_a_curve_that_passes_chance_or_ends_there_does_not_lie_at_it():
+    adam = cell("adam", 1)
+    table = history(adam, 20)
+    table["loss"] = np.log(10) - 1 + table.epoch / 20
+    with style():
+        figure, _ = build_figure(spec(), known(adam, table, 10))
+    assert "chance (ln 10)" not in legend(figure)
+
+
+# ---- colours ----
+
+
+def luminance(colour):
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("colour", [*PALETTE, CONTEXT])
+def test_lines_have_a_contrast_of_three_to_one_to_white(colour):
+    assert 1.05 / (luminance(colour) + 0.05) >= 3
+
+
+def curves(identifier, panels=None, **series):
+    return drawing.figure(
+        {
+            "id": identifier,
+            "kind": "curves",
+            "caption": "c",
+            "metric": "loss",
+            "splits": ["test"],
+            "series": [{"label": label, "runs": runs} for label, runs in series.items()],
+            "panels": panels,
+        }
+    )
+
+
+def test_a_configuration_has_one_colour_in_all_figures():
+    cells = {name: [cell(name)] for name in "abcd"}
+    figures = [curves("one", first="a", second="b"), curves("two", now="b", new="c"), curves("alone", it="d")]
+    found = series_colors(figures, cells.__getitem__)
+    assert found["one"]["second"] == found["two"]["now"]
+    shown = [found["one"]["first"], found["one"]["second"], found["two"]["new"], found["alone"]["it"]]
+    assert shown == list(PALETTE[:4])  # as few meanings for each colour as the palette allows
+
+
+def test_series_of_one_figure_differ_even_where_they_share_runs_with_one_of_another():
+    one, two = cell("x", v=1), cell("x", v=2)
+    cells = {"one": [one], "two": [two], "both": [one, two]}
+    figures = [curves("panels", panels="v", both="both"), curves("two", first="one", second="two")]
+    found = series_colors(figures, cells.__getitem__)
+    assert found["two"]["first"] == found["panels"]["both"] != found["two"]["second"]
+
+
+def test_series_are_drawn_in_the_colours_of_the_report():
+    sources = Sources(
+        TWO.__getitem__,
+        Tables.of(history=pd.concat([history(one[0]) for one in TWO.values()])),
+        colors={"batch size 16": "#111111", "batch size 64": "#222222"},
+    )
+    with style():
+        figure, _ = build_figure(two_series(splits=["test"]), sources)
+    assert [line.get_color() for line in figure.axes[0].lines] == ["#111111", "#222222"]
+
+
 # ---- seams ----
 
 
@@ -752,13 +948,13 @@ def test_an_earlier_epoch_that_was_kept_is_marked_where_it_is_not_the_last():
     def stars(item, kept):
         figure, drawn = draw_linked(item, kept=kept)
         marked = [float(line.get_xdata()[0]) for line in figure.axes[0].lines if line.get_marker() == "*"]
-        assert [epoch for epoch, _ in drawn.values[1]["selected"]] == marked
+        assert list(dict.fromkeys(epoch for epoch, _ in drawn.values[1]["selected"])) == marked
         assert ("selected epoch" in legend(figure)) == bool(marked)
         return marked
 
     assert stars(linked(), (5, 2)) == []
-    assert stars(linked(), (3, 2)) == [3, 3, 3]
-    assert stars(linked(selected=True), (5, 2)) == [5, 5, 5, 7, 7, 7]
+    assert stars(linked(), (3, 2)) == [3]
+    assert stars(linked(selected=True), (5, 2)) == [5, 7]
 
 
 def test_earlier_runs_of_different_lengths_end_at_the_seam_of_the_longest():

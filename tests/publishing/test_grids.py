@@ -228,13 +228,13 @@ def test_cells_that_are_no_grid_are_an_error(kind):
 
 
 def test_values_stand_in_the_order_of_the_report_file_and_named_ones_in_words():
-    axes = {"optimizer": ["sgd", "adam_w"], "lr": [0.1, 1e-4, 0.01]}
+    axes = {"optimizer": ["sgd", "cut_out"], "lr": [0.1, 1e-4, 0.01]}
     figure, drawn = build("boxes", lambda *_: 0.5, axes, by="lr")
     assert [row["value"] for row in drawn.values] == ["0.1", "0.0001", "0.01"]
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["0.1", "0.0001", "0.01"]
     figure, drawn = build("boxes", lambda *_: 0.5, axes, by="optimizer")
-    assert [row["value"] for row in drawn.values] == ["sgd", "adam_w"]
-    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["sgd", "adam w"]
+    assert [row["value"] for row in drawn.values] == ["sgd", "cut_out"]
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["SGD", "Cutout"]
 
 
 def test_a_part_of_a_grid_keeps_the_order_of_the_whole():
@@ -529,9 +529,47 @@ def test_values_are_evenly_spaced_whatever_their_size_and_no_point_hides_another
     assert 72 * nearest > np.sqrt(figure.axes[0].collections[0].get_sizes().max())  # inches, points
 
 
-def test_values_are_printed_where_there_is_room():
-    assert "0.718" in said(build("cube", three, width="wide")[0])
-    assert "0.718" not in said(build("cube", three)[0])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_heatmap_for_each_value_of_the_third_axis_has_the_numbers(width):
+    figure, drawn = build("cube", three, width=width)
+    maps = {axes.get_title(): axes for axes in figure.axes if axes.get_title()}
+    assert list(maps) == ["drop rate 0.1", "drop rate 0.3", "drop rate 0.5"]
+    for rate, axes in zip(("0.1", "0.3", "0.5"), maps.values(), strict=True):
+        here = [row for row in drawn.values if row["settings"]["drop_rate"] == rate]
+        numbers = [
+            [row["mean"] for row in here if row["settings"]["lambda"] == decay]
+            for decay in ("0.001", "0.01", "0.1")
+        ]
+        assert np.allclose(axes.collections[0].get_array(), numbers)
+        printed = {text.get_text() for text in axes.texts}
+        assert printed == {f"{row['mean']:.3f}" for row in here}
+        assert axes.collections[0].norm.vmin == figure.axes[0].collections[0].norm.vmin
+    framed = [
+        axes.get_title() for axes in maps.values() for patch in axes.patches if isinstance(patch, Rectangle)
+    ]
+    assert framed == ["drop rate 0.1"]
+    places = {axes.get_position().x0 > figure.axes[0].get_position().x1 / 2 for axes in maps.values()}
+    assert places == {width == "wide"}
+    assert_sound(figure)
+    assert_apart(figure)
+
+
+@pytest.mark.parametrize("kind", ["heatmap", "cube"])
+def test_colours_do_not_tell_apart_what_hardly_differs(kind):
+    figure, _ = build(kind, lambda settings, seed: 0.5 + 0.001 * (settings[next(iter(settings))] == 3))
+    norm = next(
+        each.norm for axes in figure.axes for each in axes.collections if each.get_array() is not None
+    )
+    assert norm.vmax - norm.vmin == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("kind", ["boxes", "levels"])
+def test_accuracies_that_hardly_differ_do_not_fill_the_axis(kind):
+    figure, _ = build(kind, lambda settings, seed: 0.5 + 0.001 * seed, seeds=2)
+    low, high = figure.axes[0].get_ylim()
+    assert high - low == pytest.approx(0.1)
+    free, _ = build(kind, lambda settings, seed: 0.5 + 0.001 * seed, seeds=2, y_limits=[0.49, 0.51])
+    assert free.axes[0].get_ylim() == (0.49, 0.51)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -550,7 +588,7 @@ def test_a_cube_need_not_be_one(width):
         axes=["optimizer", "lr", "augmentation"],
     )
     assert len(drawn.values) == 8
-    assert {"mean over seed", "Optimizer", "Lr", "Augmentation", "none"} <= said(figure)
+    assert {"mean over seed", "Optimizer", "Learning rate", "Augmentation", "none"} <= said(figure)
     assert_sound(figure)
     assert_apart(figure)
 

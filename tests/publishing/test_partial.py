@@ -272,13 +272,13 @@ def test_a_figure_without_runs_is_not_run(report, figure):
 
 def test_a_lone_curve_keeps_the_settings_that_told_it_from_the_others(report):
     found, notes = drawn(report, "one_line", runs(report, "grid/lr=0.01,batch=64:1"))
-    assert [curve["label"] for curve in found.values] == ["grid, lr 0.01, batch 64"]
+    assert [curve["label"] for curve in found.values] == ["grid, learning rate 0.01, batch 64"]
     assert notes == ["1 of 5 curves, seed 1 of 3"]
 
 
 def test_lines_of_the_report_go_with_their_panel(report):
     found, notes = drawn(report, "panels", runs(report, "grid/lr=0.01"))
-    assert {curve["panel"] for curve in found.values} == {"lr 0.01"}
+    assert {curve["panel"] for curve in found.values} == {"learning rate 0.01"}
     assert notes == ["2 of 4 curves"]
 
 

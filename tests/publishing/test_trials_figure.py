@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from drawing import build_figure
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from test_figures import assert_sound, boxes
@@ -18,7 +18,7 @@ from reprise.errors import RepriseError
 from reprise.publishing.figures import trials
 from reprise.publishing.measures import Tables
 from reprise.publishing.sources import Sources
-from reprise.publishing.style import DPI, WIDTHS, style
+from reprise.publishing.style import CONTEXT, PALETTE, WIDTHS, style
 from reprise.reports.report import Cell
 from reprise.reports.run import Run
 
@@ -165,7 +165,7 @@ def test_of_a_loss_the_smallest_is_best():
     figure, drawn = build([([0.2, 0.5], [0.3, 0.6]), ([0.9], [0.4])], metric="loss")
     assert table(figure) == [("1", "0.100", "0.600", "1"), ("0", "0.500", "0.400", "2")]
     assert figure.axes[0].get_ylabel() == "Cross-entropy loss"
-    assert "validation (bold) and training (faint) cross-entropy loss" in drawn.description
+    assert "validation (solid) and training (dashed) cross-entropy loss" in drawn.description
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -180,29 +180,28 @@ def test_thirty_trials_are_all_in_the_table_whose_numbers_stand_in_columns(width
     assert len([text for text in figure.texts if text.get_text() == "val."]) == (3 if width == "wide" else 2)
 
 
-def test_validation_is_bold_and_training_faint_in_the_colour_of_the_table():
+def test_validation_is_solid_and_training_dashed_in_the_colour_of_the_table():
     figure, _ = build([[0.2, 0.5, 0.6], [0.1, 0.3, 0.4]])
     lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 3]
     swatches = [artist.get_color() for artist in figure.artists if isinstance(artist, Line2D)]
     for training, validation, swatch in zip(lines[::2], lines[1::2], swatches, strict=True):
         assert to_hex(training.get_color()) == to_hex(validation.get_color()) == to_hex(swatch)
-        assert training.get_alpha() < 0.5 < (validation.get_alpha() or 1)
+        assert (training.get_linestyle(), validation.get_linestyle()) == ("--", "-")
         assert training.get_linewidth() < validation.get_linewidth()
 
 
 @pytest.mark.slow
-def test_the_better_the_darker_and_the_best_are_thick_and_named():
+def test_the_best_are_coloured_thick_and_named_and_the_others_grey():
     figure, drawn = build(THIRTY)
+    lines = figure.axes[0].lines
     validation = {
-        line.get_zorder(): line
-        for line in figure.axes[0].lines
-        if line.get_zorder() > 2 and line.get_alpha() is None and line.get_marker() == "None"
+        line.get_zorder(): line for line in lines if line.get_zorder() > 2 and line.get_marker() == "None"
     }
     ranked = [validation[order] for order in sorted(validation, reverse=True)]
-    shades = [np.dot(to_rgb(line.get_color()), (0.299, 0.587, 0.114)) for line in ranked]
-    assert shades == sorted(shades)
-    assert len({line.get_color() for line in ranked}) == 30
-    assert [line.get_linewidth() > 2 for line in ranked] == [True] * 3 + [False] * 27
+    assert [line.get_color() for line in ranked] == [*PALETTE[:3], *[CONTEXT] * 27]
+    assert len({line.get_linewidth() for line in ranked[:3]}) == 1
+    assert all(line.get_linewidth() < ranked[0].get_linewidth() / 2 for line in ranked[3:])
+    assert "The best 3 have a colour, the others are grey." in drawn.description
     best = {str(value["trial"]): value for value in drawn.values[:3]}
     names = {text.get_text().removeprefix("trial "): text for text in figure.axes[0].texts}
     assert set(names) == {name for name, value in best.items() if len(value["epoch"]) > 1}
@@ -218,19 +217,31 @@ def test_names_of_lines_that_end_together_stand_apart():
     assert names["trial 0"].y0 < names["trial 1"].y0 < names["trial 2"].y0
 
 
-def test_trials_of_one_epoch_are_dots_beside_each_other():
+def test_trials_of_one_epoch_are_dots_at_it_and_nothing_lies_before():
     figure, _ = build([[0.1, 0.3, 0.4], *([0.1 + 0.001 * number] for number in range(5))])
     axes = figure.axes[0]
     single = {line: place for line, place in dots(axes).items() if line.get_xdata()[0] == 1}
     assert len(single) == 10  # validation and training
-    assert sorted(line.get_ydata()[0] for line in single if line.get_alpha() == 1) == pytest.approx(
-        [0.1, 0.101, 0.102, 0.103, 0.104]
-    )
-    size = next(iter(single)).get_markersize() / 72 * DPI
-    for one, other in itertools.combinations(single.values(), 2):
-        assert np.hypot(*(one - other)) > size
-    assert all(axes.get_window_extent().x0 < x < axes.get_window_extent().x1 for x, _ in single.values())
+    filled = [line.get_ydata()[0] for line in single if line.get_markerfacecolor() != "white"]
+    assert sorted(filled) == pytest.approx([0.1, 0.101, 0.102, 0.103, 0.104])
+    first = axes.transData.transform((1, 0))[0]
+    assert {round(x - first, 3) for x, _ in single.values()} == {0}
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "3"]
+    assert "training of one epoch" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_what_the_report_has_is_a_line_whose_number_stands_apart_from_the_names():
+    figure, drawn = build(
+        [[0.1, 0.5], [0.1, 0.501], [0.1, 0.45]], reference={"value": "50.2", "percent": True, "label": "best"}
+    )
+    levels = [line.get_ydata()[0] for line in figure.axes[0].lines if list(line.get_xdata()) == [0, 1]]
+    assert levels == [pytest.approx(0.502)]
+    names = {text.get_text(): text.get_window_extent() for text in figure.axes[0].texts}
+    assert set(names) == {"trial 0", "trial 1", "trial 2", "50.2 %"}
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(names.values(), 2))
+    assert "best" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "Horizontal lines: best 50.2 %." in drawn.description
+    assert_sound(figure)
 
 
 def test_a_trial_that_diverges_keeps_what_is_finite():
@@ -248,7 +259,7 @@ def test_a_trial_that_diverges_keeps_what_is_finite():
     ends = sorted(
         (line.get_xdata()[0], line.get_ydata()[0])
         for line in dots(figure.axes[0])
-        if line.get_alpha() in (None, 1)
+        if line.get_markerfacecolor() != "white"  # of training
     )
     assert ends == [(1, 0.3), (2, 0.2), (2, 0.4)]
     json.dumps(drawn.values, allow_nan=False)
@@ -283,7 +294,7 @@ def test_rungs_are_marked(study, length, expected):
 def test_a_search_that_validates_on_the_test_set():
     figure, drawn = build([[0.1, 0.3]], split="test", study=None)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["test", "training", "last epoch"]
-    assert "test (bold)" in drawn.description
+    assert "test (solid)" in drawn.description
     assert [text.get_text() for text in figure.texts[:4]] == ["trial", "test", "train", "epochs"]
 
 

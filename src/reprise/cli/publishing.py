@@ -117,6 +117,7 @@ def figure(
 
     from reprise.publishing import Face
     from reprise.publishing.figures import draw_figure
+    from reprise.publishing.figures.colors import series_colors
     from reprise.publishing.partial import narrowed, runs_at_hand
     from reprise.publishing.results import read_meta
     from reprise.publishing.sources import Sources
@@ -133,6 +134,7 @@ def figure(
         images=sample_images(found, layout, drawn),
         layers=layer_tables(found, layout, drawn),
         meta=read_meta(layout.runs, runs),
+        colors=series_colors(found.figures, found.cells)[item],
         whole=found.cells if partial else None,
     )
     face = Face(found.slug, found.scale, notes, done(found, [found.item("figures", item)]))

@@ -89,9 +89,10 @@ def transformed(
     """What each of `transforms` makes of `images` uint8 (N, 3, H, W) of `dataset`: uint8 (N, 3, H', W').
 
     `preprocess` and `augmentation` of a transform are a run's settings, and act in a run's order; without
-    both the images stay as they are. Normalised values are clipped to [0, 1], as matplotlib shows them;
-    `normalize: train` takes the statistics of all training images. The random numbers of a transform follow
-    from `seed` and its augmentation, whatever else is in the list.
+    both the images stay as they are. The range that normalised values can have, of all channels together, is
+    shown from black to white: clipped at 0 instead, half of them would be black. `normalize: train` takes the
+    statistics of all training images. The random numbers of a transform follow from `seed` and its
+    augmentation, whatever else is in the list.
     """
     import torch  # seconds that plain samples, of which a report may have twenty figures, need not wait
 
@@ -108,7 +109,10 @@ def transformed(
         steps = transform.get("augmentation") or []
         generator = torch.Generator().manual_seed(int(digest([seed, steps]), 16))
         pixels = build_augmentation(steps)(preprocess.pixels(torch.from_numpy(images)), generator)
-        results.append(preprocess.normalise(pixels).clamp(0, 1).mul(255).round().to(torch.uint8).numpy())
+        extremes = torch.stack([torch.zeros(3, 1, 1), torch.ones(3, 1, 1)])
+        low, high = (each.item() for each in preprocess.normalise(extremes).aminmax())
+        shown = (preprocess.normalise(pixels) - low) / (high - low)
+        results.append(shown.clamp(0, 1).mul(255).round().to(torch.uint8).numpy())
     return results
 
 

@@ -56,6 +56,12 @@ class Typical:
         freedom = STATED_FREEDOM + freedoms
         return cls(total / freedom, min(TYPICAL_FREEDOM, freedom))
 
+    def margin(self, one: int, other: int) -> float:
+        """Half-width of the interval in which 95 % of differences between means of so many trainings lie that
+        differ by their seeds alone, in units of the quantity's scale.
+        """
+        return math.sqrt(self.variance * (1 / one + 1 / other)) * float(-_t(self.freedom)[250])
+
     def moderated(self, variance: float, freedom: int) -> tuple[float, float]:
         """A configuration's variance, shrunk towards the typical one, and its degrees of freedom."""
         if math.isinf(self.freedom):
@@ -141,7 +147,7 @@ class Sample:
     @property
     def reach(self) -> float:
         """Half-width of the interval in which one of the ways that trainings come out would be expected."""
-        return self.scale * math.sqrt(2 * self.typical.variance) * float(-_t(self.typical.freedom)[250])
+        return self.scale * self.typical.margin(1, 1)
 
     def averages(self) -> np.ndarray:
         """Draws (1, DRAWS) of its average over many trainings, as the seeds at hand let expect it."""

@@ -69,8 +69,8 @@ def _pruned(figure: Figure, report: Report, part: Report) -> Figure | None:
             isinstance(entry, BaseModel) and hasattr(entry, "runs") for entry in value
         ):
             left[name] = [entry for entry in value if _is_there(entry, report, part)]
-            if not left[name]:
-                return None
+            if all(getattr(entry, "everywhere", False) for entry in left[name]):
+                return None  # nothing, or only what others would be compared with
     if isinstance(figure, Bars | Levels):
         axes = _axes(figure, part)
         if not axes:

@@ -192,9 +192,14 @@ def _layer_tables(report: Report, item: Figure | Table) -> dict[str, dict[str, A
     }
     rows = [
         {**image, "name": "conv"},
-        *({**flat, "name": name} for name in (item.mark if isinstance(item, Diagram) else ["dense"])),
+        *({**flat, "name": name} for name in (_layers_of(item) or ["dense"])),
     ]
     facts = {"rows": rows, "parameters": sum(row["parameters"] for row in rows), "image_shape": [3, 16, 16]}
     return {
         name: {"title": title, **facts} for name, (title, _) in report.networks(network_names(item)).items()
     }
+
+
+def _layers_of(item: Any) -> list[str]:
+    """The places of layers that a diagram marks or names."""
+    return list(dict.fromkeys([*item.mark, *item.names])) if isinstance(item, Diagram) else []

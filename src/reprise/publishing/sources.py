@@ -29,6 +29,7 @@ class Sources:
         `reprise.models.layers`).
     experiment: the experiment that a table of kind `space` names.
     meta: run hash → `meta` of its run.json.
+    colors: label of a series of the figure → its colour, that of its configuration in the whole report.
     verdict: of tables: a statement of the report, and what a number in the table measures → the verdict on
         the statement, where that is what it measures (`Jury.verdict`); by default none is known.
     whole: where runs may be missing, selector → cells with all their runs; those of `resolve` are then the
@@ -42,6 +43,7 @@ class Sources:
     layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, kw_only=True)
     experiment: Experiment | None = field(default=None, kw_only=True)
     meta: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, kw_only=True)
+    colors: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     verdict: Callable[[str, Value], str] = field(default=lambda identifier, value: "", kw_only=True)
     whole: Resolve | None = field(default=None, kw_only=True)
 

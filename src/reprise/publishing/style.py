@@ -42,16 +42,26 @@ COLORS = {
     "sky": "#56b4e9",
 }
 """Seaborn's colour-blind palette, in its order."""
-PALETTE = tuple(
-    COLORS[name] for name in ("blue", "vermillion", "green", "purple", "orange", "sky", "brown", "grey")
+PALETTE = (
+    *(COLORS[name] for name in ("blue", "vermillion", "green")),
+    *("#6a4fd8", "#5c3d00", "#e62253", "#637e99", "#882255"),  # violet, brown, crimson, slate, wine
 )
-"""The colours of series: without pink and yellow, too faint for lines on white; neighbours differ most."""
+"""The colours of series. Each has a contrast of 3:1 to white at least, which WCAG 2.2 (1.4.11) asks of lines;
+the palette's other colours are fainter. Any two are told apart without red or green cones, too.
+"""
+CONTEXT = "#767676"
+"""What others are compared with, or is not looked at: a baseline in every panel, trials that lost."""
+LEAST_SPAN = {"accuracy": 0.1, "gap": 0.1, "loss": 0.5}
+"""Values of a metric that differ by less do not fill an axis, which would magnify nothing."""
 
 STRIPS = {"full": "#e8e8e8", "quick": "#bfe0f7", "demo": "#ffd34d"}
 """Colour of the strip above a figure of each scale."""
 
 RC: dict[RcKeyType, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine sets the same text
+    "font.family": "sans-serif",
+    # the first comes with matplotlib, so every machine sets the same text; in an SVG, whose text stays text,
+    # the others stand in for it where it is not installed, those of the same width first
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Bitstream Vera Sans", "Arial", "Helvetica"],
     "font.size": 8,
     "axes.labelsize": 8,
     "axes.titlesize": 8,
@@ -81,7 +91,7 @@ RC: dict[RcKeyType, Any] = {
     "lines.markersize": 3.6,
     "lines.markeredgewidth": 0.9,
     "legend.frameon": False,
-    "legend.handlelength": 2.6,
+    "legend.handlelength": 3.2,
     "legend.columnspacing": 1.4,
     "legend.borderaxespad": 0.7,
     "legend.borderpad": 0.1,
@@ -91,7 +101,7 @@ RC: dict[RcKeyType, Any] = {
     "image.composite_image": False,  # in an SVG every image keeps its own pixels
     "text.parse_math": False,  # a `$` in a label is a dollar
     "savefig.dpi": DPI,
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",  # text is found, selected and read aloud
     "svg.hashsalt": "reprise",
 }
 
@@ -113,9 +123,17 @@ def color(value: str) -> str:
     return to_hex(value)
 
 
+def widened(low: float, high: float, metric: str) -> tuple[float, float]:
+    """The limits, moved apart about their middle where values of the metric would be magnified that hardly
+    differ.
+    """
+    short = LEAST_SPAN.get(metric, 0.0) - (high - low)
+    return (low - short / 2, high + short / 2) if short > 0 else (low, high)
+
+
 def text_width(text: str, size: float, weight: str = "normal") -> float:
     """Width of one line of text, in inches."""
-    font = FontProperties(family=RC["font.family"], size=size, weight=weight)
+    font = FontProperties(family=RC["font.sans-serif"][0], size=size, weight=weight)
     return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72
 
 

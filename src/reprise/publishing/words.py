@@ -37,6 +37,11 @@ def written(name: str) -> str:
     return TERMS.get(name) or " ".join(TERMS.get(part, part) for part in name.split("_"))
 
 
+def setting(axis: str, value: str) -> str:
+    """A value of an axis in words: `batch size 64`, `augmentation Cutout`."""
+    return f"{written(axis)} {written(value)}"
+
+
 def plain(value: Any) -> str:
     """A single value: `1e-5`, `AdamW`, `yes`."""
     if isinstance(value, bool) or value in ("true", "false"):

@@ -81,11 +81,15 @@ class Reference(Strict):
     """In quotes it keeps the digits that the report prints."""
     label: Text | None = None
     """In the legend (default: report)."""
+    series: Text | None = None
+    """Label of the series that the number is of: the line has its colour."""
     color: Color | None = None
     panel: Text | None = None
     """Title of the panel, or its metric, that the line belongs to (default: every panel; needed with several
     metrics).
     """
+    percent: bool = False
+    """The number is in percent, as the axis is not."""
 
 
 def _references(value: Any) -> Any:
@@ -145,6 +149,8 @@ class Series(Labelled):
     """A colour, or one for each split."""
     after: Selector | None = None
     """Runs whose weights these start from: their curve is drawn first, and the seam is marked."""
+    everywhere: bool = False
+    """Drawn in grey in every panel, for comparison."""
 
 
 CurveMetric = Literal["loss", "accuracy", "gap"]
@@ -166,8 +172,10 @@ class Curves(Figure):
         ),
     ]
     """Curves: cells, `{label: cells}`, or a list; what names several cells is a series each."""
-    panels: Text | None = None
-    """Panels with common axes: split, reading, or an axis of the experiment; one for each of its values."""
+    panels: Text | Annotated[list[Text], Field(min_length=2, max_length=2), Unique] | None = None
+    """Panels with common axes: split, reading, or an axis of the experiment; one for each of its values. Of
+    two, the first is the rows.
+    """
     reference: References = []
     """Numbers of the report as lines."""
     selected: bool = False
@@ -224,6 +232,8 @@ class Diagram(Figure):
     """Name of one of this report's models."""
     mark: list[str] = []
     """Layers to set off, by their names or places (8_dense)."""
+    names: dict[str, Text] = {}
+    """What the report calls layers, which are given by their names or places."""
 
 
 class Bars(MeasuredFigure):
@@ -234,6 +244,8 @@ class Bars(MeasuredFigure):
     """A pointwise sweep; the base run is the line that the bars are compared with."""
     axes: Annotated[list[AxisOf], Field(min_length=1)] | None = None
     """The axes drawn, in this order (default: all)."""
+    noise: Selector | None = None
+    """Runs of several seeds that say, with those drawn, how far a seed moves the metric."""
     y_limits: Limits | None = None
 
 
@@ -292,6 +304,8 @@ class Trials(Figure):
     runs: Selector
     """The trials of a study."""
     metric: Literal["accuracy", "loss"] = "accuracy"
+    reference: References = []
+    """Numbers of the report as lines."""
     y_limits: Limits | None = None
 
 

@@ -367,8 +367,8 @@ def selectors(item: Any) -> list[str]:
 
 
 def plain_selectors(item: Any) -> list[str]:
-    """The values of the keys `runs` and `after`, however deep."""
-    return _texts(item, ("runs", "after"))
+    """The values of the keys `runs`, `after` and `noise`, however deep."""
+    return _texts(item, ("runs", "after", "noise"))
 
 
 def expressions(item: Any) -> list[str]:

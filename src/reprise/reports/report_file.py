@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from reprise.errors import RepriseError, nearest
 from reprise.extensions import FIGURES
 from reprise.reports.experiments import Experiment, Scales
-from reprise.reports.figures import AnyFigure, Compared, Curves, Diagram, Figure, Reference
+from reprise.reports.figures import AnyFigure, Compared, Curves, Diagram, Figure, Reference, Trials
 from reprise.reports.file import (
     MOST_BYTES,
     MOST_VALUES,
@@ -348,7 +348,7 @@ def _check_follows(source: Source, found: ReportFile, known: Sequence[str]) -> N
 
 def _with_reported(figure: Figure, numbers: Mapping[str, str], source: Source, index: int) -> Figure:
     """The figure with the reported value of each statement that a reference line names."""
-    if not isinstance(figure, Curves):
+    if not isinstance(figure, Curves | Trials):
         return figure
     lines: list[Reference] = []
     several = isinstance(source.document["figures"][index].get("reference"), list)
@@ -383,7 +383,7 @@ def _without_names(item: Any, file: ReportFile, source: Source, where: list[Any]
     changes: dict[str, Any] = {}
     for name in type(item).model_fields:
         value = getattr(item, name)
-        if name in ("runs", "after") and value in file.cells:
+        if name in ("runs", "after", "noise") and value in file.cells:
             cells = file.cells[value]
             picks = isinstance(item, Compared) and name == "runs"
             if cells.pick and not picks:
@@ -402,6 +402,7 @@ def _without_names(item: Any, file: ReportFile, source: Source, where: list[Any]
     if isinstance(item, Diagram) and item.network in file.models:
         places = layer_places(plain(file.models[item.network]))
         changes["mark"] = [places.get(name, name) for name in item.mark]
+        changes["names"] = {places.get(name, name): called for name, called in item.names.items()}
     return item.model_copy(update=changes) if changes else item
 
 

@@ -1,9 +1,11 @@
 """Bars: a pointwise sweep, one horizontal bar for each value that is changed from the base run, grouped by
 axis.
 
-The base run is a line through all bars with a band of ± one standard deviation. Colour and hatching tell the
-bars that are better than it from those that are worse; the mean and its distance from the base stand right of
-each. Options: `runs`, `axes` (default: all), `metric` with `split` and `at`, `y_limits` (of the metric).
+The base run is a line through all bars, with a band for each: how far a seed alone would move it (95 %),
+from the scatter over the seeds of these runs and those of `noise`. Bars that end within the band are grey;
+colour and hatching tell the others that are better from those that are worse. The mean and its distance from
+the base stand right of each. Options: `runs`, `noise`, `axes` (default: all), `metric` with `split` and `at`,
+`y_limits` (of the metric).
 """
 
 import math
@@ -30,8 +32,10 @@ from reprise.publishing.figures.rows import (
     print_number,
     set_rows,
 )
+from reprise.publishing.noise import Typical, variance_of
 from reprise.publishing.sources import Sources
 from reprise.publishing.style import COLORS, INK, SMALL
+from reprise.publishing.words import written
 from reprise.reports.figures import Bars
 from reprise.reports.report import Cell, text
 
@@ -47,7 +51,7 @@ FEW = 12
 LOOKS: dict[str, dict[str, Any]] = {
     "better": {"facecolor": COLORS["sky"], "edgecolor": COLORS["blue"]},
     "worse": {"facecolor": "white", "edgecolor": COLORS["vermillion"], "hatch": "//////"},
-    "equal": {"facecolor": "#bbbbbb", "edgecolor": "#666666"},
+    "noise": {"facecolor": "#d0d0d0", "edgecolor": "#666666"},
 }
 BAND: dict[str, Any] = {"color": INK, "alpha": 0.15, "linewidth": 0}
 
@@ -55,7 +59,7 @@ BAND: dict[str, Any] = {"color": INK, "alpha": 0.15, "linewidth": 0}
 @dataclass(frozen=True)
 class Bar:
     """A configuration: mean of its runs' values and, of two runs or more, their standard deviation (n − 1 in
-    the denominator).
+    the denominator). `margin`: how far from the base run its mean could be by its seeds alone.
 
     Where a run's value is not finite, neither is the mean, and there is no deviation.
     """
@@ -65,9 +69,10 @@ class Bar:
     runs: tuple[str, ...]
     mean: float
     sd: float | None
+    margin: float = 0.0
 
     @classmethod
-    def of(cls, axis: str, value: str, cell: Cell, values: Sequence[float]) -> "Bar":
+    def of(cls, axis: str, value: str, cell: Cell, values: Sequence[float], margin: float = 0.0) -> "Bar":
         mean = fmean(values)
         return cls(
             axis,
@@ -75,14 +80,15 @@ class Bar:
             tuple(cell.runs),
             mean,
             stdev(values) if len(values) > 1 and math.isfinite(mean) else None,
+            margin,
         )
 
     def against(self, base: "Bar", metric: str) -> str:
         """A key of `LOOKS`. Of a metric that is neither good nor bad, more is drawn like better, and the
         legend says above.
         """
-        if self.mean == base.mean:
-            return "equal"
+        if abs(self.mean - base.mean) <= self.margin:
+            return "noise"
         return "better" if (self.mean > base.mean) != (METRICS[metric].better == "smaller") else "worse"
 
 
@@ -136,7 +142,13 @@ def _groups(axes: Axes, groups: Mapping[str, Sequence[Bar]], base: Bar, metric: 
     places, height = set_rows(axes, rows, width)
     for place, bar in zip(places, drawn, strict=True):
         if bar and math.isfinite(bar.mean):
-            draw_bar(axes, place, bar.mean, bar.sd, LOOKS[bar.against(base, metric)])
+            limits = METRICS[metric].low, METRICS[metric].high
+            draw_bar(axes, place, bar.mean, bar.sd, LOOKS[bar.against(base, metric)], limits)
+            if bar.margin:
+                left, right = (
+                    min(max(base.mean + side * bar.margin, limits[0]), limits[1]) for side in (-1, 1)
+                )
+                axes.barh(place, right - left, left=left, height=1, zorder=2.5, gid="noise", **BAND)
             print_number(axes, place, f"{grid.shown(bar.mean)}  {_difference(bar, base)}")
         elif bar:
             print_number(axes, place, "not finite")
@@ -168,18 +180,31 @@ def _measured(spec: Bars, sources: Sources) -> tuple[Bar, dict[str, list[Bar]]]:
             f"{base.name}: its {spec.metric} is not finite, so there is nothing to compare with"
         )
     groups: dict[str, list[Bar]] = {axis: [] for axis in axes}
+    known_of = [*cells, *(sources.resolve(spec.noise) if spec.noise else [])]
+    typical, scale = _noise(spec, known_of, sources, found)
     for cell in changed:
         ((axis, value),) = cell.settings.items()
         if axis in groups:
-            groups[axis].append(Bar.of(axis, text(value).replace("_", " "), cell, sources.values(spec, cell)))
+            margin = scale * typical.margin(len(cell.runs), len(base.runs))
+            named = written(text(value))
+            groups[axis].append(Bar.of(axis, named, cell, sources.values(spec, cell), margin))
     return found, groups
+
+
+def _noise(spec: Bars, cells: Sequence[Cell], sources: Sources, base: Bar) -> tuple[Typical, float]:
+    """The scatter over seeds that is typical of these cells, each counted once, and the unit that it is in:
+    it is judged as in statements.
+    """
+    metric = METRICS[spec.metric]
+    scale = abs(base.mean) if metric.relative else 1.0
+    each = {cell.runs: cell for cell in cells}.values()
+    samples = [variance_of(sources.values(spec, cell), scale) for cell in each]
+    return Typical.of(samples, metric.deviation), scale
 
 
 def _base(axes: Axes, base: Bar) -> None:
     """The line of the base run, and its number above the axes."""
     axes.axvline(base.mean, zorder=3, **LINE)
-    if base.sd is not None:
-        axes.axvspan(base.mean - base.sd, base.mean + base.sd, zorder=1, **BAND)
     printed = f"base run {grid.shown(base.mean)}"
     at: dict[str, Any] = {
         "xycoords": axes.get_xaxis_transform(),
@@ -196,20 +221,31 @@ def _difference(bar: Bar, base: Bar) -> str:
 
 def _legend(spec: Bars, base: Bar, bars: Sequence[Bar]) -> list[Artist]:
     looks = {bar.against(base, spec.metric) for bar in bars if math.isfinite(bar.mean)}
-    words = {
+    margins = sorted({bar.margin for bar in bars})
+    said = {
         "better": "better than the base run",
         "worse": "worse than the base run",
-        "equal": "equal to the base run",
+        "noise": "no further from the base run than seeds scatter"
+        if margins[-1]
+        else "equal to the base run",
     }
     if METRICS[spec.metric].better is None:
-        words |= {"better": "above the base run", "worse": "below the base run"}
+        said |= {"better": "above the base run", "worse": "below the base run"}
     handles: list[Artist] = [
-        Patch(label=words[look], linewidth=0.8, **LOOKS[look]) for look in LOOKS if look in looks
+        Patch(label=said[look], linewidth=0.8, **LOOKS[look]) for look in LOOKS if look in looks
     ]
     handles.append(Line2D([], [], label="base run", **LINE))
+    if margins[-1]:
+        handles.append(Patch(label=f"scatter of seeds, 95 %: {_margin(margins)}", **BAND))
     if any(bar.sd is not None for bar in [base, *bars]):
         handles.append(deviation_entry(len(bar.runs) for bar in [base, *bars]))
     return handles
+
+
+def _margin(margins: Sequence[float]) -> str:
+    """The margins, which ascend, in words: `±0.012`, or `±0.007 to ±0.012`."""
+    ends = dict.fromkeys(f"±{grid.shown(margin)}" for margin in (margins[0], margins[-1]))
+    return " to ".join(ends)
 
 
 def _values(bar: Bar) -> dict[str, Any]:
@@ -221,6 +257,7 @@ def _values(bar: Bar) -> dict[str, Any]:
         "mean": mean,
         "sd": bar.sd,
         "n": len(bar.runs),
+        "margin": bar.margin if bar.axis else None,
     }
 
 
@@ -230,6 +267,13 @@ def _describe(spec: Bars, base: Bar, groups: Mapping[str, Sequence[Bar]]) -> str
     sentences = [
         f"Bar chart of {grid.label(spec)}; base run {grid.shown(base.mean)}{spread} (n = {len(base.runs)})."
     ]
+    bars = [bar for group in groups.values() for bar in group]
+    margins = sorted({bar.margin for bar in bars})
+    if margins[-1]:
+        inside = sum(bar.against(base, spec.metric) == "noise" for bar in bars)
+        sentences.append(
+            f"Seeds alone move a value by {_margin(margins)} (95 %): {inside} of {len(bars)} bars are within."
+        )
     for axis, group in groups.items():
         said = [
             f"{bar.value} {grid.shown(bar.mean)} ({_difference(bar, base)})"

@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from reprise.publishing.figures import grid
 from reprise.publishing.figures.page import Drawn, Page
 from reprise.publishing.sources import Sources
-from reprise.publishing.style import COLORS, INK, LEADING, SMALL, wrap
+from reprise.publishing.style import COLORS, INK, LEADING, SMALL, widened, wrap
 from reprise.reports.figures import Boxes
 
 AXES_HEIGHT = {"column": 1.95, "wide": 2.7}
@@ -78,8 +78,7 @@ def draw(spec: Boxes, sources: Sources, page: Page) -> Drawn:
     axes.set_xlabel(grid.title(grid.name(axis)))
     height = AXES_HEIGHT[spec.width]
     axes.set_ylabel(wrap(grid.title(grid.label(spec)), height, 8), linespacing=LEADING)
-    if spec.y_limits:
-        axes.set_ylim(*spec.y_limits)
+    axes.set_ylim(*(spec.y_limits or widened(*axes.get_ylim(), spec.metric)))
 
     legend: list[Artist] = [
         Patch(facecolor=BOX, edgecolor=INK, linewidth=0.8, label="median, quartiles, range")

@@ -1,8 +1,10 @@
 """Class accuracies: for each model the classes that it tells best and those that it tells worst, as
 horizontal bars in one panel.
 
-Options: `models` (each a panel; `label`, `runs`, `pick`), `top` and `bottom` (5 each), `mark` (classes that
-the report names: set off, and drawn between the best and the worst where they are neither).
+Where the last of the best, or the first of the worst, is as good as others that are not drawn, none of them
+is picked: they are one row, `21 classes tied`. Options: `models` (each a panel; `label`, `runs`, `pick`),
+`top` and `bottom` (5 each), `mark` (classes that the report names: set off, and drawn between the best and
+the worst where they are neither).
 """
 
 from collections.abc import Sequence
@@ -39,14 +41,16 @@ FURNITURE = 0.75
 PANELS_IN_A_ROW = {"column": 1, "wide": 2}
 NAMES = 0.35
 """Share of a panel's width that the names of classes take at most."""
+FEW = 3
+"""Up to so many classes that are tied are named."""
 PLAIN: dict[str, Any] = {"facecolor": COLORS["sky"], "edgecolor": COLORS["blue"]}
 MARKED: dict[str, Any] = {"facecolor": "#fbdcb0", "edgecolor": COLORS["vermillion"], "hatch": "/////"}
 
 
 @dataclass(frozen=True)
 class Score:
-    """A class: its rank among all, its accuracy (mean over the runs) and their standard deviation (n − 1 in
-    the denominator).
+    """A class: its rank among all (equally good ones have the same), its accuracy (mean over the runs) and
+    their standard deviation (n − 1 in the denominator).
     """
 
     rank: int
@@ -59,12 +63,38 @@ class Score:
     def words(self) -> str:
         return self.name.replace("_", " ")
 
+    @property
+    def scores(self) -> tuple["Score", ...]:
+        return (self,)
+
+
+@dataclass(frozen=True)
+class Tie:
+    """Equally good classes in one row."""
+
+    scores: tuple[Score, ...]
+    sd: None = None
+
+    @property
+    def mean(self) -> float:
+        return self.scores[0].mean
+
+    @property
+    def marked(self) -> bool:
+        return any(score.marked for score in self.scores)
+
+    @property
+    def words(self) -> str:
+        """How many; their names where they are few, else those of the marked ones."""
+        few = len(self.scores) <= FEW
+        names = ", ".join(score.words for score in self.scores if few or score.marked)
+        count = f"{len(self.scores)} classes tied"
+        return f"{count}: {names}" if names and few else f"{count}, {names} among them" if names else count
+
 
 @dataclass(frozen=True)
 class ModelScores:
-    """A panel. `classes`: those with test images, the best first; equally good ones in the order of their
-    labels.
-    """
+    """A panel. `classes`: those with test images, the best first."""
 
     label: str
     runs: tuple[str, ...]
@@ -73,23 +103,40 @@ class ModelScores:
     bottom: int
 
     @property
-    def parts(self) -> dict[str, Sequence[Score]]:
+    def parts(self) -> dict[str, Sequence[Score | Tie]]:
         """What is drawn: the best, marked ones between, and the worst; or all classes where there are no more
         than these.
         """
         if self.top + self.bottom >= len(self.classes):
             return {"all classes": self.classes}
-        between = [score for score in self.classes[self.top : -self.bottom] if score.marked]
-        parts = {
-            f"best {self.top}": self.classes[: self.top],
+        best, worst = self._cut(self.top), self._cut(-self.bottom)
+        worst = [row for row in worst if row not in best]  # where nearly all are equally good
+        shown = {score for row in (*best, *worst) for score in row.scores}
+        between = [score for score in self.classes if score.marked and score not in shown]
+        parts: dict[str, Sequence[Score | Tie]] = {
+            f"best {self.top}": best,
             "between": between,
-            f"worst {self.bottom}": self.classes[-self.bottom :],
+            f"worst {self.bottom}": worst,
         }
-        return {name: scores for name, scores in parts.items() if scores}
+        return {name: rows for name, rows in parts.items() if rows}
+
+    def _cut(self, number: int) -> list[Score | Tie]:
+        """So many of the best or, if negative, of the worst; those at the cut in one row where others are
+        equally good.
+        """
+        chosen, rest = self.classes[:number], self.classes[number:]
+        if number < 0:
+            chosen, rest = rest, chosen
+        edge, beyond = (chosen[-1], rest[0]) if number > 0 else (chosen[0], rest[-1])
+        if edge.mean != beyond.mean:
+            return list(chosen)
+        tie = Tie(tuple(score for score in self.classes if score.mean == edge.mean))
+        others: list[Score | Tie] = [score for score in chosen if score.mean != edge.mean]
+        return [*others, tie] if number > 0 else [tie, *others]
 
     @property
-    def shown(self) -> list[Score]:
-        return [score for scores in self.parts.values() for score in scores]
+    def shown(self) -> list[Score | Tie]:
+        return [row for rows in self.parts.values() for row in rows]
 
     @property
     def mean(self) -> float:
@@ -127,7 +174,9 @@ def draw(spec: ClassAccuracies, sources: Sources, page: Page) -> Drawn:
     page.set_height(body + page.legend([_legend(models)]))
     runs = sorted({run for model in models for run in model.runs})
     return Drawn(
-        _describe(models), runs, [_values(model, score) for model in models for score in model.shown]
+        _describe(models),
+        runs,
+        [_values(model, score) for model in models for row in model.shown for score in row.scores],
     )
 
 
@@ -154,13 +203,20 @@ def _model(entry: Compared, spec: ClassAccuracies, sources: Sources) -> ModelSco
     else:
         cell, runs = cells[0], tuple(cells[0].runs)
     accuracies = [_accuracies(sources, cell, run) for run in runs]
-    means = {name: fmean(each[name] for each in accuracies) for name in accuracies[0]}
+    # rounded, so that means which are equal but for the order of a sum are equal
+    means = {name: round(fmean(each[name] for each in accuracies), 9) for name in accuracies[0]}
     deviations = {name: stdev(each[name] for each in accuracies) if len(runs) > 1 else None for name in means}
     ranked = sorted(means, key=lambda name: -means[name])  # stable: equals stay in the order of their labels
     marked = spec.mark
     scores = [
-        Score(rank, name, means[name], deviations[name], name in marked)
-        for rank, name in enumerate(ranked, 1)
+        Score(
+            1 + sum(other > means[name] for other in means.values()),
+            name,
+            means[name],
+            deviations[name],
+            name in marked,
+        )
+        for name in ranked
     ]
     return ModelScores(label, runs, scores, spec.top, spec.bottom)
 
@@ -184,11 +240,12 @@ def _panel(axes: Axes, model: ModelScores, width: float) -> float:
     rows: list[RowName] = []
     for part, scores in model.parts.items():
         for number, score in enumerate(scores):
-            name = f"{score.words} ({score.rank})" if part == "between" else score.words
+            ranked = isinstance(score, Score) and part == "between"
+            name = f"{score.words} ({score.scores[0].rank})" if ranked else score.words
             rows.append(RowName(name, bold=score.marked, gap=0 if number or not rows else GAP))
     places, height = set_rows(axes, rows, width)
     for place, score in zip(places, model.shown, strict=True):
-        draw_bar(axes, place, score.mean, score.sd, MARKED if score.marked else PLAIN)
+        draw_bar(axes, place, score.mean, score.sd, MARKED if score.marked else PLAIN, (0, 1))
         print_number(axes, place, f"{score.mean:.3f}")
     axes.axvline(model.mean, zorder=3, **LINE)
     for above, below, row in zip(places, places[1:], rows[1:], strict=False):
@@ -222,10 +279,10 @@ def _values(model: ModelScores, score: Score) -> dict[str, Any]:
 def _describe(models: Sequence[ModelScores]) -> str:
     """The bars in words."""
 
-    def said(score: Score, part: str) -> str:
+    def said(score: Score | Tie, part: str) -> str:
         remarks = [
             *(["marked"] if score.marked else []),
-            *([f"rank {score.rank}"] if part == "between" else []),
+            *([f"rank {score.rank}"] if part == "between" and isinstance(score, Score) else []),
         ]
         return f"{score.words} {score.mean:.3f}" + (f" ({', '.join(remarks)})" if remarks else "")
 

@@ -1,5 +1,6 @@
 """Cube: the mean of a metric at every combination of three axes of a grid, as points in space, coloured and
-sized by the metric.
+sized by the metric, and beside it (in a column: under it) a heatmap for each value of the third axis, in
+which the numbers can be read.
 
 The values of each axis stand evenly spaced, as categories. Options: `runs`, `axes` (x, y and z), `metric`
 with `split` and `at`. Other axes of the grid are averaged, and the figure says so.
@@ -12,10 +13,11 @@ from typing import Any
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
+from matplotlib.patches import Rectangle
 
-from reprise.publishing.figures import grid
+from reprise.publishing.figures import grid, heatmap
 from reprise.publishing.figures.page import Drawn, Page
 from reprise.publishing.sources import Sources
 from reprise.publishing.style import COLORS, INK, LEADING, MARGIN, SMALL, text_width, wrap
@@ -42,26 +44,21 @@ NAMES = {"column": 0.5, "wide": 1.2}
 """Inches that a value along y or z is wide at most."""
 SIZES = {"column": (18.0, 80.0), "wide": (30.0, 150.0)}
 """Square points of the smallest and the largest value, where there is room."""
-ROOM = 0.36
-"""Inches between points that leave room for their values."""
+MAPS, BESIDE = 0.42, 0.3
+"""Share of a wide page that the heatmaps take, and inches between them and the bar of colours."""
+FIELD, HEAD, FOOT = 0.24, 0.22, 0.2
+"""Inches that a field of a heatmap is high, and that its title and its ticks take."""
 CLEAR = 0.16
 """Inches between the lattice and what stands around it."""
 BAR, PER_LINE = 0.72, 8 * LEADING / 72
 """Inches that the bar of colours takes, and a line of its label."""
 LABEL = {"column": 2.0, "wide": 3.2}
 """Inches that a line of that label is long at most."""
-COLOURS = "viridis"
 RING: dict[str, Any] = {
     "marker": "o",
     "markerfacecolor": "none",
     "markeredgecolor": COLORS["vermillion"],
     "markeredgewidth": 1.8,
-}
-NUMBER: dict[str, Any] = {
-    "size": 6,
-    "ha": "left",
-    "va": "center",
-    "path_effects": [withStroke(linewidth=1.5, foreground="white")],
 }
 LINE = SMALL * LEADING / 72
 
@@ -72,9 +69,7 @@ many degrees the name is turned.
 
 
 def draw(spec: Cube, sources: Sources, page: Page) -> Drawn:
-    """Draw the points on a lattice, the best of them ringed and named; beside each its value, where there is
-    room.
-    """
+    """Draw the points on a lattice, the best of them ringed and named, and the heatmaps with the values."""
     drawn, width = spec.axes, spec.width
     found = grid.measure(spec, sources)
     for axis in drawn:
@@ -92,16 +87,22 @@ def draw(spec: Cube, sources: Sources, page: Page) -> Drawn:
 
     label = wrap(grid.title(grid.label(spec)), LABEL[width], 8)
     side = BAR + (label.count("\n") + 1) * PER_LINE
-    lattice = Lattice({axis: found.levels[axis] for axis in drawn}, page.width - side, width)
+    levels_of = {axis: found.levels[axis] for axis in drawn}
+    maps = Maps(levels_of, means, winners, page.width if width == "column" else MAPS * page.width)
+    left = page.width if width == "column" else page.width - maps.width - BESIDE
+    lattice = Lattice(levels_of, left - side, width)
     best = grid.listed(names) if len(names) < 3 else f"{len(names)} combinations"
     legend: list[Artist] = [Line2D([], [], linestyle="none", markersize=7, label=f"best: {best}", **RING)]
     legend += [grid.words_alone(words) for words in (found.averaged(drawn), found.remark()) if words]
-    page.set_height(lattice.height)
+    under = maps.height if width == "column" else 0.0
+    body = max(lattice.height, 0.0 if under else maps.height)
+    page.set_height(body + under)
     below = page.legend([legend]) + 2 * MARGIN
-    page.set_height(lattice.height + below)
+    page.set_height(body + under + below)
     total = page.figure.get_size_inches()[1]
+    bottom = below + under + (body - lattice.height) / 2
     axes = page.figure.add_axes(
-        (0, below / total, 1, lattice.height / total), xlim=(0, page.width), ylim=(0, lattice.height)
+        (0, bottom / total, 1, lattice.height / total), xlim=(0, page.width), ylim=(0, lattice.height)
     )
     axes.set_axis_off()
     lattice.draw(axes)
@@ -113,20 +114,23 @@ def draw(spec: Cube, sources: Sources, page: Page) -> Drawn:
         (np.hypot(*(one - other)) for one, other in itertools.combinations(flat, 2)), default=lattice.edge
     )
     small, large = (min(size, (0.8 * 72 * nearest) ** 2) for size in SIZES[width])
-    sizes = small + (large - small) * (values - values.min()) / (np.ptp(values) or 1)
-    look: dict[str, Any] = {"cmap": COLOURS, "edgecolors": INK, "linewidths": 0.5, "zorder": 3}
+    norm = heatmap.scale(values.tolist(), spec.metric)
+    sizes = small + (large - small) * np.asarray(norm(values))
+    look: dict[str, Any] = {
+        "cmap": heatmap.COLOURS,
+        "norm": norm,
+        "edgecolors": INK,
+        "linewidths": 0.5,
+        "zorder": 3,
+    }
     points = axes.scatter(flat[:, 0], flat[:, 1], c=values, s=sizes, **look)
     for place, value, size in zip(flat, values, sizes, strict=True):
         radius = size**0.5 / 2
         if value == means[winners[0]]:
             axes.plot(*place, linestyle="none", markersize=2 * radius + 5, zorder=4, **RING)
-        if nearest > ROOM:
-            axes.annotate(
-                grid.shown(value), place, xytext=(radius + 2.5, 6), textcoords="offset points", **NUMBER
-            )
     box = (
-        (page.width - side + 0.1) / page.width,
-        (below + 0.12 * lattice.height) / total,
+        (left - side + 0.1) / page.width,
+        (bottom + 0.12 * lattice.height) / total,
         0.1 / page.width,
         0.8 * lattice.height / total,
     )
@@ -134,7 +138,76 @@ def draw(spec: Cube, sources: Sources, page: Page) -> Drawn:
     bar.set_label(label, linespacing=LEADING)
     bar.ax.grid(visible=False)
     bar.outline.set_visible(False)
+    top = below + (under or body - (body - maps.height) / 2)
+    maps.draw(page, 0 if under else page.width - maps.width, top, norm)
     return Drawn(_describe(spec, found, numbers, names), found.runs, numbers)
+
+
+class Maps:
+    """Heatmaps one above another, one for each value of the third axis: x across, y down, the values printed,
+    the best framed.
+
+    `levels`: axis → values, for x, y and z. `means`: values of the three → what is drawn. `winners`: the best
+    of them. `width`, `height`: of all, in inches.
+    """
+
+    def __init__(
+        self,
+        levels: Mapping[str, Sequence[str]],
+        means: Mapping[tuple[str, ...], float],
+        winners: Sequence[tuple[str, ...]],
+        width: float,
+    ) -> None:
+        self.levels, self.means, self.winners, self.width = levels, means, winners, width
+        self.x, self.y, self.z = levels
+        across, down = len(levels[self.x]), len(levels[self.y])
+        aside = max(text_width(grid.name(value), SMALL) for value in levels[self.y])
+        self.left = 2 * MARGIN + LINE + aside + MARGIN
+        self.field = (width - self.left - MARGIN) / across
+        self.ticks = [wrap(grid.name(value), self.field, SMALL) for value in levels[self.x]]
+        self.foot = FOOT + max(tick.count("\n") for tick in self.ticks) * LINE
+        self.one = HEAD + down * FIELD
+        self.height = len(levels[self.z]) * self.one + self.foot + LINE + 2 * MARGIN
+
+    def draw(self, page: Page, left: float, top: float, norm: Normalize) -> None:
+        """Draw them with their upper left corner at `left` and `top`, inches from the left and from below."""
+        total = page.figure.get_size_inches()[1]
+        for place, value in enumerate(self.levels[self.z]):
+            upper = top - place * self.one - HEAD
+            lower = upper - FIELD * len(self.levels[self.y])
+            box = (left + self.left) / page.width, lower / total
+            size = self.field * len(self.levels[self.x]) / page.width, (upper - lower) / total
+            axes = page.figure.add_axes((*box, *size))
+            self._map(axes, value, norm)
+            axes.set_title(grid.named({self.z: value}), size=SMALL, pad=2.5)
+            last = place == len(self.levels[self.z]) - 1
+            axes.set_xticks(np.arange(len(self.ticks)) + 0.5, self.ticks if last else [])
+            if last:
+                axes.set_xlabel(grid.title(grid.name(self.x)), size=SMALL, labelpad=2)
+
+    def _map(self, axes: Axes, value: str, norm: Normalize) -> None:
+        """The fields at one value of z."""
+        x, y = self.levels[self.x], self.levels[self.y]
+        fields = np.array([[self.means.get((one, other, value), np.nan) for one in x] for other in y])
+        mesh = axes.pcolormesh(fields, cmap=heatmap.COLOURS, norm=norm, edgecolor="white", linewidth=1)
+        axes.set_ylim(len(y), 0)
+        axes.set_yticks(np.arange(len(y)) + 0.5, [grid.name(other) for other in y], va="center")
+        axes.set_ylabel(grid.title(grid.name(self.y)), size=SMALL, labelpad=2)
+        axes.grid(visible=False)
+        axes.tick_params(length=0, pad=2)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        for (row, column), mean in np.ndenumerate(fields):
+            corner = column, row
+            if np.isnan(mean):
+                axes.add_patch(Rectangle(corner, 1, 1, **heatmap.ABSENT))
+                continue
+            shade = heatmap.ink(mesh.to_rgba(np.array([mean]))[0, :3])
+            size = min(SMALL, 0.9 * SMALL * self.field / text_width(grid.shown(mean), SMALL))
+            at = column + 0.5, row + 0.5
+            axes.text(*at, grid.shown(mean), size=size, color=shade, ha="center", va="center")
+            if (x[column], y[row], value) in self.winners:
+                axes.add_patch(Rectangle((column + 0.02, row + 0.04), 0.96, 0.92, **heatmap.FRAME, zorder=3))
 
 
 class Lattice:

@@ -1,16 +1,20 @@
 """Learning curves: a metric per epoch, the mean of a cell's runs with a band of ± one standard deviation.
 
-Colour and marker tell the series, the line's style and the filling of the markers tell the split, so grey
-print keeps both apart. Options: `metric` (of a list, each has a panel with a y axis of its own), `splits`,
-`series` (`runs`, `label`, `color`, `after`), `panels` (small multiples with common axes), `reference` lines,
-`selected` marks, limits and the y label. A series `after` another cell goes on where the curve of that cell
-ends, because its runs start from weights of that cell's; a vertical line marks the seam.
+Colour and marker tell the series; dashes tell the split where a panel has several, else the series, too. So
+grey print keeps all apart, and of curves that coincide each is seen: through the dashes of the next, or
+beside it, which is narrower. A configuration has the same colour in all figures of a report (`colors`). Where
+curves lie at chance, so does a line.
+
+Options: `metric` (of a list, each has a panel with a y axis of its own), `splits`, `series` (`runs`, `label`,
+`color`, `after`, `everywhere`), `panels` (small multiples with common axes), `reference` lines, `selected`
+marks, limits and the y label. A series `after` another cell goes on where the curve of that cell ends,
+because its runs start from weights of that cell's; a vertical line marks the seam.
 """
 
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib as mpl
@@ -31,13 +35,34 @@ from reprise.publishing.figures.references import (
 )
 from reprise.publishing.partial import matched
 from reprise.publishing.sources import Sources
-from reprise.publishing.style import INK, LEADING, PALETTE, SMALL, color, text_width, wrap
+from reprise.publishing.style import (
+    CONTEXT,
+    INK,
+    LEADING,
+    PALETTE,
+    SMALL,
+    color,
+    text_width,
+    widened,
+    wrap,
+)
+from reprise.publishing.words import setting, written
 from reprise.reports.figures import Colors, Curves, Series
 from reprise.reports.report import Cell, text
 
 METRIC_TITLES = {"loss": "Cross-entropy loss", "accuracy": "Accuracy", "gap": "Accuracy gap"}
 SPLIT_WORDS = {"train": "training", "validation": "validation", "test": "test"}
-DASHES = {"train": (0, (3.2, 1.6)), "validation": (0, (6, 1.5, 1, 1.5)), "test": "solid"}
+DASHES = {"train": (3.2, 1.6), "validation": (6, 1.5, 1, 1.5), "test": ()}
+"""Dashes and gaps of a split that others follow; of the last one the lines are solid."""
+SERIES_DASHES: tuple[tuple[float, ...], ...] = (
+    *((), (5, 1.5), (1.5, 1.5), (7, 1.5, 1.5, 1.5), (2.5, 1), (9, 3)),
+    *((7, 1.5, 1.5, 1.5, 1.5, 1.5), (4, 1.5, 1.5, 1.5)),
+)
+"""Of series that are alone with their split in a panel, in the order in which they are drawn."""
+WIDEST, NARROWEST, THINNER = 2.0, 1.0, 0.75
+"""Points that the lines of the first and the last series are wide, where dashes tell the split; and what
+share of that those of the other splits are.
+"""
 MARKERS = "osD^vPX*"
 STAR: dict[str, Any] = {
     "marker": "*",
@@ -56,8 +81,9 @@ FURNITURE = 0.5
 """Inches for the epochs' ticks, their label and the space around."""
 MARGIN = 0.015
 """Room beyond the values that a metric can have, as a share of the axis: a line at a limit is drawn whole."""
-LEAST_SPAN = 0.1
-"""Accuracies that differ by less do not fill the axis."""
+CHANCE: dict[str, Any] = {"color": CONTEXT, "dashes": (0, (7, 2, 1.5, 2))}
+NEAR_CHANCE = {"loss": 0.05, "accuracy": 0.2}
+"""A curve that is no further from chance is at it: of a loss so much, of an accuracy such a share of it."""
 FAINT = 0.4
 """Strength of a line from where its first seed has stopped."""
 FEW = 12
@@ -125,7 +151,7 @@ class Means:
 
 @dataclass(frozen=True)
 class Curve:
-    """One line: the means over its runs. `selected`: see `_selected`."""
+    """One line: the means over its runs. `selected`: see `_selected`. `context`: drawn for comparison."""
 
     panel: str
     metric: str
@@ -136,6 +162,20 @@ class Curve:
     means: Means
     selected: list[tuple[int, float]]
     seam: Seam | None
+    context: bool = False
+
+    @property
+    def marks(self) -> list[tuple[int, float]]:
+        """Where the selected epochs are marked: on the line, each epoch once."""
+        mean = dict(zip(self.means.epochs.tolist(), self.means.mean.tolist(), strict=True))
+        epochs = dict.fromkeys(epoch for epoch, _ in self.selected)
+        return [(epoch, mean[epoch]) for epoch in epochs if math.isfinite(mean[epoch])]
+
+    @property
+    def middle(self) -> float:
+        """The median of its finite means; not a number where there is none."""
+        sound = self.means.mean[np.isfinite(self.means.mean)]
+        return float(np.median(sound)) if len(sound) else math.nan
 
     @property
     def name(self) -> str:
@@ -150,17 +190,20 @@ def draw(spec: Curves, sources: Sources, page: Page) -> Drawn:
     splits = _splits(spec, metrics)
     lines = _curves(spec, metrics, splits, sources)
     panels = {line.panel: line.metric for line in lines}
-    references = read_references(spec)
+    colors = {line.label: line.look["color"] for line in lines}
+    references = read_references(spec, colors, sources.whole is not None)
     if sources.whole:  # with a panel that is left out go its lines
         references = [one for one in references if one.panel in (None, *panels, *panels.values())]
     _check_panels(references, panels)
+    references += _chance(lines, sources)
     width = spec.width
-    columns = min(len(panels), PANELS_IN_A_ROW[width])
+    columns = min(_columns(spec, lines), PANELS_IN_A_ROW[width])
     rows = -(-len(panels) // columns)
     grid = page.figure.subplots(rows, columns, sharex=True, sharey=not several, squeeze=False)
     longest = max(len(line.means) for line in lines)
     step = 1 if longest <= FEW else longest // 6
     height = AXES_HEIGHT[width] if len(panels) == 1 else PANEL_HEIGHT[width]
+    by_split = "split" in _panel_keys(spec)
     seams = [_seams(lines, panel, page.width / columns - SIDES) for panel in panels]
     own = [
         [reference for reference in references if reference.panel in (None, *panel)]
@@ -192,7 +235,7 @@ def draw(spec: Curves, sources: Sources, page: Page) -> Drawn:
     page.figure.set_layout_engine("constrained")
     body = rows * (height + max(map(_height, seams)) / 72) + FURNITURE
     page.set_height(body)
-    page.set_height(body + page.legend(_legend(lines, splits, spec.panels, references)))
+    page.set_height(body + page.legend(_legend(lines, splits, by_split, references)))
     if any(seams):
         page.lay_out()
         for axes, marks in zip(used, seams, strict=True):
@@ -203,7 +246,7 @@ def draw(spec: Curves, sources: Sources, page: Page) -> Drawn:
         ends_row = index % columns == columns - 1 or axes is used[-1]
         print_references(axes, [reference for reference in numbers if ends_row or reference.panel])
     runs = {run for line in lines for run in (*line.runs, *(line.seam.runs if line.seam else ()))}
-    return Drawn(_describe(lines), sorted(runs), [_values(line) for line in lines])
+    return Drawn(_describe(lines, references), sorted(runs), [_values(line) for line in lines])
 
 
 # ---- numbers ----
@@ -258,41 +301,85 @@ def _check_panels(references: Sequence[ReferenceLine], panels: Mapping[str, str]
             )
 
 
-def _curves(spec: Curves, metrics: Sequence[str], splits: Sequence[str], sources: Sources) -> list[Curve]:
-    """A curve per cell, metric and split. A selector with several cells is several series, told apart by
+@dataclass(frozen=True)
+class PanelSeries:
+    """What a series draws in a panel: a cell. `titles`: of the panel, one for each key of `panels`; None
+    where the split is the title.
+    """
+
+    entry: Series
+    label: str
+    cell: Cell
+    titles: tuple[str | None, ...]
+
+    def title(self, split: str) -> str:
+        return ", ".join(SPLIT_WORDS[split] if title is None else title for title in self.titles)
+
+
+def _panel_keys(spec: Curves) -> list[str]:
+    """The keys that make panels, rows first."""
+    return [spec.panels] if isinstance(spec.panels, str) else list(spec.panels or [])
+
+
+def parts(spec: Curves, sources: Sources) -> list[PanelSeries]:
+    """What is drawn, in the order of `series`. A selector with several cells is several series, told apart by
     settings in which they differ.
     """
-    panels = spec.panels
-    series = []
+    keys = _panel_keys(spec)
+    found = []
     for entry in spec.series:
         cells, named = sources.resolve(entry.runs), sources.named(entry.runs)
         varied = [
             axis
             for axis in _axes(named)
-            if axis != panels and len({text(cell.settings.get(axis)) for cell in named}) > 1
+            if axis not in keys and len({text(cell.settings.get(axis)) for cell in named}) > 1
         ]
         for cell in cells:
             settings = [_setting(cell, axis) for axis in varied if axis in cell.settings]
-            series.append(
-                (entry, _panel(panels, cell), ", ".join(filter(None, [entry.label, *settings])), cell)
-            )
-    labels = list(dict.fromkeys(label for _, _, label, _ in series))
+            label = ", ".join(filter(None, [entry.label, *settings]))
+            titles = () if entry.everywhere else tuple(_title(key, cell) for key in keys)
+            found.append(PanelSeries(entry, label, cell, titles))
+    names = [(part.titles, part.label) for part in found]
+    if len(set(names)) < len(names):
+        titles, label = next(name for name in names if names.count(name) > 1)
+        panel = ", ".join(filter(None, titles))
+        raise RepriseError(
+            f"two series are called {label!r}{f' in panel {panel}' if panel else ''}; give each a label of "
+            "its own"
+        )
+    panels = dict.fromkeys(part.titles for part in found if not part.entry.everywhere)
+    if not panels:
+        raise RepriseError("series: each is drawn everywhere, for comparison; name what it is compared with")
+    own = {(part.titles, part.cell.runs) for part in found}
+    return [
+        replace(part, titles=titles)
+        for part in found
+        for titles in (panels if part.entry.everywhere else [part.titles])
+        if not part.entry.everywhere or (titles, part.cell.runs) not in own
+    ]
+
+
+def _colors(labels: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
+    """Label → colour: those that the report's other figures have, where they are known for all series."""
+    found = [known[label] for label in labels if label in known]
+    return dict(zip(labels, found if len(set(found)) == len(labels) else PALETTE, strict=False))
+
+
+def _curves(spec: Curves, metrics: Sequence[str], splits: Sequence[str], sources: Sources) -> list[Curve]:
+    """A curve per cell, metric and split."""
+    keys, series = _panel_keys(spec), parts(spec, sources)
+    labels = list(dict.fromkeys(part.label for part in series if not part.entry.everywhere))
     if len(labels) > len(PALETTE):
         raise RepriseError(
             f"{len(labels)} series are more than the {len(PALETTE)} that can be told apart; draw fewer of "
             "them"
         )
-    names = [(panel, label) for _, panel, label, _ in series]
-    if len(set(names)) < len(names):
-        panel, label = next(name for name in names if names.count(name) > 1)
-        raise RepriseError(
-            f"two series are called {label!r}{f' in panel {panel}' if panel else ''}; give each a label of "
-            "its own"
-        )
+    colors = _colors(labels, sources.colors)
     lines = []
-    for entry, panel, label, whole in series:
-        cell, before = _with_earlier(entry, whole, sources)
-        for metric, (place, split) in itertools.product(metrics, enumerate(splits)):
+    for part in series:
+        entry, label = part.entry, part.label
+        cell, before = _with_earlier(entry, part.cell, sources)
+        for metric, split in itertools.product(metrics, splits):
             if split not in _drawable(metric):
                 continue
             last = split == splits[-1]
@@ -314,29 +401,70 @@ def _curves(spec: Curves, metrics: Sequence[str], splits: Sequence[str], sources
                 }
                 values = {**earlier, **later}
             means = Means.of(values)
-            alone = len(labels) == 1 and panels != "split"
-            look = len(splits) - 1 - place if alone else labels.index(label)
-            own = _color(entry, split) or PALETTE[look]
-            solid = last or panels == "split"
+            single = "split" in keys or len(splits) == 1
+            plain = len(labels) == 1 and "split" not in keys and len(means) > FEW
+            own = _color(entry, split) or (CONTEXT if entry.everywhere else colors[label])
+            place = 0 if entry.everywhere else labels.index(label)
             lines.append(
                 Curve(
-                    panel=metric if len(metrics) > 1 else SPLIT_WORDS[split] if panels == "split" else panel,
+                    panel=metric if len(metrics) > 1 else part.title(split),
                     metric=metric,
                     label=label,
                     split=split,
                     runs=tuple(cell.runs),
                     look={
                         "color": own,
-                        "linestyle": "solid" if solid else DASHES[split],
-                        "marker": "" if alone and len(means) > FEW else MARKERS[look],
-                        "markerfacecolor": own if solid else "white",
+                        **_line(split, place, len(labels), single, last),
+                        "marker": "" if plain or entry.everywhere else MARKERS[place],
+                        "markerfacecolor": own if single or last else "white",
                     },
                     means=means,
                     selected=selected,
                     seam=seam,
+                    context=entry.everywhere,
                 )
             )
-    return sorted(lines, key=lambda line: splits.index(line.split)) if panels == "split" else lines
+    return sorted(lines, key=lambda line: splits.index(line.split)) if keys[:1] == ["split"] else lines
+
+
+def _line(split: str, place: int, series: int, single: bool, last: bool) -> dict[str, Any]:
+    """Style and width of the line of a split of the series at a place among so many. `single`: a panel has
+    one split, so that dashes tell the series; else those of different series are shifted against each other,
+    and later ones are narrower.
+    """
+    if single:
+        return {"linestyle": (0, SERIES_DASHES[place]) if place else "solid"}
+    width = WIDEST + (NARROWEST - WIDEST) * place / (series - 1) if series > 1 else 1.4
+    width *= 1 if last else THINNER
+    dashes = () if last else DASHES[split]
+    shift = sum(dashes) * place / series
+    return {"linestyle": (shift, dashes) if dashes else "solid", "linewidth": width}
+
+
+def _columns(spec: Curves, lines: Sequence[Curve]) -> int:
+    """Panels that a row may have: of two keys, as many as the second has values."""
+    panels = dict.fromkeys(line.panel for line in lines)
+    if len(_panel_keys(spec)) < 2:
+        return len(panels)
+    return len({panel.rpartition(", ")[2] for panel in panels})
+
+
+def _chance(lines: Sequence[Curve], sources: Sources) -> list[ReferenceLine]:
+    """The level of chance in each panel in which a curve lies at it most of the time: the logarithm of the
+    number of classes, or its inverse.
+    """
+    found: dict[ReferenceLine, None] = {}
+    for line in lines:
+        classes = len(sources.tables.class_names.get(line.runs[0], ()))
+        if line.metric not in NEAR_CHANCE or classes < 2:
+            continue
+        loss = line.metric == "loss"
+        level = math.log(classes) if loss else 1 / classes
+        if abs(line.middle - level) <= NEAR_CHANCE[line.metric] * (1 if loss else level):
+            printed, formula = (f"{level:.3f}", f"ln {classes}") if loss else (f"{level:g}", f"1/{classes}")
+            label, panel = f"chance ({formula})", line.panel or None
+            found[ReferenceLine(level, printed, label, **CHANCE, panel=panel)] = None
+    return list(found)
 
 
 def _with_earlier(entry: Series, cell: Cell, sources: Sources) -> tuple[Cell, Cell | None]:
@@ -361,7 +489,7 @@ def _told(cell: Cell, other: Cell) -> str:
     differ.
     """
     if cell.experiment != other.experiment:
-        return cell.experiment.replace("_", " ")
+        return written(cell.experiment)
     differing = [
         _setting(cell, axis) for axis, value in cell.settings.items() if value != other.settings.get(axis)
     ]
@@ -373,19 +501,21 @@ def _axes(cells: Sequence[Cell]) -> list[str]:
 
 
 def _setting(cell: Cell, axis: str) -> str:
-    return f"{axis.replace('_', ' ')} {cell.settings[axis]}"
+    return setting(axis, text(cell.settings[axis]))
 
 
-def _panel(panels: str | None, cell: Cell) -> str:
-    """Title of the panel that a cell's curves stand in (with `split`, the curve's split decides)."""
-    if panels is None or panels == "split":
-        return ""
-    if panels == "reading" and cell.reading:
-        return cell.reading.replace("_", " ")
-    if panels not in cell.settings:
+def _title(key: str, cell: Cell) -> str | None:
+    """What a key of `panels` gives to the title of the panel that a cell's curves stand in; None for their
+    split.
+    """
+    if key == "split":
+        return None
+    if key == "reading" and cell.reading:
+        return written(cell.reading)
+    if key not in cell.settings:
         valid = ["split", *(["reading"] if cell.reading else []), *cell.settings]
-        raise RepriseError(f"panels: {cell.name} has no {panels}{nearest(panels, valid)}")
-    return _setting(cell, panels)
+        raise RepriseError(f"panels: {cell.name} has no {key}{nearest(key, valid)}")
+    return _setting(cell, key)
 
 
 def _color(entry: Series, split: str) -> str | None:
@@ -433,8 +563,8 @@ def _values(line: Curve) -> dict[str, Any]:
     }
 
 
-def _describe(lines: Sequence[Curve]) -> str:
-    """The curves in words: runs, first, last and best value."""
+def _describe(lines: Sequence[Curve], references: Sequence[ReferenceLine]) -> str:
+    """The curves in words: runs, first, last and best value; and the lines that they are compared with."""
     sentences = []
     for line in lines:
         best, word = (min, "lowest") if line.metric == "loss" else (max, "highest")
@@ -450,6 +580,10 @@ def _describe(lines: Sequence[Curve]) -> str:
         values = ", ".join(f"{what}{mean[epoch]:.3f} at epoch {epoch}" for what, epoch in said.items())
         seam = f"; after epoch {line.seam.epoch}, {line.seam.text}" if line.seam else ""
         sentences.append(f"{name} (n = {len(line.runs)}): {values}{seam}.")
+    said_of = [
+        f"{line.label} {line.printed}{f' ({line.panel})' if line.panel else ''}" for line in references
+    ]
+    sentences += [f"Horizontal lines: {', '.join(said_of)}."] if references else []
     panels = len({line.panel for line in lines})
     what = "Line plot" if panels == 1 else f"{panels} line plots"
     metrics = dict.fromkeys(line.metric for line in lines)
@@ -466,11 +600,11 @@ def _plot(axes: Axes, line: Curve, marked: slice) -> None:
 
     Where the first seed has stopped the mean is that of fewer, and the line goes on faint.
     """
-    above = 3 if line.look["linestyle"] == "solid" else 2.5
+    above = 2 if line.context else 3
     for means, whole in _stretches(line.means):
         shade, strength = (0.2, 1.0) if whole else (0.1, FAINT)
         epochs, mean, sd = means.epochs, means.mean, means.sd
-        if len(means) > 1 and np.isfinite(sd).any():
+        if len(means) > 1 and np.isfinite(sd).any() and not line.context:
             axes.fill_between(
                 epochs,
                 mean - sd,
@@ -483,7 +617,7 @@ def _plot(axes: Axes, line: Curve, marked: slice) -> None:
             )
         marks = {"markevery": marked} if whole else {"marker": ""}
         axes.plot(epochs, mean, zorder=above, alpha=strength, **{**line.look, **marks})
-    for epoch, value in line.selected:
+    for epoch, value in line.marks:
         axes.plot(epoch, value, color=line.look["color"], zorder=5, **STAR)
 
 
@@ -537,8 +671,7 @@ def value_axis(panels: Sequence[Axes], metric: str, limits: Sequence[float] | No
     if metric == "gap" and low < 0 < high:
         for panel in panels:
             panel.axhline(0, color="#666666", linewidth=0.6, zorder=1)
-    if metric != "loss" and high - low < LEAST_SPAN:
-        low, high = (low + high - LEAST_SPAN) / 2, (low + high + LEAST_SPAN) / 2
+    low, high = widened(low, high, metric)
     if metric == "accuracy":
         high = min(high, 1 + MARGIN)
     if metric != "gap":
@@ -548,17 +681,17 @@ def value_axis(panels: Sequence[Axes], metric: str, limits: Sequence[float] | No
 
 
 def _legend(
-    lines: Sequence[Curve], splits: Sequence[str], panels: str | None, references: Sequence["ReferenceLine"]
+    lines: Sequence[Curve], splits: Sequence[str], by_split: bool, references: Sequence["ReferenceLine"]
 ) -> list[list[Artist]]:
     """Groups of handles: the series, the splits, and the rest (band, stars, reference lines)."""
 
     def handle(label: str, **look: Any) -> Artist:
         return Line2D([], [], label=label, **look)
 
-    labels = list(dict.fromkeys(line.label for line in lines))
+    labels = list(dict.fromkeys(line.label for line in sorted(lines, key=lambda line: line.context)))
     looks = {(line.label, line.split): line.look for line in lines}
     series = [handle(label, **looks[label, splits[-1]]) for label in labels if label]
-    if panels == "split":
+    if by_split:
         groups = [series]
     elif len(labels) == 1:
         first = {line.split: line for line in reversed(lines)}
@@ -568,12 +701,13 @@ def _legend(
     else:
         faces = {split: GREY if split == splits[-1] else "white" for split in splits}
         styles = {split: looks[labels[0], split]["linestyle"] for split in splits}
+        marker = "o" if any(line.look["marker"] for line in lines) else ""
         plain = [
             handle(
                 SPLIT_WORDS[split],
                 color=GREY,
                 linestyle=styles[split],
-                marker="o",
+                marker=marker,
                 markerfacecolor=faces[split],
             )
             for split in splits
@@ -581,7 +715,7 @@ def _legend(
         groups = [series, plain]
     marks: list[Artist] = []
     if any(np.isfinite(line.means.sd).any() for line in lines):
-        counts = {len(line.runs) for line in lines}
+        counts = {len(line.runs) for line in lines if not line.context}
         seeds = f" of {counts.pop()} seeds" if len(counts) == 1 else ""
         marks.append(Patch(color=GREY, alpha=0.3, linewidth=0, label=f"mean ± sd{seeds}"))
     if any(len(set(line.means.n.tolist())) > 1 for line in lines):

@@ -4,7 +4,7 @@ trained.
 Short chains of layers are boxes in one or two lines: a stack of maps for images, a bar for flat features.
 Deep networks, and those that branch, are a list from top to bottom. Normalisation, activation and dropout are
 part of the layer before them. Sizes are drawn on logarithmic scales. Options: `network`, `mark` (places of
-layers that are set off).
+layers that are set off), `names` (place of a layer → what the report calls it).
 """
 
 import math
@@ -57,7 +57,7 @@ FACES = {False: ("#d7e8f4", "#a9cbe4", COLORS["blue"]), True: ("#fbdcb0", "#f0b9
 @dataclass(frozen=True)
 class Block:
     """A layer and what is folded into it. `steps`: its operations in words, in order. `shape`: of its output.
-    `names`: places.
+    `names`: places. `called`: by the report, if it names the layer.
     """
 
     steps: tuple[str, ...]
@@ -65,6 +65,17 @@ class Block:
     parameters: int
     names: tuple[str, ...]
     marked: bool
+    called: str = ""
+
+    @property
+    def titled(self) -> list[str]:
+        """The name, if any, and the operations."""
+        return [*([self.called] if self.called else []), *self.steps]
+
+    @property
+    def spoken(self) -> str:
+        """The same on one line: `C1: conv 5×5, 6, valid, tanh`."""
+        return ": ".join(filter(None, [self.called, ", ".join(self.steps)]))
 
     @property
     def size(self) -> str:
@@ -103,7 +114,7 @@ def draw(spec: Diagram, sources: Sources, page: Page) -> Drawn:
             f"no layer table of network {network}{nearest(network, sources.layers) or '; make it first'}"
         )
     table = sources.layers[network]
-    blocks = _blocks(table, network, spec.mark)
+    blocks = _blocks(table, network, spec.mark, spec.names)
     remarks = [f"{table['parameters']:,} parameters in all", "sizes on logarithmic scales"]
     lines = None if _branches(table) else _arrange(page, blocks)
     if lines:
@@ -116,14 +127,16 @@ def draw(spec: Diagram, sources: Sources, page: Page) -> Drawn:
     return Drawn(_describe(table, blocks), values=values)
 
 
-def _blocks(table: Mapping[str, Any], network: str, marks: Sequence[str]) -> list[Block]:
+def _blocks(
+    table: Mapping[str, Any], network: str, marks: Sequence[str], called: Mapping[str, str]
+) -> list[Block]:
     """The blocks in the order of the rows, after the input where the table says its shape."""
     names = [row["name"] for row in table["rows"] if "name" in row]
-    for mark in marks:
-        if mark not in names:
-            raise RepriseError(
-                f"mark: {network} has no layer {mark}{nearest(mark, names) or '; make its layer table again'}"
-            )
+    for key, places in (("mark", marks), ("names", called)):
+        for place in places:
+            if place not in names:
+                hint = nearest(place, names) or "; make its layer table again"
+                raise RepriseError(f"{key}: {network} has no layer {place}{hint}")
     blocks = [Block(("input",), tuple(table["image_shape"]), 0, (), False)] if "image_shape" in table else []
     first = len(blocks)
     if not table["rows"]:
@@ -134,9 +147,12 @@ def _blocks(table: Mapping[str, Any], network: str, marks: Sequence[str]) -> lis
         if row["kind"] in FOLDED and len(blocks) > first and blocks[-1].shape == shape:
             last = blocks.pop()
             steps, parameters = (*last.steps, *steps), last.parameters + row["parameters"]
-            blocks.append(Block(steps, shape, parameters, (*last.names, name), last.marked or name in marks))
+            known = last.called or called.get(name, "")
+            marked = last.marked or name in marks
+            blocks.append(Block(steps, shape, parameters, (*last.names, name), marked, known))
         else:
-            blocks.append(Block(steps, shape, row["parameters"], (name,), name in marks))
+            known = called.get(name, "")
+            blocks.append(Block(steps, shape, row["parameters"], (name,), name in marks, known))
     return blocks
 
 
@@ -194,7 +210,7 @@ def _arrange(page: Page, blocks: Sequence[Block]) -> Arrangement | None:
     texts = [
         (word, block.weight)
         for block in blocks
-        for text in (*block.steps, block.size, block.count)
+        for text in (*block.titled, block.size, block.count)
         for word in text.split()
     ]
     widest = max(*(text_width(word, SMALL, weight) for word, weight in texts), SLANT * INCH + ARROW) + PAD
@@ -206,7 +222,10 @@ def _arrange(page: Page, blocks: Sequence[Block]) -> Arrangement | None:
     lines = [list(blocks[start : start + in_line]) for start in range(0, len(blocks), in_line)]
     cell = room / in_line
     words = [
-        ["\n".join(wrap(step, cell - PAD / 2, SMALL, block.weight) for step in block.steps) for block in line]
+        [
+            "\n".join(wrap(step, cell - PAD / 2, SMALL, block.weight) for step in block.titled)
+            for block in line
+        ]
         for line in lines
     ]
     return Arrangement(lines, words, left, cell)
@@ -298,7 +317,10 @@ def _draw_list(page: Page, blocks: Sequence[Block], remarks: Sequence[str]) -> N
     half = (PROFILE * page.width - PAD) / 2
     axis = output - sizes - PAD - half
     room = axis - half - PAD - MARGIN
-    texts = [wrap("; ".join(block.steps), room, SMALL, block.weight) for block in blocks]
+    texts = [
+        wrap(": ".join(filter(None, [block.called, "; ".join(block.steps)])), room, SMALL, block.weight)
+        for block in blocks
+    ]
     heights = [(text.count("\n") + 1) * LINE + PAD / 2 for text in texts]
     bars = [(wrap("map", half, SMALL), "right", -1), (wrap("channels or units", half, SMALL), "left", 1)]
     head = max(text.count("\n") + 1 for text, _, _ in bars) * LINE + PAD / 2
@@ -337,6 +359,7 @@ def _values(block: Block) -> dict[str, Any]:
     return {
         "layer": ", ".join(block.steps),
         "names": [name for name in block.names if name],
+        "called": block.called or None,
         "output_shape": list(block.shape),
         "parameters": block.parameters,
         "marked": block.marked,
@@ -346,7 +369,7 @@ def _values(block: Block) -> dict[str, Any]:
 def _describe(table: Mapping[str, Any], blocks: Sequence[Block]) -> str:
     """The layers in words, in order."""
     said = [
-        f"{', '.join(block.steps)}{' (marked)' if block.marked else ''}: {block.size}"
+        f"{block.spoken}{' (marked)' if block.marked else ''}: {block.size}"
         + (f", {block.count} parameters" if block.parameters else "")
         for block in blocks
     ]

@@ -16,6 +16,7 @@ from reprise.errors import RepriseError, nearest
 from reprise.extensions import METRICS
 from reprise.publishing.figures.curves import SPLIT_WORDS
 from reprise.publishing.sources import Sources
+from reprise.publishing.words import written
 from reprise.reports.figures import MeasuredFigure
 from reprise.reports.report import Cell, text
 
@@ -146,7 +147,7 @@ def best(spec: MeasuredFigure, values: Mapping[Any, float]) -> list[Any]:
 
 def name(axis: str) -> str:
     """An axis, or one of its values, in words."""
-    return axis.replace("_", " ")
+    return written(axis)
 
 
 def named(settings: Mapping[str, str]) -> str:

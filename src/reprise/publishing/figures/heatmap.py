@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.colors import Normalize
 from matplotlib.patches import Patch, Rectangle
 
 from reprise.errors import RepriseError
 from reprise.publishing.figures import grid
 from reprise.publishing.figures.page import Drawn, Page
 from reprise.publishing.sources import Sources
-from reprise.publishing.style import COLORS, LEADING, SMALL, text_width, wrap
+from reprise.publishing.style import COLORS, LEADING, SMALL, text_width, widened, wrap
 from reprise.reports.figures import Heatmap
 
 FIELD = {"column": 0.42, "wide": 0.5}
@@ -64,6 +65,7 @@ def draw(spec: Heatmap, sources: Sources, page: Page) -> Drawn:
     mesh = axes.pcolormesh(
         np.array([[means.get((row, column), np.nan) for column in columns] for row in rows]),
         cmap=COLOURS,
+        norm=scale(list(means.values()), spec.metric),
         edgecolor="white",
         linewidth=1,
     )
@@ -90,7 +92,7 @@ def draw(spec: Heatmap, sources: Sources, page: Page) -> Drawn:
             grid.shown(means[row, column]),
             size=size,
             weight=weight,
-            color=_ink(field),
+            color=ink(field),
             ha="center",
             va="center",
         )
@@ -116,7 +118,12 @@ def draw(spec: Heatmap, sources: Sources, page: Page) -> Drawn:
     return Drawn(_describe(spec, found, numbers, names), found.runs, numbers)
 
 
-def _ink(field: np.ndarray) -> str:
+def scale(values: Sequence[float], metric: str) -> Normalize:
+    """From a value to its place among the colours, which do not tell values apart that hardly differ."""
+    return Normalize(*widened(min(values), max(values), metric))
+
+
+def ink(field: np.ndarray) -> str:
     """Dark or white, whichever is read on a field of this colour (red, green, blue from 0 to 1)."""
     luminance = sum(
         weight * (value / 12.92 if value <= 0.03928 else ((value + 0.055) / 1.055) ** 2.4)

@@ -17,7 +17,7 @@ from reprise.errors import RepriseError
 from reprise.publishing.figures import grid
 from reprise.publishing.figures.page import Drawn, Page
 from reprise.publishing.sources import Sources
-from reprise.publishing.style import COLORS, LEADING, SMALL, text_width, wrap
+from reprise.publishing.style import COLORS, LEADING, SMALL, text_width, widened, wrap
 from reprise.reports.figures import Levels
 
 PANEL_HEIGHT = {"column": 1.6, "wide": 2.1}
@@ -66,8 +66,8 @@ def draw(spec: Levels, sources: Sources, page: Page) -> Drawn:
             panel.set_ylabel(wrap(grid.title(grid.label(spec)), height, 8), linespacing=LEADING)
     for panel in panels.flat[len(drawn) :]:
         panel.remove()
-    if spec.y_limits:
-        panels.flat[0].set_ylim(*spec.y_limits)
+    low, high = panels.flat[0].get_ylim()
+    panels.flat[0].set_ylim(*(spec.y_limits or widened(low, high, spec.metric)))
 
     legend: list[Artist] = [
         Line2D([], [], label="mean over all runs with the value", **MEAN),

@@ -1,14 +1,16 @@
-"""Reference lines: numbers of the report as horizontal lines, each printed beside the axes."""
+"""Reference lines: numbers of the report, and the level of chance, as horizontal lines, each printed beside
+the axes.
+"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, nearest
 from reprise.publishing.style import INK, SMALL, color
-from reprise.reports.figures import Curves
+from reprise.reports.figures import Curves, Trials
 
 DOTS = ((0, (1, 1.4)), (0, (1, 3)), (0, (4, 2, 1, 2, 1, 2)))
 """Line styles, one per label."""
@@ -16,8 +18,8 @@ DOTS = ((0, (1, 1.4)), (0, (1, 3)), (0, (4, 2, 1, 2, 1, 2)))
 
 @dataclass(frozen=True)
 class ReferenceLine:
-    """A number of the report as a horizontal line; `printed` stands beside the axes. Without `panel` it
-    belongs to every panel.
+    """A number as a horizontal line; `printed` stands beside the axes. Without `panel` it belongs to every
+    panel.
     """
 
     value: float
@@ -28,8 +30,12 @@ class ReferenceLine:
     panel: str | None = None
 
 
-def read_references(spec: Curves) -> list[ReferenceLine]:
-    """The lines of the key `reference` of a figure."""
+def read_references(
+    spec: Curves | Trials, colors: Mapping[str, str], partial: bool = False
+) -> list[ReferenceLine]:
+    """The lines of the key `reference` of a figure. `colors`: label → colour of the series drawn; if
+    `partial`, the lines of series that are left out go with them.
+    """
     entries = [(entry, entry.label or "report") for entry in spec.reference]
     labels = list(dict.fromkeys(label for _, label in entries))
     if len(labels) > len(DOTS):
@@ -42,9 +48,17 @@ def read_references(spec: Curves) -> list[ReferenceLine]:
         if entry.value is None:
             raise RepriseError(f"reference {entry.statement}: no statement has given it a value")
         printed = entry.value if isinstance(entry.value, str) else f"{entry.value:g}"
-        own = color(entry.color) if entry.color else INK
-        dashes = DOTS[labels.index(label)]
-        found.append(ReferenceLine(float(entry.value), printed, label, own, dashes, entry.panel))
+        if entry.series is not None and entry.series not in colors:
+            if partial:
+                continue
+            raise RepriseError(
+                f"reference {printed}: no series {entry.series!r}{nearest(entry.series, colors)}"
+            )
+        own = color(entry.color) if entry.color else colors[entry.series] if entry.series else INK
+        dashes, value = DOTS[labels.index(label)], float(entry.value)
+        if entry.percent:
+            printed, value = f"{printed} %", value / 100
+        found.append(ReferenceLine(value, printed, label, own, dashes, entry.panel))
     return found
 
 

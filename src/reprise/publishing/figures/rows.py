@@ -1,5 +1,6 @@
 """Rows of horizontal bars: names at the left, numbers at the right, standard deviations on the bars."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -54,11 +55,21 @@ def set_rows(axes: Axes, rows: Sequence[RowName], width: float) -> tuple[list[fl
     return places, end * ROW
 
 
-def draw_bar(axes: Axes, place: float, mean: float, sd: float | None, look: dict[str, Any]) -> None:
-    """A bar from 0 to `mean`; of two runs or more `sd` is drawn to both sides of its end."""
+def draw_bar(
+    axes: Axes,
+    place: float,
+    mean: float,
+    sd: float | None,
+    look: dict[str, Any],
+    limits: tuple[float, float] = (-math.inf, math.inf),
+) -> None:
+    """A bar from 0 to `mean`; of two runs or more `sd` is drawn to both sides of its end, as far as `limits`
+    let a value go.
+    """
     axes.barh(place, mean, height=THICK, linewidth=0.8, zorder=2, **look)
     if sd is not None:
-        axes.errorbar(mean, place, xerr=sd, zorder=4, **DEVIATION)
+        sides = [[min(sd, mean - limits[0])], [min(sd, limits[1] - mean)]]
+        axes.errorbar(mean, place, xerr=sides, zorder=4, **DEVIATION)
 
 
 def print_number(axes: Axes, place: float, words: str) -> None:

@@ -1,9 +1,9 @@
-"""Trials of a search: one colour per trial, the validation curve bold and the training curve faint, and a
-table of all trials, best first.
+"""Trials of a search: the best ones coloured, the others grey, the validation curve solid and the training
+curve dashed, and a table of all trials, best first.
 
-A search that stops trials early (ASHA) leaves most of them short: a curve of validation ends in a dot, the
-dots of trials of one epoch stand side by side, and thin lines mark the rungs, the epochs after which trials
-are judged. Options: `runs`, `metric` (`accuracy` or `loss`), `y_limits`.
+A search that stops trials early (ASHA) leaves most of them short: a curve of validation ends in a dot, a
+trial of one epoch is a dot alone, and thin lines mark the rungs, the epochs after which trials are judged.
+Options: `runs`, `metric` (`accuracy` or `loss`), `reference` lines, `y_limits`.
 """
 
 import itertools
@@ -12,19 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
-from matplotlib.transforms import ScaledTranslation
 
 from reprise.errors import RepriseError
 from reprise.publishing.figures import curves, references
 from reprise.publishing.figures.grid import shown
 from reprise.publishing.figures.page import Drawn, Page
 from reprise.publishing.sources import Sources
-from reprise.publishing.style import LEADING, MARGIN, SMALL, text_width
+from reprise.publishing.style import CONTEXT, LEADING, MARGIN, PALETTE, SMALL, text_width
 from reprise.reports.figures import Trials
 from reprise.reports.report import Cell, text
 
@@ -33,14 +30,14 @@ AXES_HEIGHT = {"column": 2.2, "wide": 3.2}
 FURNITURE = 0.5
 """Inches for the epochs' ticks, their label and the space around."""
 FEW = 3
-"""So many of the best trials have thick lines and a name where they end."""
+"""So many of the best trials have a colour, thick lines and a name where they end."""
 BADGE, NEAR = 10.5, 16
 """Points between names one above the other, and between line ends whose names could touch."""
-COLOURS, LIGHTEST = "plasma", 0.88
-"""Map from the best trial to the worst, as far as it is seen on white."""
-LEAST_ROOM = 1
-"""A trial takes room in the map by its epochs and so many more, so that short ones are told apart too."""
-FAINT = 0.35
+THICK, THIN, TRAINING = 2.0, 0.8, 0.5
+"""Points that the lines of the best and of the others are wide, and the share of it that those of training
+are.
+"""
+DASHES = (0, curves.DASHES["train"])
 ROUND: dict[str, Any] = {
     "linestyle": "none",
     "marker": "o",
@@ -48,8 +45,6 @@ ROUND: dict[str, Any] = {
     "markeredgecolor": "white",
     "markeredgewidth": 0.3,
 }
-PITCH, MOST = 3.6, 6
-"""Points between dots that stand side by side, and how many do."""
 GREY = "#555555"
 RUNG: dict[str, Any] = {"color": "#888888", "linewidth": 0.7, "linestyle": (0, (1, 2))}
 
@@ -116,6 +111,8 @@ def draw(spec: Trials, sources: Sources, page: Page) -> Drawn:
         axes.axvline(epoch, zorder=1, **RUNG)
     for trial, look in zip(trials, looks, strict=True):
         _plot(axes, trial, look)
+    lines = references.read_references(spec, {})
+    references.draw_references(axes, lines)
     curves.epoch_axis(axes, last, None, page.width)
     curves.value_axis([axes], metric, spec.y_limits)
     axes.set_xlabel("Epoch")
@@ -123,11 +120,17 @@ def draw(spec: Trials, sources: Sources, page: Page) -> Drawn:
 
     legend = [
         Line2D([], [], color=GREY, linewidth=1.6, label=curves.SPLIT_WORDS[trials[0].split]),
-        Line2D([], [], color=GREY, linewidth=0.9, alpha=FAINT, label="training"),
+        Line2D([], [], color=GREY, linewidth=0.9, linestyle=DASHES, label="training"),
         Line2D([], [], color=GREY, label="last epoch", **ROUND),
     ]
+    if any(len(finite(trial.training)) == 1 for trial in trials):
+        hollow = {"markerfacecolor": "white", "markeredgecolor": GREY}
+        legend.append(Line2D([], [], label="training of one epoch", **(ROUND | hollow)))
     if rungs:
         legend.append(Line2D([], [], label=f"rungs: epochs {', '.join(map(str, rungs))}", **RUNG))
+    for label in dict.fromkeys(line.label for line in lines):
+        line = next(line for line in lines if line.label == label)
+        legend.append(Line2D([], [], label=label, color=line.color, linestyle=line.dashes, linewidth=1))
     table = BestValues(trials, looks, page.width, SIZE[width])
     body = AXES_HEIGHT[width] + FURNITURE + table.height
     page.set_height(body)
@@ -135,10 +138,9 @@ def draw(spec: Trials, sources: Sources, page: Page) -> Drawn:
     page.set_height(body + below, foot=table.height)
     table.draw(page, below + 2 * MARGIN + table.height)
     page.lay_out()
-    _side_by_side(axes, trials, looks)
-    _name_best(axes, trials[:FEW], looks, last)
+    _name_best(axes, trials[:FEW], looks, last, lines)
     return Drawn(
-        _describe(metric, trials, rungs),
+        _describe(metric, trials, rungs, lines),
         sorted(trial.cell.runs[0] for trial in trials),
         [_values(*place) for place in enumerate(trials, 1)],
     )
@@ -221,14 +223,24 @@ def _values(rank: int, trial: Trial) -> dict[str, Any]:
     }
 
 
-def _describe(metric: str, trials: Sequence[Trial], rungs: Sequence[int]) -> str:
+def _describe(
+    metric: str,
+    trials: Sequence[Trial],
+    rungs: Sequence[int],
+    lines: Sequence[references.ReferenceLine],
+) -> str:
     lengths = [trial.epochs for trial in trials]
     name = curves.METRIC_TITLES[metric].lower()
     sentences = [
-        f"Line plot of {curves.SPLIT_WORDS[trials[0].split]} (bold) and training (faint) {name} per epoch of "
-        f"{len(trials)} trials, "
+        f"Line plot of {curves.SPLIT_WORDS[trials[0].split]} (solid) and training (dashed) {name} per epoch "
+        f"of {len(trials)} trials, "
         f"which ran {min(lengths)} to {max(lengths)} epochs, {sum(lengths)} in all."
     ]
+    if len(trials) > FEW:
+        sentences.append(f"The best {FEW} have a colour, the others are grey.")
+    if lines:
+        said = ", ".join(f"{line.label} {line.printed}" for line in lines)
+        sentences.append(f"Horizontal lines: {said}.")
     if rungs:
         sentences.append(f"Trials are judged after {', '.join(map(str, rungs))} epochs.")
     listed = []
@@ -252,107 +264,99 @@ def _number(value: float) -> str:
 
 
 def _looks(trials: Sequence[Trial]) -> list[Look]:
-    """How the trials are drawn: the better, the darker, and above the others. Longer curves stand further
-    apart in colour.
-    """
-    room = np.array([trial.epochs + LEAST_ROOM for trial in trials])
-    middles = np.cumsum(room) - room / 2
-    shares = (middles - middles[0]) / (np.ptp(middles) or 1)
-    return [
-        Look(
-            to_hex(mpl.colormaps[COLOURS](LIGHTEST * share)),
-            *((2.2, "bold") if rank < FEW else (1.2, "normal")),
-            3 - rank / len(trials),
-        )
-        for rank, share in enumerate(shares)
-    ]
+    """How the trials are drawn: the best in colours, and above the others, which are grey."""
+    best = [Look(PALETTE[rank], THICK, "bold", 3 - rank / len(trials)) for rank in range(FEW)]
+    others = [Look(CONTEXT, THIN, "normal", 3 - rank / len(trials)) for rank in range(FEW, len(trials))]
+    return [*best, *others][: len(trials)]
 
 
 def _plot(axes: Axes, trial: Trial, look: Look) -> None:
-    """Both curves, and the dot where validation ends."""
-    axes.plot(
-        list(trial.training),
-        list(trial.training.values()),
-        color=look.color,
-        linewidth=0.9,
-        alpha=FAINT,
-        zorder=look.zorder - 1,
-    )
-    values = list(trial.validation.values())
-    axes.plot(list(trial.validation), values, color=look.color, linewidth=look.linewidth, zorder=look.zorder)
+    """Both curves, and the dot where validation ends; a lone value is a dot, hollow where it is of
+    training.
+    """
+    for curve, place, how in (
+        (trial.training, -1, {"linestyle": DASHES, "linewidth": TRAINING * look.linewidth}),
+        (trial.validation, 0, {"linewidth": look.linewidth}),
+    ):
+        axes.plot(list(curve), list(curve.values()), color=look.color, zorder=look.zorder + place, **how)
+        found = finite(curve)
+        if len(found) == 1:
+            face = {"markerfacecolor": "white", "markeredgecolor": look.color} if place else {}
+            ((epoch, value),) = found.items()
+            axes.plot(epoch, value, color=look.color, zorder=look.zorder + place, **(ROUND | face))
     if trial.end:
         axes.plot(*trial.end, color=look.color, zorder=look.zorder, **ROUND)
 
 
-def _side_by_side(axes: Axes, trials: Sequence[Trial], looks: Sequence[Look]) -> None:
-    """Curves of a single value as dots; where values are near, beside each other, left of their epoch, as far
-    as there is room.
-    """
-    figure = axes.figure
-    taken: set[tuple[int, int, float]] = set()
-    for kind, strength in (("validation", 1.0), ("training", FAINT)):
-        for trial, look in zip(trials, looks, strict=True):
-            found = finite(getattr(trial, kind))
-            if len(found) != 1:
-                continue
-            (place,) = found.items()
-            height = axes.transData.transform(place)[1] * 72 / figure.dpi
-            free = (
-                step
-                for step in range(MOST)
-                if all((place[0], step) != other[:2] or abs(height - other[2]) > PITCH for other in taken)
-            )
-            step = next(free, 0)
-            taken.add((place[0], step, height))
-            moved = axes.transData + ScaledTranslation(-step * PITCH / 72, 0, figure.dpi_scale_trans)
-            axes.plot(*place, color=look.color, alpha=strength, zorder=look.zorder, transform=moved, **ROUND)
-    steps = max((step for epoch, step, _ in taken if epoch == 1), default=0)
-    low, high = axes.get_xlim()
-    axes.set_xlim(
-        low - steps * PITCH * (high - low) / (axes.get_window_extent().width * 72 / figure.dpi), high
-    )
+@dataclass(frozen=True)
+class LineEnd:
+    """What is written where a line ends, at `end` (epoch, value), `across` and `up` in points."""
+
+    across: float
+    up: float
+    end: tuple[float, float]
+    text: str
+    color: str
+    weight: str = "bold"
 
 
-def _name_best(axes: Axes, trials: Sequence[Trial], looks: Sequence[Look], last: int) -> None:
-    """Where the lines of trials end their names, right of the axes; or the number alone on the line, where
-    others go on.
+def _name_best(
+    axes: Axes,
+    trials: Sequence[Trial],
+    looks: Sequence[Look],
+    last: int,
+    lines: Sequence[references.ReferenceLine],
+) -> None:
+    """Where the lines of trials end their names, right of the axes, and so the numbers of reference lines; or
+    the number of a trial alone on its line, where others go on.
 
     Those that would touch are moved apart. A trial that is a lone dot is named by the table.
     """
-    named = []
-    for trial, look in zip(trials, looks, strict=False):
-        if end := trial.end:
-            across, up = axes.transData.transform(end) * 72 / axes.figure.dpi
-            named.append((across, up, end, trial.name, look))
-    named.sort(key=lambda entry: entry[0])
-    groups: list[list[tuple[float, float, tuple[int, float], str, Look]]] = []
+
+    def name(end: tuple[float, float], text: str, color: str, weight: str = "bold") -> LineEnd:
+        across, up = axes.transData.transform(end) * 72 / axes.figure.dpi
+        return LineEnd(across, up, end, text, color, weight)
+
+    low, high = axes.get_ylim()
+    named = [
+        name(trial.end, f"trial {trial.name}" if trial.end[0] == last else trial.name, look.color)
+        for trial, look in zip(trials, looks, strict=False)
+        if trial.end
+    ]
+    named += [
+        name((last, line.value), line.printed, line.color, "normal")
+        for line in lines
+        if low <= line.value <= high
+    ]
+    named.sort(key=lambda entry: entry.across)
+    groups: list[list[LineEnd]] = []
     for entry in named:
-        if groups and entry[0] - groups[-1][-1][0] < NEAR:
+        if groups and entry.across - groups[-1][-1].across < NEAR:
             groups[-1].append(entry)
         else:
             groups.append([entry])
     for group in groups:
-        group.sort(key=lambda entry: entry[1])
-        places = references.spread([up for _, up, *_ in group], BADGE)
-        for (_, up, end, name, look), place in zip(group, places, strict=True):
+        group.sort(key=lambda entry: entry.up)
+        places = references.spread([entry.up for entry in group], BADGE)
+        for entry, place in zip(group, places, strict=True):
             how: dict[str, Any] = {
-                "weight": "bold",
-                "color": look.color,
+                "weight": entry.weight,
+                "color": entry.color,
                 "va": "center",
                 "annotation_clip": False,
                 "zorder": 5,
             }
-            if end[0] == last:
-                how |= {"text": f"trial {name}", "xytext": (5, place - up), "size": SMALL}
+            if entry.end[0] == last:
+                how |= {"xytext": (5, place - entry.up), "size": SMALL}
             else:
                 box = {
                     "boxstyle": "round,pad=0.18",
                     "facecolor": "white",
-                    "edgecolor": look.color,
+                    "edgecolor": entry.color,
                     "linewidth": 0.8,
                 }
-                how |= {"text": name, "xytext": (0, place - up), "size": 6, "ha": "center", "bbox": box}
-            axes.annotate(xy=end, textcoords="offset points", **how)
+                how |= {"xytext": (0, place - entry.up), "size": 6, "ha": "center", "bbox": box}
+            axes.annotate(entry.text, xy=entry.end, textcoords="offset points", **how)
 
 
 class BestValues:

@@ -263,7 +263,7 @@ def test_a_job_of_the_workflow_checks_no_report_file_again(tmp_path, monkeypatch
     (tmp_path / "mini.yaml").write_text(json.dumps(wrong))
     job_environment(Config(), Path(__file__).parents[1] / "src", [report])
     publish(tmp_path, "table", "mini", "space", "--reports", tmp_path)
-    assert "lr" in (tmp_path / SCALE / "tables/mini/space.md").read_text().lower()
+    assert "learning rate" in (tmp_path / SCALE / "tables/mini/space.md").read_text().lower()
     other = "quick" if SCALE != "quick" else "full"
     with pytest.raises(RepriseError, match=r"statement n: .* no experiment rate; did you mean rates\?"):
         Report(tmp_path / "mini.yaml", other)

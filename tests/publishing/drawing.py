@@ -11,6 +11,7 @@ from reprise.publishing.sources import Sources
 from reprise.reports.expressions import Names
 from reprise.reports.figures import AnyFigure
 from reprise.reports.statements import AnyStatement
+from reprise.reports.table_statements import table_statements
 from reprise.reports.tables import AnyTable
 from reprise.schema import ValidationError, first_violation, key_path
 
@@ -63,10 +64,26 @@ def draw_figure(
 # ---- tables ----
 
 
-def write_table(spec, *, slug, resolve, out_stem, scale="full", notes=(), tables=None, **sources):
-    """As `tables.write_table`, with everything by name."""
-    found = Sources(resolve, tables or Tables.of(), **sources)
-    _write_table(table(spec), found, Face(slug, scale, notes), out_stem)
+def write_table(spec, *, slug, resolve, out_stem, scale="full", notes=(), tables=None, stated=(), **sources):
+    """As `tables.write_table`, with everything by name. Its own statements are judged, and those `stated`
+    beside it.
+    """
+    typed, found = table(spec), Sources(resolve, tables or Tables.of(), **sources)
+
+    def verdict(identifier, value):
+        named = {f"picked_{place}": model for place, model in enumerate(getattr(typed, "models", ()))}
+        picked = {name: {"runs": model.runs, "pick": "best"} for name, model in named.items() if model.pick}
+        known = [
+            model.model_copy(update={"runs": name if name in picked else model.runs})
+            for name, model in named.items()
+        ]
+        numbers = table_statements(typed.model_copy(update={"models": known}) if known else typed)
+        names = replace(found.names, cells={**found.names.cells, **picked})
+        whole = replace(found, resolve=found.named, names=names)
+        judged = [*numbers, *map(statement, stated)]
+        return statements.jury_of(judged, _named(slug), whole).verdict(identifier, value)
+
+    _write_table(typed, replace(found, verdict=verdict), Face(slug, scale, notes), out_stem)
 
 
 _write_table = tables.write_table  # whose module's name is an argument above

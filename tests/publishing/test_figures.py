@@ -249,7 +249,7 @@ def test_user_settings_of_matplotlib_do_not_matter(tmp_path):
 
 @pytest.mark.parametrize(
     ("scale", "words"),
-    [("demo", "DEMO – synthetic data"), ("quick", "QUICK – fewer epochs, seeds or images than the report")],
+    [("demo", "DEMO – synthetic data"), ("quick", "QUICK – real data")],
 )
 def test_small_scales_say_so_above_the_axes(scale, words):
     figure, _ = build(spec(), {"adam": [cell("adam")]}, scale=scale)

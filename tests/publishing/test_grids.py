@@ -234,7 +234,7 @@ def test_values_stand_in_the_order_of_the_report_file_and_named_ones_in_words():
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["0.1", "0.0001", "0.01"]
     figure, drawn = build("boxes", lambda *_: 0.5, axes, by="optimizer")
     assert [row["value"] for row in drawn.values] == ["sgd", "cut_out"]
-    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["SGD", "cut-out"]
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["SGD", "Cutout"]
 
 
 def test_a_part_of_a_grid_keeps_the_order_of_the_whole():

@@ -4,6 +4,7 @@ import csv
 import json
 import random
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from reprise.publishing import Face
 from reprise.publishing.figures import build_figure
 from reprise.publishing.partial import narrowed, resting_on, runs_at_hand
 from reprise.publishing.sources import Sources
+from reprise.publishing.statements import jury_of
 from reprise.publishing.style import style
 from reprise.publishing.tables import build_table
 from reprise.reports.report import Report, report_files
@@ -40,7 +42,9 @@ def drawn(report, item, at_hand):
 def built(report, item, at_hand):
     """As `drawn`, of a table."""
     made, part, notes = narrowed(report, report.item("tables", item), at_hand)
-    return build_table(made, sources(report, part, results(report, at_hand))), notes
+    found = sources(report, part, results(report, at_hand))
+    jury = jury_of(report.statements, report.where, replace(found, resolve=report.cells))
+    return build_table(made, replace(found, verdict=jury.verdict)), notes
 
 
 def refused(report, section, item, at_hand):

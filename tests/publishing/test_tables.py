@@ -1,7 +1,6 @@
 """Tables: their values against hand-computed ones, and the three formats."""
 
 import csv
-import math
 import re
 from dataclasses import replace
 from statistics import fmean, pstdev, stdev
@@ -17,7 +16,11 @@ from mini import run_spec
 from reprise.errors import RepriseError
 from reprise.publishing.measures import OWN_METRICS as METRICS
 from reprise.publishing.measures import RESULT_COLUMNS, Tables
-from reprise.publishing.tables.values import configuration, mean_and_sd, measured, setting, show
+from reprise.publishing.sources import Sources
+from reprise.publishing.tables.formats import LINE, latex, layout_of
+from reprise.publishing.tables.sheet import Rows, Sheet
+from reprise.publishing.tables.values import mean_and_sd, measured, setting, show
+from reprise.publishing.words import configuration
 from reprise.reports.expressions import Names
 from reprise.reports.report import Cell, Report
 from reprise.reports.run import Run
@@ -179,7 +182,7 @@ def test_settings_and_measured_values_stand_beside_the_reported(tmp_path):
     files = settings_table(tmp_path)
     data = {row["setting"]: row for row in rows(files["csv"])}
     assert (data["Optimizer"]["value"], data["Optimizer"]["reported"], data["Optimizer"]["n"]) == (
-        "adam",
+        "Adam",
         "Adam",
         "",
     )
@@ -188,7 +191,7 @@ def test_settings_and_measured_values_stand_beside_the_reported(tmp_path):
     assert float(data["Accuracy"]["value"]) == pytest.approx(0.5)
     assert float(data["Accuracy"]["sd"]) == pytest.approx(0.01)
     assert (data["Accuracy"]["n"], data["Accuracy"]["reported"]) == ("3", "0.496")
-    assert "| Accuracy | 0.5000 ± 0.0100 | 0.496 (reproduced) |" in files["md"]
+    assert "| Accuracy | 0.500 ± 0.010 | 0.496 (reproduced) |" in files["md"]
     assert [data[label]["verdict"] for label in ("Optimizer", "Accuracy", "Best epoch")] == [
         "",
         "reproduced",
@@ -209,7 +212,7 @@ def test_paths_of_settings():
     spec = {"model": {"layers": [{"conv": 32}, {"dropout": 0.25}, {"conv": 64}]}, "flag": True}
     assert setting(spec, "model.layers.*.conv") == ["32", "64"]
     assert setting(spec, "model.layers.1.dropout") == ["0.25"]
-    assert setting(spec, "flag") == ["true"]
+    assert setting(spec, "flag") == ["yes"]
     assert setting(spec, "model.layers") == ["3 layers"]
 
 
@@ -231,14 +234,14 @@ def test_a_list_of_words_names_each_once():
             [{"jitter": {"brightness": 0.2, "hue": 0.1}}, {"resized_crop": {}}],
             "jitter (brightness 0.2, hue 0.1), resized crop",
         ),
-        ({"name": "sgd", "lr": 3e-3, "nesterov": True}, "sgd (lr 0.003, nesterov)"),
-        ({"name": "adam", "betas": [0.9, 0.999], "amsgrad": False}, "adam (betas 0.9, 0.999, no amsgrad)"),
+        ({"name": "sgd", "lr": 3e-3, "nesterov": True}, "SGD (learning rate 0.003, nesterov)"),
+        ({"name": "adam", "betas": [0.9, 0.999], "amsgrad": False}, "Adam (β 0.9, 0.999, no amsgrad)"),
         ({"name": "sequential", "layers": [{"flatten": True}, {"dense": 8}]}, "sequential (2 layers)"),
-        ({"name": "vit", "layers": 6}, "vit (layers 6)"),
+        ({"name": "vit", "layers": 6}, "ViT (layers 6)"),
         ({"normalize": "half"}, "normalize half"),
-        ({"name": "resnet"}, "resnet"),
-        (1e-5, "1e-05"),
-        (False, "false"),
+        ({"name": "resnet"}, "ResNet"),
+        (1e-5, "1e-5"),
+        (False, "no"),
         (None, ""),
     ],
 )
@@ -263,7 +266,7 @@ def test_trials_are_ranked_and_winners_marked(tmp_path):
     assert [row["reported_winner"] for row in data] == ["False", "True", "False"]
     lines = files["md"].splitlines()
     assert "| Rank | Trial | Conv1 | Dense | Accuracy | Selected epoch | Winner of |" in lines
-    assert "| 1 | 1 | 16 | 64 | 0.5400 ± 0.0141 | 20.5 ± 0.7 | this study |" in lines
+    assert "| 1 | 1 | 16 | 64 | 0.540 ± 0.014 | 20.50 ± 0.71 | this study |" in lines
     assert "| 3 | 2 | 64 | 64 | 0.4000 | 3 |  |" in lines
     assert [line.rsplit("|", 2)[1].strip() for line in lines if line.startswith("| 2 ")] == ["the report"]
 
@@ -366,8 +369,10 @@ def test_the_best_model_stands_beside_what_the_report_says(tmp_path, reported, v
     assert (line["configuration"], line["run"]) == (found[1].name, found[1].runs[1])
     assert (line["n"], line["sd"], line["reported"], line["verdict"]) == ("1", "", reported, verdict)
     assert float(line["value"]) == 0.5
-    shown = "0.50000" if len(reported) > 4 else "0.500"
-    assert f"| Best | batch size 128, lr 0.001, seed 1 | {reported} | {shown} | {verdict} |" in files["md"]
+    assert (
+        f"| Best | batch size 128, learning rate 0.001, seed 1 | {reported} | 0.5000 | {verdict} |"
+        in files["md"]
+    )
     assert "with the best validation accuracy" in files["md"]
 
 
@@ -383,22 +388,44 @@ def test_means_over_seeds_are_judged_by_the_scatter_of_the_table(tmp_path):
         "reproduced",
     ]
     assert float(lines["Small batches"]["sd"]) == pytest.approx(0.01)
-    assert "| Small batches | batch size 64, lr 0.001 | 0.62 | 0.600 ± 0.010 | reproduced |" in files["md"]
-    assert "| about | batch size 64, lr 0.001 | about 0.62 | 0.600 ± 0.010 | reproduced |" in files["md"]
+    assert (
+        "| Small batches | batch size 64, learning rate 0.001 | 0.62 | 0.600 ± 0.010 | reproduced |"
+        in files["md"]
+    )
+    assert (
+        "| about | batch size 64, learning rate 0.001 | about 0.62 | 0.600 ± 0.010 | reproduced |"
+        in files["md"]
+    )
     assert "| Both | mean of 2 configurations | 0.55 |" in files["md"]
     assert "± is the standard deviation over the seeds." in files["md"]
     assert "validation" not in files["md"]
 
 
-def test_seeds_are_pooled_over_the_configurations_of_the_table(tmp_path):
-    one, both = (
-        row("Small batches", "0.6213", 'accuracy("cnn/batch_size=64")'),
-        row("Both", "0.55", "mean(accuracy(cnn))"),
-    )
+def test_seeds_are_pooled_over_all_that_is_stated(tmp_path):
+    one = row("Small batches", "0.6213", 'accuracy("cnn/batch_size=64")')
     alone, _ = metrics_table(tmp_path / "a", one)
     assert rows(alone["csv"])[0]["verdict"] == "differs"  # 2.306 · .0079 · √(4/3) = .0210
-    beside, _ = metrics_table(tmp_path / "b", one, both)
+    other = {"number": "both", "reported": "0.55", "measure": "mean(accuracy(cnn))"}
+    beside, _ = metrics_table(tmp_path / "b", one, stated=[other])
     assert rows(beside["csv"])[0]["verdict"] == "reproduced"  # 2.228 · .0084 · √(4/3) = .0215
+
+
+def test_a_row_has_a_verdict_where_it_measures_what_the_statement_does(tmp_path):
+    """In one of its readings; whatever the cells are called."""
+    small = "accuracy(small)"
+    number = {"number": "stated", "reported": "0.60", "measure": "mean(accuracy(cnn))"}
+    read = number | {"also": [{"reading": "of small batches", "measure": 'accuracy("cnn/batch_size=64")'}]}
+
+    def verdicts(stated):
+        own = {"label": "Own", "reported": "0.60", "statement": "stated", "measure": "mean(accuracy(cnn))"}
+        rows_ = [own, own | {"label": "Other", "measure": small}]
+        files, _ = metrics_table(tmp_path, *rows_, stated=[stated])
+        found = [line["verdict"] for line in rows(files["csv"])]
+        assert ("without a verdict is stated of other trainings" in files["md"]) == ("" in found)
+        return found
+
+    assert verdicts(number) == ["differs", ""]
+    assert verdicts(read) == ["differs", "reproduced"]
 
 
 def test_a_value_may_be_computed_from_several_measures(tmp_path):
@@ -407,8 +434,8 @@ def test_a_value_may_be_computed_from_several_measures(tmp_path):
     assert float(line["value"]) == pytest.approx(110)
     assert line["configuration"] == f"{found[0].name} {found[1].name}"
     assert (line["run"], line["n"], line["verdict"]) == (found[1].runs[1], "1", "reproduced")
-    shown = "batch size 64, lr 0.001; batch size 128, lr 0.001, seed 1"
-    assert f"| Both | {shown} | 110 | 110.0 | reproduced |" in files["md"]
+    shown = "batch size 64, learning rate 0.001; batch size 128, learning rate 0.001, seed 1"
+    assert f"| Both | {shown} | 110 | 110.00 | reproduced |" in files["md"]
 
 
 @pytest.mark.parametrize("where", ["row", "table"])
@@ -418,44 +445,44 @@ def test_what_is_not_judged_has_no_verdict(tmp_path, report, where):
         return table | {"rows": rows, **({"judged": False} if where == "table" else {})}
 
     files = written(tmp_path, report, spec(comparison_spec(), TESTED | {"reported": {"Base": "half"}}))
-    assert "| Accuracy | 0.2100 ± 0.0100 | half |" in files["md"]
+    assert "| Accuracy | 0.210 ± 0.010 | half |" in files["md"]
     assert {line["verdict"] for line in rows(files["csv"])} == {""}
     accuracy = {"label": "Accuracy", "metric": "accuracy", "reported": "half"}
     files = written(tmp_path, report, spec(settings_spec(runs="base"), accuracy))
-    assert "| Accuracy | 0.2100 ± 0.0100 | half |" in files["md"]
+    assert "| Accuracy | 0.210 ± 0.010 | half |" in files["md"]
     files = written(tmp_path, report, spec(metrics_spec(), row(measure="accuracy(base)")))
     assert "| Best | base | 0.52 | 0.210 ± 0.010 |  |" in files["md"]
     if where == "table":
         spec = classes_spec(judged=False, reported={"Base": {"airplane": "52.4"}})
-        assert "| airplane | 100.0 ± 0.0 | 52.4 | 100.0 |" in written(tmp_path, report, spec)["md"]
+        assert "| airplane | 100.0 ± 0 | 52.4 | 100.0 |" in written(tmp_path, report, spec)["md"]
 
 
 def test_a_row_without_a_reported_number_has_no_verdict(tmp_path):
     measured = {"label": "Images", "measure": "test_images(small)"}
     files, _ = metrics_table(tmp_path, measured)
     assert (rows(files["csv"])[0]["verdict"], rows(files["csv"])[0]["reported"]) == ("", "")
-    assert "| Images | batch size 64, lr 0.001 |  | 10000 |  |" in files["md"]
+    assert "| Images | batch size 64, learning rate 0.001 |  | 10,000 |  |" in files["md"]
 
 
 def test_a_seed_that_is_an_axis_is_named_once():
     found = cell("search", 1, lr=0.1, seed=7)
-    assert configuration(found, found.runs[0]) == "lr 0.1, seed 7"
+    assert configuration(found, found.runs[0]) == "learning rate 0.1, seed 7"
     found = cell("search", 2, lr=0.1)
-    assert configuration(found, found.runs[1]) == "lr 0.1, seed 1"
+    assert configuration(found, found.runs[1]) == "learning rate 0.1, seed 1"
 
 
 def test_a_reading_is_named(tmp_path):
     read = replace(cell("vit"), reading="as_written")
     table = final(read, [0.5] * 3, [1] * 3)
     files = write(tmp_path, metrics_spec(row()), [read], final=table)
-    assert "| Best | vit, as written | 0.52 |" in files["md"]
+    assert "| Best | ViT, as written | 0.52 |" in files["md"]
 
 
 def test_a_setting_and_an_effect_have_rows_too(tmp_path):
     lr = {"label": "Learning rate", "measure": 'setting(small, "optimizer.lr")'}
     effect = row("Batch size", "0.10", 'effect(accuracy(cnn), "batch_size")')
     files, _ = metrics_table(tmp_path, lr, effect)
-    assert "| Learning rate | batch size 64, lr 0.001 |  | 0.001 |  |" in files["md"]
+    assert "| Learning rate | batch size 64, learning rate 0.001 |  | 0.001 |  |" in files["md"]
     assert (
         "| Batch size | effect of batch size over 2 configurations | 0.10 | 0.100 ± 0.014 | reproduced |"
         in files["md"]
@@ -463,17 +490,16 @@ def test_a_setting_and_an_effect_have_rows_too(tmp_path):
 
 
 def test_exact_values_keep_their_digits():
-    def text(values, metric, reported="", shown=""):
+    def text(values, metric, options=""):
         ground = Ground({metric: {"net": values}})
-        value = expressions().value(f"{metric}(net)", "")
-        return measured(ground.judge(value.measures), value, METRICS[shown or metric], reported).text
+        value = expressions().value(f"{metric}(net{options})", "")
+        return measured(ground.judge(value.measures), value, Sources(ground.resolve, ground.tables)).text
 
     assert text([10.0], "parameters") == "10"
-    assert text([3251300.0], "parameters") == "3251300"
-    assert text([0.05], "parameters", shown="chance") == "0.05"
-    assert text([math.nan], "parameters", shown="setting") == "–"
-    assert text([0.2, 0.4], "accuracy", "0.3") == "0.30 ± 0.14"
-    assert [text(values, "best_epoch") for values in ([4], [4, 4], [4, 5])] == ["4", "4 ± 0", "4.5 ± 0.7"]
+    assert text([3251300.0], "parameters") == "3,251,300"
+    assert text([0.2, 0.4], "accuracy") == "0.30 ± 0.14"
+    shown = [text(values, "best_epoch") for values in ([4], [4, 4], [4, 5])]
+    assert shown == ["4", "4 ± 0", "4.50 ± 0.71"]
 
 
 # ---- a report of its own ----
@@ -642,12 +668,12 @@ def test_models_stand_side_by_side_each_beside_the_report(tmp_path, report):
         comparison_spec(LR, MOMENTUM, AUGMENTATION, TESTED, {"label": "Parameters", "metric": "parameters"}),
     )
     lines = files["md"].splitlines()
-    assert "|  | Base | Report | Tuned | Report |" in lines
+    assert "|  | Base | Base, reported | Tuned | Tuned, reported |" in lines
     assert "| Learning rate | 0.001 | 1.0E-03 | 0.003 | 0.003 |" in lines
     assert "| Momentum | – |  | 0.9 |  |" in lines
     assert "| Augmentation | – |  | flip 0.5, rotation 10 | flip, rotation (10°) |" in lines
     assert "| Accuracy | 0.210 ± 0.010 | 0.21 (reproduced) | 0.510 ± 0.010 | 0.60 (differs) |" in lines
-    assert "| Parameters | 1000 |  | 1000 |  |" in lines
+    assert "| Parameters | 1,000 |  | 1,000 |  |" in lines
     assert "± is the standard deviation over the seeds." in lines
     assert "The verdict on a reported number stands in brackets after it." in lines
     assert r"flip, rotation (10\textdegree{}) \\" in files["tex"]
@@ -666,9 +692,9 @@ def test_models_stand_side_by_side_each_beside_the_report(tmp_path, report):
 def test_a_comparison_turned_round(tmp_path, report):
     f1 = {"label": "F1", "metric": "f1_macro"}
     lines = written(tmp_path, report, comparison_spec(TESTED, f1, transpose=True))["md"].splitlines()
-    assert "| Model | Accuracy | Report | F1 |" in lines
-    assert "| Base | 0.210 ± 0.010 | 0.21 (reproduced) | 0.2000 ± 0.0100 |" in lines
-    assert "| Tuned | 0.510 ± 0.010 | 0.60 (differs) | 0.5000 ± 0.0100 |" in lines
+    assert "| Model | Accuracy | Accuracy, reported | F1 |" in lines
+    assert "| Base | 0.210 ± 0.010 | 0.21 (reproduced) | 0.200 ± 0.010 |" in lines
+    assert "| Tuned | 0.510 ± 0.010 | 0.60 (differs) | 0.500 ± 0.010 |" in lines
 
 
 def test_the_best_model_has_the_settings_of_the_run_that_was_picked(tmp_path, report):
@@ -677,8 +703,8 @@ def test_the_best_model_has_the_settings_of_the_run_that_was_picked(tmp_path, re
     files = written(tmp_path, report, spec)
     lr = f"{winner.settings['lr']:g}"
     assert f"| Learning rate | {lr} |  |" in files["md"]
-    assert "| Accuracy | 0.400 | 0.40 (reproduced) |" in files["md"]
-    assert f"Best: trial 3, lr {lr}, " in files["md"]
+    assert "| Accuracy | 0.4000 | 0.40 (reproduced) |" in files["md"]
+    assert f"Best: trial 3, learning rate {lr}, " in files["md"]
     assert ", seed 0, of 4 runs the one with the best validation accuracy." in files["md"]
     assert "±" not in files["md"]
     assert {(row["configuration"], row["run"]) for row in rows(files["csv"])} == {
@@ -692,16 +718,6 @@ def test_a_comparison_of_settings_alone_needs_no_results(tmp_path, report):
     assert "| Learning rate | 0.001 | 1.0E-03 | 0.003 | 0.003 |" in files["md"]
     assert "±" not in files["md"]
     assert "verdict on" not in files["md"]
-
-
-def test_seeds_are_pooled_over_the_models_of_a_comparison(tmp_path, report):
-    """Two models that scatter by .01 make .01 likelier than one beside the stated .005: of one
-    2.306 · .0079 · √(4/3) = .0210, of two 2.228 · .0084 · √(4/3) = .0215.
-    """
-    near = TESTED | {"reported": {"Base": "0.2313"}}
-    alone = written(tmp_path / "a", report, comparison_spec(near, models=MODELS[:1]))["md"]
-    assert "0.2313 (differs)" in alone
-    assert "0.2313 (reproduced)" in written(tmp_path / "b", report, comparison_spec(near))["md"]
 
 
 @pytest.mark.parametrize(
@@ -784,9 +800,9 @@ def test_a_space_beside_what_the_report_says(tmp_path, report):
     ]
     lines = written(tmp_path, report, space_spec(rows=chosen, base="tuned"))["md"].splitlines()
     assert lines[2:6] == [
-        "| Setting | Baseline | Values | Report |",
+        "| Setting | Baseline | Values | Reported |",
         "| --- | --- | --- | --- |",
-        "| Optimiser | sgd (lr 0.003, momentum 0.9) | SGD, AdamW | AdamW; SGD |",
+        "| Optimiser | SGD (learning rate 0.003, momentum 0.9) | SGD, AdamW | AdamW; SGD |",
         "| Learning rate | 0.003 | 0.01, 0.0001 |  |",
     ]
 
@@ -796,10 +812,10 @@ def test_the_space_of_a_study_has_ranges(tmp_path, report):
     assert lines[2:] == [
         "| Setting | Values |",
         "| --- | --- |",
-        "| Lr | 0.0001 to 0.01, log-uniform |",
+        "| Learning rate | 0.0001 to 0.01, log-uniform |",
         "| Weight decay | 0.001 to 0.01, uniform |",
         "| Batch size | 32, 64 |",
-        "| Augmentation | true, false |",
+        "| Augmentation | yes, no |",
         "",
         "4 trials are drawn at random.",
     ]
@@ -843,11 +859,11 @@ def test_classes_in_percent_beside_the_report(tmp_path, report):
     spec = classes_spec(names={"airplane": "plane", "automobile": "car"}, reported=reported)
     files = written(tmp_path, report, spec)
     lines = files["md"].splitlines()
-    assert "| Class | Base | Report | Best | Report |" in lines
-    assert "| plane | 100.0 ± 0.0 |  | 100.0 | 52.4 (differs) |" in lines
-    assert "| car | 30.0 ± 20.0 | 33.5 (reproduced) | 10.0 |  |" in lines
-    assert "| bird | 0.0 ± 0.0 |  | 0.0 |  |" in lines
-    assert "| Mean | 43.33 ± 6.67 | 43.33 (reproduced) | 36.7 |  |" in lines
+    assert "| Class | Base | Base, reported | Best | Best, reported |" in lines
+    assert "| plane | 100.0 ± 0 |  | 100.0 | 52.4 (differs) |" in lines
+    assert "| car | 30 ± 20 | 33.5 (reproduced) | 10.0 |  |" in lines
+    assert "| bird | 0.0 ± 0 |  | 0.0 |  |" in lines
+    assert "| Mean | 43.3 ± 6.7 | 43.33 (reproduced) | 36.67 |  |" in lines
     over_classes = [pstdev((100, share, 0)) for share in (10, 30, 50)]
     base = f"{fmean(over_classes):.1f} ± {stdev(over_classes):.1f}"
     assert f"| Standard deviation | {base} |  | {over_classes[0]:.1f} | 45.0 (reproduced) |" in lines
@@ -891,17 +907,52 @@ def test_classes_need_predictions_and_the_same_names(tmp_path, report):
 # ---- formats ----
 
 
-def test_many_long_columns_share_the_width_of_the_page(tmp_path, report):
-    long = {"label": "Note", "setting": "optimizer.lr", "reported": {"Base": "x" * 41, "Tuned": "y" * 41}}
-    assert (
-        r"\begin{tabular}{lrp{0.36\linewidth}rp{0.36\linewidth}}"
-        in written(tmp_path, report, comparison_spec(long))["tex"]
-    )
-    more = long | {"label": "z" * 41}
-    assert (
-        r"\begin{tabular}{p{0.24\linewidth}rp{0.24\linewidth}rp{0.24\linewidth}}"
-        in written(tmp_path, report, comparison_spec(more))["tex"]
-    )
+def shown_rows(*rows, columns=("Label", "Text", "Value")):
+    return Rows(columns, rows)
+
+
+def test_a_table_that_fits_has_columns_as_wide_as_their_texts():
+    layout = layout_of(shown_rows(("a", "short", "0.50"), ("b", "texts", "0.51")))
+    assert (layout.size.command, layout.columns, layout.fits) == ("normalsize", "llr", True)
+    wider = layout_of(shown_rows(("a", "m" * 48, "0.50")))
+    assert (wider.size.command, wider.columns) == ("small", "llr")
+
+
+def test_long_texts_are_broken_and_share_the_line():
+    long = "a text that is much longer than a line of a page is wide, " * 3
+    layout = layout_of(shown_rows(("a", long, "0.50")))
+    assert layout.size.command == "normalsize"
+    widths = [float(width) for width in re.findall(r"p\{([\d.]+)pt\}", layout.columns)]
+    assert len(widths) == 3
+    assert sum(widths) + 6 * layout.size.space <= LINE
+    assert widths[1] > 5 * max(widths[0], widths[2])
+    assert "raggedleft" in layout.columns.split("p{")[2]  # numbers stand right
+    assert layout.height > 3 * layout.size.leading
+    both = layout_of(shown_rows((long, long, "0.50")))
+    first, second, _ = (float(width) for width in re.findall(r"p\{([\d.]+)pt\}", both.columns))
+    assert first == pytest.approx(second, abs=1)
+
+
+def test_words_that_do_not_fit_are_told():
+    assert not layout_of(shown_rows(*[("m" * 30, "m" * 30, "m" * 30)])).fits
+
+
+def test_a_table_longer_than_a_page_is_broken_over_pages(tmp_path):
+    rows_ = [(str(place), "short", "0.50") for place in range(60)]
+    long, short = (Sheet(Rows(["a"], []), {"": shown_rows(*rows_[:many])}) for many in (60, 5))
+    text = latex(long, "Many rows.", [], "tab:a")
+    assert text.count(r"\begin{longtable}") == text.count(r"\end{longtable}") == 1
+    assert text.count(r"Label & Text & Value \\") == 2  # on the first page, and on the next ones
+    assert r"\begin{table}" not in text
+    assert r"\begin{table}[htbp]" in latex(short, "Few rows.", [], "tab:a")
+
+
+def test_a_table_too_wide_for_a_page_is_set_as_its_narrow_one():
+    wide = Rows([f"column{place}" for place in range(20)], [["0.123456"] * 20])
+    narrow = {"": shown_rows(("a", "all of them", "0.50"))}
+    text = latex(Sheet(wide, {"": wide}, (), narrow), "Wide.", [], "tab:a")
+    assert "all of them" in text
+    assert "column7" not in text
 
 
 def test_notes_stand_on_the_face_of_every_format(tmp_path):
@@ -923,16 +974,9 @@ def test_notes_stand_on_the_face_of_every_format(tmp_path):
     assert "notes" not in rows(plain["csv"])[0]
 
 
-def test_long_cells_are_broken_in_latex(tmp_path):
-    files, _ = metrics_table(tmp_path, row("x" * 41, measure="accuracy(small)"))
-    assert r"\begin{tabular}{p{0.36\linewidth}lrrl}" in files["tex"]
-    short, _ = metrics_table(tmp_path, row("x" * 40, measure="accuracy(small)"))
-    assert r"\begin{tabular}{llrrl}" in short["tex"]
-
-
 @pytest.mark.parametrize(
     ("scale", "mark"),
-    [("demo", "DEMO – synthetic data"), ("quick", "QUICK – fewer epochs, seeds or images than the report")],
+    [("demo", "DEMO – synthetic data"), ("quick", "QUICK – real data")],
 )
 def test_small_scales_say_so_in_every_format(tmp_path, scale, mark):
     for files in (
@@ -959,7 +1003,7 @@ def test_latex_is_escaped_and_markdown_cells_keep_their_bars(tmp_path):
     escaped = (
         r"a\_b \& 5\% \#1 \{x\} \$y\$ \textasciitilde{} \textasciicircum{} \textbackslash{}z \textbar{} c"
     )
-    assert rf"{escaped} & adam \\" in files["tex"]
+    assert rf"{escaped} & Adam \\" in files["tex"]
     assert r"\caption{50\% \& best\_model. $\pm$ is the standard deviation over 3 seeds.}" in files["tex"]
     assert r"\label{tab:report:table_02}" in files["tex"]
     assert all(rule in files["tex"] for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
@@ -973,17 +1017,20 @@ def test_numbers_stand_right(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("values", "shown"),
+    ("values", "metric", "shown"),
     [
-        ([0.5], "0.5000"),
-        ([4.0, 4.0], "4 ± 0"),
-        ([4.0, 5.0], "4.5 ± 0.7"),
-        ([1.0, 0.5], "0.7500 ± 0.3536"),
-        ([12.0], "12"),
+        ([0.5], "accuracy", "0.5000"),
+        ([0.5, 0.5], "accuracy", "0.5000 ± 0"),
+        ([1.0, 0.5], "accuracy", "0.75 ± 0.35"),
+        ([4.0, 4.0], "best_epoch", "4 ± 0"),
+        ([4.0, 5.0], "best_epoch", "4.50 ± 0.71"),
+        ([12.0], "best_epoch", "12"),
+        ([376834.0], "parameters", "376,834"),
+        ([2.0], "loss", "2.00"),
     ],
 )
-def test_mean_and_sd(values, shown):
-    assert mean_and_sd(values) == shown
+def test_mean_and_sd(values, metric, shown):
+    assert mean_and_sd(values, METRICS[metric]) == shown
 
 
 # ---- errors ----

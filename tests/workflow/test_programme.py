@@ -146,6 +146,50 @@ def test_a_figure_needs_the_runs_that_it_draws(tmp_path):
     ]
 
 
+def test_what_the_report_did_is_a_parameter_of_what_says_so(tmp_path):
+    """At a smaller scale its face says `8 of 30 epochs`."""
+
+    def parameters(**changes):
+        programme(tmp_path)
+        document = yaml.safe_load((tmp_path / "mini.yaml").read_text())
+        document["defaults"]["training"] |= changes
+        document["scales"] = {"quick": {"epochs": {"max": 8}}}
+        (tmp_path / "mini.yaml").write_text(yaml.safe_dump(document))
+        made = Programme(Config(scale="quick"), tmp_path)
+        return [made.item_params("figures", "mini", "one"), list(made.reports["mini"].runs())]
+
+    before, after = parameters(), parameters(epochs=40)
+    assert [one == other for one, other in zip(before, after, strict=True)] == [False, True]
+
+
+def test_a_table_with_verdicts_waits_for_all_that_is_stated(tmp_path):
+    """What scatter is typical is a matter of all statements; and other runs of theirs make it again."""
+    document = yaml.safe_load((tmp_path / "mini.yaml").read_text()) if programme(tmp_path) else {}
+    rows = [{"label": "a", "measure": "accuracy(base)"}]
+    plain = {"id": "plain", "kind": "metrics", "caption": "c", "rows": rows}
+    judged = {**plain, "id": "judged", "rows": [{**rows[0], "reported": "0.5"}]}
+    number = {"number": "n", "reported": "0.5", "measure": 'accuracy("rates/lr=0.2")'}
+
+    def made(**changes):
+        sections = {"tables": [plain, judged], "statements": [{**number, **changes}]}
+        (tmp_path / "mini.yaml").write_text(yaml.safe_dump(document | sections))
+        return Programme(Config(), tmp_path)
+
+    first = made()
+    found = {name: set(first.item_inputs("tables", "mini", name)) for name in ("plain", "judged")}
+    stated = set(first.statement_inputs("mini"))
+    assert found["plain"] < found["judged"] == stated
+    other = made(measure='accuracy("rates/lr=0.1")')
+    same = [
+        one == two
+        for one, two in (
+            [each.item_params("tables", "mini", name) for each in (first, other)]
+            for name in ("plain", "judged")
+        )
+    ]
+    assert same == [True, False]
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [

@@ -133,6 +133,7 @@ rule table:
         runtime=10,
     params:
         options=lambda wildcards: programme.publishing_options(wildcards.slug),
+        skip=lambda wildcards: programme.skip_arguments(wildcards.slug),
         content=lambda wildcards: programme.item_params(
             "tables", wildcards.slug, wildcards.item
         ),
@@ -141,7 +142,7 @@ rule table:
         ),
         code=programme.publishing_code,
     shell:
-        "python -m reprise table {wildcards.slug:q} {wildcards.item:q} {params.options:q}"
+        "python -m reprise table {wildcards.slug:q} {wildcards.item:q} {params.options:q} {params.skip:q}"
         " 2>&1 | tee -i -- {log:q}"
 
 

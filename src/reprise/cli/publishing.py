@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -121,6 +122,7 @@ def figure(
     from reprise.publishing.partial import narrowed, runs_at_hand
     from reprise.publishing.results import read_meta
     from reprise.publishing.sources import Sources
+    from reprise.reports.scaled import done
 
     seen, notes = found, found.notes(drawn)
     if partial:
@@ -136,7 +138,8 @@ def figure(
         colors=series_colors(found.figures, found.cells)[item],
         whole=found.cells if partial else None,
     )
-    draw_figure(drawn, sources, Face(found.slug, found.scale, notes), layout.figure(found.slug, item))
+    face = Face(found.slug, found.scale, notes, done(found, [found.item("figures", item)]))
+    draw_figure(drawn, sources, face, layout.figure(found.slug, item))
 
 
 def table(
@@ -156,22 +159,31 @@ def table(
     from reprise.publishing import Face
     from reprise.publishing.partial import narrowed, runs_at_hand
     from reprise.publishing.sources import Sources
+    from reprise.publishing.statements import jury_of
     from reprise.publishing.tables import write_table
+    from reprise.reports.scaled import done
+    from reprise.reports.table_statements import shown_statements
     from reprise.reports.tables import SpaceTable
 
     at_hand = runs_at_hand(layout.runs, runs) if partial else None
     seen, notes = found, found.notes(written)
     if at_hand is not None:
         written, seen, notes = narrowed(found, written, at_hand)
+    stated = bool(shown_statements(written))
+    judged = statement_sources(found, layout, partial, also=runs) if stated else None
     sources = Sources(
         seen.cells,
-        results_of(found, layout, runs, at_hand),
+        judged.tables if judged else results_of(found, layout, runs, at_hand),
         names=found.names,
         layers=layer_tables(found, layout, written),
         experiment=found.file.experiments[written.experiment] if isinstance(written, SpaceTable) else None,
         whole=found.cells if partial else None,
     )
-    write_table(written, sources, Face(found.slug, found.scale, notes), layout.table(found.slug, item))
+    if judged:
+        jury = jury_of(found.statements, found.where, judged)
+        sources = replace(sources, verdict=jury.verdict)
+    face = Face(found.slug, found.scale, notes, done(found, [found.item("tables", item)]))
+    write_table(written, sources, face, layout.table(found.slug, item))
 
 
 def statements(
@@ -189,10 +201,11 @@ def statements(
     from reprise.publishing import Face
     from reprise.publishing.evidence import gather, twins
     from reprise.publishing.statement_records import write_document
-    from reprise.publishing.statements import Jury, parse, write_statements
+    from reprise.publishing.statements import jury_of, write_statements
+    from reprise.reports.scaled import done
 
     sources = statement_sources(found, layout, partial)
-    face = Face(found.slug, found.scale, found.notes(*found.statements))
+    face = Face(found.slug, found.scale, found.notes(*found.statements), done(found, found.statements))
     about, twice = gather(layout.runs, statement_runs(found)), twins(found, layout.runs)
     outcomes = write_statements(
         found.statements,
@@ -205,8 +218,8 @@ def statements(
         about,
         twice,
     )
-    jury = Jury(parse(found.statements, found.where, found.cells, found.names), found.cells, sources.tables)
-    write_document(path.with_suffix(".json"), jury, outcomes, face, found.names, found.about, about, twice)
+    jury = jury_of(found.statements, found.where, sources)
+    write_document(path.with_suffix(".json"), found, jury, outcomes, face, about, twice)
 
 
 def summary(
@@ -293,12 +306,14 @@ def runs_of(report: Report, item: Figure | Table) -> list[str]:
     return [run for cell in cells for run in cell.runs]
 
 
-def statement_sources(report: Report, where: Layout, partial: bool) -> Sources:
-    """What a report's statements are judged from; partial: from the runs that are finished and evaluated."""
+def statement_sources(report: Report, where: Layout, partial: bool, also: Iterable[str] = ()) -> Sources:
+    """What a report's statements are judged from, and the results of the runs `also`; partial: from the runs
+    that are finished and evaluated.
+    """
     from reprise.publishing.partial import runs_at_hand
     from reprise.publishing.sources import Sources
 
-    runs = statement_runs(report)
+    runs = [*dict.fromkeys([*statement_runs(report), *also])]
     at_hand = runs_at_hand(where.runs, runs) if partial else None
     return Sources(report.cells, results_of(report, where, runs, at_hand), names=report.names)
 

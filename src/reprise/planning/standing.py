@@ -92,7 +92,7 @@ def _standing(
         if needed is None:
             return stuck("more seeds do not settle it")
     elif statement.relation is not None:
-        needed = seeds_needed(statement.relation, jury, jury.judges[statement.table])
+        needed = seeds_needed(statement.relation, jury, jury.judge)
     stages = tuple(_stages(cells, done, needed))
     if not stages and judgement.verdict == "undecided":
         return Standing(name, judgement, None, _would_do(judgement), exhausted=True)

@@ -8,10 +8,10 @@ from reprise.reports.report import Cell
 
 MARKS = {
     "full": "",
-    "quick": "QUICK – fewer epochs, seeds or images than the report",
+    "quick": "QUICK – real data",
     "demo": "DEMO – synthetic data",
 }
-"""What every figure, table and page of statements says on its face at each scale."""
+"""What every figure, table and page of statements says first on its face at each scale."""
 
 Resolve = Callable[[str], Sequence[Cell]]
 """A selector's cells, e.g. `Report.cells`."""
@@ -24,11 +24,13 @@ class Face:
     slug: the report.
     scale: `full`, or `quick` or `demo`, which stands on its face.
     notes: sentences printed with it, e.g. that weights are random instead of pretrained.
+    done: what was done of what the report did (`reprise.reports.scaled`), beside the scale.
     """
 
     slug: str
     scale: str = "full"
     notes: Sequence[str] = ()
+    done: str = ""
 
     def __post_init__(self) -> None:
         if self.scale not in MARKS:
@@ -36,5 +38,7 @@ class Face:
 
     @property
     def mark(self) -> str:
-        """The scale in words; nothing for `full`."""
-        return MARKS[self.scale]
+        """The scale in words, and what was done of what: `QUICK – real data · 8 of 100 epochs`; nothing for
+        `full`.
+        """
+        return " · ".join(filter(None, (MARKS[self.scale], self.done)))

@@ -66,6 +66,12 @@ class Value:
             found += [term] if isinstance(term, Measure) else term.relation.measures
         return found
 
+    @property
+    def is_count(self) -> bool:
+        """Whether it is a whole number in each run."""
+        whole = all(float(one).is_integer() for one in [self.constant, *self.terms.values()])
+        return whole and all(isinstance(term, Measure) and term.noise.count for term in self.terms)
+
     def put(self, change: Callable[[Measure], Measure]) -> Value:
         """The value with its measures changed."""
         terms: dict[Measure | Share, float] = {}

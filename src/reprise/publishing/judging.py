@@ -107,7 +107,8 @@ class Amount:
     world, that of the results, with `DRAWS` draws (one where seeds change nothing);
     `reprise.publishing.power` makes up others.
 
-    n: the fewest seeds that it rests on. variance: over seeds. reach: half-width in which one more training
+    n: the fewest seeds that it rests on. variance: over seeds. stated: the deviation over seeds that is
+    stated for the metric, 0 where seeds change nothing. reach: half-width in which one more training
     is expected of a configuration that is like the others; 0 unless one is unstable. notes: what a reader
     should know of how it was measured.
     """
@@ -117,6 +118,7 @@ class Amount:
     choices: tuple[Choice, ...] = ()
     n: int = 0
     variance: float = 0.0
+    stated: float = 0.0
     reach: float = 0.0
     notes: tuple[str, ...] = ()
 
@@ -129,6 +131,7 @@ class Amount:
             self.choices + tuple(replace(one, factor=factor * one.factor) for one in other.choices),
             min(self.n, other.n) if self.n and other.n else self.n or other.n,
             self.variance + factor**2 * other.variance,
+            math.hypot(self.stated, factor * other.stated),
             max(self.reach, abs(factor) * other.reach),
             tuple(dict.fromkeys([*self.notes, *other.notes])),
         )
@@ -358,7 +361,8 @@ class Judge:
                 f"The seeds of {cell.name} come out in more than one way: draws mix the ways that were seen."
             )
         reach = sample.reach if sample.unstable else 0.0
-        found = Amount(sample.mean, draws, (), sample.n, variance, reach, tuple(notes))
+        stated = stated_of(combination) * sample.scale
+        found = Amount(sample.mean, draws, (), sample.n, variance, stated, reach, tuple(notes))
         return found.times(factor)
 
     def _shrunk(
@@ -414,6 +418,7 @@ class Judge:
             rank_of(np.stack(np.broadcast_arrays(*(amount.draws for amount in amounts))), place),
             n=len(known),
             variance=float(np.var(values, ddof=1)) if len(values) > 1 else math.nan,
+            stated=term.noise.deviation,
         )
 
     def _effect(self, term: Measure, draw: Callable[[Sample], np.ndarray], images: bool) -> Amount:
@@ -486,7 +491,8 @@ class Judge:
             f"Measured in run {run} of {cell.name}, the best of {len(trials)} by validation accuracy; draws "
             f"are of the winner of another search of that size, {again}."
         )
-        found = Amount(point, np.clip(draws, low, high), n=1, variance=math.nan, notes=(note,))
+        stated = stated_of(combination) * scale
+        found = Amount(point, np.clip(draws, low, high), n=1, variance=math.nan, stated=stated, notes=(note,))
         return found.times(factor)
 
     def _taken(self, combination: Combination, runs: Iterable[tuple[Cell, str]]) -> tuple[list[float], float]:
@@ -827,6 +833,7 @@ def _chosen(amounts: Sequence[Amount], largest: bool) -> Amount:
         choices=(choice,),
         n=min(amount.n for amount in amounts),
         variance=amounts[choice.place].variance,
+        stated=amounts[choice.place].stated,
         reach=max(amount.reach for amount in amounts),
         notes=tuple(dict.fromkeys(note for amount in amounts for note in amount.notes)),
     )

@@ -26,6 +26,10 @@ _LATEX = str.maketrans(
         "−": "$-$",
         "–": "--",
         "°": r"\textdegree{}",
+        "·": r"$\cdot$",
+        "→": r"$\to$",
+        "≤": r"$\le$",
+        "≥": r"$\ge$",
         **{letter: rf"$\{name}$" for letter, name in _GREEK.items()},
     }
 )

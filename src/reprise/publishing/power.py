@@ -30,8 +30,8 @@ from reprise.publishing.expressions import (
 from reprise.publishing.judging import TAIL, Amount, Combination, Found, Judge, key_of, stated_of
 from reprise.publishing.measures import Measure, NotRun, Tables
 from reprise.publishing.noise import Sample, Typical, generator_of
+from reprise.publishing.numbers import half_unit, number
 from reprise.publishing.statements import CheckedStatement
-from reprise.publishing.verdicts import half_unit, number
 from reprise.reports.report import Cell
 
 WORLDS, DRAWS_OF_EACH = 400, 80

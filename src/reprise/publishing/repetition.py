@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from reprise.publishing.measures import OWN_METRICS
-from reprise.publishing.verdicts import number
+from reprise.publishing.numbers import number
 from reprise.results.entry import Entry
 
 KIND = ("device", "torch", "dtype", "threads")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from reprise.errors import RepriseError, nearest
 from reprise.publishing import Resolve
+from reprise.publishing.expressions import Value
 from reprise.publishing.measures import Measure, Tables, cell_values
 from reprise.reports.experiments import Experiment
 from reprise.reports.expressions import Names
@@ -29,6 +30,8 @@ class Sources:
     experiment: the experiment that a table of kind `space` names.
     meta: run hash → `meta` of its run.json.
     colors: label of a series of the figure → its colour, that of its configuration in the whole report.
+    verdict: of tables: a statement of the report, and what a number in the table measures → the verdict on
+        the statement, where that is what it measures (`Jury.verdict`); by default none is known.
     whole: where runs may be missing, selector → cells with all their runs; those of `resolve` are then the
         ones at hand, maybe none.
     """
@@ -41,6 +44,7 @@ class Sources:
     experiment: Experiment | None = field(default=None, kw_only=True)
     meta: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, kw_only=True)
     colors: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    verdict: Callable[[str, Value], str] = field(default=lambda identifier, value: "", kw_only=True)
     whole: Resolve | None = field(default=None, kw_only=True)
 
     def named(self, selector: str) -> Sequence[Cell]:

@@ -17,39 +17,38 @@ from reprise.publishing.measures import Measure, NotRun, read
 from reprise.publishing.statements import Jury, Outcome
 from reprise.publishing.summary import strength
 from reprise.records import read_record, write_record
-from reprise.reports.expressions import Names
-from reprise.reports.report import Cell, Undrawn
+from reprise.reports.report import Cell, Report, Undrawn
 
 FORMAT = 1
 
 
 def write_document(
     path: Path,
+    report: Report,
     jury: Jury,
     outcomes: Sequence[Outcome],
     face: Face,
-    names: Names,
-    about: Mapping[str, Any],
     evidence: Evidence,
     twins: Sequence[Twin] = (),
 ) -> None:
     """Write the document of a report's outcomes, in their order, as a record with its own SHA-256, and beside
     it a page of HTML.
-
-    names: what the expressions of the report can name. about: title, authors, … as the report gives them.
     """
-    labels = {
-        cells["runs"]: cells.get("label", name.replace("_", " ")) for name, cells in names.cells.items()
-    }
+    known = report.names.cells.items()
+    labels = {cells["runs"]: cells.get("label", name.replace("_", " ")) for name, cells in known}
+    made_by = {statement.id: getattr(statement, "table", None) or "" for statement in report.statements}
     content = {
         "format": FORMAT,
         "report": face.slug,
         "scale": face.scale,
         "notes": [note for note in (face.mark, *face.notes) if note],
-        "about": dict(about),
+        "about": report.about,
         "evidence": _evidence(evidence),
         "twins": [vars(twin) for twin in twins],
-        "statements": [_statement(outcome, jury, labels) for outcome in outcomes],
+        "statements": [
+            {"table": made_by[outcome.statement.id], **_statement(outcome, jury, labels)}
+            for outcome in outcomes
+        ],
     }
     write_record(path, content)
     with atomic(path.with_suffix(".html")) as partial:
@@ -78,14 +77,13 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
 
 def _statement(outcome: Outcome, jury: Jury, labels: Mapping[str, str]) -> dict[str, Any]:
     statement = outcome.statement
-    judge = jury.judges[statement.table]
+    judge = jury.judge
     cells = jury.cells(statement)
     return {
         "id": statement.id,
         "kind": statement.kind,
         "text": statement.text,
         "source": statement.source,
-        "table": statement.table,
         "reported": statement.reported,
         "about": statement.about,
         "mean_of": statement.mean_of,

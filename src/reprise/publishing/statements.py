@@ -33,9 +33,10 @@ from reprise.publishing.expressions import (
 from reprise.publishing.judging import Judge, Missing
 from reprise.publishing.markup import markdown, markdown_code, markdown_row
 from reprise.publishing.measures import Measure, NotRun, Tables, lookup, no_setting
+from reprise.publishing.numbers import number
 from reprise.publishing.partial import resting_on
 from reprise.publishing.sources import Sources
-from reprise.publishing.verdicts import VERDICTS, Judgement, judge_claim, judge_number, number
+from reprise.publishing.verdicts import VERDICTS, Judgement, judge_claim, judge_number
 from reprise.reports.expressions import Names
 from reprise.reports.report import Cell, Undrawn
 from reprise.reports.statements import Claim, Number
@@ -62,6 +63,7 @@ STATEMENT_COLUMNS = (
     "reading",
     "other_readings",
     "source",
+    "notes",
 )
 """Of the CSV file. The first ten have stood from the beginning; docs/verdicts.md explains each."""
 
@@ -88,7 +90,6 @@ class CheckedStatement:
     value: Value = field(default_factory=lambda: Value({}))
     relation: Relation | None = None
     also: tuple[CheckedStatement, ...] = ()
-    table: str = ""
 
     @property
     def own_measures(self) -> list[Measure]:
@@ -138,7 +139,6 @@ def _parse(spec: Spec, where: str, resolve: Resolve, expressions: Expressions) -
             reported=spec.reported,
             about=spec.about or 0.0,
             mean_of=spec.mean_of or 1,
-            table=spec.table or "",
         )
 
         def number_of(text: str) -> dict[str, Any]:
@@ -258,18 +258,14 @@ def _check_best(relation: ArgBest, resolve: Resolve, where: str) -> None:
 
 
 class Jury:
-    """Judges the statements of one report.
-
-    Those that a table makes are judged among its configurations, as the table itself does, the others among
-    all that the report's statements name: what scatter over seeds is typical depends on it.
+    """Judges the statements of one report, all by one judge: what scatter over seeds is typical is pooled
+    over the configurations that any of them names.
     """
 
     def __init__(self, statements: Sequence[CheckedStatement], resolve: Resolve, tables: Tables) -> None:
-        measures: dict[str, list[Measure]] = {}
-        for statement in statements:
-            measures.setdefault(statement.table, []).extend(statement.measures)
         self.statements, self.resolve, self.tables = statements, resolve, tables
-        self.judges = {table: Judge(named, resolve, tables) for table, named in measures.items()}
+        measures = (measure for statement in statements for measure in statement.measures)
+        self.judge = Judge(measures, resolve, tables)
         self.reported = _reported(statements)
 
     def outcomes(self, follows: Mapping[str, str]) -> list[Outcome]:
@@ -277,32 +273,51 @@ class Jury:
         return [self.outcome(statement, follows.get(statement.id, "")) for statement in self.statements]
 
     def outcome(self, statement: CheckedStatement, follows: str = "") -> Outcome:
-        judge = self.judges[statement.table]
         try:
-            judgement, beyond = self._judged(judge, statement)
-            also = tuple(Outcome(other, *self._judged(judge, other)) for other in statement.also)
+            judgement, beyond = self._judged(statement)
+            also = tuple(Outcome(other, *self._judged(other)) for other in statement.also)
         except RepriseError as error:
             raise RepriseError(f"{statement.where}: {error}") from None
         return Outcome(statement, judgement, beyond, follows, also)
 
     def judgement(self, statement: CheckedStatement) -> Judgement:
         """The verdict on its first reading, of our test images."""
-        judge = self.judges[statement.table]
         try:
             if statement.relation is None:
-                return number_judged(judge, statement)
-            return judge_claim(judge.relation(statement.relation), self.claimed)
+                return number_judged(self.judge, statement)
+            return judge_claim(self.judge.relation(statement.relation), self.claimed)
         except RepriseError as error:
             raise RepriseError(f"{statement.where}: {error}") from None
 
-    def _judged(self, judge: Judge, statement: CheckedStatement) -> tuple[Judgement, str]:
+    def verdict(self, identifier: str, value: Value) -> str:
+        """That of a number, for a table that shows it: of the reading that measures `value` of the same runs.
+        Nothing where the table measures something else, or there is no such statement.
+        """
+        statement = next((one for one in self.statements if one.id == identifier), None)
+        for reading in (statement, *statement.also) if statement else ():
+            if self._measured(reading.value) == self._measured(value):
+                return self.judgement(reading).verdict
+        return ""
+
+    def _measured(self, value: Value) -> Value:
+        """A value whose measures name their runs instead of cells, which may have several names."""
+
+        def of_runs(measure: Measure) -> Measure:
+            with contextlib.suppress(Undrawn):
+                cells = [" ".join(cell.runs) for cell in self.resolve(measure.runs)]
+                return replace(measure, runs=", ".join(cells))
+            return measure
+
+        return replace(value.put(of_runs), words="")
+
+    def _judged(self, statement: CheckedStatement) -> tuple[Judgement, str]:
         if statement.relation is None:
-            return self._telling_missing(number_judged(judge, statement), statement), ""
-        found = judge.relation(statement.relation)
+            return self._telling_missing(number_judged(self.judge, statement), statement), ""
+        found = self.judge.relation(statement.relation)
         judgement = judge_claim(found, self.claimed)
-        if isinstance(found, Missing) or not _rests_on_images(judge, statement.relation):
+        if isinstance(found, Missing) or not _rests_on_images(self.judge, statement.relation):
             return self._telling_missing(judgement, statement), ""
-        return judgement, judge_claim(judge.relation(statement.relation, images=True)).verdict
+        return judgement, judge_claim(self.judge.relation(statement.relation, images=True)).verdict
 
     def _telling_missing(self, judgement: Judgement, statement: CheckedStatement) -> Judgement:
         """What is not run says how many runs are missing, if any."""
@@ -355,7 +370,7 @@ def number_judged(judge: Judge, statement: CheckedStatement) -> Judgement:
         drawn = judge.amount(statement.value, of=statement.mean_of)
     except NotRun as missing:
         return Judgement("not run", str(missing))
-    return judge_number(statement.reported, found, drawn, statement.about)
+    return judge_number(statement.reported, found, drawn, statement.about, count=statement.value.is_count)
 
 
 def _reported(statements: Sequence[CheckedStatement]) -> dict[Measure, float]:
@@ -373,6 +388,12 @@ def _rests_on_images(judge: Judge, relation: Relation) -> bool:
     drawn = [part for part in every_part(relation) if not isinstance(part, Scatter)]  # they draw seeds alone
     measures = [measure for part in drawn for value in part.values for measure in value.measures]
     return any(judge.rests_on_images(measure) for measure in measures)
+
+
+def jury_of(statements: Sequence[Spec], where: Callable[[Spec], str], sources: Sources) -> Jury:
+    """The jury of a report's statements (see `parse`) on these results."""
+    parsed = parse(statements, where, sources.resolve, sources.names)
+    return Jury(parsed, sources.resolve, sources.tables)
 
 
 def judge_statements(
@@ -415,7 +436,7 @@ def write_statements(
     def where(statement: Spec) -> str:
         return f"{face.slug}: statement {statement.id}"
 
-    jury = Jury(parse(statements, where, sources.resolve, sources.names), sources.resolve, sources.tables)
+    jury = jury_of(statements, where, sources)
     outcomes = jury.outcomes(follows or {})
     rests = {statement.id: jury.rests_on(statement) for statement in jury.statements}
     with atomic(csv_path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
@@ -437,8 +458,8 @@ def _record(outcome: Outcome, face: Face) -> tuple[Any, ...]:
         statement.kind,
         statement.text,
         statement.reported or statement.expression,
-        judgement.measured,
-        judgement.spread,
+        _ungrouped(statement, judgement.measured),
+        _ungrouped(statement, judgement.spread),
         judgement.n,
         face.scale,
         judgement.verdict,
@@ -452,11 +473,17 @@ def _record(outcome: Outcome, face: Face) -> tuple[Any, ...]:
         statement.reading,
         others,
         statement.source,
+        " ".join(judgement.notes),
     )
 
 
+def _ungrouped(statement: CheckedStatement, shown: str) -> str:
+    """A number without what keeps its thousands apart; of a claim, the values are words."""
+    return shown.replace(",", "") if statement.relation is None else shown
+
+
 def _printed(value: float) -> str:
-    return number(value, 4) if math.isfinite(value) else ""
+    return f"{value:.4f}" if math.isfinite(value) else ""
 
 
 class _Notes:

@@ -3,7 +3,7 @@ marks a small scale.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from matplotlib.textpath import text_to_path
 from matplotlib.typing import RcKeyType
 
 from reprise.errors import RepriseError
-from reprise.publishing import MARKS
+from reprise.publishing import Face
 
 WIDTHS = {"column": 3.5, "wide": 7.0}
 """Inches: one column of a two-column page, and the whole page."""
@@ -214,11 +214,11 @@ class Strip:
             y -= len(text.split("\n")) * SMALL * LEADING / 72
 
 
-def strip(scale: str, notes: Sequence[str], width: float) -> Strip:
-    """The strip of a figure of this scale (a key of `MARKS`), `width` inches wide."""
+def strip(face: Face, width: float) -> Strip:
+    """The strip of a figure with this face, `width` inches wide."""
     room = width - 2 * MARGIN
     return Strip(
-        heading=wrap(MARKS[scale], room, SMALL, "bold"),
-        notes="\n".join(wrap(note, room, SMALL) for note in notes),
-        background=STRIPS[scale],
+        heading=wrap(face.mark, room, SMALL, "bold"),
+        notes="\n".join(wrap(note, room, SMALL) for note in face.notes),
+        background=STRIPS[face.scale],
     )

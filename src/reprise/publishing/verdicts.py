@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from statistics import NormalDist
 from typing import Literal
 
@@ -27,6 +26,7 @@ from reprise.publishing.expressions import (
     Within,
 )
 from reprise.publishing.judging import TAIL, Amount, Found, Missing
+from reprise.publishing.numbers import MOST_PLACES, half_unit, measurement, number, places
 
 Verdict = Literal["reproduced", "differs", "undecided", "contradicted", "not run"]
 VERDICTS: tuple[Verdict, ...] = ("reproduced", "differs", "undecided", "contradicted", "not run")
@@ -63,45 +63,21 @@ class Judgement:
     high: float = math.nan
 
 
-LONGEST = 1e15
-"""Numbers from here on are printed with an exponent."""
-
-
-def number(value: float, digits: int | None = None) -> str:
-    """`value` with so many decimals (by default 4 below 10, else 1)."""
-    if not math.isfinite(value):
-        return "diverged" if value == math.inf else "not finite"
-    if abs(value) >= LONGEST:
-        return f"{value:.4g}"
-    if digits is None and abs(value) >= 1 and (2 * float(value)).is_integer():  # an epoch, a rank
-        digits = 0 if float(value).is_integer() else 1
-    return f"{value:.{(4 if abs(value) < 10 else 1) if digits is None else digits}f}"
-
-
-def decimals(reported: str) -> int:
-    """Digits after the point in a number as printed."""
-    exponent = Decimal(reported).as_tuple().exponent
-    return max(0, -exponent) if isinstance(exponent, int) else 0
-
-
-def half_unit(reported: str) -> float:
-    """Half a unit of the last printed digit: what rounding may hide."""
-    return float(Decimal(1).scaleb(int(Decimal(reported).as_tuple().exponent))) / 2
-
-
 # ---- numbers ----
 
 
-def judge_number(reported: str, found: Amount, drawn: Amount, about: float = 0.0) -> Judgement:
+def judge_number(
+    reported: str, found: Amount, drawn: Amount, about: float = 0.0, *, count: bool = False
+) -> Judgement:
     """Whether the reported number could be what the same experiment gives once more.
 
     found: as measured. drawn: what was reported, drawn from what our seeds let expect: the result of one more
     training, the mean of three, the winner of another search. Reproduced inside the middle 95 % of the draws,
-    widened by half a unit of the last printed digit and by `about`; else differs.
+    widened by half a unit of the last printed digit and by `about`; else differs. count: whether it is a
+    whole number in each run.
     """
-    point, digits = found.measured, decimals(reported) + 1
-    spread = number(found.scatter, digits) if math.isfinite(found.scatter) else ""
-    shown = number(point, digits)
+    point = found.measured
+    shown, spread = measurement(point, found.scatter, stated=found.stated, count=count)
     draws = drawn.total[0]
     finite = draws[~np.isnan(draws)]
     lost = math.isnan(point) or len(finite) == 0
@@ -114,12 +90,12 @@ def judge_number(reported: str, found: Amount, drawn: Amount, about: float = 0.0
     value = float(reported)
     inside = low - slack - _TINY <= value <= high + slack + _TINY
     between = ""
+    interval = _interval(low - slack, high + slack, value, inside)
     if inside and drawn.reach:  # the draws are of several ways, with nothing between them
         near = np.abs(finite - value) <= drawn.reach + slack
         if near.mean() < TAIL:
             inside, between = False, ", between the ways that trainings come out"
     where = "inside" if inside else "outside" if not between else "in"
-    interval = f"{number(low - slack, digits)} to {number(high + slack, digits)}"
     reason = f"{reported} lies {where} {interval}{between}."
     settles = (high - low) / 2 + slack
     return Judgement(
@@ -134,6 +110,16 @@ def judge_number(reported: str, found: Amount, drawn: Amount, about: float = 0.0
         low=low - slack,
         high=high + slack,
     )
+
+
+def _interval(low: float, high: float, value: float, inside: bool) -> str:
+    """Both ends, to two significant digits of half the width; to more where the value would seem to lie on
+    the other side of one.
+    """
+    digits = places((high - low) / 2)
+    while digits < MOST_PLACES and (round(low, digits) <= value <= round(high, digits)) != inside:
+        digits += 1
+    return f"{number(low, digits)} to {number(high, digits)}"
 
 
 _TINY = 1e-9

@@ -29,6 +29,10 @@ class Cell:
     """Name that the report file gives a layer → its module's name in the network."""
     included: bool = field(default=False, repr=False)
     """A trial that its search always has; the others are drawn."""
+    title: str = field(default="", repr=False)
+    """What readers know an experiment without axes by."""
+    labels: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Axis → the words of the report file for its value, where it has some."""
 
     @cached_property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from pydantic import TypeAdapter, ValidationError
 
 from reprise.errors import RepriseError, nearest
-from reprise.reports.cells import Cell, select, selector_of
+from reprise.reports.cells import Cell, select, selector_of, text
 from reprise.reports.combinations import Combination, combinations, count, named
 from reprise.reports.experiments import Axis, Experiment, Shrink
 from reprise.reports.paths import change, layer_places
@@ -145,7 +145,9 @@ class Expansion:
             members, layers = self._members(cell, seeds, where, (*via, name), trial)
             before = members[-1].hash
             included = experiment.random is not None and shown["trial"] < len(experiment.random.include)
-            cells.append(Cell(name, shown, reading, members, layers, included))
+            title = "" if experiment.axes else experiment.title or ""
+            labels = _labels(experiment, shown)
+            cells.append(Cell(name, shown, reading, members, layers, included, title, labels))
             if isinstance(network, str):
                 self.network_runs.setdefault(network, members[0])
         return cells
@@ -369,6 +371,16 @@ class Expansion:
     def _check_number(self, where: tuple[Any, ...], runs: int) -> None:
         if runs > MOST_RUNS:
             self._fail(where, f"{runs:,} runs, of at most {MOST_RUNS:,} in a report; leave some out")
+
+
+def _labels(experiment: Experiment, settings: Mapping[str, Any]) -> dict[str, str]:
+    """Axis → the report file's words for its value in a cell, where it has some."""
+    found = {}
+    for axis, rule in experiment.axes.items():
+        words = {text(value): label for value, label in rule.labels.items()}
+        if axis in settings and text(settings[axis]) in words:
+            found[axis] = words[text(settings[axis])]
+    return found
 
 
 def _below(path: str, setting: Sequence[Any], settings: Any) -> list[Any] | None:

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from reprise.errors import nearest
+from reprise.reports.cells import text
 from reprise.reports.settings import Rungs
 from reprise.reports.values import Name, Positive, Seeds, SettingPath, Text, whole
 from reprise.schema import LOWER_CASE, Strict, either, form, titled
@@ -41,6 +43,18 @@ Interval = Annotated[list[Positive], Field(min_length=2, max_length=2)]
 Plain = Annotated[int | float | str | bool, either("a number, a text, true or false")]
 
 
+Labels = dict[str | int | float | bool, Text]
+
+
+def _labelled(axis: Axis | SearchAxis) -> None:
+    """Refuse words for what the axis does not have."""
+    known = [text(value) for value in axis.values or ()]
+    for value in map(text, axis.labels):
+        if value not in known:
+            what = "labels: the axis has no value {value}{hint}"
+            raise PydanticCustomError("unknown", what, {"value": value, "hint": nearest(value, known)})
+
+
 class Axis(Strict):
     path: SettingPath | None = None
     """Setting that takes the values; absent: each named value is a `set` of its own."""
@@ -49,9 +63,12 @@ class Axis(Strict):
         | Annotated[dict[str | int | float | bool, Any], Field(min_length=1)]
     )
     """A list of plain values, or a mapping from a value's name to the value."""
+    labels: Labels = {}
+    """Value, or its name → the words for it in tables."""
 
     @model_validator(mode="after")
     def _named(self) -> Self:
+        _labelled(self)
         if self.path is None and not isinstance(self.values, dict):
             raise PydanticCustomError("no_path", "plain values need a path; add path, or name the values")
         return self
@@ -65,9 +82,12 @@ class SearchAxis(Strict):
     values: list[Plain] | dict[str | int | float | bool, Any] | None = None
     uniform: Interval | None = None
     log_uniform: Interval | None = None
+    labels: Labels = {}
+    """Value, or its name → the words for it in tables."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
+        _labelled(self)
         given = [name for name in ("values", "uniform", "log_uniform") if getattr(self, name) is not None]
         if len(given) != 1:
             what = "has {given}; give it one of values, uniform, log_uniform"

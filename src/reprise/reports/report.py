@@ -13,6 +13,7 @@ import hashlib
 import keyword
 import os
 from collections.abc import Collection, Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,16 @@ class Report:
         narrowed = copy.copy(self)
         narrowed._at_hand, narrowed._selected = runs, {}
         return narrowed
+
+    @cached_property
+    def at_full(self) -> Report:
+        """The same report at scale `full`, whose settings are not checked again."""
+        whole = copy.copy(self)
+        whole.scale = "full"
+        whole._expansion = Expansion(self.file, self._source, "full", self.source, known=True)
+        whole._cells = whole._expansion.cells
+        whole._at_hand, whole._selected, whole._active = None, {}, {}
+        return whole
 
     def definitions(self, item: Any) -> dict[str, Any]:
         """What the names in the expressions of a table or statement mean: those under `cells` and

@@ -8,7 +8,7 @@ and make none.
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from reprise.errors import RepriseError, nearest
@@ -60,7 +60,7 @@ def _shared(table: ClassTable, name: str, tables: Mapping[str, Table]) -> ClassT
     known = other.reported
     reported = {model.label: known[model.label] for model in table.models if model.label in known}
     return table.model_copy(
-        update={"reported": reported, "names": table.names or other.names, "shared": name}
+        update={"reported": reported, "names": table.names or other.names, "shared": shown_statements(other)}
     )
 
 
@@ -89,24 +89,47 @@ def table_statements(table: Table) -> list[Number]:
 
     Raises `RepriseError` for two values that would have one id, and for a reported value that is no number.
     """
-    if not table.judged or (isinstance(table, ClassTable) and table.shared):
-        return []
-    found: dict[str, Number] = {}
-    for place, (labels, statement) in enumerate(_values(table), 1):
-        identifier = "_".join([table.id, *(_slug(label) or str(place) for label in labels)])
-        if identifier in found:
+    return list(_made(table).values())
+
+
+def shown_statements(table: Table) -> dict[tuple[str, ...], str]:
+    """Where a completed table shows a number that a statement is about → the id of the statement.
+
+    The place is the label of a row; of a table of models, the labels of model and row; of a table of classes,
+    those of model and class. Several rows of one label show one number.
+    """
+    found: dict[tuple[str, ...], str] = {}
+    if table.judged and isinstance(table, MetricsTable | SettingsTable):
+        found = {(row.label,): row.statement for row in table.rows if row.statement}
+    if table.judged and isinstance(table, ClassTable) and table.shared is not None:
+        found = table.shared
+    return found | {place: statement.id for place, statement in _made(table).items()}
+
+
+def _made(table: Table) -> dict[tuple[str, ...], Number]:
+    """The statements that a table makes, by the place of their numbers (see `shown_statements`)."""
+    if not table.judged or (isinstance(table, ClassTable) and table.shared is not None):
+        return {}
+    found: dict[tuple[str, ...], Number] = {}
+    names = table.names if isinstance(table, ClassTable) else {}
+    for count, (place, statement) in enumerate(_values(table), 1):
+        labels = [*place[:-1], names.get(place[-1], place[-1])]
+        identifier = "_".join([table.id, *(_slug(label) or str(count) for label in labels)])
+        if any(identifier == other.id for other in found.values()):
             raise RepriseError(f"two values make the statement {identifier}; make their labels differ")
         source = {
             "source": table.source,
             "mean_of": table.mean_of,
             **{key: value for key, value in statement.items() if value is not None},
         }
-        found[identifier] = Number.model_construct(number=identifier, table=table.id, **source)
-    return list(found.values())
+        found[place] = Number.model_construct(number=identifier, table=table.id, **source)
+    return found
 
 
-def _values(table: Table) -> Iterator[tuple[Sequence[str], dict[str, Any]]]:
-    """Labels, and what the statement says and measures, of each number that is to be judged."""
+def _values(table: Table) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """The place (see `shown_statements`), and what the statement says and measures, of each number that is to
+    be judged.
+    """
     match table:
         case MetricsTable():
             yield from _values_of_rows(table, [(row, row.measure) for row in table.rows])
@@ -128,13 +151,12 @@ def _values(table: Table) -> Iterator[tuple[Sequence[str], dict[str, Any]]]:
                     if label in cells:  # else the table itself says what is wrong
                         says = f"{label}: {_in_words(name, table.names)} {reported}"
                         measure = f"100 * {_of_class(name, cells[label])}"
-                        shown = table.names.get(name, name)
-                        yield (label, shown), {"says": says, "reported": reported, "measure": measure}
+                        yield (label, name), {"says": says, "reported": reported, "measure": measure}
 
 
 def _values_of_rows(
     table: Table, rows: Iterable[tuple[MetricsRow | SettingsRow, str | None]]
-) -> Iterator[tuple[Sequence[str], dict[str, Any]]]:
+) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
     """As `_values`, from rows and what each measures."""
     title = table.caption.strip().rstrip(".")
     for row, measure in rows:

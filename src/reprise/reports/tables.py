@@ -222,8 +222,8 @@ class ClassTable(Table):
     """Label of a model → class, mean or deviation → the number as printed; or another table of classes, whose
     numbers these are.
     """
-    shared: SkipJsonSchema[str | None] = Field(None, exclude=True)
-    """The table whose numbers these are, once they are taken from it."""
+    shared: SkipJsonSchema[dict[tuple[str, ...], str] | None] = Field(None, exclude=True)
+    """Once numbers are taken from another table: labels of model and class → the statement that it makes."""
 
 
 OWN_TABLES: dict[str, type[Table]] = {

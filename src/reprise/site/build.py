@@ -17,8 +17,9 @@ from markupsafe import Markup
 
 from reprise.files import atomic
 from reprise.publishing import MARKS
+from reprise.publishing.numbers import number
 from reprise.publishing.summary import MOST_FINDINGS, RULE, importance, worth_a_minute
-from reprise.publishing.verdicts import VERDICTS, number
+from reprise.publishing.verdicts import VERDICTS
 from reprise.reports.layout import Layout
 from reprise.reports.report import Report
 from reprise.schema import plain

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reprise.publishing.verdicts import number
+from reprise.publishing.numbers import number
 from reprise.reports.settings import rung_epochs
 
 MOST_ROWS = 16

@@ -22,6 +22,7 @@ from reprise.publishing.results import read_meta, read_tables
 from reprise.publishing.statement_records import read_document
 from reprise.publishing.tables.record import read_sheet
 from reprise.publishing.verdicts import Verdict
+from reprise.publishing.words import configuration
 from reprise.reports.cells import Cell
 from reprise.reports.figures import Figure
 from reprise.reports.layout import SCALES, Layout
@@ -350,7 +351,7 @@ class Content:
     layout: Layout
     reports: Sequence[ReportContent]
     names: Mapping[str, list[tuple[str, str]]]
-    """Run → (report, cell and seed) of each report that asks for it."""
+    """Run → (report, configuration and seed in words) of each report that asks for it."""
     runs: Mapping[str, Run]
     meta: Mapping[str, Mapping[str, Any]]
     histories: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
@@ -382,7 +383,8 @@ def gather(reports: Iterable[Report], layout: Layout, commit: str = "") -> Conte
                 for run in cell.members:
                     if run.hash in content.runs:
                         seed = run.settings.seeds.init
-                        names.setdefault(run.hash, []).append((content.slug, f"{cell.name}, seed {seed}"))
+                        called = f"{configuration(cell)}, seed {seed}"
+                        names.setdefault(run.hash, []).append((content.slug, called))
     done = [run for run in runs if run in runs_at_hand(layout.runs, runs)]
     tables = read_tables(layout.runs, done, ("history", "final"))
     histories = {

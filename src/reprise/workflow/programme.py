@@ -15,8 +15,10 @@ from reprise.publishing.partial import narrowed
 from reprise.reports.figures import Figure, Samples
 from reprise.reports.layout import Layout, stand_in_source
 from reprise.reports.report import Report, network_names, report_files
-from reprise.reports.run import Run, canonical, datasets
+from reprise.reports.run import Run, canonical, datasets, digest
+from reprise.reports.scaled import done
 from reprise.reports.statements import Statement
+from reprise.reports.table_statements import shown_statements
 from reprise.reports.tables import SpaceTable, Table
 from reprise.results.cache import Caches
 from reprise.schema import plain
@@ -308,6 +310,8 @@ class Programme:
             raise RepriseError(f"no report {slug} in this configuration{nearest(slug, self.reports)}")
         item = self.reports[slug].item(section, identifier)
         found = self._stamps(slug, item)
+        if self._has_verdicts(item):  # what scatter is typical is a matter of all that is stated
+            found = list(dict.fromkeys([*found, *self.statement_inputs(slug)]))
         if item.kind in INTERMEDIATES[section]:
             found.append(str(self.layout.intermediate(slug, identifier, INTERMEDIATES[section][item.kind])))
         return found
@@ -330,7 +334,19 @@ class Programme:
         experiment = plain(report.file.experiments[item.experiment]) if isinstance(item, SpaceTable) else None
         made = {"item": plain(item), "cells": cells, "experiment": experiment, "scale": report.scale}
         made |= self._without(run for runs in cells.values() for run in runs)
+        made |= self._done(slug, item)
+        if self._has_verdicts(item):
+            made["statements"] = digest(self.statement_params(slug))
         return canonical({**made, "names": report.definitions(item)})
+
+    def _done(self, slug: str, *items: Any) -> dict[str, str]:
+        """Of the parameters of what is made at a smaller scale: what its face says of that."""
+        words = done(self.reports[slug], items)
+        return {"done": words} if words else {}
+
+    def _has_verdicts(self, item: Figure | Table) -> bool:
+        """Whether it shows verdicts on the report's statements."""
+        return isinstance(item, Table) and bool(shown_statements(item))
 
     def statement_params(self, slug: str) -> str:
         """Canonical JSON of all that decides the verdicts of a report."""
@@ -349,6 +365,7 @@ class Programme:
             "names": names,
         }
         made |= self._without(run for _, *runs in cells.values() for run in runs)
+        made |= self._done(slug, *report.statements)
         return canonical({**made, "scale": report.scale})
 
     def site_options(self) -> list[str]:

@@ -31,7 +31,7 @@ def build_figure(spec: Spec, sources: Sources, face: Face) -> tuple[Figure, Draw
     """
     width = WIDTHS[spec.width]
     figure = Figure(figsize=(width, width), dpi=DPI)
-    page = Page(figure, width, strip(face.scale, face.notes, width))
+    page = Page(figure, width, strip(face, width))
     with code_behind(type(spec), f"kind of figure {spec.kind}"):
         draw: Callable[[Spec, Sources, Page], Drawn] = resolve_name(spec.drawer)
         drawn = draw(spec, sources, page)

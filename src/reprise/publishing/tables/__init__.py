@@ -44,7 +44,11 @@ def write_table(spec: Spec, sources: Sources, face: Face, out_stem: Path) -> Non
     except RepriseError as error:
         raise RepriseError(f"{face.slug}, table {spec.id}: {error}") from None
     caption, label = " ".join(spec.caption.split()), f"tab:{face.slug}:{spec.id}"
-    about = {"scale": face.scale, **({"notes": "; ".join(face.notes)} if face.notes else {})}
+    about = {
+        "scale": face.scale,
+        **({"done": face.done} if face.done else {}),
+        **({"notes": "; ".join(face.notes)} if face.notes else {}),
+    }
     data = Rows([*table.data.columns, *about], [[*row, *about.values()] for row in table.data.rows])
     said = [part for part in (face.mark, *face.notes) if part]
     as_record = record(table, caption, said)

@@ -1,7 +1,7 @@
 """Test accuracy of each class in percent, a column per model, with its mean and standard deviation over the
 classes.
 
-Each beside what the report says, with the verdict on it. Seeds are pooled over the models of the table.
+Each beside what the report says, with the verdict on it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,8 @@ from reprise.publishing.measures import Measure, NotRun
 from reprise.publishing.sources import Sources
 from reprise.publishing.tables.models import ComparedModel, check_labels, find_models, lay_out, notes
 from reprise.publishing.tables.sheet import Rows, Sheet
-from reprise.publishing.tables.values import MeasuredValue, measured
-from reprise.publishing.verdicts import decimals
-from reprise.reports.table_statements import OVER_CLASSES
+from reprise.publishing.tables.values import ELSEWHERE, measured
+from reprise.reports.table_statements import OVER_CLASSES, shown_statements
 from reprise.reports.tables import ClassTable
 
 TITLES = {"mean": "Mean", "deviation": "Standard deviation"}
@@ -33,10 +32,8 @@ def build(spec: ClassTable, sources: Sources) -> Sheet:
     check_labels(reported, models, "reported")
     for label, values in reported.items():
         _known(values, [*classes, *OVER_CLASSES], f"reported: {label}")
-    judged = spec.judged
-    wanted: dict[str, tuple[str, tuple[int, ...]]] = {
-        name: ("class_accuracy", (label,)) for label, name in enumerate(classes)
-    }
+    stated = shown_statements(spec)
+    wanted: dict[str, tuple[str, tuple[str, ...]]] = {name: ("class_accuracy", (name,)) for name in classes}
     wanted |= {row: (metric, ()) for row, (metric, _) in OVER_CLASSES.items()}
     measures = {
         (row, model.label): Measure(metric, model.selector, classes=labels, pick=model.pick)
@@ -45,18 +42,16 @@ def build(spec: ClassTable, sources: Sources) -> Sheet:
     }
     judge = Judge(measures.values(), sources.named, sources.tables)
     titles = {**{name: names.get(name, name) for name in classes}, **TITLES}
-    data, entries = [], {}
+    data, entries, verdicts = [], {}, {}
     for (row, label), measure in measures.items():
         printed = reported.get(label, {}).get(row, "")
-        digits = max(1, decimals(printed) if printed else 0)
-        percent, stated = Value({measure: 100.0}), printed if judged else ""
+        statement = stated.get((label, row)) if printed else None
         try:
-            found = measured(judge, percent, measure.noise, stated, mean_of=spec.mean_of, digits=digits)
+            found = measured(judge, Value({measure: 100.0}), sources, printed, statement)
         except NotRun as missing:
-            if not sources.whole:
-                raise RepriseError(f"model {label!r}: {missing}") from None
-            found = MeasuredValue.not_run(stated)
-        entries[row, label] = found.text, found.report if judged else printed
+            raise RepriseError(f"model {label!r}: {missing}") from None
+        entries[row, label] = found.text, found.report
+        verdicts[label, row] = found.verdict
         model = next(model for model in models if model.label == label)
         data.append(
             (
@@ -74,6 +69,8 @@ def build(spec: ClassTable, sources: Sources) -> Sheet:
     columns = ["class", "model", "configuration", "run", "percent", "sd", "n", "reported", "verdict"]
     rows = Rows(columns, data)
     said = ["Test accuracy in percent; the standard deviation is that of the classes (n in the denominator)."]
+    if any(place in stated and not verdict for place, verdict in verdicts.items()):
+        said.append(ELSEWHERE)
     said += notes(models, any(sd is not None for sd in rows.column("sd")), any(rows.column("verdict")))
     return Sheet(rows, {"": lay_out(titles, [model.label for model in models], entries, "Class")}, said)
 

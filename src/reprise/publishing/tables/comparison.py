@@ -1,11 +1,8 @@
 """Models side by side: their settings and measured metrics, each beside what the report says, with the
 verdict on the metrics.
-
-Seeds are pooled over the models of the table.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from reprise.errors import RepriseError
@@ -15,8 +12,8 @@ from reprise.publishing.measures import Measure, NotRun, lookup, no_setting
 from reprise.publishing.sources import Sources
 from reprise.publishing.tables.models import ComparedModel, check_labels, find_models, lay_out, notes
 from reprise.publishing.tables.sheet import Rows, Sheet
-from reprise.publishing.tables.values import DASH, NOT_RUN, MeasuredValue, measured, settings
-from reprise.reports.table_statements import printed
+from reprise.publishing.tables.values import DASH, NOT_RUN, measured, settings
+from reprise.reports.table_statements import printed, shown_statements
 from reprise.reports.tables import ComparisonRow, ComparisonTable
 
 
@@ -30,7 +27,7 @@ def build(spec: ComparisonTable, sources: Sources) -> Sheet:
         if row.metric:
             for model in models:
                 measures[row.label, model.label] = Measure.of(row, model.selector, model.pick)
-    judge = Judge(measures.values(), sources.named, sources.tables)
+    judge, stated = Judge(measures.values(), sources.named, sources.tables), shown_statements(spec)
     data: list[tuple[Any, ...]] = []
     entries: dict[tuple[str, str], tuple[str, str]] = {}
     for row in rows:
@@ -45,7 +42,11 @@ def build(spec: ComparisonTable, sources: Sources) -> Sheet:
                 entries[key] = value, reported
                 data.append((*key, model.configuration, model.run, value, None, None, reported, ""))
             else:
-                found = _metric(judge, measures[key], reported, row, spec, bool(sources.whole))
+                value_of, statement = Value({measures[key]: 1.0}), stated.get((model.label, row.label))
+                try:
+                    found = measured(judge, value_of, sources, reported, statement)
+                except NotRun as missing:
+                    raise RepriseError(f"row {row.label!r}: {missing}") from None
                 entries[key] = found.text, found.report
                 data.append(
                     (
@@ -95,17 +96,3 @@ def _setting(model: ComparedModel, path: str) -> str:
     if model.cell is None:
         return NOT_RUN
     return settings(model.specs, path) if any(lookup(spec, path) for spec in model.specs) else DASH
-
-
-def _metric(
-    judge: Judge, measure: Measure, reported: str, row: ComparisonRow, spec: ComparisonTable, partial: bool
-) -> MeasuredValue:
-    judged = _is_judged(row, spec)
-    value, said = Value({measure: 1.0}), reported if judged else ""
-    try:
-        found = measured(judge, value, measure.noise, said, mean_of=spec.mean_of)
-    except NotRun as missing:
-        if not partial:
-            raise RepriseError(f"row {row.label!r}: {missing}") from None
-        found = MeasuredValue.not_run(said)
-    return found if judged else replace(found, reported=reported)

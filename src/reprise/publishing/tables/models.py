@@ -10,7 +10,8 @@ from reprise.errors import RepriseError, nearest
 from reprise.publishing.measures import best_run
 from reprise.publishing.sources import Sources
 from reprise.publishing.tables.sheet import Rows
-from reprise.publishing.tables.values import NOT_RUN, configuration
+from reprise.publishing.tables.values import NOT_RUN
+from reprise.publishing.words import configuration
 from reprise.reports.report import Cell
 from reprise.reports.tables import ClassTable, ComparisonTable
 
@@ -100,7 +101,7 @@ def lay_out(
         headings.append(column)
         cells.append(values)
         if any(reports):
-            headings.append("Report")
+            headings.append(f"{column}, reported")
             cells.append(reports)
     return Rows(headings, list(zip(*cells, strict=True)))
 

@@ -7,14 +7,12 @@ from typing import Any
 
 from reprise.errors import RepriseError
 from reprise.publishing.expressions import Value
-from reprise.publishing.judging import Judge
 from reprise.publishing.measures import Measure, cell_values
 from reprise.publishing.sources import Sources
 from reprise.publishing.tables.models import JUDGED
 from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.publishing.tables.values import about_seeds, mean_and_sd, sd, settings
-from reprise.publishing.verdicts import judge_number
-from reprise.reports.table_statements import printed
+from reprise.reports.table_statements import printed, shown_statements
 from reprise.reports.tables import SettingsTable
 
 
@@ -25,7 +23,7 @@ def build(spec: SettingsTable, sources: Sources) -> Sheet:
         raise RepriseError(f"{spec.runs} names {len(cells)} cells; name one, e.g. {cells[0].name}")
     cell = cells[0]
     measures = [Measure.of(row, spec.runs) if row.metric else None for row in spec.rows]
-    judge = Judge(filter(None, measures), sources.named, sources.tables)
+    stated = shown_statements(spec)
     rows: list[tuple[Any, ...]] = []
     lines = []
     for row, measure in zip(spec.rows, measures, strict=True):
@@ -35,18 +33,17 @@ def build(spec: SettingsTable, sources: Sources) -> Sheet:
             rows.append((row.label, value, None, None, reported, verdict))
         else:
             values = cell_values(measure, sources.tables, cell)
-            value = mean_and_sd(values, measure.noise.count)
+            value = mean_and_sd(values, measure.noise)
+            statement = stated.get((row.label,)) if reported else None
             if reported and row.judged and spec.judged:
-                number = printed(row.reported, row.label)
-                value_of = Value({measure: 1.0})
-                found, drawn = judge.amount(value_of), judge.amount(value_of, of=spec.mean_of or 1)
-                verdict = judge_number(number, found, drawn, row.about or 0.0).verdict
+                printed(row.reported, row.label)
+            verdict = sources.verdict(statement, Value({measure: 1.0})) if statement else ""
             rows.append((row.label, fmean(values), sd(values), len(values), reported, verdict))
         about = "about " if row.about else ""
         lines.append((row.label, value, f"{about}{reported} ({verdict})" if verdict else reported))
-    shown = Rows(["Setting", "Value", "Report"], lines)
+    shown = Rows(["Setting", "Value", "Reported"], lines)
     if not any(reported for *_, reported in lines):
-        shown = shown.without("Report")
+        shown = shown.without("Reported")
     data = Rows(["setting", "value", "sd", "n", "reported", "verdict"], rows)
     notes = [*about_seeds([len(cell.runs)]), *([JUDGED] if any(data.column("verdict")) else [])]
     return Sheet(data, {"": shown}, notes)

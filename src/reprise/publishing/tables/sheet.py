@@ -36,9 +36,10 @@ class Rows:
 @dataclass(frozen=True)
 class Sheet:
     """`data`: for CSV, numbers as numbers. `shown`: title → cells as text, for readers. `notes`: sentences
-    under the table.
+    under the table. `narrow`: as `shown`, parts that are set otherwise where they would not fit on a page.
     """
 
     data: Rows
     shown: Mapping[str, Rows]
     notes: Sequence[str] = field(default_factory=tuple)
+    narrow: Mapping[str, Rows] = field(default_factory=dict)

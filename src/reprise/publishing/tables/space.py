@@ -10,13 +10,14 @@ from reprise.publishing.measures import lookup
 from reprise.publishing.sources import Sources
 from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.publishing.tables.values import DASH, setting, show
+from reprise.publishing.words import plain, written
 from reprise.reports.experiments import Axis, Experiment, SearchAxis
 from reprise.reports.report import text
 from reprise.reports.run import canonical, prune
 from reprise.reports.tables import SpaceRow, SpaceTable
 
 RANGES = {"uniform": "uniform", "log_uniform": "log-uniform"}
-SPACE_COLUMNS = {"axis": "Setting", "baseline": "Baseline", "values": "Values", "reported": "Report"}
+SPACE_COLUMNS = {"axis": "Setting", "baseline": "Baseline", "values": "Values", "reported": "Reported"}
 
 
 def build(spec: SpaceTable, sources: Sources) -> Sheet:
@@ -33,7 +34,7 @@ def build(spec: SpaceTable, sources: Sources) -> Sheet:
         axis = row.axis
         if axis not in axes:
             raise RepriseError(f"rows: experiment {name} has no axis {axis}{nearest(axis, axes)}")
-        words = axis.replace("_", " ")
+        words = written(axis)
         label = row.label or words[:1].upper() + words[1:]
         lines.append((label, _baseline(axes[axis], settings), _values(axes[axis]), row.reported or ""))
     data = Rows(list(SPACE_COLUMNS), lines)
@@ -63,8 +64,13 @@ def _values(rule: Axis | SearchAxis) -> str:
         ends = getattr(rule, kind, None)
         if ends:
             return f"{show(ends[0])} to {show(ends[1])}, {words}"
-    values = rule.values or ()
-    return ", ".join(text(value) if isinstance(values, Mapping) else show(value) for value in values)
+    return ", ".join(_label(rule, value) for value in rule.values or ())
+
+
+def _label(rule: Axis | SearchAxis, value: Any) -> str:
+    """A value, or a value's name, on an axis."""
+    labels = {text(name): label for name, label in rule.labels.items()}
+    return labels.get(text(value)) or plain(value)
 
 
 def _baseline(rule: Axis | SearchAxis, settings: Mapping[str, Any]) -> str:
@@ -79,7 +85,9 @@ def _baseline(rule: Axis | SearchAxis, settings: Mapping[str, Any]) -> str:
         if all(_is(settings, path, value) for path, value in change.items())
     ]
     if same:
-        return max(same, key=lambda name: len(changes[name]))  # an empty change is like anything
+        return _label(
+            rule, max(same, key=lambda name: len(changes[name]))
+        )  # an empty change is like anything
     paths = (
         [rule.path] if rule.path else dict.fromkeys(path for change in changes.values() for path in change)
     )

@@ -10,12 +10,15 @@ from typing import Any
 
 from reprise.publishing.expressions import Value
 from reprise.publishing.judging import Judge
-from reprise.publishing.measures import Metric, lookup, no_setting
-from reprise.publishing.verdicts import decimals, judge_number, number
-from reprise.reports.report import Cell, text
+from reprise.publishing.measures import Metric, NotRun, lookup, no_setting
+from reprise.publishing.numbers import measurement, with_deviation
+from reprise.publishing.sources import Sources
+from reprise.publishing.words import option, plain
 
 DASH = "–"
 """Stands for what a model does not have."""
+ELSEWHERE = "A reported number without a verdict is stated of other trainings than those measured beside it."
+"""Of rows that show the number of a statement and measure something else."""
 NOT_RUN = "not run"
 """Stands for what is measured, and for its verdict, where runs are missing."""
 
@@ -24,46 +27,48 @@ NOT_RUN = "not run"
 
 
 def show(value: Any, key: str = "") -> str:
-    """A setting: `flip 0.5, rotation 10`, `sgd (lr 0.003, momentum 0.9)`, `5 layers`; `key` is the last part
-    of its path.
+    """A setting: `flip 0.5, rotation 10`, `SGD (learning rate 0.003, momentum 0.9)`, `5 layers`; `key` is the
+    last part of its path.
     """
     if value is None:
         return ""
-    if isinstance(value, float):
-        return f"{value:g}"
     if isinstance(value, list):
         counted = key in ("layers", "head")
-        return (
-            f"{len(value)} layer{'s' if len(value) != 1 else ''}"
-            if counted
-            else ", ".join(show(item) for item in value)
-        )
+        many = f"{len(value)} layer{'s' if len(value) != 1 else ''}"
+        return many if counted else ", ".join(show(item) for item in value)
     if isinstance(value, Mapping):
         options = ", ".join(_option(name, item) for name, item in value.items() if name != "name")
-        return (
-            f"{value['name']} ({options})" if "name" in value and options else str(value.get("name", options))
-        )
-    return text(value)
+        named = plain(value["name"]) if "name" in value else ""
+        return f"{named} ({options})" if named and options else named or options
+    return plain(value)
 
 
 def _option(name: str, value: Any) -> str:
-    words = name.replace("_", " ")
-    if isinstance(value, bool):
-        return words if value else f"no {words}"
-    if isinstance(value, Mapping):
-        return f"{words} ({show(value)})" if value else words
-    return (
-        show(value, name)
-        if name in ("layers", "head") and isinstance(value, list)
-        else f"{words} {show(value)}"
-    )
+    layers = name in ("layers", "head") and isinstance(value, list)
+    return show(value, name) if layers else option(name, value, show(value))
+
+
+def as_built(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A run's settings with the sizes that the layers of a narrowed network have: a `width` multiplies them
+    (`reprise.models.sequential`).
+    """
+    model = spec.get("model")
+    if not isinstance(model, Mapping) or not isinstance(model.get("layers"), list) or "width" not in model:
+        return spec
+
+    def size(name: str, value: Any, layer: Mapping[str, Any]) -> Any:
+        sized = name in ("conv", "dense") and isinstance(value, int) and layer.get("scaled", True)
+        return max(1, round(value * model["width"])) if sized else value
+
+    layers = [{name: size(name, value, layer) for name, value in layer.items()} for layer in model["layers"]]
+    return {**spec, "model": {**model, "layers": layers}}
 
 
 def setting(spec: Mapping[str, Any], path: str) -> list[str]:
     """Values at a path of a run's spec (see `lookup`), as text; words that a list repeats, e.g. its
     activations, stand once.
     """
-    nodes = lookup(spec, path)
+    nodes = lookup(as_built(spec), path)
     shown = [show(node, path.rpartition(".")[2]) for node in nodes]
     return list(dict.fromkeys(shown)) if all(isinstance(node, str) for node in nodes) else shown
 
@@ -77,16 +82,6 @@ def settings(specs: Sequence[Mapping[str, Any]], path: str) -> str:
     return "; ".join(dict.fromkeys(", ".join(setting(spec, path)) for spec in specs))
 
 
-def configuration(cell: Cell, run: str | None = None) -> str:
-    """A cell in words, with the seed of `run` where one was picked and no axis gives it."""
-    chosen = [f"{axis.replace('_', ' ')} {show(value)}" for axis, value in cell.settings.items()] or [
-        cell.experiment.replace("_", " ")
-    ]
-    reading = [cell.reading.replace("_", " ")] if cell.reading else []
-    seed = [f"seed {cell.run(run).settings.seeds.init}"] if run and "seed" not in cell.settings else []
-    return ", ".join([*chosen, *reading, *seed])
-
-
 # ---- measured values ----
 
 
@@ -94,18 +89,14 @@ def sd(values: Sequence[float]) -> float | None:
     return stdev(values) if len(values) > 1 else None
 
 
-def mean_and_sd(values: Sequence[float], count: bool = False) -> str:
-    """`0.4961 ± 0.0023`; counts, or all values whole, without needless decimals; one value alone without
-    ±.
-    """
+def mean_and_sd(values: Sequence[float], metric: Metric) -> str:
+    """The mean of a metric's values, one for each seed: `0.4961 ± 0.0023`; of one seed, the value alone."""
     if not all(math.isfinite(value) for value in values):
         return "not finite"
-    whole = all(float(value).is_integer() for value in values) and (
-        count or any(abs(value) > 1 for value in values)
-    )
-    digits = (0 if len(set(values)) == 1 else 1) if whole else 4
-    mean = f"{fmean(values):.{digits}f}"
-    return mean if len(values) == 1 else f"{mean} ± {stdev(values):.{digits}f}"
+    mean, deviation = fmean(values), sd(values)
+    stated = metric.deviation * (abs(mean) if metric.relative else 1.0)
+    shown = measurement(mean, math.nan if deviation is None else deviation, stated=stated, count=metric.count)
+    return with_deviation(*shown)
 
 
 def about_seeds(counts: Iterable[int]) -> list[str]:
@@ -119,21 +110,16 @@ def about_seeds(counts: Iterable[int]) -> list[str]:
 
 @dataclass(frozen=True)
 class MeasuredValue:
-    """A measured value, also as text, the standard deviation over its `n` seeds if there is one, and the
-    verdict on what is reported.
+    """A measured value, also as text, the standard deviation over its `n` seeds if there is one, what is
+    reported, and the verdict on that.
     """
 
     value: float | str
     sd: float | None
     n: int
     text: str
-    reported: str
-    verdict: str
-
-    @classmethod
-    def not_run(cls, reported: str = "") -> MeasuredValue:
-        """In the place of a value that is not there, with the verdict on what is reported."""
-        return cls(NOT_RUN, None, 0, NOT_RUN, reported, NOT_RUN if reported else "")
+    reported: str = ""
+    verdict: str = ""
 
     @property
     def report(self) -> str:
@@ -142,32 +128,22 @@ class MeasuredValue:
 
 
 def measured(
-    judge: Judge,
-    value: Value,
-    metric: Metric,
-    reported: str = "",
-    *,
-    about: float = 0.0,
-    mean_of: int | None = None,
-    digits: int | None = None,
+    judge: Judge, value: Value, sources: Sources, reported: str = "", statement: str | None = None
 ) -> MeasuredValue:
-    """A value with so many decimals (by default one more than is reported) beside the number that is
-    reported, the mean of so many trainings. A value that is not there is a `NotRun`.
+    """A value beside the number that is reported, with the verdict on the `statement` of that number.
+
+    A value that is not there is a `NotRun`; where runs may be missing it is said to be not run.
     """
-    found = judge.amount(value)
-    point, scatters = found.measured, metric.deviation > 0
-    spread = found.scatter if scatters and math.isfinite(found.scatter) else None
-    whole = point.is_integer() and not spread
-    if digits is None and reported:
-        digits = decimals(reported) + 1
-    elif digits is None and (metric.count or (whole and not scatters)):
-        digits = 0 if whole else 1
-    if digits is None and not scatters:  # exact, or a setting that the run does not have
-        shown = show(point) if math.isfinite(point) else DASH
-    else:
-        shown = number(point, digits)
-    shown += "" if spread is None else f" ± {number(spread, digits)}"
-    verdict = ""
-    if reported:
-        verdict = judge_number(reported, found, judge.amount(value, of=mean_of or 1), about).verdict
-    return MeasuredValue(point, spread, found.n, shown, reported, verdict)
+    verdict = sources.verdict(statement, value) if statement else ""
+    try:
+        found = judge.amount(value)
+    except NotRun:
+        if not sources.whole:
+            raise
+        return MeasuredValue(NOT_RUN, None, 0, NOT_RUN, reported, verdict)
+    point = found.measured
+    deviation = found.scatter if found.stated > 0 and math.isfinite(found.scatter) else None
+    if math.isnan(point) and not found.stated:  # a setting that the run does not have
+        return MeasuredValue(point, None, found.n, DASH, reported, verdict)
+    shown = measurement(point, found.scatter, stated=found.stated, count=value.is_count)
+    return MeasuredValue(point, deviation, found.n, with_deviation(*shown), reported, verdict)

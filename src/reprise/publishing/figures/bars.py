@@ -113,7 +113,8 @@ def draw(spec: Bars, sources: Sources, page: Page) -> Drawn:
     body = max(heights) + FURNITURE
     page.set_height(body)
     page.set_height(body + page.legend([_legend(spec, base, bars)]))
-    runs = sorted({run for bar in [base, *bars] for run in bar.runs})
+    band = [run for cell in (sources.resolve(spec.noise) if spec.noise else ()) for run in cell.runs]
+    runs = sorted({*band, *(run for bar in [base, *bars] for run in bar.runs)})
     return Drawn(_describe(spec, base, groups), runs, [_values(bar) for bar in [base, *bars]])
 
 

@@ -1,8 +1,9 @@
 """Jobs, targets and inputs that the workflow asks for."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 import yaml
@@ -26,10 +27,16 @@ FIGURES = [
 
 
 def programme(
-    folder: Path, experiments: dict = EXPERIMENTS, figures: list = FIGURES, started: Sequence = (), **config
+    folder: Path,
+    experiments: dict = EXPERIMENTS,
+    figures: list = FIGURES,
+    started: Sequence = (),
+    *,
+    report: Mapping = MappingProxyType({}),
+    **config,
 ) -> Programme:
     layers = [{"flatten": True}, {"dense": "classes"}]
-    document = mini(layers, experiments, epochs=30, figures=figures)
+    document = mini(layers, experiments, epochs=30, figures=figures) | report
     document["defaults"] |= {"seeds": [0, 1, 2]}
     document["defaults"]["training"]["batch_size"] = 128
     (folder / "mini.yaml").write_text(yaml.safe_dump(document))
@@ -122,6 +129,8 @@ def test_targets_follow_the_scale_and_what_is_skipped(tmp_path):
     assert made.targets("statements") == [
         "results/quick/statements/mini.csv",
         "results/quick/statements/mini.md",
+        "results/quick/statements/mini.json",
+        "results/quick/statements/mini.html",
     ]
     assert programme(tmp_path).targets("figures")[0] == "results/figures/mini/one.png"
     assert (
@@ -135,7 +144,24 @@ def test_everything_has_every_run(tmp_path):
     asked = set(made.all_targets())
     for stage in (made.training, made.evaluation):
         assert set(stage.stamps(made.reports["mini"].runs())) <= asked
-    assert {*made.targets("figures"), *made.targets("statements")} <= asked
+    assert {*made.targets("figures"), *made.targets("statements"), "results/site/index.html"} <= asked
+    assert "results/site/index.html" not in made.all_targets(["mini"])
+
+
+def test_the_site_is_made_again_where_what_it_says_itself_changes(tmp_path):
+    made = programme(tmp_path).site_params()
+    outline = [{"section": "Section 1", "title": "One", "shows": ["one"]}]
+    assert programme(tmp_path, report={"outline": outline}).site_params() != made
+    assert programme(tmp_path, report={"url": "https://example.org"}).site_params() != made
+    assert programme(tmp_path).site_params() == made
+
+
+def test_the_site_is_told_what_is_skipped_and_stood_in(tmp_path):
+    made = programme(tmp_path, scale="quick", skip=["mini/tuned"], stand_in=["cinic10"])
+    assert made.site_options() == [
+        "mini", "--scale=quick", "--results=results", f"--reports={made.options('reports')[0][10:]}",
+        "--skip", "mini/tuned", "--stand-in", "cinic10",
+    ]  # fmt: skip
 
 
 def test_a_figure_needs_the_runs_that_it_draws(tmp_path):

@@ -378,7 +378,12 @@ class Programme:
     def site_params(self) -> str:
         """Canonical JSON of what the site takes from report files itself."""
         said = {
-            slug: [report.about, report.file.url, plain(report.file.outline), sorted(report.runs())]
+            slug: [
+                report.about,
+                report.file.url,
+                list(map(plain, report.file.outline)),
+                sorted(report.runs()),
+            ]
             for slug, report in self.reports.items()
         }
         return canonical({"reports": said, "code": self._code("site")})

@@ -188,14 +188,10 @@ def test_the_front_page_counts_and_chooses(site):
 def test_the_outline_is_the_report_s(site):
     found = page(site, "mini/index.html")
     sections = [attributes["id"] for tag, attributes in found.tags if attributes.get("class") == "section"]
-    assert sections == ["in-section-1", "in-section-2", "in-section-2-1", "in-section-10", "in-none"]
+    assert sections == ["in-section-2", "in-section-2-1", "in-section-10", "in-none"]
     text = found.text
-    for heading in (
-        "Section 1 · Introduction",
-        "Section 2 · Set-up",
-        "Section 10 · End",
-        "Beyond the outline",
-    ):
+    assert "Introduction" not in text  # it has nothing to show
+    for heading in ("Section 2 · Set-up", "Section 10 · End", "Beyond the outline"):
         assert heading in text
     assert "the report · mini" in text
     assert "Batches are whole." in text
@@ -207,7 +203,6 @@ def test_statements_stand_in_the_section_that_they_name(tmp_path):
     content = ReportContent(report, Layout(tmp_path / "results", "full"))
     placed = {part.section: [one.id for one in part.statements] for part in content.outline}
     assert placed == {
-        "Section 1": [],
         "Section 2": ["base_accuracy"],
         "Section 2.1": ["table_01_base_accuracy", "wide_is_better"],
         "Section 10": ["loss_falls"],
@@ -224,7 +219,7 @@ def test_without_an_outline_sections_are_those_that_statements_name(tmp_path):
     report, site = built(tmp_path, outline=[])
     content = ReportContent(report, Layout(tmp_path / "results", "full"))
     assert [part.section for part in content.outline] == [
-        "Table 1", "Section 2", "Sections 2.1", "Section 10", "Beyond the outline",
+        "Table 1", "Section 2", "Section 2.1", "Section 10", "Beyond the outline",
     ]  # fmt: skip
     assert (site / "mini/index.html").exists()
 

@@ -28,9 +28,9 @@ from reprise.site.content import (
     DOES_NOT_HOLD,
     HOLDS,
     Content,
+    JudgedStatement,
     ReportContent,
     Shown,
-    Statement,
     csv_rows,
     figure_runs,
     gather,
@@ -107,7 +107,7 @@ class Site:
     def _home(self) -> None:
         pairs = [(report, one) for report in self.content.reports for one in report.statements]
 
-        def place(pair: tuple[ReportContent, Statement]) -> tuple[int, float] | None:
+        def place(pair: tuple[ReportContent, JudgedStatement]) -> tuple[int, float] | None:
             entry = pair[1].entry
             share, distance = (
                 math.nan if entry[key] is None else entry[key] for key in ("share", "distance")
@@ -180,7 +180,7 @@ class Site:
             for shown in report.figures:
                 for run in sorted(figure_runs(shown)):
                     uses.setdefault(run, []).append((report.slug, shown.path, shown.title))
-        statements: dict[str, list[Statement]] = {}
+        statements: dict[str, list[JudgedStatement]] = {}
         for report in self.content.reports:
             for one in report.statements:
                 for run in one.entry["runs"]:

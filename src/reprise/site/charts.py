@@ -37,7 +37,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Strip:
+class DotStrip:
     """Values of one kind on one axis. reported, low and high: places in percent, None where there is none."""
 
     rows: Sequence[Row]
@@ -50,7 +50,7 @@ class Strip:
     """Rows that are left out."""
 
 
-def strips(entry: Mapping[str, Any]) -> list[Strip]:
+def strips(entry: Mapping[str, Any]) -> list[DotStrip]:
     """The strips of a statement's record: one for each metric that it measures, since a loss and an epoch
     share no axis.
     """
@@ -63,7 +63,7 @@ def strips(entry: Mapping[str, Any]) -> list[Strip]:
     return found
 
 
-def _strip(rows: Sequence[Mapping[str, Any]], entry: Mapping[str, Any]) -> Strip:
+def _strip(rows: Sequence[Mapping[str, Any]], entry: Mapping[str, Any]) -> DotStrip:
     reported = float(entry["reported"]) if entry.get("reported") else None
     low, high = entry.get("low"), entry.get("high")
     values = [value for row in rows for value in row["values"].values()]
@@ -89,7 +89,7 @@ def _strip(rows: Sequence[Mapping[str, Any]], entry: Mapping[str, Any]) -> Strip
     def placed(value: float | None) -> float | None:
         return None if value is None else place(value)
 
-    return Strip(
+    return DotStrip(
         [row_of(row) for row in rows[:MOST_ROWS]],
         number(least),
         number(most),
@@ -105,13 +105,16 @@ def _strip(rows: Sequence[Mapping[str, Any]], entry: Mapping[str, Any]) -> Strip
 
 def curves(record: Mapping[str, Any], histories: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Of a drawn figure of kind curves: its panels, each with series by label and split, their means and
-    deviations by epoch, and where it is a loss or an accuracy the curve of each run.
+    deviations by epoch, and where it is a loss or an accuracy the curve of each run; and the lines of what
+    the report gives.
     """
     panels: dict[str, dict[str, Any]] = {}
     metric = record["spec"].get("metric")
     for row in record["values"]:
         column = metric if isinstance(metric, str) else row.get("metric")
-        panel = panels.setdefault(row["panel"], {"title": row["panel"], "metric": column, "series": []})
+        panel = panels.setdefault(
+            row["panel"], {"title": row["panel"], "metric": column, "series": [], "lines": []}
+        )
         runs = {}
         if column in ("loss", "accuracy"):
             for run in row["runs"]:
@@ -127,6 +130,12 @@ def curves(record: Mapping[str, Any], histories: Mapping[str, Any]) -> list[dict
                 "runs": runs,
             }
         )
+    for line in record["spec"].get("reference", ()):
+        value = float(line["value"]) / (100 if line.get("percent") else 1)
+        called = line.get("label") or "report"
+        for title, panel in panels.items():
+            if line.get("panel") in (None, title, panel["metric"]):
+                panel["lines"].append({"label": called, "value": value})
     return list(panels.values())
 
 
@@ -136,6 +145,7 @@ def run_curves(history: Mapping[str, Mapping[str, Sequence[float]]]) -> list[dic
         {
             "title": column,
             "metric": column,
+            "lines": [],
             "series": [
                 {
                     "label": split,
@@ -156,7 +166,7 @@ def run_curves(history: Mapping[str, Mapping[str, Sequence[float]]]) -> list[dic
 
 
 @dataclass(frozen=True)
-class Trial:
+class TrialBar:
     """A trial of a search: epochs trained of those allowed in percent, and its best validation accuracy."""
 
     run: str
@@ -176,7 +186,7 @@ class Ladder:
     """
 
     rungs: Sequence[tuple[int, float, int]]
-    trials: Sequence[Trial]
+    trials: Sequence[TrialBar]
     saved: int
     asked: int
 
@@ -197,7 +207,7 @@ def ladder(
         stopped = known.get("stopped", "") if known else ""
         state = "not run" if not known else "pruned" if stopped.startswith("pruned") else "finished"
         accuracy = max(validation, default=None)
-        found.append(Trial(run, name, epochs, round(100 * epochs / most, 2), accuracy, stopped, state))
+        found.append(TrialBar(run, name, epochs, round(100 * epochs / most, 2), accuracy, stopped, state))
     found.sort(key=lambda trial: (-trial.epochs, -(trial.accuracy or 0.0)))
     done = [trial for trial in found if trial.state != "not run"]
     rungs = [

@@ -41,7 +41,7 @@ ELSEWHERE = "Beyond the outline"
 
 
 @dataclass(frozen=True)
-class Statement:
+class JudgedStatement:
     """A statement of a report and its verdict, as `publishing.statement_records` has written it."""
 
     report: str
@@ -120,18 +120,18 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Part:
+class OutlinePart:
     """A section of the report, with what the site shows in it."""
 
     anchor: str
     section: str
     title: str
     items: Sequence[Shown]
-    statements: Sequence[Statement]
+    statements: Sequence[JudgedStatement]
 
 
 @dataclass(frozen=True)
-class Study:
+class SearchPage:
     """A search: its experiment, and its trials in the order in which they were drawn."""
 
     name: str
@@ -158,7 +158,7 @@ class ReportContent:
         }
         entries = self.document["statements"] if self.document else []
         self.statements = [
-            Statement(
+            JudgedStatement(
                 self.slug,
                 entry,
                 {scale: found[entry["id"]] for scale, found in others.items() if entry["id"] in found},
@@ -216,14 +216,14 @@ class ReportContent:
         """Verdict → statements that count."""
         return Counter(one.verdict for one in self.statements if one.counted)
 
-    def of(self, *verdicts: Verdict) -> list[Statement]:
+    def of(self, *verdicts: Verdict) -> list[JudgedStatement]:
         """The statements that count and have one of these verdicts, in reading order."""
         return [one for one in self.in_order if one.counted and one.verdict in verdicts]
 
     @property
-    def readings(self) -> dict[str, list[Statement]]:
+    def readings(self) -> dict[str, list[JudgedStatement]]:
         """How words are read that leave room → the statements that hang on it."""
-        found: dict[str, list[Statement]] = {}
+        found: dict[str, list[JudgedStatement]] = {}
         for one in self.statements:
             if one.entry["reading"]:
                 found.setdefault(one.entry["reading"], []).append(one)
@@ -232,7 +232,7 @@ class ReportContent:
     # ---- the outline ----
 
     @property
-    def in_order(self) -> list[Statement]:
+    def in_order(self) -> list[JudgedStatement]:
         """All statements in the order in which the report makes them."""
         return [one for part in self.outline for one in part.statements]
 
@@ -241,7 +241,7 @@ class ReportContent:
         return {one.id: one for one in [*self.figures, *self.tables]}
 
     @cached_property
-    def outline(self) -> list[Part]:
+    def outline(self) -> list[OutlinePart]:
         """The report's sections as its file gives them, or as its statements name them; what belongs to none
         comes last.
         """
@@ -251,12 +251,12 @@ class ReportContent:
             if name
         ]
         home = {item: part.section for part in sections for item in part.shows}
-        placed: dict[str, list[Statement]] = {part.section: [] for part in sections}
-        rest: list[Statement] = []
+        placed: dict[str, list[JudgedStatement]] = {part.section: [] for part in sections}
+        rest: list[JudgedStatement] = []
         for one in self.statements:
             placed.get(self._section_of(one, sections, home), rest).append(one)
         parts = [
-            Part(
+            OutlinePart(
                 _anchor(part.section),
                 part.section,
                 part.title or "",
@@ -265,17 +265,18 @@ class ReportContent:
             )
             for part in sections
         ]
+        parts = [part for part in parts if part.items or part.statements]
         left = [one for name, one in self.shown.items() if name not in home]
         if left or rest:
-            parts.append(Part("in-none", ELSEWHERE if parts else "All", "", left, rest))
+            parts.append(OutlinePart("in-none", ELSEWHERE if parts else "All", "", left, rest))
         return parts
 
-    def _section_of(self, one: Statement, sections: Sequence[Section], home: Mapping[str, str]) -> str:
+    def _section_of(self, one: JudgedStatement, sections: Sequence[Section], home: Mapping[str, str]) -> str:
         """The section that a statement's source names: the longest name that it starts with; else that of the
         figure or table that it names or is made by.
         """
         source = one.entry["source"]
-        singular = re.sub(r"^(Section|Part)s\b", r"\1", source)
+        singular = _singular(source)
         names = sorted((part.section for part in sections), key=len, reverse=True)
         for name in names:
             if re.match(re.escape(name) + r"(?![0-9.]*[0-9])", singular):
@@ -288,9 +289,9 @@ class ReportContent:
     @staticmethod
     def _named(source: str) -> str:
         """The section at the beginning of a source."""
-        return re.split(r",| and ", source, maxsplit=1)[0].strip()
+        return re.split(r",| and ", _singular(source), maxsplit=1)[0].strip()
 
-    def cited(self, one: Statement) -> list[str]:
+    def cited(self, one: JudgedStatement) -> list[str]:
         """Ids of the figures and tables that its source names."""
         found: list[str] = []
         for kind, numbers in CITED.findall(one.entry["source"]):
@@ -301,7 +302,7 @@ class ReportContent:
                 ]
         return found
 
-    def figures_of(self, one: Statement) -> list[Shown]:
+    def figures_of(self, one: JudgedStatement) -> list[Shown]:
         """The figures that show what a statement is about: those that it names; where it names nothing, the
         drawn one that shares most of its runs.
         """
@@ -313,7 +314,7 @@ class ReportContent:
         best = max(self.figures, key=lambda figure: len(runs & figure_runs(figure)), default=None)
         return [best] if best and runs & figure_runs(best) else []
 
-    def statements_of(self, shown: Shown) -> list[Statement]:
+    def statements_of(self, shown: Shown) -> list[JudgedStatement]:
         """The statements that name a figure or table, or are made by it."""
         return [
             one for one in self.statements if shown.id in self.cited(one) or one.entry["table"] == shown.id
@@ -322,14 +323,19 @@ class ReportContent:
     # ---- searches ----
 
     @cached_property
-    def studies(self) -> list[Study]:
-        found = [Study(name, self.report.all_cells(name)) for name in self.report.experiments]
+    def studies(self) -> list[SearchPage]:
+        found = [SearchPage(name, self.report.all_cells(name)) for name in self.report.experiments]
         return [one for one in found if one.cells and "trial" in one.cells[0].settings and one.settings.study]
 
 
 def figure_runs(figure: Shown) -> set[str]:
     """The runs that a drawn figure shows."""
     return set((figure.record or {}).get("runs", ()))
+
+
+def _singular(source: str) -> str:
+    """`Sections 2 and 3` names Section 2 first."""
+    return re.sub(r"^(Section|Part)s\b", r"\1", source)
 
 
 def _anchor(name: str) -> str:

@@ -164,6 +164,12 @@ function chart(panel, caption) {
     }
     groups.push(group);
   }
+  for (const line of panel.lines) {
+    const group = { name: `${line.label} ${line.value}`, colour: "#767676", dashed: true, mean: series.length, runs: [] };
+    series.push({ label: group.name, stroke: group.colour, width: 2, dash: [2, 3], points: { show: false } });
+    data.push(epochs.map(() => line.value));
+    groups.push(group);
+  }
 
   let plot = null;
   let logarithmic = false;

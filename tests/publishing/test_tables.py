@@ -1,6 +1,8 @@
 """Tables: their values against hand-computed ones, and the three formats."""
 
 import csv
+import json
+import math
 import re
 from dataclasses import replace
 from statistics import fmean, pstdev, stdev
@@ -18,6 +20,7 @@ from reprise.publishing.measures import OWN_METRICS as METRICS
 from reprise.publishing.measures import RESULT_COLUMNS, Tables
 from reprise.publishing.sources import Sources
 from reprise.publishing.tables.formats import LINE, latex, layout_of
+from reprise.publishing.tables.models import best_of
 from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.publishing.tables.values import mean_and_sd, measured, setting, show
 from reprise.publishing.words import configuration
@@ -129,7 +132,7 @@ def write(folder, spec, cells=(), scale="full", **more):
     write_table(spec, slug="report", resolve=lambda selector: list(cells), scale=scale, out_stem=stem, **more)
     return {
         suffix: (stem.parent / f"{spec['id']}.{suffix}").read_text(encoding="utf-8")
-        for suffix in ("csv", "md", "tex")
+        for suffix in ("csv", "md", "tex", "json", "html")
     }
 
 
@@ -687,6 +690,38 @@ def test_models_stand_side_by_side_each_beside_the_report(tmp_path, report):
     )
     assert (float(tested["value"]), float(tested["sd"])) == (pytest.approx(0.51), pytest.approx(0.01))
     assert [data["Momentum", "Base"][key] for key in ("value", "sd", "n", "verdict")] == ["–", "", "", ""]
+
+
+def test_the_best_of_what_is_compared_is_marked(tmp_path, report):
+    """Of an accuracy the largest, of a gap the smallest; a number of parameters is neither good nor bad."""
+    gap = {"label": "Gap", "metric": "gap", "split": "validation", "at": "last"}
+    size = {"label": "Parameters", "metric": "parameters"}
+    for transpose in (False, True):
+        files = written(tmp_path, report, comparison_spec(LR, TESTED, gap, size, transpose=transpose))
+        (part,) = json.loads(files["json"])["parts"]
+        data = list(csv.DictReader(files["csv"].splitlines()))
+        best = {}
+        for name, pick in (("Accuracy", max), ("Gap", min)):
+            rows = [row for row in data if row["row"] == name]
+            best[name] = pick(rows, key=lambda row: float(row["value"]))["model"]
+        marked = [(part["rows"][row][0], part["columns"][column]) for row, column in part["best"]]
+        assert {pair[::-1] if transpose else pair for pair in marked} == {*best.items()}
+        shown = [part["rows"][row][column] for row, column in part["best"]]
+        assert all(f"<strong>{value}</strong>" in files["html"] for value in shown)
+
+
+@pytest.mark.parametrize(
+    ("values", "better", "best"),
+    [
+        ({"a": 0.5, "b": 0.7, "c": 0.7}, "larger", {"b", "c"}),
+        ({"a": 0.5, "b": 0.7}, "smaller", {"a"}),
+        ({"a": 0.5, "b": math.nan, "c": math.inf}, "larger", set()),
+        ({"a": 0.5, "b": 0.7}, None, set()),
+        ({}, "larger", set()),
+    ],
+)
+def test_the_best_of_some_values(values, better, best):
+    assert best_of(values, better) == best
 
 
 def test_a_comparison_turned_round(tmp_path, report):

@@ -5,7 +5,7 @@ Without a template engine: each is made by a process of its own, which would spe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -36,17 +36,19 @@ def page(record: Mapping[str, Any]) -> str:
         heads = "".join(f'<th scope="col">{escape(str(cell))}</th>' for cell in part["columns"])
         caption = f"<caption>{escape(part['title'])}</caption>" if part["title"] else ""
         lines += [f"<div><table>{caption}<thead><tr>{heads}</tr></thead><tbody>"]
-        lines += [f"<tr>{_cells(row)}</tr>" for row in part["rows"]]
+        best = [tuple(place) for place in part.get("best", ())]
+        for row, texts in enumerate(part["rows"]):
+            cells = [_cell(text, (row, column) in best) for column, text in enumerate(texts)]
+            lines.append(f"<tr>{''.join(cells)}</tr>")
         lines += ["</tbody></table></div>"]
     lines += [f"<p>{escape(sentence)}</p>" for sentence in record["notes"]]
     return "\n".join([*lines, "</body></html>\n"])
 
 
-def _cells(row: Iterable[Any]) -> str:
-    return "".join(
-        f'<td class="{text}">{text}</td>' if text in VERDICTS else f"<td>{escape(text)}</td>"
-        for text in map(str, row)
-    )
+def _cell(text: str, best: bool) -> str:
+    if text in VERDICTS:
+        return f'<td class="{text}">{text}</td>'
+    return f"<td><strong>{escape(text)}</strong></td>" if best else f"<td>{escape(text)}</td>"
 
 
 def statements_page(document: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 verdict on the metrics.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from reprise.publishing.expressions import Value
 from reprise.publishing.judging import Judge
 from reprise.publishing.measures import Measure, NotRun, lookup, no_setting
 from reprise.publishing.sources import Sources
-from reprise.publishing.tables.models import ComparedModel, check_labels, find_models, lay_out, notes
+from reprise.publishing.tables.models import ComparedModel, best_of, check_labels, find_models, lay_out, notes
 from reprise.publishing.tables.sheet import Rows, Sheet
 from reprise.publishing.tables.values import DASH, NOT_RUN, measured, settings
 from reprise.reports.table_statements import printed, shown_statements
@@ -30,7 +31,9 @@ def build(spec: ComparisonTable, sources: Sources) -> Sheet:
     judge, stated = Judge(measures.values(), sources.named, sources.tables), shown_statements(spec)
     data: list[tuple[Any, ...]] = []
     entries: dict[tuple[str, str], tuple[str, str]] = {}
+    best: set[tuple[str, str]] = set()
     for row in rows:
+        compared: dict[tuple[str, str], float] = {}
         specs = [one for model in models for one in model.specs]
         if row.setting and specs and not any(lookup(one, row.setting) for one in specs):
             raise RepriseError(f"row {row.label!r}: {no_setting(row.setting, specs)}")
@@ -48,6 +51,7 @@ def build(spec: ComparisonTable, sources: Sources) -> Sheet:
                 except NotRun as missing:
                     raise RepriseError(f"row {row.label!r}: {missing}") from None
                 entries[key] = found.text, found.report
+                compared[key] = found.value if isinstance(found.value, float) else math.nan
                 data.append(
                     (
                         *key,
@@ -60,6 +64,8 @@ def build(spec: ComparisonTable, sources: Sources) -> Sheet:
                         found.verdict,
                     )
                 )
+        if row.metric:
+            best |= best_of(compared, measures[row.label, models[0].label].better)
     columns = ["row", "model", "configuration", "run", "value", "sd", "n", "reported", "verdict"]
     table = Rows(columns, data)
     labels, names = (
@@ -67,11 +73,10 @@ def build(spec: ComparisonTable, sources: Sources) -> Sheet:
         {model.label: model.label for model in models},
     )
     if spec.transpose:
-        shown = lay_out(
-            names, labels, {(model, row): entry for (row, model), entry in entries.items()}, "Model"
-        )
+        turned = {(model, row): entry for (row, model), entry in entries.items()}
+        shown = lay_out(names, labels, turned, "Model", {(model, row) for row, model in best})
     else:
-        shown = lay_out(labels, names, entries)
+        shown = lay_out(labels, names, entries, best=best)
     said = notes(models, any(sd is not None for sd in table.column("sd")), any(table.column("verdict")))
     return Sheet(table, {"": shown}, said)
 

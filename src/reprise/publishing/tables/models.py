@@ -2,7 +2,8 @@
 beside the reported ones.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,20 +91,33 @@ def lay_out(
     columns: Iterable[str],
     entries: Mapping[tuple[str, str], tuple[str, str]],
     corner: str = "",
+    best: Collection[tuple[str, str]] = (),
 ) -> Rows:
     """(line, column) → (value, report) as a table, lines under their titles; a column of which something is
-    reported has a second one.
+    reported has a second one. `best`: the (line, column) pairs of the best values.
     """
-    headings = [corner]
+    headings, marked = [corner], []
     cells: list[Sequence[str]] = [list(lines.values())]
     for column in columns:
         values, reports = zip(*(entries[line, column] for line in lines), strict=True)
+        marked += [(place, len(headings)) for place, line in enumerate(lines) if (line, column) in best]
         headings.append(column)
         cells.append(values)
         if any(reports):
             headings.append(f"{column}, reported")
             cells.append(reports)
-    return Rows(headings, list(zip(*cells, strict=True)))
+    return Rows(headings, list(zip(*cells, strict=True)), marked)
+
+
+def best_of(values: Mapping[Any, float], better: str | None) -> set[Any]:
+    """The keys of the largest values, or of the smallest where they are `better`; none where neither is, or
+    fewer than two are finite.
+    """
+    finite = {key: value for key, value in values.items() if math.isfinite(value)}
+    if better is None or len(finite) < 2:
+        return set()
+    first = (max if better == "larger" else min)(finite.values())
+    return {key for key, value in finite.items() if value == first}
 
 
 def notes(models: Sequence[ComparedModel], spread: bool, judged: bool) -> list[str]:

@@ -14,14 +14,15 @@ REMEDY = "delete it, and make the table again"
 
 
 def record(table: Sheet, caption: str, said: Sequence[str]) -> dict[str, Any]:
-    """The record, sealed: `caption`; `said`, sentences above the table; `parts` with `title`, `columns` and
-    `rows`; `notes` below.
+    """The record, sealed: `caption`; `said`, sentences above the table; `parts` with `title`, `columns`,
+    `rows` and the places of the `best` values; `notes` below.
     """
     parts = [
         {
             "title": title,
             "columns": list(shown.columns),
             "rows": [[str(cell) for cell in row] for row in shown.rows],
+            "best": sorted(map(list, shown.best)),
         }
         for title, shown in table.shown.items()
     ]

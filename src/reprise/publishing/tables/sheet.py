@@ -6,7 +6,7 @@ what it names and is not there is a `RepriseError`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +14,12 @@ from typing import Any
 @dataclass(frozen=True)
 class Rows:
     """Headings, which may stand twice, and as many cells in each row; None and what is not a number are empty
-    cells.
+    cells. `best`: places (row, column) of the best of what is compared.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
+    best: Collection[tuple[int, int]] = ()
 
     def column(self, name: str) -> list[Any]:
         """The cells under a heading."""

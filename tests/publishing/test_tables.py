@@ -132,7 +132,7 @@ def write(folder, spec, cells=(), scale="full", **more):
     write_table(spec, slug="report", resolve=lambda selector: list(cells), scale=scale, out_stem=stem, **more)
     return {
         suffix: (stem.parent / f"{spec['id']}.{suffix}").read_text(encoding="utf-8")
-        for suffix in ("csv", "md", "tex", "json", "html")
+        for suffix in ("csv", "md", "tex")
     }
 
 
@@ -624,7 +624,7 @@ def written(folder, report, spec, **more):
     write_table(spec, slug="tiny", resolve=report.cells, scale="full", out_stem=stem, **given)
     return {
         suffix: (folder / f"{spec['id']}.{suffix}").read_text(encoding="utf-8")
-        for suffix in ("csv", "md", "tex")
+        for suffix in ("csv", "md", "tex", "json", "html")
     }
 
 

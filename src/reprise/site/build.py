@@ -161,7 +161,7 @@ class Site:
             with atomic(target) as partial:
                 write_csv(partial, rows)
             if shown.record["kind"] == "curves":
-                panels = charts.curves(shown.record, self.content.histories)
+                panels = charts.curves(shown.record, self.content.histories, report.colors.get(shown.id, {}))
         self._page(
             shown.path,
             "figure.html",

@@ -103,10 +103,12 @@ def _strip(rows: Sequence[Mapping[str, Any]], entry: Mapping[str, Any]) -> DotSt
 # ---- curves ----
 
 
-def curves(record: Mapping[str, Any], histories: Mapping[str, Any]) -> list[dict[str, Any]]:
+def curves(
+    record: Mapping[str, Any], histories: Mapping[str, Any], colors: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """Of a drawn figure of kind curves: its panels, each with series by label and split, their means and
     deviations by epoch, and where it is a loss or an accuracy the curve of each run; and the lines of what
-    the report gives.
+    the report gives. colors: label → colour, as in the figure.
     """
     panels: dict[str, dict[str, Any]] = {}
     metric = record["spec"].get("metric")
@@ -124,6 +126,7 @@ def curves(record: Mapping[str, Any], histories: Mapping[str, Any]) -> list[dict
             {
                 "label": row["label"],
                 "split": row["split"],
+                "color": colors.get(row["label"]),
                 "epoch": row["epoch"],
                 "mean": row["mean"],
                 "sd": row["sd"],
@@ -150,6 +153,7 @@ def run_curves(history: Mapping[str, Mapping[str, Sequence[float]]]) -> list[dic
                 {
                     "label": split,
                     "split": split,
+                    "color": None,
                     "epoch": list(range(1, len(values[column]) + 1)),
                     "mean": [value if math.isfinite(value) else None for value in values[column]],
                     "sd": [],

@@ -17,6 +17,7 @@ from typing import Any
 from reprise.errors import DamagedError, RepriseError
 from reprise.files import read_json
 from reprise.publishing.evidence import Evidence
+from reprise.publishing.figures.colors import series_colors
 from reprise.publishing.partial import runs_at_hand
 from reprise.publishing.results import read_meta, read_tables
 from reprise.publishing.statement_records import read_document
@@ -319,6 +320,11 @@ class ReportContent:
         return [
             one for one in self.statements if shown.id in self.cited(one) or one.entry["table"] == shown.id
         ]
+
+    @cached_property
+    def colors(self) -> Mapping[str, Mapping[str, str]]:
+        """Id of a figure of curves → label of a series → colour."""
+        return series_colors(self.report.figures, self.report.cells)
 
     # ---- searches ----
 

@@ -150,7 +150,7 @@ function chart(panel, caption) {
   const series = [{ label: "epoch" }];
   const groups = [];
   for (const one of panel.series) {
-    const colour = COLOURS[labels.indexOf(one.label) % COLOURS.length];
+    const colour = one.color || COLOURS[labels.indexOf(one.label) % COLOURS.length];
     const dash = one.split === "train" && !lone ? [6, 4] : [];
     const name = one.label === one.split || lone ? one.label : `${one.label}, ${one.split === "train" ? "training" : one.split}`;
     const group = { name, colour, dashed: dash.length > 0, mean: series.length, runs: [] };

@@ -256,6 +256,18 @@ def test_curves_answer(desk):
     def drawn():
         return picture.evaluate("(canvas) => canvas.toDataURL()")
 
+    coloured = picture.evaluate(
+        """(canvas) => {
+            const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+            let count = 0;
+            for (let i = 0; i < pixels.length; i += 4) {
+                const [red, green, blue, alpha] = pixels.slice(i, i + 4);
+                count += alpha > 128 && Math.max(red, green, blue) - Math.min(red, green, blue) > 60;
+            }
+            return count;
+        }"""
+    )
+    assert coloured > 100
     states = [drawn()]
     for name in ("each seed", "logarithmic axis"):
         box = chart.get_by_label(name)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reprise.publishing.numbers import number
+from reprise.publishing.style import LEAST_SPAN
 from reprise.reports.settings import rung_epochs
 
 MOST_ROWS = 16
@@ -114,9 +115,7 @@ def curves(
     metric = record["spec"].get("metric")
     for row in record["values"]:
         column = metric if isinstance(metric, str) else row.get("metric")
-        panel = panels.setdefault(
-            row["panel"], {"title": row["panel"], "metric": column, "series": [], "lines": []}
-        )
+        panel = panels.setdefault(row["panel"], _panel(row["panel"], column))
         runs = {}
         if column in ("loss", "accuracy"):
             for run in row["runs"]:
@@ -142,13 +141,16 @@ def curves(
     return list(panels.values())
 
 
+def _panel(title: str, metric: Any) -> dict[str, Any]:
+    least = LEAST_SPAN.get(str(metric), 0.0)
+    return {"title": title, "metric": metric, "least": least, "series": [], "lines": []}
+
+
 def run_curves(history: Mapping[str, Mapping[str, Sequence[float]]]) -> list[dict[str, Any]]:
     """Of one run: a panel for its loss and one for its accuracy."""
     return [
-        {
-            "title": column,
-            "metric": column,
-            "lines": [],
+        _panel(column, column)
+        | {
             "series": [
                 {
                     "label": split,

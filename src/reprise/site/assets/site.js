@@ -123,6 +123,13 @@ function label(text) {
   return [made, box];
 }
 
+// The ends of an axis: no difference smaller than `least` fills it, as in the figures.
+function spread(low, high, least) {
+  if (low === null) return [0, 1];
+  const short = Math.max(least - (high - low), 0) / 2;
+  return uPlot.rangeNum(low - short, high + short, 0.1, true);
+}
+
 function chart(panel, caption) {
   const section = document.createElement("section");
   section.className = "chart";
@@ -186,7 +193,7 @@ function chart(panel, caption) {
         const group = groups.find((each) => each.mean === index || each.runs.includes(index));
         return group ? { ...one, show: shown.get(group) && (group.mean === index || seeds) } : one;
       }),
-      scales: { x: { time: false }, y: { distr: logarithmic ? 3 : 1 } },
+      scales: { x: { time: false }, y: logarithmic ? { distr: 3 } : { range: (self, low, high) => spread(low, high, panel.least) } },
       axes: [{ ...axis, label: "epoch", labelSize: 20 }, { ...axis, size: 60 }],
       legend: { show: false },
       cursor: { drag: { x: true, y: false } },

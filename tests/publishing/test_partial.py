@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from finished import all_runs, results, write_results
+from made_up import all_runs, results, write_results
 from mini import convolution, mini
 from reprise.cli import main
 from reprise.errors import RepriseError

@@ -2,19 +2,24 @@
 damaged.
 """
 
+import html
 import json
 import math
 import re
+import shlex
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
+import pandas as pd
 import pytest
 import yaml
 
-from finished import all_runs, write_results
+from made_up import all_runs, write_results
 from mini import STUDY, convolution, mini
 from reprise.cli import main
 from reprise.errors import RepriseError
+from reprise.records import FILES, digests, write_record
 from reprise.reports.layout import Layout
 from reprise.reports.report import Report
 from reprise.site import charts, write_site
@@ -188,7 +193,7 @@ def test_the_front_page_counts_and_chooses(site):
 def test_the_outline_is_the_report_s(site):
     found = page(site, "mini/index.html")
     sections = [attributes["id"] for tag, attributes in found.tags if attributes.get("class") == "section"]
-    assert sections == ["in-section-2", "in-section-2-1", "in-section-10", "in-none"]
+    assert sections == ["in-section-2", "in-section-2-1", "in-section-10", "beyond-it"]
     text = found.text
     assert "Introduction" not in text  # it has nothing to show
     for heading in ("Section 2 · Set-up", "Section 10 · End", "Beyond the outline"):
@@ -412,6 +417,193 @@ def test_an_experiment_that_is_skipped_in_one_report_alone(tmp_path):
     assert "0 of 10 runs" in page(tmp_path / "results/site", "other/index.html").text
 
 
+def broken_links(site):
+    """Links of all pages that lead to no file."""
+    found = []
+    for path in site.rglob("*.html"):
+        for _, attributes in Words(path.read_text()).tags:
+            for link in (attributes.get("href"), attributes.get("src")):
+                parts = urlsplit(link or "")
+                if (
+                    parts.path
+                    and not parts.scheme
+                    and not (path.parent / unquote(parts.path)).resolve().is_file()
+                ):
+                    found.append(f"{path.relative_to(site)}: {link}")
+    return found
+
+
+def test_no_link_is_broken(site):
+    assert not broken_links(site)
+
+
+@pytest.mark.parametrize("skipped", ["wide", "search"])
+def test_no_link_is_broken_where_experiments_are_skipped(tmp_path, skipped):
+    report, site = built(tmp_path)
+    main(
+        [
+            "site",
+            "--reports",
+            str(report.path.parent),
+            "--results",
+            str(tmp_path / "results"),
+            "--skip",
+            skipped,
+        ]
+    )
+    assert not broken_links(site)
+    assert (site / "mini/studies/search.html").exists() == (skipped != "search")
+
+
+@pytest.mark.parametrize("lost", [math.nan, math.inf])
+def test_a_run_that_diverged_has_a_gap_in_its_curve(tmp_path, lost):
+    report = write_report(tmp_path / "reports")
+    runs = all_runs(report)
+    write_results(report, tmp_path / "results/runs", list(runs))
+    (first, *_) = report.cells("base")[0].runs
+    folder = tmp_path / "results/runs" / first
+    history = pd.read_parquet(folder / "history.parquet")
+    history.loc[history["epoch"] == 2, "loss"] = lost
+    history.to_parquet(folder / "history.parquet", index=False)
+    record = json.loads((folder / "run.json").read_text())
+    content = {"run": first, "spec": record["spec"], "meta": {**record["meta"], "stopped": "diverged"}}
+    write_record(folder / "run.json", {**content, FILES: digests(folder, ["history.parquet"])})
+    publish(report, tmp_path / "results")
+    layout = Layout(tmp_path / "results", "full")
+    write_site([report], layout)
+    for name in (f"runs/{first}.html", "mini/figures/figure_01.html"):
+        panels = next(json.loads(text) for text in page(layout.site, name).scripts if text.startswith("[{"))
+        curves = [one["runs"].get(first) or one["mean"] for one in panels[0]["series"]]
+        assert any(curve[1] is None for curve in curves)
+
+
+def test_verdicts_of_an_older_report_file_are_refused(tmp_path, capsys):
+    report, _ = built(tmp_path)
+    write_report(tmp_path / "reports", statements=SECTIONS["statements"][:-1])
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["site", "--reports", str(report.path.parent), "--results", str(tmp_path / "results")])
+    error = capsys.readouterr().err
+    assert "mini.json: is of another version of" in error
+    assert error.endswith("make it again: python -m reprise statements mini --partial\n")
+    assert error.count("\n") == 1
+
+
+def test_other_seeds_than_those_of_the_verdicts_break_no_link(tmp_path):
+    report, site = built(tmp_path)
+    experiments = {**EXPERIMENTS, "base": {"seeds": [7]}}
+    document = yaml.safe_load(report.path.read_text()) | {"experiments": experiments}
+    report.path.write_text(yaml.safe_dump(document, sort_keys=False))
+    write_site([Report(report.path)], Layout(tmp_path / "results", "full"))
+    assert not broken_links(site)
+
+
+def test_the_same_words_are_told_apart(tmp_path):
+    said = {"says": "a good accuracy", "reported": "0.65"}
+    statements = [{"number": name, "measure": f"accuracy({name})", **said} for name in ("base", "wide")]
+    _, site = built(tmp_path, statements=statements)
+    for name in ("index.html", "mini/index.html"):
+        text = page(site, name).text
+        assert "test accuracy of base" in text
+        assert "test accuracy of wide" in text
+
+
+def test_a_number_in_percent_has_its_strip(tmp_path):
+    percent = {"number": "percent", "reported": "65", "measure": "100 * accuracy(base)"}
+    _, site = built(tmp_path, statements=[percent])
+    found = page(site, "mini/statements/percent.html")
+    assert {"said", "band"} <= {attributes.get("class") for _, attributes in found.tags}
+    dots = [attributes["title"] for _, attributes in found.tags if attributes.get("class") == "dot"]
+    assert all(1 < float(dot.split()[0]) <= 100 for dot in dots)
+
+
+def test_commands_can_be_pasted(tmp_path):
+    report = write_report(tmp_path / "reports")
+    layout = Layout(tmp_path / "my résults; x", "demo")
+    write_site([Report(report.path, "demo")], layout)
+    name = next(path.name for path in layout.site.glob("runs/*.html") if len(path.stem) == 12)
+    for place in ("index.html", "mini/index.html", "mini/figures/figure_01.html", f"runs/{name}"):
+        text = (layout.site / place).read_text()
+        (command,) = re.findall(r'<div class="command"><pre tabindex="0"><code>(.*?)</code>', text)
+        words = shlex.split(html.unescape(command))
+        assert {f"results={layout.results}", str(layout.results)} & {*words}
+        assert {"scale=demo", "demo"} & {*words}
+        assert "x" not in words
+
+
+@pytest.mark.parametrize("slug", ["runs", "assets", "site"])
+def test_a_report_has_a_name_of_its_own(tmp_path, slug):
+    report = write_report(tmp_path)
+    report.path.rename(tmp_path / f"{slug}.yaml")
+    with pytest.raises(RepriseError, match="choose another name"):
+        Report(tmp_path / f"{slug}.yaml")
+
+
+@pytest.mark.parametrize("key", ["alt", "kind", "notes", "runs", "spec", "values"])
+def test_a_figure_s_record_that_lacks_a_key_is_one_line(tmp_path, key):
+    report, _ = built(tmp_path)
+    path = tmp_path / "results/figures/mini/figure_01.json"
+    content = json.loads(path.read_text())
+    del content[key]
+    path.write_text(json.dumps(content))
+    with pytest.raises(RepriseError, match=r"figure_01.json: not what a figure writes"):
+        write_site([report], Layout(tmp_path / "results", "full"))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_a_figure_without_a_picture_is_not_drawn(tmp_path, suffix):
+    report, site = built(tmp_path)
+    (tmp_path / f"results/figures/mini/figure_01{suffix}").unlink()
+    write_site([report], Layout(tmp_path / "results", "full"))
+    assert "Not drawn yet" in page(site, "mini/figures/figure_01.html").text
+    assert not broken_links(site)
+
+
+def test_a_run_of_two_reports_is_listed_for_both(tmp_path):
+    report = write_report(tmp_path / "reports")
+    (tmp_path / "reports/other.yaml").write_text(report.path.read_text())
+    layout = Layout(tmp_path / "results", "full")
+    write_site([report, Report(tmp_path / "reports/other.yaml")], layout)
+    rows = [of["data-report"] for tag, of in page(layout.site, "runs/index.html").tags if "data-report" in of]
+    assert set(rows) == {"mini other"}
+
+
+@pytest.mark.parametrize(
+    ("source", "section", "cited"),
+    [
+        ("Section 2, figures 1 to 2", "Section 2", ["figure_01", "figure_02"]),
+        ("Section 2, figs. 1-2", "Section 2", ["figure_01", "figure_02"]),
+        ("section 2", "Section 2", []),
+        ("Section 2.1.3", "Section 2.1", []),
+        ("Section 2.2", "Section 2", []),
+        ("Section 20", "Beyond the outline", []),
+        ("Section 10b", "Beyond the outline", []),
+        ("Table 1", "Section 2.1", ["table_01"]),
+        ("Figure 2 and table 1", "Section 2.1", ["figure_02", "table_01"]),
+        ("the abstract", "Beyond the outline", []),
+    ],
+)
+def test_what_a_source_names(tmp_path, source, section, cited):
+    statement = {"number": "one", "reported": "0.65", "measure": "accuracy(base)", "source": source}
+    report, _ = built(tmp_path, statements=[statement])
+    content = ReportContent(report, Layout(tmp_path / "results", "full"))
+    (one,) = [one for one in content.statements if one.id == "one"]
+    assert [part.section for part in content.outline if one in part.statements] == [section]
+    assert content.cited(one) == cited
+
+
+def test_sections_of_any_name_have_addresses_of_their_own(tmp_path):
+    names = ["None", "第一章", "第二章", "A b", "A-b", "beyond it"]
+    statements = [
+        {"number": f"n{place}", "reported": "1", "measure": "accuracy(base)", "source": name}
+        for place, name in enumerate([*names, "elsewhere"])
+    ]
+    report, _ = built(tmp_path, statements=statements, outline=[{"section": name} for name in names])
+    content = ReportContent(report, Layout(tmp_path / "results", "full"))
+    anchors = [part.anchor for part in content.outline]
+    assert len(anchors) == len({*anchors}) == 7
+
+
 # ---- parts ----
 
 
@@ -426,13 +618,17 @@ def entry(**given):
     [
         (
             {"reported": "0.66", "spread": "0.01", "low": 0.6, "high": 0.7},
-            "The report says 0.66; 3 seeds here gave 0.65 ± 0.01. The same experiment, trained again, would "
-            "give from 0.6000 to 0.7000, which includes it.",
+            "The report says 0.66; 3 seeds here gave 0.65 ± 0.01. From 0.6000 to 0.7000 would count as "
+            "reproduced; it lies inside.",
         ),
         (
             {"verdict": "differs", "reported": "0.9", "about": 0.1, "n": 1, "low": 0.6, "high": 0.7},
-            "The report says about 0.9; 1 seed here gave 0.65. The same experiment, trained again, would "
-            "give from 0.6000 to 0.7000, which does not include it.",
+            "The report says about 0.9; 1 seed here gave 0.65. From 0.6000 to 0.7000 would count as "
+            "reproduced; it lies outside.",
+        ),
+        (  # between the ways that trainings come out
+            {"verdict": "differs", "reported": "0.5", "low": 0.1, "high": 0.9},
+            "The report says 0.5; 3 seeds here gave 0.65. Why.",
         ),
         ({"verdict": "differs", "reported": "0.9"}, "The report says 0.9; 3 seeds here gave 0.65. Why."),
         ({"verdict": "not run"}, "Not run yet: Why."),
@@ -525,8 +721,9 @@ def test_json_in_a_page_cannot_end_its_script():
     assert "<" not in text
     assert ">" not in text
     assert json.loads(text) == {"a": "</script><script>&"}
-    with pytest.raises(ValueError, match="JSON"):
-        embedded(math.nan)
+    assert json.loads(embedded({"a": [1.5, math.nan, (math.inf, -math.inf)]})) == {
+        "a": [1.5, None, [None, None]]
+    }
 
 
 def test_settings_are_compared_by_path():

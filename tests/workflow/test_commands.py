@@ -251,8 +251,8 @@ def test_the_page_of_results_holds_them_all_with_captions_and_provenance(reader:
     for result in (
         "figures/mini/curves.png",
         "figures/mini/image.png",
-        "tables/mini/networks.csv",
-        "statements/mini.csv",
+        "tables/mini/networks.html",
+        "statements/mini.html",
     ):
         assert f'"results/demo/{result}": {{' in page
     for text in ("Accuracy.", "An image.", "The network.", '"rule": "figure"', "--scale=demo"):

@@ -14,7 +14,7 @@ from reprise.publishing.evidence import Evidence, Twin
 from reprise.publishing.html import statements_page
 from reprise.publishing.judging import Judge
 from reprise.publishing.measures import Measure, NotRun, read
-from reprise.publishing.statements import Jury, Outcome
+from reprise.publishing.statements import CheckedStatement, Jury, Outcome
 from reprise.publishing.summary import strength
 from reprise.records import read_record, write_record
 from reprise.reports.report import Cell, Report, Undrawn
@@ -78,7 +78,7 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
 def _statement(outcome: Outcome, jury: Jury, labels: Mapping[str, str]) -> dict[str, Any]:
     statement = outcome.statement
     judge = jury.judge
-    cells = jury.cells(statement)
+    cells, factor = jury.cells(statement), _factor(statement)
     return {
         "id": statement.id,
         "kind": statement.kind,
@@ -91,12 +91,12 @@ def _statement(outcome: Outcome, jury: Jury, labels: Mapping[str, str]) -> dict[
         "rests_on": jury.rests_on(statement),
         "cells": [cell.name for cell in cells],
         "runs": sorted({run for cell in cells for run in cell.runs}),
-        "alone": statement.relation is None
-        and list(statement.value.terms.values()) == [1.0]
-        and not statement.value.constant,
+        "alone": factor is not None,
         "strength": _finite(strength(outcome)),
         "measures": [
-            row for measure in dict.fromkeys(statement.own_measures) for row in _rows(judge, measure, labels)
+            row
+            for measure in dict.fromkeys(statement.own_measures)
+            for row in _rows(judge, measure, labels, factor or 1.0)
         ],
         **_reading(outcome),
         "also": [_reading(other) for other in outcome.also],
@@ -127,8 +127,18 @@ def _reading(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _rows(judge: Judge, measure: Measure, labels: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What was measured: one row per configuration, run → value; rows without values are left out."""
+def _factor(statement: CheckedStatement) -> float | None:
+    """What a number multiplies its one measure by, as in `100 * accuracy(base)`; None for anything else."""
+    value = statement.value
+    if statement.relation or value.constant or len(value.terms) != 1:
+        return None
+    return next(iter(value.terms.values()))
+
+
+def _rows(judge: Judge, measure: Measure, labels: Mapping[str, str], factor: float) -> list[dict[str, Any]]:
+    """What was measured, times a factor: one row per configuration, run → value; rows without values are left
+    out.
+    """
     try:
         if measure.pick:
             cell, run = judge.picked(measure.runs)
@@ -139,7 +149,8 @@ def _rows(judge: Judge, measure: Measure, labels: Mapping[str, str]) -> list[dic
         return []
     found = []
     for cell, runs in asked:
-        values = {run: value for run in runs if (value := _value(judge, measure, cell, run)) is not None}
+        found_in = {run: _value(judge, measure, cell, run) for run in runs}
+        values = {run: factor * value for run, value in found_in.items() if value is not None}
         if values:
             alone = len(asked) == 1 and not (measure.cells or measure.effect)
             called = labels.get(measure.runs, cell.name) if alone else cell.name

@@ -44,6 +44,8 @@ RULES = (
     *("import_runs", "site"),
 )
 """Names that a report cannot have, because a report's slug is a target of its own."""
+FOLDERS = ("runs", "assets")
+"""Folders of the site beside those of the reports."""
 
 
 def report_files(folder: Path) -> dict[str, Path]:
@@ -87,6 +89,8 @@ class Report:
         self.slug: str = self._source.slug
         if self.slug in RULES:
             raise RepriseError(f"{self.path}: {self.slug} is a rule of the workflow; choose another name")
+        if self.slug in FOLDERS:
+            raise RepriseError(f"{self.path}: {self.slug} is a folder of the site; choose another name")
         self.file = read_report(self._source)
         self._expansion = Expansion(self.file, self._source, scale, self.source, known=known)
         self._cells = self._expansion.cells

@@ -1,10 +1,11 @@
-"""Renders the site: one folder of pages, replaced as a whole when it is made again."""
+"""Renders the site: one folder of pages, of which those that change are replaced, the front page last."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
@@ -88,6 +89,8 @@ class Site:
             "power": power,
             "holds": HOLDS,
             "does_not_hold": DOES_NOT_HOLD,
+            "make": self._make,
+            "train": self._train,
         }
 
     def write(self) -> int:
@@ -162,6 +165,7 @@ class Site:
                 write_csv(partial, rows)
             if shown.record["kind"] == "curves":
                 panels = charts.curves(shown.record, self.content.histories, report.colors.get(shown.id, {}))
+        needed = {run for cell in report.report.needed(shown.item) for run in cell.runs}
         self._page(
             shown.path,
             "figure.html",
@@ -171,7 +175,9 @@ class Site:
             most_rows=MOST_SHOWN_ROWS,
             panels=panels,
             statements=report.statements_of(shown),
-            command=self._command(f"figures/{report.slug}/{shown.id}.png"),
+            command=f"figures/{report.slug}/{shown.id}.png",
+            needed=len(needed),
+            there=len(needed & self.content.meta.keys()),
         )
 
     def _runs(self) -> None:
@@ -214,6 +220,8 @@ class Site:
             and one.entry["alone"]
             and one.entry["low"] is not None
             and one.entry["low"] < one.entry["high"]
+            and (one.entry["low"] <= float(one.entry["reported"]) <= one.entry["high"])
+            == (one.verdict == "reproduced")
         ]
         chosen = next((pair for pair in examples if pair[1].verdict == "reproduced"), None)
         self._page(
@@ -251,12 +259,25 @@ class Site:
             elif not path.is_dir() and path not in self._written:
                 path.unlink()
 
-    def _command(self, target: str) -> str:
-        """What makes one file."""
-        where = self.content.layout.root / target
-        scale = self.content.layout.scale
-        config = "" if scale == "full" else f" --config scale={scale}"
-        return f"snakemake {where} --cores 2{config}"
+    def _make(self, target: str, cores: int, gpu: bool = False) -> str:
+        """The command by which Snakemake makes a target: a rule, or a file under the results."""
+        layout = self.content.layout
+        stand_in = sorted({name for report in self.content.reports for name in report.report.stand_in})
+        settings = [] if layout.scale == "full" else [f"scale={layout.scale}"]
+        settings += [f"results={layout.results}"] if str(layout.results) != "results" else []
+        settings += [f"stand_in=[{','.join(stand_in)}]"] if stand_in else []
+        place = str(layout.root / target) if "/" in target else target
+        words = ["snakemake", place, "--cores", str(cores), *(["--resources", "gpu=1"] if gpu else [])]
+        return shlex.join([*words, *(["--config", *settings] if settings else [])])
+
+    def _train(self, slug: str, run: str) -> str:
+        """The command that trains one run."""
+        layout = self.content.layout
+        words = ["python", "-m", "reprise", "train", slug, "--runs", run]
+        words += [] if layout.scale == "full" else ["--scale", layout.scale]
+        return shlex.join(
+            [*words, *([] if str(layout.results) == "results" else ["--results", str(layout.results)])]
+        )
 
 
 # ---- for the templates ----
@@ -264,8 +285,17 @@ class Site:
 
 def embedded(value: Any) -> Markup:
     """JSON inside a script element, which no text in it can end."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _finite(value: Any) -> Any:
+    """With null for a number that JSON has no name for: the loss of a run that diverged."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def prose(text: str) -> str:
@@ -344,9 +374,12 @@ def sentence(entry: Mapping[str, Any]) -> str:
         found = f"The report says {about}{entry['reported']}; {seeds} here gave {entry['measured']}{spread}."
         if entry["low"] is None:
             return f"{found} {entry['reason']}"
-        ends = f"from {number(entry['low'])} to {number(entry['high'])}"
-        inside = "includes" if verdict == "reproduced" else "does not include"
-        return f"{found} The same experiment, trained again, would give {ends}, which {inside} it."
+        inside = entry["low"] <= float(entry["reported"]) <= entry["high"]
+        if inside != (verdict == "reproduced"):  # between the ways that trainings come out
+            return f"{found} {entry['reason']}"
+        ends = f"{number(entry['low'])} to {number(entry['high'])}"
+        lies = "lies inside" if inside else "lies outside"
+        return f"{found} From {ends} would count as reproduced; it {lies}."
     share, found = percent(entry["share"]), f"Measured: {entry['measured']}."
     if verdict == "undecided":
         return f"{found} {seeds.capitalize()} cannot tell: it holds in {share} of the draws of new seeds."

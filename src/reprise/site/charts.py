@@ -128,6 +128,7 @@ def curves(
                 "color": colors.get(row["label"]),
                 "epoch": row["epoch"],
                 "mean": row["mean"],
+                "n": row["n"],
                 "sd": row["sd"],
                 "runs": runs,
             }
@@ -157,7 +158,8 @@ def run_curves(history: Mapping[str, Mapping[str, Sequence[float]]]) -> list[dic
                     "split": split,
                     "color": None,
                     "epoch": list(range(1, len(values[column]) + 1)),
-                    "mean": [value if math.isfinite(value) else None for value in values[column]],
+                    "mean": list(values[column]),
+                    "n": [1] * len(values[column]),
                     "sd": [],
                     "runs": {},
                 }
@@ -212,7 +214,7 @@ def ladder(
         validation = histories.get(run, {}).get("validation", {}).get("accuracy", [])
         stopped = known.get("stopped", "") if known else ""
         state = "not run" if not known else "pruned" if stopped.startswith("pruned") else "finished"
-        accuracy = max(validation, default=None)
+        accuracy = max(filter(math.isfinite, validation), default=None)
         found.append(TrialBar(run, name, epochs, round(100 * epochs / most, 2), accuracy, stopped, state))
     found.sort(key=lambda trial: (-trial.epochs, -(trial.accuracy or 0.0)))
     done = [trial for trial in found if trial.state != "not run"]

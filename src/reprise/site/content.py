@@ -34,7 +34,9 @@ from reprise.reports.tables import Table
 
 HOLDS: tuple[Verdict, ...] = ("reproduced",)
 DOES_NOT_HOLD: tuple[Verdict, ...] = ("differs", "contradicted")
-CITED = re.compile(r"\b(figure|table)s?\s+([0-9]+[a-z]?(?:\s*(?:,|and|to|–)\s*[0-9]+[a-z]?)*)", re.IGNORECASE)
+CITED = re.compile(
+    r"\b(fig|table)[a-z.]*\s+([0-9]+[a-z]?(?:\s*(?:,|and|to|–|-)\s*[0-9]+[a-z]?)*)", re.IGNORECASE
+)
 """Figures and tables that a statement's source names: `figure 3`, `figures 1 and 2`."""
 NUMBER = re.compile(r"([0-9]+)([a-z]?)")
 ELSEWHERE = "Beyond the outline"
@@ -49,6 +51,8 @@ class JudgedStatement:
     entry: Mapping[str, Any]
     elsewhere: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Other scale → the same statement there."""
+    told_apart_by: str = ""
+    """What tells it from others of the same words."""
 
     @property
     def id(self) -> str:
@@ -152,17 +156,21 @@ class ReportContent:
         self.report, self._layout = report, layout
         self.slug, self.file = report.slug, report.file
         self.document = self._document(layout)
+        if self.document:
+            self._check_age(self.document["statements"])
         others = {
             scale: {entry["id"]: entry for entry in (self._other(scale) or {}).get("statements", [])}
             for scale in SCALES
             if scale != layout.scale
         }
         entries = self.document["statements"] if self.document else []
+        said = Counter(entry["text"] for entry in entries)
         self.statements = [
             JudgedStatement(
                 self.slug,
                 entry,
                 {scale: found[entry["id"]] for scale, found in others.items() if entry["id"] in found},
+                entry["words"] if entry["text"] and said[entry["text"]] > 1 else "",
             )
             for entry in entries
         ]
@@ -176,6 +184,13 @@ class ReportContent:
             return None
         return read_document(path, f"delete it, and make it again: python -m reprise statements {self.slug}")
 
+    def _check_age(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """The verdicts must be those of the report file as it is now."""
+        if [entry["id"] for entry in entries] != [one.id for one in self.report.statements]:
+            path = self._layout.statements(self.slug).with_suffix(".json")
+            remedy = f"make it again: python -m reprise statements {self.slug} --partial"
+            raise RepriseError(f"{path}: is of another version of {self.report.path}; {remedy}")
+
     def _other(self, scale: str) -> Mapping[str, Any] | None:
         """The verdicts at another scale, if they are there and whole: they are an extra."""
         try:
@@ -187,11 +202,12 @@ class ReportContent:
         make = self._layout.figure if isinstance(item, Figure) else self._layout.table
         stem = make(self.slug, item.id)
         path = stem.with_suffix(".json")
+        beside = (".png", ".svg") if isinstance(item, Figure) else (".csv",)
         record = None
-        if path.exists():
+        if path.exists() and all(stem.with_suffix(suffix).exists() for suffix in beside):
             if isinstance(item, Figure):
                 record = read_json(path)
-                if not isinstance(record, dict) or not isinstance(record.get("values"), list):
+                if not _is_figure(record):
                     raise DamagedError(f"{path}: not what a figure writes", "delete it and draw it again")
             else:
                 record = read_sheet(path)
@@ -258,30 +274,34 @@ class ReportContent:
             placed.get(self._section_of(one, sections, home), rest).append(one)
         parts = [
             OutlinePart(
-                _anchor(part.section),
+                anchor,
                 part.section,
                 part.title or "",
                 [self.shown[item] for item in part.shows],
                 placed[part.section],
             )
-            for part in sections
+            for anchor, part in zip(_anchors([part.section for part in sections]), sections, strict=True)
         ]
         parts = [part for part in parts if part.items or part.statements]
         left = [one for name, one in self.shown.items() if name not in home]
         if left or rest:
-            parts.append(OutlinePart("in-none", ELSEWHERE if parts else "All", "", left, rest))
+            parts.append(OutlinePart("beyond-it", ELSEWHERE if parts else "All", "", left, rest))
         return parts
 
     def _section_of(self, one: JudgedStatement, sections: Sequence[Section], home: Mapping[str, str]) -> str:
-        """The section that a statement's source names: the longest name that it starts with; else that of the
-        figure or table that it names or is made by.
+        """The section that a statement's source names first, or the one that this is a part of; else that of
+        the figure or table that it names or is made by.
         """
         source = one.entry["source"]
-        singular = _singular(source)
-        names = sorted((part.section for part in sections), key=len, reverse=True)
-        for name in names:
-            if re.match(re.escape(name) + r"(?![0-9.]*[0-9])", singular):
-                return name
+        names = {part.section.casefold(): part.section for part in sections}
+        named = self._named(source).casefold()
+        while named:
+            if named in names:
+                return names[named]
+            named = named.rpartition(".")[0]  # else in the section that it is a part of
+        for name in sorted(names, key=len, reverse=True):
+            if re.match(re.escape(name) + r"(?!\w|\.\w)", source.casefold()):
+                return names[name]
         for item in [*self.cited(one), one.entry["table"]]:
             if item in home:
                 return home[item]
@@ -295,9 +315,10 @@ class ReportContent:
     def cited(self, one: JudgedStatement) -> list[str]:
         """Ids of the figures and tables that its source names."""
         found: list[str] = []
-        for kind, numbers in CITED.findall(one.entry["source"]):
-            for number, part in NUMBER.findall(numbers):
-                start = f"{kind.lower()}_{int(number):02d}"
+        for kind, text in CITED.findall(one.entry["source"]):
+            section = "figure" if kind.lower() == "fig" else "table"
+            for number, part in _numbers(text):
+                start = f"{section}_{number:02d}"
                 found += [
                     item for item in self.shown if re.fullmatch(f"{start}{part or '[a-z]?'}(_.*)?", item)
                 ]
@@ -331,7 +352,14 @@ class ReportContent:
     @cached_property
     def studies(self) -> list[SearchPage]:
         found = [SearchPage(name, self.report.all_cells(name)) for name in self.report.experiments]
-        return [one for one in found if one.cells and "trial" in one.cells[0].settings and one.settings.study]
+        return [one for one in found if one.cells and self.report.active(one.cells[0]) and one.settings.study]
+
+
+def _is_figure(record: Any) -> bool:
+    match record:
+        case {"alt": str(), "kind": str(), "notes": list(), "runs": dict(), "spec": dict(), "values": list()}:
+            return all(isinstance(row, dict) for row in record["values"])
+    return False
 
 
 def figure_runs(figure: Shown) -> set[str]:
@@ -344,9 +372,21 @@ def _singular(source: str) -> str:
     return re.sub(r"^(Section|Part)s\b", r"\1", source)
 
 
-def _anchor(name: str) -> str:
-    """A name as part of an address; ids of figures and tables have no hyphen."""
-    return "in-" + re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+def _numbers(text: str) -> list[tuple[int, str]]:
+    """`1, 3 to 5` as 1, 3, 4, 5, each with the letter after it."""
+    found = [(int(number), part) for number, part in NUMBER.findall(text)]
+    for first, last in re.findall(r"([0-9]+)\s*(?:to|–|-)\s*([0-9]+)", text):
+        found += [(number, "") for number in range(int(first) + 1, min(int(last), int(first) + 100))]
+    return sorted(found)
+
+
+def _anchors(names: Sequence[str]) -> list[str]:
+    """Names as parts of an address, each another one; ids of figures and tables have no hyphen."""
+    found: list[str] = []
+    for place, name in enumerate(names, 1):
+        anchor = "in-" + re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+        found.append(anchor if anchor not in (*found, "in-") else f"{anchor.rstrip('-')}-{place}")
+    return found
 
 
 # ---- everything ----

@@ -33,7 +33,8 @@ function filters() {
       const words = (wanted.words || "").toLowerCase().split(/\s+/).filter(Boolean);
       let shown = 0;
       rows.forEach((row, place) => {
-        const fits = Object.entries(wanted).every(([key, value]) => key === "words" || !value || row.dataset[key] === value)
+        const fits = Object.entries(wanted).every(([key, value]) => key === "words" || !value || row.dataset[key] === value
+          || (key === "report" && row.dataset.report.split(" ").includes(value)))
           && words.every((word) => texts[place].includes(word));
         row.hidden = !fits;
         shown += fits;
@@ -162,7 +163,15 @@ function chart(panel, caption) {
     const name = one.label === one.split || lone ? one.label : `${one.label}, ${one.split === "train" ? "training" : one.split}`;
     const group = { name, colour, dashed: dash.length > 0, mean: series.length, runs: [] };
     series.push({ label: name, stroke: colour, width: 2, dash, points: { show: one.epoch.length < 3 } });
-    data.push(along(one, one.mean));
+    const most = Math.max(...one.n, 1);
+    const whole = one.mean.map((value, place) => (one.n[place] < most ? null : value));
+    const rest = one.mean.map((value, place) => (one.n[Math.min(place + 1, one.n.length - 1)] < most ? value : null));
+    data.push(along(one, whole));
+    if (rest.some((value) => value !== null)) { // some seeds have stopped: what is left of the mean is pale
+      group.tail = series.length;
+      series.push({ label: `${name}, some seeds stopped`, stroke: `${colour}60`, width: 2, dash, points: { show: false } });
+      data.push(along(one, rest));
+    }
     const runs = Object.entries(one.runs);
     for (const [run, values] of runs.length > 1 ? runs : []) {
       group.runs.push(series.length);
@@ -190,8 +199,8 @@ function chart(panel, caption) {
       width: Math.max(place.clientWidth, 240),
       height: 300,
       series: series.map((one, index) => {
-        const group = groups.find((each) => each.mean === index || each.runs.includes(index));
-        return group ? { ...one, show: shown.get(group) && (group.mean === index || seeds) } : one;
+        const group = groups.find((each) => each.mean === index || each.tail === index || each.runs.includes(index));
+        return group ? { ...one, show: shown.get(group) && (group.mean === index || group.tail === index || seeds) } : one;
       }),
       scales: { x: { time: false }, y: logarithmic ? { distr: 3 } : { range: (self, low, high) => spread(low, high, panel.least) } },
       axes: [{ ...axis, label: "epoch", labelSize: 20 }, { ...axis, size: 60 }],

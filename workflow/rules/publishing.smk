@@ -199,5 +199,4 @@ rule site:
         options=programme.site_options(),
         content=programme.site_params(),
     shell:
-        "python -m reprise site {params.options:q}"
-        " 2>&1 | tee -i -- {log:q}"
+        "python -m reprise site {params.options:q}" " 2>&1 | tee -i -- {log:q}"

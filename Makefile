@@ -47,7 +47,7 @@ site-test: evidence
 	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt \
 		--editable ".[workflow,dev,kaggle,browser]"
 	command -v chromium || { [ "$$(id -u)" != 0 ] || apt-get -qq install --yes chromium; }
-	$(BIN)/python -m pytest -m browser tests/site
+	$(BIN)/$(PYTEST) -m browser tests/site
 
 test: $(VENV)/.ready
 	$(BIN)/$(PYTEST) -m "not keras and not cpus and not browser"

@@ -17,6 +17,7 @@ SITES = [site for name in ("", "demo") if (site := ROOT / "results" / name / "si
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDTHS = (1280, 390)
 MOST_BYTES = 2_000_000
+ONE_IN = 8
 FEW = 4
 """Pages of one folder of many that axe looks at, about."""
 pytestmark = [
@@ -89,9 +90,12 @@ class Opened:
 
 @pytest.mark.parametrize("site", SITES, ids=lambda site: site.parent.name)
 def test_every_page_loads_without_a_word_and_fits_a_desk_and_a_phone(site, browser):
+    """But of the runs that are not there, hundreds of pages with nothing but settings, one in `ONE_IN`."""
     wrong = []
     opened = Opened(browser, WIDTHS[0])
-    for path in pages_of(site):
+    idle = [page for page in pages_of(site) if '<p class="absent">Not run yet.</p>' in page.read_text()]
+    left_out = {*idle} - {*idle[::ONE_IN]}
+    for path in (page for page in pages_of(site) if page not in left_out):
         page = opened.go(path)
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})

@@ -148,6 +148,11 @@ def test_everything_has_every_run(tmp_path):
     assert "results/site/index.html" not in made.all_targets(["mini"])
 
 
+def test_results_are_listed_by_one_label_that_says_what_they_show(tmp_path):
+    made = programme(tmp_path)
+    assert made.labels("figures", "mini", "one") == {"figure": "one: Loss."}
+
+
 def test_the_site_is_made_again_where_what_it_says_itself_changes(tmp_path):
     made = programme(tmp_path).site_params()
     outline = [{"section": "Section 1", "title": "One", "shows": ["one"]}]

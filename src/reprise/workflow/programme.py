@@ -414,9 +414,13 @@ class Programme:
         )
 
     def labels(self, section: str, slug: str, identifier: str) -> dict[str, str]:
-        """What Snakemake's report lists a figure or table by: its id and its caption."""
+        """What Snakemake's report lists a figure or table by: its id and its caption.
+
+        One label: of two labels with two values each, the report makes switches, whose four positions must
+        all exist.
+        """
         caption = " ".join(self.reports[slug].item(section, identifier).caption.split())
-        return {section[:-1]: identifier, "shows": caption}
+        return {section[:-1]: f"{identifier}: {caption}"}
 
     @property
     def publishing_code(self) -> str:

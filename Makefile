@@ -46,7 +46,8 @@ readme: $(VENV)/.ready
 site-test: evidence
 	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt \
 		--editable ".[workflow,dev,kaggle,browser]"
-	command -v chromium || { [ "$$(id -u)" != 0 ] || apt-get -qq install --yes chromium; }
+	command -v chromium || [ "$$(id -u)" != 0 ] || apt-get -qq install --yes chromium || \
+		{ apt-get -qq update && apt-get -qq install --yes chromium; } || echo "no chromium: the tests skip"
 	$(BIN)/$(PYTEST) -m browser tests/site
 
 test: $(VENV)/.ready

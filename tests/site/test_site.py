@@ -604,6 +604,15 @@ def test_sections_of_any_name_have_addresses_of_their_own(tmp_path):
     assert len(anchors) == len({*anchors}) == 7
 
 
+def test_a_report_that_is_skipped_and_is_not_there_is_refused(tmp_path, capsys):
+    write_report(tmp_path / "reports")
+    with pytest.raises(SystemExit):
+        main(["site", "--reports", str(tmp_path / "reports"), "--skip", "mni/search"])
+    assert capsys.readouterr().err == (
+        f"reprise: skip: no report mni in {tmp_path / 'reports'}; did you mean mini?\n"
+    )
+
+
 # ---- parts ----
 
 

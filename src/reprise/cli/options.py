@@ -167,11 +167,15 @@ class ReportsOptions:
 
     def open(self, name: str, scale: str) -> Report:
         """The report named by slug or by path."""
-        from reprise.reports.report import Report
+        from reprise.reports.report import Report, report_files
 
         path = report_file(name, self.reports)
         slug = path.stem if path.suffix == ".yaml" else path.name
         parts = [entry.rpartition("/") for entry in self.skip]
+        for other in {report for report, _, _ in parts} - {"", slug}:
+            known = report_files(self.reports)
+            if other not in known:
+                raise RepriseError(f"skip: no report {other} in {self.reports}{nearest(other, known)}")
         skip = [experiment for report, _, experiment in parts if report in ("", slug)]
         return Report(path, scale, skip, self.stand_in)
 

@@ -20,7 +20,9 @@ from reprise.files import atomic
 from reprise.publishing import MARKS
 from reprise.publishing.numbers import number
 from reprise.publishing.summary import MOST_FINDINGS, RULE, importance, worth_a_minute
-from reprise.publishing.verdicts import VERDICTS
+from reprise.publishing.tables.formats import csv
+from reprise.publishing.tables.sheet import Rows
+from reprise.publishing.verdicts import MOST_SEEDS, VERDICTS
 from reprise.reports.layout import Layout
 from reprise.reports.report import Report
 from reprise.schema import plain
@@ -35,7 +37,6 @@ from reprise.site.content import (
     csv_rows,
     figure_runs,
     gather,
-    write_csv,
 )
 
 SIGNS = {"reproduced": "✓", "differs": "≠", "undecided": "?", "contradicted": "✗", "not run": "–"}
@@ -122,7 +123,7 @@ class Site:
 
         found = worth_a_minute(pairs, place, MOST_FINDINGS)
         findings = [(report, one, next(iter(report.figures_of(one)), None)) for report, one in found]
-        self._page("index.html", "home.html", findings=findings, rule=RULE, most=MOST_FINDINGS)
+        self._page("index.html", "home.html", findings=findings, rule=RULE)
 
     def _report(self, report: ReportContent) -> None:
         self._page(f"{report.slug}/index.html", "report.html", report=report)
@@ -143,7 +144,7 @@ class Site:
                 for suffix in FILES:
                     self._copy(table.stem.with_suffix(suffix), f"{report.slug}/tables/{table.id}{suffix}")
         for study in report.studies:
-            trials = [(run, cell.name) for cell in study.cells for run in cell.runs]
+            trials = [run for cell in study.cells for run in cell.runs]
             ladder = charts.ladder(trials, study.settings, self.content.meta, self.content.histories)
             self._page(
                 f"{report.slug}/studies/{study.name}.html",
@@ -160,9 +161,8 @@ class Site:
             for suffix in PICTURES:
                 self._copy(shown.stem.with_suffix(suffix), f"{report.slug}/figures/{shown.id}{suffix}")
             rows = csv_rows(shown.record["values"])
-            target = self._target(f"{report.slug}/figures/{shown.id}.csv")
-            with atomic(target) as partial:
-                write_csv(partial, rows)
+            data = csv(Rows(rows[0], rows[1:]))
+            self._put(f"{report.slug}/figures/{shown.id}.csv", data.encode())
             if shown.record["kind"] == "curves":
                 panels = charts.curves(shown.record, self.content.histories, report.colors.get(shown.id, {}))
         needed = {run for cell in report.report.needed(shown.item) for run in cell.runs}
@@ -203,7 +203,7 @@ class Site:
         settings = {name: flat(run.spec) for name, run in self.content.runs.items()}
         common = common_settings(settings.values())
         differing = {
-            name: {key: value for key, value in of.items() if common.get(key) != value or key not in common}
+            name: {key: value for key, value in of.items() if common.get(key) != value}
             for name, of in settings.items()
         }
         self._page("runs/index.html", "runs.html")
@@ -400,5 +400,8 @@ def power(entry: Mapping[str, Any]) -> str:
         said += f" The report's own numbers differ by {number(abs(entry['claimed']))}."
     if entry["seeds_to_settle"]:
         more = entry["seeds_to_settle"]
-        said += f" {more} seeds would settle it." if more <= 100 else " More than 100 seeds would be needed."
+        many = more > MOST_SEEDS
+        said += (
+            f" More than {MOST_SEEDS} seeds would be needed." if many else f" {more} seeds would settle it."
+        )
     return said

@@ -107,8 +107,8 @@ def _strip(rows: Sequence[Mapping[str, Any]], entry: Mapping[str, Any]) -> DotSt
 def curves(
     record: Mapping[str, Any], histories: Mapping[str, Any], colors: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """Of a drawn figure of kind curves: its panels, each with series by label and split, their means and
-    deviations by epoch, and where it is a loss or an accuracy the curve of each run; and the lines of what
+    """Of a drawn figure of kind curves: its panels, each with series by label and split, their means by
+    epoch, and where it is a loss or an accuracy the curve of each run; and the lines of what
     the report gives. colors: label → colour, as in the figure.
     """
     panels: dict[str, dict[str, Any]] = {}
@@ -129,7 +129,6 @@ def curves(
                 "epoch": row["epoch"],
                 "mean": row["mean"],
                 "n": row["n"],
-                "sd": row["sd"],
                 "runs": runs,
             }
         )
@@ -160,7 +159,6 @@ def run_curves(history: Mapping[str, Mapping[str, Sequence[float]]]) -> list[dic
                     "epoch": list(range(1, len(values[column]) + 1)),
                     "mean": list(values[column]),
                     "n": [1] * len(values[column]),
-                    "sd": [],
                     "runs": {},
                 }
                 for split, values in history.items()
@@ -178,7 +176,6 @@ class TrialBar:
     """A trial of a search: epochs trained of those allowed in percent, and its best validation accuracy."""
 
     run: str
-    name: str
     epochs: int
     width: float
     accuracy: float | None
@@ -200,22 +197,22 @@ class Ladder:
 
 
 def ladder(
-    trials: Sequence[tuple[str, str]],
+    trials: Sequence[str],
     settings: Any,
     meta: Mapping[str, Mapping[str, Any]],
     histories: Mapping[str, Any],
 ) -> Ladder:
-    """Of trials (run, name) with these settings of their first run."""
+    """Of trials, named by their runs, with these settings of the first."""
     most = settings.training.epochs
     found = []
-    for run, name in trials:
+    for run in trials:
         known = meta.get(run)
         epochs = known.get("epochs", 0) if known else 0
         validation = histories.get(run, {}).get("validation", {}).get("accuracy", [])
         stopped = known.get("stopped", "") if known else ""
         state = "not run" if not known else "pruned" if stopped.startswith("pruned") else "finished"
         accuracy = max(filter(math.isfinite, validation), default=None)
-        found.append(TrialBar(run, name, epochs, round(100 * epochs / most, 2), accuracy, stopped, state))
+        found.append(TrialBar(run, epochs, round(100 * epochs / most, 2), accuracy, stopped, state))
     found.sort(key=lambda trial: (-trial.epochs, -(trial.accuracy or 0.0)))
     done = [trial for trial in found if trial.state != "not run"]
     rungs = [

@@ -4,7 +4,6 @@ them.
 
 from __future__ import annotations
 
-import csv
 import datetime
 import re
 from collections import Counter
@@ -314,6 +313,13 @@ class ReportContent:
 
     def cited(self, one: JudgedStatement) -> list[str]:
         """Ids of the figures and tables that its source names."""
+        return self._cited[one.id]
+
+    @cached_property
+    def _cited(self) -> dict[str, list[str]]:
+        return {one.id: self._named_items(one) for one in self.statements}
+
+    def _named_items(self, one: JudgedStatement) -> list[str]:
         found: list[str] = []
         for kind, text in CITED.findall(one.entry["source"]):
             section = "figure" if kind.lower() == "fig" else "table"
@@ -485,10 +491,3 @@ def csv_rows(values: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
                 ]
             )
     return rows
-
-
-def write_csv(path: Path, rows: Sequence[Sequence[Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(
-            [["" if cell is None else cell for cell in row] for row in rows]
-        )

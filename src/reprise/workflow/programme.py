@@ -429,8 +429,9 @@ class Programme:
 
     @staticmethod
     def _code(room: str) -> str:
-        digest = hashlib.sha256()
+        """Digest of the files of a room."""
+        found = hashlib.sha256()
         for file in sorted((Path(__file__).parent.parent / room).rglob("*.*")):
             if "__pycache__" not in file.parts:
-                digest.update(file.read_bytes())
-        return digest.hexdigest()[:12]
+                found.update(file.read_bytes())
+        return found.hexdigest()[:12]

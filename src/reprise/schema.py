@@ -178,9 +178,13 @@ def _refusing(error: RepriseError) -> type[BaseModel]:
 
 
 def plain(value: Any) -> Any:
-    """A model as a report file would write it: mappings, lists and values, without what is not given."""
+    """A model, or a list of them, as a report file would write it: mappings, lists and values, without what
+    is not given.
+    """
     if isinstance(value, BaseModel):
         return value.model_dump(exclude_unset=True, by_alias=True)
+    if isinstance(value, list):
+        return [plain(item) for item in value]
     return value
 
 

@@ -107,10 +107,12 @@ def judge_statements(specs, where, resolve, tables, names=None):
 def write_statements(
     specs, slug, resolve, tables, scale, csv_path, md_path, *, names=None, about=None, notes=(), follows=None
 ):
-    """As `statements.write_statements`."""
+    """Judge statements and write them, as the verb does; returns the outcomes."""
     sources = Sources(resolve, tables, names=names or Names())
-    typed, face = [statement(spec) for spec in specs], Face(slug, scale, notes)
-    return statements.write_statements(typed, sources, face, csv_path, md_path, about, follows)
+    jury = statements.jury_of([statement(spec) for spec in specs], _named(slug), sources)
+    outcomes = jury.outcomes(follows or {})
+    statements.write_statements(jury, outcomes, Face(slug, scale, notes), csv_path, md_path, about)
+    return outcomes
 
 
 def _named(where):

@@ -13,7 +13,7 @@ from reprise.publishing import Face
 from reprise.publishing.evidence import Evidence, Twin, gather, twins
 from reprise.publishing.measures import Tables
 from reprise.publishing.sources import Sources
-from reprise.publishing.statements import write_statements
+from reprise.publishing.statements import jury_of, write_statements
 from reprise.records import FILES, digests, write_record
 from reprise.reports.layout import OTHERS
 from reprise.reports.report import Report
@@ -174,8 +174,8 @@ def test_a_folder_in_place_of_further_results(report, tmp_path, capsys):
 
 def page(tmp_path, **more):
     write_statements(
+        jury_of([], str, Sources(lambda _: [], Tables.of())),
         [],
-        Sources(lambda _: [], Tables.of()),
         Face("mini", "quick"),
         tmp_path / "mini.csv",
         tmp_path / "mini.md",

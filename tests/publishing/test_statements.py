@@ -1376,7 +1376,7 @@ def test_the_page_shows_what_the_report_is_and_how_it_is_read(tmp_path):
         "title": "A title",
         "framework": "Keras",
         "summary": "What it does.",
-        "assumptions": ["Padding is | same."],
+        "assumptions": [{"says": "Padding is | same.", "affects": ["base", "table_02"]}],
     }
     notes = ["vgg16 with random instead of pretrained weights"]
     empty = Tables(*(pd.DataFrame(columns=list(columns)) for columns in TABLE_COLUMNS.values()))
@@ -1392,7 +1392,12 @@ def test_the_page_shows_what_the_report_is_and_how_it_is_read(tmp_path):
         notes=notes,
     )
     page = (tmp_path / "a.md").read_text()
-    for text in ("*A title* (Keras)", "What it does.", "## Assumptions", "- Padding is | same."):
+    for text in (
+        "*A title* (Keras)",
+        "What it does.",
+        "## Assumptions",
+        "- Padding is | same. (affects `base`, `table_02`)",
+    ):
         assert text in page
     assert page.startswith(
         "# slug: numbers and claims\n\n> **Vgg16 with random instead of pretrained weights.**\n\n*A title*"

@@ -16,6 +16,7 @@ REPORT = """\
 title: A small network on CIFAR-10
 assumptions:
   - "Padding is not stated; 'same' is used."
+  - {says: "Rates are decimal.", affects: [base, rates/lr=1e-2]}
 models:
   small:
     name: sequential
@@ -236,6 +237,14 @@ MISTAKES = [
     ("    seeds: 2\n", "    seeds: 2\n    ›set: {modle.width: 1}\n", "did you mean model?"),
     ("search: {trials: 2}", "search: {set: {training.batch_size: 0}}", "not 0"),
     ("search: {trials: 2}", "rates: {only: [lr=5]}", "only[0]: selector 'rates/lr=5': lr is never 5"),
+    # assumptions
+    ("affects: [base,", "affects: [bsae,", "no cells, figure, table or statement bsae; did you mean base?"),
+    ("affects: [base,", "affects: [slower_is_bette,", "did you mean slower_is_better?"),
+    ("affects: [base, rates/lr=1e-2]", "affects: [rates/rl=1]", "no axis rl"),
+    ("affects: [base, rates/lr=1e-2]", "affects: [base, base]", "twice"),
+    ("affects: [base, rates/lr=1e-2]", "affects: base", "list"),
+    ("affects: [base, rates/lr=1e-2]", "afects: [base]", "did you mean affects?"),
+    ('{says: "Rates are decimal.", affects', "{affects", "says"),
     # the defaults of figures
     ("curves: {splits: [train, validation]}", "curves: {splits: [trian]}", "did you mean train?"),
     ("curves: {splits: [train, validation]}", "curves: {splits: null}", "not null"),

@@ -481,3 +481,46 @@ ASHA = {
     "reduction_factor": 2,
     "space": {"lr": {"path": "optimizer.lr", "values": [0.1, 0.2]}},
 }
+
+
+# ---- assumptions ----
+
+
+def test_statements_hang_on_the_assumptions_about_what_they_measure(tmp_path):
+    table = {
+        "id": "table_01",
+        "kind": "comparison",
+        "caption": "Accuracy.",
+        "models": [{"label": "Base", "runs": "base"}],
+        "rows": [{"label": "Accuracy", "metric": "accuracy", "reported": {"Base": "0.65"}}],
+    }
+    statements = [
+        {"number": "of_base", "reported": "1", "measure": "accuracy(base)"},
+        {"number": "of_rates", "reported": "1", "measure": 'loss("rates/lr=0.1")'},
+        {"number": "of_images", "reported": "1", "measure": "test_images(base)"},
+        {"claim": "of_both", "holds": "mine(base) > test_images(base)"},
+        {"claim": "otherwise", "holds": "accuracy(base) > 0.5 and at_chance(accuracy(base))"},
+    ]
+    rates = {"base": "base", "grid": {"lr": {"path": "optimizer.lr", "values": [0.1, 0.2]}}}
+    affects = [None, ["base"], ["rates"], ["rates/lr=0.2"], ["table_01"], ["of_images", "of_rates"]]
+    report = load(
+        tmp_path,
+        experiments={"base": {}, "rates": rates},
+        measures={"mine": 'loss(split="validation", at="last")'},
+        tables=[table],
+        statements=statements,
+        assumptions=[
+            {"says": f"Number {place}."} | ({"affects": names} if names else {})
+            for place, names in enumerate(affects)
+        ],
+    )
+    every = {one.id for one in report.statements}
+    of_base = every - {"of_rates", "of_images"}
+    assert report.affected == [
+        every,
+        of_base,
+        {"of_rates"},
+        set(),
+        {"table_01_base_accuracy"},
+        {"of_images", "of_rates"},
+    ]

@@ -84,12 +84,19 @@ SECTIONS = {
         {"section": "Section 2.1", "shows": ["table_01"]},
         {"section": "Section 10", "title": "End"},
     ],
-    "assumptions": ["Batches are whole."],
+    "assumptions": [
+        "Batches are whole.",
+        {"says": "Wide is twice as wide.", "affects": ["wide"]},
+        {"says": "Figures are rounded down.", "affects": ["table_01", "figure_01", "somewhere"]},
+        {"says": "Nothing is skipped.", "affects": ["loss_falls"]},
+    ],
     "url": "https://example.org/a?b=1&c=2",
 }
 
 
 def write_report(folder, **sections):
+    if "statements" in sections:  # the assumptions above are about others
+        sections.setdefault("assumptions", ["Batches are whole."])
     document = mini(convolution(), EXPERIMENTS, validation=0.1, **{**SECTIONS, **sections})
     del document["slug"]
     folder.mkdir(exist_ok=True)
@@ -239,6 +246,34 @@ def test_a_statement_s_page(site):
     assert all((site / "mini/statements" / dot["href"]).resolve().exists() for dot in dots)
 
 
+def test_assumptions_and_the_statements_that_hang_on_them_are_linked(site):
+    hanging = {}
+    found = page(site, "mini/index.html")
+    number = None
+    for _, attributes in found.tags:
+        if attributes.get("id", "").startswith("assumption-"):
+            number = attributes["id"]
+            hanging[number] = set()
+        elif attributes.get("id") == "exist-twice" or attributes.get("id") == "to-rebuild":
+            number = None
+        elif number and "statements/" in attributes.get("href", ""):
+            hanging[number].add(attributes["href"].rpartition("/")[2])
+    assert hanging == {
+        "assumption-1": set(),  # all do, and so none is listed
+        "assumption-2": {"wide_is_better.html", "somewhere.html"},
+        "assumption-3": {"table_01_base_accuracy.html", "somewhere.html"},
+        "assumption-4": {"loss_falls.html"},
+    }
+    assert "The whole report hangs on it." in found.text
+    for number, names in hanging.items():
+        for path in (site / "mini/statements").iterdir():
+            links = [attributes.get("href", "") for _, attributes in Words(path.read_text()).tags]
+            assert (f"../../mini/index.html#{number}" in links) == (path.name in names), (number, path)
+    one = page(site, "mini/statements/loss_falls.html").text
+    assert "Assumption 4 : Nothing is skipped." in one.replace("4:", "4 :")
+    assert "1 assumption on which the whole report hangs" in one
+
+
 def test_what_is_not_run_says_so(tmp_path):
     report = write_report(tmp_path / "reports")
     runs = [run for run, settings in all_runs(report).items() if not settings.settings.study]
@@ -327,7 +362,7 @@ def test_texts_of_reports_and_data_are_never_markup(tmp_path, monkeypatch):
         authors=HOSTILE,
         framework=HOSTILE,
         summary=HOSTILE,
-        assumptions=[HOSTILE],
+        assumptions=[HOSTILE, {"says": HOSTILE, "affects": ["hostile"]}],
         statements=statements,
         figures=figures,
         tables=[classes],

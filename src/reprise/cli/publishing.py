@@ -207,18 +207,9 @@ def statements(
     sources = statement_sources(found, layout, partial)
     face = Face(found.slug, found.scale, found.notes(*found.statements), done(found, found.statements))
     about, twice = gather(layout.runs, statement_runs(found)), twins(found, layout.runs)
-    outcomes = write_statements(
-        found.statements,
-        sources,
-        face,
-        path,
-        path.with_suffix(".md"),
-        found.about,
-        found.file.follows,
-        about,
-        twice,
-    )
     jury = jury_of(found.statements, found.where, sources)
+    outcomes = jury.outcomes(found.file.follows)
+    write_statements(jury, outcomes, face, path, path.with_suffix(".md"), found.about, about, twice)
     write_document(path.with_suffix(".json"), found, jury, outcomes, face, about, twice)
 
 

@@ -19,7 +19,7 @@ from reprise.publishing.summary import strength
 from reprise.records import read_record, write_record
 from reprise.reports.report import Cell, Report, Undrawn
 
-FORMAT = 1
+FORMAT = 2
 
 
 def write_document(

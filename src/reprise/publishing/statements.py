@@ -415,29 +415,21 @@ def judge_statements(
 
 
 def write_statements(
-    statements: Sequence[Spec],
-    sources: Sources,
+    jury: Jury,
+    outcomes: Sequence[Outcome],
     face: Face,
     csv_path: Path | str,
     md_path: Path | str,
     about: Mapping[str, Any] | None = None,
-    follows: Mapping[str, str] | None = None,
     evidence: Evidence | None = None,
     twins: Sequence[Twin] = (),
-) -> list[Outcome]:
-    """Judge the statements of a report and write them as CSV (columns `STATEMENT_COLUMNS`) and as a Markdown
-    page with the reasons.
+) -> None:
+    """Write the outcomes of a report's statements as CSV (columns `STATEMENT_COLUMNS`) and as a Markdown page
+    with the reasons.
 
     `about` has the report's title, authors, framework, summary and assumptions, which the page shows, as it
-    does how much of the report has been run, the `evidence`, and the `twins` among its results. Raises
-    `RepriseError` for a statement that cannot be understood.
+    does how much of the report has been run, the `evidence`, and the `twins` among its results.
     """
-
-    def where(statement: Spec) -> str:
-        return f"{face.slug}: statement {statement.id}"
-
-    jury = jury_of(statements, where, sources)
-    outcomes = jury.outcomes(follows or {})
     rests = {statement.id: jury.rests_on(statement) for statement in jury.statements}
     with atomic(csv_path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -445,7 +437,6 @@ def write_statements(
         writer.writerows(_record(outcome, face) for outcome in outcomes)
     with atomic(md_path) as partial:
         partial.write_text(_page(outcomes, rests, face, about or {}, evidence, twins), encoding="utf-8")
-    return outcomes
 
 
 def _record(outcome: Outcome, face: Face) -> tuple[Any, ...]:
@@ -535,7 +526,7 @@ def _page(
         lines += [markdown_row(TWIN_HEADS), "|" + "---|" * len(TWIN_HEADS), *map(_twin_line, twins), ""]
     if about.get("assumptions"):
         lines += ["## Assumptions", "", "What the report leaves open, and how it is read here:", ""]
-        lines += [f"- {markdown(assumption)}" for assumption in about["assumptions"]] + [""]
+        lines += [*map(_assumption_line, about["assumptions"]), ""]
     return "\n".join(lines)
 
 
@@ -548,6 +539,11 @@ CLAIM_HEADS = (
 
 TWIN_HEADS = ("Run", "Configuration", "Accuracy", "On", "Elsewhere", "On", "Bit for bit")
 TWICE = "The same run, trained twice: its test accuracy here, which the verdicts rest on, and elsewhere."
+
+
+def _assumption_line(assumption: Mapping[str, Any]) -> str:
+    affects = ", ".join(markdown_code(name) for name in assumption.get("affects", ()))
+    return f"- {markdown(assumption['says'])}" + (f" (affects {affects})" if affects else "")
 
 
 def _counts(outcomes: Sequence[Outcome]) -> list[str]:

@@ -129,6 +129,12 @@ def named(expression: Expression) -> set[str]:
     return {name for name in found if name is not None}
 
 
+def called(expression: Expression) -> set[str]:
+    """Names of the metrics, measures and functions that an expression calls."""
+    calls = [node.func for node in ast.walk(expression.tree) if isinstance(node, ast.Call)]
+    return {function.id for function in calls if isinstance(function, ast.Name)}
+
+
 def reference(cells: str) -> str:
     """`cells` as an expression names them: an identifier bare, a selector in quotes."""
     plain = cells.isidentifier() and cells.isascii() and not keyword.iskeyword(cells)

@@ -22,7 +22,7 @@ from pydantic import BaseModel
 from reprise.errors import RepriseError, nearest
 from reprise.reports.cells import Cell, Undrawn, select, text
 from reprise.reports.expansion import Expansion
-from reprise.reports.expressions import Names, named, named_cells, read_expression
+from reprise.reports.expressions import Names, called, named, named_cells, read_expression
 from reprise.reports.figures import Diagram, Figure, Samples
 from reprise.reports.file import yaml_files
 from reprise.reports.layout import SCALES, stand_in_source
@@ -38,6 +38,10 @@ CHECKED = "REPRISE_CHECKED"
 """Environment variable with the stamps of the report files that the workflow has checked: its hundred jobs
 need not do that again.
 """
+OF_IMAGES = frozenset(
+    {"chance", "channel_deviation", "channel_mean", "test_images", "train_images", "validation_images"}
+)
+"""Metrics of the images that a run is given; no assumption about its training bears on them."""
 RULES = (
     *("all", "all_figures", "all_tables", "all_statements", "synthesize", "fetch", "fetch_weights", "decode"),
     *("statistics", "stand_in", "layers", "samples", "figure", "table", "statements", "train", "evaluate"),
@@ -134,9 +138,9 @@ class Report:
 
     @property
     def about(self) -> dict[str, Any]:
-        """Title, authors, framework, summary and assumptions, as far as the file gives them."""
+        """Title, authors, framework, summary and assumptions (plain), as far as the file gives them."""
         keys = ("title", "authors", "framework", "summary", "assumptions")
-        return {key: getattr(self.file, key) for key in keys if getattr(self.file, key)}
+        return {key: plain(getattr(self.file, key)) for key in keys if getattr(self.file, key)}
 
     @property
     def experiments(self) -> list[str]:
@@ -256,6 +260,31 @@ class Report:
                 found |= {cell.name: cell for cell in self.cells(selector)}
         return list(found.values())
 
+    @cached_property
+    def affected(self) -> list[frozenset[str]]:
+        """For each assumption, the ids of the statements that hang on it: those that it names, those that a
+        table which it names makes, and those that draw on a run of its cells, but for those that measure the
+        images alone. One that names nothing affects them all.
+        """
+        runs = {
+            one.id: set() if _of_images(one) else {run for cell in self.needed(one) for run in cell.runs}
+            for one in self.statements
+        }
+        called = {one.id: {one.id, getattr(one, "table", None)} for one in self.statements}
+        found = []
+        for assumption in self.file.assumptions:
+            names = {*assumption.affects}
+            behind = {run for name in names for run in self._runs_named(name)}
+            hang = (one for one in runs if not names or names & called[one] or behind & runs[one])
+            found.append(frozenset(hang))
+        return found
+
+    def _runs_named(self, name: str) -> set[str]:
+        """Runs of the cells of that name; none if it is the name of a table or statement alone."""
+        with contextlib.suppress(RepriseError):
+            return {run for cell in self.cells(name) for run in cell.runs}
+        return set()
+
     def runs(self, cells: Iterable[Cell] | None = None) -> dict[str, Run]:
         """Hash → run of `cells`, or of all that the report asks for: experiments in their first reading, and
         what is drawn or measured.
@@ -311,6 +340,7 @@ class Report:
     def _check_references(self) -> None:
         """Whether every selector and name of figures, tables and statements names cells."""
         self._check_names()
+        self._check_assumptions()
         for section in ("figures", "tables"):
             for index, item in enumerate(getattr(self, section)):
                 try:
@@ -340,6 +370,21 @@ class Report:
         with contextlib.suppress(Undrawn):
             self.cells(selector)
 
+    def _check_assumptions(self) -> None:
+        """What assumptions affect is in the file."""
+        known = [one.id for one in [*self.figures, *self.tables, *self.statements]]
+        for index, assumption in enumerate(self.file.assumptions):
+            for place, name in enumerate(assumption.affects):
+                if name in known:
+                    continue
+                try:
+                    self._check_selector(name)
+                except RepriseError as error:
+                    valid = [*self.file.experiments, *self.file.cells, *known]
+                    simple = f"no cells, figure, table or statement {name}{nearest(name, valid)}"
+                    said = str(error) if {*"/@"} & {*name} else simple
+                    self._source.fail(["assumptions", index, "affects", place], said)
+
     def _check_names(self) -> None:
         """The names under `cells` are new ones for selectors of what there is."""
         for name, cells in self.file.cells.items():
@@ -368,6 +413,11 @@ def selectors(item: Any) -> list[str]:
     """Every selector, or name of cells, that a figure, table or statement draws on."""
     measured = [cells for text in expressions(item) for cells in named_cells(read_expression(text))]
     return [*plain_selectors(item), *measured]
+
+
+def _of_images(statement: Statement) -> bool:
+    """Whether it measures the images alone, whichever network the run trains."""
+    return all(called(read_expression(text)) <= OF_IMAGES for text in expressions(statement))
 
 
 def plain_selectors(item: Any) -> list[str]:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar, cast
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from reprise.errors import RepriseError, nearest
 from reprise.extensions import FIGURES
@@ -57,6 +57,24 @@ class Section(Strict):
     """Ids of the figures and tables that stand in it."""
 
 
+class Assumption(Strict):
+    """What the report leaves open, and how it is done here."""
+
+    model_config = titled("an assumption")
+    says: Text
+    affects: Annotated[list[Text], Unique] = []
+    """What hangs on it: cells, as selectors name them, and ids of figures, tables and statements; the whole
+    report where it names none.
+    """
+
+
+def _assumption(value: Any) -> Any:
+    return {"says": value} if isinstance(value, str) else value
+
+
+AnyAssumption = Annotated[Assumption, BeforeValidator(_assumption, json_schema_input_type=Text | Assumption)]
+
+
 class ReportFile(Strict):
     """All that one report says. Every key is described in docs/report-files.md."""
 
@@ -69,7 +87,7 @@ class ReportFile(Strict):
     framework: Text | None = None
     """Software the authors used, whose defaults are reproduced."""
     summary: Text | None = None
-    assumptions: list[Text] = []
+    assumptions: list[AnyAssumption] = []
     """What the report leaves open and how it is read here, shown beside the results."""
     models: dict[Name, AnyNetwork] = {}
     """Networks by name; `model` in a setting is such a name."""

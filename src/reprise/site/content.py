@@ -135,6 +135,21 @@ class OutlinePart:
 
 
 @dataclass(frozen=True)
+class AssumedHere:
+    """An assumption, and what hangs on it."""
+
+    number: int
+    """From 1, in the order of the report file."""
+    says: str
+    whole: bool
+    """The whole report hangs on it; nothing is listed."""
+    statements: Sequence[JudgedStatement]
+    """In reading order."""
+    shown: Sequence[Shown]
+    """Figures and tables."""
+
+
+@dataclass(frozen=True)
 class SearchPage:
     """A search: its experiment, and its trials in the order in which they were drawn."""
 
@@ -235,6 +250,25 @@ class ReportContent:
     def of(self, *verdicts: Verdict) -> list[JudgedStatement]:
         """The statements that count and have one of these verdicts, in reading order."""
         return [one for one in self.in_order if one.counted and one.verdict in verdicts]
+
+    @cached_property
+    def assumptions(self) -> list[AssumedHere]:
+        """What is assumed, in the order of the report file."""
+        listed = zip(self.file.assumptions, self.report.affected, strict=True)
+        return [
+            AssumedHere(
+                number,
+                each.says,
+                not each.affects,
+                [one for one in self.in_order if one.id in affected] if each.affects else [],
+                [self.shown[name] for name in each.affects if name in self.shown],
+            )
+            for number, (each, affected) in enumerate(listed, 1)
+        ]
+
+    def assumed_by(self, one: JudgedStatement) -> list[AssumedHere]:
+        """The assumptions that a statement hangs on, but for those on which the whole report does."""
+        return [each for each in self.assumptions if one in each.statements]
 
     @property
     def readings(self) -> dict[str, list[JudgedStatement]]:

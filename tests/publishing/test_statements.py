@@ -721,7 +721,7 @@ def test_parts_are_said_in_words(tables):
     assert outcome.statement.expression == first["holds"][0]
     assert outcome.statement.relation.words == (
         "test loss of high at the last epoch − lowest test loss of high > 0.3; "
-        "largest test accuracy of trials: search/trial=0"
+        "largest test accuracy of trials: search (trial 0)"
     )
     (parsed,) = parse(
         [claim("not every(acc(trials) >= 0.1)", "share(acc(trials) < 1) > 0.5")], "r", resolve, NAMES

@@ -6,7 +6,7 @@ import pytest
 
 from mini import run_spec
 from reprise.publishing.numbers import exact, measurement, number, places, with_deviation
-from reprise.publishing.words import configuration, on_axis, plain, value_of, written
+from reprise.publishing.words import configuration, on_axis, plain, selected, value_of, written
 from reprise.reports.report import Cell
 from reprise.reports.run import Run
 
@@ -72,3 +72,21 @@ def test_the_report_file_labels_values():
     assert configuration(made) == "basic augmentation, learning rate 0.01"
     assert (value_of(made, "augmentation"), value_of(made, "lr")) == ("basic augmentation", "0.01")
     assert on_axis(made, "lr") == "learning rate 0.01"
+
+
+@pytest.mark.parametrize(
+    ("selector", "words"),
+    [
+        ("base", "base"),
+        ("mlp_tuned", "MLP tuned"),
+        ("reported_classic/xavier=true", "reported classic (Xavier initialisation)"),
+        ("reported_resnet/augmentation=false", "reported ResNet (no augmentation)"),
+        ("cnn_search/optimizer=*", "CNN search (any optimizer)"),
+        ("cnn_search/base", "CNN search (base)"),
+        ("rates/lr=1e-4,batch_size=32", "rates (learning rate 1e-4, batch size 32)"),
+        ("vit/lr=0.001@as_written", "ViT (learning rate 0.001, as written)"),
+        ("mlp@as_run", "MLP (as run)"),
+    ],
+)
+def test_a_selector_in_words(selector, words):
+    assert selected(selector) == words

@@ -13,6 +13,7 @@ from typing import Any
 from reprise.errors import RepriseError, nearest
 from reprise.extensions import METRICS
 from reprise.publishing.measures import Measure
+from reprise.publishing.words import selected
 from reprise.reports.expressions import LARGEST, Expression, Names, read_expression
 
 OVER_CELLS = ("mean", "best", "max", "min", "effect")
@@ -344,13 +345,12 @@ class _Reader:
         """The keys `runs` and `pick` of cells that are named, and how readers know them."""
         if isinstance(node, ast.Name):
             named = node.id
-            words = named.replace("_", " ")
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value:
-            named = words = node.value
+            named = node.value
         else:
             raise self.fail(node, "expected cells: a name, or a selector in quotes")
         found = dict(self.known.cells.get(named, {"runs": named}))
-        return found, found.pop("label", words)
+        return found, found.pop("label", "") or selected(named)
 
     def measure(self, node: ast.expr, *, over: str = "", axis: str | None = None) -> tuple[Measure, str]:
         """A call that measures, and what it is in words; `over` is the function over its cells."""

@@ -16,6 +16,7 @@ from reprise.publishing.judging import Judge
 from reprise.publishing.measures import Measure, NotRun, read
 from reprise.publishing.statements import CheckedStatement, Jury, Outcome
 from reprise.publishing.summary import strength
+from reprise.publishing.words import selected, written
 from reprise.records import read_record, write_record
 from reprise.reports.report import Cell, Report, Undrawn
 
@@ -35,7 +36,7 @@ def write_document(
     it a page of HTML.
     """
     known = report.names.cells.items()
-    labels = {cells["runs"]: cells.get("label", name.replace("_", " ")) for name, cells in known}
+    labels = {cells["runs"]: cells.get("label", written(name)) for name, cells in known}
     made_by = {statement.id: getattr(statement, "table", None) or "" for statement in report.statements}
     content = {
         "format": FORMAT,
@@ -153,7 +154,7 @@ def _rows(judge: Judge, measure: Measure, labels: Mapping[str, str], factor: flo
         values = {run: factor * value for run, value in found_in.items() if value is not None}
         if values:
             alone = len(asked) == 1 and not (measure.cells or measure.effect)
-            called = labels.get(measure.runs, cell.name) if alone else cell.name
+            called = (alone and labels.get(measure.runs)) or selected(cell.name)
             words = measure.quantity.words(called)
             found.append({"label": words, "metric": measure.metric, "cell": cell.name, "values": values})
     return found

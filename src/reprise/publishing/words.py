@@ -13,6 +13,9 @@ TERMS = {
     "betas": "β",
     "cutout": "Cutout",
     "cut_out": "Cutout",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "cinic10": "CINIC-10",
     "eps": "ε",
     "gelu": "GELU",
     "imagenet": "ImageNet",
@@ -51,6 +54,21 @@ def plain(value: Any) -> str:
     return written(value) if isinstance(value, str) else short_exponent(text(value))
 
 
+def selected(selector: str) -> str:
+    """A selector in words, where nothing else says what readers call its cells: `classic/xavier=true` is
+    classic (Xavier initialisation).
+    """
+    body, _, reading = selector.partition("@")
+    experiment, _, conditions = body.partition("/")
+    if conditions == "base":
+        said = ["base"]
+    else:
+        pairs = (condition.partition("=") for condition in conditions.split(",") if condition)
+        said = [f"any {written(axis)}" if value == "*" else _on_axis(axis, value) for axis, _, value in pairs]
+    said += [written(reading)] if reading else []
+    return written(experiment) + (f" ({', '.join(said)})" if said else "")
+
+
 def value_of(cell: Cell, axis: str) -> str:
     """A cell's value on an axis, as the report file labels it or as it is."""
     return cell.labels.get(axis) or plain(cell.settings[axis])
@@ -58,9 +76,11 @@ def value_of(cell: Cell, axis: str) -> str:
 
 def on_axis(cell: Cell, axis: str) -> str:
     """A cell's value on an axis together with what it is a value of: `learning rate 0.01`, `no dropout`."""
-    value, name = cell.settings[axis], written(axis)
-    if axis in cell.labels:
-        return cell.labels[axis]
+    return cell.labels.get(axis) or _on_axis(axis, cell.settings[axis])
+
+
+def _on_axis(axis: str, value: Any) -> str:
+    name = written(axis)
     if isinstance(value, bool) or value in ("true", "false"):
         return name if value in (True, "true") else f"no {name}"
     if isinstance(value, int | float) and value == 0 and axis not in COUNTED:

@@ -22,7 +22,7 @@ from reprise.publishing.results import read_meta, read_tables
 from reprise.publishing.statement_records import read_document
 from reprise.publishing.tables.record import read_sheet
 from reprise.publishing.verdicts import Verdict
-from reprise.publishing.words import configuration
+from reprise.publishing.words import configuration, written
 from reprise.reports.cells import Cell
 from reprise.reports.figures import Figure
 from reprise.reports.layout import SCALES, Layout
@@ -229,11 +229,14 @@ class ReportContent:
 
     @property
     def datasets(self) -> list[str]:
-        """Names of the data sets that its runs are trained on, and what stands in for one."""
+        """The data sets that its runs are trained on, and what stands in for one."""
         found = dict.fromkeys(
             (run.settings.dataset.name, run.settings.dataset.source) for run in self.runs.values()
         )
-        return [name if source == "real" else f"{name} ({source})" for name, source in found]
+        return [
+            written(name) + ("" if source == "real" else f" ({source.replace('-', ' ')})")
+            for name, source in found
+        ]
 
     @property
     def notes(self) -> Sequence[str]:

@@ -26,12 +26,13 @@ demo: $(VENV)/.ready
 evidence: $(VENV)/.ready
 	$(BIN)/python -m snakemake --cores $(CORES) --scheduler greedy --config train=no threads=1
 
-# What was measured, in README, from the runs in results/evidence and no others.
+# What was measured, in README and docs/results.md, from the runs in results/evidence and no others.
 README_FIGURES := figure_01 figure_03
 readme: $(VENV)/.ready
 	rm -rf results/readme
 	$(BIN)/python -m reprise import results/evidence --results results/readme
-	$(BIN)/python -m reprise summary --results results/readme --write README.md
+	$(BIN)/python -m reprise summary --results results/readme --write docs/results.md
+	$(BIN)/python -m reprise summary --results results/readme --findings 0 --write README.md
 	for figure in $(README_FIGURES); do \
 		$(BIN)/python -m reprise figure cifar10_architectures $$figure --partial --results results/readme && \
 		cp results/readme/figures/cifar10_architectures/$$figure.png \

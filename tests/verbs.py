@@ -35,7 +35,7 @@ OPTIONS = {
     "figure": RESULTS | REPORT | {"--partial"},
     "table": RESULTS | REPORT | {"--partial"},
     "statements": RESULTS | REPORT | {"--partial"},
-    "summary": RESULTS | REPORT | {"--write"},
+    "summary": RESULTS | REPORT | {"--write", "--findings"},
     "site": RESULTS | REPORT,
     "export": RESULTS | REPORT | {"--weights"},
     "publish": RESULTS | REPORT,

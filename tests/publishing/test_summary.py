@@ -134,24 +134,37 @@ def test_the_tally_counts_each_verdict_of_each_kind_and_no_statement_that_anothe
     )
     rows = [line for line in block.splitlines() if line.startswith(("| `", "| **"))]
     assert rows[:3] == [
-        "| `first` | 3 of 12 | 1.2 | 1 | 1 | – | – | 1 | – | – |",
-        "| `second` | 2 of 5 | 0.5 | – | – | 1 | – | – | 1 | 1 |",
-        "| **all** | 4 of 16 | 1.5 | 1 | 1 | 1 | – | 1 | 1 | 1 |",
+        "| `first` | 3 of 12 | 1 | 1 | – | – | 1 | – | – |",
+        "| `second` | 2 of 5 | – | – | 1 | – | – | 1 | 1 |",
+        "| **all** | 4 of 16 | 1 | 1 | 1 | – | 1 | 1 | 1 |",
     ]
     assert block.splitlines()[0] == "Evidence at scale full: 4 of 16 runs, 1.5 core-hours (cpu)."
-    assert [row.split("“")[1][0] for row in rows[3:]] == ["e", "c", "a"]
+    found = [line for line in block.splitlines() if line.startswith("- **")]
+    assert [line.split("“")[1][0] for line in found] == ["e", "c", "a"]
 
 
-def test_hours_of_gpus_have_a_column_where_there_are_some():
-    block = summary(
-        {"first": [], "second": []},
-        {"first": evidence(3, 12, 1.25, 0.5), "second": evidence(2, 5, 0.5)},
-        evidence(5, 17, 1.75, 0.5),
-        "full",
-    )
-    assert "| report | runs | core-hours | GPU-hours |" in block
-    assert "| `first` | 3 of 12 | 1.2 | 0.5 | – |" in block
-    assert "| `second` | 2 of 5 | 0.5 | – | – |" in block
+def test_the_tally_alone():
+    parts = {"one": [outcome("a", "contradicted", share=0.0)]}, {"one": evidence(1, 3, 0)}, evidence(1, 3, 0)
+    alone = summary(*parts, "full", 0)
+    assert "contradicted**" not in alone
+    assert alone.splitlines()[-1].startswith("| `one` |")
+    assert "- **contradicted**" in summary(*parts, "full")
+
+
+@pytest.mark.parametrize("sign", ["- a", "+ a", "* a", "> a", "# a", "1. a", "12) a", "= a", "~~~", "| a"])
+def test_no_line_of_a_finding_is_wide_or_begins_with_markup(sign):
+    for width in range(60, 110):
+        text = f"“{'x' * width} {sign} {'word ' * 60}”"
+        block = summary(
+            {"one": [outcome("a", "contradicted", share=0.0, text=text)]},
+            {"one": evidence(1, 3, 0)},
+            evidence(1, 3, 0),
+            "full",
+        )
+        first, *others = block[block.index("- **contradicted**") :].splitlines()
+        assert len(others) > 2
+        assert all(len(line) <= 120 for line in (first, *others))
+        assert not any(line.strip().startswith(sign) for line in others)
 
 
 def test_one_report_needs_no_sum_and_without_verdicts_there_are_no_findings():
@@ -173,8 +186,8 @@ def test_what_a_report_says_stays_text_and_ends_no_block(tmp_path):
         evidence(1, 3, 0),
         "full",
     )
-    (row,) = [line for line in block.splitlines() if "contradicted**" in line]
-    assert r"a \| b \`c\` \<!-- summary: end --> # d" in row
+    item = block[block.index("- **contradicted**") :]
+    assert r"a | b \`c\` \<!-- summary: end --> # d" in " ".join(item.split())
     page = tmp_path / "page.md"
     page.write_text(f"{BEGIN}\n{END}\n")
     for _ in range(2):
@@ -228,16 +241,19 @@ def test_a_page_that_is_no_text_is_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_readme_says_what_the_evidence_gives(tmp_path):
+def test_the_pages_say_what_the_evidence_gives(tmp_path):
     """And nothing of it needs torch."""
     make = (
         "import sys; from reprise.cli import main\n"
-        f"main(['summary', '--results', {str(tmp_path)!r}])\n"
+        f"main(['summary', '--results', {str(tmp_path)!r}, *sys.argv[1:]])\n"
         "assert 'torch' not in sys.modules"
     )
     command = [sys.executable, "-m", "reprise", "import", "results/evidence", "--results", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    done = subprocess.run([sys.executable, "-c", make], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    readme = block_of((ROOT / "README.md").read_text(), "README.md")
-    assert readme == done.stdout.rstrip("\n"), "README is not what the evidence gives; run: make readme"
+    for page, options in (("README.md", ["--findings", "0"]), ("docs/results.md", [])):
+        done = subprocess.run(
+            [sys.executable, "-c", make, *options], cwd=ROOT, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        written = block_of((ROOT / page).read_text(), page)
+        assert written == done.stdout.rstrip("\n"), f"{page} is not what the evidence gives; run: make readme"

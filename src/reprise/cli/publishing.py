@@ -221,6 +221,10 @@ def summary(
         Path | None,
         Parameter(metavar="FILE", help="put it between the markers in this page"),
     ] = None,
+    most_findings: Annotated[
+        int,
+        Parameter(name="--findings", metavar="N", help="findings at most; 0: the tally alone"),
+    ] = 8,
     reports: ReportsOptions = ReportsOptions(),
     where: ResultsOptions = ResultsOptions(),
 ) -> None:
@@ -244,7 +248,7 @@ def summary(
     runs = {slug: list(found.runs()) for slug, found in opened.items()}
     evidence = {slug: gather(layout.runs, each) for slug, each in runs.items()}
     whole = gather(layout.runs, [run for each in runs.values() for run in each])
-    block = summary_of(outcomes, evidence, whole, where.scale)
+    block = summary_of(outcomes, evidence, whole, where.scale, most_findings)
     if write is None:
         show(block)
     else:

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from textwrap import TextWrapper
 from typing import TypeVar
 
 from reprise.errors import RepriseError
@@ -27,30 +28,35 @@ TALLY: dict[str, tuple[Verdict, ...]] = {
     "claim": ("reproduced", "undecided", "contradicted", "not run"),
 }
 """Kind of statement → its verdicts, as the tally has them."""
-BEGIN = "<!-- summary: begin (python -m reprise summary --write README.md) -->"
+BEGIN = "<!-- summary: begin (make readme) -->"
 END = "<!-- summary: end -->"
 """Between these a file has the block that `write_block` replaces."""
+WIDEST = 118
+"""Characters of a line of a list."""
 MOST_PAGE = 1 << 24
 """Bytes of a file that a block is written into."""
 
 
 def summary(
-    outcomes: Mapping[str, Sequence[Outcome]], evidence: Mapping[str, Evidence], whole: Evidence, scale: str
+    outcomes: Mapping[str, Sequence[Outcome]],
+    evidence: Mapping[str, Evidence],
+    whole: Evidence,
+    scale: str,
+    most_findings: int = MOST_FINDINGS,
 ) -> str:
     """The block, without a line break at its end.
 
     outcomes, evidence: of each report, by its slug. whole: the evidence of all, in which a run that two
-    reports share counts once.
+    reports share counts once. most_findings: 0 leaves the tally alone.
     """
     lines = [f"> **{MARKS[scale]}.** Only verdicts at scale full judge a report.", ""] if MARKS[scale] else []
-    lines += [f"Evidence at scale {scale}: {markdown(whole.words())}.", ""]
+    lines += [*_lines(f"Evidence at scale {scale}: {markdown(whole.words())}."), ""]
     lines += [*_tally(outcomes, evidence, whole), ""]
-    found = findings([(slug, one) for slug, each in outcomes.items() for one in each])
+    found = findings([(slug, one) for slug, each in outcomes.items() for one in each], most_findings)
     if found:
-        heads = ("report", "statement", "reported", "measured", "seeds", "verdict")
-        lines += [RULE, "", markdown_row(heads), "|" + "---|" * len(heads)]
+        lines += [*_lines(RULE.format(most=most_findings)), ""]
         lines += [_finding(slug, outcome) for slug, outcome in found]
-    else:
+    elif most_findings:
         lines.append("No statement has a verdict yet.")
     return "\n".join(lines).rstrip("\n")
 
@@ -63,15 +69,14 @@ def _tally(
 ) -> list[str]:
     """One row per report, and their sum."""
     verdicts = [(kind, verdict) for kind, all_ in TALLY.items() for verdict in all_]
-    hours = ["core-hours", "GPU-hours"] if whole.gpu_hours else ["core-hours"]
-    heads = ["report", "runs", *hours, *(f"{kind}s: {verdict}" for kind, verdict in verdicts)]
+    heads = ["report", "runs"]
+    for kind, (first, *others) in TALLY.items():
+        heads += [f"{kind}s: {first}", *others]
 
     def row(name: str, of: Evidence, found: Counter[tuple[str, Verdict]]) -> str:
         runs = f"{of.done:,} of {of.needed:,}"
-        spent = [sum(each.values()) for each in (of.core_hours, of.gpu_hours)][: len(hours)]
-        shown = [f"{each:,.1f}" if each else "–" for each in spent]
         counts = [str(found[which]) if which in found else "–" for which in verdicts]
-        return markdown_row([name, runs, *shown, *counts])
+        return markdown_row([name, runs, *counts])
 
     lines = [markdown_row(heads), "|---|" + "---:|" * (len(heads) - 1)]
     total: Counter[tuple[str, Verdict]] = Counter()
@@ -87,7 +92,7 @@ def _tally(
 # ---- findings ----
 
 RULE = (
-    f"The findings worth a minute, at most {MOST_FINDINGS}, chosen by a rule: contradicted claims, those "
+    "The findings worth a minute, at most {most}, chosen by a rule: contradicted claims, those "
     "that hold in the fewest draws first; then numbers that differ, those furthest from their interval "
     "first; then what is reproduced of what a network achieves, where the seeds leave least open for the "
     "size of the effect."
@@ -149,21 +154,44 @@ def _last_if_nan(value: float) -> float:
 
 
 def _finding(slug: str, outcome: Outcome) -> str:
+    """An item of a list."""
     statement, judgement = outcome.statement, outcome.judgement
     text = markdown(statement.text or statement.id)
-    where = f" ({markdown(statement.source)})" if statement.source else ""
-    verdict = f"**{judgement.verdict}**"
+    source = f"`{slug}`" + (f", {markdown(statement.source)}" if statement.source else "")
+    seeds = f"{judgement.n} seed{'s' * (judgement.n != 1)}"
     if statement.relation is None:
-        reported = markdown(("about " if statement.about else "") + statement.reported)
+        reported = ("about " if statement.about else "") + statement.reported
         spread = f" ± {judgement.spread}" if judgement.spread else ""
-        verdict += f": {markdown(judgement.reason.rstrip('.'))}"
+        measured = markdown(f"Reported {reported}, measured {judgement.measured}{spread} ({seeds}).")
+        why = f" {markdown(judgement.reason.rstrip('.'))}."
     else:
-        reported = markdown(statement.reading.rstrip(".")) or markdown_code(statement.expression)
-        spread = f" (the seeds settle {judgement.spread})" if judgement.spread else ""
-        if math.isfinite(judgement.share):
-            verdict += f": holds in {100 * judgement.share:.1f} % of the draws"
-    measured = markdown(judgement.measured + spread)
-    return markdown_row((f"`{slug}`", text + where, reported, measured, str(judgement.n), verdict))
+        reading = f"Read as: {markdown(statement.reading.rstrip('.'))}." if statement.reading else ""
+        must = reading or f"What must hold: {markdown_code(statement.expression)}."
+        settled = f", where the seeds settle {judgement.spread}" if judgement.spread else ""
+        measured = f"{must} Measured: {markdown(judgement.measured + settled)} ({seeds})."
+        finite = math.isfinite(judgement.share)
+        why = f" It holds in {100 * judgement.share:.1f} % of the draws." if finite else ""
+    return _wrapped(
+        f"- **{judgement.verdict}**: {text} ({source}). {measured[:1].upper()}{measured[1:]}{why}"
+    )
+
+
+def _lines(text: str) -> list[str]:
+    """A paragraph as lines."""
+    return _wrapped(text, indent="").split("\n")
+
+
+_MARKUP = re.compile(r" (?=[-+*=>#|~]|\d+[.)](?: |$))")
+"""Spaces before what would be markup if it began a line."""
+
+
+def _wrapped(text: str, indent: str = "  ") -> str:
+    """A paragraph, or an item of a list, over several lines, none of which begins with markup."""
+    start, kept = text[: len(indent)], _MARKUP.sub("\0", text[len(indent) :])
+    wrap = TextWrapper(
+        WIDEST - len(indent), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return start + wrap.fill(kept).replace("\0", " ")
 
 
 # ---- into a page ----

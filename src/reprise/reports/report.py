@@ -372,7 +372,7 @@ class Report:
 
     def _check_assumptions(self) -> None:
         """What assumptions affect is in the file."""
-        known = [one.id for one in [*self.figures, *self.tables, *self.statements]]
+        known = [one.id for section in (self.figures, self.tables, self.statements) for one in section]
         for index, assumption in enumerate(self.file.assumptions):
             for place, name in enumerate(assumption.affects):
                 if name in known:

@@ -74,7 +74,9 @@ class Strict(BaseModel):
         return given
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
         """With what the docstrings below its keys say, as an editor shows it."""
         found = handler(schema)
         said = described(cls)
@@ -124,7 +126,9 @@ def _docstrings(module: str) -> dict[str, dict[str, str]]:
     for owner in tree.body:
         for before, after in itertools.pairwise(owner.body if isinstance(owner, ast.ClassDef) else ()):
             match before, after:
-                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str() as words)):
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
+                    value=ast.Constant(value=str() as words)
+                ):
                     found.setdefault(owner.name, {})[name] = " ".join(words.split())
     return found
 

@@ -183,8 +183,10 @@ class Residual(Family):
     blocks: int = Field(ge=1, le=1000, description="residual blocks")
     kernel: int = Field(ge=1, le=1024, description="pixels on the side of their convolutions")
     filters: int = Field(ge=1, le=100_000, description="channels of the first block, doubled by each other")
-    dropout: Probability = Field(0.0, description="after each block")
-    relu: Literal["after_sum", "before_sum"] = Field("after_sum", description="the second ReLU of a block")
+    dropout: Probability = Field(0.0, description="dropout after each block")
+    relu: Literal["after_sum", "before_sum"] = Field(
+        "after_sum", description="where the second ReLU of a block stands"
+    )
     init: Init = Field("torch", description=INITIAL_WEIGHTS)
     width: Width = Field(1.0, description=WIDENS)
 
@@ -199,9 +201,12 @@ class Resnet(Family):
 
     model_config = titled("the family resnet")
     large = True
-    depth: Annotated[Literal[18, 34], of_type(int)] = Field(description="layers")
-    dropout: Probability = Field(0.0, description="before the dense layer")
-    init: Init = Field("torch", description="torch is torchvision's; xavier_dense concerns the last layer")
+    depth: Annotated[Literal[18, 34], of_type(int)] = Field(description="number of layers")
+    dropout: Probability = Field(0.0, description="dropout before the dense layer")
+    init: Init = Field(
+        "torch",
+        description="initial weights: torch's are those of torchvision; xavier_dense concerns the last layer",
+    )
     width: Width = Field(1.0, description=WIDENS)
 
     def build(self, classes: int, image_shape: tuple[int, int, int], weights_dir: Path | None) -> nn.Module:
@@ -229,7 +234,7 @@ class Torchvision(Family):
 
     model_config = titled("the family torchvision")
     large = True
-    arch: str = Field(description="name in torchvision.models")
+    arch: str = Field(description="its name in torchvision.models")
     weights: Literal["imagenet", "random"] = Field(description="those it starts with")
     part: Literal["features"] | None = Field(None, description="features: the convolutions only")
     trainable: Literal["head", "all"] = Field("all", description="head: all else is frozen")
@@ -239,7 +244,7 @@ class Torchvision(Family):
         "inference",
     )
     head: Layers | None = Field(None, description="absent: one dense layer")
-    init: Init = Field("torch", description="of the head")
+    init: Init = Field("torch", description="initial weights of the head")
 
     def build(self, classes: int, image_shape: tuple[int, int, int], weights_dir: Path | None) -> nn.Module:
         from reprise.models.pretrained import transfer_network
@@ -254,11 +259,11 @@ class Vit(Family):
     patch: int = Field(ge=1, le=4096, description="pixels on the side of a square patch")
     dim: int = Field(ge=1, le=100_000, description="width of the tokens")
     layers: int = Field(ge=1, le=1000, description="encoder layers")
-    heads: int = Field(ge=1, le=1000, description="of attention; must divide dim")
+    heads: int = Field(ge=1, le=1000, description="heads of attention; must divide dim")
     feed_forward: int = Field(2048, ge=1, le=1_000_000, description="hidden units of an encoder layer")
-    dropout: Probability = Field(0.1, description="in the encoder layers")
+    dropout: Probability = Field(0.1, description="dropout in the encoder layers")
     embedding_dropout: Probability | None = Field(
-        None, description="of the tokens, once they have their positions; absent: none"
+        None, description="dropout of the tokens, once they have their positions; absent: none"
     )
     width: Width = Field(1.0, description="multiplies the hidden units alone")
 

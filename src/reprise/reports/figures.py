@@ -211,7 +211,7 @@ class Transform(Strict):
 
 
 class Images(Strict):
-    """Which images the data room takes."""
+    """Which images are shown."""
 
     dataset: str
     """The data set's name."""

@@ -88,7 +88,7 @@ def _known(name: str) -> str:
 
 class DatasetSettings(Strict):
     name: Annotated[str, AfterValidator(_known), Field(examples=["cifar10", "cifar100", "cinic10", "stl10"])]
-    """The data set."""
+    """The data set's name."""
     labels: str
     """Kind of label, a column of the labels, that is learned: cifar100 has coarse and fine, the others label.
     """

@@ -109,9 +109,10 @@ def described(model: type[BaseModel]) -> dict[str, str]:
     """
     said: dict[str, str] = {}
     for each in reversed(model.__mro__):
-        for name, words in _docstrings(each.__module__).get(each.__qualname__, {}).items():
-            field = model.model_fields.get(name)
-            said[(field and field.alias) or name] = words
+        found = _docstrings(each.__module__).get(each.__qualname__, {})
+        for name, field in model.model_fields.items():
+            if name in found:
+                said[field.alias or name] = found[name]
     return said
 
 

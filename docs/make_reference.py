@@ -22,6 +22,7 @@ from reprise.publishing.measures import OWN_METRICS, PATHS
 from reprise.publishing.style import COLORS
 from reprise.reports.editor import BASE, REPEAT
 from reprise.reports.report_file import ReportFile
+from reprise.reports.settings import InitialWeights
 from reprise.schema import _FORMS as FORMS
 from reprise.workflow.config import Config
 
@@ -136,6 +137,8 @@ class Keys:
     def __init__(self) -> None:
         self.schema = TypeAdapter(ReportFile).json_schema(by_alias=True)
         self.definitions: dict[str, Any] = self.schema["$defs"]
+        weights = InitialWeights.__name__
+        self.definitions[weights] = TypeAdapter(InitialWeights).json_schema(by_alias=True)
         self.chapters: dict[str, list[str]] = {}
         """Key of a report file → the definitions first met below it, which have keys of their own."""
         self.headings: dict[str, str] = {}
@@ -144,6 +147,8 @@ class Keys:
         for key in sorted(top, key=lambda key: key in GALLERY):
             self.chapters[key] = []
             self._visit(top[key], "" if key == "defaults" else key, key)
+            if key == "defaults":  # the one setting that these do not have
+                self._visit({"$ref": weights}, "initial_weights", key)
 
     def _visit(self, schema: Any, path: str, chapter: str) -> None:
         for name in references(schema):

@@ -1,4 +1,4 @@
-"""The reference pages are those of the code, and nothing that can be written or set is without a description."""
+"""The reference pages are those of the code, and nothing to be written or set is without a description."""
 
 import importlib
 import re
@@ -32,9 +32,13 @@ def reference():
 PAGES = ("keys.md", "command-line.md", "configuration.md")
 
 
+@pytest.fixture(scope="module")
+def made(reference):
+    return reference.pages()
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_the_committed_page_is_that_of_the_code(reference, name):
-    made = reference.pages()
+def test_the_committed_page_is_that_of_the_code(made, name):
     assert set(made) == set(PAGES)
     assert (DOCS / "reference" / name).read_text(encoding="utf-8") == made[name], (
         "write it anew: make reference"

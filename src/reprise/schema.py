@@ -124,8 +124,8 @@ def _docstrings(module: str) -> dict[str, dict[str, str]]:
     except (OSError, TypeError):  # one without a source
         return {}
     found: dict[str, dict[str, str]] = {}
-    for owner in tree.body:
-        for before, after in itertools.pairwise(owner.body if isinstance(owner, ast.ClassDef) else ()):
+    for owner in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+        for before, after in itertools.pairwise(owner.body):
             match before, after:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
                     value=ast.Constant(value=str() as words)

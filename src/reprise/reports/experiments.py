@@ -57,7 +57,7 @@ def _labelled(axis: Axis | SearchAxis) -> None:
 
 class Axis(Strict):
     path: SettingPath | None = None
-    """Setting that takes the values; absent: each named value is a `set` of its own."""
+    """Setting that takes the values, or `seed`; absent: each named value is a `set` of its own."""
     values: (
         Annotated[list[Plain], Field(min_length=1)]
         | Annotated[dict[str | int | float | bool, Any], Field(min_length=1)]
@@ -79,7 +79,7 @@ class SearchAxis(Strict):
 
     model_config = titled("an axis of a search")
     path: SettingPath | None = None
-    """Setting that takes the values; absent: each named value is a `set` of its own."""
+    """Setting that takes the values, or `seed`; absent: each named value is a `set` of its own."""
     values: list[Plain] | dict[str | int | float | bool, Any] | None = None
     """Values, or name → value, of which one is drawn."""
     uniform: Interval | None = None

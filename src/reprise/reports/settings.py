@@ -141,6 +141,8 @@ class PreprocessSettings(Strict):
 
 
 class InitialWeights(Strict):
+    """Weights of another run, which are loaded first; written under `set` of an experiment."""
+
     source: Annotated[Selector, Field(alias="from")]
     """The run whose selected weights are loaded: of the same seed, or its only one."""
     drop: list[str] = []
@@ -245,9 +247,11 @@ class Plateau(Schedule):
     factor: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Factor of each change (absent: 0.1)."""
     patience: Annotated[int, whole(0, 100_000)] | None = None
-    """Epochs without improvement of the validation loss that are let pass (absent: 10)."""
+    """Epochs without improvement of the validation loss that are let pass (absent: 10). Keras' patience less
+    one.
+    """
     threshold: NotNegative | None = None
-    """Least improvement that counts (1e-4)."""
+    """Least improvement that counts (absent: 1e-4). Keras' min_delta, with `abs`."""
     threshold_mode: Literal["rel", "abs"] | None = None
     """Whether it is a share of the best loss (default) or a loss."""
     min_lr: NotNegative | None = None

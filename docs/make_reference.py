@@ -42,7 +42,7 @@ Every key that a report file may have, what it takes and what it means. How they
 of report files](../report-files.md). An editor that knows YAML schemas shows the same text while you type.
 """
 ABOUT_VERBS = """
-Every rule of the workflow is one verb of `python -m reprise`, and each works without Snakemake, too. A verb
+Every rule of the workflow is one `python -m reprise <verb>`, and each works without Snakemake, too. A verb
 with `--help` prints what stands here. Arguments come first: an option that takes several values takes every
 word that follows it, up to the next option.
 """

@@ -18,6 +18,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from reprise.cli.app import GROUPS, VERBS, application
 from reprise.data.catalog import OWN_DATASETS, WEIGHTS
+from reprise.errors import RepriseError
 from reprise.publishing.measures import OWN_METRICS, PATHS
 from reprise.publishing.style import COLORS
 from reprise.reports.editor import BASE, REPEAT
@@ -192,6 +193,8 @@ class Keys:
             takes += "; required"
         elif default not in (None, [], {}) and not isinstance(default, dict):
             takes += f"; default {code(default)}"
+        if "description" not in schema:
+            raise RepriseError(f"key {key} has no description; write one below it, in src/reprise")
         said = sentence(schema["description"])
         for words, heading in LINKS.items():
             said = said.replace(words, link(words, "keys", heading, page))

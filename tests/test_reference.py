@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from reprise.data.catalog import OWN_DATASETS
+from reprise.errors import RepriseError
 from reprise.extensions import AUGMENTATIONS, NETWORKS
 from reprise.publishing.measures import OWN_METRICS
 from reprise.publishing.style import COLORS
@@ -188,6 +189,11 @@ def test_what_a_key_takes_is_said_in_words(reference, schema, words):
 )
 def test_a_description_becomes_a_sentence_of_markdown(reference, text, sentence):
     assert reference.sentence(text) == sentence
+
+
+def test_a_key_without_a_description_is_named(reference):
+    with pytest.raises(RepriseError, match="key silent has no description; write one below it"):
+        reference.Keys().entry("silent", {"type": "string"}, False, "keys")
 
 
 # ---- links ----

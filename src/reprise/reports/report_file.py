@@ -62,6 +62,7 @@ class Assumption(Strict):
 
     model_config = titled("an assumption")
     says: Text
+    """How it is read."""
     affects: Annotated[list[Text], Unique] = []
     """What hangs on it: cells, as selectors name them, and ids of figures, tables and statements; the whole
     report where it names none.
@@ -76,7 +77,7 @@ AnyAssumption = Annotated[Assumption, BeforeValidator(_assumption, json_schema_i
 
 
 class ReportFile(Strict):
-    """All that one report says. Every key is described in docs/report-files.md."""
+    """All that one report says. Every key is listed in docs/reference/keys.md."""
 
     slug: Name | None = None
     """The file's name without .yaml, if it is to be said."""

@@ -9,7 +9,7 @@ export OMP_WAIT_POLICY ?= passive
 # Each process of the tests has one thread of torch; one that runs out of tests takes over half of another's.
 PYTEST := python -m pytest -n $(CORES) --dist worksteal
 
-.PHONY: demo evidence readme site-test test check style lint faults fuzz keras cpus slurm lowest bench bench-gpu clean
+.PHONY: demo evidence readme reference gallery site-test test check style lint faults fuzz keras cpus slurm lowest bench bench-gpu clean
 
 $(VENV)/.ready: pyproject.toml envs/constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +42,14 @@ readme: $(VENV)/.ready
 	done
 	rm -rf results/readme
 
+# The pages of docs/reference, from the code: keys, command line, configuration.
+reference: $(VENV)/.ready
+	$(BIN)/python docs/make_reference.py
+
+# docs/gallery.md and its pictures: each kind of figure and table, from made-up results.
+gallery: $(VENV)/.ready
+	$(BIN)/python docs/make_gallery.py
+
 # The sites of the evidence and, if it is there, of the demo in Debian's Chromium (installs it, as root, and
 # playwright): two minutes.
 site-test: evidence
@@ -51,6 +59,7 @@ site-test: evidence
 		{ apt-get -qq update && apt-get -qq install --yes chromium; } || echo "no chromium: the tests skip"
 	$(BIN)/$(PYTEST) -m browser tests/site
 
+# All tests but those that the targets below are for.
 test: $(VENV)/.ready
 	$(BIN)/$(PYTEST) -m "not keras and not cpus and not browser"
 
@@ -59,6 +68,7 @@ test: $(VENV)/.ready
 check: style
 	$(BIN)/$(PYTEST) -m "not keras and not cpus and not browser and not workflow and not slow" --ignore tests/faults
 
+# The style of all code and of the Snakefiles.
 style: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -123,5 +133,6 @@ bench: $(VENV)/.ready
 bench-gpu:
 	PYTHONPATH=src $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) tests/bench/bench_gpu.py
 
+# Deletes what the demo made.
 clean:
 	rm -rf results/demo

@@ -6,8 +6,11 @@ them and the JSON Schema for editors are made from it. It needs no torch.
 
 from __future__ import annotations
 
+import ast
+import inspect
 import itertools
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +22,7 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     RootModel,
     ValidationError,
     WrapValidator,
@@ -69,6 +73,18 @@ class Strict(BaseModel):
                     raise PydanticCustomError("unknown_key", "unknown key{owner}{hint}", found)
         return given
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """With what the docstrings below its keys say, as an editor shows it."""
+        found = handler(schema)
+        said = described(cls)
+        for key, value in handler.resolve_ref_schema(found).get("properties", {}).items():
+            if "description" not in value and key in said:
+                value["description"] = said[key]
+        return found
+
 
 class SingleValue(RootModel[Content], Generic[Content]):
     """One value in the place of a mapping, as in `{flip: 0.5}`."""
@@ -83,6 +99,39 @@ def keys(model: type[BaseModel]) -> list[str]:
     """
     fields = sorted(model.model_fields.items(), key=lambda item: not item[1].is_required())
     return [field.alias or name for name, field in fields if not field.exclude]
+
+
+def described(model: type[BaseModel]) -> dict[str, str]:
+    """Key of a mapping → what the docstring below it says, in its class or in one that it is made from.
+
+    Pydantic can read them itself (`use_attribute_docstrings`), but does so whenever a class is made, and
+    every process would wait for it.
+    """
+    said: dict[str, str] = {}
+    for each in reversed(model.__mro__):
+        found = _docstrings(each.__module__).get(each.__qualname__, {})
+        for name, field in model.model_fields.items():
+            if name in found:
+                said[field.alias or name] = found[name]
+    return said
+
+
+@cache
+def _docstrings(module: str) -> dict[str, dict[str, str]]:
+    """Class of a module → its attribute → the docstring below it, as one line."""
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+    except (OSError, TypeError):  # one without a source
+        return {}
+    found: dict[str, dict[str, str]] = {}
+    for owner in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+        for before, after in itertools.pairwise(owner.body):
+            match before, after:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
+                    value=ast.Constant(value=str() as words)
+                ):
+                    found.setdefault(owner.name, {})[name] = " ".join(words.split())
+    return found
 
 
 def either(expected: str) -> WrapValidator:

@@ -41,7 +41,7 @@ def next_(
     budget: Annotated[
         float,
         time_span,
-        Parameter(show_default=False, help="such as 90m or 2h30m (default: 1h)"),
+        Parameter(show_default=False, help="how much time there is, such as 90m or 2h30m (default: 1h)"),
     ] = 3600.0,
     do: Annotated[
         bool, Parameter(show_default=False, help="train and evaluate them, and stop when the time is over")

@@ -104,7 +104,12 @@ DataFolder = Annotated[
 class ResultsOptions:
     """Where a verb reads and writes."""
 
-    scale: Annotated[Scale, Parameter(help="full is what the reports did")] = "full"
+    scale: Annotated[
+        Scale,
+        Parameter(
+            help="full: what the reports did; quick: less of it; demo: little of it, on synthetic data"
+        ),
+    ] = "full"
     results: ResultsFolder = RESULTS
 
     @property
@@ -228,7 +233,7 @@ class ChoiceOptions:
     only: Annotated[
         tuple[str, ...],
         several,
-        Parameter(group=_choice, metavar="SELECTOR...", help="experiments or cells alone"),
+        Parameter(group=_choice, metavar="SELECTOR...", help="the runs of these experiments or cells alone"),
     ] = ()
 
 
@@ -241,7 +246,10 @@ class DeviceOptions:
     """What computes."""
 
     device: Annotated[
-        str, Parameter(env_var="REPRISE_DEVICE", metavar="DEVICE", help="auto, cpu, cuda, cuda:1, …")
+        str,
+        Parameter(
+            env_var="REPRISE_DEVICE", metavar="DEVICE", help="what computes: auto, cpu, cuda, cuda:1, …"
+        ),
     ] = "auto"
     threads: Annotated[
         int | None, whole(4096), Parameter(help="CPU threads, at most (default: torch's number)")
@@ -256,7 +264,7 @@ class ComputeOptions(DeviceOptions):
         Literal["auto", "float32", "bfloat16"],
         Parameter(
             env_var="REPRISE_PRECISION",
-            help="of matrix products and convolutions; auto: bfloat16 for large networks on CUDA",
+            help="precision of matrix products and convolutions; auto: bfloat16 for large networks on CUDA",
         ),
     ] = "auto"
     cuda_graphs: Annotated[

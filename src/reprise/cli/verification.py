@@ -46,7 +46,7 @@ def verify(
     *,
     sample: Annotated[int, whole(10_000), Parameter(help="runs to draw")] = 3,
     seed: Annotated[
-        int | None, whole(2**31 - 1), Parameter(help="of the draw (default: another one each time)")
+        int | None, whole(2**31 - 1), Parameter(help="seed of the draw (default: another one each time)")
     ] = None,
     most: Annotated[
         float | None, time_span, Parameter(help="draw only runs that take no longer here: 90s, 30m, 2h")

@@ -107,10 +107,10 @@ class JitterSettings(AugmentationSettings, Strict):
     """Random factors of brightness, contrast, saturation, in [1 − v, 1 + v], and shifts of hue in [−v, v]."""
 
     model_config = titled("jitter")
-    brightness: Factor = 0.0
-    contrast: Factor = 0.0
-    saturation: Factor = 0.0
-    hue: float = Field(0.0, ge=0, le=0.5)
+    brightness: Factor = Field(0.0, description="v of the brightness")
+    contrast: Factor = Field(0.0, description="v of the contrast")
+    saturation: Factor = Field(0.0, description="v of the saturation")
+    hue: float = Field(0.0, ge=0, le=0.5, description="v of the hue, of which 1 is the whole circle")
 
     def operation(self) -> Operation:
         from reprise.data.augment import Jitter
@@ -120,7 +120,7 @@ class JitterSettings(AugmentationSettings, Strict):
 
 class ErasingBoxSettings(Strict):
     model_config = titled("erasing")
-    p: Probability = 0.5
+    p: Probability = Field(0.5, description="probability")
     scale: Interval = Field((0.02, 0.33), description="area of the box, as shares of the image")
     ratio: Interval = Field((0.3, 3.3), description="height / width")
 

@@ -25,7 +25,10 @@ Init = Literal["torch", "keras", "xavier_dense"]
 """Initial weights: torch's default; Keras' default (Glorot uniform); that of the dense layers alone."""
 ActivationName = Literal["relu", "tanh", "sigmoid"]
 Width = Annotated[float, Field(gt=0, le=1000)]
-"""Multiplies the channels of convolutions and the hidden units: how a demo makes networks narrow."""
+INITIAL_WEIGHTS = (
+    "initial weights: torch's default; Keras' (Glorot uniform); torch's with Glorot's for dense layers alone"
+)
+WIDENS = "multiplies channels and hidden units: a demo makes networks narrow with it"
 
 
 class Family(Strict, ABC):
@@ -66,44 +69,44 @@ class Layer(Strict):
 class ConvLayer(Layer):
     model_config = titled("a layer of kind conv")
     conv: int = Field(ge=1, le=100_000, description="channels")
-    kernel: int = Field(3, ge=1, le=1024)
-    stride: int = Field(1, ge=1, le=1024)
+    kernel: int = Field(3, ge=1, le=1024, description="pixels on the side of the kernel")
+    stride: int = Field(1, ge=1, le=1024, description="pixels from one place of the kernel to the next")
     padding: Annotated[
         Literal["same", "valid"] | Annotated[int, Field(ge=0, le=1024)],
         either("same (as TensorFlow's), valid, or a number of pixels up to 1024"),
-    ] = "valid"
-    activation: ActivationName | None = None
+    ] = Field("valid", description="zeros around the image: same as in TensorFlow, none, or so many pixels")
+    activation: ActivationName | None = Field(None, description="after the layer; absent: none")
     scaled: bool = Field(True, description="whether width applies to this layer")
 
 
 class BatchNormLayer(Layer):
     model_config = titled("a layer of kind batch_norm")
     batch_norm: bool = Field(description="false: the layer keeps its place and does nothing, for a search")
-    eps: float = Field(1e-5, gt=0)
+    eps: float = Field(1e-5, gt=0, description="added to the variance")
     momentum: Probability = Field(0.1, description="weight of the new batch: Keras' 0.99 is 0.01 here")
 
 
 class PoolLayer(Layer):
     model_config = titled("a layer of kind pool")
-    pool: Literal["max", "avg"]
-    size: int = Field(2, ge=1, le=1024)
+    pool: Literal["max", "avg"] = Field(description="the largest value, or the mean")
+    size: int = Field(2, ge=1, le=1024, description="pixels on the side of a window")
     stride: int | None = Field(None, ge=1, le=1024, description="absent: the size")
     padding: int = Field(0, ge=0, le=1024, description="pixels")
 
 
 class DropoutLayer(Layer):
     model_config = titled("a layer of kind dropout")
-    dropout: Probability
+    dropout: Probability = Field(description="share of the values that is set to zero")
 
 
 class Dropout2dLayer(Layer):
     model_config = titled("a layer of kind dropout2d")
-    dropout2d: Probability
+    dropout2d: Probability = Field(description="share of the channels that is set to zero")
 
 
 class FlattenLayer(Layer):
     model_config = titled("a layer of kind flatten")
-    flatten: Annotated[Literal[True], of_type(bool)]
+    flatten: Annotated[Literal[True], of_type(bool)] = Field(description="always true")
 
 
 class DenseLayer(Layer):
@@ -111,8 +114,8 @@ class DenseLayer(Layer):
     dense: Annotated[
         Literal["classes"] | Annotated[int, Field(ge=1, le=10**9)],
         either("classes (the output layer) or a number of units from 1 to 1,000,000,000"),
-    ]
-    activation: ActivationName | None = None
+    ] = Field(description="units; classes: the output layer, one logit per class")
+    activation: ActivationName | None = Field(None, description="after the layer; absent: none")
     scaled: bool = Field(
         True,
         description="whether width applies to this layer; not so for one whose weights come from another "
@@ -123,7 +126,7 @@ class DenseLayer(Layer):
 class ActivationLayer(Layer):
     model_config = titled("a layer without a kind")
     elsewhere = ("conv", "batch_norm", "pool", "dropout", "dropout2d", "flatten", "dense")
-    activation: ActivationName
+    activation: ActivationName = Field(description="which function")
 
 
 def kind_of(layer: Layer) -> str:
@@ -180,10 +183,12 @@ class Residual(Family):
     blocks: int = Field(ge=1, le=1000, description="residual blocks")
     kernel: int = Field(ge=1, le=1024, description="pixels on the side of their convolutions")
     filters: int = Field(ge=1, le=100_000, description="channels of the first block, doubled by each other")
-    dropout: Probability = Field(0.0, description="after each block")
-    relu: Literal["after_sum", "before_sum"] = Field("after_sum", description="the second ReLU of a block")
-    init: Init = "torch"
-    width: Width = 1.0
+    dropout: Probability = Field(0.0, description="dropout after each block")
+    relu: Literal["after_sum", "before_sum"] = Field(
+        "after_sum", description="where the second ReLU of a block stands"
+    )
+    init: Init = Field("torch", description=INITIAL_WEIGHTS)
+    width: Width = Field(1.0, description=WIDENS)
 
     def build(self, classes: int, image_shape: tuple[int, int, int], weights_dir: Path | None) -> nn.Module:
         from reprise.models.residual import residual_network
@@ -196,10 +201,13 @@ class Resnet(Family):
 
     model_config = titled("the family resnet")
     large = True
-    depth: Annotated[Literal[18, 34], of_type(int)] = Field(description="layers")
-    dropout: Probability = Field(0.0, description="before the dense layer")
-    init: Init = Field("torch", description="torch is torchvision's; xavier_dense concerns the last layer")
-    width: Width = 1.0
+    depth: Annotated[Literal[18, 34], of_type(int)] = Field(description="number of layers")
+    dropout: Probability = Field(0.0, description="dropout before the dense layer")
+    init: Init = Field(
+        "torch",
+        description="initial weights: torch's are those of torchvision; xavier_dense concerns the last layer",
+    )
+    width: Width = Field(1.0, description=WIDENS)
 
     def build(self, classes: int, image_shape: tuple[int, int, int], weights_dir: Path | None) -> nn.Module:
         from reprise.models.resnet import resnet
@@ -211,9 +219,9 @@ class Sequential(Family):
     """A list of layers: `reprise.models.sequential`."""
 
     model_config = titled("the family sequential")
-    layers: Layers
-    init: Init = "torch"
-    width: Width = 1.0
+    layers: Layers = Field(description="the layers, from image to logits")
+    init: Init = Field("torch", description=INITIAL_WEIGHTS)
+    width: Width = Field(1.0, description=WIDENS)
 
     def build(self, classes: int, image_shape: tuple[int, int, int], weights_dir: Path | None) -> nn.Module:
         from reprise.models.sequential import network
@@ -226,13 +234,17 @@ class Torchvision(Family):
 
     model_config = titled("the family torchvision")
     large = True
-    arch: str = Field(description="name in torchvision.models")
-    weights: Literal["imagenet", "random"]
+    arch: str = Field(description="its name in torchvision.models")
+    weights: Literal["imagenet", "random"] = Field(description="those it starts with")
     part: Literal["features"] | None = Field(None, description="features: the convolutions only")
-    trainable: Literal["head", "all"] = "all"
-    frozen_mode: Literal["train"] | None = Field(None, description="of a frozen backbone; absent: inference")
+    trainable: Literal["head", "all"] = Field("all", description="head: all else is frozen")
+    frozen_mode: Literal["train"] | None = Field(
+        None,
+        description="train: a frozen backbone has its dropout and batch norm as in training; absent: as in "
+        "inference",
+    )
     head: Layers | None = Field(None, description="absent: one dense layer")
-    init: Init = Field("torch", description="of the head")
+    init: Init = Field("torch", description="initial weights of the head")
 
     def build(self, classes: int, image_shape: tuple[int, int, int], weights_dir: Path | None) -> nn.Module:
         from reprise.models.pretrained import transfer_network
@@ -247,11 +259,11 @@ class Vit(Family):
     patch: int = Field(ge=1, le=4096, description="pixels on the side of a square patch")
     dim: int = Field(ge=1, le=100_000, description="width of the tokens")
     layers: int = Field(ge=1, le=1000, description="encoder layers")
-    heads: int = Field(ge=1, le=1000, description="of attention; must divide dim")
+    heads: int = Field(ge=1, le=1000, description="heads of attention; must divide dim")
     feed_forward: int = Field(2048, ge=1, le=1_000_000, description="hidden units of an encoder layer")
-    dropout: Probability = Field(0.1, description="in the encoder layers")
+    dropout: Probability = Field(0.1, description="dropout in the encoder layers")
     embedding_dropout: Probability | None = Field(
-        None, description="of the tokens, once they have their positions; absent: none"
+        None, description="dropout of the tokens, once they have their positions; absent: none"
     )
     width: Width = Field(1.0, description="multiplies the hidden units alone")
 

@@ -57,7 +57,7 @@ def _labelled(axis: Axis | SearchAxis) -> None:
 
 class Axis(Strict):
     path: SettingPath | None = None
-    """Setting that takes the values; absent: each named value is a `set` of its own."""
+    """Setting that takes the values, or `seed`; absent: each named value is a `set` of its own."""
     values: (
         Annotated[list[Plain], Field(min_length=1)]
         | Annotated[dict[str | int | float | bool, Any], Field(min_length=1)]
@@ -79,9 +79,13 @@ class SearchAxis(Strict):
 
     model_config = titled("an axis of a search")
     path: SettingPath | None = None
+    """Setting that takes the values, or `seed`; absent: each named value is a `set` of its own."""
     values: list[Plain] | dict[str | int | float | bool, Any] | None = None
+    """Values, or name → value, of which one is drawn."""
     uniform: Interval | None = None
+    """Smallest and largest value of a range, drawn uniformly."""
     log_uniform: Interval | None = None
+    """Smallest and largest value of a range, drawn so that each order of magnitude is as likely."""
     labels: Labels = {}
     """Value, or its name → the words for it in tables."""
 
@@ -104,26 +108,35 @@ class RandomSearch(Strict):
     """Random search; combinations are drawn without repetition."""
 
     trials: Trials
+    """How many combinations are tried."""
     seed: Annotated[int, Field(ge=0)] = 0
+    """Of the drawing."""
     include: list[dict[str, Any]] = []
     """Combinations that are tried first (axis → value)."""
     space: Axes
+    """The axes, by name."""
 
 
 class Asha(Rungs):
     """Random search with asynchronous successive halving (Li et al. 2018), the stopping variant."""
 
     trials: Trials
+    """How many combinations are tried."""
     seed: Annotated[int, Field(ge=0)] = 0
+    """Of the drawing."""
     space: Annotated[dict[AxisName, SearchAxis], Field(min_length=1)]
+    """The axes, by name."""
 
 
 class Experiment(Strict):
     title: Text | None = None
+    """What readers call the experiment, in place of its name."""
     base: str | None = None
     """The experiment whose settings and readings this one starts from."""
     set: Set = {}
+    """Path of a setting → the value that replaces it."""
     seeds: Seeds | None = None
+    """One run per seed (default: those of `defaults`)."""
     readings: Annotated[dict[Name, Meaning], Field(min_length=1)] | None = None
     """Ways to read the experiment where a report's words and code part; the first one is judged."""
     grid: Axes | None = None
@@ -131,7 +144,9 @@ class Experiment(Strict):
     pointwise: Axes | None = None
     """The base run, and one value at a time changed from it."""
     random: RandomSearch | None = None
+    """Combinations drawn at random."""
     asha: Asha | None = None
+    """A study: combinations drawn at random, the bad ones of which end early."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -151,8 +166,11 @@ class Fewer(Strict):
     """Epochs at a smaller scale: times `factor`, at least `min`, at most `max`."""
 
     factor: Annotated[float, Field(gt=0, le=1)] = 1
+    """Share of the report's epochs."""
     min: Annotated[int, whole(1, 100_000)] = 1
+    """At least so many, as far as the report has them."""
     max: Annotated[int, whole(1, 100_000)] | None = None
+    """At most so many."""
 
     def of(self, epochs: int) -> int:
         """Epochs out of the report's, never more than those."""
@@ -162,19 +180,24 @@ class Fewer(Strict):
 
 class Shrink(Strict):
     skip: bool = False
+    """true: nothing is trained; what needs it is not made, or *not run*."""
     seeds: Annotated[int, Field(ge=1)] | None = None
     """Number of the first seeds that are run."""
     trials: Trials | None = None
+    """Number of the first trials of a search that are run."""
     only: Annotated[list[str], Field(min_length=1)] | None = None
     """The cells of a grid or sweep that this scale has, each as axis=value,…; others do not exist there."""
     set: Set = {}
+    """Path of a setting → the value that it has at this scale."""
     epochs: Fewer = Fewer()
+    """How the number of epochs shrinks."""
 
 
 class Scale(Shrink):
     """How all experiments of a report shrink, and what is different for some of them."""
 
     experiments: dict[str, Shrink] = {}
+    """Experiment → what goes for it in the place of the rules for all."""
 
     def of(self, experiment: str) -> Shrink:
         """The rules for one experiment: its own go before those for all."""
@@ -191,4 +214,6 @@ class Scales(Strict):
     """How quick and demo shrink the experiments; full is the report itself."""
 
     quick: Scale = Scale()
+    """Less of the report, on real data."""
     demo: Scale = Scale()
+    """Little of the report, on synthetic data, in minutes on a CPU."""

@@ -33,6 +33,7 @@ class Labelled(Strict):
     """Something drawn or tabulated: cells, and what readers call them."""
 
     runs: Selector
+    """The cells that are drawn."""
     label: Text | None = None
     """For readers (default: the cell's name)."""
 
@@ -55,7 +56,9 @@ class Compared(Strict):
     """What is compared: a label and one cell, or several of which the best run is picked."""
 
     label: Text
+    """What readers call it."""
     runs: Selector
+    """One cell, or several with `pick`."""
     pick: Literal["best"] | None = None
     """Of all runs of these configurations, the one with the best validation accuracy."""
 
@@ -84,6 +87,7 @@ class Reference(Strict):
     series: Text | None = None
     """Label of the series that the number is of: the line has its colour."""
     color: Color | None = None
+    """Of the line: a colour by name, or #rrggbb."""
     panel: Text | None = None
     """Title of the panel, or its metric, that the line belongs to (default: every panel; needed with several
     metrics).
@@ -117,7 +121,9 @@ class Figure(Strict):
     drawer: ClassVar[str]
     """The function that draws it, as `module:function`."""
     id: Identifier
+    """Its name, also that of its files."""
     kind: str
+    """Which of the kinds of figure it is."""
     caption: Text
     """What the figure shows; its alt text starts with it."""
     width: Literal["column", "wide"] = "column"
@@ -128,9 +134,13 @@ class MeasuredFigure(Figure):
     """A figure of one metric, measured in every run of its cells."""
 
     runs: Selector
+    """The cells of the experiment that are drawn."""
     metric: Metric
+    """What is measured in each run: one of the metrics."""
     split: Split | None = None
+    """With loss, accuracy or gap: the part of the data, read from the history (default: test)."""
     at: At | None = None
+    """With loss, accuracy or gap: the epoch at which the history is read (default: selected)."""
 
 
 # ---- kinds ----
@@ -140,13 +150,16 @@ class Colors(Strict):
     """A colour for each split."""
 
     train: Color | None = None
+    """Of the line of the training data."""
     validation: Color | None = None
+    """Of the line of the validation data."""
     test: Color | None = None
+    """Of the line of the test data."""
 
 
 class Series(Labelled):
     color: Color | Colors | None = None
-    """A colour, or one for each split."""
+    """A colour, or one for each split (default: that of the configuration in the whole report)."""
     after: Selector | None = None
     """Runs whose weights these start from: their curve is drawn first, and the seam is marked."""
     everywhere: bool = False
@@ -181,22 +194,29 @@ class Curves(Figure):
     selected: bool = False
     """Mark the epoch whose weights each run keeps."""
     x_limits: Limits | None = None
-    """Epochs."""
+    """First and last epoch on the axis."""
     y_limits: Limits | None = None
+    """Smallest and largest value on the axis."""
     y_label: Text | None = None
+    """What stands beside the axis (default: the metric)."""
 
 
 class Transform(Strict):
     label: Text
+    """Above the column."""
     preprocess: PreprocessSettings = PreprocessSettings()
+    """As in the settings of a run."""
     augmentation: list[Step] | None = None
+    """As in the settings of a run."""
 
 
 class Images(Strict):
-    """Which images the data room takes."""
+    """Which images are shown."""
 
     dataset: str
+    """The data set's name."""
     split: Split = "train"
+    """The part of it that the images are taken from."""
     where: dict[str, str] = {}
     """Kind of label → class that an image must have."""
     by: str | None = None
@@ -218,8 +238,9 @@ class Samples(Figure):
     drawer: ClassVar[str] = "reprise.publishing.figures.samples:draw"
     kind: Literal["samples"]
     images: Images
+    """Which images."""
     columns: Annotated[int, whole(1, 1000)] | None = None
-    """Images in a row."""
+    """Images in a row (default: as many as fit)."""
     row_labels: bool = False
     """One caption for each row, left of it."""
 
@@ -247,6 +268,7 @@ class Bars(MeasuredFigure):
     noise: Selector | None = None
     """Runs of several seeds that say, with those drawn, how far a seed moves the metric."""
     y_limits: Limits | None = None
+    """Smallest and largest value on the axis."""
 
 
 class ClassAccuracies(Figure):
@@ -270,6 +292,7 @@ class Boxes(MeasuredFigure):
     by: AxisOf
     """One box for each value of this axis, over all cells that have it."""
     y_limits: Limits | None = None
+    """Smallest and largest value on the axis."""
 
 
 class Heatmap(MeasuredFigure):
@@ -277,7 +300,9 @@ class Heatmap(MeasuredFigure):
     drawer: ClassVar[str] = "reprise.publishing.figures.heatmap:draw"
     kind: Literal["heatmap"]
     rows: AxisOf
+    """The axis whose values are the rows."""
     columns: AxisOf
+    """The axis whose values are the columns."""
 
 
 class Levels(MeasuredFigure):
@@ -287,6 +312,7 @@ class Levels(MeasuredFigure):
     axes: Annotated[list[AxisOf], Field(min_length=1)] | None = None
     """A panel each: mean and interquartile range at each of its values (default: all axes)."""
     y_limits: Limits | None = None
+    """Smallest and largest value on the axis."""
 
 
 class Cube(MeasuredFigure):
@@ -304,9 +330,11 @@ class Trials(Figure):
     runs: Selector
     """The trials of a study."""
     metric: Literal["accuracy", "loss"] = "accuracy"
+    """What is drawn over the epochs."""
     reference: References = []
     """Numbers of the report as lines."""
     y_limits: Limits | None = None
+    """Smallest and largest value on the axis."""
 
 
 OWN_FIGURES: dict[str, type[Figure]] = {

@@ -62,6 +62,7 @@ class Assumption(Strict):
 
     model_config = titled("an assumption")
     says: Text
+    """How it is read."""
     affects: Annotated[list[Text], Unique] = []
     """What hangs on it: cells, as selectors name them, and ids of figures, tables and statements; the whole
     report where it names none.
@@ -76,17 +77,20 @@ AnyAssumption = Annotated[Assumption, BeforeValidator(_assumption, json_schema_i
 
 
 class ReportFile(Strict):
-    """All that one report says. Every key is described in docs/report-files.md."""
+    """All that one report says. Every key is listed in docs/reference/keys.md."""
 
     slug: Name | None = None
     """The file's name without .yaml, if it is to be said."""
     title: Text
+    """The report's own title."""
     authors: Text | None = None
+    """Who wrote it."""
     url: Annotated[Text, Field(pattern=form(r"^https?://[^\s<>\"]+$", "an address, https://…"))] | None = None
     """Where the report can be read."""
     framework: Text | None = None
     """Software the authors used, whose defaults are reproduced."""
     summary: Text | None = None
+    """What the report is about, in a sentence or two."""
     assumptions: list[AnyAssumption] = []
     """What the report leaves open and how it is read here, shown beside the results."""
     models: dict[Name, AnyNetwork] = {}
@@ -94,7 +98,9 @@ class ReportFile(Strict):
     defaults: Defaults
     """The base run, and the seeds of every experiment that names none."""
     experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
+    """What is trained, by name: the base run, or what is varied in it."""
     scales: Scales = Scales()
+    """How the smaller scales shrink the experiments."""
     cells: dict[Called, Cells] = {}
     """Names for cells, used by figures, tables and statements."""
     measures: dict[Called, Expression] = {}
@@ -106,12 +112,15 @@ class ReportFile(Strict):
     balanced test set is the accuracy.
     """
     outline: list[Section] = []
-    """The report's sections, in the order of which the site shows figures, tables and statements."""
+    """The report's sections, in the order in which the site shows figures, tables and statements."""
     figure_defaults: dict[str, dict[str, Any]] = {}
     """Kind of figure → what its figures have unless they say otherwise."""
     figures: list[AnyFigure] = []
+    """What is drawn."""
     tables: list[AnyTable] = []
+    """What is tabulated; a number that a table reports beside a metric is judged like a statement."""
     statements: list[AnyStatement] = []
+    """What the report says, and what measures it."""
 
 
 # ---- where things stand ----

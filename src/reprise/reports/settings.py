@@ -35,6 +35,7 @@ class NetworkSettings(Strict):
     """A network: its family, and the family's options (`reprise.models.families`)."""
 
     name: str
+    """The family of networks."""
     title: Text | None = None
     """Name for readers, in tables."""
 
@@ -60,7 +61,8 @@ def _one_key(step: Strict) -> Strict:
 
 
 _augmentations: dict[str, Any] = {
-    name: (kind | None, None) for name, kind in each_where_used(AUGMENTATIONS).items()
+    name: (kind | None, Field(None, description=(kind.__doc__ or "").strip() or None))
+    for name, kind in each_where_used(AUGMENTATIONS).items()
 }
 _AnyStep = create_model("Step", __base__=Strict, **_augmentations)
 Step = Annotated[Strict, GetPydanticSchema(lambda _, handler: handler(_AnyStep)), AfterValidator(_one_key)]
@@ -86,6 +88,7 @@ def _known(name: str) -> str:
 
 class DatasetSettings(Strict):
     name: Annotated[str, AfterValidator(_known), Field(examples=["cifar10", "cifar100", "cinic10", "stl10"])]
+    """The data set's name."""
     labels: str
     """Kind of label, a column of the labels, that is learned: cifar100 has coarse and fine, the others label.
     """
@@ -114,6 +117,7 @@ class ValidationSettings(RunSplit):
 
     model_config = titled("a split")
     augmented: Literal[True] | None = None  # false would be another run of the same meaning
+    """true: the validation images are augmented like the training images; only of a share held out."""
 
     @model_validator(mode="after")
     def _held_out(self) -> Self:
@@ -137,6 +141,8 @@ class PreprocessSettings(Strict):
 
 
 class InitialWeights(Strict):
+    """Weights of another run, which are loaded first; written under `set` of an experiment."""
+
     source: Annotated[Selector, Field(alias="from")]
     """The run whose selected weights are loaded: of the same seed, or its only one."""
     drop: list[str] = []
@@ -148,6 +154,7 @@ class InitialWeights(Strict):
 
 class Optimizer(Strict):
     name: str
+    """Which optimiser."""
     lr: Positive
     """Learning rate."""
     weight_decay: NotNegative | None = None
@@ -158,7 +165,9 @@ class Adam(Optimizer):
     model_config = titled("adam")
     name: Literal["adam"]
     betas: Annotated[list[Decay], Field(min_length=2, max_length=2)] | None = None
+    """Weights of the running means of gradient and square (absent: 0.9 and 0.999)."""
     eps: Positive | None = None
+    """Added to the denominator (absent: 1e-8)."""
 
 
 class AdamW(Adam):
@@ -170,7 +179,9 @@ class SGD(Optimizer):
     model_config = titled("sgd")
     name: Literal["sgd"]
     momentum: NotNegative | None = None
+    """Momentum (absent: 0)."""
     nesterov: bool | None = None
+    """true: Nesterov's momentum."""
 
     @model_validator(mode="after")
     def _nesterov(self) -> Self:
@@ -183,8 +194,11 @@ class RMSprop(Optimizer):
     model_config = titled("rmsprop")
     name: Literal["rmsprop"]
     alpha: Decay | None = None
+    """Weight of the running mean of the squares (absent: 0.99)."""
     eps: Positive | None = None
+    """Added to the denominator (absent: 1e-8)."""
     momentum: NotNegative | None = None
+    """Momentum (absent: 0)."""
 
 
 OPTIMIZER_SETTINGS: dict[str, type[Optimizer]] = {
@@ -201,37 +215,47 @@ AnyOptimizer = Annotated[Optimizer, Kinds(lambda: OPTIMIZER_SETTINGS, "name", "o
 
 class Schedule(Strict):
     name: str
+    """Which schedule of the learning rate."""
 
 
 class StepSchedule(Schedule):
     model_config = titled("step")
     name: Literal["step"]
     step: Epochs
+    """Epochs from one change to the next."""
     gamma: Positive | None = None
+    """Factor of each change (absent: 0.1)."""
 
 
 class Exponential(Schedule):
     model_config = titled("exponential")
     name: Literal["exponential"]
     gamma: Positive
+    """Factor after each epoch."""
 
 
 class Cosine(Schedule):
     model_config = titled("cosine")
     name: Literal["cosine"]
     min_lr: NotNegative | None = None
+    """Learning rate at the end (absent: 0)."""
 
 
 class Plateau(Schedule):
     model_config = titled("plateau")
     name: Literal["plateau"]
     factor: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Factor of each change (absent: 0.1)."""
     patience: Annotated[int, whole(0, 100_000)] | None = None
+    """Epochs without improvement of the validation loss that are let pass (absent: 10). Keras' patience less
+    one.
+    """
     threshold: NotNegative | None = None
-    """Least improvement that counts (1e-4)."""
+    """Least improvement that counts (absent: 1e-4). Keras' min_delta, with `abs`."""
     threshold_mode: Literal["rel", "abs"] | None = None
     """Whether it is a share of the best loss (default) or a loss."""
     min_lr: NotNegative | None = None
+    """Least learning rate (absent: 0)."""
 
 
 SCHEDULE_SETTINGS: dict[str, type[Schedule]] = {
@@ -250,12 +274,15 @@ class ElasticNetSettings(Strict):
 
     model_config = titled("elastic_net")
     alpha: Probability
+    """α, the share of the absolute values."""
     strength: Annotated[NotNegative, Field(alias="lambda")]
+    """λ, the strength of the penalty."""
 
 
 class RegularizationSettings(Strict):
     model_config = titled("regularization")
     elastic_net: ElasticNetSettings | None = None
+    """A penalty on the weights of the output layer; the logged losses are without it."""
 
 
 Selection = Literal["best_accuracy", "best_loss", "last", "window"]
@@ -263,8 +290,11 @@ Selection = Literal["best_accuracy", "best_loss", "last", "window"]
 
 class EarlyStop(Strict):
     monitor: Literal["accuracy", "loss"]
+    """Which value on the validation images is watched."""
     patience: Epochs
+    """Epochs without a new best after which training stops."""
     min_epochs: Epochs | None = None
+    """Epochs that are trained in any case."""
     rule: Literal["window"] | None = None
     """window: stop when the best of the last `patience` epochs is the oldest of them; absent: when they
     brought no new best. Never before `min_epochs` epochs.
@@ -275,14 +305,18 @@ class RunTraining(Strict):
     """How a run is trained."""
 
     epochs: Epochs
+    """How often the training images are gone through."""
     batch_size: Annotated[int, whole(1, 1_000_000)]
+    """Images of a step."""
     select: Selection
-    """The epoch whose weights are kept, by the validation images (`reprise.results.selection`)."""
+    """The epoch whose weights are kept, by the validation images; window: the last that was the best of four.
+    """
     drop_last: bool | None = None
     """The last batch of an epoch is left out where it is smaller than the others."""
     keep_originals: bool | None = None
     """An epoch has every image twice, as it is and augmented."""
     early_stop: EarlyStop | None = None
+    """When training ends before its epochs are through."""
 
 
 class TrainingSettings(RunTraining):
@@ -311,20 +345,32 @@ class FixedSeeds(Strict):
     """Seeds that stay the same over the seeds of an experiment."""
 
     split: Seed | None = None
+    """Of the share of the training images that is held out."""
     init: Seed | None = None
+    """Of the initial weights."""
     order: Seed | None = None
+    """Of the order of the training images."""
     augmentation: Seed | None = None
+    """Of augmentation and dropout."""
 
 
 class Common(Strict):
     dataset: DatasetSettings
+    """What is learned from."""
     split: ValidationSettings
+    """What is used to validate."""
     preprocess: PreprocessSettings | None = None
+    """What is done to every image, for training and for testing (absent: pixels in [0, 1])."""
     augmentation: list[Step] | None = None
+    """What is done at random to training images, in this order."""
     optimizer: AnyOptimizer
+    """How weights are changed."""
     schedule: AnySchedule | None = None
+    """How the learning rate changes over the epochs (absent: constant)."""
     regularization: RegularizationSettings | None = None
+    """What is added to the loss."""
     training: TrainingSettings
+    """How long, in which batches, and which weights are kept."""
 
 
 class Defaults(Common):
@@ -335,7 +381,9 @@ class Defaults(Common):
     ]
     """The name of one of `models`, or a network."""
     seeds: Seeds
+    """One run per seed; each sets split, initial weights, order and augmentation."""
     fixed_seeds: FixedSeeds | None = None
+    """Seeds that stay the same over the seeds of an experiment."""
 
 
 class Settings(Common):

@@ -29,6 +29,7 @@ class NamedCells(Strict):
 
     model_config = titled("named cells")
     runs: Selector
+    """The selector that the name stands for."""
     pick: Literal["best"] | None = None
     """Of all runs of these cells, the one with the best validation accuracy."""
     label: Text | None = None
@@ -78,14 +79,19 @@ class NumberReading(Strict):
 
     model_config = titled("another reading of a number")
     reading: Text
+    """How the words are read."""
     measure: Expression
+    """What is measured then."""
 
 
 class Number(Statement):
     model_config = titled("a number")
     number: Identifier
+    """The id of the statement, a number."""
     reported: Printed
+    """The number as printed, in quotes: its last digit counts."""
     about: About | None = None
+    """Extra half-width where the report says "about"."""
     mean_of: Trainings | None = None
     """How many trainings the report averages; by default what the report file says, else one."""
     measure: Expression
@@ -125,13 +131,17 @@ class ClaimReading(Strict):
 
     model_config = titled("another reading of a claim")
     reading: Text
+    """How the words are read."""
     holds: Holds
+    """What must hold then."""
 
 
 class Claim(Statement):
     model_config = titled("a claim")
     claim: Identifier
+    """The id of the statement, a claim."""
     holds: Holds
+    """What must hold, e.g. `accuracy(tuned) > accuracy(base)`; of a list, all."""
     also: list[ClaimReading] = []
     """Other plausible readings, judged and shown beside it."""
 

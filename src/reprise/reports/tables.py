@@ -29,7 +29,9 @@ class Table(Strict):
     builder: ClassVar[str]
     """The function that makes it, as `module:function`."""
     id: Identifier
+    """Its name, also that of its files."""
     kind: str
+    """Which of the kinds of table it is."""
     caption: Text
     """What the table shows."""
     source: Text | None = None
@@ -49,12 +51,17 @@ class MeasuredRow(Strict):
     """A setting of the runs, or a metric measured in them."""
 
     label: Text
+    """What readers call the row."""
     setting: Annotated[str, Field(max_length=200)] | None = None
     """Path of a setting (dots between keys, * for every element of a list)."""
     metric: Metric | None = None
+    """What is measured in each run: one of the metrics."""
     split: Split | None = None
+    """With loss, accuracy or gap: the part of the data, read from the history (default: test)."""
     at: At | None = None
+    """With loss, accuracy or gap: the epoch at which the history is read (default: selected)."""
     judged: bool = True
+    """false: what the row reports makes no statement and has no verdict."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -66,10 +73,13 @@ class StatedRow(Said):
     """A row that reports one number."""
 
     about: About | None = None
+    """Extra half-width where the report says "about"."""
     statement: Identifier | None = None
     """A statement of the report: its number is shown, and no second statement made."""
     reported: str | int | float | None = None
+    """What the report says."""
     judged: bool = True
+    """false: what the row reports makes no statement and has no verdict."""
 
     @model_validator(mode="after")
     def _about_a_number(self) -> Self:
@@ -100,6 +110,7 @@ class SettingsTable(Table):
     runs: Selector
     """One cell."""
     rows: Annotated[list[SettingsRow], Field(min_length=1)]
+    """Its rows, from top to bottom."""
 
 
 class ComparisonRow(MeasuredRow):
@@ -124,6 +135,7 @@ class ComparisonTable(Table):
     transpose: bool = False
     """Models as rows, and the rows as columns."""
     rows: Annotated[list[ComparisonRow], Field(min_length=1)]
+    """Its rows, from top to bottom."""
 
     @model_validator(mode="before")
     @classmethod
@@ -158,9 +170,11 @@ class ComparisonTable(Table):
 
 class SpaceRow(Strict):
     axis: AxisOf
+    """An axis of the experiment."""
     label: Text | None = None
     """The name that readers know (default: the axis' own)."""
     reported: str | None = None
+    """The values that the report says it tried."""
 
 
 class SpaceTable(Table):
@@ -180,10 +194,13 @@ class TrialsTable(Table):
     builder: ClassVar[str] = "reprise.publishing.tables.trials:build"
     kind: Literal["trials"]
     runs: Selector
-    """What names the trials."""
+    """The experiment or study whose cells are the trials."""
     metric: Metric
+    """What they are ranked by: one of the metrics."""
     split: Split | None = None
+    """With loss, accuracy or gap: the part of the data, read from the history (default: test)."""
     at: At | None = None
+    """With loss, accuracy or gap: the epoch at which the history is read (default: selected)."""
     reported: Annotated[dict[str, float | str | bool], Field(min_length=1)] | None = None
     """The report's winner: axis → value."""
 
@@ -192,9 +209,11 @@ class MetricsRow(StatedRow):
     """A measure beside what the report says of it."""
 
     label: Text
+    """What readers call the row."""
     measure: Expression | None = None
-    """What is measured (default: what the statement measures)."""
+    """What is measured, an expression (default: what the statement measures)."""
     reported: Printed | None = None
+    """The number that the report prints, in quotes."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -208,6 +227,7 @@ class MetricsTable(Table):
     builder: ClassVar[str] = "reprise.publishing.tables.metrics:build"
     kind: Literal["metrics"]
     rows: Annotated[list[MetricsRow], Field(min_length=1)]
+    """Its rows, from top to bottom."""
 
 
 class ClassTable(Table):

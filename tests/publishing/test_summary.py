@@ -1,6 +1,7 @@
 """The summary of several reports: what is counted, which findings are chosen, and how a page gets it."""
 
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,10 @@ from drawing import judge_statements
 from test_statements import NAMES, make_tables, resolve
 
 from reprise.errors import RepriseError
+from reprise.publishing import statements
 from reprise.publishing.evidence import Evidence
 from reprise.publishing.expressions import Expressions, Value
+from reprise.publishing.results import read_tables
 from reprise.publishing.statements import CheckedStatement, Outcome
 from reprise.publishing.summary import (
     BEGIN,
@@ -24,6 +27,7 @@ from reprise.publishing.summary import (
     write_block,
 )
 from reprise.publishing.verdicts import Judgement
+from reprise.reports.report import Report
 
 ROOT = Path(__file__).parents[2]
 EXPRESSIONS = Expressions(NAMES)
@@ -242,7 +246,7 @@ def test_a_page_that_is_no_text_is_refused(tmp_path):
 
 @pytest.mark.slow
 def test_the_pages_say_what_the_evidence_gives(tmp_path):
-    """And nothing of it needs torch."""
+    """The tally, the findings, and the verdict beside README's picture; nothing of it needs torch."""
     make = (
         "import sys; from reprise.cli import main\n"
         f"main(['summary', '--results', {str(tmp_path)!r}, *sys.argv[1:]])\n"
@@ -257,3 +261,12 @@ def test_the_pages_say_what_the_evidence_gives(tmp_path):
         assert done.returncode == 0, done.stderr
         written = block_of((ROOT / page).read_text(), page)
         assert written == done.stdout.rstrip("\n"), f"{page} is not what the evidence gives; run: make readme"
+    asked = re.search(r"<!-- verdict: (\S+) (\S+) -->\n((?:.+\n)+)", (ROOT / "README.md").read_text())
+    report = Report(ROOT / "workflow/reports" / asked[1])
+    (statement,) = [one for one in report.statements if one.id == asked[2]]
+    cells = [run for cell in report.needed(statement) for run in cell.runs]
+    tables = read_tables(tmp_path / "runs", cells, ("history", "final", "predictions"))
+    (judged,) = statements.judge_statements([statement], report.where, report.cells, tables, report.names)
+    said = " ".join(asked[3].split())
+    assert statement.says in said
+    assert said.endswith(f"The verdict: **{judged.judgement.verdict}**.")

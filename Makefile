@@ -9,7 +9,7 @@ export OMP_WAIT_POLICY ?= passive
 # Each process of the tests has one thread of torch; one that runs out of tests takes over half of another's.
 PYTEST := python -m pytest -n $(CORES) --dist worksteal
 
-.PHONY: demo evidence readme reference gallery site-test test check style lint faults fuzz keras cpus slurm lowest bench bench-gpu clean
+.PHONY: demo evidence readme reference gallery site-test test check style lint faults fuzz keras cpus slurm lowest bench bench-gpu image clean
 
 $(VENV)/.ready: pyproject.toml envs/constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -132,6 +132,15 @@ bench: $(VENV)/.ready
 # timm and pandas alone.
 bench-gpu:
 	PYTHONPATH=src $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) tests/bench/bench_gpu.py
+
+# The image `reprise`, with Snakemake and the pinned environment (envs/Dockerfile), where Docker or Podman runs.
+image:
+	@for engine in docker podman; do \
+		if $$engine info >/dev/null 2>&1; then \
+			exec $$engine build --file envs/Dockerfile --tag reprise .; \
+		fi; \
+	done; \
+	echo "neither Docker nor Podman runs here: no image is built"
 
 # Deletes what the demo made.
 clean:

@@ -31,6 +31,21 @@ onstart:
             raise WorkflowError(str(error)) from None
 
 
+onsuccess:
+    from reprise.publishing.closing import closing  # which a dry run need not wait for
+
+    for line in closing(programme.reports, programme.layout):
+        print(printable(line), file=sys.stderr)
+
+
+onerror:
+    print(
+        f"some jobs failed: the log that each names says why, under {root}/logs. What is finished is kept: run"
+        " the same command again to go on.",
+        file=sys.stderr,
+    )
+
+
 rule all:
     """Everything."""
     default_target: True

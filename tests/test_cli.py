@@ -133,9 +133,8 @@ def test_a_misspelt_report_is_found_before_torch_is_loaded(tmp_path):
         "submission": ["a", "--run", "b", "c", "d"],
         "verify": ["b", "--report", "a"],
     }
-    verbs = [
-        verb for verb in TAKEN if "--reports" in TAKEN[verb] and verb not in ("export", "publish", "plan")
-    ]
+    others = ("export", "publish", "plan", "new")
+    verbs = [verb for verb in TAKEN if "--reports" in TAKEN[verb] and verb not in others]
     commands = [
         [*verb.split(), *words.get(verb.split()[0], ["a", "b"][: 1 + (verb in ITEMS)]), *REPORTS]
         for verb in verbs
@@ -425,7 +424,12 @@ def test_check_counts_what_each_file_holds(project, capsys):
     for file, report in files.items():
         (project / file).write_text(yaml.safe_dump({**report, "slug": Path(file).stem}))
     main(["check", *files])
-    assert capsys.readouterr().out.splitlines() == [
+    lines = capsys.readouterr().out.splitlines()
+    # a convolution of 3 × 3 pixels, its batch norm, and an output layer on 4 maps of 15 × 15 pixels
+    parameters = 4 * (3 * 9 + 1) + 2 * 4 + 10 * (4 * 15 * 15 + 1)
+    network = f"network net: {parameters:,} parameters, input 3 × 32 × 32, 10 classes"
+    assert [line for line in lines if "network" in line] == [f"{file}: {network}" for file in files]
+    assert [line for line in lines if "network" not in line] == [
         *(f"reports/three.yaml: {scale}: 3 runs, 1 figures, 0 tables, 0 statements" for scale in SCALES),
         *(f"reports/one.yaml: {scale}: 1 runs, 0 figures, 0 tables, 0 statements" for scale in SCALES),
     ]

@@ -13,10 +13,12 @@ WAY = DEVICE | {"--precision", "--cuda-graphs"}
 TRAINING = WAY | {"--exact-threads"}
 
 OPTIONS = {
-    "check": set(),
+    "new": {"--reports"},
+    "check": {"--watch"},
     "runs": RESULTS | REPORT,
     "schema": set(),
     "plan": DATA | REPORT | WAY | {"--compare", "--cache"},
+    "run": DATA | REPORT | TRAINING | {"--seeds", "--cache", "--mirror"},
     "next": DATA | REPORT | WAY | {"--budget", "--do", "--cache"},
     "data fetch": DATA | {"--mirror"},
     "data fetch-weights": DATA | {"--mirror"},
@@ -37,6 +39,7 @@ OPTIONS = {
     "statements": RESULTS | REPORT | {"--partial"},
     "summary": RESULTS | REPORT | {"--write", "--findings"},
     "site": RESULTS | REPORT,
+    "tensorboard": RESULTS | REPORT,
     "export": RESULTS | REPORT | {"--weights"},
     "publish": RESULTS | REPORT,
     "import": DATA | {"--runs"},

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from snakemake.settings.enums import RerunTrigger
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, printable
 from reprise.reports.layout import Layout
 from reprise.results.cache import Caches
 from reprise.workflow.config import (

@@ -32,10 +32,12 @@ from reprise.errors import RepriseError, file_error, nearest
 from reprise.supervision import Stopped, supervise
 
 VERBS = {
+    "new": "new:new",
     "check": "reports:check",
     "runs": "reports:runs",
     "schema": "reports:schema",
     "plan": "reports:plan",
+    "run": "run:run",
     "next": "next:next_",
     "data fetch": "data:fetch",
     "data fetch-weights": "data:fetch_weights",
@@ -56,6 +58,7 @@ VERBS = {
     "statements": "publishing:statements",
     "summary": "publishing:summary",
     "site": "publishing:site",
+    "tensorboard": "tensorboard:tensorboard",
     "export": "exchange:export",
     "publish": "exchange:publish",
     "import": "exchange:import_",
@@ -68,6 +71,7 @@ GROUPS = {
 }
 SUPERVISED = {
     "train": True,
+    "run": True,
     "next": True,
     "verify": True,
     "study work": True,

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -54,9 +54,13 @@ def layers(
     where: ResultsOptions = ResultsOptions(),
 ) -> None:
     """Describe the networks of a table or diagram, layer by layer."""
+    describe_layers(ReportsOptions(reports=reports).open(report, where.scale), item, where.layout)
+
+
+def describe_layers(found: Report, item: str, layout: Layout) -> None:
+    """Write the layer tables of a table or diagram."""
     from reprise.reports.report import network_names
 
-    found = ReportsOptions(reports=reports).open(report, where.scale)
     networks = found.networks(network_names(found.item_with_layers(item)))
 
     from reprise.data.augment import image_shape
@@ -70,7 +74,7 @@ def layers(
             **layer_table(run.settings.model, len(class_names(run)), image_shape(run)),
         }
     record = {"report": found.slug, "item": item, "networks": tables}
-    write_record(where.layout.intermediate(found.slug, item, ".layers.json"), record)
+    write_record(layout.intermediate(found.slug, item, ".layers.json"), record)
 
 
 def samples(
@@ -83,10 +87,14 @@ def samples(
     where: ResultsAndDataOptions = ResultsAndDataOptions(),
 ) -> None:
     """Write the sample images of a figure."""
+    options = ReportsOptions(reports=reports, stand_in=stand_in)
+    pick_samples(options.open(report, where.scale), item, where.layout)
+
+
+def pick_samples(found: Report, item: str, layout: Layout) -> None:
+    """Write the sample images of a figure."""
     from reprise.reports.figures import Samples
 
-    found = ReportsOptions(reports=reports, stand_in=stand_in).open(report, where.scale)
-    layout = where.layout
     figure = found.item("figures", item)
     if not isinstance(figure, Samples):
         others = [each.id for each in found.figures if isinstance(each, Samples)]
@@ -112,7 +120,14 @@ def figure(
     where: ResultsOptions = ResultsOptions(),
 ) -> None:
     """Draw a figure."""
-    found, layout = reports.open(report, where.scale), where.layout
+    found = reports.open(report, where.scale)
+    draw(found, item, where.layout, found.runs() if partial else None)
+
+
+def draw(found: Report, item: str, layout: Layout, only: Collection[str] | None = None) -> None:
+    """Draw a figure. only: from those of these runs that are finished, and it says what is missing; None: all
+    must be.
+    """
     drawn = found.item("figures", item)
     runs = runs_of(found, drawn)
 
@@ -125,8 +140,8 @@ def figure(
     from reprise.reports.scaled import done
 
     seen, notes = found, found.notes(drawn)
-    if partial:
-        at_hand = runs_at_hand(layout.runs, runs)
+    if only is not None:
+        at_hand = runs_at_hand(layout.runs, only) & set(runs)
         drawn, seen, notes = narrowed(found, drawn, at_hand)
         runs = [run for run in runs if run in at_hand]
     sources = Sources(
@@ -136,7 +151,7 @@ def figure(
         layers=layer_tables(found, layout, drawn),
         meta=read_meta(layout.runs, runs),
         colors=series_colors(found.figures, found.cells)[item],
-        whole=found.cells if partial else None,
+        whole=found.cells if only is not None else None,
     )
     face = Face(found.slug, found.scale, notes, done(found, [found.item("figures", item)]))
     draw_figure(drawn, sources, face, layout.figure(found.slug, item))
@@ -152,7 +167,12 @@ def table(
     where: ResultsOptions = ResultsOptions(),
 ) -> None:
     """Write a table."""
-    found, layout = reports.open(report, where.scale), where.layout
+    found = reports.open(report, where.scale)
+    tabulate(found, item, where.layout, found.runs() if partial else None)
+
+
+def tabulate(found: Report, item: str, layout: Layout, only: Collection[str] | None = None) -> None:
+    """Write a table; `only` as in `draw`."""
     written = found.item("tables", item)
     runs = runs_of(found, written)
 
@@ -165,19 +185,19 @@ def table(
     from reprise.reports.table_statements import shown_statements
     from reprise.reports.tables import SpaceTable
 
-    at_hand = runs_at_hand(layout.runs, runs) if partial else None
+    at_hand = None if only is None else runs_at_hand(layout.runs, only) & set(runs)
     seen, notes = found, found.notes(written)
     if at_hand is not None:
         written, seen, notes = narrowed(found, written, at_hand)
     stated = bool(shown_statements(written))
-    judged = statement_sources(found, layout, partial, also=runs) if stated else None
+    judged = statement_sources(found, layout, only, also=runs) if stated else None
     sources = Sources(
         seen.cells,
         judged.tables if judged else results_of(found, layout, runs, at_hand),
         names=found.names,
         layers=layer_tables(found, layout, written),
         experiment=found.file.experiments[written.experiment] if isinstance(written, SpaceTable) else None,
-        whole=found.cells if partial else None,
+        whole=found.cells if only is not None else None,
     )
     if judged:
         jury = jury_of(found.statements, found.where, judged)
@@ -195,7 +215,12 @@ def statements(
     where: ResultsOptions = ResultsOptions(),
 ) -> None:
     """Judge a report's numbers and claims."""
-    found, layout = reports.open(report, where.scale), where.layout
+    found = reports.open(report, where.scale)
+    judge(found, where.layout, found.runs() if partial else None)
+
+
+def judge(found: Report, layout: Layout, only: Collection[str] | None = None) -> None:
+    """Judge a report's statements and write their verdicts; `only` as in `draw`."""
     path = layout.statements(found.slug)
 
     from reprise.publishing import Face
@@ -204,9 +229,9 @@ def statements(
     from reprise.publishing.statements import jury_of, write_statements
     from reprise.reports.scaled import done
 
-    sources = statement_sources(found, layout, partial)
+    sources = statement_sources(found, layout, only)
     face = Face(found.slug, found.scale, found.notes(*found.statements), done(found, found.statements))
-    about, twice = gather(layout.runs, statement_runs(found)), twins(found, layout.runs)
+    about, twice = gather(layout.runs, statement_runs(found), only), twins(found, layout.runs)
     jury = jury_of(found.statements, found.where, sources)
     outcomes = jury.outcomes(found.file.follows)
     write_statements(jury, outcomes, face, path, path.with_suffix(".md"), found.about, about, twice)
@@ -241,7 +266,7 @@ def summary(
         read_page(write)  # so that judging is not in vain
     outcomes = {}
     for slug, found in opened.items():
-        sources = statement_sources(found, layout, partial=True)
+        sources = statement_sources(found, layout, found.runs())
         outcomes[slug] = judge_statements(
             found.statements, found.where, found.cells, sources.tables, found.names, found.file.follows
         )
@@ -301,15 +326,15 @@ def runs_of(report: Report, item: Figure | Table) -> list[str]:
     return [run for cell in cells for run in cell.runs]
 
 
-def statement_sources(report: Report, where: Layout, partial: bool, also: Iterable[str] = ()) -> Sources:
-    """What a report's statements are judged from, and the results of the runs `also`; partial: from the runs
-    that are finished and evaluated.
-    """
+def statement_sources(
+    report: Report, where: Layout, only: Collection[str] | None, also: Iterable[str] = ()
+) -> Sources:
+    """What a report's statements are judged from, and the results of the runs `also`; `only` as in `draw`."""
     from reprise.publishing.partial import runs_at_hand
     from reprise.publishing.sources import Sources
 
     runs = [*dict.fromkeys([*statement_runs(report), *also])]
-    at_hand = runs_at_hand(where.runs, runs) if partial else None
+    at_hand = None if only is None else runs_at_hand(where.runs, only) & set(runs)
     return Sources(report.cells, results_of(report, where, runs, at_hand), names=report.names)
 
 

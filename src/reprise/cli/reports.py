@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -20,15 +21,32 @@ from reprise.cli.options import (
     ResultsOptions,
 )
 from reprise.cli.process import end, show
+from reprise.cli.watching import check_whenever_changed
 from reprise.progress import say
 from reprise.reports.layout import SCALES
 
 SCHEMA = Path("workflow/schemas/report.schema.json")
 
 
-def check(files: Annotated[list[Path], Parameter(name="FILE...", help="report files")], /) -> None:
+def check(
+    files: Annotated[list[Path], Parameter(name="FILE...", help="report files")],
+    /,
+    *,
+    watch: Annotated[
+        bool, Parameter(show_default=False, help="check again whenever a file changes, until Ctrl-C")
+    ] = False,
+) -> None:
+    """Check report files at every scale, and say how large their networks are."""
+    if watch:
+        check_whenever_changed(files, lambda: check_files(files))
+    else:
+        check_files(files)
+
+
+def check_files(files: Sequence[Path]) -> None:
     """Check report files at every scale."""
     from reprise.checking import check_report
+    from reprise.models.meta import dimensions
     from reprise.reports.report import Report
 
     for path in files:
@@ -41,6 +59,9 @@ def check(files: Annotated[list[Path], Parameter(name="FILE...", help="report fi
                 "statements"
             )
             show(f"{path}: {scale}: {len(report.runs())} runs, {counts}")
+            if scale == "full":
+                for name, run in report.trained_networks.items():
+                    show(f"{path}: network {name}: {dimensions(run)}")
 
 
 def schema(file: Annotated[Path, Parameter(name="FILE", help="where it is written")] = SCHEMA, /) -> None:
@@ -106,10 +127,10 @@ def plan(
                 rows = planning.compare(report, layout, calibration)
                 show(planning.describe_comparison(report, rows, calibration.machine))
         else:
-            runs = [run for report in opened for run in report.runs()]
+            runs = {name: run for report in opened for name, run in report.runs().items()}
             cached = open_caches(cache, layout).holds(runs)
             plans = planning.plan(opened, layout, calibration, cached)
-            show(planning.describe(plans, calibration.machine))
+            show(planning.describe(plans, calibration.machine, calibration.load_seen(runs.values())))
     except Interrupted as stop:
         name = signal.Signals(stop.status - 128).name
         end(f"stopped by {name}; what was measured is kept, run the same command again to go on", stop.status)

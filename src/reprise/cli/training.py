@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from reprise.cli.common import chosen_runs, dataset_dirs, names_of, stamp_trained
@@ -16,6 +17,8 @@ from reprise.cli.process import end
 
 if TYPE_CHECKING:
     from reprise.reports.layout import Layout
+    from reprise.reports.report import Report
+    from reprise.reports.run import Run
 
 
 def engine_options(training: TrainingOptions, where: Layout) -> dict[str, Any]:
@@ -43,23 +46,29 @@ def train(
     """Train runs that are not yet trained."""
     found, layout = reports.open(report, where.scale), where.layout
     runs = chosen_runs(found, choice.runs, choice.only)
+    train_runs(found, list(runs.values()), layout, training)
 
-    from reprise.training.engine import train as train_runs
+
+def train_runs(report: Report, runs: Sequence[Run], layout: Layout, training: TrainingOptions) -> None:
+    """Train these runs of a report, and leave the workflow their stamps; SIGINT and SIGTERM end the
+    process.
+    """
+    from reprise.training.engine import train as train_list
     from reprise.training.session import Interrupted
 
     pruner = None
-    if any(run.settings.study for run in runs.values()):
+    if any(run.settings.study for run in runs):
         from reprise.search.asha import AshaPruner
 
         pruner = AshaPruner(layout.runs)
     try:
-        train_runs(
-            list(runs.values()),
-            dataset_dirs=dataset_dirs(runs.values(), layout),
+        train_list(
+            runs,
+            dataset_dirs=dataset_dirs(runs, layout),
             cache=layout.runs,
             **engine_options(training, layout),
             pruner=pruner,
-            names=names_of(found, runs.values()),
+            names=names_of(report, runs),
         )
     except Interrupted as stop:
         end(str(stop), stop.status)

@@ -9,6 +9,7 @@ from functools import partial
 
 from reprise.data.catalog import class_names
 from reprise.planning.calibration import Calibration
+from reprise.planning.experience import experience
 from reprise.planning.pricing import Price, Prices
 from reprise.planning.priority import AgendaStep, order
 from reprise.planning.standing import Standing, standings
@@ -47,6 +48,7 @@ class Agenda:
                             self.runs[run.hash], self._cells[run.hash] = run, cell
                             self._report_of[run.hash], shares[run.hash] = report, share
         self.prices = Prices(where, calibration, shares)
+        self.prices.factor = experience(where, calibration).factor
         self._standings: dict[str, list[Standing]] = {}
         self.judge()
         self.first = {one.name: one for one in self.standings}

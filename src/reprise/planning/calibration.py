@@ -11,7 +11,7 @@ import io
 import math
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from reprise.data.catalog import class_names, dataset_facts
 from reprise.data.synthetic import write_noise
 from reprise.errors import DamagedError
 from reprise.models.meta import network
+from reprise.planning.load import Load, describe_load
 from reprise.planning.work import Work
 from reprise.progress import progress, say
 from reprise.records import read_record, write_record
@@ -138,6 +139,8 @@ class Calibration:
     ) -> None:
         self._file, self._way = file, Way(choose_device(device), threads, precision, cuda_graphs)
         self._known = _read_calibration(file)
+        self.load = Load.now()
+        """That of other work: as long as nothing is measured."""
         self._conditions: dict[str, Any] = {
             "device": device_name(self._way.device),
             "threads": threads or torch.get_num_threads(),
@@ -168,7 +171,7 @@ class Calibration:
 
     def prepare(self, runs: Sequence[Run]) -> None:
         """Measure the paces of `runs` that are not known."""
-        wanted = {self._key(run): run for run in runs}
+        wanted = {self.key(run): run for run in runs}
         missing = {key: run for key, run in wanted.items() if key not in self._known}
         if not missing:
             return
@@ -178,19 +181,29 @@ class Calibration:
         ):
             self._known[key] = {
                 "pace": vars(measure_pace(typical(run), self._way, budget)),
+                "load": self.load.average,
                 **self._conditions,
             }
             write_record(self._file, {"paces": self._known})
 
     def knows(self, run: Run) -> bool:
         """Whether the pace of a run is known."""
-        return self._key(run) in self._known
+        return self.key(run) in self._known
+
+    def load_seen(self, runs: Iterable[Run]) -> str:
+        """What is said of the load that the paces of these runs were measured at, and of the load now."""
+        loads = [
+            self._known[key].get("load") for key in {self.key(run) for run in runs} if key in self._known
+        ]
+        known = [load for load in loads if isinstance(load, int | float)]
+        return describe_load(self.load, known, self._conditions["threads"], str(self._file))
 
     def pace(self, run: Run) -> Pace:
         """The pace of a run that was prepared."""
-        return Pace(**self._known[self._key(run)]["pace"])
+        return Pace(**self._known[self.key(run)]["pace"])
 
-    def _key(self, run: Run) -> str:
+    def key(self, run: Run) -> str:
+        """What names a run's pace: that of all runs whose steps take as long, trained in this way."""
         return digest([typical(run).spec, self._conditions])
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from reprise.planning.agenda import Agenda
 from reprise.planning.estimates import Plan, PlanRow, TimeComparison
+from reprise.planning.experience import Experience
 from reprise.planning.priority import AgendaStep
 from reprise.planning.spending import Spent
 from reprise.planning.storage import Disk
@@ -13,8 +14,8 @@ from reprise.publishing.verdicts import VERDICTS
 from reprise.reports.report import Report
 
 
-def describe(plans: Sequence[Plan], machine: str) -> str:
-    """A table for each report, and the sum of all."""
+def describe(plans: Sequence[Plan], machine: str, load: str = "") -> str:
+    """A table for each report, and the sum of all; then what the times rest on, the `load` among that."""
     head = ("experiment", "runs", "to train", "epochs", "expected", "images", "expected", "time", "expected")
     parts = []
     for each in plans:
@@ -25,7 +26,20 @@ def describe(plans: Sequence[Plan], machine: str) -> str:
     if len(plans) > 1:
         total = _sum([row for each in plans for row in each.rows])
         parts.append("\n".join(["all reports", *_aligned([head, _cells(total)])]))
+    corrected = describe_experience(plans[0].experience) if plans else ""
+    if rests_on := [line for line in (load, corrected) if line]:
+        parts.append("\n".join(rests_on))
     return "\n\n".join(parts)
+
+
+def describe_experience(known: Experience) -> str:
+    """How the times are corrected; nothing where no run is finished here."""
+    if not known.runs:
+        return ""
+    least, most = (f"{value:.2f}" for value in (min(known.factors.values()), max(known.factors.values())))
+    between = "" if least == most else f", {least} to {most} by network"
+    took = "the finished run here" if known.runs == 1 else f"the last {known.runs} finished runs here"
+    return f"times are corrected: {took} took {known.factor:.2f} times as long as measured{between}"
 
 
 def describe_comparison(report: Report, rows: Sequence[TimeComparison], machine: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reprise.planning.calibration import Calibration
+from reprise.planning.experience import Experience, experience
 from reprise.planning.storage import Disk, disk
 from reprise.planning.work import Work, expected_share, work_of
 from reprise.publishing.pretended import naming
@@ -38,6 +39,8 @@ class Plan:
     report: Report
     rows: Sequence[PlanRow]
     disk: Disk
+    experience: Experience = Experience()
+    """By which the times are corrected."""
 
 
 def plan(
@@ -46,8 +49,9 @@ def plan(
     calibration: Calibration,
     cached: Collection[str] = (),
 ) -> list[Plan]:
-    """The plans of reports, whose paces are measured first where they are not known. A run counts in the
-    first experiment that has it; those that are `cached` are not left to train.
+    """The plans of reports, whose paces are measured first where they are not known; times are corrected by
+    what finished runs took. A run counts in the first experiment that has it; those that are `cached` are not
+    left to train.
     """
     by_report = {report.slug: _by_experiment(report, where) for report in reports}
     left = {
@@ -55,11 +59,15 @@ def plan(
         for slug, groups in by_report.items()
     }
     calibration.prepare([work.run for groups in left.values() for works in groups.values() for work in works])
+    known = experience(where, calibration)
     plans = []
     for report in reports:
         groups = by_report[report.slug]
-        rows = [_row(name, works, left[report.slug][name], calibration) for name, works in groups.items()]
-        plans.append(Plan(report, rows, disk([work for works in groups.values() for work in works], where)))
+        rows = [
+            _row(name, works, left[report.slug][name], calibration, known) for name, works in groups.items()
+        ]
+        works = [work for works in groups.values() for work in works]
+        plans.append(Plan(report, rows, disk(works, where), known))
     return plans
 
 
@@ -77,9 +85,11 @@ def _left(works: Sequence[Work], where: Layout, cached: Collection[str]) -> list
     return [work for work in works if work.run.hash not in there.union(cached)]
 
 
-def _row(name: str, works: Sequence[Work], left: Sequence[Work], calibration: Calibration) -> PlanRow:
+def _row(
+    name: str, works: Sequence[Work], left: Sequence[Work], calibration: Calibration, known: Experience
+) -> PlanRow:
     share = expected_share([work.run for work in works])
-    paced = [(work, calibration.pace(work.run)) for work in left]
+    paced = [(work, calibration.pace(work.run), known.of(calibration.key(work.run))) for work in left]
 
     return PlanRow(
         name,
@@ -89,9 +99,13 @@ def _row(name: str, works: Sequence[Work], left: Sequence[Work], calibration: Ca
         expected_epochs=sum(share * work.epochs for work in left),
         images=sum(work.epochs * work.train_images for work in left),
         expected_images=sum(share * work.epochs * work.train_images for work in left),
-        seconds=sum(pace.seconds(work, work.epochs) + pace.seconds_around(work) for work, pace in paced),
+        seconds=sum(
+            factor * (pace.seconds(work, work.epochs) + pace.seconds_around(work))
+            for work, pace, factor in paced
+        ),
         expected_seconds=sum(
-            pace.seconds(work, share * work.epochs) + pace.seconds_around(work) for work, pace in paced
+            factor * (pace.seconds(work, share * work.epochs) + pace.seconds_around(work))
+            for work, pace, factor in paced
         ),
     )
 

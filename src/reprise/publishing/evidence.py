@@ -7,7 +7,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,10 +93,13 @@ def _day(finished: Any) -> datetime.date | None:
         return None
 
 
-def gather(folder: Path, runs: Iterable[str]) -> Evidence:
-    """The evidence that the runs in `<folder>/<run>/` are; a damaged record is a `RepriseError`."""
+def gather(folder: Path, runs: Iterable[str], only: Collection[str] | None = None) -> Evidence:
+    """The evidence that the runs in `<folder>/<run>/` are, those `only` where some are named; a damaged
+    record is a `RepriseError`.
+    """
     needed = list(dict.fromkeys(runs))
-    return Evidence.of(needed, read_meta(folder, runs_at_hand(folder, needed)))
+    counted = needed if only is None else [run for run in needed if run in only]
+    return Evidence.of(needed, read_meta(folder, runs_at_hand(folder, counted)))
 
 
 # ---- results that exist twice ----

@@ -163,8 +163,8 @@ def _seeds(cells: Sequence[Cell], at_hand: Collection[str]) -> str:
     many.
     """
     asked = len(cells[0].runs)
-    numbered = all(sorted(_seeds_of(cell).values()) == list(range(asked)) for cell in cells)
-    known = {tuple(seed for run, seed in _seeds_of(cell).items() if run in at_hand) for cell in cells}
+    numbered = all(sorted(seeds_of(cell).values()) == list(range(asked)) for cell in cells)
+    known = {tuple(seed for run, seed in seeds_of(cell).items() if run in at_hand) for cell in cells}
     if len(known) == 1 and numbered:  # seed 7 of 3 would be strange
         *first, last = map(str, known.pop())
         return f"seeds {', '.join(first)} and {last} of {asked}" if first else f"seed {last} of {asked}"
@@ -173,7 +173,7 @@ def _seeds(cells: Sequence[Cell], at_hand: Collection[str]) -> str:
     return f"{between}{most} of {asked} seeds"
 
 
-def _seeds_of(cell: Cell) -> dict[str, int]:
+def seeds_of(cell: Cell) -> dict[str, int]:
     """Run → its seed."""
     seeds = {run.hash: run.settings.seeds for run in cell.members}
     differing = (name for name in SEEDS if len({getattr(each, name) for each in seeds.values()}) > 1)

@@ -117,3 +117,8 @@ class Layout:
     def site(self) -> Path:
         """Folder of the site."""
         return self.root / "site"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of the event files for TensorBoard, one folder in it for each run."""
+        return self.root / "tensorboard"

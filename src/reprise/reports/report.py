@@ -309,6 +309,14 @@ class Report:
                 )
         return {name: (self.file.models[name].title or name, trained[name]) for name in names}
 
+    @property
+    def trained_networks(self) -> dict[str, Run]:
+        """Name of a model → the first run that trains it; of a report whose models have no names, experiment
+        → its first run.
+        """
+        first = {name: cells[0].members[0] for name, cells in self._cells.items() if cells}
+        return self._expansion.network_runs or first
+
     def source(self, dataset: str) -> str:
         """Where the images of a data set come from: `real`, `synthetic` (the demo's) or `stand-in`."""
         return "synthetic" if self.scale == "demo" else "stand-in" if dataset in self.stand_in else "real"

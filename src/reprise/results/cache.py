@@ -14,10 +14,10 @@ from __future__ import annotations
 import datetime
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache as remember
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
@@ -26,6 +26,9 @@ from reprise.files import alone, atomic, read_bytes, read_json, write_json
 from reprise.progress import say
 from reprise.records import file_digest
 from reprise.results.entry import MOST_ENTRY, NAME, Entry, TestImages, document_of, entry_from, tested_by
+
+if TYPE_CHECKING:
+    from reprise.reports.run import Run
 
 RUNS, TESTS, WEIGHTS, SUMS = "runs", "tests", "weights", "SHA256SUMS"
 SUFFIX = ".json.xz"
@@ -263,6 +266,24 @@ class Caches:
             if entries:
                 found[run] = entries[0]
         return found
+
+    def spares(self, runs: Mapping[str, Run], trained: Collection[str]) -> set[str]:
+        """Those of the runs (hash → run) that need not be trained, because a cache holds them and they are
+        not `trained` here. One without weights will not do where a run that is to be trained starts from
+        them.
+        """
+        entries = self.find(self.holds(runs.keys() - set(trained)))
+        spared = set(entries)
+        while parents := {
+            run.parent
+            for identifier, run in runs.items()
+            if identifier not in (*trained, *spared) and run.parent in spared
+        }:
+            without = {parent for parent in parents if parent and not self.weights(entries[parent])}
+            if not without:
+                break
+            spared -= without
+        return spared
 
     def every(self) -> list[Entry]:
         """Of each run that the caches hold the entry that was finished first. One that is damaged, or a cache

@@ -96,26 +96,16 @@ class Programme:
         """What is taken from caches: a job for each report."""
         self.left = [run for run in self.training.jobs if run not in trained]
 
+    @staticmethod
     def _cached(
-        self, runs: Mapping[str, Run], trained: Collection[str], caches: Caches, train: bool
+        runs: Mapping[str, Run], trained: Collection[str], caches: Caches, train: bool
     ) -> frozenset[str]:
-        """The runs that a cache holds and that are not trained here. One without weights will not do where
-        a run that is to be trained starts from them.
+        """The runs that a cache holds and that are not trained here; where nothing is to be trained, weights
+        do not matter.
         """
-        entries = caches.find(caches.holds(runs.keys() - trained))
-        cached = set(entries)
         if not train:
-            return frozenset(cached)
-        while parents := {
-            run.parent
-            for identifier, run in runs.items()
-            if identifier not in (*trained, *cached) and run.parent in cached
-        }:
-            without = {parent for parent in parents if parent and not caches.weights(entries[parent])}
-            if not without:
-                break
-            cached -= without
-        return frozenset(cached)
+            return frozenset(caches.find(caches.holds(runs.keys() - set(trained))))
+        return frozenset(caches.spares(runs, trained))
 
     @property
     def summary(self) -> str:

@@ -32,7 +32,8 @@ onstart:
 
 
 onsuccess:
-    from reprise.publishing.closing import closing  # which a dry run need not wait for
+    # Imported here, because a dry run need not wait for it.
+    from reprise.publishing.closing import closing
 
     for line in closing(programme.reports, programme.layout):
         print(printable(line), file=sys.stderr)

@@ -41,7 +41,9 @@ def test_conda_environment_pins_what_the_constraints_pin():
 
 
 def test_every_dependency_is_pinned():
-    assert declared("workflow", "dev", "kaggle", "keras", "bench", "browser") <= set(constraints())
+    assert declared("workflow", "dev", "kaggle", "keras", "bench", "browser", "tensorboard") <= set(
+        constraints()
+    )
 
 
 def test_constraints_hold_no_address():

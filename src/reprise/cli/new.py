@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -36,7 +37,7 @@ models:
 
 defaults:                                # the base run: every experiment starts from it
   dataset: {name: cifar10, labels: label}            # or cifar100, cinic10, stl10
-  split: {validation: 0.1}               # this share of the training images validates; `test`: the test images
+  split: {validation: 0.1}               # this share of the training images; or `test`: the test images
   model: net
   optimizer: {name: adam, lr: 1e-3}
   training: {epochs: 10, batch_size: 64, select: best_accuracy}    # the epoch whose weights are kept
@@ -65,9 +66,7 @@ statements:                              # numbers in quotes, as the report prin
 
 
 def new(
-    slug: Annotated[
-        str, Parameter(name="SLUG", help="a short name for the report: letters, digits, _ and -")
-    ],
+    slug: Annotated[str, Parameter(name="SLUG", help="a short name for the report: letters, digits, _")],
     /,
     *,
     reports: ReportsFolder = REPORTS,
@@ -87,9 +86,10 @@ def new(
         raise RepriseError(f"{file} is there already; choose another name, or delete it first")
     with atomic(file) as partial:
         partial.write_text(scaffold(slug, reports), encoding="utf-8")
-    option = "" if reports == REPORTS else f" --reports {reports}"
+    shown = shlex.quote(f"./{file}" if str(file).startswith("-") else str(file))
+    option = "" if reports == REPORTS else " " + shlex.quote(f"--reports={reports}")
     show(f"{file}: a report to start from. What to do next:")
-    show(f"  python -m reprise check {file}")
+    show(f"  python -m reprise check {shown}")
     show(f"  python -m reprise run {slug} --scale demo{option}")
 
 

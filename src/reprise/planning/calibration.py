@@ -192,10 +192,8 @@ class Calibration:
 
     def load_seen(self, runs: Iterable[Run]) -> str:
         """What is said of the load that the paces of these runs were measured at, and of the load now."""
-        loads = [
-            self._known[key].get("load") for key in {self.key(run) for run in runs} if key in self._known
-        ]
-        known = [load for load in loads if isinstance(load, int | float)]
+        entries = [self._known[key] for key in {self.key(run) for run in runs} if key in self._known]
+        known = [entry["load"] for entry in entries if isinstance(entry.get("load"), int | float)]
         return describe_load(self.load, known, self._conditions["threads"], str(self._file))
 
     def pace(self, run: Run) -> Pace:

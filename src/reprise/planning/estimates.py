@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reprise.planning.calibration import Calibration
-from reprise.planning.experience import Experience, experience
+from reprise.planning.experience import NO_EXPERIENCE, Experience, experience
 from reprise.planning.storage import Disk, disk
 from reprise.planning.work import Work, expected_share, work_of
 from reprise.publishing.pretended import naming
@@ -39,7 +39,7 @@ class Plan:
     report: Report
     rows: Sequence[PlanRow]
     disk: Disk
-    experience: Experience = Experience()
+    experience: Experience = NO_EXPERIENCE
     """By which the times are corrected."""
 
 

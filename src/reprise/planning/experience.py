@@ -35,6 +35,9 @@ class Experience:
         return self.factors.get(key, self.factor)
 
 
+NO_EXPERIENCE = Experience()
+
+
 @dataclass(frozen=True)
 class _Took:
     """A finished run: its pace, when it ended, what the calibration says of its epochs, and what they took
@@ -59,7 +62,7 @@ def experience(where: Layout, calibration: Calibration) -> Experience:
     recent = {key: sorted(each, key=lambda took: took.finished)[-RECENT:] for key, each in by_pace.items()}
     every = [took for each in recent.values() for took in each]
     if not every:
-        return Experience()
+        return NO_EXPERIENCE
     return Experience(len(every), _middle(every), {key: _middle(each) for key, each in recent.items()})
 
 

@@ -1,7 +1,7 @@
 """Finished runs as event files for TensorBoard: a folder for each run, which it can compare.
 
-The same run gives the same bytes: times are those of the run's record, and the file is named by the run's hash
-(TensorBoard reads every file with `tfevents` in its name).
+The same run gives the same bytes: times are those of the run's record, and the file is named by the run's
+hash (TensorBoard reads every file with `tfevents` in its name).
 """
 
 from __future__ import annotations
@@ -60,9 +60,8 @@ def write_events(reports: Sequence[Report], layout: Layout, root: Path) -> list[
     logged = [one for report in reports for one in _finished(report, layout)]
     if not logged:
         names = ", ".join(report.slug for report in reports)
-        raise RepriseError(
-            f"{layout.runs}: no finished run of {names} at scale {layout.scale}; train some first"
-        )
+        what = f"no finished run of {names} at scale {layout.scale}"
+        raise RepriseError(f"{layout.runs}: {what}; train some first")
     folders = []
     for one in logged:
         tables = read_tables(layout.runs, [one.run], ["history", "final"])
@@ -70,9 +69,8 @@ def write_events(reports: Sequence[Report], layout: Layout, root: Path) -> list[
         _keep(folder / f"{PREFIX}{one.run}", _records(_events(one, tables)))
         folders.append(folder)
     for report in reports:
-        _remove_others(
-            root / report.slug, {(one.folder, one.run) for one in logged if one.report == report.slug}
-        )
+        kept = {(one.folder, one.run) for one in logged if one.report == report.slug}
+        _remove_others(root / report.slug, kept)
     return folders
 
 

@@ -212,7 +212,7 @@ RUNS = "valid: --reports, --skip, --stand-in, --scale, --results, --help"
         ("runs -x", "runs: no option -x; " + RUNS),
         ("runs a --version", "runs: no option --version; " + RUNS),
         ("runs a --no-skip", "runs: no option --no-skip; did you mean --skip?"),
-        ("check a --scale demo", "check: no option --scale; valid: --help"),
+        ("check a --scale demo", "check: no option --scale; valid: --watch, --help"),
         ("rums a", "no verb rums; did you mean runs?"),
         ("rums --help", "no verb rums; did you mean runs?"),
         ("data fetchh", "data: no verb fetchh; did you mean fetch?"),
@@ -236,7 +236,7 @@ def test_usage(capsys, command, message):
 
 def test_no_verb_at_all(capsys):
     said = refused(capsys, [])
-    assert re.match("a verb is required; valid: check, runs, schema, plan, .*, import, verify$", said)
+    assert re.match("a verb is required; valid: new, check, runs, schema, plan, .*, import, verify$", said)
 
 
 @pytest.mark.parametrize(("name", "value"), [("REPRISE_PRECISION", "float23"), ("REPRISE_CUDA_GRAPHS", "of")])

@@ -15,6 +15,7 @@ from reprise.cli import run as verb
 from reprise.cli.common import stamp_evaluated, stamp_trained
 from reprise.cli.options import TrainingOptions
 from reprise.publishing.closing import closing, tally
+from reprise.publishing.statement_records import FORMAT
 from reprise.records import write_record
 from reprise.reports.layout import Layout
 from reprise.reports.report import Report
@@ -66,9 +67,9 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def status(*words):
+def status(*words, report="mini"):
     try:
-        main(["run", "mini", *OPTIONS, *COMPUTE, *words])
+        main(["run", report, *OPTIONS, *COMPUTE, *words])
     except SystemExit as end:
         return end.code
     return 0
@@ -204,10 +205,11 @@ def test_one_run_that_fails_does_not_keep_the_others(capsys, monkeypatch):
 # ---- with made-up results ----
 
 
-def test_finished_runs_are_neither_trained_nor_evaluated(capsys, nothing_is_trained, no_pictures):
+@pytest.mark.parametrize("name", ["mini", "reports/mini.yaml"])
+def test_finished_runs_are_neither_trained_nor_evaluated(capsys, nothing_is_trained, no_pictures, name):
     report = write_report(seeds=[0, 1, 2])
     finished(report, report.runs())
-    assert status() == 0
+    assert status(report=name) == 0
     assert "12 of 12 runs, 0 to train, 0 to evaluate" in capsys.readouterr().err
 
 
@@ -361,7 +363,7 @@ def judged(layout, slug, *verdicts):
     statements = [
         {"kind": kind, "verdict": verdict, "follows": follows} for kind, verdict, follows in verdicts
     ]
-    write_record(layout.statements(slug).with_suffix(".json"), {"format": 1, "statements": statements})
+    write_record(layout.statements(slug).with_suffix(".json"), {"format": FORMAT, "statements": statements})
 
 
 def several(kind, **counts):

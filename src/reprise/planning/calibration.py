@@ -141,6 +141,7 @@ class Calibration:
         self._known = _read_calibration(file)
         self.load = Load.now()
         """That of other work: as long as nothing is measured."""
+        self._keys: dict[str, str] = {}
         self._conditions: dict[str, Any] = {
             "device": device_name(self._way.device),
             "threads": threads or torch.get_num_threads(),
@@ -202,7 +203,9 @@ class Calibration:
 
     def key(self, run: Run) -> str:
         """What names a run's pace: that of all runs whose steps take as long, trained in this way."""
-        return digest([typical(run).spec, self._conditions])
+        if run.hash not in self._keys:
+            self._keys[run.hash] = digest([typical(run).spec, self._conditions])
+        return self._keys[run.hash]
 
 
 def _read_calibration(file: Path) -> dict[str, Any]:

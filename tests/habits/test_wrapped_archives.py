@@ -3,13 +3,14 @@ made of the official archive.
 """
 
 import bz2
-import contextlib
 import gzip
 import io
 import lzma
 import os
 import pickle
+import resource
 import shutil
+import signal
 import stat
 import struct
 import tarfile
@@ -24,7 +25,7 @@ import pytest
 from mirrors import Official, Server, adopt
 from reprise.cli import main
 from reprise.data import wrappings
-from reprise.data.archives import read_archive, read_members
+from reprise.data.archives import read_archive, read_members, scan
 from reprise.data.fetch import add_archive, fetch_dataset
 from reprise.errors import RepriseError
 
@@ -96,8 +97,8 @@ def below(files: Files, top: str) -> list[tuple[str, bytes]]:
 def with_apple_doubles(files: Files) -> list[tuple[str, bytes]]:
     made = list(STRAY.items())
     for name, data in files.items():
-        folder, _, file = name.rpartition("/")
-        made += [(f"__MACOSX/{folder}/._{file}", b"\0\5\x16\7"), (f"{folder}/._{file}", b"-"), (name, data)]
+        double = str(Path(name).with_name(f"._{Path(name).name}"))
+        made += [(f"__MACOSX/{double}", b"\0\5\x16\7"), (double, b"-"), (name, data)]
     return made
 
 
@@ -252,8 +253,8 @@ def test_only_what_belongs_to_the_data_set_is_packed(official, tmp_path):
 
 
 def test_a_large_member_of_a_zip_and_a_long_list(tmp_path, monkeypatch):
-    """What bounds the list of files, which zipfile reads whole, must not bound the files: the training images of
-    CIFAR-100 are one of 155 MB.
+    """What bounds the list of files, which zipfile reads whole, must not bound the files: the training images
+    of CIFAR-100 are one of 155 MB.
     """
     monkeypatch.setattr(wrappings, "DIRECTORY", 2_000)
     reader = {"a/x": lambda file, where: file.read()}
@@ -282,7 +283,7 @@ def test_the_archive_of_cinic10_in_another(wrapping, official, tmp_path):
     assert add_archive(given, tmp_path / "data").read_bytes() == known.bytes
 
 
-@pytest.mark.parametrize("wrapping", ["unpacked by Safari", "by the Finder", "the folder in it"])
+@pytest.mark.parametrize("wrapping", ["unpacked by Safari", "by the Finder", "the folder around it"])
 def test_what_cannot_be_told_from_another_is_refused(wrapping, official, tmp_path):
     known = official("cinic10")
     (tmp_path / "cinic-10").mkdir()
@@ -483,14 +484,14 @@ REFUSED: dict[str, tuple[Callable[[Path, Files], Path], str]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_refused(name, official, tmp_path, monkeypatch):
     known = official("cifar10")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "given").mkdir()
     make, message = REFUSED[name]
-    with contextlib.suppress(UserWarning):
-        given = make(tmp_path / "given", content(known.archive))
+    given = make(tmp_path / "given", content(known.archive))
     with pytest.raises(RepriseError, match=message) as caught:
         add_archive(given, tmp_path / "data")
     said = str(caught.value)
@@ -503,6 +504,44 @@ def test_what_is_refused(name, official, tmp_path, monkeypatch):
     assert not (tmp_path / "exploited").exists()
     assert not (tmp_path / "data/archives").exists()
     assert list((tmp_path / "data").iterdir()) == []
+
+
+@pytest.mark.parametrize("form", ["zip", "stored zip", "bzip2 zip", "tar.bz2", "tar.xz", "tar"])
+def test_mutated_wrappings(form, tmp_path):
+    """Whatever a file holds, reading it ends with all or with one line."""
+    rng = np.random.default_rng(0)
+    files = [("a/x", bytes(rng.integers(0, 9, 3000, np.uint8))), ("a/y", b"yes" * 100), ("b", b"")]
+    methods = {"zip": zipfile.ZIP_DEFLATED, "stored zip": zipfile.ZIP_STORED, "bzip2 zip": zipfile.ZIP_BZIP2}
+    archive = tmp_path / "x"
+    if form in methods:
+        zipped(archive, files, methods[form])
+    else:
+        tar(archive, files, "w:" + form.removeprefix("tar").removeprefix("."))
+    good, read = archive.read_bytes(), {}
+    whole, refused = 0, []
+    for _ in range(200):
+        data = bytearray(good)
+        for _ in range(rng.integers(1, 4)):
+            place = int(rng.integers(len(data)))
+            match rng.integers(4):
+                case 0:
+                    data[place] ^= 1 << int(rng.integers(8))
+                case 1:
+                    del data[place : place + int(rng.integers(1, 60))]
+                case 2:
+                    data[place:place] = bytes(rng.integers(0, 256, 7, np.uint8))
+                case _:
+                    data[place : place + 4] = b"\xff\xff\xff\x7f"
+        archive.write_bytes(data)
+        read.clear()
+        try:
+            scan(archive, 2**16, lambda name, file, size: read.update({name: file.read()}))
+            whole += 1
+        except RepriseError as error:
+            refused.append(str(error))
+    assert all(said.startswith(f"{archive}: ") and "\n" not in said for said in refused)
+    assert len(refused) > 100
+    assert whole or form in ("tar.bz2", "tar.xz")  # whose check sums cover all of it
 
 
 def test_a_file_that_is_nothing_known_is_told_how_to_come(official, tmp_path):
@@ -566,6 +605,22 @@ def test_a_server_that_has_it_in_another_wrapping(wrapping, official, tmp_path, 
     assert server.paths[0] == f"/files/{given.name}?download=1"
     assert target.read_bytes()[:2] == b"\x1f\x8b"
     assert [path.name for path in target.parent.iterdir()] == [target.name]
+
+
+def test_no_room_to_unpack(official, tmp_path):
+    """The system ends writing at a size, which is the nearest to a full disk."""
+    known = official("cifar10")
+    given = zipped(tmp_path / "x.zip", [(known.archive.name, known.bytes)])
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    former = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    try:
+        with pytest.raises(RepriseError, match=r"no room to unpack .*File too large.*set TMPDIR"):
+            add_archive(given, tmp_path / "data")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, former)
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_file_that_the_user_may_not_read(official, tmp_path, monkeypatch):

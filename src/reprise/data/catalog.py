@@ -40,7 +40,7 @@ class ArchiveLayout(Protocol):
         self, facts: DatasetFacts, archive: Path, scratch: Path | None, workers: int | None
     ) -> dict[str, RawSplit]:
         """All splits, checked for form: as `read_archive` in `reprise.data.archives`, where `read_members`
-        opens an archive that nobody trusts.
+        opens an archive or a folder that nobody trusts.
         """
 
     def members(self, facts: DatasetFacts, splits: Mapping[str, RawSplit]) -> Iterator[tuple[str, bytes]]:

@@ -332,17 +332,22 @@ def _archives_in(facts: Facts, path: Path) -> list[str]:
 
 
 def _copy_out(facts: Facts, path: Path, wanted: str, out: Path) -> None:
-    def visit(name: str, file: BinaryIO, size: int) -> None:
-        if name == wanted:
-            out.parent.mkdir(exist_ok=True)
-            with out.open("wb") as opened:
-                shutil.copyfileobj(file, opened, CHUNK)
+    """Write the file `wanted` of an archive or folder to `out`."""
 
-    try:
-        scan(path, facts.max_bytes, visit)
-    except RepriseError as error:
-        out.unlink(missing_ok=True)
-        raise error
+    def visit(name: str, file: BinaryIO, size: int) -> None:
+        if name != wanted:
+            return
+        out.parent.mkdir(exist_ok=True)
+        with out.open("wb") as opened:
+            while block := file.read(CHUNK):
+                try:
+                    opened.write(block)
+                    opened.flush()
+                except OSError as error:
+                    why = f"no room to unpack {wanted} ({error.strerror}); set TMPDIR to a larger disk"
+                    raise RepriseError(f"{out.parent}: {why}") from error
+
+    scan(path, facts.max_bytes, visit)
 
 
 def _place(facts: Facts, found: _Found, destination: Path) -> None:
@@ -505,8 +510,8 @@ _KAGGLE = re.compile(r"archive( ?\([0-9]+\))?\.zip")
 
 def _is_called(facts: DatasetFacts, name: str) -> bool:
     """Whether a file or folder is called like the data set, as cifar10.zip and cifar-10-batches-py are."""
-    plain = re.sub("[^a-z0-9]", "", name.lower())
-    return bool(re.match(rf"{re.escape(facts.name)}(?![0-9])", plain))
+    said, plain = (re.sub("[^a-z0-9]", "", text.lower()) for text in (facts.name, name))
+    return bool(re.match(rf"{said}(?![0-9])", plain)) if said else False
 
 
 def _location(mirror: str, facts: Facts) -> Location:

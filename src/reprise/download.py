@@ -12,8 +12,11 @@ answer may be, or leave the bodies of redirects unread.
 import contextlib
 import http.client
 import io
+import os
 import re
+import secrets
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -21,8 +24,8 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 import requests
 import urllib3
 
-from reprise.errors import RepriseError, gist
-from reprise.files import read_json, write_json
+from reprise.errors import RepriseError, gist, printable
+from reprise.files import OWNER, is_forgotten, read_json, signature, write_json
 from reprise.progress import progress
 
 ATTEMPTS = 5
@@ -106,6 +109,47 @@ def download(
                 raise RepriseError(f"an answer that makes no sense ({gist(error)})") from error
 
 
+@contextlib.contextmanager
+def own_part(file: Path) -> Iterator[Path]:
+    """A partial download of `file` that is this process's alone. What an interrupted download has left,
+    `<file>.part`, is taken over, and what is left in the end becomes that again.
+
+    Locks keep processes from fetching the same file twice, but some network file systems grant one lock to
+    everybody; and two that write to one file both lose it.
+    """
+    own = file.with_name(f".{file.name}.{signature()}.{secrets.token_hex(4)}.part")
+    for part in parts_of(file):
+        if not own.exists():
+            _move(part, own)
+    try:
+        yield own
+    finally:
+        if own.exists():
+            _move(own, file.with_name(file.name + ".part"))
+        else:
+            discard(own)
+
+
+def parts_of(file: Path) -> list[Path]:
+    """What interrupted downloads of `file` have left, and those whose processes were killed."""
+    left = file.with_name(file.name + ".part")
+    found = {left: None} if left.exists() or state_of(left).exists() else {}
+    name = re.compile(rf"(\.{re.escape(file.name)}\.{OWNER}\.[0-9a-f]+\.part)(?:\.json)?", re.ASCII)
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(file.parent):
+            owner = name.fullmatch(entry.name)
+            if owner and is_forgotten(owner, entry.stat().st_mtime):
+                found[file.with_name(owner[1])] = None
+    return list(found)
+
+
+def _move(part: Path, to: Path) -> None:
+    """Rename a partial download and its state, unless another process was first or it is not ours to move."""
+    with contextlib.suppress(OSError):
+        state_of(part).rename(state_of(to))  # first: who has it has the part, which is worth nothing without
+        part.rename(to)
+
+
 def discard(part: Path) -> None:
     """Remove a partial download."""
     part.unlink(missing_ok=True)
@@ -116,6 +160,11 @@ def shown(url: str) -> str:
     """A URL without the user name and password that it can hold."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _name(url: str) -> str:
+    """What a progress bar calls the file."""
+    return printable(urlsplit(url).path.rpartition("/")[2])[:60]
 
 
 def _broken(error: Exception) -> str:
@@ -186,7 +235,7 @@ def _transfer(
         received = start
         with (
             part.open("ab") as file,
-            progress(description=part.stem, total=size, initial=start, unit="B")
+            progress(description=_name(url), total=size, initial=start, unit="B")
             if show
             else contextlib.nullcontext() as bar,
         ):

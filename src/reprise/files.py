@@ -50,7 +50,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_forgotten(path.parent)
         handle, name = tempfile.mkstemp(
-            prefix=f".{path.name}.{_signature()}.", suffix=".partial" + path.suffix, dir=path.parent
+            prefix=f".{path.name}.{signature()}.", suffix=".partial" + path.suffix, dir=path.parent
         )
         os.close(handle)
         partial = Path(name)
@@ -87,10 +87,9 @@ def _refuse_special(path: Path) -> None:
             raise RepriseError(f"{path}: {kind} where a file is to be written; give the name of a file")
 
 
-_PARTIAL = re.compile(
-    r"\..+?(?:\.(?P<host>[\w-]+)-(?P<pid>[0-9]+)-(?P<start>[0-9]+))?\.[^.]+\.partial(?:\.[^.]*)?",
-    re.ASCII | re.DOTALL,
-)
+OWNER = r"(?P<host>[\w-]+)-(?P<pid>[0-9]+)-(?P<start>[0-9]+)"
+"""Matches `signature` of any process."""
+_PARTIAL = re.compile(rf"\..+?(?:\.{OWNER})?\.[^.]+\.partial(?:\.[^.]*)?", re.ASCII | re.DOTALL)
 _seen: set[Path] = set()
 """Folders that this process has looked through for files of killed ones."""
 
@@ -112,7 +111,7 @@ def _start(pid: int) -> str:
     return "0" if state in "ZX" else start
 
 
-def _signature() -> str:
+def signature() -> str:
     """What names this process in the name of a file."""
     return f"{_host()}-{os.getpid()}-{_start(os.getpid())}"
 
@@ -137,13 +136,24 @@ def _remove_forgotten(folder: Path) -> None:
             found = _PARTIAL.fullmatch(entry.name)
             if not found:
                 continue
-            if found["host"] == _host():
-                forgotten = not _alive(int(found["pid"]), found["start"])
-            else:
-                forgotten = time.time() - entry.stat(follow_symlinks=False).st_mtime > FORGOTTEN_S
-            if forgotten:
+            if is_forgotten(found, entry.stat(follow_symlinks=False).st_mtime):
                 with contextlib.suppress(OSError):
                     Path(entry.path).unlink()
+
+
+def whole_name(path: Path) -> str:
+    """What a file is called; of a partial one, the file that it is to be."""
+    found = re.fullmatch(rf"\.(.+)\.{OWNER}\..*", path.name, re.ASCII | re.DOTALL)
+    return found[1] if found else path.name
+
+
+def is_forgotten(owner: re.Match[str], modified: float) -> bool:
+    """Whether the process that `OWNER` has found in the name of a file is no more; of one of another machine
+    the file's age decides.
+    """
+    if owner["host"] == _host():
+        return not _alive(int(owner["pid"]), owner["start"])
+    return time.time() - modified > FORGOTTEN_S
 
 
 def write_json(path: Path | str, value: Any) -> None:

@@ -73,7 +73,9 @@ def statistics(name: Folder, /, *, where: ResultsAndDataOptions = ResultsAndData
 
 
 def add(
-    archive: Annotated[Path, Parameter(name="ARCHIVE", help="an official file of a data set or of weights")],
+    archive: Annotated[
+        Path, Parameter(name="ARCHIVE", help="a data set in any wrapping, a folder, or a file of weights")
+    ],
     /,
     *,
     results: ResultsFolder = RESULTS,

@@ -1,5 +1,5 @@
-"""Read an archive without trusting it: no extraction to disk, no links, bounded size, pickles through an
-allow-list.
+"""Read an archive, or what was unpacked of one, without trusting it: no extraction to disk, no links, bounded
+size, pickles through an allow-list.
 
 Each layout of the catalog has its reader. What is small stays in memory, as CIFAR's batches do; larger sets
 go image by image into files without a name, so that memory does not grow with the archive.
@@ -17,9 +17,10 @@ import struct
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from multiprocessing import parent_process
 from pathlib import Path, PurePosixPath
@@ -30,7 +31,8 @@ from PIL import Image
 
 from reprise.data.catalog import CifarLayout, DatasetFacts, PngLayout, StlLayout
 from reprise.data.pickles import safe_unpickle
-from reprise.data.tar import CHUNK, GET_AGAIN, LARGE, NAME, damage, files
+from reprise.data.tar import CHUNK, GET_AGAIN, LARGE, NAME, damage
+from reprise.data.wrappings import files
 from reprise.errors import RepriseError, file_error, gist, nearest
 from reprise.files import check_regular, read_json
 
@@ -203,7 +205,8 @@ def identify(
 def read_archive(
     facts: DatasetFacts, archive: Path, scratch: Path | None = None, workers: int | None = None
 ) -> dict[str, RawSplit]:
-    """All splits of `archive`, checked for form (types, shapes, ranges, class names) but not yet for content.
+    """All splits of `archive`, a tar, a zip or a folder, checked for form (types, shapes, ranges, class
+    names) but not yet for content.
 
     Images that are too many for memory lie in nameless files in `scratch` (default: the system's temporary
     folder). `workers` processes decode the PNG files of a large archive (default: as many as help, up to the
@@ -213,43 +216,99 @@ def read_archive(
     return facts.layout.read(facts, archive, scratch, workers)
 
 
+class LacksError(RepriseError):
+    """Files of the data set are not there: it may be another's."""
+
+
 def read_members(archive: Path, readers: Mapping[str, Reader], max_bytes: int) -> dict[str, Any]:
-    """What each member's reader makes of it, in one pass over a tar.gz. Errors as in `scan`; a member that is
-    missing is one too.
+    """What each member's reader makes of it, by its name in the official archive. Errors as in `scan`;
+    members that are missing are a `LacksError`.
+
+    They may lie in another folder than there, or in none, but all together.
     """
     found: dict[str, Any] = {}
 
     def visit(name: str, file: BinaryIO, size: int) -> None:
-        if name in readers:
-            found[name] = readers[name](file, f"{archive}: {name}")
+        if name in here:
+            found[here[name]] = readers[here[name]](file, f"{archive}: {name}")
 
-    scan(archive, max_bytes, visit)
+    here = {name: name for name in readers}
+    names = scan(archive, max_bytes, visit)
+    if found.keys() != readers.keys() and (moved := _moved(list(readers), names)):
+        here = moved
+        found.clear()
+        scan(archive, max_bytes, visit)
     if missing := sorted(set(readers) - set(found)):
-        raise RepriseError(f"{archive}: lacks {', '.join(missing)}; {GET_AGAIN}")
+        raise LacksError(f"{archive}: lacks {', '.join(missing)}; {GET_AGAIN}")
     return found
 
 
-def scan(archive: Path, max_bytes: int, visit: Callable[[str, BinaryIO, int], None]) -> None:
-    """Call `visit(name, file, size)` for each file of a tar.gz, in one pass. What `visit` does not read is
-    skipped.
-
-    What `tar.files` refuses is a `RepriseError`, and so are a file that is there twice and an archive that
-    cannot be read.
+def _moved(wanted: Sequence[str], names: Iterable[str]) -> dict[str, str]:
+    """Name there → wanted name, where all that is wanted lies together in another folder; in the uppermost of
+    several.
     """
-    seen: set[str] = set()
+    common = os.path.commonpath([PurePosixPath(name).parent for name in wanted])
+    inside = {name: str(PurePosixPath(name).relative_to(common)) for name in wanted}
+    there = set(names)
+    first = inside[wanted[0]]
+    tops = (name.removesuffix(first) for name in there if name == first or name.endswith(f"/{first}"))
+    whole = [top for top in tops if all(top + name in there for name in inside.values())]
+    top = min(whole, key=lambda each: (each.count("/"), each), default=None)
+    return {} if top is None else {top + there_: name for name, there_ in inside.items()}
+
+
+_opened: ContextVar[set[str] | None] = ContextVar("_opened", default=None)
+
+
+@contextlib.contextmanager
+def names_read() -> Iterator[set[str]]:
+    """In the block, the names of the files that the last `scan` has read of its archive."""
+    names: set[str] = set()
+    token = _opened.set(names)
+    try:
+        yield names
+    finally:
+        _opened.reset(token)
+
+
+def scan(archive: Path, max_bytes: int, visit: Callable[[str, BinaryIO, int], None]) -> list[str]:
+    """Call `visit(name, file, size)` for each file of an archive or folder, in one pass; returns their names.
+    What `visit` does not read is skipped.
+
+    What `wrappings.files` refuses is a `RepriseError`, and so are a file that is there twice and an archive
+    that cannot be read.
+    """
+    seen: dict[str, None] = {}
+    opened = _opened.get()
+    if opened is not None:
+        opened.clear()
     try:
         with damage(archive, GET_AGAIN):
             for name, file, size in files(archive, max_bytes):
                 if name in seen:
                     raise RepriseError(f"{archive}: holds {name} twice; {GET_AGAIN}")
-                seen.add(name)
-                visit(name, file, size)
+                seen[name] = None
+                watched = file if opened is None else _Watched(name, file, opened)
+                visit(name, watched, size)  # type: ignore[arg-type]  # only ever read
     except FileNotFoundError:
         raise RepriseError(f"{archive}: not found; fetch it first") from None
     except OSError as error:
         raise RepriseError(
-            f"{archive}: cannot be read ({error.strerror}); check the path and its permissions"
+            f"{error.filename or archive}: cannot be read ({error.strerror}); check the path and its "
+            "permissions"
         ) from None
+    return list(seen)
+
+
+class _Watched:
+    """A file of which is noted that it is read."""
+
+    def __init__(self, name: str, file: BinaryIO, opened: set[str]) -> None:
+        self._name, self._file, self._opened = name, file, opened
+
+    def read(self, size: int = -1) -> bytes:
+        self._opened.add(self._name)
+        return self._file.read(size)
 
 
 # ---- CIFAR: pickled batches ----
@@ -496,7 +555,7 @@ def _end_with_parent() -> None:
 
 def _workers(archive: Path) -> int:
     """Processes that help: this one unpacks about as fast as two decode."""
-    if not archive.exists() or archive.stat().st_size < LARGE:
+    if not archive.is_dir() and (not archive.exists() or archive.stat().st_size < LARGE):
         return 1
     return min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
@@ -506,9 +565,8 @@ def read_pngs(
 ) -> dict[str, RawSplit]:
     classes = facts.classes["label"]
     folders = {folder: split for split, folder in layout.splits.items()}
-    tree = re.compile(
-        rf"([^/]+/)?({'|'.join(map(re.escape, folders))})/([^/]+)/([^/.][^/]*(?i:\.png))", re.DOTALL
-    )
+    below = rf"({'|'.join(map(re.escape, folders))})/([^/]+)/([^/.][^/]*(?i:\.png))"
+    tree = re.compile(rf"([^/]+/)?{below}", re.DOTALL)
     tops: set[str | None] = set()
     spools = {split: Spool(scratch, math.prod(facts.image_shape)) for split in layout.splits}
     labels: dict[str, list[int]] = {split: [] for split in layout.splits}
@@ -542,7 +600,14 @@ def read_pngs(
 
     try:
         with _PngDecoder(facts.image_shape, _workers(archive) if workers is None else workers) as decoder:
-            scan(archive, facts.max_bytes, visit)
+            there = scan(archive, facts.max_bytes, visit)
+            if not any(labels.values()):  # perhaps further down
+                deeper = re.compile(rf"(.*/){below}", re.DOTALL)
+                found = {place[1] for name in there if (place := deeper.fullmatch(name))}
+                if found:
+                    top = min(found, key=lambda each: (each.count("/"), each))
+                    tree = re.compile(rf"({re.escape(top)}){below}", re.DOTALL)
+                    scan(archive, facts.max_bytes, visit)
             for split, files in waiting.items():
                 if files:
                     decoder.add(spools[split], files)
@@ -552,7 +617,7 @@ def read_pngs(
             f"{archive}: a process that decoded images was killed, perhaps for lack of memory; run it again"
         ) from None
     if missing := [f"{folder}/<class>/<name>.png" for folder, split in folders.items() if not labels[split]]:
-        raise RepriseError(f"{archive}: lacks {', '.join(missing)}; {GET_AGAIN}")
+        raise LacksError(f"{archive}: lacks {', '.join(missing)}; {GET_AGAIN}")
     return {
         split: RawSplit(spools[split], np.array(labels[split], np.uint8)[:, None], names[split])
         for split in layout.splits

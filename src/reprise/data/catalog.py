@@ -32,11 +32,15 @@ class ArchiveLayout(Protocol):
     def grey(self) -> bool:
         """Whether some of its images may have no colour."""
 
+    @property
+    def parts(self) -> Sequence[str]:
+        """What must stand side by side: the names of files, or of folders with a `/` at the end."""
+
     def read(
         self, facts: DatasetFacts, archive: Path, scratch: Path | None, workers: int | None
     ) -> dict[str, RawSplit]:
         """All splits, checked for form: as `read_archive` in `reprise.data.archives`, where `read_members`
-        opens an archive that nobody trusts.
+        opens an archive or a folder that nobody trusts.
         """
 
     def members(self, facts: DatasetFacts, splits: Mapping[str, RawSplit]) -> Iterator[tuple[str, bytes]]:
@@ -54,6 +58,11 @@ class CifarLayout:
     label_keys: Mapping[str, str]  # kind of label → key of the labels in a member of a split
     class_keys: Mapping[str, str]  # kind of label → key of the class names in `meta`
     grey: ClassVar[bool] = False
+
+    @property
+    def parts(self) -> Sequence[str]:
+        members = [*(member for split in self.splits.values() for member in split), self.meta]
+        return [member.rpartition("/")[2] for member in members]
 
     def read(
         self, facts: DatasetFacts, archive: Path, scratch: Path | None, workers: int | None
@@ -77,6 +86,10 @@ class StlLayout:
     splits: Mapping[str, tuple[str, str]]  # split → member of its images, member of its labels
     grey: ClassVar[bool] = False
 
+    @property
+    def parts(self) -> Sequence[str]:
+        return [member.rpartition("/")[2] for split in self.splits.values() for member in split]
+
     def read(
         self, facts: DatasetFacts, archive: Path, scratch: Path | None, workers: int | None
     ) -> dict[str, RawSplit]:
@@ -98,6 +111,10 @@ class PngLayout:
 
     splits: Mapping[str, str]  # split → folder
     grey: ClassVar[bool] = True
+
+    @property
+    def parts(self) -> Sequence[str]:
+        return [f"{folder}/" for folder in self.splits.values()]
 
     def read(
         self, facts: DatasetFacts, archive: Path, scratch: Path | None, workers: int | None
@@ -123,8 +140,9 @@ class DatasetFacts:
     """A data set: `classes` maps each kind of label, in the order of the label columns, to its class names in
     label order.
 
-    The official archive is known by its `md5`. A repacked one is as good where its content is known: by the
-    MD5 of each of the members that are read (`member_md5`), or else by the content digests of all splits.
+    The official archive is known by its `md5`. A repacked or unpacked one is as good where its content is
+    known: by the MD5 of each of the members that are read (`member_md5`), or else by the content digests of
+    all splits.
     `mean` and `std` are the published channel statistics of the training images, scaled to [0, 1].
     `max_bytes` bounds the archive and what it unpacks to.
     """
@@ -145,6 +163,11 @@ class DatasetFacts:
     @property
     def label_kinds(self) -> tuple[str, ...]:
         return tuple(self.classes)
+
+    @property
+    def content_is_known(self) -> bool:
+        """Whether its content can be told from another's without the official archive."""
+        return bool(self.member_md5) or all(split.digest for split in self.splits.values())
 
 
 @dataclass(frozen=True)

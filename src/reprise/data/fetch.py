@@ -4,26 +4,51 @@ its final name.
 
 import contextlib
 import errno
+import functools
 import os
+import re
 import shutil
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from reprise.data.archives import Source, file_hash, identify, member_md5, read_archive, sidecar_of
+from reprise.data.archives import (
+    LacksError,
+    Source,
+    file_hash,
+    identify,
+    member_md5,
+    names_read,
+    read_archive,
+    scan,
+    sidecar_of,
+)
 from reprise.data.catalog import DatasetFacts, WeightsFacts, all_files, dataset_facts, weights_facts
-from reprise.data.tar import GET_AGAIN
-from reprise.download import discard, download, shown, state_of
+from reprise.data.tar import CHUNK, GET_AGAIN, damage
+from reprise.data.wrappings import SUFFIXES, is_archive, is_gzip, pack
+from reprise.download import discard, download, own_part, parts_of, shown
 from reprise.errors import RepriseError, file_error, printable
 from reprise.files import alone, atomic, check_regular
+from reprise.folders import listing
 from reprise.progress import say
 
 Facts = DatasetFacts | WeightsFacts
 Location = Path | str  # a local file, or an http(s) URL
-Check = Callable[
-    [Path, Location], None
-]  # raises RepriseError when the file, brought from the location, is not what it should be
+Bring = Callable[[Location], None]
+"""Brings a good file from the location to its place; raises `RepriseError` where there is none."""
+
+DEEPEST, MOST_INSIDE = 2, 8
+"""Archives inside each other, as Kaggle packs an archive, or a folder with one, as a zip; and those that are
+tried in one.
+"""
+WRAPPED = 4
+"""What is wrapped may take so many times `max_bytes` on disk: Kaggle has the archive and its files in one
+zip.
+"""
 
 
 def fetch_dataset(
@@ -34,7 +59,7 @@ def fetch_dataset(
     A good file that is already there is kept, without a look at the sources: the `mirrors` in order (folders,
     files, `file:` or http(s) URLs; the archive's name is added where one is a folder), then the official
     addresses. An archive passes when its MD5 is the official one, or when its content is what the catalog
-    knows of it (a repacked archive).
+    knows of it, whatever it is wrapped in: see `wrappings`. What is no .tar.gz is made one.
 
     With `accept` `synthetic` or `stand-in` only an archive passes that `write_synthetic` or `write_stand_in`
     made. It is taken from local mirrors, and its sidecar is brought along.
@@ -43,23 +68,30 @@ def fetch_dataset(
     disk is full.
     """
     facts = dataset_facts(name)
-    locations = [_location(mirror, facts.file_name) for mirror in mirrors]
     if accept == "real":
-        return _fetch_real(facts, destination, locations)
-    local = [location for location in locations if isinstance(location, Path)]
+        return _fetch_real(facts, destination, mirrors)
+    local = [location for mirror in mirrors if isinstance(location := _location(mirror, facts), Path)]
 
-    def check(file: Path, origin: Location) -> None:
-        _verify_made(facts, file, sidecar_of(Path(origin)), accept)
+    def bring(location: Location) -> None:
+        archive = Path(location)
+        _check_size(facts, archive)
+        with atomic(destination) as partial:
+            shutil.copyfile(archive, partial)
+            try:
+                _verify_made(facts, partial, sidecar_of(archive), accept)
+            except RepriseError as error:
+                raise RepriseError(_gist(error, partial)) from error.__cause__
+        with atomic(sidecar_of(destination)) as partial:
+            shutil.copyfile(sidecar_of(archive), partial)
 
-    origin = _fetch(
-        facts,
-        destination,
-        local,
-        check,
-        f"make the {accept} archive first, in a folder that is given as the mirror",
-    )
-    with atomic(sidecar_of(destination)) as partial:
-        shutil.copyfile(sidecar_of(Path(origin)), partial)
+    def is_there() -> bool:
+        return any(
+            _succeeds(functools.partial(_verify_made, facts, destination, sidecar_of(archive), accept))
+            for archive in local
+        )
+
+    remedy = f"make the {accept} archive first, in a folder that is given as the mirror"
+    _fetch(facts, destination, local, bring, is_there, remedy)
     return destination
 
 
@@ -69,45 +101,68 @@ def fetch_weights(name: str, destination: Path, mirrors: Sequence[str] = ()) -> 
 
     The file passes when its SHA-256 begins with the digits in its official name.
     """
-    facts = weights_facts(name)
-    return _fetch_real(facts, destination, [_location(mirror, facts.file_name) for mirror in mirrors])
+    return _fetch_real(weights_facts(name), destination, mirrors)
 
 
 def add_archive(path: Path, data_dir: Path) -> Path:
-    """Verify a file that the user already has and copy it to where the project looks for it; return that
-    place.
+    """Verify a file or a folder that the user already has and copy it to where the project looks for it;
+    return that place.
 
-    The file is recognised by its name or else by its content; it is left as it is. Anything else is a
-    `RepriseError`.
+    It is recognised by its name or else by its content, whatever that is wrapped in; it is left as it is.
+    Anything else is a `RepriseError`.
     """
     if not path.exists():
         raise RepriseError(f"{path}: no such file; name an archive that you have")
-    check_regular(path)
-    path.open("rb").close()  # whether it may be read
-    known: list[Facts] = list(all_files())
-    candidates = [facts for facts in known if facts.file_name == path.name] or known
-    for facts in candidates:
-        try:
-            verify(facts, path)
-        except RepriseError as error:
-            reason = error
-            continue
-        destination = (
-            data_dir / ("archives" if isinstance(facts, DatasetFacts) else "weights") / facts.file_name
-        )
-        if not _is_good(facts, destination):
-            with atomic(destination) as partial:
-                shutil.copyfile(path, partial)
-        return destination
-    if len(candidates) > 1:
-        raise RepriseError(
-            f"{path}: none of {', '.join(facts.file_name for facts in known)}; get an official file"
-        )
+    if not path.is_dir():
+        check_regular(path)
+        path.open("rb").close()  # whether it may be read
+    known: list[Facts] = [facts for facts in all_files() if isinstance(facts, DatasetFacts) or path.is_file()]
+    likely = [facts for facts in known if isinstance(facts, DatasetFacts) and _is_called(facts, path.name)]
+    candidates = [facts for facts in known if facts.file_name == path.name] or [
+        *likely,
+        *(facts for facts in known if facts not in likely),
+    ]
+    reasons: dict[str, RepriseError] = {}
+    with _scratch() as scratch:
+        for facts in candidates:
+            folder = "archives" if isinstance(facts, DatasetFacts) else "weights"
+            destination = data_dir / folder / facts.file_name
+            try:
+                found = _find(facts, path, scratch)
+            except RepriseError as error:
+                if _is_full(error):
+                    raise
+                reasons[facts.name] = error
+                continue
+            if not _is_good(facts, destination):
+                _place(facts, found, destination)
+            return destination
+    # the data set that it is meant to be: it is called so, or it has what that has, but not as it should be
+    other = [facts for facts in candidates if not isinstance(reasons[facts.name], LacksError)]
+    datasets = [facts for facts in other if isinstance(facts, DatasetFacts)]
+    meant = candidates if len(candidates) == 1 else likely or (datasets if len(datasets) == 1 else [])
+    if not meant:
+        why = _gist(reasons[candidates[0].name], path)
+        names = ", ".join(facts.file_name for facts in known)
+        raise RepriseError(f"{path}: none of {names} ({why}); get an official file{_how_to_pack()}")
+    facts = meant[0]
     difference = _difference(facts, path)
-    why = f"not the official {facts.file_name}: {difference}" if difference else _reason(reason, path)
-    raise RepriseError(
-        f"{path}: {why}; get the official file{f' from {facts.urls[0]}' if facts.urls else ''}"
+    why = (
+        f"not the official {facts.file_name}: {difference}"
+        if difference
+        else _gist(reasons[facts.name], path)
     )
+    packing = _how_to_pack(facts) if isinstance(reasons[facts.name], LacksError) else ""
+    raise RepriseError(
+        f"{path}: {why}; get the official file{f' from {facts.urls[0]}' if facts.urls else ''}{packing}"
+    )
+
+
+def _how_to_pack(facts: Facts | None = None) -> str:
+    """What to do with the files of a data set whose wrapping is not known, as the end of a line."""
+    parts = getattr(facts.layout, "parts", ()) if isinstance(facts, DatasetFacts) else ()
+    what = f"{', '.join(parts[:-1])} and {parts[-1]} side by side" if parts else "its files as they are"
+    return f", or put {what} into a folder, .tar.gz or .zip"
 
 
 def _difference(facts: Facts, archive: Path) -> str | None:
@@ -133,46 +188,66 @@ def _difference(facts: Facts, archive: Path) -> str | None:
 
 
 def verify(facts: Facts, file: Path) -> None:
-    """Raise `RepriseError`, with what was expected and what was found, unless `file` is the real thing."""
-    _check_size(facts, file)
+    """Raise `RepriseError`, with what was expected and what was found, unless `file` is the real thing: of a
+    data set, an archive or a folder in any wrapping.
+    """
     if isinstance(facts, WeightsFacts):
-        found = file_hash(file, "sha256")
-        if not found.startswith(facts.sha256_prefix):
-            raise RepriseError(f"{file}: SHA-256 is {found}, expected {facts.sha256_prefix}…; {GET_AGAIN}")
+        _check_size(facts, file)
+        sha256 = file_hash(file, "sha256")
+        if not sha256.startswith(facts.sha256_prefix):
+            raise RepriseError(f"{file}: SHA-256 is {sha256}, expected {facts.sha256_prefix}…; {GET_AGAIN}")
         return
-    found = file_hash(file, "md5")
-    if found == facts.md5:
-        return
-    if not facts.member_md5 and not all(split.digest for split in facts.splits.values()):
-        raise RepriseError(
-            f"{file}: not the official file: md5 is {found}, expected {facts.md5}; {GET_AGAIN}"
+    md5 = ""
+    if file.is_dir():
+        what = "not the official files"
+    else:
+        _check_size(facts, file, 1 if is_gzip(file) else WRAPPED)
+        md5 = file_hash(file, "md5")
+        if md5 == facts.md5:
+            return
+        what = f"neither the official file (md5 is {md5}, expected {facts.md5}) nor a repacked one"
+    if not facts.content_is_known:
+        kind = RepriseError if _has_parts(facts, file) else LacksError
+        difference = f": md5 is {md5}, expected {facts.md5}" if md5 else ""
+        raise kind(
+            f"{file}: not the official file{difference}; {facts.name} is known by its archive alone, so that "
+            f"one that is repacked or unpacked cannot be told from an altered one; {GET_AGAIN}"
         )
     try:
         digests, members = ({}, member_md5(facts, file)) if facts.member_md5 else _content(facts, file)
         identify(facts, file, digests, members)
     except RepriseError as error:
-        why = _reason(error, file)
-        raise RepriseError(
-            f"{file}: neither the official file (md5 is {found}, expected {facts.md5}) nor a repacked one "
-            f"({why}); {GET_AGAIN}"
-        ) from error
+        kind = LacksError if isinstance(error, LacksError) else RepriseError
+        raise kind(f"{file}: {what} ({_gist(error, file)}); {GET_AGAIN}") from error
+
+
+def _has_parts(facts: DatasetFacts, file: Path) -> bool:
+    """Whether an archive or a folder looks like the data set, by the names in it."""
+    names = [f"/{name}" for name in scan(file, facts.max_bytes, lambda name, file, size: None)]
+    return all(any(f"/{part}" in name for name in names) for part in getattr(facts.layout, "parts", ()))
 
 
 def _is_good(facts: Facts, file: Path) -> bool:
+    return _succeeds(lambda: verify(facts, file))
+
+
+def _succeeds(check: Callable[[], None]) -> bool:
     try:
-        verify(facts, file)
+        check()
     except RepriseError:
         return False
     return True
 
 
-def _check_size(facts: Facts, file: Path) -> None:
+def _check_size(facts: Facts, file: Path, times: int = 1) -> None:
     """Raise `RepriseError` for what is no file, or one so large that it need not be read."""
     try:
         size = check_regular(file)
+    except FileNotFoundError:
+        raise RepriseError("no such file") from None
     except OSError as error:
         raise RepriseError(file_error(error, file)) from None
-    if size > facts.max_bytes:
+    if size > times * facts.max_bytes:
         raise RepriseError(f"{file}: {size:,} bytes are far too many for {facts.file_name}; {GET_AGAIN}")
 
 
@@ -195,15 +270,107 @@ def _content(
     return {split: raw.digest() for split, raw in splits.items()}, members
 
 
-def _reason(error: Exception, file: Path) -> str:
+def _gist(error: Exception, file: Path) -> str:
     """The gist of an error about `file`, to stand inside another."""
     return str(error).removeprefix(f"{printable(str(file))}: ").partition(f"; {GET_AGAIN}")[0]
+
+
+# ---- what is wrapped ----
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A good archive or folder, and which of its files make the data set; None where it is to be taken as it
+    is.
+    """
+
+    path: Path
+    names: frozenset[str] | None
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="reprise-") as folder:
+        yield Path(folder)
+
+
+def _find(facts: Facts, path: Path, scratch: Path, deep: int = DEEPEST) -> _Found:
+    """What `verify` accepts: `path`, or an archive inside it, which is unpacked into the folder `scratch`.
+
+    The `RepriseError` is that of `path`; or, where it lacks the data set, of the first archive inside it.
+    """
+    try:
+        with names_read() as names:
+            verify(facts, path)
+        return _Found(path, None if is_gzip(path) or not names else frozenset(names))
+    except RepriseError as error:
+        reason = error
+    for name in _archives_in(facts, path) if deep else ():
+        inner = scratch / str(deep) / PurePosixPath(name).name[-100:]
+        try:
+            _copy_out(facts, path, name, inner)
+            return _find(facts, inner, scratch, deep - 1)
+        except RepriseError as error:
+            if _is_full(error):
+                raise
+            if isinstance(reason, LacksError):
+                reason = RepriseError(f"{path}: {name}: {_gist(error, inner)}; {GET_AGAIN}")
+        inner.unlink(missing_ok=True)
+    raise reason
+
+
+def _archives_in(facts: Facts, path: Path) -> list[str]:
+    """Names of the files that are archives, the official name first; none where `path` is no archive."""
+    if isinstance(facts, WeightsFacts):
+        return []
+    try:
+        names = scan(path, facts.max_bytes, lambda name, file, size: None)
+    except RepriseError:
+        return []
+    found = [name for name in names if is_archive(name)]
+    return sorted(found, key=lambda name: PurePosixPath(name).name != facts.file_name)[:MOST_INSIDE]
+
+
+def _copy_out(facts: Facts, path: Path, wanted: str, out: Path) -> None:
+    """Write the file `wanted` of an archive or folder to `out`."""
+
+    def visit(name: str, file: BinaryIO, size: int) -> None:
+        if name != wanted:
+            return
+        out.parent.mkdir(exist_ok=True)
+        with out.open("wb") as opened:
+            while block := file.read(CHUNK):
+                try:
+                    opened.write(block)
+                    opened.flush()
+                except OSError as error:
+                    why = f"no room to unpack {wanted} ({error.strerror}); set TMPDIR to a larger disk"
+                    raise RepriseError(f"{out.parent}: {why}") from error
+
+    scan(path, facts.max_bytes, visit)
+
+
+def _place(facts: Facts, found: _Found, destination: Path) -> None:
+    """Copy what was found to `destination`, or pack its files anew, and verify that."""
+    with atomic(destination) as partial:
+        if found.names is None:
+            shutil.copyfile(found.path, partial)
+        else:
+            with damage(found.path, GET_AGAIN):
+                pack(found.path, found.names, facts.max_bytes, partial)
+        verify(facts, partial)
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether it is a full disk that is to blame."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 # ---- sources ----
 
 
-def _fetch_real(facts: Facts, destination: Path, mirrors: Sequence[Location]) -> Path:
+def _fetch_real(facts: Facts, destination: Path, mirrors: Sequence[str]) -> Path:
+    locations = [location for mirror in mirrors for location in _locations(mirror, facts)]
     if _is_good(facts, destination):
         _remove_leftovers(destination)
         return destination
@@ -211,23 +378,83 @@ def _fetch_real(facts: Facts, destination: Path, mirrors: Sequence[Location]) ->
         f"get the file another way and run `python -m reprise data add {facts.file_name}`, or set "
         "`mirror` to a folder or URL that holds it"
     )
+
+    def bring(location: Location) -> None:
+        with _scratch() as scratch:
+            if isinstance(location, Path):
+                if not location.exists():
+                    raise RepriseError("no such file")
+                _place(facts, _find(facts, location, scratch), destination)
+            else:
+                _bring_from_server(facts, location, destination, scratch)
+
     # what is absent or bad is replaced once a good file has arrived
-    _fetch(facts, destination, [*mirrors, *facts.urls], lambda file, _: verify(facts, file), remedy)
+    _fetch(facts, destination, [*locations, *facts.urls], bring, lambda: _is_good(facts, destination), remedy)
     return destination
 
 
+def _bring_from_server(facts: Facts, url: str, destination: Path, scratch: Path) -> None:
+    with own_part(destination) as part:
+        try:
+            if download(url, part, facts.max_bytes) and not _is_good(facts, part):
+                discard(part)  # what an earlier call had left is damaged: all of it, then
+                download(url, part, facts.max_bytes)
+        except RepriseError:
+            raise  # what is there may be gone on with
+        except OSError:  # the disk
+            discard(part)
+            raise
+        try:
+            found = _find(facts, part, scratch)
+            if found == _Found(part, None):
+                with part.open("rb") as written:
+                    os.fsync(written.fileno())
+                part.replace(destination)
+            else:
+                _place(facts, found, destination)
+        except (RepriseError, OSError) as error:
+            discard(part)
+            if isinstance(error, RepriseError) and not _is_full(error):
+                raise RepriseError(_gist(error, part)) from None
+            raise
+        discard(part)
+    _remove_parts(destination)
+
+
 def _fetch(
-    facts: Facts, destination: Path, locations: Sequence[Location], check: Check, remedy: str
-) -> Location:
-    """Bring the first of `locations` that passes `check` to `destination`, and return it.
+    facts: Facts,
+    destination: Path,
+    locations: Sequence[Location],
+    bring: Bring,
+    is_there: Callable[[], bool],
+    remedy: str,
+) -> None:
+    """Bring the first of `locations` that has a good file to `destination`.
 
     Of several processes with one `destination` one fetches, and the others wait for it.
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
     with _alone(destination) as waited:
-        if waited and (there := _passed(destination, locations, check)) is not None:
-            return there
-        return _fetch_alone(facts, destination, locations, check, remedy)
+        if waited and is_there():
+            return
+        reasons = []
+        for location in locations:
+            try:
+                bring(location)
+                return
+            except RepriseError as error:
+                if _is_full(error):
+                    raise
+                reasons.append(f"{_shown(location)}: {_gist(error, Path(location))}")
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise RepriseError(
+                        f"{destination}: no space left on the disk; free some and run the same command again"
+                    ) from error
+                reasons.append(f"{_shown(location)}: {error.strerror} ({error.filename})")
+        raise RepriseError(
+            f"{facts.file_name}: no source worked ({'; '.join(reasons) or 'none is given'}); {remedy}"
+        )
 
 
 def _alone(destination: Path) -> contextlib.AbstractContextManager[bool]:
@@ -239,70 +466,69 @@ def _alone(destination: Path) -> contextlib.AbstractContextManager[bool]:
 
 def _remove_leftovers(destination: Path) -> None:
     """Remove what a process that was killed when it had brought `destination` may have left beside it."""
-    part = destination.with_name(destination.name + ".part")
-    if any(
-        path.exists() for path in (part, state_of(part), destination.with_name(f".{destination.name}.lock"))
-    ):
-        with contextlib.suppress(OSError), _alone(destination):
+    with contextlib.suppress(OSError):
+        lock = destination.with_name(f".{destination.name}.lock")
+        if lock.exists() or parts_of(destination):
+            with _alone(destination):
+                _remove_parts(destination)
+
+
+def _remove_parts(destination: Path) -> None:
+    for part in parts_of(destination):
+        with contextlib.suppress(OSError):  # another user's
             discard(part)
 
 
-def _passed(destination: Path, locations: Sequence[Location], check: Check) -> Location | None:
-    """The location under which `destination` passes as it is."""
-    return next((location for location in locations if _passes(check, destination, location)), None)
+def _locations(mirror: str, facts: Facts) -> list[Location]:
+    """Where the file of `facts` may lie in a mirror, which can be a folder or the file itself.
+
+    In a folder it has its official name, or is what that name says in another wrapping; or the folder is the
+    unpacked archive itself.
+    """
+    place = _parse(mirror, facts)
+    if isinstance(place, str) or not place.is_dir():
+        return [place]
+    official = place / facts.file_name
+    if isinstance(facts, WeightsFacts):
+        return [official]
+    parts = getattr(facts.layout, "parts", ())
+    found = [place] if parts and all((place / part).exists() for part in parts) else []
+    with contextlib.suppress(OSError):  # a folder that may not be listed can still hold the file
+        found += [
+            path
+            for path in listing(place)
+            if path != official
+            and (_KAGGLE.fullmatch(path.name) or _is_called(facts, path.name))
+            and (is_archive(path.name) or path.is_dir())
+        ]
+    return [official, *found] if official.exists() or not found else [*found]
 
 
-def _fetch_alone(
-    facts: Facts, destination: Path, locations: Sequence[Location], check: Check, remedy: str
-) -> Location:
-    part = destination.with_name(destination.name + ".part")
-    reasons = []
-    for location in locations:
-        try:
-            if _bring(location, part, facts.max_bytes) and not _passes(check, part, location):
-                discard(part)  # what an earlier call had left is damaged: all of it, then
-                _bring(location, part, facts.max_bytes)
-            try:
-                check(part, location)
-            except RepriseError:
-                discard(part)
-                raise
-            with part.open("rb") as written:
-                os.fsync(written.fileno())
-            part.replace(destination)
-            discard(part)
-            return location
-        except RepriseError as error:
-            reasons.append(f"{_shown(location)}: {_reason(error, part)}")
-        except OSError as error:
-            discard(part)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise RepriseError(
-                    f"{destination}: no space left on the disk; free some and run the same command again"
-                ) from error
-            reasons.append(f"{_shown(location)}: {error.strerror} ({error.filename})")
-    raise RepriseError(
-        f"{facts.file_name}: no source worked ({'; '.join(reasons) or 'none is given'}); {remedy}"
-    )
+_KAGGLE = re.compile(r"archive( ?\([0-9]+\))?\.zip")
+"""What a browser calls Kaggle's downloads."""
 
 
-def _passes(check: Check, file: Path, location: Location) -> bool:
-    try:
-        check(file, location)
-    except RepriseError:
-        return False
-    return True
+def _is_called(facts: DatasetFacts, name: str) -> bool:
+    """Whether a file or folder is called like the data set, as cifar10.zip and cifar-10-batches-py are."""
+    said, plain = (re.sub("[^a-z0-9]", "", text.lower()) for text in (facts.name, name))
+    return bool(re.match(rf"{said}(?![0-9])", plain)) if said else False
 
 
-def _location(mirror: str, file_name: str) -> Location:
-    """Where the file `file_name` lies in a mirror, which can be a folder or the file itself."""
+def _location(mirror: str, facts: Facts) -> Location:
+    """The file of `facts` under its official name in a mirror, or the mirror, if that is a file."""
+    place = _parse(mirror, facts)
+    return place / facts.file_name if isinstance(place, Path) and place.is_dir() else place
+
+
+def _parse(mirror: str, facts: Facts) -> Location:
+    """A mirror as a path, or as the URL of the file."""
     try:
         url = urlsplit(str(mirror))
         if url.scheme in ("http", "https"):
-            itself = PurePosixPath(url.path).suffix == PurePosixPath(
-                file_name
-            ).suffix and not url.path.endswith("/")
-            return str(mirror) if itself else f"{str(mirror).rstrip('/')}/{file_name}"
+            wrapped = SUFFIXES if isinstance(facts, DatasetFacts) else ()
+            if url.path.endswith((PurePosixPath(facts.file_name).suffix, *wrapped)):
+                return str(mirror)
+            return f"{str(mirror).rstrip('/')}/{facts.file_name}"
         if url.scheme != "file" and "://" in str(mirror):
             raise RepriseError(
                 f"mirror {_shown(str(mirror))}: {url.scheme}: is not supported; give a folder, or a file:, "
@@ -316,23 +542,8 @@ def _location(mirror: str, file_name: str) -> Location:
             f"mirror {mirror}: neither a path nor a URL ({error}); give a folder, or a file:, http: or "
             "https: URL"
         ) from None
-    return path / file_name if path.is_dir() else path
+    return path
 
 
 def _shown(location: Location) -> str:
     return str(location) if isinstance(location, Path) else shown(location)
-
-
-def _bring(location: Location, part: Path, max_bytes: int) -> bool:
-    """Complete `part`; returns whether what was there before is a part of it."""
-    if not isinstance(location, Path):
-        return download(location, part, max_bytes)
-    try:
-        size = check_regular(location)
-    except FileNotFoundError:
-        raise RepriseError("no such file") from None
-    if size > max_bytes:
-        raise RepriseError(f"{size:,} bytes are far too many: not the file")
-    discard(part)
-    shutil.copyfile(location, part)
-    return False

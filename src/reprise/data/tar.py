@@ -1,27 +1,30 @@
-"""The files in a tar archive, one after the other, from a source that nobody vouches for.
+"""The files in a tar archive, packed or not, one after the other, from a source that nobody vouches for.
 
 The standard library's tarfile believes what headers say: some make it read for ever, others take any amount
 of memory or time. Here a number in a header is checked against what is left before anything is done with it,
 and nothing is read that is not needed (tarfile's `data` filter guards what is extracted; nothing is extracted
-here). Headers are parsed by tarfile. Formats: POSIX.1-2001 (pax), ustar, GNU and V7; sparse files, links
-and devices are refused.
+here). Headers are parsed by tarfile. Formats: POSIX.1-2001 (pax), ustar, GNU and V7, plain or packed by gzip,
+bzip2 or xz; sparse files, links and devices are refused.
 """
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import io
+import lzma
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tqdm.utils import CallbackIOWrapper
 
 from reprise.errors import RepriseError, gist
-from reprise.files import check_regular
+from reprise.files import check_regular, whole_name
+from reprise.folders import is_stray
 from reprise.progress import progress
 
 if TYPE_CHECKING:
@@ -41,9 +44,11 @@ NAME = 1000
 CHUNK = 1 << 18
 """Bytes that are skipped at a time."""
 PACKED, PARTS = 1 << 16, 1 << 16
-"""Bytes of a gzip file that are unpacked at a time, and packed parts in it; some programs make one of every
+"""Bytes of a packed file that are unpacked at a time, and packed parts in it; some programs make one of every
 64 kB.
 """
+XZ_MEMORY = 1 << 28
+"""Bytes that xz may take to unpack; what `xz -9` has made needs a quarter of them."""
 
 _EXTENDED = (
     tarfile.XHDTYPE,
@@ -55,8 +60,12 @@ _EXTENDED = (
 _FILES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 
 
-class _DamagedError(Exception):
-    """What is wrong with the archive."""
+class BadArchiveError(Exception):
+    """What is wrong with the archive, and what to do about it, where that is not to get it again."""
+
+    def __init__(self, what: str, remedy: str | None = None) -> None:
+        super().__init__(what)
+        self.remedy = remedy
 
 
 @contextlib.contextmanager
@@ -68,13 +77,13 @@ def damage(archive: Path, again: str) -> Iterator[None]:
         yield
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise RepriseError(f"{archive}: damaged or cut short ({gist(error)}); {again}") from None
-    except _DamagedError as error:
-        raise RepriseError(f"{archive}: {error}; {again}") from None
+    except BadArchiveError as error:
+        raise RepriseError(f"{archive}: {error}; {error.remedy or again}") from None
 
 
 def files(archive: Path, max_bytes: int) -> Iterator[tuple[str, BinaryIO, int]]:
-    """Name, content and size of each file of a tar or tar.gz, in one pass. Content that is not read before
-    the next file is skipped.
+    """Name, content and size of each file of a tar, plain or packed, in one pass. Content that is not read
+    before the next file is skipped, and so are stray files.
 
     Absolute paths, `..`, links, devices, more than `max_bytes` unpacked, headers that claim more than is
     left, and damage are each an error that `damage` understands.
@@ -82,17 +91,23 @@ def files(archive: Path, max_bytes: int) -> Iterator[tuple[str, BinaryIO, int]]:
     with contextlib.ExitStack() as stack:
         size = check_regular(archive)
         packed: BinaryIO = stack.enter_context(archive.open("rb"))
-        zipped = packed.read(2) == b"\x1f\x8b"
+        head = packed.read(6)
+        unpacker = next((made for magic, made in UNPACKERS.items() if head.startswith(magic)), None)
         packed.seek(0)
         if size > LARGE:
-            bar = stack.enter_context(progress(description=archive.name, total=size, unit="B"))
+            bar = stack.enter_context(progress(description=whole_name(archive), total=size, unit="B"))
             packed = CallbackIOWrapper(  # type: ignore[assignment]  # a file by its __getattr__
                 bar.update, packed, "read"
             )
-        stream = _Stream(_Unzipped(packed) if zipped else packed, max_bytes)
+        stream = _Stream(_Unpacked(packed, unpacker) if unpacker else packed, max_bytes)
         for header, name in _headers(stream):
-            _check(header, name)
-            if header.type in _FILES:
+            check_name(name)
+            stray = is_stray(name)  # an editor's lock is a link, which is nothing to be afraid of
+            if header.type not in (*_FILES, tarfile.DIRTYPE) and not stray:
+                raise BadArchiveError(f"member {name!r} is a link or a device, do not trust it")
+            if header.type in _FILES and stray:
+                stream.skip(header.size + -header.size % tarfile.BLOCKSIZE)
+            elif header.type in _FILES:
                 content = _Content(stream, header.size)
                 yield str(PurePosixPath(name)), content, header.size  # type: ignore[misc]  # only ever read
                 content.skip()
@@ -101,41 +116,72 @@ def files(archive: Path, max_bytes: int) -> Iterator[tuple[str, BinaryIO, int]]:
             pass
 
 
-def _check(header: tarfile.TarInfo, name: str) -> None:
+def check_name(name: str) -> None:
+    """Raise a `BadArchiveError` for the name of a member that no good archive has."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
-        raise _DamagedError(f"member {name!r} points outside the archive, do not trust it")
-    if header.type not in (*_FILES, tarfile.DIRTYPE):
-        raise _DamagedError(f"member {name!r} is a link or a device, do not trust it")
+        raise BadArchiveError(f"member {name!r} points outside the archive, do not trust it")
     if len(name) > NAME:
-        raise _DamagedError(f"member {name[:50]!r}… has a name of {len(name):,} characters")
+        raise BadArchiveError(f"member {name[:50]!r}… has a name of {len(name):,} characters")
 
 
-class _Unzipped:
-    """What gzip has packed, in one part or several; Python's own reader takes long for many parts, and for
-    long names in their headers.
+class _Gzip:
+    """zlib's decompressor with the interface of those of bz2 and lzma: what it has not used it keeps."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(wbits=zlib.MAX_WBITS + 16)  # with gzip's header, length and check sum
+
+    @property
+    def eof(self) -> bool:
+        return self._zlib.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._zlib.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._zlib.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+
+
+UNPACKERS: Mapping[bytes, Callable[[], Any]] = {
+    b"\x1f\x8b": _Gzip,
+    b"BZh": bz2.BZ2Decompressor,
+    b"\xfd7zXZ\0": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, XZ_MEMORY),
+}
+"""First bytes of a file → what unpacks it."""
+
+
+class _Unpacked:
+    """What gzip, bzip2 or xz has packed, in one part or several; Python's own readers take long for many
+    parts, and for long names in the headers of gzip.
     """
 
-    def __init__(self, packed: BinaryIO) -> None:
-        self._packed, self._waiting, self._parts = packed, b"", 0
+    def __init__(self, packed: BinaryIO, unpacker: Callable[[], Any]) -> None:
+        self._packed, self._unpacker, self._parts = packed, unpacker, 0
         self._part: Any = None
+        self._waiting = b""  # read, and not yet given to a part
 
     def read(self, size: int) -> bytes:
         pieces = []
         while size > 0:
-            if not self._waiting and not self._fill():
+            if not self._waiting and (self._part is None or self._part.needs_input) and not self._fill():
                 if self._part is None:
                     break
                 raise EOFError("it ends within a packed part")
             if self._part is None:
                 self._parts += 1
                 if self._parts > PARTS:
-                    raise _DamagedError(f"is packed in more than {PARTS:,} parts")
-                self._part = zlib.decompressobj(
-                    wbits=zlib.MAX_WBITS + 16
-                )  # with gzip's header, length and check sum
-            piece = self._part.decompress(self._waiting, size)
-            self._waiting = self._part.unconsumed_tail
+                    raise BadArchiveError(f"is packed in more than {PARTS:,} parts")
+                self._part = self._unpacker()
+            waiting, self._waiting = self._waiting, b""
+            try:
+                piece = self._part.decompress(waiting, size)
+            except (OSError, lzma.LZMAError) as error:  # of bz2, of lzma
+                raise tarfile.ReadError(gist(error)) from None
             if self._part.eof:
                 self._waiting = self._part.unused_data.lstrip(b"\0")
                 self._part = None
@@ -155,7 +201,7 @@ class _Unzipped:
 class _Stream:
     """Reads forward, and refuses to deliver more than `limit` bytes (a decompression bomb)."""
 
-    def __init__(self, file: BinaryIO | _Unzipped, limit: int) -> None:
+    def __init__(self, file: BinaryIO | _Unpacked, limit: int) -> None:
         self._file, self._limit, self.left = file, limit, limit
 
     def read(self, size: int) -> bytes:
@@ -165,8 +211,8 @@ class _Stream:
             raise self.too_much()
         return data
 
-    def too_much(self, why: str = "") -> _DamagedError:
-        return _DamagedError(f"unpacks to more than {self._limit:,} bytes, far beyond the data set{why}")
+    def too_much(self, why: str = "") -> BadArchiveError:
+        return BadArchiveError(f"unpacks to more than {self._limit:,} bytes, far beyond the data set{why}")
 
     def exactly(self, size: int) -> bytes:
         data = self.read(size)
@@ -222,21 +268,21 @@ def _headers(stream: _Stream) -> Iterator[tuple[tarfile.TarInfo, str]]:
             raise tarfile.ReadError(gist(error)) from None
         count += 1
         if count > MEMBERS:
-            raise _DamagedError(f"has more than {MEMBERS:,} members, far too many for the data set")
+            raise BadArchiveError(f"has more than {MEMBERS:,} members, far too many for the data set")
         if header.type == tarfile.GNUTYPE_SPARSE:
-            raise _DamagedError(f"member {header.name!r} is a sparse file, which no data set has")
+            raise BadArchiveError(f"member {header.name!r} is a sparse file, which no data set has")
         if header.type not in _EXTENDED:
             if size is not None and header.type in _FILES:
                 header.size = size
             if header.size < 0:
-                raise _DamagedError(f"member {header.name!r} claims {header.size:,} bytes")
+                raise BadArchiveError(f"member {header.name!r} claims {header.size:,} bytes")
             if header.size > stream.left:
                 raise stream.too_much(f" (member {header.name!r} claims {header.size:,})")
             yield header, header.name if name is None else name
             name, size = None, None
             continue
         if not 0 <= header.size <= HEADER_BYTES:
-            raise _DamagedError(f"an extended header claims {header.size:,} bytes")
+            raise BadArchiveError(f"an extended header claims {header.size:,} bytes")
         content = stream.exactly(header.size)
         stream.skip(-header.size % tarfile.BLOCKSIZE)
         if header.type == tarfile.GNUTYPE_LONGNAME:
@@ -244,7 +290,7 @@ def _headers(stream: _Stream) -> Iterator[tuple[tarfile.TarInfo, str]]:
         elif header.type in (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE):
             records = dict(_records(content))
             if any(key.startswith(b"GNU.sparse.") for key in records):
-                raise _DamagedError("a member is a sparse file, which no data set has")
+                raise BadArchiveError("a member is a sparse file, which no data set has")
             if b"path" in records:
                 name = records[b"path"].decode("utf-8", "surrogateescape").rstrip("/")
             if b"size" in records:

@@ -27,6 +27,7 @@ from reprise.evaluation.verification import (
     check_sample,
 )
 from reprise.files import atomic, write_json
+from reprise.folders import listing
 from reprise.parquet import read_table as read_columns
 from reprise.progress import say
 from reprise.records import FILES, check_file, file_digest, read_record
@@ -200,7 +201,7 @@ def import_runs(
     Run → `imported`, or where `cache` has the run already, whole, and keeps it, `identical` (the same
     settings and `meta`) or `kept`.
     """
-    found = sorted(path for path in Path(folder).glob("*") if path.is_dir())
+    found = [path for path in listing(Path(folder)) if path.is_dir()] if Path(folder).is_dir() else []
     if not found:
         raise RepriseError(f"{folder}: holds no exported run; give the folder that export wrote")
 

@@ -24,6 +24,7 @@ from reprise.data.tar import damage, files
 from reprise.errors import RepriseError, gist
 from reprise.evaluation.evaluate import trained_network
 from reprise.files import atomic, check_regular
+from reprise.folders import is_stray
 from reprise.progress import progress
 from reprise.reports.layout import HISTORY
 from reprise.reports.run import Run
@@ -69,11 +70,11 @@ def write_submission(
     """Write `id,label` for the images 1.png … `images`.png in `archive`, in order of id, with the class names
     as labels.
 
-    `archive` is a folder, .zip, .tar, .tar.gz or .7z; folders inside it do not matter, nor do files that are
-    not PNG or are hidden. Images must have the size of the run's data set; those that are not RGB are
-    converted. Other parameters as in `reprise.training.engine.train`. A run of other classes, an image that
-    is missing, there twice or damaged, and an archive that cannot be read are each a `RepriseError`, and
-    nothing is written.
+    `archive` is a folder, .zip, .tar, .tar.gz, .tar.bz2, .tar.xz or .7z; folders inside it do not matter,
+    nor do files that are not PNG or are stray. Images must have the size of the run's data set; those that
+    are not RGB are converted. Other parameters as in `reprise.training.engine.train`. A run of other classes,
+    an image that is missing, there twice or damaged, and an archive that cannot be read are each a
+    `RepriseError`, and nothing is written.
     """
     if not 1 <= images <= MOST_IMAGES:
         raise RepriseError(
@@ -165,9 +166,8 @@ def _pngs(archive: Path, count: int) -> Iterator[tuple[str, bytes]]:
 
 
 def _is_png(name: str) -> bool:
-    """Not so for the files that macOS adds, such as `__MACOSX/test/._1.png`."""
-    name = name.rpartition("/")[2]
-    return name.lower().endswith(".png") and not name.startswith(".")
+    """Not so for what others add, such as `__MACOSX/test/._1.png` and `@eaDir/1.png/SYNOPHOTO_THUMB.png`."""
+    return name.lower().endswith(".png") and not is_stray(name)
 
 
 def _most_bytes(count: int) -> int:
@@ -183,7 +183,8 @@ def _folder(folder: Path, count: int) -> Iterator[tuple[str, bytes]]:
         with os.scandir(folder / inside) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
-                    waiting.append(f"{inside}{entry.name}/")
+                    if not is_stray(entry.name):
+                        waiting.append(f"{inside}{entry.name}/")
                 elif _is_png(entry.name) and entry.is_file():  # a pipe could block for ever
                     with io.FileIO(entry.path) as file:  # pathlib would intern each name
                         yield inside + entry.name, file.read(PNG_BYTES + 1)
@@ -193,9 +194,10 @@ def _zip(archive: Path, count: int) -> Iterator[tuple[str, bytes]]:
     try:
         with zipfile.ZipFile(archive) as unpacked:
             for member in unpacked.infolist():
-                if not member.is_dir() and _is_png(member.filename):
+                name = member.filename.replace("\\", "/")  # as some Windows programs write it
+                if not member.is_dir() and _is_png(name):
                     with unpacked.open(member) as file:
-                        yield member.filename, file.read(PNG_BYTES + 1)
+                        yield name, file.read(PNG_BYTES + 1)
     except OSError as error:
         if error.errno:  # the system's, which says nothing of the archive
             raise
@@ -255,5 +257,9 @@ READERS: Mapping[str, Callable[[Path, int], Iterator[tuple[str, bytes]]]] = {
     ".tar": _tar,
     ".tar.gz": _tar,
     ".tgz": _tar,
+    ".tar.bz2": _tar,
+    ".tbz2": _tar,
+    ".tar.xz": _tar,
+    ".txz": _tar,
     ".7z": _seven_zip,
 }

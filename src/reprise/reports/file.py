@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from reprise.errors import RepriseError, gist, nearest
 from reprise.files import read_bytes
+from reprise.folders import listing
 
 if TYPE_CHECKING:
     import yaml
@@ -27,8 +28,11 @@ LONGEST_NUMBER = 100
 
 
 def yaml_files(folder: Path) -> list[Path]:
-    """The YAML files of a folder, in order; hidden ones are not ours, but an editor's or the system's."""
-    return sorted(folder.glob("[!.]*.yaml"))
+    """The YAML files of a folder, in order; none where it cannot be read."""
+    try:
+        return [path for path in listing(folder) if path.suffix == ".yaml"]
+    except OSError:
+        return []
 
 
 @cache

@@ -20,6 +20,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from reprise.errors import RepriseError, nearest
+from reprise.folders import listing
 from reprise.reports.cells import Cell, Undrawn, select, text
 from reprise.reports.expansion import Expansion
 from reprise.reports.expressions import Names, called, named, named_cells, read_expression
@@ -55,7 +56,9 @@ FOLDERS = ("runs", "assets")
 def report_files(folder: Path) -> dict[str, Path]:
     """Slug → report, in order: the YAML files of a folder, and the folders in it that hold some."""
     files = {path.stem: path for path in yaml_files(folder)}
-    folders = {path.name: path for path in folder.glob("[!.]*/") if yaml_files(path)}
+    folders: dict[str, Path] = {}
+    with contextlib.suppress(OSError):  # no such folder, or one that cannot be read
+        folders = {path.name: path for path in listing(folder) if yaml_files(path)}
     for slug in sorted(files.keys() & folders.keys()):
         raise RepriseError(
             f"{folders[slug]}: {files[slug].name} beside it is the same report; keep one of them"

@@ -23,6 +23,7 @@ from urllib.request import url2pathname
 
 from reprise.errors import DamagedError, RepriseError, file_error, gist
 from reprise.files import alone, atomic, read_bytes, read_json, write_json
+from reprise.folders import is_stray, listing
 from reprise.progress import say
 from reprise.records import file_digest
 from reprise.results.entry import MOST_ENTRY, NAME, Entry, TestImages, document_of, entry_from, tested_by
@@ -66,7 +67,7 @@ class FolderCache:
             found = [path.name for path in (self.folder / RUNS).iterdir() if path.name.endswith(SUFFIX)]
         except FileNotFoundError:
             return {}
-        return _by_run(f"{RUNS}/{name}" for name in found)
+        return _by_run(f"{RUNS}/{name}" for name in found if not is_stray(name))
 
     def file(self, name: str) -> Path:
         path = self.folder / name
@@ -115,11 +116,11 @@ class RemoteCache:
         return path
 
     def _get(self, name: str, path: Path, most: int) -> bytes:
-        from reprise.download import discard, download
+        from reprise.download import discard, download, own_part
 
-        part = path.with_name(f".{path.name}.part")
-        with alone(path.with_name(f".{path.name}.lock"), lambda: None):
-            discard(part)  # which is small, or of another version
+        lock = path.with_name(f".{path.name}.lock")
+        with alone(lock, lambda: None), own_part(path) as part:
+            discard(part)  # what was left is small, or of another version
             try:
                 url = f"{self.url}/{quote(name)}"
                 download(url, part, most, attempts=ATTEMPTS, timeout_s=TIMEOUT_S, show=False)
@@ -427,9 +428,11 @@ def write_sums(folder: Path) -> None:
     """Write `SHA256SUMS` of what lies in a cache."""
     names = []
     for part, suffix in ((RUNS, SUFFIX), (TESTS, SUFFIX), (WEIGHTS, ".safetensors")):
-        found = (folder / part).glob(f"[!.]*{suffix}")
+        found = [path.name for path in listing(folder / part)] if (folder / part).is_dir() else []
         names += [
-            f"{part}/{path.name}" for path in found if _LINE.fullmatch(f"{'0' * 64}  {part}/{path.name}")
+            f"{part}/{name}"
+            for name in found
+            if name.endswith(suffix) and _LINE.fullmatch(f"{'0' * 64}  {part}/{name}")
         ]
     with atomic(folder / SUMS) as partial:
         lines = [f"{file_digest(folder / name)}  {name}\n" for name in sorted(names)]

@@ -17,6 +17,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from reprise.files import atomic
+from reprise.folders import is_stray
 from reprise.publishing import MARKS
 from reprise.publishing.numbers import number
 from reprise.publishing.summary import MOST_FINDINGS, RULE, importance, worth_a_minute
@@ -97,7 +98,8 @@ class Site:
     def write(self) -> int:
         """All pages and files, the front page last; what is left of an earlier site is deleted."""
         for asset in files("reprise.site").joinpath("assets").iterdir():
-            self._put(f"assets/{asset.name}", asset.read_bytes())
+            if asset.is_file() and not is_stray(asset.name):
+                self._put(f"assets/{asset.name}", asset.read_bytes())
         for report in self.content.reports:
             self._report(report)
         self._runs()
@@ -254,9 +256,12 @@ class Site:
 
     def _sweep(self) -> None:
         for path in sorted(self.folder.rglob("*"), reverse=True):
-            if path.is_dir() and not any(path.iterdir()):
-                path.rmdir()
-            elif not path.is_dir() and path not in self._written:
+            if is_stray(str(path.relative_to(self.folder))):  # not ours, and often not ours to delete
+                continue
+            if path.is_dir() and not path.is_symlink():
+                if not any(path.iterdir()):
+                    path.rmdir()
+            elif path not in self._written:
                 path.unlink()
 
     def _make(self, target: str, cores: int, gpu: bool = False) -> str:

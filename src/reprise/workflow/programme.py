@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reprise.errors import RepriseError, nearest
+from reprise.folders import tree
 from reprise.publishing.partial import narrowed
 from reprise.reports.figures import Figure, Samples
 from reprise.reports.layout import Layout, stand_in_source
@@ -421,7 +422,6 @@ class Programme:
     def _code(room: str) -> str:
         """Digest of the files of a room."""
         found = hashlib.sha256()
-        for file in sorted((Path(__file__).parent.parent / room).rglob("*.*")):
-            if "__pycache__" not in file.parts:
-                found.update(file.read_bytes())
+        for file in tree(Path(__file__).parent.parent / room):
+            found.update(file.read_bytes())
         return found.hexdigest()[:12]

@@ -1,5 +1,7 @@
 """The one exception that a user's mistake or a broken input raises, and the words for its message."""
 
+import errno
+import os
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -58,15 +60,51 @@ class DamagedError(RepriseError):
         return type(self), (self.what, self.remedy)
 
 
+class UnwritableError(RepriseError):
+    """A place where the system does not let this user write: `what` cannot be written, and why; then the
+    remedy.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}; use a folder of your own (--results): copy there what you need, or import the runs"
+        )
+        self.what = what
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return type(self), (self.what,)
+
+
 def file_error(error: OSError, path: Path | str | None = None) -> str:
     """What the system says about a file, as one line; `path` where the error itself names none."""
     where = error.filename or path
     reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
-    return (
-        f"{where}: {reason}; check the path and its permissions"
-        if where
-        else f"{reason}; check the disk and the permissions"
-    )
+    if not where:
+        return f"{reason}; check the disk and the permissions"
+    if error.errno == errno.ENAMETOOLONG:
+        return f"{where}: {reason}; use shorter names, or a folder nearer to the root"
+    if error.errno == errno.EACCES and (owner := other_owner(where)):
+        return f"{where}: {reason}; it belongs to {owner}, who can give you the right to it (chmod)"
+    return f"{where}: {reason}; check the path and its permissions"
+
+
+def other_owner(path: Path | str) -> str:
+    """Whom a file or folder, or the nearest folder above it that can be seen, belongs to; empty where that is
+    this user.
+    """
+    place = Path(path)
+    for each in (place, *place.parents):
+        try:
+            owner = each.stat().st_uid
+        except OSError:
+            continue
+        if owner == os.geteuid():
+            return ""
+        try:
+            return each.owner()
+        except (KeyError, OSError):
+            return f"user {owner}"
+    return ""
 
 
 def nearest(word: Any, valid: Iterable[Any]) -> str:

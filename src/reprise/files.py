@@ -9,6 +9,7 @@ import contextlib
 import errno
 import fcntl
 import json
+import mmap
 import os
 import re
 import stat
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from reprise.errors import DamagedError, RepriseError, file_error, gist
+from reprise.errors import DamagedError, RepriseError, UnwritableError, file_error, gist, other_owner
 
 MOST_JSON = 1 << 26
 """Bytes of a JSON file; none that the project writes has a hundredth of them."""
@@ -25,8 +26,20 @@ DEEPEST_JSON = 64
 """Lists and mappings inside each other in a JSON file."""
 FORGOTTEN_S = 24 * 3600
 """Age from which a partial file of another machine is taken for that of a killed process."""
-UNLOCKABLE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-"""What a file system without locks answers."""
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""What the system answers where this user may not write."""
+UNSUPPORTED = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
+"""What a file system answers to a call that it does not have."""
+UNLOCKABLE = (*UNSUPPORTED, errno.ENOLCK, errno.EPERM, errno.EBADF)
+"""What a file system without locks answers; EBADF is that of NFS to a file that cannot be written."""
+UNSYNCED = (*UNSUPPORTED, errno.EBADF)
+"""What one answers that cannot flush a file."""
+UNRENAMED = (*UNSUPPORTED, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EEXIST, errno.EBUSY, errno.ETXTBSY)
+"""What one answers that does not rename within a folder (union mounts), or not over a file that is there
+(object stores, a file that Windows has open, another user's in a folder with the sticky bit).
+"""
+LONGEST_PART = 40
+"""Bytes of a file's name that stand in the name of its partial file, which may not be too long either."""
 WAIT_S = 0.2
 """Between two looks at a lock that another process holds."""
 
@@ -39,41 +52,155 @@ def atomic(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well, it is flushed and renamed to `path`.
 
     On any error the temporary file is removed and `path` keeps what it had. What a killed process has left in
-    the folder is removed by the next one that writes there. What the system refuses is a `RepriseError`.
-    """
-    import tempfile  # a module that brings many, which --help need not wait for
+    the folder is removed by the next one that writes there. What the system refuses is a `RepriseError`, an
+    `UnwritableError` where this user may not write.
 
+    A file system that cannot flush or rename is written to all the same: there the file is copied, and a
+    process killed at that moment leaves one that its record shows to be damaged.
+    """
     path = Path(path)
     partial: Path | None = None
     try:
         _refuse_special(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         _remove_forgotten(path.parent)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.name}.{signature()}.", suffix=".partial" + path.suffix, dir=path.parent
-        )
-        os.close(handle)
-        partial = Path(name)
+        partial = _new_partial(path)
+        mode = partial.stat().st_mode | _group_rights(path.parent)
         yield partial
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        partial.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner can read
-        partial.replace(path)
+        _sync(partial)
+        if partial.stat().st_mode != mode:  # a shared folder, or a writer that has made a file of its own
+            with contextlib.suppress(OSError):
+                partial.chmod(stat.S_IMODE(mode))
+        _rename(partial, path)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RepriseError(
-                f"{path}: no space left on the disk; free some and run the same command again"
-            ) from error
-        if error.filename and Path(error.filename).name.startswith(
-            f".{path.name}."
-        ):  # a name that means nothing to the user
-            error.filename = str(path)
-        raise RepriseError(file_error(error, path)) from error
+        named = Path(error.filename or path)
+        if named.parent == path.parent and _PARTIAL.fullmatch(named.name):
+            error.filename = str(path)  # the other name means nothing to the user
+        raise _refusal(error, path) from error
     finally:
         if partial is not None:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+
+
+def _new_partial(path: Path) -> Path:
+    """An empty file beside `path`, with the mode that the umask or the folder's access list gives it: a file
+    of `tempfile` can be read by its owner alone, and not every file system changes modes.
+    """
+    name = os.fsencode(path.name)[:LONGEST_PART].decode(errors="ignore")
+    suffix = path.suffix if len(path.suffix) < LONGEST_PART else ""
+    partial = path.with_name(f".{name}.{signature()}.{os.urandom(4).hex()}.partial{suffix}")
+    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    return partial
+
+
+def _sync(path: Path) -> None:
+    """Have a file's content on the disk, where the file system can say so."""
+    with path.open("rb") as written:
+        try:
+            os.fsync(written.fileno())
+        except OSError as error:
+            if error.errno not in UNSYNCED:
+                raise
+
+
+def _rename(partial: Path, path: Path) -> None:
+    try:
+        partial.replace(path)
+    except OSError as error:
+        if error.errno not in UNRENAMED:
+            raise
+        import shutil
+
+        with contextlib.suppress(OSError):
+            path.unlink()
+        shutil.copyfile(partial, path)
+        _sync(path)
+
+
+def _refusal(error: OSError, path: Path) -> RepriseError:
+    """What is said where `path` cannot be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return RepriseError(f"{path}: no space left on the disk; free some and run the same command again")
+    if error.errno in REFUSED and (not error.filename or Path(error.filename) in (path, *path.parents)):
+        place = next((each for each in path.parents if _is_there(each)), path.parent)
+        if _is_there(path) and (path.is_dir() or os.access(place, os.W_OK, effective_ids=True)):
+            place = path  # it is the file that is protected, and not its folder
+        owner = other_owner(place)
+        why = f"belongs to {owner} and is not writable by you" if owner else "is not writable by you"
+        if error.errno == errno.EROFS:
+            why = "is on a file system that is read-only"
+        return UnwritableError(f"{path}: cannot be written: {'it' if place == path else place} {why}")
+    return RepriseError(file_error(error, path))
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is a file or folder, as far as this user can see."""
+    with contextlib.suppress(OSError):
+        return path.exists()
+    return False
+
+
+# ---- folders ----
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, as far as they are not there. What the system refuses is a
+    `RepriseError`.
+
+    In a folder that a group shares, which has the set-group-ID bit and lets the group write, so do the new
+    ones and their files, whatever the umask: the next of the group goes on there.
+    """
+    try:
+        if folder.is_dir():
+            return
+        missing = [each for each in (folder, *folder.parents) if not each.exists()]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:  # a parallel file system may not show yet what another machine has just made
+            time.sleep(WAIT_S)
+            if not folder.is_dir():
+                raise
+        for each in reversed(missing):
+            if rights := _group_rights(each.parent):
+                with contextlib.suppress(OSError):
+                    each.chmod(stat.S_IMODE(each.stat().st_mode) | rights | stat.S_IXGRP)
+    except OSError as error:
+        raise _refusal(error, folder) from error
+
+
+def _group_rights(folder: Path) -> int:
+    """What the group may do with a file, because the folder is one that it shares."""
+    mode = folder.stat().st_mode
+    shared = mode & stat.S_ISGID and mode & stat.S_IWGRP
+    return stat.S_IRGRP | stat.S_IWGRP if shared else 0
+
+
+def can_link(folder: Path) -> bool:
+    """Whether the folder's file system has symbolic links."""
+    link = folder / f".{signature()}.{os.urandom(4).hex()}.partial"
+    try:
+        link.symlink_to("nowhere")
+        link.unlink()
+    except OSError as error:
+        if error.errno not in (*UNSUPPORTED, errno.EPERM):
+            raise _refusal(error, link) from error
+        return False
+    return True
+
+
+def check_writable(folder: Path) -> None:
+    """Make the folder and a file in it, which goes again: a `RepriseError` before the work, where its result
+    could not be written.
+    """
+    make_folder(folder)
+    try:
+        probe = _new_partial(folder / "probe")
+    except OSError as error:
+        error.filename = str(folder)
+        raise _refusal(error, folder) from error
+    with contextlib.suppress(OSError):
+        probe.unlink()
 
 
 def _refuse_special(path: Path) -> None:
@@ -121,6 +248,8 @@ def _alive(pid: int, start: str) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
+    except PermissionError:  # another user's, of which the system may hide all else (hidepid)
+        return _start(pid) in (start, "0")
     except (OSError, OverflowError):
         pass
     return _start(pid) == start
@@ -190,10 +319,38 @@ def try_lock(file: IO[Any], *, shared: bool = False) -> bool | None:
     except BlockingIOError:
         return False
     except OSError as error:
+        if error.errno == errno.EACCES:  # what CIFS and some NFS say instead
+            return False
         if error.errno in UNLOCKABLE:
             return None
         raise
     return True
+
+
+def open_lock(path: Path) -> IO[bytes]:
+    """A lock file, made where there is none, open for `try_lock`; an `UnwritableError` where this user may do
+    neither.
+    """
+
+    def opened(flags: int) -> IO[bytes]:
+        return os.fdopen(os.open(path, flags, 0o666), "rb", buffering=0)
+
+    try:
+        file = opened(os.O_RDWR | os.O_CREAT)
+    except OSError as refused:
+        if refused.errno not in REFUSED:
+            raise
+        # Linux may refuse to make what is there already (fs.protected_regular), and the file of another user
+        # may be one that can only be read, which suffices except on NFS.
+        for flags in (os.O_RDWR, os.O_RDONLY):
+            with contextlib.suppress(OSError):
+                return opened(flags)
+        raise _refusal(refused, path) from refused
+    with contextlib.suppress(OSError):
+        mode = os.fstat(file.fileno()).st_mode
+        if rights := _group_rights(path.parent) & ~mode:
+            os.fchmod(file.fileno(), stat.S_IMODE(mode) | rights)
+    return file
 
 
 @contextlib.contextmanager
@@ -217,7 +374,7 @@ def alone(
     waiting = False
     with contextlib.ExitStack() as stack:
         while True:
-            file = stack.enter_context(path.open("a"))
+            file = stack.enter_context(open_lock(path))
             locked = try_lock(file)
             if locked is None:
                 unlockable()
@@ -235,7 +392,8 @@ def alone(
             yield waiting
         finally:
             if not keep:
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
 
 
 def _is_at(file: IO[Any], path: Path) -> bool:
@@ -263,6 +421,16 @@ def check_regular(path: Path | str) -> int:
 def _kind(mode: int) -> str:
     kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
     return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def can_map(path: Path) -> bool:
+    """Whether the file system can map a file into memory; some network file systems cannot."""
+    with path.open("rb") as file:
+        try:
+            mmap.mmap(file.fileno(), 1, access=mmap.ACCESS_READ).close()
+        except (ValueError, OSError) as error:  # the former for an empty file
+            return not isinstance(error, OSError)
+    return True
 
 
 def read_bytes(path: Path | str, most: int) -> bytes:

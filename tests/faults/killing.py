@@ -29,14 +29,11 @@ EVENTS = {
     "os.rename": 1,
     "os.remove": 0,
     "os.mkdir": 0,
-    "os.chmod": 0,
     "os.link": 1,
     "os.symlink": 1,
     "os.truncate": 0,
 }
-"""Event → which of its arguments is the path. `os.chmod` comes when a file is written and flushed, right
-before it is renamed.
-"""
+"""Event → which of its arguments is the path."""
 PR_SET_CHILD_SUBREAPER = 36
 
 

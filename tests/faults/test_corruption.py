@@ -14,14 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import finished
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from finished import DATA, RUNS, results, run_of, statements, verb
 from safetensors.torch import save
 
+import finished
+from finished import DATA, RUNS, results, run_of, statements, verb
 from reprise.cli import publishing
 from reprise.data.decode import load
 from reprise.errors import RepriseError

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, UnwritableError
 from reprise.files import keep_json, read_json
+from reprise.progress import say
 from reprise.reports.layout import FINAL, RUN, STAND_IN, Layout
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def has_results(run: str, where: Layout) -> bool:
 
 def stamp_trained(run: str, where: Layout) -> None:
     """The workflow's sign that a run is trained: a copy of its record."""
-    keep_json(where.trained(run), read_json(where.runs / run / RUN))
+    _stamp(where.trained(run), read_json(where.runs / run / RUN))
 
 
 def stamp_evaluated(run: str, where: Layout) -> None:
@@ -115,6 +116,14 @@ def stamp_evaluated(run: str, where: Layout) -> None:
     from reprise.training.results import read_table
 
     final = read_table(where.runs / run / FINAL, ("metric", "value"))
-    keep_json(
+    _stamp(
         where.evaluated(run), {"run": run, "final": dict(zip(final["metric"], final["value"], strict=True))}
     )
+
+
+def _stamp(path: Path, content: Any) -> None:
+    """Where nothing can be written, a finished run is one all the same."""
+    try:
+        keep_json(path, content)
+    except UnwritableError as error:
+        say(f"{error.what}; the run is finished, but Snakemake does not see that in this folder")

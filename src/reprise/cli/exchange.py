@@ -69,7 +69,10 @@ def publish(
 def import_(
     places: Annotated[
         list[str],
-        Parameter(name="PLACE...", help="run caches, as export writes them: folders or URLs, tried in order"),
+        Parameter(
+            name="PLACE...",
+            help="run caches, as export writes them: folders or URLs, tried in order; or somebody's results",
+        ),
     ],
     /,
     *,
@@ -81,14 +84,14 @@ def import_(
     where: ResultsAndDataOptions = ResultsAndDataOptions(),
 ) -> None:
     """Verify runs made elsewhere and add them to your results."""
-    from reprise.evaluation.exchange import import_entries, import_runs, is_cache, restore
+    from reprise.evaluation.exchange import import_entries, import_runs, restore
     from reprise.results.cache import Caches
 
     layout = where.layout
     options = import_options(layout)
-    first = Path(places[0])
-    if len(places) == 1 and not runs and "://" not in places[0] and not is_cache(first):
-        states = import_runs(first, layout.runs, **options)
+    theirs = runs_of(Path(places[0]), where.scale) if "://" not in places[0] else None
+    if len(places) == 1 and not runs and theirs:
+        states = import_runs(theirs, layout.runs, **options)
     elif runs:
         states = restore(Caches(places, layout.copies), runs, layout.runs, **options)
     else:
@@ -99,6 +102,19 @@ def import_(
         show(f"{layout.runs / run}: {state}")
     if missing := [run for run in runs if run not in states]:
         end(f"run {', '.join(missing)}: in no cache that can be used; train it", 1)
+
+
+def runs_of(place: Path, scale: str) -> Path | None:
+    """The folder in `place` that has a folder for each run: that of somebody's results, or what earlier
+    versions exported; None where it is a run cache.
+    """
+    from reprise.evaluation.exchange import is_cache
+    from reprise.results.cache import RUNS, holds_runs
+
+    for folder in (Layout(place, scale).runs, place / RUNS):
+        if holds_runs(folder):
+            return folder
+    return None if is_cache(place) else place
 
 
 # ---- what they share ----

@@ -23,7 +23,7 @@ from reprise.cli.options import (
 )
 from reprise.cli.process import end, show
 from reprise.cli.training import engine_options
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, UnwritableError
 from reprise.progress import duration, say
 from reprise.supervision import began, tell
 
@@ -55,7 +55,12 @@ def next_(
     start = began()
     opened = reports.open_all(names, where.scale)
     runs = [run for report in opened for run in report.runs()]
-    import_cached(open_caches(cache, where.layout), runs, where.layout)
+    try:
+        import_cached(open_caches(cache, where.layout), runs, where.layout)
+    except UnwritableError as error:
+        if do:
+            raise
+        say(f"{error.what}; runs that only a cache holds count as not trained")
 
     from reprise import planning
     from reprise.training.session import Interrupted

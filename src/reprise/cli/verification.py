@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
 import sys
+import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +27,8 @@ from reprise.cli.options import (
     whole,
 )
 from reprise.cli.process import end, show
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, UnwritableError
+from reprise.progress import say
 from reprise.records import read_record, write_record
 from reprise.reports.layout import RUN, Layout
 
@@ -88,37 +91,67 @@ def verify(
             f"cache {cache}: holds none of the {len(asked)} runs that are asked for at scale {where.scale}"
         )
 
-    scratch = layout.root / "verify"
     request = {"cache": cache, "sample": sample, "seed": seed, "most": most, "asked": sorted(asked)}
-    try:
-        drawn, with_seed = draw(sampler, held, sample if not choice.runs else None, seed, scratch, request)
-        for name, why in sampler.passed_over.items():
-            if choice.runs:
-                raise RepriseError(f"run {name}: not trained again: {why}")
-        if not drawn:
-            why = passed_over(sampler)
-            raise RepriseError(f"cache {cache}: none of {len(held)} runs can be trained again here: {why}")
-        took = duration(sum(each.seconds for each in drawn))
-        how = "" if choice.runs else f", drawn with --seed {with_seed}"
-        show(f"{len(drawn)} of {len(held)} runs{how}: about {took} here ({calibration.machine})")
-        if len(drawn) < sample and not choice.runs:
-            show(f"no more can be trained again here: {passed_over(sampler)}")
-        for each in drawn:
-            show(f"run {each.run.hash} ({names[each.run.hash]}): about {duration(each.seconds)}")
-        sys.stdout.flush()
-        found = {}
-        for each in drawn:
-            found[each.run.hash] = train_again(each, names, opened, sampler, scratch, layout, way)
-    except Interrupted as stop:
-        end(str(stop), stop.status)
-    (scratch / SAMPLE).unlink(missing_ok=True)
-    for name, agrees in found.items():
-        if agrees:
-            shutil.rmtree(scratch / name, ignore_errors=True)
+    with scratch_folder(layout) as scratch:
+        try:
+            drawn, with_seed = draw(
+                sampler, held, sample if not choice.runs else None, seed, scratch, request
+            )
+            for name, why in sampler.passed_over.items():
+                if choice.runs:
+                    raise RepriseError(f"run {name}: not trained again: {why}")
+            if not drawn:
+                why = passed_over(sampler)
+                raise RepriseError(
+                    f"cache {cache}: none of {len(held)} runs can be trained again here: {why}"
+                )
+            took = duration(sum(each.seconds for each in drawn))
+            how = "" if choice.runs else f", drawn with --seed {with_seed}"
+            show(f"{len(drawn)} of {len(held)} runs{how}: about {took} here ({calibration.machine})")
+            if len(drawn) < sample and not choice.runs:
+                show(f"no more can be trained again here: {passed_over(sampler)}")
+            for each in drawn:
+                show(f"run {each.run.hash} ({names[each.run.hash]}): about {duration(each.seconds)}")
+            sys.stdout.flush()
+            found = {}
+            for each in drawn:
+                found[each.run.hash] = train_again(each, names, opened, sampler, scratch, layout, way)
+        except Interrupted as stop:
+            end(str(stop), stop.status)
+        (scratch / SAMPLE).unlink(missing_ok=True)
+        for name, agrees in found.items():
+            if agrees:
+                shutil.rmtree(scratch / name, ignore_errors=True)
     bad = [name for name, agrees in found.items() if not agrees]
     if bad:
         kept = ", ".join(str(scratch / name) for name in bad)
         end(f"{len(bad)} of {len(found)} runs do not agree with {cache}; what they gave here: {kept}", 1)
+
+
+@contextlib.contextmanager
+def scratch_folder(where: Layout) -> Iterator[Path]:
+    """The folder to train in: `verify` in the results or, where nothing can be written there, a temporary
+    one, of which only what disagrees is kept.
+    """
+    from reprise.files import check_writable
+
+    folder = where.root / "verify"
+    try:
+        check_writable(folder if folder.exists() else where.root)
+    except UnwritableError as error:
+        what = error.what
+    else:
+        yield folder
+        return
+    folder = Path(tempfile.mkdtemp(prefix="reprise-verify-"))
+    say(f"{what}; runs are trained in {folder}, and if this is stopped, it starts anew")
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def asked_runs(

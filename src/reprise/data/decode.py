@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from reprise.data.catalog import dataset_facts
 from reprise.errors import DamagedError, RepriseError, file_error, gist
-from reprise.files import atomic, check_regular, read_bytes
+from reprise.files import atomic, can_map, check_regular, read_bytes
 from reprise.progress import say
 from reprise.records import FILES, check_file, digests, read_record, write_record
 
@@ -261,6 +262,8 @@ def _read_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
                 raise DamagedError(
                     f"{path}: {dtype} {found}, but dataset.json says uint8 {shape}", DECODE_AGAIN
                 )
+            if not can_map(path):
+                return np.fromfile(file, np.uint8, math.prod(shape)).reshape(shape)
             return np.memmap(file, np.uint8, mode="r", offset=file.tell(), shape=shape)
     except FileNotFoundError:
         raise DamagedError(f"{path}: not found", DECODE_AGAIN) from None

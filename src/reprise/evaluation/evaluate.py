@@ -12,6 +12,7 @@ from torch import nn
 from reprise import models
 from reprise.errors import DamagedError, RepriseError
 from reprise.evaluation.verification import check_metrics
+from reprise.files import check_writable
 from reprise.progress import log, progress, say
 from reprise.reports.layout import EVALUATION, FINAL, HISTORY, PREDICTIONS, RUN, WEIGHTS_FILE
 from reprise.reports.run import Run
@@ -68,6 +69,8 @@ def evaluate(
         return
     datasets.check(pending)
     meta = {run.hash: _meta(run, Path(cache), datasets) for run in pending}
+    for run in pending:
+        check_writable(Path(cache) / run.hash)
     failed: list[str] = []
     with reproducible(chosen, threads):
         most = torch.get_num_threads()

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from reprise.errors import DamagedError, RepriseError, gist
+from reprise.errors import DamagedError, RepriseError, UnwritableError, gist
 from reprise.evaluation.evaluate import trained_network
 from reprise.evaluation.verification import (
     NetworkOf,
@@ -31,7 +31,17 @@ from reprise.folders import listing
 from reprise.parquet import read_table as read_columns
 from reprise.progress import say
 from reprise.records import FILES, check_file, file_digest, read_record
-from reprise.reports.layout import EVALUATION, FINAL, HISTORY, OTHERS, PREDICTIONS, RUN, WEIGHTS_FILE
+from reprise.reports.layout import (
+    CHECKPOINT,
+    EVALUATION,
+    FINAL,
+    HISTORY,
+    LOCK,
+    OTHERS,
+    PREDICTIONS,
+    RUN,
+    WEIGHTS_FILE,
+)
 from reprise.reports.run import Run, digest
 from reprise.results.cache import RUNS, SUMS, Caches, add
 from reprise.results.entry import Entry, TestImages
@@ -127,6 +137,8 @@ def import_entries(caches: Caches, entries: Sequence[Entry], cache: Path, **opti
         unpack_runs(caches, entries, Path(name))
         try:
             states = import_runs(Path(name), cache, **options)
+        except UnwritableError:
+            raise
         except DamagedError as error:
             raise DamagedError(error.what.replace(f"{name}/", "run "), error.remedy) from None
         except RepriseError as error:
@@ -194,14 +206,18 @@ def import_runs(
 ) -> dict[str, str]:
     """Copy the runs in `folder/<run>/` to `cache`: all of synthetic images (those of the demo), or none.
 
-    All are verified first, as `verify` says: one `RepriseError`, and none is copied. Runs of earlier versions
-    get their records. `dataset_of` gives the folder of a data set (name, source) that is at hand, else None;
-    `network_of` the network of a run.
+    All are verified first, as `verify` says: one `RepriseError`, and none is copied. Runs in training are
+    passed over, and a line says so. Runs of earlier versions get their records. `dataset_of` gives the folder
+    of a data set (name, source) that is at hand, else None; `network_of` the network of a run.
 
     Run → `imported`, or where `cache` has the run already, whole, and keeps it, `identical` (the same
     settings and `meta`) or `kept`.
     """
     found = [path for path in listing(Path(folder)) if path.is_dir()] if Path(folder).is_dir() else []
+    unfinished = [path for path in found if in_training(path)]
+    if unfinished:
+        say(f"{folder}: {len(unfinished)} of {len(found)} runs are not finished and are left out")
+        found = [path for path in found if path not in unfinished]
     if not found:
         raise RepriseError(f"{folder}: holds no exported run; give the folder that export wrote")
 
@@ -234,6 +250,11 @@ def import_runs(
         same = mine is not None and all(mine[key] == document[key] for key in ("spec", "meta"))
         states[path.name] = "imported" if mine is None else "identical" if same else "kept"
     return states
+
+
+def in_training(folder: Path) -> bool:
+    """Whether the run of a folder has been begun and is not finished."""
+    return not (folder / RUN).exists() and any((folder / name).exists() for name in (LOCK, CHECKPOINT))
 
 
 def _copy(source: Path, target: Path) -> None:

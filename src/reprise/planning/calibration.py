@@ -24,7 +24,7 @@ from reprise import __version__, models
 from reprise.data.augment import build_augmentation, build_preprocess, image_shape
 from reprise.data.catalog import class_names, dataset_facts
 from reprise.data.synthetic import write_noise
-from reprise.errors import DamagedError
+from reprise.errors import DamagedError, RepriseError, UnwritableError, file_error
 from reprise.models.meta import network
 from reprise.planning.load import Load, describe_load
 from reprise.planning.work import Work
@@ -138,7 +138,7 @@ class Calibration:
         self, file: Path, device: str, threads: int | None, precision: str = "auto", cuda_graphs: bool = True
     ) -> None:
         self._file, self._way = file, Way(choose_device(device), threads, precision, cuda_graphs)
-        self._known = _read_calibration(file)
+        self._known, self._kept = _read_calibration(file), True
         self.load = Load.now()
         """That of other work: as long as nothing is measured."""
         self._keys: dict[str, str] = {}
@@ -185,7 +185,17 @@ class Calibration:
                 "load": self.load.average,
                 **self._conditions,
             }
-            write_record(self._file, {"paces": self._known})
+            self._keep()
+
+    def _keep(self) -> None:
+        """Write the paces. Where that fails, a line says so, once: they are measured again the next time."""
+        if self._kept:
+            try:
+                write_record(self._file, {"paces": self._known})
+            except RepriseError as error:
+                self._kept = False
+                what = error.what if isinstance(error, UnwritableError) else str(error)
+                say(f"{what}; the paces of this machine are not kept")
 
     def knows(self, run: Run) -> bool:
         """Whether the pace of a run is known."""
@@ -222,6 +232,8 @@ def _read_calibration(file: Path) -> dict[str, Any]:
                 raise ValueError
     except DamagedError as error:
         say(f"{error.what}; it is made again")
+    except OSError as error:
+        say(f"{file_error(error, file)}; the paces are measured")
     except (AttributeError, KeyError, TypeError, ValueError):
         say(f"{file}: not the calibration of a plan; it is made again")
     else:

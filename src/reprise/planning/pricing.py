@@ -10,11 +10,10 @@ from reprise.models.layers import describe
 from reprise.models.meta import network
 from reprise.planning.calibration import Calibration, Pace, frozen_part, typical
 from reprise.planning.work import Work, work_of
-from reprise.reports.layout import RUN, Layout
+from reprise.reports.layout import CHECKPOINT, RUN, Layout
 from reprise.reports.run import Run
 from reprise.supervision import untold
 from reprise.training.checkpoint import finished_epochs
-from reprise.training.engine import CHECKPOINT
 
 START_S = 1.0
 """Seconds that each run takes besides: its data are loaded, its files written."""

@@ -16,9 +16,10 @@ STAND_IN = "-stand-in"
 
 RUN, HISTORY, WEIGHTS_FILE = "run.json", "history.parquet", "weights.safetensors"
 EVALUATION, PREDICTIONS, FINAL = "evaluation.json", "predictions.parquet", "final.parquet"
+CHECKPOINT, LOCK = "checkpoint.pt", ".lock"
 OTHERS = "others.json"
-"""In a run's folder: what training leaves there, and evaluation, the records first; and what run caches know
-of further results of the same run.
+"""In a run's folder: what training leaves there, and evaluation, the records first; what is there while it
+trains; and what run caches know of further results of the same run.
 """
 EVIDENCE = "results/evidence"
 """The repository's own run cache."""

@@ -22,10 +22,11 @@ from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
 from reprise.errors import DamagedError, RepriseError, file_error, gist
-from reprise.files import alone, atomic, read_bytes, read_json, write_json
+from reprise.files import alone, atomic, make_folder, read_bytes, read_json, write_json
 from reprise.folders import is_stray, listing
 from reprise.progress import say
 from reprise.records import file_digest
+from reprise.reports.layout import RUN
 from reprise.results.entry import MOST_ENTRY, NAME, Entry, TestImages, document_of, entry_from, tested_by
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class FolderCache:
             found = [path.name for path in (self.folder / RUNS).iterdir() if path.name.endswith(SUFFIX)]
         except FileNotFoundError:
             return {}
+        if not found and holds_runs(self.folder / RUNS):
+            raise RepriseError(f"results and no run cache; take its runs with: import {self.folder}")
         return _by_run(f"{RUNS}/{name}" for name in found if not is_stray(name))
 
     def file(self, name: str) -> Path:
@@ -93,7 +96,7 @@ class RemoteCache:
     def sums(self) -> Mapping[str, str]:
         """Name → SHA-256 of the files that the cache lists now."""
         if self._sums is None:
-            self.copies.mkdir(parents=True, exist_ok=True)
+            make_folder(self.copies)
             try:
                 text = self._get(SUMS, self.copies / SUMS, MOST_SUMS).decode("ascii")
                 self._sums = read_sums(text)
@@ -106,7 +109,7 @@ class RemoteCache:
         if name not in self.sums:
             raise RepriseError(f"{name} is not listed in its {SUMS}")
         if not path.exists() or file_digest(path) != self.sums[name]:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             most = MOST_ENTRY if not name.startswith(f"{WEIGHTS}/") else 1 << 33
             content = self._get(name, path, most)
             if hashlib.sha256(content).hexdigest() != self.sums[name]:
@@ -127,6 +130,11 @@ class RemoteCache:
                 return read_bytes(part, most)
             finally:
                 discard(part)
+
+
+def holds_runs(folder: Path) -> bool:
+    """Whether it is somebody's folder of runs, one folder for each, and no part of a run cache."""
+    return any(re.fullmatch("[0-9a-f]{12}", path.parent.name) for path in folder.glob(f"*/{RUN}"))
 
 
 def open_cache(place: str, copies: Path) -> Cache:
@@ -375,7 +383,7 @@ def add(folder: Path, entries: Sequence[Entry], weights: Mapping[str, Path] | No
     """
     import shutil
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     states = {}
     with alone(folder / ".lock", lambda: say(f"{folder}: another process adds to it; waiting")):
         before = FolderCache(folder).names()

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from reprise.files import atomic, try_lock
+from reprise.reports.layout import CHECKPOINT, LOCK
 from reprise.reports.run import Run
 from reprise.reports.settings import rung_epochs
 from reprise.results.selection import HistoryRow
@@ -100,7 +101,7 @@ def _checkpoint(folder: Path) -> tuple[dict[str, Any], list[HistoryRow]]:
     now.
     """
     try:
-        state = read_checkpoint(folder / "checkpoint.pt")["state"]
+        state = read_checkpoint(folder / CHECKPOINT)["state"]
         return {"seconds": state["seconds"]}, state["history"]
     except Exception:  # whatever a damaged file makes of the reader: the engine ignores it too
         return {}, []
@@ -109,7 +110,7 @@ def _checkpoint(folder: Path) -> tuple[dict[str, Any], list[HistoryRow]]:
 def _locked(folder: Path) -> bool:
     """Whether a process trains the run."""
     try:
-        with (folder / ".lock").open("rb") as file:
+        with (folder / LOCK).open("rb") as file:
             return try_lock(file, shared=True) is False
     except OSError:  # never begun
         return False

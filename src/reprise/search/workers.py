@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from reprise.errors import RepriseError, gist
-from reprise.files import check_regular, try_lock
+from reprise.files import UNSYNCED, can_link, check_regular, make_folder, open_lock, try_lock
 from reprise.records import seal, unseal
 from reprise.reports.run import Run
 from reprise.reports.settings import rung_epochs
@@ -40,7 +40,11 @@ def _checked(journal: Any) -> Any:
     append, read = journal.append_logs, journal.read_logs
 
     def append_logs(logs: list[dict[str, Any]]) -> None:
-        append([seal(log) for log in logs])
+        try:
+            append([seal(log) for log in logs])
+        except OSError as error:  # they are written, and could not be flushed
+            if error.errno not in UNSYNCED:
+                raise
 
     def read_logs(log_number_from: int) -> Iterator[dict[str, Any]]:
         return map(unseal, read(log_number_from))
@@ -71,9 +75,14 @@ class JournalPruner:
         optuna = load_optuna()
         if self._path.exists():
             check_regular(self._path)
+        make_folder(self._path.parent)
+        open_lock(self._path).close()  # one that Optuna makes is not open to the group that shares the folder
         with self._readable():
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            lock = optuna.storages.journal.JournalFileSymlinkLock(str(self._path), STALE_LOCK_S)
+            kinds = optuna.storages.journal
+            lock_of = kinds.JournalFileSymlinkLock
+            if not can_link(self._path.parent):
+                lock_of = kinds.JournalFileOpenLock
+            lock = lock_of(str(self._path), STALE_LOCK_S)
             self._study = optuna.create_study(
                 storage=optuna.storages.JournalStorage(
                     _checked(optuna.storages.journal.JournalFileBackend(str(self._path), lock))
@@ -173,8 +182,8 @@ def take_trials(runs: Sequence[Run], cache: Path) -> Iterator[Run]:
 @contextlib.contextmanager
 def _held(folder: Path) -> Iterator[bool]:
     """Hold a trial, unless another worker does. Not its run's own lock: the engine takes that one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".worker").open("w") as file:
+    make_folder(folder)
+    with open_lock(folder / ".worker") as file:
         locked = try_lock(file)
         if locked is None:
             raise RepriseError(

@@ -250,7 +250,6 @@ class Site:
 
     def _target(self, path: str) -> Path:
         target = self.folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
         self._written.add(target)
         return target
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import torch
 
-from reprise.errors import DamagedError, RepriseError
+from reprise.errors import DamagedError, RepriseError, file_error
 from reprise.files import atomic, check_regular
 from reprise.records import MOST_BYTES
 from reprise.reports.run import Run
@@ -105,7 +105,7 @@ class Checkpoint:
 
     def load_into(self, fresh: Callable[[], State], say: Callable[[str], None]) -> State:
         """The state where the run was left, or a fresh one where there is no checkpoint or it cannot be used
-        (a line says why).
+        (a line says why). One that this user may not read, maybe hours of somebody else, is a `RepriseError`.
         """
         state = fresh()
         if not self._path.is_file():
@@ -119,6 +119,10 @@ class Checkpoint:
             reason = f"it is of {identity}"
         except DamagedError as error:
             reason = error.what.removeprefix(f"{self._path}: ")
+        except PermissionError as error:
+            raise RepriseError(
+                f"{file_error(error, self._path)}; or delete it, and the run starts again"
+            ) from None
         except Exception as error:  # whatever another file makes of the reader: nothing of it is used
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
         say(f"{self._path}: checkpoint ignored, the run starts again ({reason})")
@@ -137,6 +141,3 @@ class Checkpoint:
         write_checkpoint(self._path, {**self._identity, "spec": self._spec, "state": self._latest})
         self._latest = None
         self._written_at = time.monotonic()
-
-    def remove(self) -> None:
-        self._path.unlink(missing_ok=True)

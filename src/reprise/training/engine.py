@@ -22,7 +22,7 @@ from torch import Generator, Tensor, nn
 
 from reprise import __version__, models
 from reprise.errors import DamagedError, RepriseError, file_error
-from reprise.reports.layout import RUN
+from reprise.reports.layout import CHECKPOINT, RUN
 from reprise.reports.run import ENGINE, Run
 from reprise.results.selection import HistoryRow, diverged, monitored, selected_epoch, stops_early
 from reprise.supervision import check_deaths, forget_deaths
@@ -52,7 +52,6 @@ from reprise.training.session import (
 from reprise.training.state import State, fresh_state, now
 from reprise.training.threads import ThreadChoice
 
-CHECKPOINT = "checkpoint.pt"
 CHECKPOINT_SECONDS = 30.0
 FINITE_EVERY = 100
 """Steps between two looks at the loss: each look waits for the device."""
@@ -269,7 +268,7 @@ def finish(run: Run, datasets: Datasets, job: Job, failures: Collection[str]) ->
         check_deaths(folder, present, job.reporter.name(run))
         job.reporter.begins(run, folder, present)
         meta = train_run(run, datasets.of(run), folder, job)
-        forget_deaths(folder)
+        remove_leftovers(folder)
         return RunResult(run, trained=True, meta=meta)
 
 
@@ -280,7 +279,9 @@ def kept(run: Run, folder: Path) -> RunResult:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what the process of a finished run, killed at that moment, may have left in its folder."""
+    """Remove what a finished run does not need any more, or what its process, killed at that moment, has
+    left. What cannot be removed does no harm.
+    """
     with contextlib.suppress(OSError):
         (folder / CHECKPOINT).unlink(missing_ok=True)
         forget_deaths(folder)
@@ -377,7 +378,6 @@ def train_run(run: Run, data: RunData, folder: Path, job: Job) -> dict[str, Any]
         with contextlib.suppress(RepriseError):
             checkpoint.write()
         raise
-    checkpoint.remove()
     accuracy = monitored(state.history, "accuracy")[meta["selected_epoch"] - 1]
     job.reporter.trained(accuracy, meta["selected_epoch"], meta["epochs"], meta["seconds"])
     return meta

@@ -3,17 +3,19 @@
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from reprise.errors import DamagedError, RepriseError, gist
-from reprise.files import atomic, check_regular
+from reprise.files import atomic, can_map, check_regular
 from reprise.parquet import read_table as read_columns
 from reprise.progress import say
 from reprise.records import FILES, check_file, digests, read_record, write_record
@@ -128,16 +130,9 @@ def publish(
         (folder / stale).unlink(missing_ok=True)
     write_table(folder / HISTORY, pd.DataFrame(history).assign(run=run.hash)[list(HISTORY_COLUMNS)])
     with atomic(folder / WEIGHTS_FILE) as partial:
-        try:
-            save_file(
-                {name: value.cpu().contiguous() for name, value in weights.items()},
-                partial,
-                metadata={"run": run.hash},
-            )
-        except SafetensorError as error:  # what it makes of a full disk
-            raise RepriseError(
-                f"{folder / WEIGHTS_FILE}: cannot be written ({error}); is the disk full?"
-            ) from None
+        # not `save_file`, which makes and renames a file of its own that only its owner can read
+        tensors = {name: value.cpu().contiguous() for name, value in weights.items()}
+        partial.write_bytes(save(tensors, metadata={"run": run.hash}))
     write_run_record(folder, {"run": run.hash, "spec": run.spec, "meta": meta})
 
 
@@ -191,7 +186,7 @@ def check_weights(path: Path) -> None:
     try:
         check_regular(path)
         path.open("rb").close()  # what the system refuses, safetensors cannot tell from damage
-        with safe_open(path, framework="pt") as file:
+        with _mappable(path) as mapped, safe_open(mapped, framework="pt") as file:
             run = (file.metadata() or {}).get("run")
     except RepriseError:
         raise
@@ -211,9 +206,20 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     read_run(path.parent)
     check_weights(path)
     try:
-        return load_file(path)
+        with _mappable(path) as mapped:
+            return load_file(mapped)
     except Exception as error:  # what the header does not show
         raise _unreadable_weights(path, error) from None
+
+
+@contextlib.contextmanager
+def _mappable(path: Path) -> Iterator[Path]:
+    """The file, or a copy where its file system has no memory maps, by which safetensors reads."""
+    with contextlib.ExitStack() as stack:
+        if not can_map(path):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="reprise-weights-"))
+            path = Path(shutil.copyfile(path, Path(folder) / path.name))
+        yield path
 
 
 def _unreadable_weights(path: Path, error: Exception) -> RepriseError:

@@ -15,7 +15,8 @@ import torch
 
 from reprise import __version__
 from reprise.errors import RepriseError
-from reprise.files import alone
+from reprise.files import alone, check_writable
+from reprise.reports.layout import LOCK
 
 SAME_REQUEST_S = 2.0
 """A second SIGINT or SIGTERM so soon is the first one again: the terminal, the shell, a scheduler and our
@@ -180,12 +181,13 @@ def only_process(
     folder: Path, interrupt: Interrupt, say: Callable[[str], None], *, wait: bool = True
 ) -> Iterator[None]:
     """Hold the lock of a run's folder, waiting for another process that trains it; then its result is there
-    and need not be made again. Without `wait` that is `Elsewhere`.
+    and need not be made again. Without `wait` that is `Elsewhere`. A folder that cannot be written to is a
+    `RepriseError`.
 
     The lock goes when its process ends, however it ends. On a file system without locks a line says so and
     the work goes on.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    check_writable(folder)
 
     def held() -> None:
         if not wait:
@@ -193,7 +195,7 @@ def only_process(
         say(f"run {folder.name}: another process trains it; waiting for its result")
 
     with alone(
-        folder / ".lock",
+        folder / LOCK,
         held,
         keep=True,
         check=interrupt.check,

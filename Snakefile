@@ -26,7 +26,7 @@ include: "workflow/rules/publishing.smk"
 onstart:
     if workflow.non_local_exec:
         try:
-            check_remote_paths(settings, basedir)
+            check_remote_paths(settings, basedir, workflow.config_settings.config)
         except RepriseError as error:
             raise WorkflowError(str(error)) from None
 

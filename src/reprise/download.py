@@ -15,6 +15,7 @@ import io
 import os
 import re
 import secrets
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,6 +90,8 @@ def download(
                 requests.Timeout,
                 requests.ConnectionError,
             ) as error:
+                if way := _wrong_way(url, error):
+                    raise RepriseError(way) from error
                 if isinstance(error, requests.RequestException) and not _may_pass(error):
                     raise RepriseError(
                         f"no connection ({gist(_innermost(error)).rpartition(': ')[2]})"
@@ -104,8 +107,12 @@ def download(
             except OSError as error:
                 if not isinstance(error, requests.RequestException):
                     raise  # the disk
+                if way := _wrong_way(url, error):
+                    raise RepriseError(way) from error
                 raise RepriseError(f"an answer that makes no sense ({gist(error)})") from error
             except Exception as error:  # whatever headers make of requests, urllib3 and http.client
+                if way := _wrong_way(url, error):
+                    raise RepriseError(way) from error
                 raise RepriseError(f"an answer that makes no sense ({gist(error)})") from error
 
 
@@ -174,6 +181,29 @@ def _broken(error: Exception) -> str:
     if isinstance(cause, requests.Timeout | urllib3.exceptions.ReadTimeoutError):
         return "no answer in time"
     return f"the transfer broke off again and again ({gist(cause)})"
+
+
+PROXY_ERRORS = (
+    requests.exceptions.ProxyError,
+    requests.exceptions.InvalidProxyURL,
+    requests.exceptions.InvalidSchema,  # SOCKS, without the package for it
+    urllib3.exceptions.ProxyError,
+    urllib3.exceptions.ProxySchemeUnknown,
+    urllib3.exceptions.ProxySchemeUnsupported,
+    urllib3.exceptions.LocationParseError,
+)
+
+
+def _wrong_way(url: str, error: Exception) -> str | None:
+    """What is wrong with the proxy that the environment names for `url`, if that is what failed."""
+    proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
+    if proxy is None or not isinstance(error, PROXY_ERRORS):
+        return None
+    names = (f"{urlsplit(url).scheme}_proxy", "all_proxy")
+    variables = [name for low in names for name in (low, low.upper()) if os.environ.get(name)]
+    whose = f" of {variables[0]}" if variables else ""
+    why = gist(_innermost(error)).rpartition(": ")[2]
+    return f"no way through the proxy {shown(proxy)}{whose} ({why}); correct or unset that variable"
 
 
 def _may_pass(error: requests.RequestException) -> bool:
@@ -264,6 +294,7 @@ def _answer(
     for _ in range(REDIRECTS + 1):
         request = session.prepare_request(requests.Request("GET", url, headers=headers))
         settings = session.merge_environment_settings(request.url, {}, True, None, None)
+        _check_certificates(url, settings["verify"])
         response = session.get_adapter(request.url or url).send(
             request,
             timeout=timeout_s,
@@ -285,6 +316,22 @@ def _answer(
         if urlsplit(url).scheme not in ("http", "https"):
             raise RepriseError(f"it leads to {url[:100]}, which is no http or https URL")
     raise RepriseError(f"it leads from one address to the next, more than {REDIRECTS} times")
+
+
+def _check_certificates(url: str, verify: object) -> None:
+    """Raise a `RepriseError` for certificates that the environment names and that cannot be used."""
+    if not isinstance(verify, str) or urlsplit(url).scheme != "https":
+        return
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    name = next((name for name in names if os.environ.get(name) == verify), names[0])
+    try:
+        if not Path(verify).is_dir():
+            ssl.create_default_context(cafile=verify)
+    except OSError as error:  # ssl.SSLError is one
+        reason = "no certificates" if isinstance(error, ssl.SSLError) else error.strerror
+        raise RepriseError(
+            f"{name}={verify}: {reason}; correct that variable, or unset it to use the usual certificates"
+        ) from None
 
 
 def _full_size(response: requests.Response, start: int) -> int | None:

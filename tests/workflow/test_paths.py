@@ -135,7 +135,7 @@ def test_what_snakemake_cannot_do_is_one_line_and_makes_nothing(
         ({"results": "s3://bucket/a"}, "/a", "results: 's3://bucket/a': a URL; give a folder"),
         ({"data": "file:///a"}, "/a", "data: 'file:///a': a URL; give a folder"),
         ({"results": "."}, "/a", "results: '.': results need a folder of their own"),
-        ({"results": ""}, "/a", "results: '': results need a folder of their own"),
+        ({"results": "./"}, "/a", "results: './': results need a folder of their own"),
         ({"results": os.fsdecode(b"a\xffb")}, "/a", r"results: 'a\\udcffb': the name is not UTF-8"),
         ({}, os.fsdecode(b"/\xfc"), r"the folder of the Snakefile: '/\\udcfc': the name is not UTF-8"),
         ({"mirror": "\ud800"}, "/a", r"mirror[0]: '\\ud800': no name that a system can have"),

@@ -1,13 +1,21 @@
+import os
 import re
 import sys
 from pathlib import Path
 
+# Snakemake puts the folders of its files, and Python the working folder, before everything else; a random.py
+# there must not be taken for Python's own.
+beside = str(workflow.current_basedir.get_path_or_uri(secret_free=False))
+sys.path.sort(key=lambda place: place in ("", os.getcwd(), workflow.basedir, beside))
+
 from snakemake.settings.enums import RerunTrigger
+from snakemake.settings.types import DeploymentMethod
 
 from reprise.errors import RepriseError, printable
 from reprise.reports.layout import Layout
 from reprise.results.cache import Caches
 from reprise.workflow.config import (
+    as_written,
     cache_places,
     check_checkout,
     check_remote_paths,
@@ -24,8 +32,9 @@ started = [
     if job and not workflow.is_main_process
 ]
 try:
-    settings = read_config(config)
-    check_checkout(basedir)
+    settings = read_config(config, as_written(workflow.configfiles, sys.argv))
+    deployed = workflow.deployment_settings.deployment_method
+    check_checkout(basedir, own_python=DeploymentMethod.CONDA not in deployed)
     layout = Layout(Path(settings.results), settings.scale)
     places = cache_places(settings, basedir) if workflow.is_main_process else []
     programme = Programme(

@@ -29,6 +29,7 @@ from cyclopts import (
 from reprise import __version__
 from reprise.cli.process import end, outlasting_its_log, without_collector
 from reprise.errors import RepriseError, file_error, nearest
+from reprise.interpreter import import_mistake
 from reprise.supervision import Stopped, supervise
 
 VERBS = {
@@ -81,7 +82,7 @@ SUPERVISED = {
 """Verbs that a child process does, and whether a new child goes on where one has died."""
 BRIEF = ("layers", "samples", "figure", "table", "statements", "summary", "site")
 """Verbs that import much, make one thing and end."""
-LISTINGS = ("check", "runs", "next", "--help", "--version")
+LISTINGS = ("check", "runs", "plan", "next", "study show", "summary", "--help", "--version")
 """Verbs whose reader may have seen enough before their last line (head, less)."""
 
 
@@ -157,8 +158,8 @@ def _mistake(error: CycloptsError) -> str:
         case CoercionError(msg=None, token=Token(keyword=keyword, value=value)):
             name = keyword or argument
             what = f"{name}: no {value!r}{nearest(value, get_args(error.target_type))}"
-        case CoercionError(token=Token(keyword=keyword)):
-            what = f"{keyword or argument}: {error.msg}"
+        case CoercionError(msg=str(msg), token=token):
+            what = f"{token.keyword if token and token.keyword else argument}: {msg}"
         case ValidationError():
             what = error.exception_message
         case _:
@@ -191,6 +192,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             faulthandler.enable()
         if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that lacks a letter shows its number
             sys.stdout.reconfigure(errors="backslashreplace")
+        os.environ["MPLBACKEND"] = (
+            "agg"  # files are drawn, and what Jupyter has left there may not be installed
+        )
     os.environ.setdefault(
         "OMP_WAIT_POLICY", "passive"
     )  # threads that wait by spinning take the core from the one that they wait for
@@ -223,3 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             end(file_error(error), 1)
         except MemoryError:
             end("too little memory; free some, or run less at a time, and run the same command again", 1)
+        except Exception as error:
+            if line := import_mistake(error):
+                end(line, 1)
+            raise

@@ -8,7 +8,15 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from reprise.cli.common import archive_of, dataset_dir, named_dataset
-from reprise.cli.options import RESULTS, DataFolder, Mirror, ResultsAndDataOptions, ResultsFolder, whole
+from reprise.cli.options import (
+    RESULTS,
+    DataFolder,
+    Mirror,
+    ResultsAndDataOptions,
+    ResultsFolder,
+    as_path,
+    whole,
+)
 from reprise.cli.process import show
 from reprise.files import keep_json, write_json
 from reprise.reports.layout import DEMO_IMAGES, STAND_IN, Layout, stand_in_source
@@ -74,7 +82,9 @@ def statistics(name: Folder, /, *, where: ResultsAndDataOptions = ResultsAndData
 
 def add(
     archive: Annotated[
-        Path, Parameter(name="ARCHIVE", help="a data set in any wrapping, a folder, or a file of weights")
+        Path,
+        as_path,
+        Parameter(name="ARCHIVE", help="a data set in any wrapping, a folder, or a file of weights"),
     ],
     /,
     *,

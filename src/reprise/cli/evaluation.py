@@ -14,6 +14,7 @@ from reprise.cli.options import (
     ReportName,
     ReportsOptions,
     ResultsAndDataOptions,
+    as_path,
     exactly_one,
     whole,
 )
@@ -50,9 +51,10 @@ def submission(
     report: ReportName,
     archive: Annotated[
         Path,
+        as_path,
         Parameter(name="ARCHIVE", help="folder, .zip, .tar, .tar.gz or .7z of 1.png, 2.png, …"),
     ],
-    out: Annotated[Path, Parameter(name="OUT.csv", help="file to write")],
+    out: Annotated[Path, as_path, Parameter(name="OUT.csv", help="file to write")],
     /,
     *,
     run: Annotated[

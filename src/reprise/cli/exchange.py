@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from reprise.cli.common import dataset_dir, has_results, stamp_evaluated, stamp_trained
-from reprise.cli.options import ReportsOptions, ResultsAndDataOptions, ResultsOptions, several
+from reprise.cli.options import ReportsOptions, ResultsAndDataOptions, ResultsOptions, as_place, several
 from reprise.cli.process import end, show
 from reprise.errors import RepriseError
 from reprise.progress import say
@@ -29,7 +29,7 @@ Runs = Annotated[
 
 def export(
     runs: Runs,
-    out: Annotated[str, Parameter(name="OUT", help="folder to write them to, a run cache")],
+    out: Annotated[str, as_place, Parameter(name="OUT", help="folder to write them to, a run cache")],
     /,
     *,
     weights: Annotated[
@@ -50,7 +50,7 @@ def export(
 
 def publish(
     runs: Runs,
-    cache: Annotated[str, Parameter(name="CACHE", help="folder of the run cache")],
+    cache: Annotated[str, as_place, Parameter(name="CACHE", help="folder of the run cache")],
     /,
     *,
     reports: ReportsOptions = ReportsOptions(),
@@ -69,6 +69,7 @@ def publish(
 def import_(
     places: Annotated[
         list[str],
+        as_place,
         Parameter(
             name="PLACE...",
             help="run caches, as export writes them: folders or URLs, tried in order; or somebody's results",

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_origin
 
 from cyclopts import ArgumentCollection, Group, Parameter, Token
 
+from reprise import given
 from reprise.errors import RepriseError, nearest
 from reprise.reports.layout import EVIDENCE, Layout, Scale
 
@@ -22,6 +23,34 @@ if TYPE_CHECKING:
 
 several = Parameter(consume_multiple=1, show_default=False)
 """An option with one value or more, which stand one after the other."""
+
+
+def _read(read: Callable[[str], Any]) -> Parameter:
+    """An argument or option of one value or several, each of which `read` makes of its text."""
+
+    def value(token: Token) -> Any:
+        try:
+            return read(token.value)
+        except ValueError as error:
+            raise ValueError(f"{token.value[:100]!r}: {error}") from None
+
+    def convert(kind: Any, tokens: Sequence[Token]) -> Any:
+        if get_origin(kind) in (list, tuple):
+            return get_origin(kind)(map(value, tokens))
+        return value(tokens[-1])
+
+    return Parameter(converter=convert)
+
+
+as_path = _read(lambda text: Path(given.path(text)))
+"""A file or folder."""
+as_place = _read(given.place)
+"""A file, a folder or a URL."""
+
+
+def path_or(default: Path | None) -> Parameter:
+    """A file or folder; a text without a letter, as of a shell's variable that is not set, is the default."""
+    return _read(lambda text: Path(given.path(text)) if text else default)
 
 
 def whole(most: int) -> Parameter:
@@ -71,12 +100,15 @@ time_span = Parameter(converter=_seconds, metavar="TIME")
 
 
 ReportNames = Annotated[
-    tuple[str, ...], Parameter(name="REPORT...", show_default=False, help="slugs or files (default: all)")
+    tuple[str, ...],
+    as_place,
+    Parameter(name="REPORT...", show_default=False, help="slugs or files (default: all)"),
 ]
-ReportName = Annotated[str, Parameter(help="the report's slug, or the path of its file")]
+ReportName = Annotated[str, as_place, Parameter(help="the report's slug, or the path of its file")]
 Mirror = Annotated[
     tuple[str, ...],
     several,
+    as_place,
     places_in("REPRISE_MIRROR"),
     Parameter(help="folders or URLs that hold the files, tried first"),
 ]
@@ -85,6 +117,7 @@ Mirror = Annotated[
 CachePlaces = Annotated[
     tuple[str, ...],
     several,
+    as_place,
     places_in("REPRISE_CACHE"),
     Parameter(help=f"run caches, folders or URLs: what they hold is not trained (default: {EVIDENCE})"),
 ]
@@ -93,9 +126,11 @@ CachePlaces = Annotated[
 # ---- where files lie ----
 
 RESULTS = Path("results")
-ResultsFolder = Annotated[Path, Parameter(help="folder of everything that is made")]
+ResultsFolder = Annotated[Path, path_or(RESULTS), Parameter(help="folder of everything that is made")]
 DataFolder = Annotated[
-    Path | None, Parameter(help="folder of archives and arrays (default: data in the results folder)")
+    Path | None,
+    path_or(None),
+    Parameter(help="folder of archives and arrays (default: data in the results folder)"),
 ]
 
 
@@ -130,8 +165,8 @@ class ResultsAndDataOptions(ResultsOptions):
 
 # ---- reports and runs ----
 
-ReportsFolder = Annotated[Path, Parameter(help="folder of report files")]
 REPORTS = Path("workflow/reports")
+ReportsFolder = Annotated[Path, path_or(REPORTS), Parameter(help="folder of report files")]
 StandIn = Annotated[
     tuple[str, ...],
     several,
@@ -247,6 +282,7 @@ class DeviceOptions:
 
     device: Annotated[
         str,
+        _read(given.device),
         Parameter(
             env_var="REPRISE_DEVICE", metavar="DEVICE", help="what computes: auto, cpu, cuda, cuda:1, …"
         ),

@@ -23,6 +23,7 @@ from reprise.cli.options import (
     ResultsAndDataOptions,
     ResultsOptions,
     StandIn,
+    as_path,
 )
 from reprise.cli.process import show
 from reprise.errors import DamagedError, RepriseError
@@ -244,6 +245,7 @@ def summary(
     *,
     write: Annotated[
         Path | None,
+        as_path,
         Parameter(metavar="FILE", help="put it between the markers in this page"),
     ] = None,
     most_findings: Annotated[

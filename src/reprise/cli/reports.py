@@ -19,6 +19,7 @@ from reprise.cli.options import (
     ReportsOptions,
     ResultsAndDataOptions,
     ResultsOptions,
+    as_path,
 )
 from reprise.cli.process import end, show
 from reprise.cli.watching import check_whenever_changed
@@ -29,7 +30,7 @@ SCHEMA = Path("workflow/schemas/report.schema.json")
 
 
 def check(
-    files: Annotated[list[Path], Parameter(name="FILE...", help="report files")],
+    files: Annotated[list[Path], as_path, Parameter(name="FILE...", help="report files")],
     /,
     *,
     watch: Annotated[
@@ -49,22 +50,24 @@ def check_files(files: Sequence[Path]) -> None:
     from reprise.models.meta import dimensions
     from reprise.reports.report import Report
 
-    for path in files:
+    for file in files:
         for scale in SCALES:
-            report = Report(path, scale)
+            report = Report(file, scale)
             for warning in check_report(report):
                 say(f"warning: {warning}")
             counts = (
                 f"{len(report.figures)} figures, {len(report.tables)} tables, {len(report.statements)} "
                 "statements"
             )
-            show(f"{path}: {scale}: {len(report.runs())} runs, {counts}")
+            show(f"{file}: {scale}: {len(report.runs())} runs, {counts}")
             if scale == "full":
                 for name, run in report.trained_networks.items():
-                    show(f"{path}: network {name}: {dimensions(run)}")
+                    show(f"{file}: network {name}: {dimensions(run)}")
 
 
-def schema(file: Annotated[Path, Parameter(name="FILE", help="where it is written")] = SCHEMA, /) -> None:
+def schema(
+    file: Annotated[Path, as_path, Parameter(name="FILE", help="where it is written")] = SCHEMA, /
+) -> None:
     """Write the JSON Schema of report files, by which editors complete and check while one types."""
     from reprise.files import atomic
     from reprise.reports import editor

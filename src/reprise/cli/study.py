@@ -15,6 +15,7 @@ from reprise.cli.options import (
     ResultsAndDataOptions,
     ResultsOptions,
     TrainingOptions,
+    as_path,
 )
 from reprise.cli.process import end
 from reprise.cli.process import show as print_lines
@@ -45,7 +46,7 @@ def show(
     study: StudyName,
     /,
     *,
-    csv: Annotated[Path | None, Parameter(metavar="FILE", help="write the table there too")] = None,
+    csv: Annotated[Path | None, as_path, Parameter(metavar="FILE", help="write the table there too")] = None,
     reports: ReportsOptions = ReportsOptions(),
     where: ResultsOptions = ResultsOptions(),
 ) -> None:
@@ -57,9 +58,9 @@ def show(
     from reprise.search.study import leaderboard, read_study, write_study
 
     found = read_study(runs, folder, settings)
-    print_lines(leaderboard(found))
     if csv:
         write_study(found, csv)
+    print_lines(leaderboard(found))
     check_study(runs, folder)
 
 

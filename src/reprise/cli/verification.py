@@ -23,6 +23,7 @@ from reprise.cli.options import (
     ReportsOptions,
     ResultsAndDataOptions,
     StandIn,
+    as_place,
     time_span,
     whole,
 )
@@ -44,7 +45,7 @@ SAMPLE = "sample.json"
 
 
 def verify(
-    cache: Annotated[str, Parameter(name="CACHE", help="folder or URL of a run cache")],
+    cache: Annotated[str, as_place, Parameter(name="CACHE", help="folder or URL of a run cache")],
     /,
     *,
     sample: Annotated[int, whole(10_000), Parameter(help="runs to draw")] = 3,
@@ -55,7 +56,9 @@ def verify(
         float | None, time_span, Parameter(help="draw only runs that take no longer here: 90s, 30m, 2h")
     ] = None,
     report: Annotated[
-        str | None, Parameter(metavar="REPORT", help="draw runs of this report alone: its slug or file")
+        str | None,
+        as_place,
+        Parameter(metavar="REPORT", help="draw runs of this report alone: its slug or file"),
     ] = None,
     choice: ChoiceOptions = ChoiceOptions(),
     reports: ReportsFolder = REPORTS,

@@ -1,13 +1,17 @@
 """The configuration of the workflow: what `config.yaml` and `--config` may say, and what jobs learn of it."""
 
+import contextlib
 import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
+import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -19,43 +23,22 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from reprise import given
 from reprise.errors import RepriseError, nearest
-from reprise.reports.file import check_size
+from reprise.files import read_bytes
+from reprise.reports.file import MOST_BYTES, check_size
 from reprise.reports.layout import DEMO_IMAGES, EVIDENCE
 from reprise.reports.report import CHECKED, Report
 from reprise.schema import key_path
 
 SOURCE = "config.yaml or --config"
-MOST_NAMES, LONGEST_NAME = 1000, 4096
+MOST_NAMES = 1000
 MOST_STEPS = 10**12
 """Of a shard."""
 
 
-def _name(value: object) -> str:
-    """Text that can be a file's name; pydantic's own strings hold no bytes that are not UTF-8."""
-    if not isinstance(value, str):
-        raise ValueError("must be text")
-    if len(value) > LONGEST_NAME:
-        raise ValueError(f"longer than {LONGEST_NAME} characters; shorten it")
-    if "\0" in value:
-        raise ValueError("no name holds a null character; leave it out")
-    return value
-
-
-def _place(value: str) -> str:
-    try:
-        os.fsencode(value)
-    except UnicodeEncodeError:
-        raise ValueError("no name that a system can have; mend it") from None
-    return value
-
-
 def _folder(value: str) -> str:
-    """A folder that Snakemake can use; `~` becomes the home folder, as Snakemake takes it."""
-    try:
-        value = str(Path(value).expanduser()) if value.startswith("~") else value
-    except RuntimeError:
-        raise ValueError("no such home folder; write the path out") from None
+    """A folder that Snakemake can use."""
     if "://" in value:
         raise ValueError("a URL; give a folder")
     if problem := _unusable(value):
@@ -78,40 +61,30 @@ def _unusable(path: str) -> str | None:
     return None
 
 
-def _device(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,4})?", value):
-        raise ValueError("not valid; valid: auto, cpu, cuda, cuda:1 (the second GPU), …")
-    return value
-
-
-def _whole(value: object) -> object:
-    """1e5 on the command line is a float."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 def _shard(value: object) -> str | int:
-    value = _whole(value)
-    if value in ("experiment", "report") or (type(value) is int and 1 <= value <= MOST_STEPS):
+    if isinstance(value, str) and value in ("experiment", "report"):
         return value
+    with contextlib.suppress(ValueError):
+        if 1 <= (steps := given.whole(value)) <= MOST_STEPS:
+            return steps
     raise ValueError(f"not valid; valid: experiment, report, or 1 to {MOST_STEPS:,} optimiser steps")
 
 
-ConfigName = Annotated[str, PlainValidator(_name)]
-ConfigFolder = Annotated[ConfigName, AfterValidator(_folder)]
+ConfigName = Annotated[str, PlainValidator(given.name)]
+ConfigFolder = Annotated[str, PlainValidator(given.path), AfterValidator(_folder)]
 
 
 def _one_or_several(value: object) -> object:
-    if value is None:  # a key without a value
-        return []
-    return ([value] if value else []) if isinstance(value, str) else value
+    return [value] if isinstance(value, str) else value
 
 
 Names = Annotated[list[ConfigName], BeforeValidator(_one_or_several), Field(max_length=MOST_NAMES)]
 Places = Annotated[
-    list[Annotated[ConfigName, AfterValidator(_place)]],
+    list[Annotated[str, PlainValidator(given.place)]],
     BeforeValidator(_one_or_several),
     Field(max_length=MOST_NAMES),
 ]
+Whole = Annotated[int, BeforeValidator(given.whole)]
 
 
 class SyntheticImages(BaseModel):
@@ -119,14 +92,8 @@ class SyntheticImages(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    train: int = Field(DEMO_IMAGES["train"], ge=1, le=1_000_000)
-    test: int = Field(DEMO_IMAGES["test"], ge=1, le=1_000_000)
-
-
-def _yes_or_no(value: object) -> object:
-    """YAML's yes and no are true and false, unless they come as text from the command line."""
-    words = {"yes": True, "true": True, "no": False, "false": False}
-    return words.get(value.lower(), value) if isinstance(value, str) else value
+    train: Whole = Field(DEMO_IMAGES["train"], ge=1, le=1_000_000)
+    test: Whole = Field(DEMO_IMAGES["test"], ge=1, le=1_000_000)
 
 
 class Config(BaseModel):
@@ -140,22 +107,82 @@ class Config(BaseModel):
     stand_in: Names = []
     mirror: Places = []
     cache: Places = []
-    train: Annotated[bool, BeforeValidator(_yes_or_no)] = True
+    train: Annotated[bool, BeforeValidator(given.yes_or_no)] = True
     results: Annotated[ConfigFolder, AfterValidator(_own_folder)] = "results"
     data: ConfigFolder = ""
-    device: Annotated[str, PlainValidator(_device)] = "auto"
-    threads: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=4096)] = 4
+    device: Annotated[str, PlainValidator(given.device)] = "auto"
+    threads: Annotated[Whole, Field(ge=1, le=4096)] = 4
     shard: Annotated[str | int, PlainValidator(_shard)] = "experiment"
     synthetic: SyntheticImages = SyntheticImages()
 
 
-def read_config(config: Mapping[str, Any]) -> Config:
-    """Snakemake's `config`, checked and completed; a `RepriseError` names the key and what is wrong."""
+NAMES = ("reports", "skip", "stand_in", "mirror", "cache", "results", "data")
+"""Keys whose values are names, whatever YAML takes them for."""
+MAY_BE_NONE = ("skip", "stand_in", "mirror", "cache", "results", "data", "synthetic")
+
+
+def read_config(config: Mapping[str, Any], written: Sequence[Mapping[str, Any]] = ()) -> Config:
+    """Snakemake's `config`, checked and completed; a `RepriseError` names the key and what is wrong.
+
+    A key without a value has its default. A name that YAML or Snakemake took for something else
+    (`results=2025_11_29`, `results=a #1`, `mirror: [yes]`) is the name that was `written`: what `as_written`
+    found.
+    """
     check_size(config, SOURCE)
+    named = {
+        key: _named(value, [text[key] for text in written if key in text]) if key in NAMES else value
+        for key, value in config.items()
+        if not _is_nothing(key, value)
+    }
     try:
-        return Config.model_validate(dict(config))
+        return Config.model_validate(named)
     except ValidationError as error:
         raise RepriseError(f"{SOURCE}: {_describe(error.errors(include_url=False)[0])}") from None
+
+
+def as_written(files: Iterable[Path | str], words: Iterable[str]) -> list[dict[str, Any]]:
+    """Key → its value as text, as configuration files and words of the command line (`results=007`) have it;
+    the last first.
+    """
+    pairs = (word.partition("=") for word in words)
+    found: list[dict[str, Any]] = [{key: text} for key, equals, text in pairs if equals]
+    for file in files:
+        with contextlib.suppress(OSError, ValueError, RepriseError, yaml.YAMLError, RecursionError):
+            content = yaml.load(read_bytes(Path(file), MOST_BYTES), Loader=yaml.BaseLoader)
+            found[:0] = [content] if isinstance(content, dict) else []
+    return found[::-1]
+
+
+def _is_nothing(key: str, value: object) -> bool:
+    """Whether a key has no value."""
+    return (
+        value is None
+        or value == ""
+        or (key in MAY_BE_NONE and isinstance(value, str) and value.lower() in given.NOTHING)
+    )
+
+
+def _named(value: Any, written: Sequence[Any]) -> Any:
+    """A name, or a list of names, that were taken for something else, as they were written."""
+    if isinstance(value, list):
+        lists = [each for each in written if isinstance(each, list) and len(each) == len(value)]
+        return [_named(item, [each[place] for each in lists]) for place, item in enumerate(value)]
+    for text in written:
+        if text == value or (isinstance(value, str) and str(text).startswith(("'", '"'))):
+            return value
+        if isinstance(text, str) and _is_read_as(text, value):
+            return text
+    return str(value) if type(value) is int or isinstance(value, date) else value
+
+
+def _is_read_as(text: str, value: object) -> bool:
+    """Whether YAML, or Snakemake on its command line, makes `value` of `text`."""
+    for read in (int, float, yaml.safe_load, partial(yaml.load, Loader=yaml.BaseLoader)):
+        with contextlib.suppress(ValueError, yaml.YAMLError, RecursionError):
+            found = read(text)
+            if type(found) is type(value) and (found == value or found != found):  # nan, too
+                return True
+    return False
 
 
 def _describe(error: ErrorDetails) -> str:
@@ -175,6 +202,8 @@ def _describe(error: ErrorDetails) -> str:
         return f"{where}: {value!r}: not a mapping of {keys}"
     ours = error["type"] == "value_error"
     reason = str(error["ctx"]["error"]) if ours else error["msg"][:1].lower() + error["msg"][1:]
+    if reason == "must be text" and isinstance(value, bool | int | float):
+        reason = "YAML does not take this for text; put it in quotes"
     return f"{where}: {value!r}: {reason}"
 
 
@@ -191,9 +220,9 @@ def cache_places(config: Config, checkout: Path) -> list[str]:
     return [each for each in found if each != EVIDENCE or Path(each).exists()]
 
 
-def check_checkout(checkout: Path) -> None:
+def check_checkout(checkout: Path, *, own_python: bool = True) -> None:
     """Raise a `RepriseError` where the jobs could not find the project in the folder `checkout`, or this
-    Python.
+    Python. own_python: they run this one, and not that of a conda environment.
     """
     if problem := _unusable(str(checkout)):
         raise RepriseError(f"the folder of the Snakefile: {str(checkout)!r}: {problem}")
@@ -203,12 +232,25 @@ def check_checkout(checkout: Path) -> None:
                 f"{name}: {path!r}: jobs cannot search a path that holds {os.pathsep!r}; move it to a "
                 "folder without"
             )
+    beside = Path(sys.executable).parent / "python"
+    if own_python and not (beside.exists() and beside.samefile(sys.executable)):
+        raise RepriseError(
+            f"Python: jobs run {beside}, which is not there or not the {Path(sys.executable).name} that runs "
+            "Snakemake; install Snakemake and the project in an environment of their own (python -m venv)"
+        )
 
 
-def check_remote_paths(config: Config, checkout: Path) -> None:
+def check_remote_paths(config: Config, checkout: Path, overrides: Mapping[str, Any] | None = None) -> None:
     """Raise a `RepriseError` for paths that cannot go to a cluster: Snakemake quotes its jobs' commands as
-    Python would, not as a shell.
+    Python would, not as a shell. overrides: `--config`, as Snakemake has read it and gives it to its jobs.
     """
+    for name in ("results", "data"):
+        value, text = (overrides or {}).get(name), getattr(config, name)
+        if value is not None and getattr(read_config({name: value}), name) != text:
+            raise RepriseError(
+                f"{name}: {text!r}: Snakemake would hand it to a cluster's jobs as {value!r}; write it into "
+                "config.yaml instead of --config"
+            )
     paths = [
         ("results", config.results),
         ("data", config.data),
@@ -226,11 +268,25 @@ def job_environment(config: Config, source: Path, reports: Iterable[Report]) -> 
     """Set the environment of the jobs, which `reports` are checked for.
 
     They run this Python and the code in `source`, also where no environment is active (`--sdm conda` puts its
-    own Python first). Device and mirrors go with them as variables, because they do not change results: as
-    parameters of the rules they would make everything again.
+    own Python first), and nothing that lies in the working folder or that the user's environment puts before
+    it. Device and mirrors go with them as variables, because they do not change results: as parameters of the
+    rules they would make everything again.
     """
     os.environ["REPRISE_DEVICE"] = config.device
     os.environ["REPRISE_MIRROR"] = shlex.join(config.mirror)
     os.environ[CHECKED] = " ".join(report.stamp for report in reports)
+    for name in LEFT_OVER:
+        os.environ.pop(name, None)
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     os.environ["PYTHONPATH"] = str(source)
+    os.environ["PYTHONSAFEPATH"] = "1"
+
+
+LEFT_OVER = (
+    "BASH_ENV",  # a script that bash runs before each job, which may put another Python first in PATH
+    "ENV",  # the same for sh
+    "BASH_FUNC_python%%",  # a function of that name goes before PATH
+    "PYTHONHOME",  # of another Python
+    "PYTHONINSPECT",  # a job would wait for its user
+)
+"""Variables that must not reach a job."""

@@ -1,8 +1,12 @@
 import sys
 
-from reprise.interpreter import forget_working_folder, import_mistake
+# `python -m` puts the working folder before everything else, and a random.py or torch.py there would be taken
+# for the real one. pip leaves it out likewise.
+if __name__ == "__main__" and not sys.flags.safe_path:
+    del sys.path[0]
 
-forget_working_folder()
+from reprise.interpreter import import_mistake
+
 try:
     from reprise.cli import main
 except Exception as error:

@@ -187,23 +187,28 @@ PROXY_ERRORS = (
     requests.exceptions.ProxyError,
     requests.exceptions.InvalidProxyURL,
     requests.exceptions.InvalidSchema,  # SOCKS, without the package for it
-    urllib3.exceptions.ProxyError,
-    urllib3.exceptions.ProxySchemeUnknown,
-    urllib3.exceptions.ProxySchemeUnsupported,
-    urllib3.exceptions.LocationParseError,
+    requests.exceptions.InvalidURL,
 )
 
 
 def _wrong_way(url: str, error: Exception) -> str | None:
     """What is wrong with the proxy that the environment names for `url`, if that is what failed."""
     proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
-    if proxy is None or not isinstance(error, PROXY_ERRORS):
+    if proxy is None or not isinstance(error, PROXY_ERRORS) or not _is_url(url):
         return None
     names = (f"{urlsplit(url).scheme}_proxy", "all_proxy")
     variables = [name for low in names for name in (low, low.upper()) if os.environ.get(name)]
     whose = f" of {variables[0]}" if variables else ""
     why = gist(_innermost(error)).rpartition(": ")[2]
     return f"no way through the proxy {shown(proxy)}{whose} ({why}); correct or unset that variable"
+
+
+def _is_url(url: str) -> bool:
+    try:
+        requests.Request("GET", url).prepare()
+    except requests.RequestException:
+        return False
+    return True
 
 
 def _may_pass(error: requests.RequestException) -> bool:

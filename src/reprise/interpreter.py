@@ -1,8 +1,7 @@
-"""What Python imports in the place of what is meant: a file of the working folder, a folder in PYTHONPATH, an
-environment without the project. It imports nothing that may be missing.
+"""What Python imports in the place of what is meant, from a folder in PYTHONPATH, or does not find. This
+module itself needs Python's own library alone.
 """
 
-import contextlib
 import os
 import sys
 import traceback
@@ -13,15 +12,6 @@ from pathlib import Path
 from reprise.errors import gist
 
 SOURCE = str(Path(__file__).parents[1])
-
-
-def forget_working_folder() -> None:
-    """`python -m` puts the working folder before everything else, so that a `random.py` or `torch.py` there
-    is taken for the real one. pip forgets it likewise.
-    """
-    with contextlib.suppress(OSError):  # it may have been deleted
-        if not sys.flags.safe_path and sys.path[0] in ("", str(Path.cwd())) and sys.path[0] != SOURCE:
-            del sys.path[0]
 
 
 def import_mistake(error: BaseException) -> str | None:

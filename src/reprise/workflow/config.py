@@ -116,7 +116,8 @@ class Config(BaseModel):
     synthetic: SyntheticImages = SyntheticImages()
 
 
-NAMES = ("reports", "skip", "stand_in", "mirror", "cache", "results", "data")
+FOLDERS = ("results", "data")
+NAMES = ("reports", "skip", "stand_in", "mirror", "cache", *FOLDERS)
 """Keys whose values are names, whatever YAML takes them for."""
 MAY_BE_NONE = ("skip", "stand_in", "mirror", "cache", "results", "data", "synthetic")
 
@@ -130,7 +131,9 @@ def read_config(config: Mapping[str, Any], written: Sequence[Mapping[str, Any]] 
     """
     check_size(config, SOURCE)
     named = {
-        key: _named(value, [text[key] for text in written if key in text]) if key in NAMES else value
+        key: _named(value, [text[key] for text in written if key in text], several=key not in FOLDERS)
+        if key in NAMES
+        else value
         for key, value in config.items()
         if not _is_nothing(key, value)
     }
@@ -145,12 +148,17 @@ def as_written(files: Iterable[Path | str], words: Iterable[str]) -> list[dict[s
     the last first.
     """
     pairs = (word.partition("=") for word in words)
-    found: list[dict[str, Any]] = [{key: text} for key, equals, text in pairs if equals]
+    found: list[dict[str, Any]] = [{key: _unquoted(text)} for key, equals, text in pairs if equals]
     for file in files:
         with contextlib.suppress(OSError, ValueError, RepriseError, yaml.YAMLError, RecursionError):
             content = yaml.load(read_bytes(Path(file), MOST_BYTES), Loader=yaml.BaseLoader)
             found[:0] = [content] if isinstance(content, dict) else []
     return found[::-1]
+
+
+def _unquoted(text: str) -> str:
+    """Snakemake takes quotes around a value away, and one at one end alone too."""
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
 
 
 def _is_nothing(key: str, value: object) -> bool:
@@ -162,15 +170,15 @@ def _is_nothing(key: str, value: object) -> bool:
     )
 
 
-def _named(value: Any, written: Sequence[Any]) -> Any:
-    """A name, or a list of names, that were taken for something else, as they were written."""
-    if isinstance(value, list):
+def _named(value: Any, written: Sequence[Any], *, several: bool) -> Any:
+    """A name that was taken for something else, or each of `several`, as it was written."""
+    if several and isinstance(value, list):
         lists = [each for each in written if isinstance(each, list) and len(each) == len(value)]
-        return [_named(item, [each[place] for each in lists]) for place, item in enumerate(value)]
+        return [
+            _named(item, [each[place] for each in lists], several=False) for place, item in enumerate(value)
+        ]
     for text in written:
-        if text == value or (isinstance(value, str) and str(text).startswith(("'", '"'))):
-            return value
-        if isinstance(text, str) and _is_read_as(text, value):
+        if isinstance(text, str) and (text == value or _is_read_as(text.strip("'\""), value)):
             return text
     return str(value) if type(value) is int or isinstance(value, date) else value
 
@@ -244,9 +252,9 @@ def check_remote_paths(config: Config, checkout: Path, overrides: Mapping[str, A
     """Raise a `RepriseError` for paths that cannot go to a cluster: Snakemake quotes its jobs' commands as
     Python would, not as a shell. overrides: `--config`, as Snakemake has read it and gives it to its jobs.
     """
-    for name in ("results", "data"):
+    for name in FOLDERS:
         value, text = (overrides or {}).get(name), getattr(config, name)
-        if value is not None and getattr(read_config({name: value}), name) != text:
+        if not _is_nothing(name, value) and text not in (str(value), str(Path(str(value)).expanduser())):
             raise RepriseError(
                 f"{name}: {text!r}: Snakemake would hand it to a cluster's jobs as {value!r}; write it into "
                 "config.yaml instead of --config"

@@ -1,5 +1,6 @@
 """Output that goes nowhere, or to a terminal that can show little: no verb ends with a traceback."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -12,7 +13,6 @@ from pathlib import Path
 import pytest
 from project import ROOT
 
-from reprise.cli.app import GROUPS, VERBS
 from reprise.progress import log, progress, say
 from verbs import OPTIONS
 
@@ -62,7 +62,7 @@ STATES = [
 ]  # fmt: skip
 MISTAKES = {
     "check": ["absent.yaml"],
-    "schema": ["absent/"],
+    "schema": ["/dev/null/x"],
     "data add": ["absent.tar.gz"],
     "data statistics": ["cifar10"],
     "data fetch": ["cifar"],
@@ -101,33 +101,33 @@ def run(folder: Path, state: str, commands: list[list[str]]) -> tuple[list[int],
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_help_of_every_verb(tmp_path: Path, state: str):
-    commands = [[*verb.split(), "--help"] for verb in ("", *GROUPS, *VERBS)] + [["--version"]]
+def test_help_and_version(tmp_path: Path, state: str):
+    commands = [["--help"], ["data", "--help"], ["train", "--help"], ["--version"]]
     statuses, said = run(tmp_path, state, commands)
     assert set(statuses) == {1 if state.startswith("full") else 0}
     assert said.count("\n") == (len(commands) if state == "full" else 0)
     assert said.count("No space left on device") == said.count("\n")
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", ["full, both", "encoding ascii"])
 def test_a_mistake_with_every_verb_is_one_line_if_it_can_be_said(tmp_path: Path, state: str):
     assert MISTAKES.keys() <= OPTIONS.keys()
     commands = []
     for verb, options in OPTIONS.items():
         words = [*verb.split(), *MISTAKES.get(verb, ["é"]), *(REPORTS if "--reports" in options else [])]
-        commands += [[*verb.split(), "--é"], *([words] if verb not in LATE else [])]
+        commands.append([*verb.split(), "--é"] if verb in LATE else words)
     statuses, said = run(tmp_path, state, commands)
     expected = [2 if words[-1] == "--é" else 1 for words in commands]
     assert statuses == expected, list(zip(commands, statuses, strict=True))
     lines = said.splitlines()
-    assert len(lines) == (0 if state in ("full, both", "closed, all") else len(commands)), said
+    assert len(lines) == (0 if state == "full, both" else len(commands)), said
     assert all(line.startswith("reprise: ") for line in lines)
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", ["head", "full", "closed, all"])
 def test_listings_and_what_is_written(tmp_path: Path, state: str):
     """A reader that has seen enough is no failure; what is written is whole wherever the lines go."""
-    slug = "cifar100_superclass"
+    slug = "cinic10_resnet"
     commands = [
         ["runs", slug, *REPORTS],
         ["check", str(ROOT / f"workflow/reports/{slug}.yaml")],
@@ -164,7 +164,10 @@ def test_bars_and_lines_on_a_terminal_that_is_small(
             say("a line about ü")
             log("for logs alone")
         terminal.flush()
-        shown = os.read(reading, 100_000).decode()
+        shown = b""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                shown += os.read(reading, 100_000)
     os.close(reading)
-    assert shown.count("reprise: a line about") == 3
-    assert "for logs alone" not in shown
+    assert shown.count(b"reprise: a line about") == 3
+    assert b"for logs alone" not in shown

@@ -206,7 +206,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 supervise(retry=SUPERVISED[verb])
             with without_collector() if verb in BRIEF else contextlib.nullcontext():
                 do()
-            print(end="", flush=True)  # here a broken pipe can still be met
+            if sys.stdout is not None:
+                sys.stdout.flush()  # here a broken pipe can still be met
         except UsageError as error:
             end(str(error), 2)
         except RepriseError as error:

@@ -19,12 +19,12 @@ $(VENV)/.ready: pyproject.toml envs/constraints.txt
 
 # All figures, tables and verdicts on synthetic data, under results/demo/; no network.
 demo: $(VENV)/.ready
-	$(BIN)/python -m snakemake --cores $(CORES) --scheduler greedy --config scale=demo shard=report threads=1
+	$(BIN)/python -P -m snakemake --cores $(CORES) --scheduler greedy --config scale=demo shard=report threads=1
 
 # The real figures and verdicts of all runs in results/evidence, under results/; no training, no data set, no
 # network.
 evidence: $(VENV)/.ready
-	$(BIN)/python -m snakemake --cores $(CORES) --scheduler greedy --config train=no threads=1
+	$(BIN)/python -P -m snakemake --cores $(CORES) --scheduler greedy --config train=no threads=1
 
 # What was measured, in README and docs/results.md, from the runs in results/evidence and no others.
 README_FIGURES := figure_01 figure_03

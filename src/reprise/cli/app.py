@@ -192,9 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             faulthandler.enable()
         if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that lacks a letter shows its number
             sys.stdout.reconfigure(errors="backslashreplace")
-        os.environ["MPLBACKEND"] = (
-            "agg"  # files are drawn, and what Jupyter has left there may not be installed
-        )
+        os.environ["MPLBACKEND"] = "agg"  # what Jupyter leaves there may be unknown here
     os.environ.setdefault(
         "OMP_WAIT_POLICY", "passive"
     )  # threads that wait by spinning take the core from the one that they wait for

@@ -29,7 +29,7 @@ def import_mistake(error: BaseException) -> str | None:
     if isinstance(error, ModuleNotFoundError) and error.name:
         return (
             f"{sys.executable}: this Python has no module {error.name}; activate the environment of the "
-            "project (. .venv/bin/activate), or install the project in this one (README, Set-up)"
+            "project (. .venv/bin/activate), or install the project in this one (README, Set up)"
         )
     return None
 

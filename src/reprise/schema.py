@@ -84,13 +84,6 @@ class Strict(BaseModel):
             found += [_again(details) for details in error.errors(include_url=False)]
         raise ValidationError.from_exception_data(cls.__name__, found)
 
-
-def _again(details: ErrorDetails) -> InitErrorDetails:
-    """An error as it was, to be raised with others."""
-    context = {**details.get("ctx", {}), "said": details["msg"]}
-    error = PydanticCustomError(details["type"], "{said}", context)
-    return {"type": error, "loc": details["loc"], "input": details["input"]}
-
     @classmethod
     def __get_pydantic_json_schema__(
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -102,6 +95,13 @@ def _again(details: ErrorDetails) -> InitErrorDetails:
             if "description" not in value and key in said:
                 value["description"] = said[key]
         return found
+
+
+def _again(details: ErrorDetails) -> InitErrorDetails:
+    """An error as it was, to be raised with others."""
+    context = {**details.get("ctx", {}), "said": details["msg"]}
+    error = PydanticCustomError(details["type"], "{said}", context)
+    return {"type": error, "loc": details["loc"], "input": details["input"]}
 
 
 class SingleValue(RootModel[Content], Generic[Content]):

@@ -37,8 +37,8 @@ def mini(
     epochs: int = 2,
     **sections: Any,
 ) -> dict[str, Any]:
-    """A report with the slug `mini` on CIFAR-10, one network `net`, one seed; `sections` are figures, tables
-    and statements.
+    """A report with the slug `mini` on CIFAR-10, one network `net`, one seed, as long at every scale;
+    `sections` are figures, tables and statements.
     """
     return {
         "slug": "mini",
@@ -53,6 +53,7 @@ def mini(
             "seeds": [0],
         },
         "experiments": experiments,
+        "scales": {"quick": {}, "demo": {}},
         **sections,
     }
 
@@ -74,7 +75,7 @@ def run_spec(seed: int = 0, **parts: Any) -> dict[str, Any]:
 def located(file: Path, text: str) -> str:
     """How an error about the first line of `file` that has `text` begins."""
     lines = file.read_text(encoding="utf-8").splitlines()
-    return f"{file}, line {next(number for number, line in enumerate(lines, 1) if text in line)}: "
+    return f"{file}:{next(number for number, line in enumerate(lines, 1) if text in line)}: "
 
 
 def changed(spec: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def check(folder: Path, scale: str = "full", **changes) -> None:
 def refused(folder: Path, message: str, scale: str = "full", **changes) -> None:
     with pytest.raises(RepriseError) as error:
         check(folder, scale, **changes)
-    assert re.match(rf"{re.escape(str(folder / 'mini.yaml'))}, line [1-9]\d*: ", str(error.value))
+    assert re.match(rf"{re.escape(str(folder / 'mini.yaml'))}:[1-9]\d*: ", str(error.value))
     assert str(error.value).count("mini.yaml") == 1
     assert "\n" not in str(error.value)
     assert re.search(message, str(error.value)), error.value
@@ -89,7 +89,7 @@ def test_the_example_of_the_documentation_is_sound(tmp_path, scale):
 def test_the_reports_of_the_project_are_sound(file, capsys):
     """By the command, at every scale."""
     main(["check", str(file)])
-    lines = capsys.readouterr().out.splitlines()
+    lines = [line for line in capsys.readouterr().out.splitlines() if ": network " not in line]
     assert [line.split(": ")[:2] for line in lines] == [[str(file), scale] for scale in SCALES]
     assert COUNTS.get(file.stem, "runs") in lines[SCALES.index("full")]
 
@@ -311,7 +311,7 @@ def test_tables(tmp_path, table, message):
         ({**NUMBER, "measure": 'class_accuracy(base, ["fsh"])'}, r"no class 'fsh'; did you mean fish\?"),
         (
             {**NUMBER, "measure": 'parameters(base, layer="9_dense")'},
-            r"no layer 9_dense; did you mean \d_dense\?",
+            r"no layer 9_dense; valid: 1_conv, 2_pool, 3_flatten, 4_dense, 5_dense$",
         ),
         ({**NUMBER, "measure": "accuracy(bas)"}, r"'accuracy\(bas\)': column 10: .*did you mean base\?"),
         ({**NUMBER, "measure": "accuracy(base"}, r"'accuracy\(base': column 9: '\(' was never closed"),

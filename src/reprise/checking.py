@@ -6,7 +6,8 @@ pretended.
 """
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -14,14 +15,26 @@ from torch import nn
 from reprise.data.augment import prepared_shape
 from reprise.data.catalog import class_names, dataset_facts, labels_of, weights_facts
 from reprise.errors import RepriseError, nearest
+from reprise.extensions import METRICS
 from reprise.models import layer_parameters
 from reprise.models.meta import network
-from reprise.publishing.pretended import check_publications, layer_measures, naming, warnings
-from reprise.reports.figures import Diagram, Images, Samples
-from reprise.reports.paths import layer_places
-from reprise.reports.report import Report, Undrawn
+from reprise.publishing.expressions import Order, Value, Within, every_part
+from reprise.publishing.measures import PATHS, Measure
+from reprise.publishing.numbers import bound_of
+from reprise.publishing.pretended import (
+    check_expressions,
+    check_publications,
+    layer_measures,
+    naming,
+    warnings,
+)
+from reprise.publishing.statements import CheckedStatement
+from reprise.reports.figures import Curves, Diagram, Images, Samples
+from reprise.reports.paths import is_place, layer_places, no_layer
+from reprise.reports.report import Cell, Report, Undrawn
 from reprise.reports.run import Run
 from reprise.reports.settings import PreprocessSettings
+from reprise.reports.tables import ClassTable
 from reprise.schema import plain
 from reprise.training.feed import training_augmentation
 from reprise.training.optim import build_optimizer, build_schedule
@@ -32,43 +45,84 @@ def check_report(report: Report) -> list[str]:
     """Check every run of the report at its scale, then its figures, tables and statements.
 
     Classes, network, initial weights, optimiser, schedule, preprocessing and augmentation of a run must exist
-    and fit together. A mistake is a `RepriseError` that names the file, and the experiment, figure, table or
-    statement. What is no mistake but probably not meant is returned, a line each: at scale `full`, statements
-    that no result could refute or confirm.
+    and fit together. Mistakes, with those that a tolerant report has noted, are a `RepriseError` that names
+    the file and line, and the experiment, figure, table or statement of each. What is no mistake but probably
+    not meant is returned, a line each: at scale `full`, statements that no result could refute or confirm.
     """
+    mistakes = report.mistakes
+    classes = _check_runs(report) if report.settled else {}
+    _check_figures(report)
+    statements = check_expressions(report)
+    _check_layers(report)
+    specs = {each.id: each for each in report.statements}
+    for statement in statements:
+        for said in check_units(statement):
+            mistakes.add(f"{report.where(specs[statement.id], said)}: {said}")
+    for index, table in enumerate(report.tables):
+        for said in check_percent(table) if isinstance(table, ClassTable) else ():
+            mistakes.add(f"{report.place_of(['tables', index], said)}: table {table.id}: {said}")
+    if report.settled:
+        check_publications(report, classes)
+    mistakes.raise_all()
+    return warnings(report, classes) if report.scale == "full" else []
+
+
+def _check_runs(report: Report) -> dict[str, Sequence[str]]:
+    """Check each run, and leave out the experiments with wrong ones; run → the names of its labels."""
     cells = [cell for name in report.experiments for cell in report.all_cells(name)]
     runs = report.runs(cells)
     classes: dict[str, Sequence[str]] = {}
+    sound: set[str] = set()
     for cell in cells:
-        with naming(report, f"experiments: {cell.name}", "experiments", cell.experiment):
+        with (
+            report.mistakes.noting(),
+            naming(report, f"experiments: {cell.name}", "experiments", cell.experiment),
+        ):
             run = cell.members[0]  # the others differ in their seeds alone
             classes |= dict.fromkeys(cell.runs, class_names(run))
             check_run(run)
-            if run.parent:
+            if run.parent in runs and report.certain_networks:
                 check_initial_weights(run, runs[run.parent])
+            sound.add(cell.name)
+    for name in {cell.experiment for cell in cells if cell.name not in sound}:
+        report.leave_out("experiments", name)
+    return classes
+
+
+def _check_figures(report: Report) -> None:
+    """Check what figures say of images, lines and layers."""
     for index, figure in enumerate(report.figures):
-        with naming(report, f"figure {figure.id}", "figures", index):
-            if isinstance(figure, Samples):
-                check_images(figure.images)
-            if isinstance(figure, Diagram):
-                ((_, run),) = report.networks([figure.network]).values()
-                modules = [name for name, _ in network(run).named_modules() if name]
-                check_layers(
-                    [*figure.mark, *figure.names],
-                    modules,
-                    layer_places(plain(report.file.models[figure.network])),
-                )
-    for where, measures in layer_measures(report).items():
-        for measure in measures:
-            with contextlib.suppress(Undrawn):
-                for cell in report.cells(measure.runs):
-                    try:
-                        parameters = layer_parameters(network(cell.members[0]))
-                        check_layers([cell.module(str(measure.layer))], parameters, cell.layers)
-                    except RepriseError as error:
-                        raise RepriseError(f"{where}: {error}") from None
-    check_publications(report, classes)
-    return warnings(report, classes) if report.scale == "full" else []
+        try:
+            with naming(report, f"figure {figure.id}", "figures", index):
+                if isinstance(figure, Samples):
+                    check_images(figure.images)
+                if isinstance(figure, Curves):
+                    check_lines(figure)
+                known = report.settled and report.certain_networks
+                if isinstance(figure, Diagram) and figure.network in report.file.models and known:
+                    check_marked(report, figure)
+        except RepriseError as error:
+            report.mistakes.add(error)
+            report.unsound.add(("figures", figure.id))
+
+
+def _check_layers(report: Report) -> None:
+    """Whether networks have the layers that measures name."""
+    statements = {each.id: each for each in report.statements}
+    for (section, name), (where, measures) in layer_measures(report).items():
+        if measures and not (report.settled and report.certain_networks):
+            report.unsound.add((section, name))
+            continue
+        for measure, expression in measures:
+            try:
+                with contextlib.suppress(Undrawn):
+                    for cell in report.cells(measure.runs):
+                        check_layer(cell, str(measure.layer))
+            except RepriseError as error:
+                statement = statements.get(name) if section == "statements" else None
+                place = report.where(statement, repr(expression)) if statement else where
+                report.mistakes.add(f"{place}: {error}")
+                report.unsound.add((section, name))
 
 
 def check_run(run: Run) -> None:
@@ -118,12 +172,98 @@ def check_initial_weights(run: Run, parent: Run) -> None:
             )
 
 
-def check_layers(named: Iterable[str], layers: Iterable[str], names: Iterable[str]) -> None:
-    """Whether a network has the layers that a figure marks or a statement counts; `names` are offered too."""
-    known = list(layers)
-    for name in named:
-        if name not in known:
-            raise RepriseError(f"the network has no layer {name}{nearest(name, [*names, *known])}")
+def check_layer(cell: Cell, layer: str) -> None:
+    """Whether the network of a cell has a layer with parameters that a measure names."""
+    module = cell.module(layer)
+    known = layer_parameters(network(cell.members[0]))
+    names = {inner: name for name, inner in cell.layers.items()}
+    if module not in known and module not in names:
+        raise RepriseError(no_layer(layer, cell.layers, known))
+    if module not in known:
+        with_some = ", ".join(names.get(inner, inner) for inner in known)
+        raise RepriseError(f"layer {layer} has no parameters; those that have some: {with_some}")
+
+
+def check_marked(report: Report, figure: Diagram) -> None:
+    """Whether the network of a diagram has the layers that it marks or names."""
+    ((_, run),) = report.networks([figure.network]).values()
+    report.cell_of(run.hash)  # else its experiment has a mistake
+    modules = [name for name, _ in network(run).named_modules() if name]
+    places = layer_places(plain(report.file.models[figure.network]))
+    for name in [*figure.mark, *figure.names]:
+        if name not in modules or (is_place(name) and places and name not in places.values()):
+            raise RepriseError(no_layer(name, places, modules))
+
+
+def check_lines(figure: Curves) -> None:
+    """Whether the reference lines of accuracies are shares, as the axis is."""
+    for line in figure.reference:
+        if figure.metric == "accuracy" and not line.percent and abs(float(line.value or 0)) > 1:
+            value = float(line.value or 0)
+            what = f"reference: {value:g} is no share, and the axis goes from 0 to 1"
+            raise RepriseError(f"{what}; write {value / 100:g}, or add percent: true")
+
+
+SHARES_OF_RIGHT = (
+    *("accuracy", "precision_macro", "recall_macro", "f1_macro", "train_accuracy", "plain_train_accuracy"),
+)
+"""Metrics that nobody reports as less than 1 %."""
+
+
+def check_units(statement: CheckedStatement) -> Iterator[str]:
+    """What a statement compares in different units: a share with percent."""
+    for one in (statement, *statement.also):
+        if one.reported:
+            value = float(bound_of(one.reported)[1])
+            yield from _units(one.value, value, f"{one.reported!r} is reported", one.about)
+        for relation in every_part(one.relation) if one.relation else ():
+            if isinstance(relation, Order | Within):
+                difference = relation.left.plus(relation.right, -1.0)
+                margin = relation.margin if isinstance(relation, Within) else 0.0
+                sided = [side.constant for side in relation.values if not side.terms]
+                said = f"{sided[0]:g} stands in {relation.text!r}" if sided else f"in {relation.text!r}"
+                yield from _units(
+                    replace(difference, constant=0.0), -difference.constant, said, margin, bool(sided)
+                )
+
+
+def check_percent(table: ClassTable) -> Iterator[str]:
+    """What a table of classes reports as shares, where it measures percent."""
+    for label, values in table.reported.items() if isinstance(table.reported, dict) else ():
+        numbers = [float(bound_of(value)[1]) for name, value in values.items() if name != "deviation"]
+        if len(numbers) > 1 and 0 < max(numbers) <= 1:
+            first = next(iter(values.values()))
+            what = f"{first!r} is a share, and class accuracies here are percent"
+            yield f"reported: {label}: {what}; write {float(bound_of(first)[1]) * 100:g}"
+
+
+def _units(value: Value, number: float, said: str, slack: float, alone: bool = True) -> Iterator[str]:
+    """What is wrong with a number beside a value that is a share, or percent of it."""
+    low = high = 0.0
+    for term, factor in value.terms.items():
+        metric = METRICS[term.metric] if isinstance(term, Measure) else None
+        if isinstance(term, Measure) and term.at in PATHS:
+            return
+        ends = (0.0, 1.0) if metric is None else (metric.low, metric.high)
+        if not ends[1] <= 1:
+            return
+        low, high = low + min(end * factor for end in ends), high + max(end * factor for end in ends)
+    if not value.terms:
+        return
+    ((first, by), *others) = value.terms.items()
+    right = isinstance(first, Measure) and first.metric in SHARES_OF_RIGHT
+    if not low - slack <= number <= high + slack:
+        hint = "; compare values of one unit"
+        if high <= 2 and low <= number / 100 <= high:
+            hint = f"; write {number / 100:g}, or multiply what is measured by 100"
+        elif high > 2 and low <= number * 100 <= high:
+            hint = f"; write {number * 100:g}, or do not multiply by 100"
+        yield f"{said}, and what is measured lies between {low:g} and {high:g}{hint}"
+    elif alone and right and not others and abs(by) == 100 and 0 < abs(number) <= 1:
+        yield (
+            f"{said}, a share, and what is measured is percent; write {number * 100:g}, or do not multiply "
+            "by 100"
+        )
 
 
 def check_images(selection: Images) -> None:

@@ -3,7 +3,7 @@
 import errno
 import os
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,18 @@ class UnwritableError(RepriseError):
         return type(self), (self.what,)
 
 
+class SeveralMistakes(RepriseError):
+    """Several mistakes found at once; its message has a line for each, which is one of `lines`."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.lines = [str(RepriseError(line)) for line in lines]
+        Exception.__init__(self, "\n".join(self.lines))
+
+    def __reduce__(self) -> tuple[type, tuple[list[str]]]:
+        """So that it can come from another process."""
+        return type(self), (self.lines,)
+
+
 def file_error(error: OSError, path: Path | str | None = None) -> str:
     """What the system says about a file, as one line; `path` where the error itself names none."""
     where = error.filename or path
@@ -113,7 +125,13 @@ def nearest(word: Any, valid: Iterable[Any]) -> str:
 
     options = [str(item) for item in valid]
     short = len(str(word)) <= LONGEST_NAME  # comparing long texts takes long
-    found = difflib.get_close_matches(str(word), options, n=1, cutoff=0.6) if short else []
+    plain = {_plain(option): option for option in reversed(options)}
+    found = difflib.get_close_matches(_plain(str(word)), plain, n=1, cutoff=0.6) if short else []
     if found:
-        return f"; did you mean {found[0]}?"
+        return f"; did you mean {plain[found[0]]}?"
     return f"; valid: {', '.join(options)}" if options else ""
+
+
+def _plain(word: str) -> str:
+    """A word without what people write differently: capitals, and what stands between its parts."""
+    return word.lower().replace("-", "_").replace(" ", "_")

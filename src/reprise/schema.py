@@ -29,7 +29,7 @@ from pydantic import (
     create_model,
     model_validator,
 )
-from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails, PydanticCustomError, core_schema
 
 from reprise.errors import RepriseError, nearest
 
@@ -59,19 +59,30 @@ class Strict(BaseModel):
     elsewhere: ClassVar[tuple[str, ...]] = ()
     """Keys that are wrong here and right nearby: an error offers them, too."""
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _refuse_unknown_keys(cls, given: Any) -> Any:
-        """Before pydantic does, whose error does not name the valid keys."""
-        if isinstance(given, Mapping):
-            valid = keys(cls)
-            for key in given:
-                if key not in valid:
-                    title = cls.model_config.get("title")
-                    hint = nearest(key, [*valid, *cls.elsewhere]) or "; remove it"
-                    found = {"key": key, "owner": f" for {title}" if title else "", "hint": hint}
-                    raise PydanticCustomError("unknown_key", "unknown key{owner}{hint}", found)
-        return given
+    def _name_unknown_keys(cls, given: Any, handler: Any) -> Any:
+        """Name what is like an unknown key, and check the others all the same; pydantic would do neither."""
+        valid = keys(cls)
+        unknown = [key for key in given if key not in valid] if isinstance(given, Mapping) else []
+        if not unknown:
+            return handler(given)
+        title = cls.model_config.get("title")
+        found: list[InitErrorDetails] = []
+        for key in unknown:
+            hint, meant = suggestion(key, valid, cls.elsewhere)
+            meant = meant or (ELSEWHERE if cls.elsewhere else "")
+            about = {"key": key, "owner": f" for {title}" if title else "", "hint": hint, "meant": meant}
+            error = PydanticCustomError("unknown_key", "unknown key{owner}{hint}", about)
+            found.append({"type": error, "input": given})
+        if cls.elsewhere:  # its kind is misspelt, so the other keys are those of another kind
+            hinted = [each for each in found if "did you mean" in str(each["type"])]
+            found = (hinted or found)[:1]
+        try:
+            handler({key: value for key, value in given.items() if key in valid})
+        except ValidationError as error:
+            found += [_again(details) for details in error.errors(include_url=False)]
+        raise ValidationError.from_exception_data(cls.__name__, found)
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -84,6 +95,13 @@ class Strict(BaseModel):
             if "description" not in value and key in said:
                 value["description"] = said[key]
         return found
+
+
+def _again(details: ErrorDetails) -> InitErrorDetails:
+    """An error as it was, to be raised with others."""
+    context = {**details.get("ctx", {}), "said": details["msg"]}
+    error = PydanticCustomError(details["type"], "{said}", context)
+    return {"type": error, "loc": details["loc"], "input": details["input"]}
 
 
 class SingleValue(RootModel[Content], Generic[Content]):
@@ -248,34 +266,175 @@ def parse(kind: type[Model], value: Any, where: str) -> Model:
 
 # ---- errors in words ----
 
+Violation = tuple[list[Any], str]
+"""Key path of what is wrong, and what is wrong with it."""
 
-def first_violation(error: ValidationError, document: Any) -> tuple[list[Any], str]:
-    """Key path and description of the first violation in the order of the file.
 
-    Where a value may be of several kinds, the description names all that it failed to be.
+def first_violation(error: ValidationError, document: Any) -> Violation:
+    """The first violation in the order of the file."""
+    return violations(error, document)[0]
+
+
+def violations(error: ValidationError, document: Any) -> list[Violation]:
+    """Key path and description of every violation, in the order of the file.
+
+    Where a value may be of several kinds, the description names all that it failed to be. A key that is
+    missing because it is misspelt is not called missing, too.
     """
     found: dict[tuple[Any, ...], dict[str, bool]] = {}
+    meant: set[tuple[Any, ...]] = set()
+    missing: dict[tuple[tuple[Any, ...], str], tuple[Any, ...]] = {}
     for details in error.errors(include_url=False):
         parts, what = _described(details, document)
         found.setdefault(tuple(parts), {})[what] = details["type"].endswith("_type")
-    deepest = [parts for parts in found if not any(_inside(other, parts) for other in found)]
-    first = min(deepest, key=lambda parts: _place(parts, document))
-    meant = [what for what, other_type in found[first].items() if not other_type]
-    return list(first), _any_of(meant or list(found[first]))
+        if details["type"] == "unknown_key":
+            meant.add((*parts[:-1], details["ctx"]["meant"]))
+        if details["type"] == "missing":
+            missing[tuple(parts), what] = (*parts, details["loc"][-1])
+    for (owner, what), key in missing.items():
+        if key in meant or (*owner, ELSEWHERE) in meant:
+            del found[owner][what]
+    kept = {
+        at: [what for what, other_type in of.items() if not other_type or not _deeper(found, at)]
+        for at, of in found.items()
+    }
+    in_order = sorted((parts for parts in kept if kept[parts]), key=lambda parts: _place(parts, document))
+    return [(list(parts), what) for parts in in_order for what in _together(kept[parts], found[parts])]
+
+
+def _deeper(found: Mapping[tuple[Any, ...], Any], parts: tuple[Any, ...]) -> bool:
+    """Whether something is wrong inside a value, which is therefore of the right type."""
+    return any(of and len(other) > len(parts) and other[: len(parts)] == parts for other, of in found.items())
+
+
+def _together(descriptions: Sequence[str], types: Mapping[str, bool]) -> list[str]:
+    """What is wrong with one value: of several types that it might have, all in one phrase."""
+    others = [what for what in descriptions if not types[what]]
+    if not others:
+        return [_any_of(descriptions)]
+    if all(what.startswith(("key ", "unknown key")) for what in others):
+        return others
+    return [_any_of(others)]
+
+
+ELSEWHERE = "elsewhere"
+"""Stands for a key that is right nearby and wrong here."""
+
+WRITTEN_ELSEWHERE = {
+    "lr": ("learning_rate", "learningrate", "learning rate", "init_lr", "base_lr", "step_length", "eta"),
+    "batch_size": ("batchsize", "bs", "minibatch", "mini_batch_size", "batch"),
+    "epochs": (
+        "epoch",
+        "nepochs",
+        "n_epochs",
+        "num_epochs",
+        "max_epochs",
+        "nb_epoch",
+        "max_iter",
+        "iterations",
+    ),
+    "weight_decay": ("weightdecay", "wd", "l2", "l2_penalty", "decay", "kernel_regularizer"),
+    "momentum": ("momentum_", "mom"),
+    "betas": ("beta", "beta1", "beta2", "beta_1", "beta_2"),
+    "eps": ("epsilon",),
+    "alpha": ("rho",),
+    "nesterov": ("nesterov_momentum", "use_nesterov", "nesterovs_momentum"),
+    "optimizer": ("optimiser", "optim", "solver"),
+    "schedule": ("scheduler", "lr_scheduler", "lr_schedule", "learning_rate_schedule"),
+    "step": ("step_size",),
+    "gamma": ("decay_rate", "lr_decay"),
+    "min_lr": ("eta_min", "lr_min"),
+    "early_stop": ("early_stopping", "earlystopping", "earlystop"),
+    "seeds": ("seed", "random_state", "random_seed", "random_seeds"),
+    "validation": ("validation_split", "val_split", "val_size", "validation_fraction", "test_size", "val"),
+    "dataset": ("data", "data_set"),
+    "labels": ("label", "target", "targets", "label_mode"),
+    "classes": ("class", "class_names", "num_classes"),
+    "augmentation": ("augmentations", "augment", "transform", "transforms", "data_augmentation"),
+    "preprocess": ("preprocessing", "normalization"),
+    "normalize": ("normalise", "standardize", "rescale"),
+    "flip": ("horizontal_flip", "hflip", "random_flip", "random_horizontal_flip"),
+    "vertical_flip": ("vflip", "random_vertical_flip"),
+    "crop": ("random_crop", "center_crop"),
+    "rotation": ("rotate", "rotation_range", "random_rotation"),
+    "jitter": ("color_jitter", "colour_jitter"),
+    "zoom": ("zoom_range", "random_zoom"),
+    "erasing": ("random_erasing", "cutout"),
+    "conv": ("conv2d", "convolution", "filters", "channels", "out_channels"),
+    "kernel": ("kernel_size", "filter_size"),
+    "stride": ("strides",),
+    "padding": ("pad",),
+    "pool": ("maxpool", "max_pool", "maxpool2d", "maxpooling2d", "avgpool", "avg_pool", "pooling"),
+    "size": ("pool_size",),
+    "dense": ("linear", "fc", "fully_connected", "units", "neurons", "out_features"),
+    "batch_norm": ("batchnorm", "bn", "batchnorm2d", "batch_normalization", "batchnormalization"),
+    "dropout": ("dropout_rate", "drop_rate", "drop_prob", "keep_prob", "p"),
+    "activation": ("act", "activation_function", "nonlinearity", "nonlin"),
+    "model": ("network", "net", "architecture"),
+    "models": ("networks", "nets", "architectures", "model"),
+    "layers": ("layer", "modules", "blocks"),
+    "select": ("checkpoint", "save_best", "restore_best_weights"),
+    "patience": ("wait", "n_iter_no_change"),
+    "runs": ("run", "cells", "selector", "experiment"),
+    "measure": ("measured", "expression", "value", "metric", "holds"),
+    "holds": ("hold", "holds_if", "condition", "measure"),
+    "says": ("text", "quote", "claimed", "say"),
+    "reported": ("expected", "value", "report"),
+    "caption": ("description",),
+    "series": ("lines", "curves"),
+    "kind": ("type",),
+    "statements": ("claims", "numbers"),
+    "values": ("choices", "options", "value"),
+    "grid": ("grid_search", "gridsearch", "sweep"),
+    "random": ("random_search", "randomsearch"),
+    "experiments": ("runs", "experiment"),
+    "max": ("maximum", "at_most"),
+}
+"""Key → what other frameworks and people call it."""
+UNDER = {
+    "lr": "optimizer",
+    "weight_decay": "optimizer",
+    "momentum": "optimizer",
+    "epochs": "training",
+    "batch_size": "training",
+    "early_stop": "training",
+    "select": "training",
+    "labels": "dataset",
+    "normalize": "preprocess",
+    "validation": "split",
+    "elastic_net": "regularization",
+}
+"""Key of the settings → where it belongs."""
+
+
+def suggestion(word: Any, valid: Sequence[str], elsewhere: Sequence[str] = ()) -> tuple[str, str]:
+    """What to do about an unknown key, and the key that is meant, where there is one like it."""
+    plain = str(word).lower().replace("-", "_")
+    if not isinstance(word, str) and word is not None:
+        return f" ({shown(word)} is no text); put it in quotes, or write one of: {', '.join(valid)}", ""
+    called = next(
+        (key for key, others in WRITTEN_ELSEWHERE.items() if key in (*valid, *elsewhere) and plain in others),
+        None,
+    )
+    hint = f"; did you mean {called}?" if called else nearest(word, [*valid, *elsewhere])
+    meant = re.fullmatch(r"; did you mean (.*)\?", hint)
+    if meant:
+        return hint, ELSEWHERE if meant[1] in elsewhere else meant[1]
+    home = next((key for key, others in WRITTEN_ELSEWHERE.items() if plain in (key, *others)), plain)
+    if home in UNDER and not any(UNDER.get(key) == UNDER[home] for key in valid):
+        return f"; {home} belongs under {UNDER[home]}", ""
+    return hint or "; remove it", ""
 
 
 def _any_of(descriptions: Sequence[str]) -> str:
     """What a value failed to be, in one phrase: `should be a number or a mapping, not 'x'`."""
-    said = [re.fullmatch(r"should be (.*)(, not .*)", what, re.DOTALL) for what in descriptions]
+    said = [re.fullmatch(r"should be (.*?)(, not .*?)(; .*)?", what, re.DOTALL) for what in descriptions]
     found = {each[2]: [one[1] for one in said if one] for each in said if each}
     if len(descriptions) == 1 or len(found) != 1 or not all(said):
         return " or ".join(descriptions)
     ((ending, expected),) = found.items()
-    return f"should be {' or '.join(expected)}{ending}"
-
-
-def _inside(other: tuple[Any, ...], parts: tuple[Any, ...]) -> bool:
-    return len(other) > len(parts) and other[: len(parts)] == parts
+    hints = [each[3] for each in said if each and each[3]]
+    return f"should be {' or '.join(expected)}{ending}{hints[0] if hints else ''}"
 
 
 def _place(parts: Sequence[Any], document: Any) -> list[int]:
@@ -323,22 +482,24 @@ def _described(details: ErrorDetails, document: Any) -> tuple[list[Any], str]:
     if kind == "kind":
         return _unknown_kind(parts, details["msg"], value)
     if kind == "literal_error":
-        valid = re.findall(r"'([^']*)'|([^\s,']+)", str(context["expected"]).replace(" or ", ", "))
-        valid = [(quoted, _YAML.get(bare, bare)) for quoted, bare in valid]
-        return (
-            parts,
-            f"{shown(given)} is not valid{nearest(given, [quoted or bare for quoted, bare in valid])}",
-        )
-    if kind in ("model_type", "dict_type", "mapping_type", "model_attributes_type"):
-        return parts, f"should be a mapping, not {shown(given)}"
+        options = re.findall(r"'([^']*)'|([^\s,']+)", str(context["expected"]).replace(" or ", ", "))
+        valid = [quoted or _YAML.get(bare, bare) for quoted, bare in options]
+        return parts, f"{shown(given)} is not valid{value_hint(given, valid)}"
+    if kind == "layer":
+        return parts, f"{details['msg']}, not {shown(given)}{_hint_of_layer(given)}"
+    if kind in _EXPECTED:
+        return parts, f"should be {_EXPECTED[kind]}, not {shown(given)}{_hint(kind, context, given)}"
     if kind in ("too_short", "too_long"):
         least = (
             f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
         )
         return parts, f"has {context['actual_length']} items, and should have {least}"
+    if kind == "string_too_short":
+        return parts, "is an empty text; write one, or leave the key out"
     if kind == "string_pattern_mismatch":
         form = _FORMS.get(context["pattern"], context["pattern"])
-        return parts, f"{shown(given)} does not have the form: {form}"
+        return parts, f"{shown(given)} does not have the form: {form}{_hint_of_form(form, given)}"
+    said = details["msg"]
     if kind in (
         "twice",
         "taken",
@@ -350,24 +511,171 @@ def _described(details: ErrorDetails, document: Any) -> tuple[list[Any], str]:
         "augmented",
         "nesterov",
     ):
-        return parts, details["msg"]
-    said = details["msg"]
+        return parts, said
     if said.startswith(("Input should", "should")):
-        return parts, f"{said.removeprefix('Input ')}, not {shown(given)}"
+        return parts, f"{said.removeprefix('Input ')}, not {shown(given)}{_hint(kind, context, given)}"
     return parts, f"{shown(given)}: {said[:1].lower()}{said[1:]}"
+
+
+_EXPECTED = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "mapping_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+"""Type of error → what the value should be."""
+
+
+def value_hint(given: Any, valid: Sequence[str]) -> str:
+    """What to write in the place of a value that is none of the `valid` ones."""
+    if given == "softmax":
+        return "; softmax is part of the loss, so leave the activation of the last layer out"
+    same = {
+        "val": "validation",
+        "valid": "validation",
+        "training": "train",
+        "testing": "test",
+        "eval": "test",
+    }
+    called = same.get(str(given).lower())
+    return f"; did you mean {called}?" if called in valid else nearest(given, valid)
+
+
+def _hint(kind: str, context: Mapping[str, Any], given: Any) -> str:
+    """What to write in the place of a value of the wrong type, where that can be guessed."""
+    wants_mapping = _EXPECTED.get(kind) == "a mapping"
+    if given is None and wants_mapping:
+        needed = _required(str(context.get("class_name", "")))
+        return f"; it needs {', '.join(needed)}" if needed else "; write {} where there is nothing to say"
+    if given is None:
+        return "; write the value after the colon, or leave the key out"
+    if wants_mapping:
+        needed = _required(str(context.get("class_name", "")))
+        if len(needed) == 1 and not isinstance(given, list | dict):
+            return f"; write {{{needed[0]}: {given}}}"
+        if isinstance(given, str) and given in _keys_of(str(context.get("class_name", ""))):
+            return f"; write {{{given}: …}}"
+        if isinstance(given, list):
+            return "; write key: value, without the dashes"
+        return f"; it needs {', '.join(needed)}" if needed else ""
+    if kind == "list_type":
+        return "; write a list, with - before each item" if isinstance(given, dict) else f"; write [{given}]"
+    if kind == "string_type" and isinstance(given, int | float):
+        return f'; put it in quotes: "{shown(given)}"'
+    if kind == "bool_type":
+        word = {"yes": True, "on": True, "1": True, "no": False, "off": False, "0": False}.get(
+            str(given).lower()
+        )
+        return "" if word is None else f"; write {shown(word)}"
+    if isinstance(given, str):
+        return _hint_of_number(given)
+    if kind in ("int_type", "int_from_float") and isinstance(given, float) and given.is_integer():
+        return f"; write {int(given)}"
+    return ""
+
+
+def _hint_of_number(given: str) -> str:
+    """What is wrong with a text in the place of a number."""
+    text = given.strip()
+    if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text):
+        return "; leave the quotes out"
+    if re.fullmatch(r"\d+,\d+", text):
+        return f"; write {text.replace(',', '.')}, or {text.replace(',', '')} if the comma parts thousands"
+    if re.fullmatch(r"\d+(\.\d+)? ?%", text):
+        return f"; write the share, {float(text.rstrip(' %')) / 100:g}"
+    return ""
+
+
+def _hint_of_layer(given: Any) -> str:
+    known = {"flatten": "{flatten: true}", "batch_norm": "{batch_norm: true}", "dense": "{dense: 84}"}
+    known |= {"conv": "{conv: 32}", "pool": "{pool: max}", "dropout": "{dropout: 0.5}"}
+    known |= {name: f"{{activation: {name}}}" for name in ("relu", "tanh", "sigmoid")}
+    if not isinstance(given, str):
+        return ""
+    called = next(
+        (key for key, others in WRITTEN_ELSEWHERE.items() if given.lower() in (key, *others)), given
+    )
+    return f"; write {known[called]}" if called in known else ""
+
+
+def _hint_of_form(form: str, given: Any) -> str:
+    """How a text could be written in the form that it lacks."""
+    if not isinstance(given, str):
+        return ""
+    if "number" in form:
+        text = given.strip()
+        if re.fullmatch(r"[-+]?[\d.]+ ?%", text):
+            return f"; write '{text.rstrip(' %')}', and 100 * in what is measured"
+        bound = re.fullmatch(r"(over|above|more than|at least|under|below|less than|at most) ([\d.]+)", text)
+        if bound:
+            return f"; write '{_SIGNS[bound[1]]} {bound[2]}'"
+        if re.fullmatch(r"(?:about|around|approx\.?|~|≈|circa) ?[\d.]+", text):
+            number = re.sub(r"[^\d.]", "", text)
+            return f"; write '{number}', and about: beside it how far off it may be"
+        if re.fullmatch(r"\d+(,\d{3})+", text):
+            return f"; write '{text.replace(',', '')}'"
+        if re.fullmatch(r"\d+,\d+", text):
+            return f"; write '{text.replace(',', '.')}'"
+        return ""
+    if form.startswith(("lower-case", "letters")):
+        plain = re.sub(r"[^A-Za-z0-9]+", "_", given).strip("_")
+        plain = plain.lower() if form.startswith("lower-case") else plain
+        return f"; write {plain}" if plain and plain != given and len(plain) <= 100 else ""
+    return ""
+
+
+_SIGNS = {
+    **dict.fromkeys(("over", "above", "more than"), ">"),
+    **dict.fromkeys(("under", "below", "less than"), "<"),
+    "at least": ">=",
+    "at most": "<=",
+}
+
+
+def _model(name: str) -> type[BaseModel]:
+    """The model of that name; where there is none, one without keys."""
+    waiting: list[type[BaseModel]] = [Strict]
+    while waiting:
+        model = waiting.pop()
+        if model.__name__ == name:
+            return model
+        waiting += model.__subclasses__()
+    return Strict
+
+
+def _required(name: str) -> list[str]:
+    """The keys that the model of that name must have."""
+    fields = _model(name).model_fields.items()
+    return [field.alias or key for key, field in fields if field.is_required() and not field.exclude]
+
+
+def _keys_of(name: str) -> list[str]:
+    """The keys of the model of that name."""
+    return keys(_model(name))
 
 
 def _unknown_kind(parts: list[Any], message: str, value: Any) -> tuple[list[Any], str]:
     key, what, names = message.split("|")
     valid = names.split(", ")
     if not isinstance(value, Mapping):
-        return parts, f"{shown(value)} is no mapping from keys to values"
+        hint = f"it begins with {key or ' or '.join(valid)}"
+        if key and value in valid:
+            hint = f"write {{{key}: {value}, …}}"
+        return parts, f"should be a mapping, not {shown(value)}; {hint}"
     if not key:
         present = next(iter(value), "nothing")
         return [*parts, *([present] if value else [])], f"is no {what}{nearest(present, valid)}"
     if key not in value:
-        return parts, f"key {key} is missing (found: {', '.join(map(str, value)) or 'nothing'})"
-    return [*parts, key], f"{shown(value[key])} is no {what}{nearest(value[key], valid)}"
+        called = next((other for other in value if other in WRITTEN_ELSEWHERE.get(key, ())), None)
+        found = f"; write it in the place of {called}" if called else ""
+        return parts, f"key {key} is missing (found: {', '.join(map(str, value)) or 'nothing'}){found}"
+    return [*parts, key], f"{shown(value[key])} is no {what}{value_hint(value[key], valid)}"
 
 
 _YAML = {"None": "null", "True": "true", "False": "false"}

@@ -182,8 +182,8 @@ def test_layer_table():
     ("changes", "message"),
     [
         ({"blocks": 0}, r"model residual: blocks: should be greater than or equal to 1, not 0"),
-        ({"kernel": 2.5}, r"model residual: kernel: should be a valid integer, not 2.5"),
-        ({"filters": "many"}, r"model residual: filters: should be a valid integer, not 'many'"),
+        ({"kernel": 2.5}, r"model residual: kernel: should be a whole number, not 2.5"),
+        ({"filters": "many"}, r"model residual: filters: should be a whole number, not 'many'"),
         ({"dropout": 20}, r"model residual: dropout: should be less than or equal to 1, not 20"),
         ({"width": -1}, r"model residual: width: should be greater than 0, not -1"),
         ({"init": "kears"}, r"model residual: init: 'kears' is not valid; did you mean keras\?"),

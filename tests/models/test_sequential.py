@@ -352,18 +352,18 @@ FLAT: list[dict[str, Any]] = [{"flatten": True}, {"dense": "classes"}]
             r"layer 1 \(pool\): an image of 2 × 2 pixels is too small for a window of 3",
         ),
         ([{"conv": 0}], r"layers\[0\]\.conv: should be greater than or equal to 1, not 0"),
-        ([{"conv": True}], r"layers\[0\]\.conv: should be a valid integer, not true"),
-        ([{"conv": 8, "kernel": 2.5}], r"kernel: should be a valid integer, not 2.5"),
+        ([{"conv": True}], r"layers\[0\]\.conv: should be a whole number, not true"),
+        ([{"conv": 8, "kernel": 2.5}], r"kernel: should be a whole number, not 2.5"),
         (
             [{"conv": 8, "padding": "smae"}],
             r"padding: should be same .*, valid, or a number .*, not 'smae'",
         ),
         ([{"conv": 8, "padding": -1}], r"padding: should be same .* not -1"),
         ([{"conv": 8, "activation": "rleu"}], r"activation: 'rleu' is not valid; did you mean relu\?"),
-        ([{"conv": 8, "scaled": "no"}], r"scaled: should be a valid boolean, not 'no'"),
+        ([{"conv": 8, "scaled": "no"}], r"scaled: should be true or false, not 'no'"),
         (
             [{"activation": "softmax"}],
-            r"layers\[0\]\.activation: 'softmax' is not valid; valid: relu, tanh, sigmoid",
+            r"layers\[0\]\.activation: 'softmax' is not valid; softmax is part of the loss",
         ),
         (
             [{"flatten": True}, {"dense": "classes", "activation": "relu"}],
@@ -377,7 +377,7 @@ FLAT: list[dict[str, Any]] = [{"flatten": True}, {"dense": "classes"}]
         ),
         ([{"dropout": 25}], r"layers\[0\]\.dropout: should be less than or equal to 1, not 25"),
         ([{"batch_norm": True, "momentum": float("nan")}], r"momentum: should be a finite number, not nan"),
-        ([{"batch_norm": "no"}], r"layers\[0\]\.batch_norm: should be a valid boolean, not 'no'"),
+        ([{"batch_norm": "no"}], r"layers\[0\]\.batch_norm: should be true or false, not 'no'"),
         (
             [{"flatten": False}],
             r"layers\[0\]\.flatten: false is not valid; valid: true",

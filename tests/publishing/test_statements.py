@@ -1348,7 +1348,7 @@ def without(key, statement):
         (without("measure", NUMBER), "key measure is missing"),
         (
             NUMBER | {"measure": {"metric": "accuracy"}},
-            "measure: should be a valid string, not {'metric': 'accuracy'}",
+            "measure: should be a text, not {'metric': 'accuracy'}",
         ),
         (NUMBER | {"measure": ""}, "measure"),
         (NUMBER | {"measure": "a" * 1001}, "measure"),

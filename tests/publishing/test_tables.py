@@ -1164,7 +1164,7 @@ def test_every_kind_has_its_closed_options():
         (settings_spec(rows=[{"label": "x"}]), "a setting or a metric"),
         (metrics_spec(row(abuot=0.1)), "rows[0].abuot: unknown key; did you mean about?"),
         (metrics_spec(row(measure={"metric": "accuracy", "runs": "a"})), "rows[0].measure: should be a"),
-        (metrics_spec(row(reported=0.5)), "rows[0].reported: should be a valid string, not 0.5"),
+        (metrics_spec(row(reported=0.5)), "rows[0].reported: should be a text, not 0.5"),
         (metrics_spec({"label": "x"}), "rows[0]: key measure is missing"),
         (
             metrics_spec({"label": "x", "measure": "loss(a)", "about": 1}),

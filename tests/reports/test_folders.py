@@ -106,7 +106,12 @@ def test_a_change_of_any_file_is_a_change_of_the_report(tmp_path):
             "statement: unknown key; did you mean statements?",
         ),
         ("statements", "# no\nmore: 1\n", "more: 1", "more: unknown key"),
-        ("statements", "a: 1\na: 2\n", "a: 2", "key 'a' stands twice; mend the YAML there"),
+        (
+            "statements",
+            "follows: {}\nfollows: {} # again\n",
+            "# again",
+            "key 'follows' stands twice, on line 1 too; keep one of them",
+        ),
         (
             "statements",
             "# once\ntitle: Again\n",
@@ -159,16 +164,21 @@ def test_errors_name_the_right_file_and_line(tmp_path, name, content, place, mes
 @pytest.mark.parametrize("content", ["", "- a\n- b\n", "text\n", "null\n"])
 def test_each_file_is_a_mapping(tmp_path, content):
     report = write(tmp_path, statements=content)
-    assert refusal(report).startswith(
-        f"{report / 'statements.yaml'}: top level: no mapping from keys to values"
-    )
+    said = "top level: no mapping from keys to values"
+    if content in ("", "null\n"):
+        said = "the file is empty; write title:, defaults: and experiments:"
+    assert refusal(report).startswith(f"{report / 'statements.yaml'}:1: {said}")
 
 
 def test_what_is_missing_is_missing_in_the_folder(tmp_path):
     report = write(tmp_path, head=None)
-    said = refusal(report)
-    assert said.startswith(f"{report}: top level: key ")
-    assert "is missing (found: experiments, figures, statements)" in said
+    with pytest.raises(RepriseError) as error:
+        Report(report)
+    first = report / "experiments.yaml"
+    assert str(error.value).splitlines() == [
+        f"{first}:1: top level: key {key} is missing (found: experiments, figures, statements)"
+        for key in ("title", "defaults")
+    ]
 
 
 def test_an_empty_folder_is_no_report(tmp_path):

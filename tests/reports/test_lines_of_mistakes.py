@@ -327,7 +327,7 @@ def test_a_mistake_is_found_on_its_line(tmp_path, old, new, words):
     with pytest.raises(RepriseError) as error:
         check_at_every_scale(file)
     said = str(error.value)
-    assert said.startswith(f"{file}, line {line}: "), said
+    assert said.startswith(f"{file}:{line}: "), said
     assert words in said
     assert "\n" not in said
     assert not re.search(r"pydantic|Input|None|True|False", said)

@@ -328,7 +328,7 @@ def test_changing_one_learning_rate_changes_that_run_alone(tmp_path):
         ),
         (
             {"experiments": {"a": {"set": {"optimizer.lr": "fast"}}}},
-            "optimizer.lr: should be a valid number, not 'fast'",
+            "optimizer.lr: should be a number, not 'fast'",
         ),
         ({"slug": "other"}, "call the file other.yaml"),
         (
@@ -373,7 +373,7 @@ def test_errors_name_file_key_path_and_remedy(tmp_path, changes, message):
         Report(path, "quick")
     assert str(error.value).startswith(str(path))
     assert message in str(error.value)
-    assert "\n" not in str(error.value)
+    assert all(line.startswith(f"{path}:") for line in str(error.value).splitlines())
 
 
 @pytest.mark.parametrize(
@@ -400,15 +400,15 @@ def test_selector_errors(tmp_path, selector, message):
 def test_yaml_errors(tmp_path):
     path = tmp_path / "x.yaml"
     path.write_text("a: 1\nb: 2\na: 3\n")
-    with pytest.raises(RepriseError, match=r"x\.yaml, line 3: key 'a' stands twice"):
+    with pytest.raises(RepriseError, match=r"x\.yaml:3: key 'a' stands twice"):
         read_yaml(path)
     path.write_text("a: [1\n")
-    with pytest.raises(RepriseError, match=r"x\.yaml, line 2"):
+    with pytest.raises(RepriseError, match=r"x\.yaml:1: the \[ that opens here is not closed"):
         read_yaml(path)
     path.write_text("a: 1e-3\nb: 1.5E4\nc: 2e5")
     assert read_yaml(path) == {"a": 0.001, "b": 15000.0, "c": 200000.0}
     path.write_text("a: 1\nlr: .nan\n")
-    with pytest.raises(RepriseError, match=r"x\.yaml, line 2: \.nan is no number"):
+    with pytest.raises(RepriseError, match=r"x\.yaml:2: \.nan is no number"):
         read_yaml(path)
     with pytest.raises(RepriseError, match="cannot be read"):
         read_yaml(tmp_path / "absent.yaml")

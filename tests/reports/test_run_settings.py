@@ -56,7 +56,7 @@ def test_what_a_run_follows():
             {"training": None},
             "key training is missing (found: engine, dataset, split, model, ",
         ),
-        ({"training__epochs": "3"}, "training.epochs: should be a valid integer, not '3'"),
+        ({"training__epochs": "3"}, "training.epochs: should be a whole number, not '3'"),
         ({"training__epoch": 3}, "training.epoch: unknown key; did you mean epochs?"),
         ({"training__select": "lst"}, "training.select: 'lst' is not valid; did you mean last?"),
         ({"training": 3}, "training: should be a mapping, not 3"),

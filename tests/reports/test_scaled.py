@@ -3,10 +3,13 @@
 import pytest
 import yaml
 
+from made_up import all_runs, results
 from mini import mini
+from reprise.checking import check_report
 from reprise.cli import main
 from reprise.errors import RepriseError
 from reprise.publishing import Face
+from reprise.publishing.statements import judge_statements
 from reprise.reports.report import Report
 from reprise.reports.scaled import done
 
@@ -59,7 +62,80 @@ def test_images_and_narrow_networks(tmp_path):
 
 def test_nothing_is_said_where_nothing_is_less(tmp_path):
     assert said(report(tmp_path, "full"), *EXPERIMENTS) == ""
-    assert said(report(tmp_path, "quick"), *EXPERIMENTS) == ""
+    assert said(report(tmp_path, "quick", set={}), *EXPERIMENTS) == ""
+
+
+def settings(made, name):
+    """Epochs, images of each class and seeds of an experiment's first cell, and the number of its cells."""
+    cells = made.cells(name)
+    run = cells[0].members[0].settings
+    return run.training.epochs, run.dataset.per_class, len(cells[0].members), len(cells)
+
+
+def test_a_file_without_scales_shrinks_all_the_same(tmp_path):
+    full, quick, demo = (report(tmp_path, scale) for scale in ("full", "quick", "demo"))
+    assert [settings(full, name) for name in EXPERIMENTS] == [
+        *((30, None, 3, 1), (30, None, 1, 3), (100, None, 3, 1), (30, None, 1, 3)),
+    ]
+    assert settings(quick, "long") == (5, 500, 1, 1)
+    assert settings(quick, "rates") == (5, 500, 1, 3)
+    assert settings(demo, "long") == (2, None, 1, 1)
+    assert said(quick, "long") == "5 of 100 epochs · 1 of 3 seeds · 500 images of each class"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "images"),
+    [
+        ({"name": "cifar100", "labels": "fine"}, 50),
+        ({"name": "cifar100", "labels": "coarse"}, 250),
+        ({"name": "cifar10", "labels": "label", "classes": ["cat", "dog"]}, 2500),
+        ({"name": "cifar10", "labels": "label", "per_class": 20}, 20),
+        ({"name": "stl10", "labels": "label"}, 500),
+    ],
+)
+def test_a_share_of_the_images_has_as_many_of_each_class(tmp_path, dataset, images):
+    document = mini(LAYERS, {"base": {}}, epochs=30, scales={})
+    document["defaults"]["dataset"] = dataset
+    file = tmp_path / "mini.yaml"
+    file.write_text(yaml.safe_dump(document))
+    assert Report(file, "quick").cells("base")[0].members[0].settings.dataset.per_class == images
+    assert Report(file).cells("base")[0].members[0].settings.dataset.per_class == dataset.get("per_class")
+
+
+def test_a_scale_that_a_file_names_is_the_files_alone(tmp_path):
+    quick = report(tmp_path, "quick", epochs={"max": 7})
+    assert settings(quick, "base") == (7, None, 3, 1)
+    document = yaml.safe_load((tmp_path / "mini.yaml").read_text())
+    (tmp_path / "mini.yaml").write_text(yaml.safe_dump({**document, "scales": {"quick": {}}}))
+    assert settings(Report(tmp_path / "mini.yaml", "quick"), "base") == (30, None, 3, 1)
+    assert settings(Report(tmp_path / "mini.yaml", "demo"), "base") == (2, None, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "holds",
+    [
+        'argbest(accuracy(rates)) == "rates/lr=0.2"',
+        'argmin(loss(rates)) == "rates/lr=0.3"',
+        'accuracy("rates/lr=0.2") > accuracy("rates/lr=0.1")',
+        "accuracy(left_out) > 0.1",
+    ],
+)
+def test_what_a_scale_leaves_out_is_not_run_there(tmp_path, holds):
+    document = mini(LAYERS, EXPERIMENTS, statements=[{"claim": "c", "holds": holds}])
+    document["cells"] = {"left_out": "rates/lr=0.2"}
+    document["scales"] = {"quick": {"experiments": {"rates": {"only": ["lr=0.1"]}}}}
+    file = tmp_path / "mini.yaml"
+    file.write_text(yaml.safe_dump(document))
+    made = Report(file, "quick")
+    check_report(made)
+    (outcome,) = judge_statements(
+        made.statements, made.where, made.cells, results(made, all_runs(made)), made.names
+    )
+    assert outcome.judgement.verdict == "not run"
+    assert "rates is without lr 0." in outcome.judgement.reason
+    file.write_text(yaml.safe_dump({**document, "cells": {"left_out": "rates/lr=0.7"}}))
+    with pytest.raises(RepriseError, match=r"lr is never 0\.7"):
+        Report(file, "quick")
 
 
 def test_words_for_a_value_that_an_axis_does_not_have_are_refused(tmp_path):

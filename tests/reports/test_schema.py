@@ -22,7 +22,7 @@ def refused(folder, path, value):
     with pytest.raises(RepriseError) as error:
         Report(file)
     place, _, message = str(error.value).partition(f": {path}")
-    assert re.fullmatch(re.escape(str(file)) + r", line \d+", place)
+    assert re.fullmatch(re.escape(str(file)) + r":\d+", place)
     assert "\n" not in message
     return message
 
@@ -99,7 +99,7 @@ def test_schedules(tmp_path, schedule, message):
             {"pool": "max", "kernel": 2},
             ".kernel: unknown key for a layer of kind pool; valid: pool, name, size, stride, padding",
         ),
-        ({"pool": "max", "padding": "same"}, ".padding: should be a valid integer, not 'same'"),
+        ({"pool": "max", "padding": "same"}, ".padding: should be a whole number, not 'same'"),
         ({"conv": 8, "size": 3}, ".size: unknown key for a layer of kind conv"),
         (
             {"dense": 8, "kernel": 3},

@@ -38,8 +38,8 @@ def refusal(folder, **sections):
     file = write(folder, **sections)
     with pytest.raises(RepriseError) as error:
         Report(file)
-    assert "\n" not in str(error.value)
-    found = re.match(rf"{re.escape(str(file))}, line [1-9]\d*: ", str(error.value))
+    assert all(line.startswith(f"{file}:") for line in str(error.value).splitlines())
+    found = re.match(rf"{re.escape(str(file))}:[1-9]\d*: ", str(error.value))
     return str(error.value)[found.end() :]
 
 
@@ -233,7 +233,7 @@ def test_a_mistake_in_a_statement_of_a_table_names_both(tmp_path):
     report = opened(tmp_path, tables=[table("settings", runs="base", rows=rows)])
     with pytest.raises(
         RepriseError,
-        match=r"mini\.yaml, line \d+: table t: statement t_a: 'acuracy\(base\)': column 1: no metric",
+        match=r"mini\.yaml:\d+: table t: statement t_a: 'acuracy\(base\)': column 1: no metric",
     ):
         parse(report.statements, report.where, report.cells, report.names)
 
@@ -290,7 +290,7 @@ def test_cells_have_names_in_statements_tables_and_figures_alike(tmp_path):
         ),
         ({"cells": {"1a": "rates"}}, "cells.1a: '1a' does not have the form"),
         ({"measures": {"a-b": "accuracy"}}, "measures.a-b: 'a-b' does not have the form"),
-        ({"measures": {"a": 1}}, "measures.a: should be a valid string, not 1"),
+        ({"measures": {"a": 1}}, "measures.a: should be a text, not 1"),
         (
             {"statements": [number("accuracy(solw)")]},
             "statement n: 'accuracy(solw)': column 10: selector 'solw': no experiment solw; did you mean",

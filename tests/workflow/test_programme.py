@@ -43,6 +43,25 @@ def programme(
     return Programme(Config(**config), folder, started)
 
 
+def test_one_broken_report_does_not_stop_the_others(tmp_path):
+    (tmp_path / "broken.yaml").write_text("title: A\n\tx: 1\n")
+    (tmp_path / "wrong.yaml").write_text("title: A\ndefaults: 1\nx: 2\n")
+    made = programme(tmp_path)
+    assert list(made.reports) == ["mini"]
+    assert made.broken["broken"] == f"{tmp_path / 'broken.yaml'}:2: a tab; indent with spaces"
+    assert [line.split(": ")[1] for line in made.broken["wrong"].splitlines()] == [
+        "top level",
+        "defaults",
+        "x",
+    ]
+    with pytest.raises(RepriseError, match="a tab"):
+        programme(tmp_path, reports=["mini", "broken"])
+    (tmp_path / "mini.yaml").unlink()
+    with pytest.raises(RepriseError, match="a tab") as error:
+        Programme(Config(), tmp_path)
+    assert str(error.value).count("\n") == 3
+
+
 def sizes(made: Programme) -> dict[str, int]:
     return {shard.name: len(shard.runs) for shard in made.shards}
 

@@ -47,6 +47,13 @@ try:
 except RepriseError as error:
     raise WorkflowError(str(error)) from None
 config.update(settings.model_dump())
+if workflow.is_main_process:
+    for slug, mistakes in programme.broken.items():
+        print(mistakes, file=sys.stderr)
+        print(
+            f"{slug} is left out until that is mended; the others go on",
+            file=sys.stderr,
+        )
 if programme.summary:
     print(programme.summary, file=sys.stderr)
 

@@ -28,8 +28,9 @@ from cyclopts import (
 
 from reprise import __version__
 from reprise.cli.process import end, outlasting_its_log, without_collector
-from reprise.errors import RepriseError, file_error, nearest
+from reprise.errors import RepriseError, SeveralMistakes, file_error, nearest
 from reprise.interpreter import import_mistake
+from reprise.progress import say
 from reprise.supervision import Stopped, supervise
 
 VERBS = {
@@ -208,6 +209,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 sys.stdout.flush()  # here a broken pipe can still be met
         except UsageError as error:
             end(str(error), 2)
+        except SeveralMistakes as error:
+            for line in error.lines[:-1]:
+                say(line)
+            end(error.lines[-1], 1)
         except RepriseError as error:
             end(str(error), 1)
         except Stopped as stop:

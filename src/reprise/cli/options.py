@@ -16,6 +16,7 @@ from cyclopts import ArgumentCollection, Group, Parameter, Token
 
 from reprise import given
 from reprise.errors import RepriseError, nearest
+from reprise.progress import say
 from reprise.reports.layout import EVIDENCE, Layout, Scale
 
 if TYPE_CHECKING:
@@ -220,15 +221,30 @@ class ReportsOptions:
         return Report(path, scale, skip, self.stand_in)
 
     def open_all(self, names: Sequence[str], scale: str) -> list[Report]:
-        """These reports, or without names all that are there."""
+        """These reports, or without names all that are there and can be read; the others are named."""
+        from reprise.reports.mistakes import Mistakes
         from reprise.reports.report import report_files
 
+        named = bool(names)
         names = names or tuple(report_files(self.reports))
         if not names:
             raise RepriseError(
                 f"{self.reports}: no report files (*.yaml) there; give their folder with --reports"
             )
-        return [self.open(name, scale) for name in dict.fromkeys(names)]
+        if named:
+            return [self.open(name, scale) for name in dict.fromkeys(names)]
+        opened = []
+        broken = Mistakes()
+        for name in names:
+            with broken.noting():
+                opened.append(self.open(name, scale))
+        if not opened:
+            broken.raise_all()
+        for line in broken.lines:
+            say(line)
+        if broken.lines:
+            say("the reports above are left out; the others go on")
+        return opened
 
 
 Partial = Annotated[

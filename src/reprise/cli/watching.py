@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from reprise.cli.process import show
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, SeveralMistakes
 from reprise.progress import say
 
 POLL_S = 0.5
@@ -28,7 +28,8 @@ def check_whenever_changed(files: Sequence[Path], check: Callable[[], None]) -> 
             try:
                 check()
             except RepriseError as error:
-                say(str(error))
+                for line in error.lines if isinstance(error, SeveralMistakes) else [str(error)]:
+                    say(line)
             except SystemExit:  # of a check that has said itself what is wrong
                 pass
             show(f"checked at {time.strftime('%H:%M:%S')}; watching for changes, Ctrl-C ends it")

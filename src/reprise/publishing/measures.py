@@ -153,7 +153,7 @@ class Measure:
     weights. `cells` says how a selector that names several configurations gives one value: their `mean`, or
     the configuration whose mean over seeds is the `max` or `min`; `pick: best` takes one run of them all, see
     `best_run`; `effect` is the axis whose values' means are compared, the largest less the smallest. `layer`
-    is the place of a module in the network, e.g. `8_dense`, `channel` a colour, `path` that of a number in
+    is what a layer is called, e.g. `9_dense`, `channel` a colour, `path` that of a number in
     the runs' settings.
     """
 

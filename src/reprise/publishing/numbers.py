@@ -74,10 +74,17 @@ def with_deviation(value: str, deviation: str) -> str:
 
 def decimals(reported: str) -> int:
     """Digits after the point in a number as printed."""
-    exponent = Decimal(reported).as_tuple().exponent
+    exponent = Decimal(bound_of(reported)[1]).as_tuple().exponent
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
+def bound_of(reported: str) -> tuple[str, str]:
+    """The sign of a bound (`>`, `>=`, `<`, `<=`; empty where a number itself is reported) and the number."""
+    digits = reported.lstrip("<>= ")
+    return reported[: len(reported) - len(digits)].strip(), digits
+
+
 def half_unit(reported: str) -> float:
-    """Half a unit of the last printed digit: what rounding may hide."""
-    return float(Decimal(1).scaleb(int(Decimal(reported).as_tuple().exponent))) / 2
+    """Half a unit of the last printed digit: what rounding may hide; of a bound nothing."""
+    sign, digits = bound_of(reported)
+    return 0.0 if sign else float(Decimal(1).scaleb(int(Decimal(digits).as_tuple().exponent))) / 2

@@ -30,7 +30,7 @@ from reprise.publishing.expressions import (
 from reprise.publishing.judging import TAIL, Amount, Combination, Found, Judge, key_of, stated_of
 from reprise.publishing.measures import Measure, NotRun, Tables
 from reprise.publishing.noise import Sample, Typical, generator_of
-from reprise.publishing.numbers import half_unit, number
+from reprise.publishing.numbers import bound_of, half_unit, number
 from reprise.publishing.statements import CheckedStatement
 from reprise.reports.report import Cell
 
@@ -74,11 +74,14 @@ def _said_of_number(judge: Imagined, statement: CheckedStatement) -> str:
     if any(measure.metric == "setting" for measure in statement.measures):
         return ""  # what a search draws is not known beforehand
     draws = judge.amount(statement.value, of=statement.mean_of).total
-    slack, value = half_unit(statement.reported) + statement.about, float(statement.reported)
+    sign, digits = bound_of(statement.reported)
+    slack, value = half_unit(statement.reported) + statement.about, float(digits)
     ends = np.quantile(draws, (TAIL, 1 - TAIL), axis=-1, method="nearest")
     inside = (ends[0] - slack <= value) & (value <= ends[1] + slack)
+    if sign:
+        inside = value < ends[1] + slack if sign.startswith(">") else ends[0] - slack < value
     lowest, highest = float(ends[0].min()), float(ends[1].max())
-    if not lowest - slack <= value <= highest + slack:
+    if not lowest - slack <= value <= highest + slack and not inside.any():
         between = f"{number(lowest)} and {number(highest)}"
         return f"no result could agree with {statement.reported}: it measures what lies between {between}"
     if inside.all() and len(inside) > 1:
@@ -181,7 +184,8 @@ def _constants(statement: CheckedStatement) -> Iterator[float]:
     """Every number in a statement, with either sign, and sums of two: 0.1 above 2.3, say."""
     relations = [statement.relation] if statement.relation else []
     values = [statement.value]
-    alone = {float(statement.reported)} if statement.reported else set()
+    reported = float(bound_of(statement.reported)[1]) if statement.reported else math.nan
+    alone = {reported} if statement.reported else set()
     for relation in relations:
         for leaf in every_part(relation):
             values += leaf.values
@@ -193,6 +197,6 @@ def _constants(statement: CheckedStatement) -> Iterator[float]:
         factors = [factor for factor in value.terms.values() if factor]
         alone |= {value.constant, *(value.constant / factor for factor in factors)}
         if statement.reported:
-            alone |= {(float(statement.reported) - value.constant) / factor for factor in factors}
+            alone |= {(reported - value.constant) / factor for factor in factors}
     both = {sign * one for one in alone for sign in (1, -1)}
     return iter(both | {a + b for a, b in itertools.product(both, both)})

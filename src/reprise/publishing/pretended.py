@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from reprise.errors import RepriseError, gist, nearest
+from reprise.errors import RepriseError, gist
 from reprise.extensions import METRICS
 from reprise.publishing import Face
 from reprise.publishing.expressions import Expressions
@@ -14,12 +14,14 @@ from reprise.publishing.figures import build_figure
 from reprise.publishing.measures import RESULT_COLUMNS, Measure, Tables
 from reprise.publishing.power import without_power
 from reprise.publishing.sources import Sources
-from reprise.publishing.statements import judge_statements, parse
+from reprise.publishing.statements import CheckedStatement, judge_statements, parse
 from reprise.publishing.style import style
 from reprise.publishing.tables import build_table
+from reprise.reports.expressions import Names
 from reprise.reports.figures import Diagram, Figure, Samples
 from reprise.reports.report import Report, Undrawn, network_names
 from reprise.reports.run import Run, canonical
+from reprise.reports.statements import Statement
 from reprise.reports.tables import MetricsTable, SpaceTable, Table
 from reprise.schema import plain
 
@@ -31,42 +33,89 @@ def check_publications(report: Report, class_names: Mapping[str, Sequence[str]])
     """Draw, tabulate and judge all that the report publishes, from pretended results, and write nothing.
 
     What they would refuse after training (a split, colour, axis, setting, metric or class that is not there,
-    too many series or cells) is a `RepriseError` now, naming the figure, table or statement. `class_names`:
-    run → names of its labels 0, 1, …, for every run of the report. Figures that need images of a data set are
-    left out.
+    too many series or cells) is noted in the report's mistakes now, naming the figure, table or statement.
+    `class_names`: run → names of its labels 0, 1, …, for every run of the report. Figures that need images of
+    a data set are left out.
     """
+    mistakes = report.mistakes
     runs = report.runs([cell for name in report.experiments for cell in report.all_cells(name)])
     results = pretended(runs, class_names, named_layers(report))
     face = Face(report.slug, report.scale)
     for index, figure in enumerate(report.figures):
-        with naming(report, f"figure {figure.id}", "figures", index):
+        if ("figures", figure.id) in report.unsound or isinstance(figure, Samples):
+            continue
+        with mistakes.noting(), naming(report, f"figure {figure.id}", "figures", index):
             layers = _layer_tables(report, figure)
             cells = [[cell.name, splits(cell.members[0])] for cell in report.needed(figure)]
             key = canonical([plain(figure), cells, list(layers)])
-            if isinstance(figure, Samples) or key in _drawn:
+            if key in _drawn:
                 continue
             with style():
                 build_figure(figure, Sources(report.cells, results, layers=layers), face)
-        _drawn.add(key)
+            _drawn.add(key)
     for index, table in enumerate(report.tables):
-        with naming(report, f"table {table.id}", "tables", index):
-            experiment = None
-            if isinstance(table, SpaceTable):
-                experiment = report.file.experiments.get(table.experiment)
-                if experiment is None:
-                    raise RepriseError(
-                        f"no experiment {table.experiment}{nearest(table.experiment, report.experiments)}"
-                    )
-            layers = _layer_tables(report, table)
-            build_table(
-                table,
-                Sources(report.cells, results, names=report.names, layers=layers, experiment=experiment),
-            )
-    for outcome in judge_statements(report.statements, report.where, report.cells, results, report.names):
+        if ("tables", table.id) in report.unsound:
+            continue
+        try:
+            _check_table(report, index, table, results)
+        except RepriseError as error:
+            mistakes.add(error)
+            made = [each.id for each in report.statements if getattr(each, "table", None) == table.id]
+            report.unsound |= {("statements", name) for name in made}
+    try:
+        _check_verdicts(report, sound(report), results)
+    except RepriseError:  # each alone, to find all that are wrong
+        for statement in sound(report):
+            with mistakes.noting():
+                _check_verdicts(report, [statement], results)
+
+
+def _check_table(report: Report, index: int, table: Table, results: Tables) -> None:
+    with naming(report, f"table {table.id}", "tables", index):
+        experiment = None
+        if isinstance(table, SpaceTable):
+            experiment = report.file.experiments.get(table.experiment)
+            report.cells(table.experiment)  # else it is none, or has a mistake
+        layers = _layer_tables(report, table)
+        build_table(
+            table,
+            Sources(report.cells, results, names=report.names, layers=layers, experiment=experiment),
+        )
+
+
+def _check_verdicts(report: Report, statements: Sequence[Statement], results: Tables) -> None:
+    for outcome in judge_statements(statements, report.where, report.cells, results, report.names):
         for reading in (outcome, *outcome.also):
             if reading.judgement.verdict == "not run" and report.scale == "full":
                 reason = f"it could never be judged, even with every run trained: {reading.judgement.reason}"
-                raise RepriseError(f"{reading.statement.where}: {reason}")
+                report.mistakes.add(f"{reading.statement.where}: {reason}")
+
+
+def sound(report: Report) -> list[Statement]:
+    """The statements without a mistake that is known."""
+    return [each for each in report.statements if ("statements", each.id) not in report.unsound]
+
+
+def check_expressions(report: Report) -> list[CheckedStatement]:
+    """The statements whose expressions mean something; what is wrong with the others is noted."""
+    for name, text in report.names.measures.items():
+        with report.mistakes.noting():
+            try:
+                Expressions(Names(measures={name: text}, where=report.names.where))
+            except RepriseError:
+                report.leave_out_measure(name)
+                raise
+    found: list[CheckedStatement] = []
+    for statement in sound(report):
+        try:
+            found += parse([statement], report.where, report.cells, report.names)
+        except RepriseError as error:
+            said = str(error).removeprefix(f"{report.where(statement)}: ")
+            report.mistakes.add(f"{report.where(statement, said)}: {said}")
+            report.unsound.add(("statements", statement.id))
+            if made := getattr(statement, "table", None):
+                report.unsound.add(("tables", made))
+    return found
 
 
 def warnings(report: Report, class_names: Mapping[str, Sequence[str]]) -> list[str]:
@@ -99,23 +148,28 @@ def splits(run: Run) -> tuple[str, str]:
     return "train", run.validation_split
 
 
-def layer_measures(report: Report) -> dict[str, list[Measure]]:
-    """Where a measure that names a layer stands, as an error starts → such measures."""
+def layer_measures(report: Report) -> dict[tuple[str, str], tuple[str, list[tuple[Measure, str]]]]:
+    """Section and id of what measures a layer → where it stands, as an error starts, and such measures, each
+    with the expression that has it.
+    """
     known = Expressions(report.names)
-    found: dict[str, list[Measure]] = {}
+    found: dict[tuple[str, str], tuple[str, list[tuple[Measure, str]]]] = {}
     for index, table in enumerate(report.tables):
-        for row in table.rows if isinstance(table, MetricsTable) else ():
+        rows = table.rows if isinstance(table, MetricsTable) else ()
+        for row in rows if ("tables", table.id) not in report.unsound else ():
             where = f"{report.place('tables', index)}: table {table.id}"
-            measures = known.value(str(row.measure), f"{where}: row {row.label!r}").measures
-            found.setdefault(where, []).extend(measures)
-    for statement in parse(report.statements, report.where, report.cells, report.names):
-        found[statement.where] = statement.measures
-    return {where: [one for one in measures if one.layer] for where, measures in found.items()}
+            text = str(row.measure)
+            measures = known.value(text, f"{where}: row {row.label!r}").measures
+            found.setdefault(("tables", table.id), (where, []))[1].extend((one, text) for one in measures)
+    for statement in parse(sound(report), report.where, report.cells, report.names):
+        measured = [(one, statement.expression) for one in statement.measures]
+        found["statements", statement.id] = statement.where, measured
+    return {key: (where, [pair for pair in of if pair[0].layer]) for key, (where, of) in found.items()}
 
 
 def named_layers(report: Report) -> list[str]:
     """The layers that the report's measures name, as their modules are called."""
-    measures = [one for measures in layer_measures(report).values() for one in measures]
+    measures = [one for _, of in layer_measures(report).values() for one, _ in of]
     names: dict[str, None] = {}
     for measure in measures:
         with contextlib.suppress(Undrawn):

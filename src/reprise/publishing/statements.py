@@ -33,7 +33,7 @@ from reprise.publishing.expressions import (
 from reprise.publishing.judging import Judge, Missing
 from reprise.publishing.markup import markdown, markdown_code, markdown_row
 from reprise.publishing.measures import Measure, NotRun, Tables, lookup, no_setting
-from reprise.publishing.numbers import number
+from reprise.publishing.numbers import bound_of, number
 from reprise.publishing.partial import resting_on
 from reprise.publishing.sources import Sources
 from reprise.publishing.verdicts import VERDICTS, Judgement, judge_claim, judge_number
@@ -377,7 +377,7 @@ def _reported(statements: Sequence[CheckedStatement]) -> dict[Measure, float]:
     """What the report says of measures that a number is about, one each."""
     found = {}
     for statement in statements:
-        if statement.reported and len(statement.value.terms) == 1:
+        if statement.reported and not bound_of(statement.reported)[0] and len(statement.value.terms) == 1:
             ((term, factor),) = statement.value.terms.items()
             if isinstance(term, Measure):
                 found[term] = (float(statement.reported) - statement.value.constant) / factor

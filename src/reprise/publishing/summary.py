@@ -17,6 +17,7 @@ from reprise.files import atomic, read_bytes
 from reprise.publishing import MARKS
 from reprise.publishing.evidence import Evidence
 from reprise.publishing.markup import markdown, markdown_code, markdown_row
+from reprise.publishing.numbers import bound_of
 from reprise.publishing.statements import Outcome
 from reprise.publishing.verdicts import Verdict
 
@@ -146,7 +147,7 @@ def strength(outcome: Outcome) -> float:
     achieved = [measure.better is not None for measure in statement.value.measures]
     if not (achieved and all(achieved) and 0 < judgement.settles < math.inf):
         return 0.0
-    return abs(float(statement.reported)) / judgement.settles
+    return abs(float(bound_of(statement.reported)[1])) / judgement.settles
 
 
 def _last_if_nan(value: float) -> float:

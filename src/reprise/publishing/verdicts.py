@@ -26,7 +26,7 @@ from reprise.publishing.expressions import (
     Within,
 )
 from reprise.publishing.judging import TAIL, Amount, Found, Missing
-from reprise.publishing.numbers import MOST_PLACES, half_unit, measurement, number, places
+from reprise.publishing.numbers import MOST_PLACES, bound_of, half_unit, measurement, number, places
 
 Verdict = Literal["reproduced", "differs", "undecided", "contradicted", "not run"]
 VERDICTS: tuple[Verdict, ...] = ("reproduced", "differs", "undecided", "contradicted", "not run")
@@ -73,9 +73,10 @@ def judge_number(
 
     found: as measured. drawn: what was reported, drawn from what our seeds let expect: the result of one more
     training, the mean of three, the winner of another search. Reproduced inside the middle 95 % of the draws,
-    widened by half a unit of the last printed digit and by `about`; else differs. count: whether it is a
-    whole number in each run.
+    widened by half a unit of the last printed digit and by `about`; else differs. A reported bound (`> 0.7`)
+    is reproduced where some number in there keeps it. count: whether it is a whole number in each run.
     """
+    sign, digits = bound_of(reported)
     point = found.measured
     shown, spread = measurement(point, found.scatter, stated=found.stated, count=count)
     draws = drawn.total[0]
@@ -87,8 +88,10 @@ def judge_number(
         return Judgement("differs", reason, shown, spread, found.n, notes=drawn.notes, distance=math.inf)
     slack = half_unit(reported) + about
     low, high = (float(end) for end in np.quantile(finite, (TAIL, 1 - TAIL), method="nearest"))
-    value = float(reported)
+    value = float(digits)
     inside = low - slack - _TINY <= value <= high + slack + _TINY
+    if sign:
+        return _judge_bound(sign, digits, (low - slack, high + slack), found, drawn, (shown, spread))
     between = ""
     interval = _interval(low - slack, high + slack, value, inside)
     if inside and drawn.reach:  # the draws are of several ways, with nothing between them
@@ -109,6 +112,31 @@ def judge_number(
         distance=abs(value - (low + high) / 2) / settles,
         low=low - slack,
         high=high + slack,
+    )
+
+
+def _judge_bound(
+    sign: str, digits: str, ends: tuple[float, float], found: Amount, drawn: Amount, said: tuple[str, str]
+) -> Judgement:
+    """Whether the same experiment would keep a bound that the report gives. `ends`: of what it would give."""
+    (low, high), value = ends, float(digits)
+    over = sign.startswith(">")
+    reach = high - value if over else value - low
+    inside = reach >= -_TINY if sign.endswith("=") else reach > _TINY
+    interval = number(low) if low == high else _interval(low, high, value, low <= value <= high)
+    reason = f"{interval} {'reaches' if inside else 'does not reach'} {sign} {digits}."
+    settles = (high - low) / 2
+    distance = abs(value - (low + high) / 2) / settles if settles else math.inf
+    return Judgement(
+        "reproduced" if inside else "differs",
+        reason,
+        *said,
+        found.n,
+        settles=settles,
+        notes=drawn.notes,
+        distance=distance,
+        low=low,
+        high=high,
     )
 
 

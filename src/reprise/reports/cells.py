@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from reprise.errors import RepriseError, nearest
+from reprise.reports.paths import is_place, no_layer
 from reprise.reports.run import Run, canonical
 
 
@@ -26,7 +27,7 @@ class Cell:
     reading: str | None
     members: tuple[Run, ...] = field(repr=False)
     layers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Name that the report file gives a layer → its module's name in the network."""
+    """What a layer may be called, by its name or its row → its module's name in the network."""
     included: bool = field(default=False, repr=False)
     """A trial that its search always has; the others are drawn."""
     title: str = field(default="", repr=False)
@@ -45,7 +46,12 @@ class Cell:
         return tuple(run.hash for run in self.members)
 
     def module(self, layer: str) -> str:
-        """What a layer's module is called in the network: the layer may be given by its name, too."""
+        """What the module of a layer is called, which is given by its name or by its row in the layer table
+        (`9_dense`); of a network that is no list of layers, by the module's own name. A `RepriseError` where
+        there is no such layer.
+        """
+        if layer not in self.layers and self.layers and is_place(layer):
+            raise RepriseError(no_layer(layer, self.layers))
         return self.layers.get(layer, layer)
 
     def of_runs(self, runs: Collection[str]) -> Cell:
@@ -127,7 +133,9 @@ def select(
                 if axis in cell.settings and normal(text(cell.settings[axis])) == normal(value)
             ]
             if not found and normal(value) in map(normal, map(text, spaces.get(name, {}).get(axis, ()))):
-                raise Undrawn(f"no trial of {name} at scale {scale} has {axis} {value}")
+                left_out = f"{name} is without {axis} {value} at scale {scale}"
+                searched = f"no trial of {name} at scale {scale} has {axis} {value}"
+                raise Undrawn(searched if "trial" in axes else left_out)
             if not found:
                 raise RepriseError(
                     f"selector {selector!r}: {axis} is never {value}{nearest(normal(value), values)}"

@@ -9,14 +9,16 @@ from typing import Any, NoReturn
 from pydantic import TypeAdapter, ValidationError
 
 from reprise.errors import RepriseError, nearest
+from reprise.extensions import DATASETS
 from reprise.reports.cells import Cell, select, selector_of, text
 from reprise.reports.combinations import Combination, combinations, count, named
-from reprise.reports.experiments import Axis, Experiment, Shrink
-from reprise.reports.paths import change, layer_places
+from reprise.reports.experiments import Axis, BuiltIn, Experiment, Shrink
+from reprise.reports.mistakes import OWN_MISTAKE
+from reprise.reports.paths import change, is_place, layer_places
 from reprise.reports.report_file import ReportFile, Source
 from reprise.reports.run import ENGINE, Run, canonical, prune
 from reprise.reports.settings import Settings
-from reprise.schema import first_violation, key_path, plain
+from reprise.schema import key_path, plain, violations
 
 MOST_RUNS, MOST_TEXT = 10_000, 5_000_000
 """Of a report at one scale: runs, and characters of their settings."""
@@ -44,25 +46,29 @@ class Expansion:
         self.network_runs: dict[str, Run] = {}
         """Name of a model → the first run that trains it."""
         self._file, self._source, self._scale = file, source, scale
-        self._shrink = {"full": Shrink(), "quick": file.scales.quick, "demo": file.scales.demo}[scale]
+        self._shrink = file.scales.at(scale)
         self._image_source, self._known = image_source, known
         self._models = {name: prune(plain(network)) for name, network in file.models.items()}
         self._defaults = plain(file.defaults)
         self._parts: set[str] = set()
         self._length = 0
         for name in getattr(self._shrink, "experiments", {}):
-            self._check_experiment(name, ("scales", scale, "experiments", name))
+            with source.mistakes.noting():
+                self._check_experiment(name, ("scales", scale, "experiments", name))
         for name in file.experiments:
-            self.expand(name)
+            try:
+                self.expand(name)
+            except RepriseError as error:
+                source.mistakes.add(error)
+                source.lost.add(("experiments", name))
 
     @property
     def spaces(self) -> dict[str, dict[str, list[Any]]]:
-        """Experiment → axis → the values that its search can draw."""
+        """Experiment → axis → the values that its search can draw, or that this scale has left out."""
         found: dict[str, dict[str, list[Any]]] = {}
         for name, experiment in self._file.experiments.items():
-            search = experiment.random or experiment.asha
-            if search:
-                found[name] = {axis: list(rule.values or ()) for axis, rule in search.space.items()}
+            if experiment.random or experiment.asha or self.rule(name).only:
+                found[name] = {axis: list(rule.values or ()) for axis, rule in experiment.axes.items()}
         return found
 
     def rule(self, name: str) -> Shrink:
@@ -75,19 +81,21 @@ class Expansion:
         """The cells of an experiment; `via`: the experiments that start from its weights."""
         if name in self.cells:
             return self.cells[name]
+        self._source.check_name("experiments", name)
         where = ("experiments", name)
         self._check_chain(where, via)
         if name in via:
             self._fail(where, f"initial weights go round in a circle: {' → '.join([*via, name])}; break it")
-        chain = self._chain(name)
+        links = self._chain(name)
+        chain = [self._file.experiments[link] for link in links]
         experiment, rule = chain[-1], self.rule(name)
         settings = {
             key: value
             for key, value in copy.deepcopy(self._defaults).items()
             if key not in ("seeds", "fixed_seeds")
         }
-        for link in chain:
-            self._change(settings, link.set, (*where, "set"))
+        for link in links:
+            self._change(settings, self._file.experiments[link].set, ("experiments", link, "set"))
         readings = self._readings(chain)
         seeds = next((link.seeds for link in reversed(chain) if link.seeds), self._file.defaults.seeds)[
             : rule.seeds
@@ -133,16 +141,22 @@ class Expansion:
         where, rule, study = ("experiments", name), self.rule(name), experiment.asha
         cells: list[Cell] = []
         before = None
+        sound = True
         for shown, changes in self._combinations(name, experiment, rule.trials):
             cell = copy.deepcopy(settings)
-            self._change(cell, changes, where)
-            network = cell.get("model")
-            self._scale_down(cell, name, rule)
             trial = None
             if study:
                 rungs = {"min_resource": study.min_resource, "reduction_factor": study.reduction_factor}
                 trial = {"trial": shown["trial"], "after": before, **rungs}
-            members, layers = self._members(cell, seeds, where, (*via, name), trial)
+            try:
+                self._change(cell, changes, where)
+                network = cell.get("model")
+                self._scale_down(cell, name, rule)
+                members, layers = self._members(cell, seeds, where, (*via, name), trial)
+            except RepriseError as error:  # the other cells may have mistakes of their own
+                self._source.mistakes.add(error)
+                sound = False
+                continue
             before = members[-1].hash
             included = experiment.random is not None and shown["trial"] < len(experiment.random.include)
             title = "" if experiment.axes else experiment.title or ""
@@ -150,6 +164,8 @@ class Expansion:
             cells.append(Cell(name, shown, reading, members, layers, included, title, labels))
             if isinstance(network, str):
                 self.network_runs.setdefault(network, members[0])
+        if not sound:
+            raise RepriseError(f"{name} {OWN_MISTAKE}")
         return cells
 
     def _combinations(self, name: str, experiment: Experiment, trials: int | None) -> list[Combination]:
@@ -169,18 +185,20 @@ class Expansion:
             isinstance(training, dict) and type(training.get("epochs")) is int
         ):  # else the check of settings speaks
             training["epochs"] = rule.epochs.of(training["epochs"])
+        if isinstance(rule, BuiltIn) and rule.images:
+            _take_fewer(cell.get("dataset"), rule.images)
 
-    def _chain(self, name: str, via: tuple[str, ...] = ()) -> list[Experiment]:
-        """The experiment and those it is based on, the oldest first."""
+    def _chain(self, name: str, via: tuple[str, ...] = ()) -> list[str]:
+        """The names of the experiment and of those it is based on, the oldest first."""
         where = ("experiments", name, "base")
         if name in via:
             self._fail(where, f"goes round in a circle: {' → '.join([*via, name])}; break it")
         experiment = self._file.experiments[name]
         if experiment.base is None:
-            return [experiment]
+            return [name]
         self._check_chain(where, via)
         self._check_experiment(experiment.base, where)
-        return [*self._chain(experiment.base, (*via, name)), experiment]
+        return [*self._chain(experiment.base, (*via, name)), name]
 
     def _readings(self, chain: Sequence[Experiment]) -> dict[str | None, dict[str, Any]]:
         """Reading → what it changes: the experiment's own, or the nearest of those it is based on."""
@@ -248,7 +266,9 @@ class Expansion:
             if weights:
                 at = self.giver(where[1], ["initial_weights", "from"])
                 parent = self._parent(weights["from"], seed, at, via)
-                drop = [layers.get(name, name) for name in weights.get("drop", ())]
+                drop = [
+                    name if is_place(name) else layers.get(name, name) for name in weights.get("drop", ())
+                ]  # a place there is the beginning of a parameter's name
                 spec["initial_weights"] = prune({"run": parent.hash, "drop": drop})
             runs.append(Run(spec))
         return tuple(runs), layers
@@ -267,11 +287,14 @@ class Expansion:
         try:
             _SETTINGS.validate_python(settings)
         except ValidationError as error:
-            parts, what = first_violation(error, settings)
-            line = self._source.place(self.giver(where[1], parts, settings))
-            raise RepriseError(
-                f"{line}: {key_path(where)}: {key_path(parts) or 'settings'}: {what}"
-            ) from None
+            found = violations(error, settings)
+            own = [each for each in found if each[0][:1] not in ([key] for key in self._source.doubtful)]
+            for parts, what in own:
+                line = self._source.place(self.giver(where[1], parts, settings))
+                self._source.mistakes.add(
+                    f"{line}: {key_path(where)}: {key_path(parts) or 'settings'}: {what}"
+                )
+            raise RepriseError(f"{where[1]} {OWN_MISTAKE}") from None
 
     def _parent(self, selector: str, seed: int, where: tuple[Any, ...], via: tuple[str, ...]) -> Run:
         """The run whose weights are loaded: of the same seed, or the only one."""
@@ -285,6 +308,7 @@ class Expansion:
         return next((run for run in members if run.settings.seeds.init == seed), members[0])
 
     def _select(self, selector: str, where: tuple[Any, ...]) -> list[Cell]:
+        self._source.check_name("experiments", selector.partition("@")[0].partition("/")[0])
         try:
             return select(selector, self.cells, self.spaces, self._scale)
         except RepriseError as error:
@@ -351,6 +375,8 @@ class Expansion:
             try:
                 change(settings, {path: value}, lambda name: self._model(name, where))
             except RepriseError as error:
+                if path.partition(".")[0] in self._source.doubtful:
+                    raise RepriseError(f"{path} {OWN_MISTAKE}") from None
                 self._fail((*where, path), str(error))
 
     def _model(self, name: str, where: tuple[Any, ...]) -> dict[str, Any]:
@@ -359,6 +385,7 @@ class Expansion:
         return self._models[name]
 
     def _check_experiment(self, name: str, where: tuple[Any, ...]) -> None:
+        self._source.check_name("experiments", name)
         if name not in self._file.experiments:
             self._fail(where, f"no experiment {name}{nearest(name, self._file.experiments)}")
 
@@ -371,6 +398,18 @@ class Expansion:
     def _check_number(self, where: tuple[Any, ...], runs: int) -> None:
         if runs > MOST_RUNS:
             self._fail(where, f"{runs:,} runs, of at most {MOST_RUNS:,} in a report; leave some out")
+
+
+def _take_fewer(dataset: Any, images: int) -> None:
+    """Use about so many images of each part of a data set, the same number of each class."""
+    if not isinstance(dataset, dict) or dataset.get("name") not in DATASETS:
+        return  # the check of settings speaks
+    known = DATASETS[dataset["name"]].classes.get(dataset.get("labels"), ())
+    count = len(dataset.get("classes") or known)
+    if count:
+        fewer = max(images // count, 1)
+        given = dataset.get("per_class")
+        dataset["per_class"] = min(fewer, given) if type(given) is int else fewer
 
 
 def _labels(experiment: Experiment, settings: Mapping[str, Any]) -> dict[str, str]:

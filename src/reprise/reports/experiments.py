@@ -217,3 +217,26 @@ class Scales(Strict):
     """Less of the report, on real data."""
     demo: Scale = Scale()
     """Little of the report, on synthetic data, in minutes on a CPU."""
+
+    def at(self, scale: str) -> Shrink:
+        """How experiments shrink at a scale: as the file says, or where it says nothing of the scale, as
+        `BUILT_IN` has it.
+        """
+        if scale == "full":
+            return Shrink()
+        given: Scale = getattr(self, scale)
+        return given if scale in self.model_fields_set else BUILT_IN[scale]
+
+
+class BuiltIn(Scale):
+    """A scale of which a file says nothing."""
+
+    images: int | None = None
+    """About how many images are used of each part of the data."""
+
+
+BUILT_IN = {
+    "quick": BuiltIn(seeds=1, trials=4, epochs=Fewer(max=5), images=5000),
+    "demo": BuiltIn(seeds=1, trials=3, epochs=Fewer(max=2)),
+}
+"""docs/report-files.md says what these are. Other numbers are other runs of reports without `scales`."""

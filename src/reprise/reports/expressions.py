@@ -41,6 +41,28 @@ REFUSED = {
 """What people write that is not allowed, and what to do about it; the rest is named by its syntax."""
 
 
+SIGNS = {
+    "=>": "write >=",
+    "=<": "write <=",
+    "≥": "write >=",
+    "≤": "write <=",
+    "≈": "write within(a, b, margin)",
+    "≠": "write < or >",
+    "&&": "write and",
+    "||": "write or",
+    "×": "write *",
+    "·": "write *",
+    "÷": "write /",
+    "−": "write -",
+    "%": "write a share, such as 0.7, or multiply what is measured by 100",
+    "“": "write straight quotes",
+    "”": "write straight quotes",
+    "’": "write straight quotes",
+    "=": "of two values, write within(a, b, margin)",
+}
+"""Signs that are no expression, and what to write instead."""
+
+
 @dataclass(frozen=True)
 class Names:
     """What the expressions of a report can name besides its experiments.
@@ -93,7 +115,12 @@ def read_expression(text: str, where: str = "") -> Expression:
             tree = ast.parse(plain, mode="eval").body
     except SyntaxError as error:
         column = error.offset if error.lineno == 1 and error.offset else len(plain) + 1
-        raise _error(plain, where, column, f"{error.msg or 'not an expression'}; mend it there") from None
+        said = f"{error.msg or 'not an expression'}; mend it there"
+        for sign, instead in SIGNS.items():
+            if sign in plain and (sign != "=" or plain[column - 1 :].startswith("=")):
+                column, said = (column if sign == "=" else plain.index(sign) + 1), f"{sign!r}: {instead}"
+                break
+        raise _error(plain, where, column, said) from None
     except (RecursionError, MemoryError):
         raise RepriseError(
             f"{_start(where)}{plain!r}: too many parentheses or signs inside each other"

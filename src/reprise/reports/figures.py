@@ -252,9 +252,9 @@ class Diagram(Figure):
     network: str
     """Name of one of this report's models."""
     mark: list[str] = []
-    """Layers to set off, by their names or places (8_dense)."""
+    """Layers to set off, by their names or rows in the layer table (9_dense)."""
     names: dict[str, Text] = {}
-    """What the report calls layers, which are given by their names or places."""
+    """What the report calls layers, which are given by their names or rows."""
 
 
 class Bars(MeasuredFigure):

@@ -9,9 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reprise.errors import RepriseError, gist, nearest
+from reprise.errors import RepriseError, gist
 from reprise.files import read_bytes
 from reprise.folders import listing
+from reprise.reports.mistakes import Mistakes
+from reprise.reports.yaml_mistakes import yaml_mistake
 
 if TYPE_CHECKING:
     import yaml
@@ -35,14 +37,51 @@ def yaml_files(folder: Path) -> list[Path]:
         return []
 
 
+def other_files(folder: Path) -> list[Path]:
+    """Files of a folder that look as if they were to be read, and are not."""
+    return sorted(folder.glob("[!.]*.yml"))
+
+
+def located(path: Path | str, line: int) -> str:
+    """File and line, where editors jump to; the file alone where the line is not known."""
+    return f"{path}:{line}" if line else str(path)
+
+
+def _decoded(path: Path | str) -> str:
+    """The text of a file in UTF-8, with or without a byte order mark."""
+    return read_bytes(path, MOST_BYTES).decode("utf-8-sig")
+
+
+SCALARS = {
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "float": (
+        r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?"
+        r"|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+    "int": (r"[-+]?(?:0x[0-9a-fA-F_]+|[0-9][0-9_]*)", "-+0123456789"),
+    "null": (r"~|null|Null|NULL|", "~nN\0"),
+    "merge": (r"<<", "<"),
+}
+"""What a value without quotes can be beside a text, and its first letters: as YAML 1.2 has it, so that `no`,
+`on`, `12:30` and dates are texts, and 1e-3 and -.5 are numbers.
+"""
+
+
 @cache
 def _loader() -> type[yaml.SafeLoader]:
-    """YAML with 1e-3 as a number (YAML 1.2), dates as texts, 64-bit integers, and without silently dropped
-    duplicate keys.
+    """YAML with the values of `SCALARS`, 64-bit integers, and without silently dropped duplicate keys.
+
+    What can be read and is surely not meant is noted in `noted`, line and words.
     """
     import yaml  # which --help need not wait for
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        def __init__(self, text: str) -> None:
+            super().__init__(text)
+            self.noted: list[tuple[int, str]] = []
+
         def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
             try:
                 return super().construct_object(node, deep)
@@ -59,94 +98,100 @@ def _loader() -> type[yaml.SafeLoader]:
     Loader.yaml_constructors = {
         tag: made for tag, made in Loader.yaml_constructors.items() if tag is None or tag in tags
     }
-    Loader.yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in rules if not tag.endswith(":timestamp")]
-        for first, rules in Loader.yaml_implicit_resolvers.items()
-    }
+    Loader.yaml_implicit_resolvers = {}
+    for name, (pattern, first) in SCALARS.items():
+        letters = ["" if letter == "\0" else letter for letter in first]
+        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{name}", re.compile(f"(?:{pattern})\\Z"), letters)
     Loader.add_constructor("tag:yaml.org,2002:float", _number)
     Loader.add_constructor("tag:yaml.org,2002:int", _integer)
     Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-    Loader.add_implicit_resolver(
-        "tag:yaml.org,2002:float",
-        re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z"),
-        list("-+.0123456789"),
-    )
     return Loader
 
 
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Hashable, Any]:
+def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Hashable, Any]:
     import yaml
 
-    seen: set[Any] = set()
+    seen: dict[Any, int] = {}
     for key_node, _ in node.value:
         if key_node.tag == "tag:yaml.org,2002:merge":
             continue
-        key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, Hashable) or key in seen:
-            mark = key_node.start_mark
-            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", mark)
-        seen.add(key)
+        key, line = loader.construct_object(key_node, deep=True), key_node.start_mark.line + 1
+        if not isinstance(key, Hashable):
+            raise yaml.constructor.ConstructorError(
+                None, None, "a list or mapping in the place of a key", key_node.start_mark
+            )
+        if key in seen:
+            loader.noted.append(
+                (line, f"key {key!r} stands twice, on line {seen[key]} too; keep one of them")
+            )
+        seen[key] = line
     loader.flatten_mapping(node)
     return loader.construct_mapping(node, deep=True)
 
 
-def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
+def _number(loader: Any, node: yaml.ScalarNode) -> float:
     import yaml
 
     short = len(node.value) <= LONGEST_NUMBER
     value = float(yaml.SafeLoader.construct_yaml_float(loader, node)) if short else math.inf
     if not math.isfinite(value):
-        raise _no_number(node)
+        loader.noted.append((node.start_mark.line + 1, _no_number(node)))
+        return 1.0
     return value
 
 
-def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
-    import yaml
-
-    value = yaml.SafeLoader.construct_yaml_int(loader, node) if len(node.value) <= LONGEST_NUMBER else 2**64
+def _integer(loader: Any, node: yaml.ScalarNode) -> int:
+    line, digits = node.start_mark.line + 1, node.value.replace("_", "").lstrip("+-")
+    if len(digits) > 1 and digits[0] == "0" and digits.isdigit():
+        what = f"{node.value} begins with 0, which some read as octal; write {int(digits[:20])}, or put it in"
+        loader.noted.append((line, f"{what} quotes"))
+    value = int(digits, 16 if digits.startswith("0x") else 10) if len(digits) <= LONGEST_NUMBER else 2**64
+    value = -value if node.value.startswith("-") else value
     if not -(2**63) <= value < 2**63:
-        raise _no_number(node)
+        loader.noted.append((line, _no_number(node)))
+        return 1
     return value
 
 
-def _no_number(node: yaml.ScalarNode) -> yaml.YAMLError:
-    import yaml
-
+def _no_number(node: yaml.ScalarNode) -> str:
     shown = node.value if len(node.value) <= LONGEST_NUMBER else f"{node.value[:20]}…"
-    return yaml.constructor.ConstructorError(
-        None, None, f"{shown} is no number to compute with", node.start_mark
-    )
+    return f"{shown} is no number to compute with; write a finite one"
 
 
-def read_yaml(path: Path | str, *, known: bool = False) -> Any:
+def read_yaml(path: Path | str, *, known: bool = False, mistakes: Mistakes | None = None) -> Any:
     """The YAML document at `path`; unreadable, malformed and boundless files are a `RepriseError` with the
     line.
 
     known: the file has been read before, or is our own, so that its bounds need not be looked for.
+    mistakes: where to note what is wrong with a document that can be read all the same (a key that stands
+    twice); without it, that is an error, too.
     """
     import yaml
 
+    text = ""
     try:
-        text = read_bytes(path, MOST_BYTES).decode("utf-8")
+        text = _decoded(path)
         if not known:
             _check_bounds(text)
-        return yaml.load(text, Loader=_loader())
+        loader: Any = _loader()(text)
+        try:
+            document = loader.get_single_data()
+        finally:
+            loader.dispose()
     except OSError as error:
         raise RepriseError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-    except UnicodeDecodeError:
-        raise RepriseError(f"{path}: not UTF-8 text; save it as UTF-8") from None
+    except UnicodeDecodeError as error:
+        line = bytes(error.object)[: error.start].count(b"\n") + 1
+        raise RepriseError(f"{located(path, line)}: not UTF-8 text; save the file as UTF-8") from None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or gist(error)
-        if mark and problem == "found undefined alias":
-            alias = re.match(r"\*([\w-]+)", text.splitlines()[mark.line][mark.column :])
-            anchors = dict.fromkeys(re.findall(r"(?<!\w)&([\w-]+)", text))
-            name = alias.group(1) if alias else ""
-            raise RepriseError(
-                f"{path}{line}: found undefined alias *{name}{nearest(name, anchors)}"
-            ) from None
-        raise RepriseError(f"{path}{line}: {problem}; mend the YAML there") from None
+        line, what = yaml_mistake(error, text)
+        raise RepriseError(f"{located(path, line)}: {what}") from None
+    found = Mistakes() if mistakes is None else mistakes
+    for line, what in loader.noted:
+        found.add(f"{located(path, line)}: {what}")
+    if mistakes is None:
+        found.raise_all()
+    return document
 
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
@@ -173,7 +218,9 @@ def _check_bounds(text: str) -> None:
                 ]
             )
             if len(open_) > DEEPEST:
-                raise _unbounded(event, f"more than {DEEPEST} lists and mappings inside each other")
+                raise _unbounded(
+                    event, f"more than {DEEPEST} lists and mappings inside each other; flatten it"
+                )
             continue
         if isinstance(event, yaml.CollectionEndEvent):
             anchor, size, *_ = open_.pop()
@@ -191,9 +238,9 @@ def _check_bounds(text: str) -> None:
         open_[-1][1] += size
         open_[-1][2] += 1
         if open_[-1][1] > MOST_VALUES:
-            raise _unbounded(event, f"more than {MOST_VALUES:,} values, with what aliases repeat")
+            raise _unbounded(event, f"more than {MOST_VALUES:,} values, with what aliases repeat; shorten it")
         if open_[-1][2] > open_[-1][3]:
-            raise _unbounded(event, f"more than {MOST_ITEMS:,} items in a list")
+            raise _unbounded(event, f"more than {MOST_ITEMS:,} items in a list; shorten it")
 
 
 def check_size(value: Any, source: str) -> None:
@@ -235,7 +282,7 @@ def _tree(path: Path, _: int) -> yaml.Node | None:
     import yaml
 
     try:
-        return yaml.compose(read_bytes(path, MOST_BYTES).decode("utf-8"), Loader=_loader())
+        return yaml.compose(_decoded(path), Loader=_loader())
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
         return None
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from reprise.errors import RepriseError, nearest
@@ -12,14 +13,51 @@ LAYER_KINDS = ("conv", "batch_norm", "pool", "dropout", "dropout2d", "flatten", 
 """Keys that tell the kind of a layer (`reprise.models.families`); a layer with none is an activation."""
 
 
+FOLDED_INTO = ("conv", "batch_norm", "dense")
+"""Kinds of layer in whose row of a layer table an activation stands that follows them."""
+
+
 def layer_places(network: Mapping[str, Any]) -> dict[str, str]:
-    """Name of each layer that has one → what its module is called: place and kind, e.g. `8_dense`."""
-    return {
-        layer["name"]: f"{prefix}{index}_{_kind(layer)}"
-        for key, prefix in (("layers", ""), ("head", "head."))
-        for index, layer in enumerate(network[key] if isinstance(network.get(key), list) else ())
-        if layer.get("name")
-    }
+    """What a layer may be called → what its module is called.
+
+    A layer is called by its name, if it has one, and by its row in the network's layer table, from 1, with
+    its kind: `9_dense`. In the table, an activation that directly follows a convolution, batch normalisation
+    or dense layer has no row of its own, and a batch normalisation that is switched off has none. Layers of
+    a `head` are counted from its beginning: `head.1_dense`. Modules count the list's items from 0.
+    """
+    found: dict[str, str] = {}
+    for key, prefix in (("layers", ""), ("head", "head.")):
+        layers = network[key] if isinstance(network.get(key), list) else ()
+        row, before = 0, ""
+        for index, layer in enumerate(layers):
+            kind = _kind(layer)
+            module = f"{prefix}{index}_{kind}"
+            if layer.get("name"):
+                found[layer["name"]] = module
+            if kind == "batch_norm" and not layer["batch_norm"]:
+                continue
+            if kind not in LAYER_KINDS and before in FOLDED_INTO:
+                continue
+            row, before = row + 1, kind
+            found[f"{prefix}{row}_{kind}"] = module
+    return found
+
+
+def is_place(name: str) -> bool:
+    """Whether a layer is called by its row and kind."""
+    return re.fullmatch(r"(head\.)?\d+_\w+", name) is not None
+
+
+def no_layer(name: str, places: Mapping[str, str], modules: Iterable[str] = ()) -> str:
+    """That a network has no such layer, and which it has: by name and row, or else the names of modules."""
+    if not places:
+        return f"the network has no layer {name}{nearest(name, modules)}"
+    rows = {module: called for called, module in places.items() if is_place(called)}
+    names = {module: called for called, module in places.items() if not is_place(called)}
+    listed = [f"{row} ({names[module]})" if module in names else row for module, row in rows.items()]
+    hint = "" if is_place(name) else nearest(name, [*names.values(), *rows.values()])
+    meant = f"{hint} valid" if hint.startswith("; did") else "; valid"
+    return f"the network has no layer {name}{meant}: {', '.join(listed)}"
 
 
 def _kind(layer: Mapping[str, Any]) -> str:

@@ -12,7 +12,8 @@ import copy
 import hashlib
 import keyword
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,18 @@ from pydantic import BaseModel
 
 from reprise.errors import RepriseError, nearest
 from reprise.folders import listing
+from reprise.progress import say
 from reprise.reports.cells import Cell, Undrawn, select, text
 from reprise.reports.expansion import Expansion
 from reprise.reports.expressions import Names, called, named, named_cells, read_expression
 from reprise.reports.figures import Diagram, Figure, Samples
-from reprise.reports.file import yaml_files
+from reprise.reports.file import other_files, yaml_files
 from reprise.reports.layout import SCALES, stand_in_source
+from reprise.reports.mistakes import OWN_MISTAKE
 from reprise.reports.report_file import SECTIONS, Source, keys_of_error, read_report
 from reprise.reports.run import Run
 from reprise.reports.statements import Statement
+from reprise.reports.table_statements import shown_statements
 from reprise.reports.tables import LayerTable, Table
 from reprise.schema import plain
 
@@ -55,6 +59,8 @@ FOLDERS = ("runs", "assets")
 
 def report_files(folder: Path) -> dict[str, Path]:
     """Slug → report, in order: the YAML files of a folder, and the folders in it that hold some."""
+    for other in other_files(folder):
+        say(f"{other}: not read, since report files end in .yaml; rename it to {other.stem}.yaml")
     files = {path.stem: path for path in yaml_files(folder)}
     folders: dict[str, Path] = {}
     with contextlib.suppress(OSError):  # no such folder, or one that cannot be read
@@ -76,12 +82,20 @@ class Report:
     skip: experiments left out by the user; what needs them is *not run*.
     stand_in: data sets in whose place a stand-in made from other real images is used; figures, tables and
         statements say so.
+    tolerant: what does not fit is left out and noted in `mistakes`, as far as the rest can be read without.
 
-    Raises `RepriseError` for anything that does not fit, naming file, line, key path and nearest valid key.
+    Raises `RepriseError` for anything that does not fit, all of it at once, naming file, line, key path and
+    nearest valid key.
     """
 
     def __init__(
-        self, path: Path | str, scale: str = "full", skip: Sequence[str] = (), stand_in: Sequence[str] = ()
+        self,
+        path: Path | str,
+        scale: str = "full",
+        skip: Sequence[str] = (),
+        stand_in: Sequence[str] = (),
+        *,
+        tolerant: bool = False,
     ) -> None:
         self.path = Path(path)
         self.stand_in = frozenset(stand_in)
@@ -93,6 +107,9 @@ class Report:
         stamps = os.environ.get(CHECKED, "").split()
         known = bool(stamps) and self.path.exists() and self.stamp in stamps
         self._source = Source(path, known=known)
+        self.mistakes = self._source.mistakes
+        self.unsound: set[tuple[str, str]] = set()
+        """Section and id of figures, tables and statements with mistakes, which are checked no further."""
         self.slug: str = self._source.slug
         if self.slug in RULES:
             raise RepriseError(f"{self.path}: {self.slug} is a rule of the workflow; choose another name")
@@ -115,6 +132,8 @@ class Report:
         self.skipped = frozenset(skip) | {name for name in self._cells if self._expansion.rule(name).skip}
         if not known:
             self._check_references()
+        if not tolerant:
+            self.mistakes.raise_all()
 
     # ---- what others ask ----
 
@@ -147,7 +166,17 @@ class Report:
 
     @property
     def experiments(self) -> list[str]:
-        return list(self.file.experiments)
+        return list(self._cells)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the data set and the split of runs are those that the file means."""
+        return not self._source.lost_settings & {"dataset", "split"}
+
+    @property
+    def certain_networks(self) -> bool:
+        """Whether the networks of runs are those that the file means."""
+        return "model" not in self._source.doubtful
 
     def place(self, *parts: Any) -> str:
         """File and line of what stands at a key path, as an error starts."""
@@ -171,8 +200,14 @@ class Report:
         items: Sequence[Table | Statement] = self.tables if made else self.own_statements
         name = made or statement.id
         place = next(index for index, item in enumerate(items) if item.id == name)
+        parts = [section, place]
+        if made and isinstance(rows := getattr(items[place], "rows", None), list):
+            labels = next(
+                at for at, one in shown_statements(self.tables[place]).items() if one == statement.id
+            )
+            parts += ["rows", next(index for index, row in enumerate(rows) if row.label in labels)]
         table = f"table {made}: " if made else ""
-        return f"{self.place_of([section, place], said)}: {table}statement {statement.id}"
+        return f"{self.place_of(parts, said)}: {table}statement {statement.id}"
 
     @property
     def own_statements(self) -> list[Statement]:
@@ -206,6 +241,8 @@ class Report:
         if selector not in self._selected:
             named = self.file.cells.get(selector)
             meant = named.runs if named else selector
+            self._source.check_name("cells", selector)
+            self._source.check_name("experiments", meant.partition("@")[0].partition("/")[0])
             spaces, also = self._expansion.spaces, list(self.file.cells)
             found = select(meant, self._cells, spaces, self.scale, also)
             if self._at_hand is not None:
@@ -307,9 +344,11 @@ class Report:
         trained = self._expansion.network_runs
         for name in names:
             if name not in trained:
-                raise RepriseError(
-                    f"{self.path}: no experiment trains a model {name}{nearest(name, trained)}"
-                )
+                if name in self.file.models and self._source.lost:
+                    raise RepriseError(f"what trains {name} {OWN_MISTAKE}")
+                self._source.check_name("models", name)
+                hint = nearest(name, [*trained, *self.file.models])
+                raise RepriseError(f"{self.path}: no experiment trains a model {name}{hint}")
         return {name: (self.file.models[name].title or name, trained[name]) for name in names}
 
     @property
@@ -343,39 +382,62 @@ class Report:
             for cell in cells:
                 if run in cell.runs:
                     return cell
+        if any(section == "experiments" for section, _ in self._source.lost):
+            raise RepriseError(f"the run {OWN_MISTAKE}")
         hint = f"list them with: python -m reprise runs {self.slug}"
         raise RepriseError(f"{self.path}: no run {run} at scale {self.scale}; {hint}")
 
     # ---- checks ----
 
+    def leave_out(self, section: str, name: str) -> None:
+        """Leave out an experiment whose mistakes are noted: what follows from them is not noted, too."""
+        self._source.lost.add((section, name))
+        self._cells.pop(name, None)
+        self._selected.clear()
+
+    def leave_out_measure(self, name: str) -> None:
+        """Let a name under `measures` that means nothing stand for something, so that what uses it can be
+        checked.
+        """
+        self.names = replace(self.names, measures={**self.names.measures, name: "accuracy"})
+
     def _check_references(self) -> None:
-        """Whether every selector and name of figures, tables and statements names cells."""
+        """Whether every selector and name of figures, tables and statements names cells; what does not is
+        noted.
+        """
         self._check_names()
         self._check_assumptions()
         for section in ("figures", "tables"):
             for index, item in enumerate(getattr(self, section)):
-                try:
-                    for selector in plain_selectors(item):
-                        self._check_selector(selector)
-                    self._check_expressions(item)
-                except RepriseError as error:
+                for error in self._wrong_in(item):
                     where = self._source.inside([section, index], str(error))
-                    self._source.fail(where, f"{section[:-1]} {item.id}: {error}")
+                    self._source.note(where, f"{section[:-1]} {item.id}: {error}")
+                    self.unsound.add((section, item.id))
         for statement in self.statements:
-            try:
-                self._check_expressions(statement)
-            except RepriseError as error:
-                raise RepriseError(f"{self.where(statement, str(error))}: {error}") from None
+            for error in self._wrong_in(statement):
+                self.mistakes.add(f"{self.where(statement, str(error))}: {error}")
+                self.unsound.add(("statements", statement.id))
 
-    def _check_expressions(self, item: Any) -> None:
-        """A mistake in the syntax of an expression, or cells that are not there."""
+    def _wrong_in(self, item: Any) -> Iterator[RepriseError]:
+        """Selectors that name nothing, mistakes in the syntax of expressions, and cells in them that are not
+        there.
+        """
+        for selector in plain_selectors(item):
+            try:
+                self._check_selector(selector)
+            except RepriseError as error:
+                yield error
         for said in expressions(item):
-            expression = read_expression(said)
+            try:
+                expression = read_expression(said)
+            except RepriseError as error:
+                yield error
+                continue
             for selector, node in named_cells(expression).items():
                 try:
                     self._check_selector(selector)
                 except RepriseError as error:
-                    raise RepriseError(f"{said!r}: column {expression.column(node)}: {error}") from None
+                    yield RepriseError(f"{said!r}: column {expression.column(node)}: {error}")
 
     def _check_selector(self, selector: str) -> None:
         with contextlib.suppress(Undrawn):
@@ -386,31 +448,40 @@ class Report:
         known = [one.id for section in (self.figures, self.tables, self.statements) for one in section]
         for index, assumption in enumerate(self.file.assumptions):
             for place, name in enumerate(assumption.affects):
-                if name in known:
+                if name in known or self._source.is_lost(name):
                     continue
                 try:
                     self._check_selector(name)
                 except RepriseError as error:
                     valid = [*self.file.experiments, *self.file.cells, *known]
                     simple = f"no cells, figure, table or statement {name}{nearest(name, valid)}"
-                    said = str(error) if {*"/@"} & {*name} else simple
-                    self._source.fail(["assumptions", index, "affects", place], said)
+                    said = str(error) if {*"/@"} & {*name} or OWN_MISTAKE in str(error) else simple
+                    self._source.note(["assumptions", index, "affects", place], said)
 
     def _check_names(self) -> None:
         """The names under `cells` are new ones for selectors of what there is."""
         for name, cells in self.file.cells.items():
             where = ["cells", name]
-            for others, what in ((self.file.experiments, "an experiment"), (self.file.measures, "a measure")):
-                if name in others:
-                    self._source.fail(where, f"{what} has this name; choose another")
-            if keyword.iskeyword(name):
-                self._source.fail(where, f"{name} is a word of the expressions' grammar; choose another name")
-            if cells.runs in self.file.cells:
-                self._source.fail(where, f"{cells.runs} is itself a name under cells; write its selector")
             try:
-                self._check_selector(name)
+                for others, what in (
+                    (self.file.experiments, "an experiment"),
+                    (self.file.measures, "a measure"),
+                ):
+                    if name in others:
+                        self._source.fail(where, f"{what} has this name; choose another")
+                if keyword.iskeyword(name):
+                    what = f"{name} is a word of the expressions' grammar; choose another name"
+                    self._source.fail(where, what)
+                if cells.runs in self.file.cells:
+                    what = f"{cells.runs} is itself a name under cells; write its selector"
+                    self._source.fail(where, what)
+                try:
+                    self._check_selector(name)
+                except RepriseError as error:
+                    self._source.fail(where, str(error))
             except RepriseError as error:
-                self._source.fail(where, str(error))
+                self.mistakes.add(error)
+                self._source.lost |= {("cells", name), ("cells", cells.runs)}
 
 
 def network_names(item: Any) -> list[str]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar, cast
@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn, TypeVar, cast
 from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from reprise.errors import RepriseError, nearest
-from reprise.extensions import FIGURES
+from reprise.extensions import DATASETS, FIGURES
 from reprise.reports.experiments import Experiment, Scales
 from reprise.reports.figures import AnyFigure, Compared, Curves, Diagram, Figure, Reference, Trials
 from reprise.reports.file import (
@@ -23,16 +23,19 @@ from reprise.reports.file import (
     check_size,
     count_values,
     line_of,
+    located,
+    other_files,
     read_yaml,
     yaml_files,
 )
+from reprise.reports.mistakes import OWN_MISTAKE, Mistakes
 from reprise.reports.paths import layer_places
 from reprise.reports.settings import AnyNetwork, Defaults
 from reprise.reports.statements import AnyStatement, Called, Cells, Expression, Number, Statement, Trainings
 from reprise.reports.table_statements import complete_table, table_statements
-from reprise.reports.tables import AnyTable, Table
+from reprise.reports.tables import AnyTable, ClassTable, Table
 from reprise.reports.values import Identifier, Name, Text, Unique
-from reprise.schema import Strict, first_violation, form, key_path, plain, shown, titled
+from reprise.schema import Strict, Violation, form, key_path, plain, shown, suggestion, titled, violations
 from reprise.schema import keys as keys_of
 
 SECTIONS = ("figures", "tables", "statements")
@@ -135,31 +138,57 @@ class Source:
 
     def __init__(self, path: Path | str, *, known: bool = False) -> None:
         self.path = Path(path)
+        self.mistakes = Mistakes()
+        """What is wrong with the files, as far as it is known."""
+        self.lost: set[tuple[str, Any]] = set()
+        """Section and name of what is left out because of its mistakes: naming it is none."""
+        self.lost_settings: set[str] = set()
+        """Keys of the defaults in whose place something else stands because of their mistakes."""
+        if self.path.suffix == ".yml":
+            raise RepriseError(f"{self.path}: report files end in .yaml; rename it to {self.path.stem}.yaml")
         self.files = yaml_files(self.path) if self.path.is_dir() else [self.path]
         if not self.files:
             raise RepriseError(f"{self.path}: no report files (*.yaml) in this folder; add one")
         self.document: dict[str, Any] = {}
         self._file: dict[str, Path] = {}
-        for file in self.files:
-            part = read_yaml(file, known=known)
-            if not isinstance(part, dict):
-                raise RepriseError(
-                    f"{file}: top level: no mapping from keys to values; see docs/report-files.md"
-                )
-            for key in part:
-                if key in self._file:
-                    place = f"{file}, line {line_of(file, [key])}"
-                    raise RepriseError(
-                        f"{place}: {key}: stands in {self._file[key].name} too; keep one of them"
-                    )
-                self._file[key] = file
-            self.document |= part
+        self._read(known)
         self._origin: dict[tuple[Any, ...], Sequence[tuple[int, ...]]] = {}
         """Key path of a list that is not as written → where in it each item is written."""
         self._inherited: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         """Key path of what the defaults of its kind give a figure → where they do."""
+        self._known_places: dict[tuple[Any, ...], list[Any]] = {}
+        """Key path of what a figure or table has from one that is left out → where it is written."""
         self._written_out = 0  # characters of texts with names filled in
         self._repeat()
+
+    def _read(self, known: bool) -> None:
+        """Read the files; where one cannot be read, that of all of them is raised."""
+        unreadable = False
+        for other in other_files(self.path) if self.path.is_dir() else ():
+            self.mistakes.add(f"{located(other, 1)}: not read; rename it to {other.stem}.yaml")
+        for file in self.files:
+            try:
+                part = read_yaml(file, known=known, mistakes=self.mistakes)
+                if part is None:
+                    what = "the file is empty; write title:, defaults: and experiments:, see"
+                    raise RepriseError(f"{located(file, 1)}: {what} docs/report-files.md")
+                if not isinstance(part, dict):
+                    what = "no mapping from keys to values; see docs/report-files.md"
+                    raise RepriseError(f"{located(file, 1)}: top level: {what}")
+            except RepriseError as error:
+                self.mistakes.add(error)
+                unreadable = True
+                continue
+            for key in part:
+                if key in self._file:
+                    place = located(file, line_of(file, [key]))
+                    self.mistakes.add(
+                        f"{place}: {key}: stands in {self._file[key].name} too; keep one of them"
+                    )
+                self._file[key] = file
+            self.document |= part
+        if unreadable:
+            self.mistakes.raise_all()
 
     @property
     def slug(self) -> str:
@@ -168,19 +197,31 @@ class Source:
     def place(self, parts: Sequence[Any]) -> str:
         """File and line of a value, as an error starts."""
         if not parts and len(self.files) > 1:
-            return str(self.path)
-        parts = self._giver(parts)
-        file = self._file.get(parts[0], self.files[0]) if parts else self.files[0]
-        line = line_of(file, self._written(parts))
-        return f"{file}, line {line}" if line else str(file)
+            return located(self.files[0], 1)
+        written = self._written(parts)
+        file = self._file.get(written[0], self.files[0]) if written else self.files[0]
+        return located(file, line_of(file, written))
 
     def at(self, parts: Sequence[Any]) -> str:
         """File, line and key path of a value."""
-        return f"{self.place(parts)}: {key_path(self._written(self._giver(parts))) or 'top level'}"
+        return f"{self.place(parts)}: {key_path(self._written(parts)) or 'top level'}"
 
     def fail(self, parts: Sequence[Any], what: str) -> NoReturn:
         """Raise a `RepriseError` that says where the file says so, and what is wrong with it."""
         raise RepriseError(f"{self.at(parts)}: {what}")
+
+    def note(self, parts: Sequence[Any], what: str) -> None:
+        """Note a mistake, as `fail` raises it."""
+        self.mistakes.add(f"{self.at(parts)}: {what}")
+
+    def check_name(self, section: str, name: Any) -> None:
+        """Raise what is no mistake of its own, where a name is that of something left out."""
+        if isinstance(name, str) and (section, name) in self.lost:
+            raise RepriseError(f"{name} {OWN_MISTAKE}")
+
+    def is_lost(self, name: str) -> bool:
+        """Whether something of that name is left out."""
+        return any(name == lost for _, lost in self.lost)
 
     def inside(self, parts: Sequence[Any], said: str) -> list[Any]:
         """Key path of what an error about the item at `parts` means: the key or row that it begins with, the
@@ -207,16 +248,19 @@ class Source:
         """Note that the value at the key path `here` is written at another."""
         self._inherited[here] = origin
 
-    def _giver(self, parts: Sequence[Any]) -> Sequence[Any]:
-        """The key path at which a value is written."""
-        for depth in range(len(parts), 0, -1):
-            origin = self._inherited.get(tuple(parts[:depth]))
-            if origin:
-                return [*origin, *parts[depth:]]
-        return parts
-
     def _written(self, parts: Sequence[Any]) -> list[Any]:
-        """A key path as it stands in the file, before repetition and the flattening of lists."""
+        """A key path as it stands in the file: where what is inherited is written, before repetition and the
+        flattening of lists.
+        """
+        for depth in range(len(parts), 0, -1):
+            if origin := self._inherited.get(tuple(parts[:depth])):
+                return self._written([*origin, *parts[depth:]])
+            if known := self._known_places.get(tuple(parts[:depth])):
+                return [*known, *parts[depth:]]
+        return self._unrepeated(parts)
+
+    def _unrepeated(self, parts: Sequence[Any]) -> list[Any]:
+        """A key path before repetition and the flattening of lists."""
         written: list[Any] = []
         for depth, part in enumerate(parts):
             origin = self._origin.get(tuple(parts[:depth]), ())
@@ -242,13 +286,121 @@ class Source:
             written: list[Any] = []
             origin: list[tuple[int, ...]] = []
             for index, entry in enumerate(entries):
-                made = self._repeated(entry, (section, index))
+                made: list[Any] = []
+                with self.mistakes.noting():
+                    made = self._repeated(entry, (section, index))
                 written += made
                 origin += [(index,)] * len(made)
                 if len(written) > MOST_REPEATS:
                     self.fail((section, index), f"more than {MOST_REPEATS:,} {section}; leave some out")
             self.document[section] = written
             self._origin[section,] = origin
+
+    # ---- what is left out ----
+
+    def drop(self, section: str, wrong: Collection[int]) -> None:
+        """Leave items of a list out of the document; lines of the others are found as before."""
+        items = self.document[section]
+        kept = [index for index in range(len(items)) if index not in wrong]
+        origin = self._origin.get((section,)) or [(index,) for index in range(len(items))]
+        for index in wrong:
+            item = items[index]
+            names = [item.get(key) for key in ("id", "number", "claim")] if isinstance(item, dict) else []
+            self.lost |= {(section, name) for name in names if isinstance(name, str)}
+        self.document[section] = [items[index] for index in kept]
+        places = {old: new for new, old in enumerate(kept)}
+        for here, there in list(self._inherited.items()):
+            if there[:1] == (section,) and there[1] in wrong:
+                self._known_places[here] = self._written(there)
+                del self._inherited[here]
+
+        def now(path: tuple[Any, ...]) -> tuple[Any, ...]:
+            inside = path[:1] == (section,) and len(path) > 1
+            return (section, places[path[1]], *path[2:]) if inside else path
+
+        def moved(known: dict[tuple[Any, ...], Any]) -> dict[tuple[Any, ...], Any]:
+            gone = [path for path in known if path[:1] == (section,) and path[1:2] and path[1] in wrong]
+            return {now(path): value for path, value in known.items() if path not in gone}
+
+        self._origin, self._known_places = moved(self._origin), moved(self._known_places)
+        self._inherited = {here: now(there) for here, there in moved(self._inherited).items()}
+        self._origin[section,] = [origin[index] for index in kept]
+
+    def leave_out(self, wrong: Iterable[Violation]) -> bool:
+        """Leave out of the document what is wrong, or call it what is meant, so that the rest can be checked;
+        False where there is no rest.
+        """
+        items: dict[str, set[int]] = {}
+        for parts, what in wrong:
+            meant = _MEANT.search(what)
+            if len(parts) == 1 and meant and meant[1] not in self.document:
+                self.document[meant[1]] = self.document.pop(parts[0])
+                self.inherit((meant[1],), tuple(parts))
+                self._file[meant[1]] = self._file[parts[0]]
+                continue
+            section, name = (*parts, None, None)[:2]
+            value = self.document.get(section) if section is not None else None
+            if section is None:
+                continue
+            if isinstance(value, list) and isinstance(name, int):
+                items.setdefault(section, set()).add(name)
+            elif section == "defaults":
+                if not self._mend_defaults(parts):
+                    return False
+            elif (section, name) in self.lost and section != "models":
+                continue
+            elif section == "models" and isinstance(value, dict) and name in value:
+                self.lose_model(name)
+            elif isinstance(value, dict) and name in value and section != "scales":
+                self.document[section] = {key: inner for key, inner in value.items() if key != name}
+                self.lost.add((section, name))
+            else:
+                self.document.pop(section, None)
+        self.document.setdefault("title", "?")
+        for section, indices in items.items():
+            self.drop(section, indices)
+        return bool(self.document.get("experiments")) and "defaults" in self.document
+
+    def lose_model(self, name: Any) -> None:
+        """Let some network stand in the place of one with a mistake, so that its runs can be checked."""
+        self.document["models"] = {**self.document["models"], name: NETWORK}
+        self.lost.add(("models", name))
+
+    @property
+    def doubtful(self) -> set[str]:
+        """Keys of the settings that may be others than the file means: what is wrong there is a
+        consequence.
+        """
+        return self.lost_settings | ({"model"} if any(of == "models" for of, _ in self.lost) else set())
+
+    def _mend_defaults(self, parts: Sequence[Any]) -> bool:
+        """Put what fits in the place of a wrong default; False where the defaults are none at all."""
+        defaults = self.document["defaults"]
+        if not isinstance(defaults, dict):
+            return False
+        models = self.document.get("models")
+        fitting = {**FITTING, "model": next(iter(models), NETWORK) if isinstance(models, dict) else NETWORK}
+        given = defaults.get("dataset")
+        named = given.get("name") if isinstance(given, dict) else None
+        if isinstance(named, str) and named in DATASETS:
+            fitting["dataset"] = {"name": named, "labels": DATASETS[named].label_kinds[0]}
+        if len(parts) == 1:
+            self.lost_settings |= fitting.keys() - defaults.keys()
+            self.document["defaults"] = {**fitting, **defaults}
+            return True
+        key = parts[1]
+        value, instead = defaults.get(key), fitting.get(key)
+        self.lost_settings.add("data" if key == "dataset" and named in DATASETS else key)
+        mended = instead
+        if isinstance(value, dict) and isinstance(instead, dict):
+            kept = {name: inner for name, inner in value.items() if name not in parts[2:3]}
+            mended = {**instead, **kept}
+            if mended == value or (parts[2:3] == ["name"] and key != "dataset"):
+                mended = instead
+        others = {name: inner for name, inner in defaults.items() if name != key}
+        others = {**{name: inner for name, inner in fitting.items() if name not in others}, **others}
+        self.document["defaults"] = others if mended is None else {**others, key: mended}
+        return True
 
     def _repeated(self, entry: Any, where: tuple[Any, ...]) -> list[Any]:
         if not isinstance(entry, dict) or "repeat" not in entry:
@@ -286,24 +438,45 @@ class Source:
             return row[whole.group(1)]
         return re.sub(r"\{(\w+)\}", one, value)
 
+    def drop_others(self, section: str, items: Sequence[Any], kept: Mapping[int, Any]) -> None:
+        """Leave out the items of a list that are not among those `kept`."""
+        if len(kept) < len(items):
+            self.drop(section, set(range(len(items))) - kept.keys())
+
     # ---- checks ----
 
-    def validate(self, value: Any, kind: Any, where: Sequence[Any] = ()) -> Any:
-        """`value` as a `kind` (a model, or a type); the first violation is a `RepriseError`.
+    def validate(self, value: Any, kind: Any, wrong: list[Violation], where: Sequence[Any] = ()) -> Any:
+        """`value` as a `kind` (a model, or a type); where it does not fit, nothing: violations are noted, and
+        added to `wrong`.
 
         where: key path of the value in the file.
         """
         try:
             return _adapter(kind).validate_python(value)
         except ValidationError as error:
-            parts, what = first_violation(error, value)
-            place = [*where, *parts]
-            self.fail(self.inside(place, what) if _ROW.match(what) else place, what)
+            for parts, what in violations(error, value):
+                place = [*where, *parts]
+                self.note(self.inside(place, what) if _ROW.match(what) else place, what)
+                wrong.append((parts, what))
         except RepriseError as error:  # of a package that a name in the file stands for
             raise RepriseError(f"{self.place(where) if where else self.path}: {error}") from None
+        return None
+
+
+FITTING: dict[str, Any] = {
+    "dataset": {"name": "cifar10", "labels": "label"},
+    "split": {"validation": 0.2},
+    "optimizer": {"name": "adam", "lr": 0.001},
+    "training": {"epochs": 100, "batch_size": 32, "select": "last"},
+    "seeds": [0, 1, 2],
+}
+"""Defaults that stand in the place of wrong ones, so that the rest can be checked."""
+NETWORK = {"name": "sequential", "layers": [{"flatten": True}, {"dense": "classes"}]}
+"""A network that fits all images."""
 
 
 _KEYS = re.compile(r"([a-z_]+(?:\.\w+|\[\d+\])*)(?: \w+)?: ")
+_MEANT = re.compile(r"^unknown key; did you mean (\w+)\?$")
 _ROW = re.compile(r"row '([^']+)': ")
 _WRONG = re.compile(r"(?:'([^']+)'|([^\s']+))(?:; did you mean |; valid: )")
 _QUOTED = re.compile(r"'([^']+)'")
@@ -323,7 +496,7 @@ def _path_to(word: str, value: Any) -> list[Any] | None:
             found = [] if isinstance(value, dict) and key == word else _path_to(word, inner)
             if found is not None:
                 return [key, *found]
-    return [] if value == word else None
+    return [] if value == word or (type(value) in (int, float) and f"{value:g}" == word) else None
 
 
 @cache
@@ -332,44 +505,74 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def read_report(source: Source) -> ReportFile:
-    """The content of a report's files; what does not fit is a `RepriseError` with file, line and key path."""
+    """The content of a report's files. What does not fit is noted in `source.mistakes`, with file, line and
+    key path, and left out; where nothing can be checked without it, it is raised.
+    """
     _complete_models(source)
     _complete_from_base(source, "figures")
     _complete_from_base(source, "tables")
     _flatten_rows(source)
     _complete_figures(source)
     check_size(source.document, str(source.path))
-    found: ReportFile = source.validate(source.document, ReportFile)
+    found = _checked(source)
     if found.slug is not None and found.slug != source.slug:
         file = "file" if source.path.suffix == ".yaml" else "folder"
         name = found.slug + source.path.suffix
         what = f"{found.slug} is not the {file}'s name, which is {source.path.name}"
-        source.fail(["slug"], f"{what}; call the {file} {name}, or leave slug out")
+        source.note(["slug"], f"{what}; call the {file} {name}, or leave slug out")
     seen: set[str] = set()
     _check_ids(source, "figures", found.figures, seen)
     _check_ids(source, "tables", found.tables, seen)  # they share a folder of intermediate files with figures
     own = {statement.id: statement for statement in found.statements}
     others = {table.id: table for table in found.tables}
-    tables: list[Table] = []
+    tables: dict[int, Table] = {}
     made: list[Statement] = []
     for index, table in enumerate(found.tables):
-        try:
-            completed = _with_mean(complete_table(table, own, others), found)
-            made += table_statements(completed)
-        except RepriseError as error:
-            where = source.inside(["tables", index], str(error))
-            source.fail(where, f"table {table.id}: {error}")
-        tables.append(_without_names(completed, found, source, ["tables", index]))
+        with source.mistakes.noting():
+            for row in getattr(table, "rows", None) or ():
+                source.check_name("statements", getattr(row, "statement", None))
+            source.check_name(
+                "tables", getattr(table, "reported", None) if isinstance(table, ClassTable) else ""
+            )
+            try:
+                completed = _with_mean(complete_table(table, own, others), found)
+                statements = table_statements(completed)
+            except RepriseError as error:
+                where = source.inside(["tables", index], str(error))
+                source.fail(where, f"table {table.id}: {error}")
+            tables[index] = _without_names(completed, found, source, ["tables", index])
+            made += statements
+    source.drop_others("tables", found.tables, tables)
     _check_ids(source, "statements", found.statements, {statement.id for statement in made})
-    statements = [*made, *(_with_mean(statement, found) for statement in found.statements)]
-    _check_follows(source, found, [statement.id for statement in statements])
+    all_statements = [*made, *(_with_mean(statement, found) for statement in found.statements)]
+    _check_follows(source, found, [statement.id for statement in all_statements])
     _check_outline(source, found)
-    numbers = {each.id: each.reported for each in statements if isinstance(each, Number)}
-    figures = [
-        _with_reported(_without_names(figure, found, source, ["figures", index]), numbers, source, index)
-        for index, figure in enumerate(found.figures)
-    ]
-    return found.model_copy(update={"figures": figures, "tables": tables, "statements": statements})
+    numbers = {each.id: each.reported for each in all_statements if isinstance(each, Number)}
+    figures: dict[int, Figure] = {}
+    for index, figure in enumerate(found.figures):
+        with source.mistakes.noting():
+            completed_figure = _without_names(figure, found, source, ["figures", index])
+            figures[index] = _with_reported(completed_figure, numbers, source, index)
+    source.drop_others("figures", found.figures, figures)
+    update = {
+        "figures": list(figures.values()),
+        "tables": list(tables.values()),
+        "statements": all_statements,
+    }
+    return found.model_copy(update=update)
+
+
+def _checked(source: Source) -> ReportFile:
+    """The document against its model, without what is wrong in it."""
+    for _ in range(4):  # what is left of a wrong part can be wrong in itself
+        wrong: list[Violation] = []
+        found = source.validate(source.document, ReportFile, wrong)
+        if found is not None:
+            return cast(ReportFile, found)
+        if not source.leave_out(wrong):
+            break
+    source.mistakes.raise_all()
+    raise AssertionError("a document that does not fit has a mistake")
 
 
 def _with_mean(item: Item, found: ReportFile) -> Item:
@@ -381,13 +584,17 @@ def _with_mean(item: Item, found: ReportFile) -> Item:
 
 def _check_follows(source: Source, found: ReportFile, known: Sequence[str]) -> None:
     for one, other in found.follows.items():
-        for name in (one, other):
-            if name not in known:
-                source.fail(["follows", one], f"no statement is called {name!r}{nearest(name, known)}")
-        if one == other:
-            source.fail(["follows", one], f"{one} cannot follow from itself; name the one that settles it")
-        if other in found.follows:
-            source.fail(["follows", one], f"{other} follows from another itself; name that one")
+        with source.mistakes.noting():
+            for name in (one, other):
+                source.check_name("statements", name)
+                if name not in known:
+                    source.fail(["follows", one], f"no statement is called {name!r}{nearest(name, known)}")
+            if one == other:
+                source.fail(
+                    ["follows", one], f"{one} cannot follow from itself; name the one that settles it"
+                )
+            if other in found.follows:
+                source.fail(["follows", one], f"{other} follows from another itself; name that one")
 
 
 def _with_reported(figure: Figure, numbers: Mapping[str, str], source: Source, index: int) -> Figure:
@@ -400,11 +607,12 @@ def _with_reported(figure: Figure, numbers: Mapping[str, str], source: Source, i
         where = ["figures", index, "reference", *([place] if several else [])]
         if (line.statement is None) == (line.value is None):
             source.fail(where, "needs a value or a statement, one of the two")
+        source.check_name("statements", line.statement)
         if line.statement and line.statement not in numbers:
             source.fail(where, f"no number {line.statement}{nearest(line.statement, numbers)}")
         if line.statement:
             look = {key: value for key, value in plain(line).items() if key != "statement"}
-            line = Reference(value=numbers[line.statement], **look)
+            line = Reference(value=numbers[line.statement].lstrip("<>= "), **look)  # of a bound, where it is
         lines.append(line)
     return figure.model_copy(update={"reference": lines})
 
@@ -412,7 +620,9 @@ def _with_reported(figure: Figure, numbers: Mapping[str, str], source: Source, i
 def _check_ids(source: Source, section: str, items: Sequence[Any], seen: set[str]) -> None:
     for index, item in enumerate(items):
         if item.id in seen:
-            source.fail([section, index], f"{item.id} stands twice; ids are file names, make them differ")
+            why = "two statements" if section == "statements" else "files are called so, and"
+            what = "cannot have one id" if section == "statements" else "ids differ among figures and tables"
+            source.note([section, index], f"{item.id} stands twice; {why} {what}, so rename one")
         seen.add(item.id)
 
 
@@ -423,14 +633,14 @@ def _check_outline(source: Source, file: ReportFile) -> None:
     placed: set[str] = set()
     for index, part in enumerate(file.outline):
         if part.section in sections:
-            source.fail(["outline", index], f"{part.section} stands twice; make the sections differ")
+            source.note(["outline", index], f"{part.section} stands twice; make the sections differ")
         sections.add(part.section)
         for place, item in enumerate(part.shows):
             where = ["outline", index, "shows", place]
-            if item not in known:
-                source.fail(where, f"no figure or table {item}{nearest(item, known)}")
+            if item not in known and not {("figures", item), ("tables", item)} & source.lost:
+                source.note(where, f"no figure or table {item}{nearest(item, known)}")
             if item in placed:
-                source.fail(where, f"{item} stands in two sections; leave it in one")
+                source.note(where, f"{item} stands in two sections; leave it in one")
             placed.add(item)
 
 
@@ -445,6 +655,8 @@ def _without_names(item: Any, file: ReportFile, source: Source, where: list[Any]
     changes: dict[str, Any] = {}
     for name in type(item).model_fields:
         value = getattr(item, name)
+        if name in ("runs", "after", "noise"):
+            source.check_name("cells", value)
         if name in ("runs", "after", "noise") and value in file.cells:
             cells = file.cells[value]
             picks = isinstance(item, Compared) and name == "runs"
@@ -474,18 +686,33 @@ def _complete_from_base(source: Source, section: str) -> None:
     if not isinstance(items, list):
         return
     done: dict[Any, dict[str, Any]] = {}
+    places: dict[Any, int] = {}
+    wrong: set[int] = set()
+    unsound: set[Any] = set()
     for index, item in enumerate(items):
         if not isinstance(item, dict):
             continue
         if "base" in item:
             base = item["base"]
+            if isinstance(base, str) and base in unsound:
+                wrong.add(index)
+                unsound.add(item.get("id"))
+                continue
             if not isinstance(base, str) or base not in done:
                 what = f"no earlier one of the {section} is called {base}{nearest(base, done)}"
-                source.fail([section, index, "base"], what)
-            item = {**done[base], **{key: value for key, value in item.items() if key != "base"}}
+                source.note([section, index, "base"], what)
+                wrong.add(index)
+                unsound.add(item.get("id"))
+                continue
+            own = {key: value for key, value in item.items() if key != "base"}
+            for key in done[base].keys() - own.keys():
+                source.inherit((section, index, key), (section, places[base], key))
+            item = {**done[base], **own}
         items[index] = item
         if isinstance(item.get("id"), str):
-            done[item["id"]] = item
+            done[item["id"]], places[item["id"]] = item, index
+    if wrong:
+        source.drop(section, wrong)
 
 
 def _complete_figures(source: Source) -> None:
@@ -493,15 +720,20 @@ def _complete_figures(source: Source) -> None:
     defaults, figures = source.document.get("figure_defaults"), source.document.get("figures")
     if not isinstance(defaults, dict) or not isinstance(figures, list):
         return
+    kinds: dict[str, dict[str, Any]] = {}
     for kind, keys in defaults.items():
         if kind not in FIGURES:
-            source.fail(["figure_defaults", kind], f"is no kind of figure{nearest(kind, FIGURES)}")
+            source.note(["figure_defaults", kind], f"is no kind of figure{nearest(kind, FIGURES)}")
+            continue
         if not isinstance(keys, dict):
-            source.fail(["figure_defaults", kind], f"{shown(keys)} is no mapping from keys to values")
+            source.note(["figure_defaults", kind], f"should be a mapping, not {shown(keys)}")
+            continue
         valid = [key for key in keys_of(FIGURES[kind]) if key not in ("id", "kind")]
         for key in keys:
             if key not in valid:
-                source.fail(["figure_defaults", kind, key], f"unknown key{nearest(key, valid)}")
+                source.note(["figure_defaults", kind, key], f"unknown key{suggestion(key, valid)[0]}")
+        kinds[kind] = {key: value for key, value in keys.items() if key in valid}
+    source.document["figure_defaults"] = defaults = kinds
     for index, figure in enumerate(figures):
         kind = figure.get("kind") if isinstance(figure, dict) else None
         if isinstance(kind, str) and kind in defaults:
@@ -526,17 +758,21 @@ def _complete_models(source: Source) -> None:
     done: dict[str, Any] = {}
 
     def complete(name: str, via: tuple[str, ...]) -> Any:
+        source.check_name("models", name)
         if name in done or not isinstance(models[name], dict):
             return done.get(name, models[name])
         own = dict(models[name])
+        base = None
         if "base" in own:
             base, where = own.pop("base"), ["models", name, "base"]
             if not isinstance(base, str) or base not in models:
                 source.fail(where, f"no model {base}{nearest(base, models)}")
             if base in (*via, name):
                 circle = " → ".join(map(str, [*via, name, base]))
+                source.lost |= {("models", each) for each in via}
                 source.fail(where, f"goes round in a circle: {circle}; break it")
             if len(via) > LONGEST_CHAIN:
+                source.lost |= {("models", each) for each in via}
                 source.fail(
                     where, f"more than {LONGEST_CHAIN} models start from each other; shorten the chain"
                 )
@@ -546,11 +782,22 @@ def _complete_models(source: Source) -> None:
         for key in ("layers", "head"):
             if isinstance(own.get(key), list):
                 own[key] = source.flatten(own[key], ("models", name, key))
-        own = {**inherited, **own} if isinstance(inherited, dict) else own
+        if isinstance(inherited, dict):
+            for key in inherited.keys() - own.keys() if "name" not in own else ():
+                source.inherit(("models", name, key), ("models", base, key))
+            own = {**inherited, **own}
         done[name] = own
         return own
 
-    source.document["models"] = {name: complete(name, ()) for name in models}
+    completed: dict[Any, Any] = {}
+    for name in models:
+        try:
+            completed[name] = complete(name, ())
+        except RepriseError as error:
+            source.mistakes.add(error)
+            source.lost.add(("models", name))
+            completed[name] = NETWORK
+    source.document["models"] = completed
 
 
 def _flat(items: Iterable[Any], place: tuple[int, ...] = ()) -> Iterable[tuple[tuple[int, ...], Any]]:

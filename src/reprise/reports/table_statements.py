@@ -33,7 +33,7 @@ OVER_CLASSES = {
 is the mean over the classes of what is right of each.
 """
 
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,2})?", re.ASCII)
+_NUMBER = re.compile(r"([<>]=? ?)?[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,2})?", re.ASCII)
 
 
 def complete_table(table: Table, statements: Mapping[str, Statement], tables: Mapping[str, Table]) -> Table:

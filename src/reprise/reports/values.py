@@ -13,7 +13,7 @@ from reprise.schema import form
 def _unique(values: list[Any]) -> list[Any]:
     for index, value in enumerate(values):
         if value in values[:index]:
-            raise PydanticCustomError("twice", "{value} stands twice", {"value": repr(value)})
+            raise PydanticCustomError("twice", "{value} stands twice; leave one out", {"value": repr(value)})
     return values
 
 
@@ -47,8 +47,9 @@ Printed = Annotated[
     Field(
         max_length=40,
         pattern=form(
-            r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,2})?$", "a number as printed, such as 0.480"
+            r"^([<>]=? ?)?[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,2})?$",
+            "a number as printed, such as 0.480, or a bound, such as > 0.7",
         ),
     ),
 ]
-"""A number as the report prints it, in quotes: its last digit counts."""
+"""A number as the report prints it, in quotes: its last digit counts. Or a bound that it gives: `> 0.7`."""

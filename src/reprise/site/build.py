@@ -19,7 +19,7 @@ from markupsafe import Markup
 from reprise.files import atomic
 from reprise.folders import is_stray
 from reprise.publishing import MARKS
-from reprise.publishing.numbers import number
+from reprise.publishing.numbers import bound_of, number
 from reprise.publishing.summary import MOST_FINDINGS, RULE, importance, worth_a_minute
 from reprise.publishing.tables.formats import csv
 from reprise.publishing.tables.sheet import Rows
@@ -220,6 +220,7 @@ class Site:
             for one in report.statements
             if one.entry["kind"] == "number"
             and one.entry["alone"]
+            and not bound_of(one.entry["reported"])[0]
             and one.entry["low"] is not None
             and one.entry["low"] < one.entry["high"]
             and (one.entry["low"] <= float(one.entry["reported"]) <= one.entry["high"])
@@ -376,7 +377,7 @@ def sentence(entry: Mapping[str, Any]) -> str:
         about = "about " if entry["about"] else ""
         spread = f" ± {entry['spread']}" if entry["spread"] else ""
         found = f"The report says {about}{entry['reported']}; {seeds} here gave {entry['measured']}{spread}."
-        if entry["low"] is None:
+        if entry["low"] is None or bound_of(entry["reported"])[0]:
             return f"{found} {entry['reason']}"
         inside = entry["low"] <= float(entry["reported"]) <= entry["high"]
         if inside != (verdict == "reproduced"):  # between the ways that trainings come out

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reprise.publishing.numbers import number
+from reprise.publishing.numbers import bound_of, number
 from reprise.publishing.style import LEAST_SPAN
 from reprise.reports.settings import rung_epochs
 
@@ -65,7 +65,7 @@ def strips(entry: Mapping[str, Any]) -> list[DotStrip]:
 
 
 def _strip(rows: Sequence[Mapping[str, Any]], entry: Mapping[str, Any]) -> DotStrip:
-    reported = float(entry["reported"]) if entry.get("reported") else None
+    reported = float(bound_of(entry["reported"])[1]) if entry.get("reported") else None
     low, high = entry.get("low"), entry.get("high")
     values = [value for row in rows for value in row["values"].values()]
     ends = [*values, *(value for value in (reported, low, high) if value is not None)]

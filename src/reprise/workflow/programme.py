@@ -15,6 +15,7 @@ from reprise.folders import tree
 from reprise.publishing.partial import narrowed
 from reprise.reports.figures import Figure, Samples
 from reprise.reports.layout import Layout, stand_in_source
+from reprise.reports.mistakes import Mistakes
 from reprise.reports.report import Report, network_names, report_files
 from reprise.reports.run import Run, canonical, datasets, digest
 from reprise.reports.scaled import done
@@ -69,12 +70,23 @@ class Programme:
         self.gpu = 0 if config.device == "cpu" else 1
         """GPUs that a training job asks for."""
         self.reports: dict[str, Report] = {}
+        self.broken: dict[str, str] = {}
+        """Slug → what is wrong, of reports that cannot be read. The others go on, where none was named."""
+        wrong = Mistakes()
         for slug in config.reports or present:
             if slug not in present:
                 raise RepriseError(f"no report {slug} in {folder}{nearest(slug, present)}")
-            self.reports[slug] = Report(
-                present[slug], config.scale, self._skip.get(slug, []), config.stand_in
-            )
+            try:
+                self.reports[slug] = Report(
+                    present[slug], config.scale, self._skip.get(slug, []), config.stand_in
+                )
+            except RepriseError as error:
+                if config.reports or len(present) == 1:
+                    raise
+                self.broken[slug] = str(error)
+                wrong.add(error)
+        if not self.reports:
+            wrong.raise_all()
         self.shards = deal(self.reports, config.shard)
         runs = {identifier: run for shard in self.shards for identifier, run in shard.runs.items()}
         trained = {run for run in runs if self.layout.trained(run).is_file()}

@@ -1,0 +1,453 @@
+"""What people get wrong in report files, as `reprise check` says it: every mistake at once, a line each, with
+file and line, in the words of the person who wrote the file.
+
+A case is the report below with one text replaced by another. The line named is that on which the other text
+begins, or its part after `›`.
+"""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from reprise.cli import main
+from reprise.errors import RepriseError
+from reprise.reports.report import Report
+
+REPORT = """\
+title: A small network on CIFAR-10
+models:
+  small:
+    name: sequential
+    layers:
+      - {conv: 8, kernel: 3, padding: same, activation: relu}
+      - {pool: max, size: 2}
+      - {flatten: true}
+      - {dense: 84, name: f6}
+      - {activation: relu}
+      - {dense: classes}
+defaults:
+  dataset: {name: cifar10, labels: label}
+  split: {validation: 0.2}
+  augmentation:
+    - {flip: 0.5}
+  model: small
+  optimizer: {name: adam, lr: 1e-3}
+  training:
+    epochs: 30
+    batch_size: 128
+    select: best_accuracy
+  seeds: [0, 1, 2]
+experiments:
+  base: {}
+  rates:
+    grid:
+      lr: {path: optimizer.lr, values: [1e-2, 1e-3]}
+cells:
+  fast: rates/lr=1e-2
+  slow: rates/lr=1e-3
+measures:
+  final: accuracy(split="validation", at="last")
+figures:
+  - id: curves
+    kind: curves
+    caption: Accuracy over each epoch.
+    metric: accuracy
+    splits: [train, validation]
+    series: {base: base, faster: fast}
+    reference: "0.65"
+tables:
+  - {id: layers, kind: layers, caption: "Layers.", networks: [small]}
+  - id: base_run
+    kind: settings
+    caption: The base run.
+    runs: base
+    rows:
+      - {label: Learning rate, setting: optimizer.lr, reported: 1e-3}
+      - {label: Accuracy, metric: accuracy, reported: "0.65"}
+  - id: by_class
+    kind: classes
+    caption: Classes.
+    models: {base: base}
+    reported: {base: {cat: "51.0", dog: "48.2"}}
+statements:
+  - number: last_accuracy
+    reported: "0.63"
+    measure: final(base)
+    source: Section 2
+    says: at the last epoch the base network is at .63
+  - claim: slower_is_better
+    says: a learning rate of 1e-3 is better than 1e-2
+    holds: accuracy(slow) > accuracy(fast)
+  - number: parameters
+    reported: "173110"
+    measure: parameters(base)
+"""
+CLAIM, NUMBER, COUNT = "accuracy(slow) > accuracy(fast)", 'reported: "0.63"', "measure: parameters(base)"
+SEEDS, EPOCHS, ADAM, TITLE = "seeds: [0, 1, 2]", "epochs: 30", "{name: adam, lr: 1e-3}", "title: A small"
+LAYERS = "valid: 1_conv, 2_pool, 3_flatten, 4_dense (f6), 5_dense"
+
+MISTAKES = [
+    # what other frameworks call it
+    ("lr: 1e-3}", "learning_rate: 1e-3}", "unknown key for adam; did you mean lr?"),
+    ("batch_size: 128", "batchsize: 128", "did you mean batch_size?"),
+    (EPOCHS, "nepochs: 30", "did you mean epochs?"),
+    (EPOCHS, "num_epochs: 30", "did you mean epochs?"),
+    (ADAM, "{name: adam, lr: 1e-3, weightdecay: 0.1}", "did you mean weight_decay?"),
+    (ADAM, "{name: sgd, lr: 1e-3, momentum_: 0.9}", "did you mean momentum?"),
+    (ADAM, "{name: adam, lr: 1e-3, epsilon: 1e-7}", "did you mean eps?"),
+    (ADAM, "{name: adam, lr: 1e-3, beta_1: 0.9}", "did you mean betas?"),
+    ("split: {validation: 0.2}", "split: {validation_split: 0.2}", "did you mean validation?"),
+    ("{flip: 0.5}", "{RandomHorizontalFlip: 0.5}", "valid: "),
+    ("{flip: 0.5}", "{horizontal_flip: 0.5}", "did you mean flip?"),
+    ("augmentation:\n", "transforms:\n", "did you mean augmentation?"),
+    (SEEDS, "random_state: 0", "did you mean seeds?"),
+    ("kernel: 3", "kernel_size: 3", "did you mean kernel?"),
+    ("{conv: 8,", "{conv2d: 8,", "did you mean conv?"),
+    ("- {flatten: true}", "- {dropout_rate: 0.5}\n      - {flatten: true}", "did you mean dropout?"),
+    ("{dense: 84,", "{linear: 84,", "did you mean dense?"),
+    ("  optimizer: {", "  optimiser: {", "did you mean optimizer?"),
+    ("batch_size: 128", "batch_size: 128\n    ›lr: 0.1", "lr belongs under optimizer"),
+    ("name: adam,", "name: Adam,", "did you mean adam?"),
+    ("name: cifar10", "name: CIFAR-10", "did you mean cifar10?"),
+    ("activation: relu}\n      - {pool", "activation: ReLU}\n      - {pool", "did you mean relu?"),
+    # what there is not
+    ("name: adam,", "name: lion,", "'lion' is no optimizer; valid: adam, adamw, sgd, rmsprop"),
+    ("name: cifar10", "name: mnist", "'mnist' is no data set; valid: cifar10"),
+    ("labels: label}", "labels: fine}", "cifar10 has no labels of kind 'fine'; valid: label"),
+    ("  model: small\n", "  model: smal\n", "no model smal; did you mean small?"),
+    ("name: sequential", "name: resnet50", "is no family of networks; did you mean resnet?"),
+    ("kind: curves", "kind: curve", "is no kind of figure; did you mean curves?"),
+    ("kind: settings", "kind: setting", "is no kind of table; did you mean settings?"),
+    ("metric: accuracy\n    splits", "metric: acc\n    splits", "valid: loss, accuracy, gap"),
+    ("[train, validation]", "[train, val]", "did you mean validation?"),
+    ("[train, validation]", "[train, test]", "no history of split 'test'; valid: train, validation"),
+    ("networks: [small]", "networks: [smal]", "did you mean small?"),
+    ("metric: accuracy, reported", "metric: acuracy, reported", "did you mean accuracy?"),
+    ("setting: optimizer.lr", "setting: optimizer.rl", "did you mean optimizer.lr?"),
+    ("label: Accuracy, metric", "lable: Accuracy, metric", "did you mean label?"),
+    ("measure: final(base)", "measure: final(bas)", "did you mean base?"),
+    ("measure: final(base)", "measure: finl(base)", "did you mean final?"),
+    ("measure: final(base)", "measure: accuracy(rates)", "rates names 2 configurations; write mean("),
+    ("fast: rates/lr=1e-2", "fast: rates/lr=1e-4", "lr is never 1e-4; did you mean 0.001?"),
+    ("path: optimizer.lr,", "path: optimizer.rate,", "unknown key for adam"),
+    ("    grid:\n", "    gird:\n", "did you mean grid?"),
+    ("experiments:\n", "experiment:\n", "did you mean experiments?"),
+    ("defaults:\n", "default:\n", "did you mean defaults?"),
+    ("title: A", "tilte: A", "did you mean title?"),
+    ("cells:\n", "follows: {a: parameters}\ncells:\n", "no statement is called 'a'"),
+    ("cells:\n", "outline: [{section: A, shows: [curve]}]\ncells:\n", "did you mean curves?"),
+    ("cells:\n", "scales: {quik: {}}\ncells:\n", "did you mean quick?"),
+    ("cells:\n", "scales: {quick: {experiments: {rates: {only: [lr=5]}}}}\ncells:\n", "lr is never 5"),
+    # layers are called as the table shows them
+    (COUNT, 'measure: parameters(base, layer="3_dense")', f"no layer 3_dense; {LAYERS}"),
+    (COUNT, 'measure: parameters(base, layer="0_conv")', f"no layer 0_conv; {LAYERS}"),
+    (COUNT, 'measure: parameters(base, layer="f66")', f"did you mean f6? {LAYERS}"),
+    (COUNT, 'measure: parameters(base, layer="2_pool")', "layer 2_pool has no parameters; those that have"),
+    # values of the wrong type
+    ("batch_size: 128", "batch_size: 0", "greater than or equal to 1, not 0"),
+    (EPOCHS, "epochs: -3", "greater than or equal to 1, not -3"),
+    (EPOCHS, "epochs: 30.0", "should be a whole number, not 30.0; write 30"),
+    (EPOCHS, 'epochs: "30"', "leave the quotes out"),
+    (EPOCHS, "epochs: 1,000", "or 1000 if the comma parts thousands"),
+    ("lr: 1e-3}", "lr: fast}", "should be a number, not 'fast'"),
+    (SEEDS, "seeds: 3", "should be a list, not 3; write [3]"),
+    (SEEDS, 'seeds: ["0", 1]', "not '0'; leave the quotes out"),
+    (SEEDS, "seeds: [0, 0]", "0 stands twice; leave one out"),
+    (SEEDS, "seeds:", "should be a list, not null; write the value after the colon"),
+    (SEEDS, "seeds: [010]", "010 begins with 0, which some read"),
+    (ADAM, "adam", "should be a mapping, not 'adam'; write {name: adam, …}"),
+    (ADAM, "{name: sgd, lr: 1, nesterov: yes, momentum: 1}", "not 'yes'; write true"),
+    ("split: {validation: 0.2}", "split: test", "not 'test'; write {validation: test}"),
+    ("split: {validation: 0.2}", "split: {validation: 20%}", "not '20%'; write the share, 0.2"),
+    ("{flip: 0.5}", "flip", "not 'flip'; write {flip: …}"),
+    ("- {flatten: true}", "- flatten", "not 'flatten'; write {flatten: true}"),
+    ("- {dense: classes}", "- {dense: classes, activation: softmax}", "softmax is part of the loss"),
+    ("- {dense: classes}", "- {dense: classes}\n      ›- {activation: softmax}", "part of the loss"),
+    ("  base: {}\n", "  base:\n", "should be a mapping, not null; write {}"),
+    ("  base: {}\n", "  base: [a]\n", "write key: value, without the dashes"),
+    ("values: [1e-2, 1e-3]", "values: 1e-2", "should be a list or a mapping, not 0.01; write [0.01]"),
+    ("splits: [train, validation]", "splits: train", "should be a list, not 'train'; write [train]"),
+    ("id: curves", "id: Figure 1", "digits and _, no _ first; write figure_1"),
+    ("statements:\n", "assumptions: {a: b}\nstatements:\n", "write a list, with - before each item"),
+    ("id: curves\n    kind: curves\n    caption: Accuracy over each epoch.", "id: curves\n    kind: curves",
+     "key caption is missing (found: id, kind"),
+    # numbers that a report states
+    (NUMBER, "reported: 0.63", 'should be a text, not 0.63; put it in quotes: "0.63"'),
+    ('reported: "173110"', "reported: 173110", 'put it in quotes: "173110"'),
+    ('reported: "173110"', 'reported: "173,110"', "write '173110'"),
+    (NUMBER, 'reported: "0.5%"', "or a bound, such as > 0.7; write '0.5'"),
+    (NUMBER, 'reported: "over 0.63"', "write '> 0.63'"),
+    (NUMBER, 'reported: "at least 0.63"', "write '>= 0.63'"),
+    (NUMBER, 'reported: "≈ 0.63"', "write '0.63', and about: beside it"),
+    (NUMBER, "reported: >= 0.63", 'begins with > needs quotes around it: ">= 0.63"'),
+    (NUMBER, 'reported: "63"', "'63' is reported, and what is measured lies between 0 and 1; write 0.63"),
+    ('reported: "0.65"}', 'reported: "65"}', "write 0.65, or multiply what is measured by 100"),
+    (f"{NUMBER}\n    measure: final(base)", f"{NUMBER}\n    measure: 100 * accuracy(base)",
+     "a share, and what is measured is percent; write 63"),
+    ('{cat: "51.0", dog: "48.2"}', '{cat: "0.51", dog: "0.482"}', "'0.51' is a share, and class accuracies"),
+    ('{cat: "51.0", dog: "48.2"}', '{cta: "51.0", dog: "48.2"}', "did you mean cat?"),
+    ('{cat: "51.0", dog: "48.2"}', '{cat: 51.0, dog: "48.2"}', "put it in quotes"),
+    ('reference: "0.65"', "reference: 65", "write 0.65, or add percent: true"),
+    ("measure: final(base)", "value: final(base)", "did you mean measure?"),
+    # expressions
+    (CLAIM, "accuracy(slow) > 70", "write 0.7, or multiply what is measured by 100"),
+    (CLAIM, "accuracy(slow) > 70%", "'%': write a share, such as 0.7"),
+    (CLAIM, "100 * accuracy(slow) > 0.7", "write 70, or do not multiply by 100"),
+    (CLAIM, "accuracy(slow) - accuracy(fast) > 2", "write 0.02, or multiply"),
+    (CLAIM, "within(accuracy(slow), 70, 1)", "write 0.7"),
+    (CLAIM, "accuracy(slow) => accuracy(fast)", "column 16: '=>': write >="),
+    (CLAIM, "accuracy(slow) ≥ accuracy(fast)", "'≥': write >="),
+    (CLAIM, "accuracy(slow) ≈ accuracy(fast)", "'≈': write within(a, b, margin)"),
+    (CLAIM, "accuracy(slow) == accuracy(fast)", "of two values, write within(a, b, margin)"),
+    (CLAIM, "accuracy(slow) = accuracy(fast)", "'=': of two values, write within(a, b, margin)"),
+    (CLAIM, "accuracy(slow) != accuracy(fast)", "'!=' is not known; write < or >"),
+    (CLAIM, "accuracy(slow) && accuracy(fast)", "'&&': write and"),
+    (CLAIM, "accuracy(slow > fast", "'(' was never closed"),
+    (CLAIM, "accuracy(slow)", "is a value, and no relation; compare it"),
+    # statements and their ids
+    ("claim: slower_is_better", "claim: last_accuracy", "two statements cannot have one id, so rename one"),
+    ("claim: slower_is_better", "claim: Slower is better", "write slower_is_better"),
+    ("claim: slower_is_better", "clam: slower_is_better", "did you mean claim?"),
+    ("id: base_run", "id: curves", "ids differ among figures and tables"),
+    # YAML
+    (TITLE, "title: B\n›title: A small", "key 'title' stands twice, on line 1 too; keep one of them"),
+    ("says: at the last", "says: at: the last", "a text with ': ' in it needs quotes around it"),
+    ("caption: Accuracy over", "caption: Accuracy: over", "a text with ': ' in it needs quotes around it"),
+    (TITLE, "title: @A small", "a text that begins with @ needs quotes around it"),
+    (TITLE, "title: 'A small", "the quote that opens here is not closed"),
+    (TITLE, "title: *A small", "a text that begins with * needs quotes around it"),
+    (TITLE, "title:A small", "has no space after its colon"),
+    (TITLE, "title: [A small", "the [ that opens here is not closed"),
+    (TITLE, "title: !A small", "!A is a YAML tag, and none is known here"),
+    ("  dataset: {", "\tdataset: {", "a tab; indent with spaces"),
+    ("  dataset: {", " dataset: {name: cifar10, labels: label}\n  ›other: {", "line up the keys"),
+    ('says: a learning rate of', 'says: "a" learning rate of', "stands after the closing quote"),
+    ("cells:\n", "---\ncells:\n", "a second document begins here"),
+    ("  fast: rates", "  <<: 3\n  fast: rates", "<< takes a mapping that has an anchor"),
+    ("  fast: rates", "  <<: *fats\n  fast: rates", "undefined alias *fats"),
+    ("  base: {}\n", "  base: {set: {optimizer.lr: .nan}}\n", ".nan is no number to compute with"),
+    (TITLE, f"summary: {'[' * 60}{']' * 60}\n{TITLE}", "lists and mappings inside each other; flatten it"),
+]  # fmt: skip
+
+SCHEMA = re.compile(
+    r"is not of type|is a required property|is not valid under any|does not match|Additional properties"
+    r"|Input should|valid (string|integer|number|list|dictionary|boolean)|pydantic|\^\[|Traceback"
+    r"|\b(None|True|False)\b"
+)
+
+
+def said_of(file, capsys):
+    """What `check` says of a file, line by line, having ended with status 1."""
+    with pytest.raises(SystemExit) as ended:
+        main(["check", str(file)])
+    assert ended.value.code == 1
+    lines = capsys.readouterr().err.splitlines()
+    for line in lines:
+        assert re.match(rf"reprise: {re.escape(str(file))}:\d+: ", line), line
+        assert not SCHEMA.search(line), line
+    return [line.removeprefix(f"reprise: {file}:") for line in lines]
+
+
+def with_mistake(old, new):
+    """The report with a mistake, and the line of it."""
+    assert old in REPORT
+    marked = REPORT.replace(old, new if "›" in new else f"›{new}", 1)
+    return marked.replace("›", ""), marked[: marked.index("›")].count("\n") + 1
+
+
+def test_the_report_is_sound(tmp_path, capsys):
+    file = tmp_path / "mini.yaml"
+    file.write_text(REPORT)
+    main(["check", str(file)])
+    assert capsys.readouterr().out.count(" runs, 1 figures, 3 tables") == 3
+
+
+@pytest.mark.parametrize(("old", "new", "words"), MISTAKES)
+def test_a_mistake_is_one_line_that_says_where_and_what_to_write(tmp_path, capsys, old, new, words):
+    file = tmp_path / "mini.yaml"
+    content, line = with_mistake(old, new)
+    file.write_text(content)
+    (said,) = said_of(file, capsys)
+    assert said.startswith(f"{line}: "), said
+    assert words in said
+
+
+SEVERAL = {
+    "one of each section": [
+        ("lr: 1e-3}", "learning_rate: 1e-3}", "did you mean lr?"),
+        ("- {flatten: true}", "- flatten", "write {flatten: true}"),
+        ("kind: curves", "kind: curve", "did you mean curves?"),
+        ("networks: [small]", "networks: [smal]", "did you mean small?"),
+        (NUMBER, 'reported: "0.5%"', "a number as printed"),
+    ],
+    "what only the expansion, the networks and pretended results find": [
+        (TITLE, "tilte: A small", "did you mean title?"),
+        ("  base: {}\n", "  base: {}\n  other: {set: {optimizer.rate: 1}}\n", "unknown key for adam"),
+        ("[train, validation]", "[train, test]", "no history of split 'test'"),
+        ("measure: final(base)", "measure: finl(base)", "did you mean final?"),
+        (COUNT, 'measure: parameters(base, layer="3_dense")', "no layer 3_dense"),
+    ],
+    "settings and statements": [
+        ("batch_size: 128", "batchsize: 128", "did you mean batch_size?"),
+        (EPOCHS, "epochs: -3", "greater than or equal to 1"),
+        (SEEDS, "seeds: 3", "write [3]"),
+        ("fast: rates/lr=1e-2", "fast: rate/lr=1e-2", "did you mean rates?"),
+        (CLAIM, "accuracy(slow) > 70", "write 0.7"),
+        (COUNT, "measure: parameters(bas)", "did you mean base?"),
+    ],
+    "misspelt sections": [
+        ("defaults:\n", "default:\n", "did you mean defaults?"),
+        ("experiments:\n", "experiment:\n", "did you mean experiments?"),
+        ("figures:\n", "figurs:\n", "did you mean figures?"),
+        ("kind: settings", "kind: setting", "did you mean settings?"),
+        (CLAIM, "accuracy(slow) => accuracy(fast)", "write >="),
+    ],
+    "YAML that can be read, and what it says": [
+        (TITLE, "title: B\n›title: A small", "stands twice"),
+        (SEEDS, "seeds: [010]", "begins with 0"),
+        ("reported: 1e-3}", "reported: .inf}", ".inf is no number"),
+        ("label: Accuracy,", "lable: Accuracy,", "did you mean label?"),
+        ("caption: Accuracy over", "title: Accuracy over", "key caption is missing"),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_all_mistakes_are_named_at_once(tmp_path, capsys, name):
+    content = REPORT
+    for old, new, _ in SEVERAL[name]:
+        assert old in content
+        content = content.replace(old, new.replace("›", ""), 1)
+    file = tmp_path / "mini.yaml"
+    file.write_text(content)
+    said = said_of(file, capsys)
+    for _, _, words in SEVERAL[name]:
+        assert sum(words in line for line in said) == 1, (words, said)
+    assert len(said) - len(SEVERAL[name]) == ("title: Accuracy" in content)  # which is no key of a figure
+
+
+def test_any_two_mistakes_are_named(tmp_path, capsys):
+    """Each with the one after the next, where both can be read and neither hides the other's line."""
+    readable = [each for each in MISTAKES if each[0] != TITLE and "\n" not in each[0] + each[1]]
+    pairs = list(zip(readable, readable[37:], strict=False))[::4]
+    tried = 0
+    for (old, new, words), (other, instead, others) in pairs:
+        content = with_mistake(old, new)[0]
+        if content.count(other) != 1 or abs(content.index(other) - REPORT.index(old)) < 200:
+            continue  # two in one place may hide each other
+        file = tmp_path / "mini.yaml"
+        file.write_text(content.replace(other, instead.replace("›", "")))
+        try:
+            yaml.safe_load(file.read_text())
+        except yaml.YAMLError:
+            continue  # nothing else is known
+        said = said_of(file, capsys)
+        tried += 1
+        assert any(words in line for line in said), (words, said)
+        assert any(others in line for line in said), (others, said)
+    assert tried > 8
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (TITLE, "title: no"),  # a text, as in YAML 1.2
+        (TITLE, "title: 12:30"),
+        (TITLE, "title: 2026-11-29"),
+        ("lr: 1e-3}", "lr: .5}"),
+        ("lr: 1e-3}", "lr: 1E-3}"),
+        ("lr: 1e-3}", "lr: +.5e-2}"),
+        (EPOCHS, "epochs: 1_000"),
+        (NUMBER, 'reported: "> 0.63"'),
+        (NUMBER, 'reported: "<=.7"'),
+        (COUNT, 'measure: parameters(base, layer="5_dense")'),
+        (CLAIM, "accuracy(slow) >= accuracy(fast)"),
+        ("cells:\n", "scales: {quick: {experiments: {rates: {only: [lr=1e-2]}}}}\ncells:\n"),
+    ],
+)
+def test_what_looks_like_a_trap_is_none(tmp_path, capsys, old, new):
+    file = tmp_path / "mini.yaml"
+    file.write_text(with_mistake(old, new)[0])
+    main(["check", str(file)])
+    assert capsys.readouterr().out.count(" runs, 1 figures, 3 tables") == 3
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xef\xbb\xbf" + REPORT.encode(), REPORT.replace("\n", "\r\n").encode()]
+)
+def test_byte_order_marks_and_line_ends_do_not_matter(tmp_path, content):
+    file, plain = tmp_path / "mini.yaml", tmp_path / "plain.yaml"
+    file.write_bytes(content)
+    plain.write_text(REPORT)
+    assert list(Report(file).runs()) == list(Report(plain).runs())
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", ":1: the file is empty; write title:, defaults: and experiments:"),
+        (b"# nothing yet\n", ":1: the file is empty"),
+        (b"- a\n- b\n", ":1: top level: no mapping from keys to values"),
+        (b"title: A\nauthors: J\xfcrgen\n", ":2: not UTF-8 text; save the file as UTF-8"),
+        (b"title: A\nsummary: a\x01b\n", ":2: "),
+        (b"title: " + b"a" * 5_000_000, ": more than 4,194,304 bytes"),
+        (b"title: A\nauthors: [a", ":2: the [ that opens here is not closed"),
+    ],
+)
+def test_files_that_are_no_report(tmp_path, content, said):
+    file = tmp_path / "mini.yaml"
+    file.write_bytes(content)
+    with pytest.raises(RepriseError) as error:
+        Report(file)
+    assert str(error.value).startswith(f"{file}{said}")
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_in_the_place_of_a_file(tmp_path):
+    (tmp_path / "mini.yaml").mkdir()
+    with pytest.raises(
+        RepriseError, match=r"mini\.yaml: no report files \(\*\.yaml\) in this folder; add one"
+    ):
+        Report(tmp_path / "mini.yaml")
+
+
+def test_a_file_of_another_suffix_is_named(tmp_path, capsys):
+    (tmp_path / "mini.yaml").write_text(REPORT)
+    (tmp_path / "more.yml").write_text(REPORT)
+    main(["runs", "mini", f"--reports={tmp_path}"])
+    why = "not read, since report files end in .yaml; rename it to more.yaml"
+    assert capsys.readouterr().err == f"reprise: {tmp_path / 'more.yml'}: {why}\n"
+    with pytest.raises(RepriseError, match=r"more\.yml: report files end in \.yaml; rename it to more\.yaml"):
+        Report(tmp_path / "more.yml")
+
+
+def test_one_broken_report_does_not_stop_the_others(tmp_path, capsys):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").write_text(REPORT)
+    (tmp_path / "broken.yaml").write_text("title: A\n\tx: 1\n")
+    main(["plan", f"--reports={tmp_path}", f"--results={tmp_path}", "--scale=demo"])
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"reprise: {tmp_path / 'broken.yaml'}:2: a tab; indent with spaces\n")
+    assert "one" in printed.out
+    assert "two" in printed.out
+    with pytest.raises(SystemExit):
+        main(["check", *(str(tmp_path / f"{name}.yaml") for name in ("broken", "one"))])
+    printed = capsys.readouterr()
+    assert printed.err == f"reprise: {tmp_path / 'broken.yaml'}:2: a tab; indent with spaces\n"
+    assert printed.out.count(f"{tmp_path / 'one.yaml'}: ") == 4  # three scales and a network
+
+
+def test_what_cannot_be_read_is_refused_before_anything_heavy_is_imported(tmp_path):
+    file = tmp_path / "mini.yaml"
+    file.write_text(REPORT.replace("  dataset", "\tdataset"))
+    code = (
+        "import sys; from reprise.cli import main\n"
+        f"try: main(['check', {str(file)!r}])\n"
+        "except SystemExit: print(sorted({'torch', 'matplotlib', 'numpy', 'scipy'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+    assert done.stderr == f"reprise: {file}:13: a tab; indent with spaces\n"

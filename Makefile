@@ -75,7 +75,7 @@ style: $(VENV)/.ready
 	$(BIN)/python -m snakefmt --check Snakefile workflow
 	$(BIN)/python -m snakemake --lint
 
-# Style, types, which room imports which, and the report files themselves.
+# Style, types, which module imports which, and the report files themselves.
 lint: style
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports

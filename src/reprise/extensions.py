@@ -1,5 +1,5 @@
 """Where networks, augmentations, data sets, kinds of figure and table, and metrics are found by name: the
-project's own in a table of their room, yours as entry points of any installed package (see
+project's own in a table of their module, yours as entry points of any installed package (see
 docs/extending.md).
 
 Names are listed without importing anything of a package, and only what is asked for is imported. What stands

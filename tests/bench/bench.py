@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -28,7 +29,7 @@ import psutil
 import torch
 
 import bench_system
-from bench_cases import CASES, ROOT, run_of, table
+from bench_cases import CASES, ROOT, legend, run_of, table
 from bench_loops import CONTESTANTS, Clock, engine_parts, lightning_is_there, measure, network
 from reprise.data.decode import load
 from reprise.data.synthetic import write_noise
@@ -41,6 +42,10 @@ from reprise.training.session import device_name
 WARM_UP = 5
 """Steps before the clock starts: first allocations, and a loader whose queue has found its length."""
 PARTS = ("training", "profile", "threads", "start", "decode", "checks", "dry-run", "demo", "memory")
+DRY_RUN_S, DRY_RUN_TIMES = 6.0, 3.0
+"""A dry run is to take less, and at most so many times as long with ten times the runs."""
+THREADS_TIMES = 0.9
+"""The engine's own choice of threads is to be as fast as the better fixed number, within a tenth."""
 PACKAGES = ("torch", "torchvision", "lightning", "numpy", "snakemake", "pillow")
 
 
@@ -219,23 +224,14 @@ def time_threads(
     return found
 
 
-def threads_table(found: dict[str, Any]) -> str:
-    rows = []
-    for name, loads in found.items():
-        for busy, ways in loads.items():
-            best = [
-                given / max(one, two)
-                for given, one, two in zip(ways["at most 2"], ways["1"], ways["2"], strict=True)
-            ]
-            title = f"{CASES[name].title}; batch {run_of(name).settings.training.batch_size}"
-            rows.append([title, busy, *(spread(ways[way]) for way in WAYS), spread(best, ".2f")])
-    heads = [
-        "network",
-        "busy processes beside it",
-        *(f"threads: {way}, images/s" for way in WAYS),
-        "at most 2 ÷ the better of 1 and 2",
+def choices(ways: dict[str, list[float]]) -> list[float]:
+    """Images per second with the number of threads that the engine chose over those of the better fixed
+    number, round by round.
+    """
+    return [
+        chosen / max(one, two)
+        for chosen, one, two in zip(ways["at most 2"], ways["1"], ways["2"], strict=True)
     ]
-    return table(heads, rows)
 
 
 def checks(folder: Path, args: argparse.Namespace, scratch: Path) -> dict[str, float]:
@@ -290,71 +286,96 @@ def spread(values: Sequence[float], digits: str = ",.0f") -> str:
     return f"{statistics.median(values):{digits}} ({min(values):{digits}}–{max(values):{digits}})"
 
 
-def training_table(training: dict[str, Any]) -> str:
-    shown = ("engine", "plain loop", "Lightning", TWO_ENGINES, TWO_LOOPS)
-    columns = (
-        "engine ÷ plain loop",
-        "engine ÷ Lightning",
-        "two cores: best engine ÷ best plain loop",
-        "goal for that",
-        "processor time, plain loop ÷ engine",
-    )
+def code(name: str) -> str:
+    return f"`{name}`"
+
+
+def percent(share: float, digits: int = 0) -> str:
+    return f"{share:.{digits}%}".replace("%", " %")
+
+
+def goals_table(found: dict[str, Any]) -> str:
+    """What was to be reached, by row; nothing where no part that has a goal was measured."""
     rows = []
-    for case in training.values():
-        speeds = [[each["images_per_s"] for each in case["rounds"].get(name, [])] for name in shown]
-        plain, both = case["ratio"]["plain loop"], case["two_cores_ratio"]
-        reached = statistics.median(both) >= case["goal"]
-        lightning = case["ratio"].get("Lightning", {}).get("images_per_s")
+    for name, case in found.get("training", {}).items():
+        ratio = case["two_cores_ratio"]
+        reached = statistics.median(ratio) >= case["goal"]
+        goal = f"{code(name)}: best engine ÷ best plain loop, on two cores"
+        rows.append([goal, f"{case['goal']:g}", spread(ratio, ".2f"), reached])
+    runs = [(each["runs"], each) for each in found.get("dry-run", {}).values()]
+    if runs:
+        few, many = min(runs)[1], max(runs)[1]
         rows.append(
             [
-                f"{case['title']}; batch {case['batch_size']}",
-                *(spread(values) if values else "–" for values in speeds),
+                f"`snakemake -n` for everything, {few['runs']:,} runs",
+                f"less than {DRY_RUN_S:g} s",
+                f"{few['median']:.1f} s",
+                few["median"] < DRY_RUN_S,
+            ]
+        )
+        times = many["median"] / few["median"]
+        goal = f"the same with {many['runs']:,} runs ÷ with {few['runs']:,} runs"
+        rows.append([goal, f"at most {DRY_RUN_TIMES:g}", f"{times:.1f}", times <= DRY_RUN_TIMES])
+    for name, loads in found.get("threads", {}).items():
+        for busy, ways in loads.items():
+            ratio = choices(ways)
+            reached = round(statistics.median(ratio), 2) >= THREADS_TIMES
+            beside = f"beside {busy} busy process{'' if busy == '1' else 'es'}"
+            goal = f"{code(name)} {beside}: chosen ÷ better of 1 and 2 threads"
+            rows.append([goal, f"at least {THREADS_TIMES:g}", spread(ratio, ".2f"), reached])
+    return table(
+        ["goal", "wanted", "measured", "met"], [[*row[:3], "yes" if row[3] else "no"] for row in rows]
+    )
+
+
+def training_tables(training: dict[str, Any]) -> list[str]:
+    """Images per second of one job; what the engine gains; images per second of two jobs side by side."""
+    speeds, gains, twos = [], [], []
+    for name, case in training.items():
+        rounds = {way: [each["images_per_s"] for each in seen] for way, seen in case["rounds"].items()}
+        shown = [spread(rounds[way]) if rounds.get(way) else "–" for way in CONTESTANTS]
+        speeds.append([code(name), *shown])
+        plain, lightning = case["ratio"]["plain loop"], case["ratio"].get("Lightning")
+        gains.append(
+            [
+                code(name),
                 spread(plain["images_per_s"], ".2f"),
-                spread(lightning, ".2f") if lightning else "–",
-                spread(both, ".2f"),
-                f"{case['goal']:g}: {'yes' if reached else 'no'}",
+                spread(lightning["images_per_s"], ".2f") if lightning else "–",
                 spread(plain["cpu"], ".2f"),
             ]
         )
-    return table(["network", *(f"{name}, images/s" for name in shown), *columns], rows)
+        over_one = ratios(case["rounds"], "plain loop", TWO_ENGINES)["images_per_s"]
+        twos.append(
+            [code(name), *(spread(rounds[way]) for way in (TWO_ENGINES, TWO_LOOPS)), spread(over_one, ".2f")]
+        )
+    over = "processor time: plain loop ÷ engine"
+    return [
+        table(["one job, images/s", *CONTESTANTS], speeds),
+        table(["one job", "engine ÷ plain loop", "engine ÷ Lightning", over], gains),
+        table(["two jobs, images/s", "two engines", "two plain loops", "two engines ÷ one plain loop"], twos),
+    ]
 
 
 def profile_table(found: dict[str, dict[str, float]]) -> str:
     rows = []
     for name, parts in found.items():
         total = sum(parts.values())
-        shares = [f"{value:.1f} ms ({value / total:.0%})".replace("%", " %") for value in parts.values()]
-        rows.append(
-            [
-                f"{CASES[name].title}; batch {run_of(name).settings.training.batch_size}",
-                f"{total:.1f} ms",
-                *shares,
-            ]
-        )
-    return table(["the engine's step", "whole", *next(iter(found.values()))], rows)
+        shares = [f"{value:.1f} ms ({percent(value / total)})" for value in parts.values()]
+        rows.append([code(name), f"{total:.1f} ms", *shares])
+    return table(["one step of", "whole", *next(iter(found.values()))], rows)
 
 
-def markdown(found: dict[str, Any]) -> str:
-    machine, arguments, versions = found["machine"], found["arguments"], found["versions"]
-    cores = f"{machine['cores_used']} of {machine['cores']} cores"
-    load = f"load {machine['load_before']:.1f} before and {machine['load_after']:.1f} after"
-    packages = ", ".join(
-        f"{name.capitalize() if name == 'python' else name} {number}" for name, number in versions.items()
-    )
-    parts = [
-        f"{found['date']}; {machine['processor']}, {cores}, {machine['memory_gib']:.0f} GiB, {load}; "
-        f"{packages}. "
-        f"Medians of {arguments['rounds']} rounds, least and most in brackets; ratios are taken round by "
-        "round; the loaders of the plain "
-        f"loop and of Lightning have {arguments['workers']} workers, those of two jobs side by side none. "
-        f"Command: `{found['command']}`."
+def threads_table(found: dict[str, Any]) -> str:
+    rows = [
+        [code(name), busy, *(spread(ways[way]) for way in WAYS)]
+        for name, loads in found.items()
+        for busy, ways in loads.items()
     ]
-    if "training" in found:
-        parts.append(training_table(found["training"]))
-    if "profile" in found:
-        parts.append(profile_table(found["profile"]))
-    if "threads" in found:
-        parts.append(threads_table(found["threads"]))
+    return table(["images/s of", "busy processes", "1 thread", "2 threads", "at most 2"], rows)
+
+
+def around_table(found: dict[str, Any]) -> str:
+    """What surrounds the training."""
     rows = [
         [name, f"{value['median']:.2f} s ({value['least']:.2f}–{value['most']:.2f})"]
         for name, value in found.get("start", {}).items()
@@ -370,11 +391,10 @@ def markdown(found: dict[str, Any]) -> str:
     if "checks" in found:
         value = found["checks"]
         spent = value["arrays"] + value["checkpoints"]
-        share = f"{spent / value['training']:.2%}".replace("%", " %")
         rows.append(
             [
                 "digests of arrays and checkpoints in a quick training of report 4's CNN",
-                f"{spent:.2f} s of a core, {share}",
+                f"{spent:.2f} s of a core, {percent(spent / value['training'], 2)}",
             ]
         )
     for times, value in found.get("dry-run", {}).items():
@@ -389,8 +409,57 @@ def markdown(found: dict[str, Any]) -> str:
         [f"most memory while LeNet-5 trains: {name}", f"{value / 2**20:,.0f} MiB"]
         for name, value in found.get("memory", {}).items()
     ]
-    if rows:
-        parts.append(table(["what", "measured"], rows))
+    return table(["what", "measured"], rows)
+
+
+def conditions(found: dict[str, Any]) -> str:
+    """What was measured on, as a list."""
+    machine, arguments, versions = found["machine"], found["arguments"], found["versions"]
+    packages = ", ".join(
+        f"{name.capitalize() if name == 'python' else name} {number}" for name, number in versions.items()
+    )
+    items = [
+        f"Command: `{found['command']}`",
+        f"Date: {found['date']}",
+        f"Machine: {machine['processor']}, {machine['cores_used']} of {machine['cores']} cores, "
+        f"{machine['memory_gib']:.0f} GiB; load {machine['load_before']:.1f} before, "
+        f"{machine['load_after']:.1f} after",
+        f"Software: {packages}",
+        f"Values: medians of {arguments['rounds']} rounds, least and most in brackets; "
+        "ratios are taken round by round",
+    ]
+    if "training" in found:
+        items.append(
+            f"Loaders: {arguments['workers']} workers for one plain loop and for Lightning, "
+            "none for two plain loops side by side"
+        )
+    return "\n".join(
+        textwrap.fill(
+            item,
+            110,
+            initial_indent="- ",
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for item in items
+    )
+
+
+def markdown(found: dict[str, Any]) -> str:
+    parts = [conditions(found)]
+    cases = [name for part in ("training", "profile", "threads") for name in found.get(part, {})]
+    if cases:
+        parts.append(legend(dict.fromkeys(cases)))
+    tables = [goals_table(found)]
+    if "training" in found:
+        tables += training_tables(found["training"])
+    if "profile" in found:
+        tables.append(profile_table(found["profile"]))
+    if "threads" in found:
+        tables.append(threads_table(found["threads"]))
+    tables.append(around_table(found))
+    parts += [text for text in tables if text.count("\n") > 1]
     return "\n\n".join(parts) + "\n"
 
 

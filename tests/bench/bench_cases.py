@@ -6,7 +6,7 @@ Their settings lie in `cases.json`, so that `bench_gpu.py` needs neither the rep
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,6 +145,15 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown."""
     lines = [f"| {' | '.join(cells)} |" for cells in [head, *rows]]
     return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
+
+
+def legend(names: Iterable[str]) -> str:
+    """What the short names of cases stand for."""
+    rows = []
+    for name in names:
+        batch_size = run_of(name).settings.training.batch_size
+        rows.append([f"`{name}`", f"{CASES[name].title}; batch {batch_size}"])
+    return table(["case", "network, augmentation and batch size"], rows)
 
 
 if __name__ == "__main__":

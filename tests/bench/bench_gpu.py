@@ -27,7 +27,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench_cases import CASES, ROOT, run_of, table
+from bench_cases import CASES, ROOT, legend, run_of, table
 from bench_loops import Clock, Enough, measure
 from bench_stacked import stacked_step
 from reprise import models
@@ -369,29 +369,25 @@ def markdown(found: dict[str, Any]) -> str:
             f"{limits['bfloat16'] / 1e12:.0f} in "
             f"bfloat16; by a copy: {limits['copy'] / 1e9:,.0f} GB/s. MFU is the share of the former in the "
             "network's own precision; GB/s "
-            "counts what operations read and write, caches included. The precision beside a network is the "
+            "counts what operations read and write, caches included. The precision is the "
             "engine's; its float32 is full. "
             "The plain loop has torch's default, float32 with convolutions in TF32. The ratio is to the "
             "faster of the plain loops."
         )
-        rows = []
-        for each in found["rates"]["networks"].values():
+        networks = found["rates"]["networks"]
+        speeds, costs = [], []
+        for name, each in networks.items():
             values = each["images_per_s"]
-            speeds = [f"{statistics.median(values[way]):,.0f}" if way in values else "–" for way in WAYS]
-            costs = [f"{each['mfu']:.1%}".replace("%", " %"), f"{each['gb_per_s']:,.0f}"]
-            rows.append(
-                [
-                    f"{each['title']}; batch {each['batch_size']}, {each['precision']}",
-                    *speeds,
-                    f"{each['ratio']:.1f}",
-                    *costs,
-                ]
-            )
-        parts.append(
-            table(
-                ["network", *(f"{way}, images/s" for way in WAYS), "engine ÷ plain loop", "MFU", "GB/s"], rows
-            )
-        )
+            medians = [f"{statistics.median(values[way]):,.0f}" if way in values else "–" for way in WAYS]
+            speeds.append([f"`{name}`", *medians])
+            share = f"{each['mfu']:.1%}".replace("%", " %")
+            ratio = f"{each['ratio']:.1f}"
+            costs.append([f"`{name}`", each["precision"], ratio, share, f"{each['gb_per_s']:,.0f}"])
+        parts += [
+            legend(networks),
+            table(["images/s of", *WAYS], speeds),
+            table(["case", "precision", "engine ÷ plain loop", "MFU", "GB/s"], costs),
+        ]
     if "stacking" in found:
         speeds = ", ".join(f"{way} {value:,.0f}" for way, value in found["stacking"].items())
         parts.append(f"Eight of report 1's MLPs: {speeds} images/s.")

@@ -3,7 +3,7 @@ input, and answers with its end.
 
 A call has `folder`, `arguments` of reprise, `log`, and perhaps `kill`: `who` dies, and at which `event`: what
 changes files in the call's folder (`EVENTS`), as Python's audit hooks tell it. This process has imported all
-rooms; a call is a fork of it, so that it takes no longer than its work.
+modules; a call is a fork of it, so that it takes no longer than its work.
 """
 
 import contextlib

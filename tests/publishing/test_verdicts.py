@@ -12,6 +12,7 @@ from ground import Ground
 from reprise.publishing.judging import Judge
 from reprise.publishing.noise import TYPICAL_FREEDOM, Typical
 from reprise.publishing.numbers import decimals, half_unit, number, places
+from reprise.publishing.statements import STATEMENT_COLUMNS
 from reprise.publishing.verdicts import MOST_SEEDS, NARROW, SHARED
 
 BASE = [0.496, 0.500, 0.504]
@@ -50,6 +51,12 @@ def test_the_examples_of_the_docs_are_what_the_rule_gives(monkeypatch):
         assert f"{printed} of the draws" in EXPLAINED
         assert found.seeds == (5 if verdict == "undecided" else None)
     assert EXPLAINED.count("settle 0.0072") == 2
+
+
+def test_the_docs_explain_every_column_in_its_order():
+    table = EXPLAINED[EXPLAINED.index("| column | holds |") :].partition("\n\n")[0]
+    rows = [line.split(" | ")[0] for line in table.splitlines()[2:]]
+    assert [name for row in rows for name in re.findall("`(.+?)`", row)] == list(STATEMENT_COLUMNS)
 
 
 # ---- numbers as printed ----

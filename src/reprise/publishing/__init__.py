@@ -1,4 +1,4 @@
-"""Figures, tables, statements and their verdicts, made from tidy results; no torch in this room."""
+"""Figures, tables, statements and their verdicts, made from tidy results; no torch in this package."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -24,7 +24,7 @@ class Sources:
     resolve: selector → cells, with the runs at hand.
     tables: tidy results of the runs; `predictions` and class names only for kinds that show classes.
     names: what expressions can name.
-    images: the `.npz` of sample images that the data room wrote for a figure.
+    images: the `.npz` of sample images that `reprise.data` wrote for a figure.
     layers: name of a network → its layer table (`title` if it has one, `rows`, `parameters`; see
         `reprise.models.layers`).
     experiment: the experiment that a table of kind `space` names.

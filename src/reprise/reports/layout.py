@@ -99,7 +99,7 @@ class Layout:
         return self.runs / run / "evaluated.json"
 
     def intermediate(self, slug: str, item: str, suffix: str) -> Path:
-        """What a figure or table needs from a room with torch: layer tables, sample images."""
+        """What a figure or table needs from a module with torch: layer tables, sample images."""
         return self.root / "intermediate" / slug / f"{item}{suffix}"
 
     def figure(self, slug: str, figure: str) -> Path:

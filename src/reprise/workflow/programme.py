@@ -37,7 +37,7 @@ INTERMEDIATES = {
     "figures": {"samples": ".samples.json", "diagram": ".layers.json"},
     "tables": {"layers": ".layers.json"},
 }
-"""Kinds of figure and table that need a file from a room with torch or from the images."""
+"""Kinds of figure and table that need a file from a module with torch or from the images."""
 
 
 class Programme:
@@ -432,7 +432,7 @@ class Programme:
 
     @staticmethod
     def _code(room: str) -> str:
-        """Digest of the files of a room."""
+        """Digest of the files of a module."""
         found = hashlib.sha256()
         for file in tree(Path(__file__).parent.parent / room):
             found.update(file.read_bytes())

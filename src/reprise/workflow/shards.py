@@ -121,7 +121,7 @@ def optimiser_steps(runs: Iterable[Run]) -> int:
     """Steps of all epochs, as if every data set had the 50,000 images of CIFAR: CINIC-10 has nearly twice as
     many, STL-10 a tenth.
 
-    Only `reprise.data` knows sizes, which this room does not import; to tell minutes from hours it is near
+    Only `reprise.data` knows sizes, which this module does not import; to tell minutes from hours it is near
     enough.
     """
 

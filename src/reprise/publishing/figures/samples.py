@@ -1,7 +1,7 @@
 """Sample images in a grid, enlarged pixel by pixel: each over its caption, or in rows with one caption at
 their left.
 
-Options: `images` tells the data room which images to write (this module does not read it), `columns` the
+Options: `images` tells `reprise.data` which images to write (this module does not read it), `columns` the
 number of columns, `row_labels` that neighbours with the same caption share a row and its caption. Images with
 `transforms` are a row each, with a column per transform.
 """
@@ -43,7 +43,7 @@ DESCENT = 0.2
 
 @dataclass(frozen=True)
 class SampleImages:
-    """What the data room writes (`reprise.data.samples.write_samples`).
+    """What `reprise.data` writes (`reprise.data.samples.write_samples`).
 
     captions: one per image.
     columns: uint8 (N, H, W, 3) arrays of the N images: one, or one per transform, with an H and W of its own.
@@ -253,7 +253,7 @@ def _spoken(caption: str) -> str:
 
 
 def read(path: Path | None) -> SampleImages:
-    """The sample images in the `.npz` that the data room wrote; anything else is a `RepriseError`."""
+    """The sample images in the `.npz` that `reprise.data` wrote; anything else is a `RepriseError`."""
     remedy = "write it again with the step that draws samples"
     if path is None or not path.exists():
         raise RepriseError(

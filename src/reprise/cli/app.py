@@ -210,8 +210,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except UsageError as error:
             end(str(error), 2)
         except SeveralMistakes as error:
-            for line in error.lines[:-1]:
-                say(line)
+            for mistake in error.lines[:-1]:
+                say(mistake)
             end(error.lines[-1], 1)
         except RepriseError as error:
             end(str(error), 1)

@@ -6,7 +6,7 @@ by whoever reads it (see `reprise.records`).
 import contextlib
 import os
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,7 @@ def _as_many(facts: Mapping[str, Any], images: Mapping[str, int]) -> bool:
         return True  # nothing that could be compared
 
 
-def _names(folder: Path) -> Collection[str]:
+def _names(folder: Path) -> set[str]:
     try:
         return {path.name for path in folder.iterdir()}
     except OSError:

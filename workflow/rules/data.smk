@@ -84,10 +84,9 @@ rule fetch_weights:
         "python -m reprise data fetch-weights {wildcards.arch:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
 
 
+# Arrays that are there are source files, like finished runs: no rule makes them.
 rule decode:
-    """Memory-mapped arrays of images and labels; dataset.json is written last. Those that are there are source
-    files, like finished runs: no rule makes them.
-    """
+    """Memory-mapped arrays of images and labels; dataset.json is written last."""
     input:
         lambda wildcards: archive(wildcards.dataset),
     output:

@@ -6,12 +6,23 @@ snakemake --cores 2 --config scale=demo                        # everything on s
 snakemake --workflow-profile workflow/profiles/slurm           # everything, on a SLURM cluster
 """
 
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.25")
 
 
-configfile: "config.yaml"
+# The folder of this Snakefile, which may be a module of another workflow.
+basedir = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
+# Results go where Snakemake is started, or to its --directory, and a config.yaml there goes before this
+# folder's own. A module is told its settings in `config:`, or has those of this folder.
+own_config = Path("config.yaml")
+if not (workflow.modifier.is_main_snakefile() and own_config.is_file()):
+    own_config = basedir / own_config
+
+
+configfile: str(own_config)
 
 
 report: "workflow/captions/workflow.rst"
@@ -27,6 +38,8 @@ onstart:
     if workflow.non_local_exec:
         try:
             check_remote_paths(settings, basedir, workflow.config_settings.config)
+            if workflow.executor_plugin.name == "slurm":
+                check_cluster(workflow)
         except RepriseError as error:
             raise WorkflowError(str(error)) from None
 
@@ -51,14 +64,14 @@ rule all:
     """Everything."""
     default_target: True
     input:
-        programme.all_targets(),
+        lambda wildcards: needed(programme.all_targets()),
     localrule: True
 
 
 rule all_figures:
     """The figures of all reports."""
     input:
-        programme.targets("figures"),
+        lambda wildcards: every("figures"),
     output:
         touch(f"{root}/figures/all"),
     localrule: True
@@ -67,7 +80,7 @@ rule all_figures:
 rule all_tables:
     """The tables of all reports."""
     input:
-        programme.targets("tables"),
+        lambda wildcards: every("tables"),
     output:
         touch(f"{root}/tables/all"),
     localrule: True
@@ -76,7 +89,7 @@ rule all_tables:
 rule all_statements:
     """The statements of all reports."""
     input:
-        programme.targets("statements"),
+        lambda wildcards: every("statements"),
     output:
         touch(f"{root}/statements/all"),
     localrule: True
@@ -88,5 +101,12 @@ for slug in programme.reports:
         name:
             slug
         input:
-            lambda wildcards, slug=slug: programme.all_targets([slug]),
+            lambda wildcards, slug=slug: needed(programme.all_targets([slug])),
         localrule: True
+
+
+if workflow.is_main_process and workflow.modifier.is_main_snakefile():
+    try:
+        programme.check_targets(targets, {made.name for made in workflow.rules})
+    except RepriseError as error:
+        raise WorkflowError(str(error)) from None

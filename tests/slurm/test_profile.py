@@ -26,13 +26,13 @@ if name == "sacctmgr":
     print("my_account")
 elif name == "scontrol":
     print("MinJobAge = 300 sec")
-elif name == "sbatch":
+elif name == "sbatch" and "--test-only" not in sys.argv:
     with open({calls!r}, "a") as file:
         print(json.dumps(sys.argv[1:]), file=file)
     sys.exit("refused")
 """
-"""SLURM's commands as the plugin needs them: it finds the account, notes every submission, and takes none, so
-that all attempts come.
+"""SLURM's commands as the plugin needs them: it finds the account, would take every job when it is asked
+beforehand, notes every submission, and takes none, so that all attempts come.
 """
 
 

@@ -1,7 +1,6 @@
 import os
 import re
 import sys
-from pathlib import Path
 
 # Snakemake puts the folders of its files, and Python the working folder, before everything else; a random.py
 # there must not be taken for Python's own.
@@ -23,14 +22,20 @@ from reprise.workflow.config import (
     read_config,
 )
 from reprise.workflow.programme import Programme
+from reprise.workflow.slurm import check_cluster
+from reprise.workflow.targets import named_targets
 
-basedir = Path(workflow.basedir)
-# The process of a job on a cluster is told what it is for: --target-jobs train:run=… evaluate:run=…
+# The process of a job on a cluster is told what it is for: --target-jobs train:run=… evaluate:run=…, with
+# other words around the names of rules where this workflow is a module that was given them.
 started = [
     job.groups()
-    for job in map(re.compile(r"(train|evaluate):run=(\w+)").fullmatch, sys.argv)
+    for job in map(
+        re.compile(r"\w*?(train|evaluate)\w*:run=([0-9a-f]{12})").fullmatch, sys.argv
+    )
     if job and not workflow.is_main_process
 ]
+modifier = workflow.modifier
+targets = named_targets(sys.argv) if workflow.is_main_process else []
 try:
     settings = read_config(config, as_written(workflow.configfiles, sys.argv))
     deployed = workflow.deployment_settings.deployment_method
@@ -42,6 +47,7 @@ try:
         basedir / "workflow" / "reports",
         started,
         caches=Caches(places, layout.copies),
+        place=lambda path: str(modifier.modify_path(path)),
     )
     job_environment(settings, basedir / "src", programme.reports.values())
 except RepriseError as error:
@@ -61,6 +67,48 @@ root = str(programme.layout.root)
 data = str(programme.layout.data_dir)
 
 
+def again(files):
+    """Have these files made, as --forcerun does, whoever needs them. By itself Snakemake does not miss what
+    was deleted behind a file that is there.
+    """
+    if workflow.is_main_process:
+        workflow.dag.forcefiles.update(map(programme.place, files))
+
+
+def needed(files):
+    """Input files of a job, and what was deleted behind them."""
+    again(programme.deleted(files))
+    programme.date_now(files)
+    return files
+
+
+def every(section):
+    """The figures, tables or statements of all reports; the file that stands for them goes with any."""
+    files = programme.targets(section)
+    if programme.missing_files(files):
+        again([f"{root}/{section}/all"])
+    return needed(files)
+
+
+def archive(dataset):
+    """What a data set is decoded from; not again where its arrays are there, however old."""
+    stamp = f"{data}/archives/{dataset}.json"
+    return (
+        ancient(stamp)
+        if programme.is_whole(f"{data}/{dataset}/dataset.json")
+        else stamp
+    )
+
+
+def images(files, *made):
+    """The records of data sets that a job reads to write `made`. Verified arrays are as good as new, however
+    late a copy has dated them.
+    """
+    needed(programme.images_to_read(files, made))
+    programme.date_now(files)
+    return [ancient(file) if programme.is_whole(file) else file for file in files]
+
+
 def results(stamps):
     """The stamps that a figure, a table or the statements wait for.
 
@@ -70,7 +118,20 @@ def results(stamps):
     """
     triggers = set(workflow.dag_settings.rerun_triggers)
     workflow.dag_settings.rerun_triggers = triggers - {RerunTrigger.INPUT}
-    return stamps
+    return needed(stamps)
+
+
+def drawn(section, slug, item):
+    """What a figure or table is made from."""
+    again(programme.to_draw_from(section, slug, item))
+    return results(programme.item_inputs(section, slug, item))
+
+
+def shown():
+    """What the site shows; its front page goes with any other page."""
+    if programme.missing_pages():
+        again([programme.front_page])
+    return needed(programme.published())
 
 
 wildcard_constraints:

@@ -84,16 +84,19 @@ rule fetch_weights:
         "python -m reprise data fetch-weights {wildcards.arch:q} {params.options:q} 2>&1 | tee -i -- {log:q}"
 
 
+# Arrays that are there are source files, like finished runs: no rule makes them.
 rule decode:
     """Memory-mapped arrays of images and labels; dataset.json is written last."""
     input:
-        f"{data}/archives/{{dataset}}.json",
+        lambda wildcards: archive(wildcards.dataset),
     output:
         f"{data}/{{dataset}}/dataset.json",
     log:
         f"{root}/logs/decode_{{dataset}}.log",
     benchmark:
         f"{root}/benchmarks/decode_{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=programme.decoded(targets),
     group:
         "arrays"
     conda:
@@ -111,7 +114,10 @@ rule decode:
 rule statistics:
     """Mean and standard deviation of each channel over the training images."""
     input:
-        f"{data}/{{dataset}}/dataset.json",
+        lambda wildcards: images(
+            [f"{data}/{wildcards.dataset}/dataset.json"],
+            f"{data}/{wildcards.dataset}/statistics.json",
+        ),
     output:
         f"{data}/{{dataset}}/statistics.json",
     log:

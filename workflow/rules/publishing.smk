@@ -3,15 +3,6 @@
 # place in the queue costs.
 
 
-localrules:
-    layers,
-    samples,
-    figure,
-    table,
-    statements,
-    site,
-
-
 rule layers:
     """Layer tables of architectures, from the modules themselves."""
     output:
@@ -20,6 +11,7 @@ rule layers:
         f"{root}/logs/layers_{{slug}}_{{item}}.log",
     benchmark:
         f"{root}/benchmarks/layers_{{slug}}_{{item}}.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -38,7 +30,10 @@ rule layers:
 rule samples:
     """Sample images with their labels, from the arrays."""
     input:
-        lambda wildcards: programme.samples_inputs(wildcards.slug, wildcards.item),
+        lambda wildcards: images(
+            programme.samples_inputs(wildcards.slug, wildcards.item),
+            *programme.samples_outputs(wildcards.slug, wildcards.item),
+        ),
     output:
         f"{root}/intermediate/{{slug}}/{{item}}.samples.json",
         f"{root}/intermediate/{{slug}}/{{item}}.samples.npz",
@@ -46,6 +41,7 @@ rule samples:
         f"{root}/logs/samples_{{slug}}_{{item}}.log",
     benchmark:
         f"{root}/benchmarks/samples_{{slug}}_{{item}}.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -64,9 +60,7 @@ rule samples:
 rule figure:
     """A figure, with what was drawn as numbers."""
     input:
-        lambda wildcards: results(
-            programme.item_inputs("figures", wildcards.slug, wildcards.item)
-        ),
+        lambda wildcards: drawn("figures", wildcards.slug, wildcards.item),
     output:
         png=report(
             f"{root}/figures/{{slug}}/{{item}}.png",
@@ -83,6 +77,7 @@ rule figure:
         f"{root}/logs/figure_{{slug}}_{{item}}.log",
     benchmark:
         f"{root}/benchmarks/figure_{{slug}}_{{item}}.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -105,9 +100,7 @@ rule figure:
 rule table:
     """A table, as CSV, Markdown and LaTeX."""
     input:
-        lambda wildcards: results(
-            programme.item_inputs("tables", wildcards.slug, wildcards.item)
-        ),
+        lambda wildcards: drawn("tables", wildcards.slug, wildcards.item),
     output:
         html=report(
             f"{root}/tables/{{slug}}/{{item}}.html",
@@ -126,6 +119,7 @@ rule table:
         f"{root}/logs/table_{{slug}}_{{item}}.log",
     benchmark:
         f"{root}/benchmarks/table_{{slug}}_{{item}}.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -165,6 +159,7 @@ rule statements:
         f"{root}/logs/statements_{{slug}}.log",
     benchmark:
         f"{root}/benchmarks/statements_{{slug}}.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -183,13 +178,14 @@ rule statements:
 rule site:
     """What the reports said beside what came out, as static pages; the others lie beside the front page."""
     input:
-        programme.published(),
+        lambda wildcards: shown(),
     output:
         programme.front_page,
     log:
         f"{root}/logs/site.log",
     benchmark:
         f"{root}/benchmarks/site.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     resources:

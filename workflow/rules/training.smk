@@ -38,7 +38,7 @@ rule import_runs:
 rule train:
     """The runs of a shard that are not trained yet."""
     input:
-        lambda wildcards: programme.train_inputs(wildcards.run),
+        lambda wildcards: needed(programme.train_inputs(wildcards.run)),
     output:
         str(programme.layout.trained("{run}")),
     log:
@@ -72,7 +72,7 @@ rule train:
 rule evaluate:
     """The runs of a shard that are not tested yet: metrics and predictions."""
     input:
-        lambda wildcards: programme.evaluate_inputs(wildcards.run),
+        lambda wildcards: needed(programme.evaluate_inputs(wildcards.run)),
     output:
         str(programme.layout.evaluated("{run}")),
     log:

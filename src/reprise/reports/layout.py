@@ -21,6 +21,8 @@ OTHERS = "others.json"
 """In a run's folder: what training leaves there, and evaluation, the records first; what is there while it
 trains; and what run caches know of further results of the same run.
 """
+PAGES = "assets/pages.txt"
+"""In the folder of the site: the names of its files."""
 EVIDENCE = "results/evidence"
 """The repository's own run cache."""
 DEMO_IMAGES = {"train": 400, "test": 200}

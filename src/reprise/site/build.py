@@ -24,7 +24,7 @@ from reprise.publishing.summary import MOST_FINDINGS, RULE, importance, worth_a_
 from reprise.publishing.tables.formats import csv
 from reprise.publishing.tables.sheet import Rows
 from reprise.publishing.verdicts import MOST_SEEDS, VERDICTS
-from reprise.reports.layout import Layout
+from reprise.reports.layout import PAGES, Layout
 from reprise.reports.report import Report
 from reprise.schema import plain
 from reprise.site import charts
@@ -104,6 +104,7 @@ class Site:
             self._report(report)
         self._runs()
         self._method()
+        self._list()
         self._home()
         self._sweep()
         return sum(path.suffix == ".html" for path in self._written)
@@ -232,6 +233,13 @@ class Site:
         )
 
     # ---- files ----
+
+    def _list(self) -> None:
+        """The names of all files but the front page, for the workflow, which misses those that were
+        deleted.
+        """
+        names = sorted(path.relative_to(self.folder).as_posix() for path in self._written)
+        self._put(PAGES, "".join(f"{name}\n" for name in names).encode())
 
     def _page(self, path: str, template: str, **values: Any) -> None:
         root = "../" * (len(PurePosixPath(path).parts) - 1)

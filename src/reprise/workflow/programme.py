@@ -6,15 +6,17 @@ import hashlib
 import itertools
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from reprise.errors import RepriseError, nearest
+from reprise.files import MOST_JSON, read_bytes
 from reprise.folders import tree
 from reprise.publishing.partial import narrowed
 from reprise.reports.figures import Figure, Samples
-from reprise.reports.layout import Layout, stand_in_source
+from reprise.reports.layout import PAGES, SCALES, STAND_IN, Layout, stand_in_source
 from reprise.reports.mistakes import Mistakes
 from reprise.reports.report import Report, network_names, report_files
 from reprise.reports.run import Run, canonical, datasets, digest
@@ -26,6 +28,7 @@ from reprise.results.cache import Caches
 from reprise.schema import plain
 from reprise.workflow.config import Config
 from reprise.workflow.jobs import ShardJob, Stage
+from reprise.workflow.presence import Arrays, arrays, date_now, has_archive, has_evaluated, has_trained
 from reprise.workflow.shards import Shard, deal
 
 SUFFIXES = {
@@ -40,6 +43,21 @@ INTERMEDIATES = {
 """Kinds of figure and table that need a file from a module with torch or from the images."""
 
 
+def _near(file: str, files: Iterable[str]) -> str:
+    """The file that is nearest, if one is near; there are too many to list."""
+    found = nearest(file, files)
+    return found if "did you mean" in found else "; a dry run (snakemake -n) lists the files that are missing"
+
+
+def placed(layout: Layout, place: Callable[[str], str]) -> Layout:
+    """A layout of the folders in which Snakemake puts the files of another."""
+
+    def folder(path: Path) -> Path:
+        return Path(place(str(path / "file"))).parent
+
+    return Layout(folder(layout.results), layout.scale, folder(layout.data) if layout.data else None)
+
+
 class Programme:
     """Reports, files and jobs for one configuration."""
 
@@ -50,12 +68,18 @@ class Programme:
         started: Iterable[tuple[str, str]] = (),
         *,
         caches: Caches | None = None,
+        place: Callable[[str], str] = str,
     ) -> None:
         """started: rule (`train` or `evaluate`) and run of each job that this process was started for.
         caches: where runs are looked for before they are trained. Only the process that plans looks there:
-        the jobs that it starts come after those that import.
+        the jobs that it starts come after those that import. place: where Snakemake puts a file that the
+        rules name; elsewhere, where this workflow is a module with a prefix.
         """
         self.layout = Layout(Path(config.results), config.scale, Path(config.data) if config.data else None)
+        """Files as the rules name them."""
+        self.place = place
+        self.there = placed(self.layout, place)
+        """The same files, where they lie."""
         folder = Path(reports_dir)
         present = report_files(folder)
         self._skip: dict[str, list[str]] = {}
@@ -64,7 +88,12 @@ class Programme:
             if slug not in present or not slash:
                 raise RepriseError(f"skip: {entry!r} is not report/experiment{nearest(slug, present)}")
             self._skip.setdefault(slug, []).append(experiment)
-        self._settings = {"scale": config.scale, "results": config.results, "data": config.data}
+        self._settings = {
+            "scale": config.scale,
+            "results": str(self.there.results),
+            "data": str(self.there.data) if self.there.data else "",
+        }
+        self._images = config.synthetic.model_dump() if config.scale == "demo" else None
         self._settings["reports"] = os.path.relpath(folder)
         self._stand_in = config.stand_in
         self.gpu = 0 if config.device == "cpu" else 1
@@ -89,8 +118,8 @@ class Programme:
             wrong.raise_all()
         self.shards = deal(self.reports, config.shard)
         runs = {identifier: run for shard in self.shards for identifier, run in shard.runs.items()}
-        trained = {run for run in runs if self.layout.trained(run).is_file()}
-        evaluated = {run for run in trained if self.layout.evaluated(run).is_file()}
+        trained = {run for run in runs if has_trained(self.there, run)}
+        evaluated = {run for run in trained if has_evaluated(self.there, run)}
         self.cached = self._cached(runs, trained, caches, config.train) if caches else frozenset()
         """Runs that are not trained here, and that a cache holds: an import keeps what was trained here."""
         at_hand = evaluated | self.cached
@@ -155,10 +184,8 @@ class Programme:
             return True
         report = self.reports[slug]
         if isinstance(item, Samples):
-            made = self.layout.intermediate(slug, item.id, INTERMEDIATES["figures"]["samples"])
             name = item.images.dataset
-            folder = self.layout.dataset(name, report.source(name))
-            return made.exists() or (folder / "dataset.json").exists()
+            return self._has_samples(slug, item) or self._is_whole(name, report.source(name))
         runs = {run for cell in report.needed(item) for run in cell.runs}
         try:
             narrowed(report, item, runs - self.missing)
@@ -191,8 +218,8 @@ class Programme:
         """Everything of the reports: what is published, of all reports together the site, what is left of the
         runs of their experiments, and the data sets' statistics.
 
-        What is left is asked for by itself: Snakemake does not miss a file that is needed only by files that
-        are there. A data set that is not there, and that no run needs any more, is not fetched.
+        What is left is asked for by itself: not all of it is needed by what is published. A data set that is
+        not there, and that nothing is to be made of any more, is not fetched.
         """
         published = self.published(slugs) + ([] if slugs else [self.front_page])
         runs = {
@@ -203,19 +230,197 @@ class Programme:
         stages = (self.importing, self.training, self.evaluation)
         left = [stamp for stage in stages for stamp in stage.stamps(run for run in runs if run in stage.jobs)]
         needed = [run for identifier, run in runs.items() if identifier in self.evaluation.jobs]
-        asked = {*datasets(needed), *self._shown(slugs or self.reports)}
-        folders = [(dataset in asked, self.layout.dataset(*dataset)) for dataset in datasets(runs.values())]
-        described = [folder for wanted, folder in folders if wanted or (folder / "dataset.json").exists()]
+        asked = {*datasets(needed), *self._to_show(slugs or self.reports)}
+        described = [
+            self.layout.dataset(*dataset)
+            for dataset in dict.fromkeys([*datasets(runs.values()), *sorted(asked)])
+            if dataset in asked or self._is_described(*dataset)
+        ]
         return [*published, *left, *(str(folder / "statistics.json") for folder in described)]
 
-    def _shown(self, slugs: Iterable[str]) -> set[tuple[str, str]]:
-        """Name and source of the data sets whose images figures show."""
+    def _to_show(self, slugs: Iterable[str]) -> set[tuple[str, str]]:
+        """Name and source of the data sets whose images figures show, and which are still to be picked."""
         return {
             (item.images.dataset, self.reports[slug].source(item.images.dataset))
             for slug in slugs
             for item in self.items("figures", slug)
+            if isinstance(item, Samples) and not self._has_samples(slug, item)
+        }
+
+    def check_targets(self, targets: Iterable[str], rules: Collection[str]) -> None:
+        """Raise a `RepriseError` with the nearest that there is for a target that nothing makes, as far as it
+        looks like one of this workflow's. rules: the names of all.
+        """
+        for target in targets:
+            path = Path(target)
+            if target in rules or path.exists():
+                continue
+            if len(path.parts) == 1:
+                named = [*self.reports, "all", "site", *(f"all_{section}" for section in SUFFIXES)]
+                raise RepriseError(f"no target {target}{nearest(target, named)}")
+            for scale in SCALES:
+                if scale != self.layout.scale and path.is_relative_to(self.layout.results / scale):
+                    raise RepriseError(f"{target}: of scale {scale}; add --config scale={scale}")
+            root = self.layout.root
+            if self.layout.scale != "full" and path.parent.is_relative_to(self.layout.results):
+                inside = path.relative_to(self.layout.results)
+                if inside.parts[0] in SUFFIXES:
+                    raise RepriseError(
+                        f"{target}: of scale full, and this is {self.layout.scale}; did you mean "
+                        f"{root / inside}?"
+                    )
+            section = path.relative_to(root).parts[0] if path.is_relative_to(root) else ""
+            files = [str(root / section / "all"), *self._files(section)] if section in SUFFIXES else []
+            if files and target not in files:
+                raise RepriseError(f"{target}: no report of this configuration has it{_near(target, files)}")
+
+    def _files(self, section: str) -> Iterator[str]:
+        """Every file of figures, tables or statements that a report has, also where it is not made now."""
+        for slug, report in self.reports.items():
+            if section == "statements":
+                stems = [self.layout.statements(slug).with_suffix("")]
+            elif section == "figures":
+                stems = [self.layout.figure(slug, item.id) for item in report.figures]
+            else:
+                stems = [self.layout.table(slug, item.id) for item in report.tables]
+            yield from (f"{stem}{suffix}" for stem in stems for suffix in SUFFIXES[section])
+
+    # ---- what is there ----
+
+    def _has_samples(self, slug: str, item: Samples) -> bool:
+        return not self.missing_files(self.samples_outputs(slug, item.id))
+
+    def _arrays(self, folder: str) -> Arrays:
+        """What there is of the data set with a folder of this name."""
+        return arrays(self.there.data_dir / folder, self._images)
+
+    def _is_whole(self, name: str, source: str) -> bool:
+        return self._arrays(self.layout.dataset(name, source).name) is Arrays.WHOLE
+
+    def is_whole(self, record: str) -> bool:
+        """Whether the arrays of a data set are all there, given its dataset.json as the rules name it."""
+        return self._arrays(Path(record).parent.name) is Arrays.WHOLE
+
+    def _has_archive(self, folder: str) -> bool:
+        """Whether the archive of a data set is at hand; the demo draws its own."""
+        return self.there.scale == "demo" or has_archive(self.there.archives / f"{folder}.json")
+
+    def _is_described(self, name: str, source: str) -> bool:
+        """Whether statistics of a data set that nothing is to be made of are asked for."""
+        folder = self.layout.dataset(name, source).name
+        found = self._arrays(folder)
+        return found is Arrays.WHOLE or (found is not Arrays.ABSENT and self._has_archive(folder))
+
+    def decoded(self, targets: Collection[str] = ()) -> str:
+        """Regular expression of the data sets that rules may decode: those whose arrays are not all there, or
+        whose record is one of the `targets` of the command line.
+
+        No rule makes the others, so neither times that a copy has changed nor edited rules decode them again,
+        which would ask for their archives.
+        """
+        whole = [
+            path.parent.name
+            for path in sorted(self.there.data_dir.glob("*/dataset.json"))
+            if self._arrays(path.parent.name) is Arrays.WHOLE and str(path) not in targets
+        ]
+        return "".join(f"(?!{re.escape(name)}/)" for name in whole) + "[a-z0-9]+(-stand-in)?"
+
+    def deleted(self, files: Iterable[str]) -> list[str]:
+        """What must be made again before a job can read these files, as the rules name them, though Snakemake
+        does not see it: stamps of runs of which something was deleted, whether they are there or not, and the
+        files behind an incomplete data set.
+        """
+        found: dict[str, None] = {}
+        for file in files:
+            if file in self._left:
+                found[file] = None
+            elif file in self._dataset_records:
+                found |= dict.fromkeys(self._behind(Path(file).parent.name))
+            elif Path(file).parent == self.layout.weights and not has_archive(Path(self.place(file))):
+                found[file] = None
+        return list(found)
+
+    @cached_property
+    def _left(self) -> frozenset[str]:
+        """Stamps of the runs that are left."""
+        stages = (self.importing, self.training, self.evaluation)
+        return frozenset(stamp for stage in stages for stamp in stage.stamps(stage.jobs))
+
+    @cached_property
+    def _dataset_records(self) -> frozenset[str]:
+        cells = [report.runs().values() for report in self.reports.values()]
+        used = {dataset for runs in cells for dataset in datasets(runs)}
+        shown = {
+            (item.images.dataset, report.source(item.images.dataset))
+            for report in self.reports.values()
+            for item in report.figures
             if isinstance(item, Samples)
         }
+        return frozenset(str(self.layout.dataset(*dataset) / "dataset.json") for dataset in used | shown)
+
+    def _behind(self, folder: str) -> list[str]:
+        """The stamps on the way to a data set that is to be decoded, whose files are not there, or others."""
+        arrays = self._arrays(folder)
+        if arrays is Arrays.WHOLE:
+            return []
+        stamp = f"{folder}.json"
+        found = [str(self.layout.data_dir / folder / "dataset.json")]
+        if arrays is Arrays.OTHER or not has_archive(self.there.archives / stamp):
+            found.append(str(self.layout.archives / stamp))
+            if self.there.scale == "demo" and (
+                arrays is Arrays.OTHER or not has_archive(self.there.synthetic / stamp)
+            ):
+                found.append(str(self.layout.synthetic / stamp))
+            if folder.endswith(STAND_IN):
+                source = stand_in_source(folder.removesuffix(STAND_IN), "stand_in")
+                found += self._behind(self.layout.dataset(source).name)
+        return found
+
+    def date_now(self, files: Iterable[str]) -> None:
+        """Of the files, as the rules name them: date those that come from the future now."""
+        date_now(Path(self.place(file)) for file in files)
+
+    def missing_files(self, files: Iterable[str]) -> list[str]:
+        """Those of the files, as the rules name them, that are not there."""
+        return [file for file in files if not Path(self.place(file)).exists()]
+
+    def images_to_read(self, files: Iterable[str], made: Iterable[str]) -> list[str]:
+        """Of a job that reads the records of data sets `files` and writes `made`: those that it needs whole,
+        because something that it writes is not there or because they can be decoded again without a download.
+        """
+        files = list(files)
+        if self.missing_files(made):
+            return files
+        return [
+            file
+            for file in files
+            if self._arrays(folder := Path(file).parent.name) in (Arrays.PARTIAL, Arrays.OTHER)
+            and self._has_archive(folder)
+        ]
+
+    def to_draw_from(self, section: str, slug: str, identifier: str) -> list[str]:
+        """The intermediate file of a figure or table where it is not there and can be made."""
+        item = self.reports[slug].item(section, identifier)
+        if item.kind not in INTERMEDIATES[section]:
+            return []
+        if isinstance(item, Samples):
+            report, name = self.reports[slug], item.images.dataset
+            if self._has_samples(slug, item) or not (
+                self._is_whole(name, report.source(name))
+                or self._has_archive(self.layout.dataset(name, report.source(name)).name)
+            ):
+                return []
+            return [str(self.layout.intermediate(slug, identifier, INTERMEDIATES[section][item.kind]))]
+        made = str(self.layout.intermediate(slug, identifier, INTERMEDIATES[section][item.kind]))
+        return self.missing_files([made])
+
+    def missing_pages(self) -> list[str]:
+        """The pages of the site that it had when it was made and has no more."""
+        try:
+            pages = read_bytes(self.there.site / PAGES, MOST_JSON).decode().splitlines()
+        except (OSError, RepriseError, UnicodeDecodeError):
+            return []  # it is not made yet, or by an earlier version
+        return [page for page in pages if not (self.there.site / page).exists()]
 
     # ---- inputs and parameters of the rules ----
 
@@ -399,6 +604,11 @@ class Programme:
             name: [title, run.spec["model"], run.spec["dataset"]] for name, (title, run) in networks.items()
         }
         return canonical({"report": slug, "item": identifier, "networks": shown})
+
+    def samples_outputs(self, slug: str, identifier: str) -> list[str]:
+        """The sample images of a figure, and their record."""
+        suffixes = (INTERMEDIATES["figures"]["samples"], ".samples.npz")
+        return [str(self.layout.intermediate(slug, identifier, suffix)) for suffix in suffixes]
 
     def samples_inputs(self, slug: str, identifier: str) -> list[str]:
         report = self.reports[slug]

@@ -75,4 +75,4 @@ def test_the_commands_run_as_printed(tmp_path: Path):
     page = (results / f"statements/{SLUG}.md").read_text()
     assert "122,570" in page
     assert "reproduced" in page
-    assert list((results / "logs").glob("*.log"))
+    assert f"results are in {results.relative_to(project)} (DEMO" in done.stdout

@@ -244,7 +244,7 @@ class Keys:
             least, most = schema.get("minItems", 0), schema.get("maxItems")
             count = f"{least} " if least == most else f"{least} or more " if least > 1 else ""
             each = self.takes(schema["items"], page)
-        plural = re.sub(r"(?<![\[#\w-])((?:whole )?number|text|name|mapping)(?![a-z])", r"\1s", each)
+        plural = re.sub(r"(?<![\[#\w-])((?:whole )?number|text|name|mapping)(?![a-z\]])", r"\1s", each)
         return f"list of {count}{plural}"
 
     def mapping(self, schema: Mapping[str, Any], page: str) -> str:

@@ -127,13 +127,16 @@ def test_networks_take_no_memory(tmp_path):
         ),
         (
             {"model.layers.0.kernel": 40},
-            r"model sequential: layer 0 \(conv\): an image of 32 × 32 pixels is too small",
+            r"model sequential: layers\[0\] \(conv\): an image of 32 × 32 pixels is too small",
         ),
-        ({"model.layers.2": {"batch_norm": True}}, "layer 3 .*needs flat features"),
+        ({"model.layers.2": {"batch_norm": True}}, r"layers\[3\] .*needs flat features"),
         ({"model.layers.4": {"dense": "classes", "activation": "relu"}}, "the output layer gives logits"),
         ({"model.layers.4": {"dense": 5}}, "is not 20 classes wide"),
         ({"model": {**VGG, "arch": "vgg17"}}, r"arch: 'vgg17' is not valid; did you mean vgg1\d"),
-        ({"model": {**VGG, "head": [{"dense": "classes"}]}}, r"head: layer 0 \(dense\): needs flat features"),
+        (
+            {"model": {**VGG, "head": [{"dense": "classes"}]}},
+            r"head: layers\[0\] \(dense\): needs flat features",
+        ),
         (
             {"model": {**VGG, "arch": "resnet50", "part": "features"}},
             "resnet50 has no part of its own named features",

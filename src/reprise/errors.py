@@ -12,6 +12,11 @@ LONGEST = 4000
 LONGEST_NAME = 200
 """Characters of a word for which one like it is looked for."""
 
+MANY = 9
+"""Valid words that are more than these are not worth listing where a shortened one tells which is meant."""
+SHORTEST = 3
+"""Characters of a word that counts as shortened."""
+
 
 class RepriseError(Exception):
     """One line for the user: what is wrong, where, and what to do.
@@ -128,8 +133,19 @@ def nearest(word: Any, valid: Iterable[Any]) -> str:
     plain = {_plain(option): option for option in reversed(options)}
     found = difflib.get_close_matches(_plain(str(word)), plain, n=1, cutoff=0.6) if short else []
     if found:
+        also = [option for key, option in plain.items() if _shortened(str(word), key)]
+        if len(also) > 1 and _shortened(str(word), found[0]):
+            return f"; did you mean {' or '.join(reversed(also))}?"
         return f"; did you mean {plain[found[0]]}?"
+    longer = [option for key, option in plain.items() if short and _shortened(str(word), key)]
+    if len(longer) == 1 and len(options) > MANY:
+        return f"; did you mean {longer[0]}?"
     return f"; valid: {', '.join(options)}" if options else ""
+
+
+def _shortened(word: str, whole: str) -> bool:
+    """Whether a word is the beginning of another, as `acc` of `accuracy`."""
+    return len(word) >= SHORTEST and whole != _plain(word) and whole.startswith(_plain(word))
 
 
 def _plain(word: str) -> str:

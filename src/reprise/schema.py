@@ -71,6 +71,8 @@ class Strict(BaseModel):
         found: list[InitErrorDetails] = []
         for key in unknown:
             hint, meant = suggestion(key, valid, cls.elsewhere)
+            if isinstance(key, str) and given[key] is None and _rest_of_text(key):
+                hint = "; if it is the rest of the text before it, put that text in quotes: it has a comma"
             meant = meant or (ELSEWHERE if cls.elsewhere else "")
             about = {"key": key, "owner": f" for {title}" if title else "", "hint": hint, "meant": meant}
             error = PydanticCustomError("unknown_key", "unknown key{owner}{hint}", about)
@@ -420,10 +422,17 @@ def suggestion(word: Any, valid: Sequence[str], elsewhere: Sequence[str] = ()) -
     meant = re.fullmatch(r"; did you mean (.*)\?", hint)
     if meant:
         return hint, ELSEWHERE if meant[1] in elsewhere else meant[1]
+    if plain in ("uniform", "log_uniform") and "values" in valid:
+        return "; a range is for asha alone, so list the values here: values: [1e-3, 1e-2]", "values"
     home = next((key for key, others in WRITTEN_ELSEWHERE.items() if plain in (key, *others)), plain)
     if home in UNDER and not any(UNDER.get(key) == UNDER[home] for key in valid):
         return f"; {home} belongs under {UNDER[home]}", ""
     return hint or "; remove it", ""
+
+
+def _rest_of_text(key: str) -> bool:
+    """Whether a key without a value looks like what stood behind the comma of a text in braces."""
+    return re.search(r"[^\w-]", key.strip()) is not None
 
 
 def _any_of(descriptions: Sequence[str]) -> str:
@@ -477,8 +486,12 @@ def _described(details: ErrorDetails, document: Any) -> tuple[list[Any], str]:
     if kind == "unknown_key":
         return [*parts, context["key"]], details["msg"]
     if kind == "missing":
+        key = details["loc"][-1]
+        if isinstance(given, Mapping) and not isinstance(value, Mapping):  # short for a mapping
+            rest = "".join(f", {name}: {short}" for name, short in given.items())
+            return parts, f"should be a mapping, not {shown(value)}; write {{{key}: …{rest}}}"
         present = ", ".join(map(str, value)) if isinstance(value, Mapping) else ""
-        return parts, f"key {details['loc'][-1]} is missing (found: {present or 'nothing'})"
+        return parts, f"key {key} is missing (found: {present or 'nothing'})"
     if kind == "kind":
         return _unknown_kind(parts, details["msg"], value)
     if kind == "literal_error":
@@ -493,7 +506,8 @@ def _described(details: ErrorDetails, document: Any) -> tuple[list[Any], str]:
         least = (
             f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
         )
-        return parts, f"has {context['actual_length']} items, and should have {least}"
+        items = "1 item" if context["actual_length"] == 1 else f"{context['actual_length']} items"
+        return parts, f"has {items}, and should have {least}"
     if kind == "string_too_short":
         return parts, "is an empty text; write one, or leave the key out"
     if kind == "string_pattern_mismatch":
@@ -503,6 +517,7 @@ def _described(details: ErrorDetails, document: Any) -> tuple[list[Any], str]:
     if kind in (
         "twice",
         "taken",
+        "order",
         "unknown",
         "one_of",
         "no_path",
@@ -561,11 +576,24 @@ def _hint(kind: str, context: Mapping[str, Any], given: Any) -> str:
             return f"; write {{{needed[0]}: {given}}}"
         if isinstance(given, str) and given in _keys_of(str(context.get("class_name", ""))):
             return f"; write {{{given}: …}}"
+        valid = _keys_of(str(context.get("class_name", "")))
+        if isinstance(given, list) and {"path", "values"} <= set(valid):
+            return f"; write {{path: …, values: {shown(given)}}}"
         if isinstance(given, list):
             return "; write key: value, without the dashes"
-        return f"; it needs {', '.join(needed)}" if needed else ""
+        if needed:
+            return f"; it needs {', '.join(needed)}"
+        return f"; it takes {', '.join(valid)}" if 0 < len(valid) <= MOST_KEYS else ""
     if kind == "list_type":
+        span = re.fullmatch(r"(\d+) ?(?:-|–|\.\.|to) ?(\d+)", given) if isinstance(given, str) else None
+        if span and 0 < int(span[2]) - int(span[1]) < MOST_KEYS:
+            return f"; write {list(range(int(span[1]), int(span[2]) + 1))}"
         return "; write a list, with - before each item" if isinstance(given, dict) else f"; write [{given}]"
+    if isinstance(given, list) and kind in ("int_type", "float_type", "string_type"):
+        same = bool(given) and given[0] != 0 and all(item == given[0] for item in given)
+        if kind == "string_type" and not same and all(isinstance(item, str) for item in given):
+            return f'; write one text: "{", ".join(given)}"'
+        return f"; write {given[0]}" if same and isinstance(given[0], int | float | str) else ""
     if kind == "string_type" and isinstance(given, int | float):
         return f'; put it in quotes: "{shown(given)}"'
     if kind == "bool_type":
@@ -610,6 +638,14 @@ def _hint_of_form(form: str, given: Any) -> str:
         return ""
     if "number" in form:
         text = given.strip()
+        if re.fullmatch(r"[“”„‘’'\"][-+]?[\d.]+[“”’'\"]", text):
+            return f'; write it in straight quotes: "{text[1:-1]}"'
+        spread = re.fullmatch(r"([\d.]+) ?(?:±|\+/?-) ?([\d.]+)", text)
+        if spread:
+            return f"; write '{spread[1]}', and about: {spread[2]} beside it"
+        span = re.fullmatch(r"([\d.]+) ?(?:-|–|to) ?([\d.]+)", text)
+        if span and float(span[1]) < float(span[2]):
+            return f"; write a claim that holds {span[1]} < … < {span[2]}"
         if re.fullmatch(r"[-+]?[\d.]+ ?%", text):
             return f"; write '{text.rstrip(' %')}', and 100 * in what is measured"
         bound = re.fullmatch(r"(over|above|more than|at least|under|below|less than|at most) ([\d.]+)", text)
@@ -618,6 +654,9 @@ def _hint_of_form(form: str, given: Any) -> str:
         if re.fullmatch(r"(?:about|around|approx\.?|~|≈|circa) ?[\d.]+", text):
             number = re.sub(r"[^\d.]", "", text)
             return f"; write '{number}', and about: beside it how far off it may be"
+        if re.fullmatch(r"\d,\d{3}", text):
+            thousands = f"'{text.replace(',', '')}' if the comma parts thousands"
+            return f"; write {thousands}, or '{text.replace(',', '.')}'"
         if re.fullmatch(r"\d+(,\d{3})+", text):
             return f"; write '{text.replace(',', '')}'"
         if re.fullmatch(r"\d+,\d+", text):
@@ -670,7 +709,8 @@ def _unknown_kind(parts: list[Any], message: str, value: Any) -> tuple[list[Any]
         return parts, f"should be a mapping, not {shown(value)}; {hint}"
     if not key:
         present = next(iter(value), "nothing")
-        return [*parts, *([present] if value else [])], f"is no {what}{nearest(present, valid)}"
+        place = [*parts, *([present] if value else [])]
+        return place, f"{f'{shown(present)} ' if value else ''}is no {what}{nearest(present, valid)}"
     if key not in value:
         called = next((other for other in value if other in WRITTEN_ELSEWHERE.get(key, ())), None)
         found = f"; write it in the place of {called}" if called else ""
@@ -678,6 +718,8 @@ def _unknown_kind(parts: list[Any], message: str, value: Any) -> tuple[list[Any]
     return [*parts, key], f"{shown(value[key])} is no {what}{value_hint(value[key], valid)}"
 
 
+MOST_KEYS = 9
+"""As many keys or numbers a message lists that nobody asked for."""
 _YAML = {"None": "null", "True": "true", "False": "false"}
 
 

@@ -305,20 +305,20 @@ FLAT: list[dict[str, Any]] = [{"flatten": True}, {"dense": "classes"}]
     [
         (
             [{"flatten": True}, {"pool": "max"}],
-            r"layer 1 \(pool\): needs an image, but 3072 flat features come in; move it before flatten",
+            r"layers\[1\] \(pool\): needs an image, but 3072 flat features come in; move it before flatten",
         ),
-        ([{"flatten": True}, {"conv": 8}], r"layer 1 \(conv\): needs an image"),
-        ([{"flatten": True}, {"dropout2d": 0.5}], r"layer 1 \(dropout2d\): needs an image"),
+        ([{"flatten": True}, {"conv": 8}], r"layers\[1\] \(conv\): needs an image"),
+        ([{"flatten": True}, {"dropout2d": 0.5}], r"layers\[1\] \(dropout2d\): needs an image"),
         (
             [{"dense": 8}],
-            r"layer 0 \(dense\): needs flat features, but an image of 3 × 32 × 32 comes in; put \{flatten: "
-            r"true\} before it",
+            r"layers\[0\] \(dense\): needs flat features, but an image of 3 × 32 × 32 comes in; put "
+            r"\{flatten: true\} before it",
         ),
         (
             [{"flatten": True}, {"dense": 10}],
-            r"layer 1 \(dense\): its output of 10 is not 20 classes wide; end with \{dense: classes\}",
+            r"layers\[1\] \(dense\): its output of 10 is not 20 classes wide; end with \{dense: classes\}",
         ),
-        ([{"conv": 20}], r"layer 0 \(conv\): its output of 20 × 30 × 30 is not 20 classes wide"),
+        ([{"conv": 20}], r"layers\[0\] \(conv\): its output of 20 × 30 × 30 is not 20 classes wide"),
         (
             [{"conv": 8, "kernal": 3}, *FLAT],
             r"layers\[0\]\.kernal: unknown key for a layer of kind conv; did you mean kernel\?",
@@ -344,12 +344,12 @@ FLAT: list[dict[str, Any]] = [{"flatten": True}, {"dense": "classes"}]
         (["flatten"], r"layers\[0\]: should be a mapping such as \{conv: 32\}, not 'flatten'"),
         (
             [{"conv": 8, "kernel": 33}],
-            r"layer 0 \(conv\): an image of 32 × 32 pixels is too small for a window of 33; use larger "
+            r"layers\[0\] \(conv\): an image of 32 × 32 pixels is too small for a window of 33; use larger "
             r"images",
         ),
         (
             [{"pool": "max", "size": 16}, {"pool": "max", "size": 3}],
-            r"layer 1 \(pool\): an image of 2 × 2 pixels is too small for a window of 3",
+            r"layers\[1\] \(pool\): an image of 2 × 2 pixels is too small for a window of 3",
         ),
         ([{"conv": 0}], r"layers\[0\]\.conv: should be greater than or equal to 1, not 0"),
         ([{"conv": True}], r"layers\[0\]\.conv: should be a whole number, not true"),
@@ -373,7 +373,7 @@ FLAT: list[dict[str, Any]] = [{"flatten": True}, {"dense": "classes"}]
         ([{"pool": "mean"}], r"layers\[0\]\.pool: 'mean' is not valid; valid: max, avg"),
         (
             [{"pool": "max", "padding": 2}],
-            r"layer 0 \(pool\): padding 2 is more than half the size 2; lower it",
+            r"layers\[0\] \(pool\): padding 2 is more than half the size 2; lower it",
         ),
         ([{"dropout": 25}], r"layers\[0\]\.dropout: should be less than or equal to 1, not 25"),
         ([{"batch_norm": True, "momentum": float("nan")}], r"momentum: should be a finite number, not nan"),

@@ -141,6 +141,9 @@ MISTAKES = [
     ("cells:\n", "outline: [{section: A, shows: [curve]}]\ncells:\n", "did you mean curves?"),
     ("cells:\n", "scales: {quik: {}}\ncells:\n", "did you mean quick?"),
     ("cells:\n", "scales: {quick: {experiments: {rates: {only: [lr=5]}}}}\ncells:\n", "lr is never 5"),
+    # shortened words, of which one or several can be meant
+    ("select: best_accuracy", "select: best", "did you mean best_accuracy or best_loss?"),
+    ("measure: final(base)", "measure: acc(base)", "no metric or measure 'acc'; did you mean accuracy?"),
     # layers are called as the table shows them
     (COUNT, 'measure: parameters(base, layer="3_dense")', f"no layer 3_dense; {LAYERS}"),
     (COUNT, 'measure: parameters(base, layer="0_conv")', f"no layer 0_conv; {LAYERS}"),
@@ -174,6 +177,20 @@ MISTAKES = [
     ("statements:\n", "assumptions: {a: b}\nstatements:\n", "write a list, with - before each item"),
     ("id: curves\n    kind: curves\n    caption: Accuracy over each epoch.", "id: curves\n    kind: curves",
      "key caption is missing (found: id, kind"),
+    ("kernel: 3", "kernel: [3, 3]", "should be a whole number, not [3, 3]; write 3"),
+    (EPOCHS, "epochs: [30]", "should be a whole number, not [30]; write 30"),
+    (SEEDS, "seeds: 0-2", "should be a list, not '0-2'; write [0, 1, 2]"),
+    (TITLE, f"authors: [A. One, B. Two]\n{TITLE}", 'write one text: "A. One, B. Two"'),
+    ("{path: optimizer.lr, values: [1e-2, 1e-3]}", "[1e-2, 1e-3]", "write {path: …, values: [0.01, 0.001]}"),
+    ("values: [1e-2, 1e-3]", "values: [1e-2, 0.01]", "0.01 stands twice; leave one out"),
+    ("    grid:\n      lr: {path: optimizer.lr, values: [1e-2, 1e-3]}",
+     "    random:\n      trials: 2\n      space:\n"
+     "        ›lr: {path: optimizer.lr, log_uniform: [1e-3, 1e-2]}",
+     "a range is for asha alone, so list the values here"),
+    ("cells:\n", "scales: {quick: {epochs: 1}}\ncells:\n", "not 1; it takes factor, min, max"),
+    ('reference: "0.65"', 'reference: "0.65"\n    ›y_limits: [1, 0]', "is the smaller one; write [0, 1]"),
+    ('reference: "0.65"', 'reference: "0.65"\n    ›x_limits: [1]', "has 1 item, and should have at least 2"),
+    ("models: {base: base}", "models: [base]", "not 'base'; write {label: …, runs: base}"),
     # numbers that a report states
     (NUMBER, "reported: 0.63", 'should be a text, not 0.63; put it in quotes: "0.63"'),
     ('reported: "173110"', "reported: 173110", 'put it in quotes: "173110"'),
@@ -182,6 +199,10 @@ MISTAKES = [
     (NUMBER, 'reported: "over 0.63"', "write '> 0.63'"),
     (NUMBER, 'reported: "at least 0.63"', "write '>= 0.63'"),
     (NUMBER, 'reported: "≈ 0.63"', "write '0.63', and about: beside it"),
+    (NUMBER, 'reported: "0.63 ± 0.01"', "write '0.63', and about: 0.01 beside it"),
+    (NUMBER, 'reported: "0.62-0.65"', "write a claim that holds 0.62 < … < 0.65"),
+    (NUMBER, "reported: “0.63”", 'write it in straight quotes: "0.63"'),
+    ('reported: "173110"', 'reported: "1,296"', "write '1296' if the comma parts thousands, or '1.296'"),
     (NUMBER, "reported: >= 0.63", 'begins with > needs quotes around it: ">= 0.63"'),
     (NUMBER, 'reported: "63"', "'63' is reported, and what is measured lies between 0 and 1; write 0.63"),
     ('reported: "0.65"}', 'reported: "65"}', "write 0.65, or multiply what is measured by 100"),
@@ -207,6 +228,8 @@ MISTAKES = [
     (CLAIM, "accuracy(slow) && accuracy(fast)", "'&&': write and"),
     (CLAIM, "accuracy(slow > fast", "'(' was never closed"),
     (CLAIM, "accuracy(slow)", "is a value, and no relation; compare it"),
+    (CLAIM, "accuracy(slow) > 0.7 ^ 2", "column 18: '^' is not known"),
+    (CLAIM, "accuracy(slow) > 0.1 | accuracy(fast) > 0.1", "'|' is not known; write or"),
     # statements and their ids
     ("claim: slower_is_better", "claim: last_accuracy", "two statements cannot have one id, so rename one"),
     ("claim: slower_is_better", "claim: Slower is better", "write slower_is_better"),
@@ -225,6 +248,17 @@ MISTAKES = [
     ("  dataset: {", "\tdataset: {", "a tab; indent with spaces"),
     ("  dataset: {", " dataset: {name: cifar10, labels: label}\n  ›other: {", "line up the keys"),
     ('says: a learning rate of', 'says: "a" learning rate of', "stands after the closing quote"),
+    (ADAM, "{name: adam, lr: 0,001}", "a comma ends a value in braces; write 0.001 with a point"),
+    (ADAM, "{name: adam, eps: 1e-7, lr: 1,5}", "a comma ends a value in braces; write 1.5 with a point"),
+    ("{conv: 8,", "{conv: 1,024,", "or 1024 if the comma parts thousands"),
+    ("networks: [small]}", "networks: [small], source: Table 1, left half}", "put that text in quotes"),
+    ("label: Accuracy, metric: accuracy", "label: Mean, of (all), metric: accuracy",
+     "put that text in quotes"),
+    ("label: Accuracy,", "label: > 0.5,", "begins with > needs quotes around it"),
+    ("series: {base: base, faster: fast}", "series: {base: base, faster: rates[lr=1e-2]}",
+     'a bracket in it needs quotes around it: "rates[lr=1e-2]"'),
+    (TITLE, 'title: "A small', "the quote that opens here is closed on a later line"),
+    ("  dataset: {", "\u00a0 dataset: {", "a no-break space at the beginning"),
     ("cells:\n", "---\ncells:\n", "a second document begins here"),
     ("  fast: rates", "  <<: 3\n  fast: rates", "<< takes a mapping that has an anchor"),
     ("  fast: rates", "  <<: *fats\n  fast: rates", "undefined alias *fats"),
@@ -273,6 +307,54 @@ def test_a_mistake_is_one_line_that_says_where_and_what_to_write(tmp_path, capsy
     (said,) = said_of(file, capsys)
     assert said.startswith(f"{line}: "), said
     assert words in said
+
+
+FLAT = "      - {flatten: true}\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            "kernel: 3, padding: same",
+            "kernel: 33",
+            "layers[0] (conv): an image of 32 × 32 pixels is too small",
+        ),
+        ("{pool: max, size: 2}", "{pool: max, size: 64}", "layers[1] (pool): an image of 32 × 32 pixels"),
+        ("{pool: max, size: 2}", "{pool: max, padding: 2}", "layers[1] (pool): padding 2 is more than half"),
+        (f"{FLAT}      - {{dense: 84", "      - ›{dense: 84", "layers[2] (dense): needs flat features"),
+        ("{activation: relu}\n", "{conv: 8}\n", "layers[4] (conv): needs an image"),
+        ("{dense: classes}", "{dense: 84}", "layers[5] (dense): its output of 84 is not 10 classes wide"),
+    ],
+)
+def test_a_layer_that_does_not_fit_is_named_by_its_line_and_place(tmp_path, capsys, old, new, words):
+    file = tmp_path / "mini.yaml"
+    content, line = with_mistake(old, new)
+    file.write_text(content)
+    (said,) = said_of(file, capsys)
+    assert said.startswith(f"{line}: ")
+    assert words in said
+
+
+@pytest.mark.parametrize(
+    ("metric", "reported", "measure", "named"),
+    [
+        ("loss", "0.63", "accuracy(base)", "accuracy"),
+        ("loss", "0.63", "final(base)", "accuracy"),
+        ("loss", "63", "100 * train_accuracy(base)", "train_accuracy"),
+        ("loss", "0.5", 'class_accuracy(base, "cat")', "class_accuracy"),
+        ("accuracy", "0.8", "train_loss(base)", "train_loss"),
+        ("accuracy", "0.8", 'loss(base, split="train", at=1)', "loss"),
+    ],
+)
+def test_a_line_in_a_figure_is_of_what_its_axis_shows(tmp_path, capsys, metric, reported, measure, named):
+    number = f"  - {{number: drawn, reported: '{reported}', measure: '{measure}'}}\n"
+    content = REPORT.replace("metric: accuracy\n    splits", f"metric: {metric}\n    splits")
+    content = content.replace('reference: "0.65"', "reference: drawn") + number
+    file = tmp_path / "mini.yaml"
+    file.write_text(content)
+    (said,) = said_of(file, capsys)
+    assert f"reference: drawn measures {named}, and the axis is {metric}; name a number that" in said
 
 
 SEVERAL = {

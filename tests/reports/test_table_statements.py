@@ -315,7 +315,7 @@ def test_cells_have_names_in_statements_tables_and_figures_alike(tmp_path):
         ),
         (
             {"statements": [{"nubmer": "n"}]},
-            "statements[0].nubmer: is no kind of statement (begin it with number: or claim:); did you mean",
+            "statements[0].nubmer: 'nubmer' is no kind of statement (begin it with number: or claim:); did ",
         ),
         (
             {"statements": [{}]},

@@ -153,7 +153,7 @@ def network(
     modules: OrderedDict[str, nn.Module] = OrderedDict()
     shape = tuple(input_shape)
     for index, layer in enumerate(layers):
-        where = f"layer {index} ({kind_of(layer)})"
+        where = f"layers[{index}] ({kind_of(layer)})"
         try:
             parts, shape = BUILDERS[type(layer)](net, shape, layer)
         except RepriseError as error:

@@ -23,10 +23,13 @@ TEXT = {"type": "string"}
 REPEAT = {
     "type": "array",
     "items": {"type": "object"},
-    "description": "the entry stands once for each of these, whose values take the place of their {names} "
-    "in it",
+    "description": "a copy of the entry is made for each of these mappings; {name} in it becomes the value "
+    "that the mapping gives name",
 }
-BASE = {"type": "string", "description": "the one whose keys this one starts from"}
+BASE = {
+    "type": "string",
+    "description": "an entry whose keys are taken over; keys written here go before them",
+}
 
 
 def json_schema() -> dict[str, Any]:

@@ -43,6 +43,14 @@ Interval = Annotated[list[Positive], Field(min_length=2, max_length=2)]
 Plain = Annotated[int | float | str | bool, either("a number, a text, true or false")]
 
 
+def _each_once(values: list[Any]) -> list[Any]:
+    written = [text(value) for value in values]
+    for index, value in enumerate(written):
+        if value in written[:index]:
+            raise PydanticCustomError("twice", "{value} stands twice; leave one out", {"value": value})
+    return values
+
+
 Labels = dict[str | int | float | bool, Text]
 
 
@@ -59,7 +67,7 @@ class Axis(Strict):
     path: SettingPath | None = None
     """Setting that takes the values, or `seed`; absent: each named value is a `set` of its own."""
     values: (
-        Annotated[list[Plain], Field(min_length=1)]
+        Annotated[list[Plain], Field(min_length=1), AfterValidator(_each_once)]
         | Annotated[dict[str | int | float | bool, Any], Field(min_length=1)]
     )
     """A list of plain values, or a mapping from a value's name to the value."""

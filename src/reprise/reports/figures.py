@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 
 from reprise.extensions import FIGURES
 from reprise.reports.settings import PreprocessSettings, Split, Step
-from reprise.reports.values import Identifier, Selector, Text, Unique, whole
+from reprise.reports.values import Ascending, Identifier, Selector, Text, Unique, whole
 from reprise.schema import Kinds, Strict, form, titled
 
 AxisOf = Annotated[str, Field(min_length=1)]
@@ -22,7 +22,9 @@ At = Literal["best", "last", "selected"]
 """Where a history is read."""
 Metric = Text
 """As in statements; docs/statements.md lists the metrics."""
-Limits = Annotated[list[Annotated[float, Field(ge=-1e12, le=1e12)]], Field(min_length=2, max_length=2)]
+Limits = Annotated[
+    list[Annotated[float, Field(ge=-1e12, le=1e12)]], Field(min_length=2, max_length=2), Ascending
+]
 Color = Text
 """blue, orange, green, vermillion, purple, brown, pink, grey, yellow or sky of the colour-blind palette, or
 #rrggbb.
@@ -121,9 +123,9 @@ class Figure(Strict):
     drawer: ClassVar[str]
     """The function that draws it, as `module:function`."""
     id: Identifier
-    """Its name, also that of its files."""
+    """The figure's name, by which its files are called."""
     kind: str
-    """Which of the kinds of figure it is."""
+    """The kind of figure."""
     caption: Text
     """What the figure shows; its alt text starts with it."""
     width: Literal["column", "wide"] = "column"

@@ -112,6 +112,7 @@ def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Hashable, Any]:
     import yaml
 
     seen: dict[Any, int] = {}
+    _join_decimals(loader, node)
     for key_node, _ in node.value:
         if key_node.tag == "tag:yaml.org,2002:merge":
             continue
@@ -127,6 +128,25 @@ def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Hashable, Any]:
         seen[key] = line
     loader.flatten_mapping(node)
     return loader.construct_mapping(node, deep=True)
+
+
+def _join_decimals(loader: Any, node: yaml.MappingNode) -> None:
+    """Note decimal commas, which end a value in braces: `{lr: 0,001}` is `lr: 0` and a key `001`."""
+    pairs: list[tuple[Any, Any]] = []
+    for key, value in node.value:
+        before = pairs[-1][1] if node.flow_style and pairs else None
+        rest = re.fullmatch(r"\d+(e-?\d+)?", str(key.value)) and value.value == ""
+        if before is not None and rest and re.fullmatch(r"-?\d+", str(before.value)):
+            point, tag = f"{before.value}.{key.value}", "float"
+            what = f"a comma ends a value in braces; write {point} with a point"
+            if re.fullmatch(r"[1-9]\d{0,2},\d{3}", f"{before.value},{key.value}"):
+                point, tag = f"{before.value}{key.value}", "int"
+                what += f", or {point} if the comma parts thousands"
+            loader.noted.append((key.start_mark.line + 1, what))
+            before.value, before.tag = point, f"tag:yaml.org,2002:{tag}"
+            continue
+        pairs.append((key, value))
+    node.value = pairs
 
 
 def _number(loader: Any, node: yaml.ScalarNode) -> float:

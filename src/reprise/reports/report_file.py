@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationE
 from reprise.errors import RepriseError, nearest
 from reprise.extensions import DATASETS, FIGURES
 from reprise.reports.experiments import Experiment, Scales
+from reprise.reports.expressions import called, read_expression
 from reprise.reports.figures import AnyFigure, Compared, Curves, Diagram, Figure, Reference, Trials
 from reprise.reports.file import (
     MOST_BYTES,
@@ -476,6 +477,7 @@ NETWORK = {"name": "sequential", "layers": [{"flatten": True}, {"dense": "classe
 
 
 _KEYS = re.compile(r"([a-z_]+(?:\.\w+|\[\d+\])*)(?: \w+)?: ")
+_LAYER = re.compile(r"model \w+: (?:(head): )?layers\[(\d+)\] ")
 _MEANT = re.compile(r"^unknown key; did you mean (\w+)\?$")
 _ROW = re.compile(r"row '([^']+)': ")
 _WRONG = re.compile(r"(?:'([^']+)'|([^\s']+))(?:; did you mean |; valid: )")
@@ -484,6 +486,9 @@ _QUOTED = re.compile(r"'([^']+)'")
 
 def keys_of_error(said: str) -> list[Any]:
     """The key path that an error begins with."""
+    layer = _LAYER.match(said)
+    if layer:
+        return ["model", layer[1] or "layers", int(layer[2])]
     begins = _KEYS.match(said)
     keys = re.findall(r"\w+", begins.group(1)) if begins else []
     return [int(key) if key.isdigit() else key for key in keys]
@@ -548,10 +553,14 @@ def read_report(source: Source) -> ReportFile:
     _check_follows(source, found, [statement.id for statement in all_statements])
     _check_outline(source, found)
     numbers = {each.id: each.reported for each in all_statements if isinstance(each, Number)}
+    measured = {
+        each.id: _metrics(each.measure, found.measures) for each in all_statements if isinstance(each, Number)
+    }
     figures: dict[int, Figure] = {}
     for index, figure in enumerate(found.figures):
         with source.mistakes.noting():
             completed_figure = _without_names(figure, found, source, ["figures", index])
+            _check_lines(completed_figure, measured, source, index)
             figures[index] = _with_reported(completed_figure, numbers, source, index)
     source.drop_others("figures", found.figures, figures)
     update = {
@@ -595,6 +604,38 @@ def _check_follows(source: Source, found: ReportFile, known: Sequence[str]) -> N
                 )
             if other in found.follows:
                 source.fail(["follows", one], f"{other} follows from another itself; name that one")
+
+
+_ACCURACIES = {
+    *("accuracy", "train_accuracy", "plain_train_accuracy", "class_accuracy"),
+    *("precision_macro", "recall_macro", "f1_macro"),
+}
+_LOSSES = {"loss", "train_loss", "plain_train_loss"}
+
+
+def _metrics(measure: str, measures: Mapping[str, str]) -> set[str]:
+    """The metrics that an expression calls, itself or by names under `measures`; none where it is wrong."""
+    try:
+        names = called(read_expression(measure))
+        return names.union(*(called(read_expression(measures[name])) for name in names if name in measures))
+    except RepriseError:  # which is said of the statement
+        return set()
+
+
+def _check_lines(figure: Figure, measured: Mapping[str, set[str]], source: Source, index: int) -> None:
+    """Refuse the number of an accuracy as a line among losses, and the other way round."""
+    if not isinstance(figure, Curves | Trials):
+        return
+    several = isinstance(source.document["figures"][index].get("reference"), list)
+    drawn = figure.metric if isinstance(figure.metric, list) else [figure.metric]
+    for place, line in enumerate(figure.reference):
+        metrics = measured.get(line.statement or "", set())
+        axis = line.panel if line.panel in drawn else drawn[0] if len(drawn) == 1 else ""
+        for name, of_axis, others in (("loss", _LOSSES, _ACCURACIES), ("accuracy", _ACCURACIES, _LOSSES)):
+            if axis == name and metrics & others and not metrics & of_axis:
+                wrong = f"{line.statement} measures {min(metrics & others)}, and the axis is {name}"
+                where = ["figures", index, "reference", *([place] if several else [])]
+                source.fail(where, f"{wrong}; name a number that measures {name}")
 
 
 def _with_reported(figure: Figure, numbers: Mapping[str, str], source: Source, index: int) -> Figure:

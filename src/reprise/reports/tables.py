@@ -29,9 +29,9 @@ class Table(Strict):
     builder: ClassVar[str]
     """The function that makes it, as `module:function`."""
     id: Identifier
-    """Its name, also that of its files."""
+    """The table's name, by which its files are called."""
     kind: str
-    """Which of the kinds of table it is."""
+    """The kind of table."""
     caption: Text
     """What the table shows."""
     source: Text | None = None

@@ -17,12 +17,20 @@ def _unique(values: list[Any]) -> list[Any]:
     return values
 
 
+def _ascending(values: list[float]) -> list[float]:
+    if values[0] > values[1]:
+        said = f"the first of two is the smaller one; write [{values[1]:g}, {values[0]:g}]"
+        raise PydanticCustomError("order", "{said}", {"said": said})
+    return values
+
+
 def whole(least: int = 1, most: int = 100_000) -> Any:
     """The bounds of a whole number."""
     return Field(ge=least, le=most)
 
 
 Unique = AfterValidator(_unique)
+Ascending = AfterValidator(_ascending)
 _NAME = form(r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", "letters, digits and any of _ . + -, a letter or digit first")
 _IDENTIFIER = form(r"^[a-z0-9][a-z0-9_]*$", "lower-case letters, digits and _, no _ first")
 _PATH = form(r"^[a-z_]+(\.([A-Za-z0-9_]+|\*))*$", "keys with dots between them, such as training.epochs")
@@ -38,7 +46,7 @@ that has the next key.
 """
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
-Range = Annotated[list[Positive], Field(min_length=2, max_length=2)]
+Range = Annotated[list[Positive], Field(min_length=2, max_length=2), Ascending]
 """From and to."""
 Seed = Annotated[int, Field(ge=0)]
 Seeds = Annotated[list[Seed], Field(min_length=1), Unique]

@@ -26,10 +26,13 @@ def yaml_mistake(error: yaml.YAMLError, text: str) -> tuple[int, str]:
     before, rest = line[:column], line[column:]
     opened = start.line + 1 if start else number
 
+    odd = next((place for place, each in enumerate(lines, 1) if re.match(r"\s*\u00a0", each)), 0)
+    if odd:
+        return odd, "a no-break space at the beginning; indent with plain spaces"
     if "\t" in line[: len(line) - len(line.lstrip())] or rest.startswith("\t"):
         return number, "a tab; indent with spaces"
     if "block scalar" in context and start:
-        value = lines[start.line][start.column :].strip()
+        value = _alone(lines[start.line], start.column)
         what = f"a value that begins with {value[0]} needs quotes around it: {_quoted(value)}"
         return opened, what
     if "mapping values are not allowed" in problem:
@@ -42,6 +45,10 @@ def yaml_mistake(error: yaml.YAMLError, text: str) -> tuple[int, str]:
     if "could not find expected ':'" in problem:
         return opened, f"{lines[opened - 1].strip()!r} is no key with a value; write key: value"
     if "expected ',' or" in problem:
+        if rest.startswith("[") and opened == number and re.search(r"\w$", before):
+            text = re.match(r"[^,}]*", before.rpartition(": ")[2] + rest)
+            value = _quoted(text[0] if text else rest)
+            return number, f"in braces a text with a bracket in it needs quotes around it: {value}"
         if rest.startswith(":") and opened == number:
             return number, COLON
         bracket = lines[opened - 1][start.column] if start else "["
@@ -53,6 +60,9 @@ def yaml_mistake(error: yaml.YAMLError, text: str) -> tuple[int, str]:
     if "expected key" in problem and re.search(r"[:-] \*\w+ $", before):
         return number, "a text that begins with * needs quotes around it"
     if "expected key" in problem:
+        opening = _line_of_open_quote(lines, mark.line)
+        if before.rstrip().endswith(("'", '"')) and opening:
+            return opening, "the quote that opens here is closed on a later line; close it here"
         if before.rstrip().endswith(("'", '"')):
             return number, f"{rest.strip()!r} stands after the closing quote; put the whole text in quotes"
         if not before.strip() and rest.startswith("- "):
@@ -71,7 +81,10 @@ def yaml_mistake(error: yaml.YAMLError, text: str) -> tuple[int, str]:
     if "another document" in problem:
         return number, "a second document begins here; a report file is one, leave the line --- out"
     if "cannot start any token" in problem:
-        return number, f"a text that begins with {rest[:1]} needs quotes around it: {_quoted(rest.strip())}"
+        return (
+            number,
+            f"a text that begins with {rest[:1]} needs quotes around it: {_quoted(_alone(rest, 0))}",
+        )
     if "constructor for the tag" in problem:
         tag = re.match(r"!\S*", rest)
         name = tag.group(0) if tag else rest.split()[0] if rest.split() else "this"
@@ -95,6 +108,26 @@ def _key_without_space(lines: list[str], place: int) -> tuple[int, str] | None:
     if above is None or not re.match(r"\s*(- )?[\w.-]+:\S", lines[above]):
         return None
     return above + 1, f"{lines[above].strip()!r} has no space after its colon; write key: value"
+
+
+def _alone(line: str, column: int) -> str:
+    """The value that begins at that column, without the braces and brackets that close around it."""
+    value = line[column:].strip()
+    for opening, closing in ("{}", "[]"):
+        while value.endswith(closing) and value.count(closing) > value.count(opening):
+            value = value[:-1].rstrip()
+    return value
+
+
+def _line_of_open_quote(lines: list[str], place: int) -> int:
+    """The line, from 1, of a key above that one whose text in double quotes has no end on it; 0 where none
+    has.
+    """
+    for number in range(place - 1, -1, -1):
+        value = re.search(r':\s+"((?:[^"\\]|\\.)*)$', lines[number])
+        if value and lines[number].count('"') % 2:
+            return number + 1
+    return 0
 
 
 def _quoted(value: str) -> str:

@@ -17,6 +17,7 @@ from reprise.workflow.config import (
     as_written,
     cache_places,
     check_checkout,
+    check_folders,
     check_remote_paths,
     job_environment,
     read_config,
@@ -49,6 +50,7 @@ try:
         caches=Caches(places, layout.copies),
         place=lambda path: str(modifier.modify_path(path)),
     )
+    check_folders(programme.there)
     job_environment(settings, basedir / "src", programme.reports.values())
 except RepriseError as error:
     raise WorkflowError(str(error)) from None

@@ -6,6 +6,8 @@ import sys
 # there must not be taken for Python's own.
 beside = str(workflow.current_basedir.get_path_or_uri(secret_free=False))
 sys.path.sort(key=lambda place: place in ("", os.getcwd(), workflow.basedir, beside))
+# The code beside this Snakefile, as in the jobs: the environment may have that of another checkout.
+sys.path.insert(0, str(basedir / "src"))
 
 from snakemake.settings.enums import RerunTrigger
 from snakemake.settings.types import DeploymentMethod

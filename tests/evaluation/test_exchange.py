@@ -418,7 +418,6 @@ def refused(folder, tmp_path, message, **options):
             f"weights.safetensors: is of run {RUNS[1].hash}, its folder is {RUNS[0].hash}",
         ),
         (lambda folder: folder.rename(folder.with_name("0" * 12)), "its folder is 000000000000"),
-        (lambda folder: folder.rename(folder.with_name("mine")), "its folder is mine"),
     ],
 )
 def test_a_run_that_is_not_what_it_says_stops_the_import(exported, tmp_path, damage, message):
@@ -699,6 +698,28 @@ def test_a_run_cut_short_is_refused(exported, tmp_path):
     edit_meta(epochs=2, selected_epoch=2)(folder)
     with pytest.raises(RepriseError, match="ends after 2 of 3 epochs without a rule that stops it there"):
         import_runs(exported, tmp_path / "new", synthetic=True)
+
+
+@pytest.mark.parametrize("name", ["{run} (copy)", "{run}.bak", "old", "mine", "Kopie von {run}", "{run}-2"])
+def test_folders_beside_the_runs_are_left_out(exported, tmp_path, name, capsys):
+    """Copies that somebody kept, in a folder that the user may not tidy up."""
+    name = name.format(run=RUNS[0].hash)
+    if name == "old":
+        (exported / name).mkdir()
+    else:
+        shutil.copytree(exported / RUNS[0].hash, exported / name)
+    states = import_runs(exported, tmp_path / "new", synthetic=True)
+    assert set(states) == {run.hash for run in RUNS}
+    assert {path.name for path in (tmp_path / "new").iterdir()} == set(states)
+    assert f"{exported}: left out, because no run has such a name: {name}" in capsys.readouterr().err
+
+
+def test_a_run_in_a_folder_of_another_name_alone(exported, tmp_path):
+    (exported / RUNS[0].hash).rename(tmp_path / "mine")
+    shutil.rmtree(exported)
+    exported.mkdir()
+    (tmp_path / "mine").rename(exported / "mine")
+    refused(exported, tmp_path, "its folder is mine")
 
 
 def test_empty_folders_and_missing_runs(cache, tmp_path):

@@ -90,6 +90,8 @@ def test_a_job_finds_this_python_and_this_project_and_nothing_else(project: Proj
     other.mkdir()
     (other / "python").write_text("#!/bin/sh\necho 'No module named yaml' >&2; exit 1\n")
     (other / "python").chmod(0o755)
+    (other / "reprise").mkdir()  # of another checkout, which the environment has
+    (other / "reprise/__init__.py").write_text(JUNK)
     (tmp_path / "bash_env").write_text(f'export PATH="{other}:$PATH"\n')
     names = ("random", "difflib", "uuid", "pydantic", "matplotlib", "torch", "numpy", "csv", "html")
     for name in names:
@@ -98,7 +100,7 @@ def test_a_job_finds_this_python_and_this_project_and_nothing_else(project: Proj
         "BASH_ENV": str(tmp_path / "bash_env"),
         "BASH_FUNC_python%%": "() {  echo 'the function' >&2; exit 1\n}",
         "PATH": f"{other}:{os.environ['PATH']}",
-        "PYTHONPATH": str(project / "src"),
+        "PYTHONPATH": str(other),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "TMPDIR": "/none",
         "COLUMNS": "1",

@@ -14,7 +14,8 @@ from project import ROOT, Project, made_once, make, new_project, run, snakemake
 
 from reprise.data.catalog import OWN_DATASETS
 from reprise.errors import RepriseError
-from reprise.workflow.config import Config, check_checkout, read_config
+from reprise.reports.layout import Layout
+from reprise.workflow.config import Config, check_checkout, check_folders, read_config
 from reprise.workflow.programme import Programme
 
 NASTY = "-a b'c\"d$(touch x)e`touch x`f;touch x;g&touch x&h|i>x #*?[j-k]%s%(l)s!m~n\\o,ünï\nq\t\x1b[31mr"
@@ -150,6 +151,40 @@ def test_paths_that_are_refused(settings: dict[str, str], checkout: str, message
 
     with pytest.raises(RepriseError, match=re.escape(message).replace(r"\\\\", r"\\")):
         check()
+
+
+@pytest.mark.parametrize(
+    ("results", "data", "scale", "message"),
+    [
+        ("file", None, "full", "results: 'file' is a file; name a folder"),
+        ("file/a/b", None, "demo", "results: 'file' is a file"),
+        ("outputs", None, "demo", "results: 'outputs/demo' is a file"),
+        ("/dev/null", None, "quick", "results: '/dev/null' is a file"),
+        ("gone", None, "full", "results: 'gone' is a link that leads to no folder"),
+        ("linked", None, "full", "results: 'linked' is a link that leads to no folder"),
+        ("results", "file", "full", "data: 'file' is a file"),
+        ("results", "gone/a", "quick", "data: 'gone' is a link that leads to no folder"),
+        ("taken", None, "full", "data: 'taken/data' is a file"),
+    ],
+)
+def test_files_where_folders_should_be(results, data, scale, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder, file in (("outputs", "demo"), ("taken", "data"), (".", "file")):
+        Path(folder).mkdir(exist_ok=True)
+        Path(folder, file).touch()
+    Path("gone").symlink_to("nowhere")
+    Path("linked").symlink_to("file")
+    with pytest.raises(RepriseError, match=re.escape(message)):
+        check_folders(Layout(Path(results), scale, data and Path(data)))
+
+
+@pytest.mark.parametrize("results", ["new", "new/a/b", "there", "there/../new", "linked", "/", "linked/new"])
+def test_folders_that_are_there_or_can_be_made(results, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("there").mkdir()
+    Path("linked").symlink_to("there")
+    check_folders(Layout(Path(results), "demo"))
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["linked", "there"]
 
 
 def test_the_home_folder_is_where_snakemake_looks_for_it(monkeypatch: pytest.MonkeyPatch):

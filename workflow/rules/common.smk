@@ -6,6 +6,8 @@ import sys
 # there must not be taken for Python's own.
 beside = str(workflow.current_basedir.get_path_or_uri(secret_free=False))
 sys.path.sort(key=lambda place: place in ("", os.getcwd(), workflow.basedir, beside))
+# The code beside this Snakefile, as in the jobs: the environment may have that of another checkout.
+sys.path.insert(0, str(basedir / "src"))
 
 from snakemake.settings.enums import RerunTrigger
 from snakemake.settings.types import DeploymentMethod
@@ -17,6 +19,7 @@ from reprise.workflow.config import (
     as_written,
     cache_places,
     check_checkout,
+    check_folders,
     check_remote_paths,
     job_environment,
     read_config,
@@ -49,6 +52,7 @@ try:
         caches=Caches(places, layout.copies),
         place=lambda path: str(modifier.modify_path(path)),
     )
+    check_folders(programme.there)
     job_environment(settings, basedir / "src", programme.reports.values())
 except RepriseError as error:
     raise WorkflowError(str(error)) from None

@@ -62,6 +62,8 @@ EXCHANGED = (HISTORY, WEIGHTS_FILE, PREDICTIONS, FINAL, EVALUATION, RUN)
 """What is exchanged, where it is there; `run.json` is copied last."""
 WEIGHTS = "weights"
 """In a run.json without the weights beside it: their SHA-256."""
+HASH = r"[0-9a-f]{12}"
+"""A run's name."""
 GET_AGAIN = "get this run again from its source"
 
 DatasetOf = Callable[[str, str], Path | None]
@@ -206,9 +208,10 @@ def import_runs(
 ) -> dict[str, str]:
     """Copy the runs in `folder/<run>/` to `cache`: all of synthetic images (those of the demo), or none.
 
-    All are verified first, as `verify` says: one `RepriseError`, and none is copied. Runs in training are
-    passed over, and a line says so. Runs of earlier versions get their records. `dataset_of` gives the folder
-    of a data set (name, source) that is at hand, else None; `network_of` the network of a run.
+    All are verified first, as `verify` says: one `RepriseError`, and none is copied. Runs in training, and
+    folders beside the runs that are not named as one (a copy that somebody kept), are left out, and a line
+    says so. Runs of earlier versions get their records. `dataset_of` gives the folder of a data set (name,
+    source) that is at hand, else None; `network_of` the network of a run.
 
     Run → `imported`, or where `cache` has the run already, whole, and keeps it, `identical` (the same
     settings and `meta`) or `kept`.
@@ -218,6 +221,10 @@ def import_runs(
     if unfinished:
         say(f"{folder}: {len(unfinished)} of {len(found)} runs are not finished and are left out")
         found = [path for path in found if path not in unfinished]
+    own = [path for path in found if re.fullmatch(HASH, path.name)]
+    if own and (others := [path.name for path in found if path not in own]):
+        say(f"{folder}: left out, because no run has such a name: {', '.join(others)}")
+        found = own
     if not found:
         raise RepriseError(f"{folder}: holds no exported run; give the folder that export wrote")
 
@@ -366,7 +373,7 @@ def _identity(document: Mapping[str, Any], folder: Path, remedy: str) -> tuple[R
     path = folder / RUN
     if not all(isinstance(document.get(key), dict) for key in ("spec", "meta")):
         _refuse(path, "is no run (run, spec, meta)", remedy)
-    if not re.fullmatch(r"[0-9a-f]{12}", folder.name) or document.get("run") != folder.name:
+    if not re.fullmatch(HASH, folder.name) or document.get("run") != folder.name:
         _refuse(path, f"is of run {document.get('run')}, its folder is {folder.name}", remedy)
     try:
         found = digest(document["spec"])

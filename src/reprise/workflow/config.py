@@ -27,7 +27,7 @@ from reprise import given
 from reprise.errors import RepriseError, nearest
 from reprise.files import read_bytes
 from reprise.reports.file import MOST_BYTES, check_size
-from reprise.reports.layout import DEMO_IMAGES, EVIDENCE
+from reprise.reports.layout import DEMO_IMAGES, EVIDENCE, Layout
 from reprise.reports.report import CHECKED, Report
 from reprise.schema import key_path
 
@@ -246,6 +246,17 @@ def check_checkout(checkout: Path, *, own_python: bool = True) -> None:
             f"Python: jobs run {beside}, which is not there or not the {Path(sys.executable).name} that runs "
             "Snakemake; install Snakemake and the project in an environment of their own (python -m venv)"
         )
+
+
+def check_folders(layout: Layout) -> None:
+    """Raise a `RepriseError` where results or data would lie in a file, or behind a link to no folder:
+    Snakemake ends with a traceback there, which does not name the setting.
+    """
+    for name, folder in (("results", layout.root), ("data", layout.data_dir)):
+        there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+        if not os.path.isdir(there):  # noqa: PTH112 (a link that may not be followed is no error)
+            what = "a link that leads to no folder" if there.is_symlink() else "a file"
+            raise RepriseError(f"{name}: {str(there)!r} is {what}; name a folder, or move it away")
 
 
 def check_remote_paths(config: Config, checkout: Path, overrides: Mapping[str, Any] | None = None) -> None:

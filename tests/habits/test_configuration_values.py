@@ -110,6 +110,12 @@ def test_none_and_null_are_no_names(key: str, word: str):
     assert of_command_line(f"{key}={word}") == Config()
 
 
+@pytest.mark.parametrize("text", ["cash:", "mirrors: null", "scal: ''"])
+def test_an_unknown_key_is_one_with_and_without_a_value(tmp_path: Path, text: str):
+    with pytest.raises(RepriseError, match=r"unknown key; did you mean"):
+        of_file(tmp_path, f"{text}\n")
+
+
 def test_none_is_no_answer_where_it_could_mean_two_things():
     assert "train: 'none': neither yes nor no" in refusal(of_command_line, "train=none")
     assert of_command_line("reports=none").reports == ["none"], "which is no report, and not all of them"

@@ -135,7 +135,7 @@ def read_config(config: Mapping[str, Any], written: Sequence[Mapping[str, Any]] 
         if key in NAMES
         else value
         for key, value in config.items()
-        if not _is_nothing(key, value)
+        if key not in Config.model_fields or not _is_nothing(key, value)
     }
     try:
         return Config.model_validate(named)

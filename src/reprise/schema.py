@@ -288,7 +288,10 @@ def violations(error: ValidationError, document: Any) -> list[Violation]:
     missing: dict[tuple[tuple[Any, ...], str], tuple[Any, ...]] = {}
     for details in error.errors(include_url=False):
         parts, what = _described(details, document)
-        found.setdefault(tuple(parts), {})[what] = details["type"].endswith("_type")
+        other_type = details["type"].endswith("_type") or (
+            details["type"] == "literal_error" and isinstance(details["input"], list | Mapping)
+        )
+        found.setdefault(tuple(parts), {})[what] = other_type
         if details["type"] == "unknown_key":
             meant.add((*parts[:-1], details["ctx"]["meant"]))
         if details["type"] == "missing":

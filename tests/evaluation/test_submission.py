@@ -466,6 +466,7 @@ def project(tmp_path):
     settings = {key: value for key, value in SPEC.items() if key not in ("engine", "seeds")}
     settings |= {"dataset": {"name": "cifar10", "labels": "label"}, "seeds": [0, 1]}
     document = {"slug": "tiny", "title": "Tiny", "defaults": settings, "experiments": {"base": {}}}
+    document["scales"] = {"demo": {}}  # both seeds
     (tmp_path / "reports").mkdir()
     (tmp_path / "reports/tiny.yaml").write_text(yaml.safe_dump(document))
     ten_classes(tmp_path / "results/demo/data/cifar10")

@@ -79,11 +79,11 @@ def new(
 
     from reprise.reports.report import report_files
 
-    known = {**report_files(reports), **{path.stem: path for path in reports.glob("*.yml")}}
-    if taken := {name.lower(): path for name, path in known.items()}.get(slug.lower()):
-        raise RepriseError(f"{taken} is there already; choose another name, or delete it first")
-    if file.exists() or file.is_symlink():
-        raise RepriseError(f"{file} is there already; choose another name, or delete it first")
+    taken = {path.stem.lower(): path for path in reports.glob("*.yml")}.get(slug.lower())
+    if not taken:
+        taken = {name.lower(): path for name, path in report_files(reports).items()}.get(slug.lower())
+    if taken or file.exists() or file.is_symlink():
+        raise RepriseError(f"{taken or file} is there already; choose another name, or delete it first")
     with atomic(file) as partial:
         partial.write_text(scaffold(slug, reports), encoding="utf-8")
     shown = shlex.quote(f"./{file}" if str(file).startswith("-") else str(file))

@@ -49,6 +49,11 @@ def _near(file: str, files: Iterable[str]) -> str:
     return found if "did you mean" in found else "; a dry run (snakemake -n) lists the files that are missing"
 
 
+def _as_option(folder: Path) -> str:
+    """A folder as an option of a verb, which takes `~` at the beginning for a home folder."""
+    return f"./{folder}" if str(folder).startswith("~") else str(folder)
+
+
 def placed(layout: Layout, place: Callable[[str], str]) -> Layout:
     """A layout of the folders in which Snakemake puts the files of another."""
 
@@ -90,8 +95,8 @@ class Programme:
             self._skip.setdefault(slug, []).append(experiment)
         self._settings = {
             "scale": config.scale,
-            "results": str(self.there.results),
-            "data": str(self.there.data) if self.there.data else "",
+            "results": _as_option(self.there.results),
+            "data": _as_option(self.there.data) if self.there.data else "",
         }
         self._images = config.synthetic.model_dump() if config.scale == "demo" else None
         self._settings["reports"] = os.path.relpath(folder)

@@ -14,11 +14,17 @@ pytestmark = [pytest.mark.workflow, pytest.mark.timeout(900)]
 ROOT = Path("results/demo")
 FIGURES, STATEMENTS = "results/demo/figures/all", "results/demo/statements/mini.csv"
 CURVES = "results/demo/figures/mini/curves.png"
+SECTIONS = ("figures", "tables", "statements")
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return finished_project(tmp_path_factory)
+    """A finished project, with the files that stand for all figures, tables and statements: only who asks for
+    them has them.
+    """
+    project = finished_project(tmp_path_factory)
+    make(project, *(f"results/demo/{section}/all" for section in SECTIONS))
+    return project
 
 
 @pytest.fixture
@@ -130,21 +136,23 @@ def test_what_depended_on_a_file_of_a_run_is_made_again(project: Project, file: 
         assert rules(FIGURES) == (first | {"figure", "all_figures"} if first else NOTHING)
 
 
-@pytest.mark.parametrize("section", ["figures", "tables", "statements"])
+@pytest.mark.parametrize("section", SECTIONS)
 def test_a_section_has_all_its_files_again(project: Project, section: str):
-    """The file `all` stands for them, and was there."""
-    target, rule = (
-        f"results/demo/{section}/all",
-        section.removesuffix("s") if section != "statements" else section,
-    )
-    Path(target).touch()
-    try:
-        assert plan(target) == {}
-        for file in sorted(Path(f"results/demo/{section}").rglob("*.*")):
-            with away(ROOT, [str(file.relative_to(ROOT))]):
-                assert plan(target) == {rule: 1, f"all_{section}": 1}, file
-    finally:
-        Path(target).unlink()
+    """The file `all` stands for them, and is there."""
+    target = f"results/demo/{section}/all"
+    rule = section.removesuffix("s") if section != "statements" else section
+    assert plan(target) == {}
+    for file in sorted(Path(f"results/demo/{section}").rglob("*.*")):
+        with away(ROOT, [str(file.relative_to(ROOT))]):
+            assert plan(target) == {rule: 1, f"all_{section}": 1}, file
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_section_whose_file_is_not_there_is_only_marked(project: Project, section: str):
+    """After a plain `snakemake`, say, which does not make it."""
+    with away(ROOT, [f"{section}/all"]):
+        assert plan(f"results/demo/{section}/all") == {f"all_{section}": 1}
+        assert plan() == {}
 
 
 def test_a_run_that_is_trained_again_needs_its_images_and_no_archive(project: Project):

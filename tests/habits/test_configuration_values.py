@@ -46,7 +46,7 @@ def test_a_folder_has_the_name_that_was_typed(key: str, name: str):
     assert getattr(of_command_line(f"{key}={name}"), key) == name
 
 
-@pytest.mark.parametrize("name", ["mini a", "2026", "2025_11_29", "1.50", "007", "yes", "a #1"])
+@pytest.mark.parametrize("name", ["mini a", "2026", "2025_11_29", "1.50", "007", "yes", "a #1", "a: b", "x:"])
 @pytest.mark.parametrize("key", ["reports", "skip", "stand_in", "mirror", "cache"])
 def test_so_has_a_list_of_one(key: str, name: str):
     assert getattr(of_command_line(f"{key}={name}"), key) == [name]
@@ -147,7 +147,9 @@ def test_a_mapping_that_comes_as_text():
 @pytest.mark.parametrize(
     "word",
     ["train=maybe", "train=2", "threads=four", "threads=2.5", "threads=True", "threads=0", "shard=some",
-     "shard=-1", "device=gpu", "device=0", "scale=1", "synthetic=5", "synthetic={train: x}", "mirror=[[a]]"],
+     "shard=-1", "device=gpu", "device=0", "scale=1", "synthetic=5", "synthetic={train: x}", "mirror=[[a]]",
+     "cache={a: b}", "mirror={a: b}", "skip={mlp: b}", "reports={b}", "stand_in={a: {b: c}}",
+     "cache=[{a: b}]"],
 )  # fmt: skip
 def test_what_cannot_be_meant_names_the_key_and_the_value(word: str):
     key, _, value = word.partition("=")

@@ -177,6 +177,8 @@ def _named(value: Any, written: Sequence[Any], *, several: bool) -> Any:
         return [
             _named(item, [each[place] for each in lists], several=False) for place, item in enumerate(value)
         ]
+    if several and isinstance(value, Mapping):  # `cache={a: b}` is no name, `cache=a: b` is one
+        written = [text for text in written if not (isinstance(text, str) and text.lstrip().startswith("{"))]
     for text in written:
         if isinstance(text, str) and (text == value or _is_read_as(text.strip("'\""), value)):
             return text

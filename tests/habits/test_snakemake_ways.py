@@ -246,6 +246,18 @@ def test_what_slurm_takes_is_asked_once_for_each_kind_of_job(cluster: Callable[.
     assert "--gpus" not in second
 
 
+@pytest.mark.parametrize("names", [("train", "decode", "figure"), ("figure", "train", "decode")])
+def test_the_same_rule_is_named_in_whatever_order_snakemake_has_the_jobs(
+    cluster: Callable[..., Path], names: tuple[str, ...]
+):
+    cluster("echo 'sbatch: error: invalid partition specified: x' >&2; exit 1")
+    jobs = [Job(runtime=minutes) for minutes, _ in enumerate(names, 1)]
+    for job, name in zip(jobs, names, strict=True):
+        job.rule = SimpleNamespace(name=name)
+    with pytest.raises(RepriseError, match="refuse the jobs of decode: invalid partition"):
+        slurm.check_cluster(workflow(*jobs))
+
+
 def test_local_jobs_are_not_asked_about(cluster: Callable[..., Path]):
     calls = cluster()
     local = Job()
@@ -327,7 +339,7 @@ def test_snakemake_ends_before_it_submits(
     )
     assert done.returncode == 1
     expected = (
-        "would refuse the jobs of evaluate_train: invalid partition specified: x"
+        "would refuse the jobs of decode_statistics: invalid partition specified: x"
         if there
         else "no sbatch on PATH"
     )

@@ -48,7 +48,7 @@ def _calls(workflow: Any) -> dict[str, str]:
     calls: dict[str, str] = {}
     accounts: set[str] = set()
     for job in _jobs(workflow):
-        rules = "_".join(sorted({one.rule.name for one in job})) if job.is_group() else job.rule.name
+        rules = _rules(job)
         asked = job.resources.get
         try:
             validate_slurm_extra(job)
@@ -75,12 +75,17 @@ def _calls(workflow: Any) -> dict[str, str]:
 
 
 def _jobs(workflow: Any) -> Iterable[Any]:
-    """The jobs that are to be submitted; those of a group are one."""
-    found: dict[Any, None] = {}
-    for job in workflow.dag.needrun_jobs():
-        if not job.is_local:
-            found[workflow.dag.get_job_group(job) or job] = None
-    return found
+    """The jobs that are to be submitted; those of a group are one. Snakemake has them in no order: by the
+    names of their rules, so that the same is said each time.
+    """
+    dag = workflow.dag
+    jobs = dict.fromkeys(dag.get_job_group(job) or job for job in dag.needrun_jobs() if not job.is_local)
+    return sorted(jobs, key=_rules)
+
+
+def _rules(job: Any) -> str:
+    """The rules of a job, or of all the jobs of a group."""
+    return "_".join(sorted({one.rule.name for one in job})) if job.is_group() else str(job.rule.name)
 
 
 def _try(rules: str, call: str) -> None:

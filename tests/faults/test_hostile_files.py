@@ -1091,7 +1091,7 @@ CONFIGS = {
     "device": ("cpu\n", "not valid; valid: auto, cpu, cuda"),
     "mirror": (["x"] * 2000, "config.yaml or --config: mirror: .*at most 1000 items"),
     "reports": (["a", ["b"]], r"reports\[1\]: \['b'\]: must be text"),
-    "skip": ({"mlp": 1}, "skip: {'mlp': 1}: input should be a list"),
+    "skip": ({"mlp": 1}, "skip: {'mlp': 1}: should be a list, such as \\[a, b\\]"),
     "synthetic": ({"train": 10**12, "test": 1}, "synthetic.train: 1000000000000: .*less than or equal"),
     "scale": ("full\n", "is not valid; did you mean full?"),
     "thread": (1, "thread: unknown key; did you mean threads?"),

@@ -212,6 +212,8 @@ def _describe(error: ErrorDetails) -> str:
         return f"{where}: {value!r}: not a mapping of {keys}"
     ours = error["type"] == "value_error"
     reason = str(error["ctx"]["error"]) if ours else error["msg"][:1].lower() + error["msg"][1:]
+    if error["type"] == "list_type":
+        reason = "should be a list, such as [a, b]"
     if reason == "must be text" and isinstance(value, bool | int | float):
         reason = "YAML does not take this for text; put it in quotes"
     return f"{where}: {value!r}: {reason}"

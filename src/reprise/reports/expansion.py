@@ -75,12 +75,19 @@ class Expansion:
         """How an experiment shrinks at this scale."""
         return self._shrink.of(name) if hasattr(self._shrink, "of") else self._shrink
 
+    @property
+    def _too_long(self) -> bool:
+        """Whether the settings of the runs so far are more than a report may have."""
+        return self._length > MOST_TEXT
+
     # ---- an experiment ----
 
     def expand(self, name: str, via: tuple[str, ...] = ()) -> list[Cell]:
         """The cells of an experiment; `via`: the experiments that start from its weights."""
         if name in self.cells:
             return self.cells[name]
+        if self._too_long:  # nor would the settings of other runs fit
+            raise RepriseError(f"{name} {OWN_MISTAKE}")
         self._source.check_name("experiments", name)
         where = ("experiments", name)
         self._check_chain(where, via)
@@ -156,6 +163,8 @@ class Expansion:
             except RepriseError as error:  # the other cells may have mistakes of their own
                 self._source.mistakes.add(error)
                 sound = False
+                if self._too_long:
+                    break
                 continue
             before = members[-1].hash
             included = experiment.random is not None and shown["trial"] < len(experiment.random.include)
@@ -164,7 +173,8 @@ class Expansion:
             cells.append(Cell(name, shown, reading, members, layers, included, title, labels))
             if isinstance(network, str):
                 self.network_runs.setdefault(network, members[0])
-        if not sound:
+        if not sound:  # and what starts from it need not try again
+            self._source.lost.add(("experiments", name))
             raise RepriseError(f"{name} {OWN_MISTAKE}")
         return cells
 
@@ -278,7 +288,7 @@ class Expansion:
         if self._known:
             return
         self._length += len(canonical(settings))
-        if self._length > MOST_TEXT:
+        if self._too_long:
             what = (
                 f"the settings of all runs have more than {MOST_TEXT:,} characters; shorten them or "
                 "leave runs out"

@@ -45,7 +45,7 @@ def yaml_mistake(error: yaml.YAMLError, text: str) -> tuple[int, str]:
     if "could not find expected ':'" in problem:
         return opened, f"{lines[opened - 1].strip()!r} is no key with a value; write key: value"
     if "expected ',' or" in problem:
-        if rest.startswith("[") and opened == number and re.search(r"\w$", before):
+        if rest.startswith("[") and opened == number and re.search(r"\w\Z", before):
             value = _quoted(re.split("[,}]", before.rpartition(": ")[2] + rest)[0])
             return number, f"in braces a text with a bracket in it needs quotes around it: {value}"
         if rest.startswith(":") and opened == number:

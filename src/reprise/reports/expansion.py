@@ -22,6 +22,8 @@ from reprise.schema import key_path, plain, violations
 
 MOST_RUNS, MOST_TEXT = 10_000, 5_000_000
 """Of a report at one scale: runs, and characters of their settings."""
+MOST_WRONG = 2000
+"""Mistakes in the settings of cells, after which no more are looked for; mostly they are the same ones."""
 LONGEST_CHAIN = 50
 """Experiments that are based on each other, or start from each other's weights."""
 WAYS = ("grid", "pointwise", "random", "asha")
@@ -51,7 +53,7 @@ class Expansion:
         self._models = {name: prune(plain(network)) for name, network in file.models.items()}
         self._defaults = plain(file.defaults)
         self._parts: set[str] = set()
-        self._length = 0
+        self._length = self._wrong = 0
         for name in getattr(self._shrink, "experiments", {}):
             with source.mistakes.noting():
                 self._check_experiment(name, ("scales", scale, "experiments", name))
@@ -76,9 +78,11 @@ class Expansion:
         return self._shrink.of(name) if hasattr(self._shrink, "of") else self._shrink
 
     @property
-    def _too_long(self) -> bool:
-        """Whether the settings of the runs so far are more than a report may have."""
-        return self._length > MOST_TEXT
+    def _enough(self) -> bool:
+        """Whether the settings of the runs so far are more than a report may have, or what is wrong with them
+        more than anybody reads.
+        """
+        return self._length > MOST_TEXT or self._wrong > MOST_WRONG
 
     # ---- an experiment ----
 
@@ -86,7 +90,7 @@ class Expansion:
         """The cells of an experiment; `via`: the experiments that start from its weights."""
         if name in self.cells:
             return self.cells[name]
-        if self._too_long:  # nor would the settings of other runs fit
+        if self._enough:  # its mistakes are found once the others are mended
             raise RepriseError(f"{name} {OWN_MISTAKE}")
         self._source.check_name("experiments", name)
         where = ("experiments", name)
@@ -163,7 +167,7 @@ class Expansion:
             except RepriseError as error:  # the other cells may have mistakes of their own
                 self._source.mistakes.add(error)
                 sound = False
-                if self._too_long:
+                if self._enough:
                     break
                 continue
             before = members[-1].hash
@@ -288,7 +292,7 @@ class Expansion:
         if self._known:
             return
         self._length += len(canonical(settings))
-        if self._too_long:
+        if self._length > MOST_TEXT:
             what = (
                 f"the settings of all runs have more than {MOST_TEXT:,} characters; shorten them or "
                 "leave runs out"
@@ -297,8 +301,9 @@ class Expansion:
         try:
             _SETTINGS.validate_python(settings)
         except ValidationError as error:
-            found = violations(error, settings)
-            own = [each for each in found if each[0][:1] not in ([key] for key in self._source.doubtful)]
+            found, doubtful = violations(error, settings), self._source.doubtful
+            self._wrong += len(found)
+            own = [each for each in found if not each[0] or each[0][0] not in doubtful]
             for parts, what in own:
                 line = self._source.place(self.giver(where[1], parts, settings))
                 self._source.mistakes.add(

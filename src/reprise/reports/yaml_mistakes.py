@@ -56,7 +56,7 @@ def yaml_mistake(error: yaml.YAMLError, text: str) -> tuple[int, str]:
         return opened, "the quote that opens here is not closed; close it"
     if "unknown escape" in problem:
         return number, "a backslash in double quotes; put the text in single quotes"
-    if "expected key" in problem and re.search(r"[:-] \*\w+ $", before):
+    if "expected key" in problem and re.search(r"[:-] \*\w+ \Z", before):
         return number, "a text that begins with * needs quotes around it"
     if "expected key" in problem:
         opening = _line_of_open_quote(lines, mark.line)

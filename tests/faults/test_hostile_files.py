@@ -70,8 +70,8 @@ MOST_S, MOST_MEMORY = 8.0, 32 << 20
 
 
 def refused(read: Callable[[], object], message: str, memory: int = MOST_MEMORY) -> str:
-    """What is said when `read` refuses, which must fit `message`, in bounded time and memory: a printable line
-    for each mistake.
+    """What is said when `read` refuses, which must fit `message`, in bounded time and memory; each mistake is
+    one printable line.
     """
     handler, timer = signal.signal(signal.SIGALRM, _too_long), signal.setitimer(signal.ITIMER_REAL, 60)
     tracemalloc.start()  # and the alarm is for a reader that would never come back
@@ -928,6 +928,10 @@ REPORTS: dict[str, tuple[dict, str]] = {
     "no training at all": (
         {"experiments": {"e": {"set": {"training": None}}}, "scales": {"demo": {"epochs": {"max": 1}}}},
         "key training is missing",
+    ),
+    "no training, and another change": (
+        {"experiments": {"e": {"set": {"optimizer.lr": 0.1, "training": None}}}},
+        r":29: experiments.e: settings: key training is missing",
     ),
     "no model": ({"experiments": {"e": {"set": {"model": None}}}}, "key model is missing"),
     "a billion layers": (

@@ -54,6 +54,8 @@ class Expansion:
         self._defaults = plain(file.defaults)
         self._parts: set[str] = set()
         self._length = self._wrong = 0
+        self._changes: dict[str, dict[tuple[Any, ...], tuple[str, Any]]] = {}
+        """Experiment → what `_given` says of it."""
         for name in getattr(self._shrink, "experiments", {}):
             with source.mistakes.noting():
                 self._check_experiment(name, ("scales", scale, "experiments", name))
@@ -336,14 +338,21 @@ class Expansion:
 
         settings: those of the cell that the setting stands in, where they are known.
         """
-        whole = dict(self._given(name))
-        for where, (path, value) in whole.items():
+        if name not in self._changes:
+            self._changes[name] = dict(self._given(name))
+        first = str(setting[0]) if setting else ""
+        changes = [
+            (where, path, value)
+            for where, (path, value) in self._changes[name].items()
+            if not setting or path.partition(".")[0] == first
+        ]
+        for where, path, value in changes:
             rest = _below(path, setting, settings)
             if rest is not None and (rest or settings is None or value == _at(setting, settings)):
                 return (*where, *rest)
-        for where, (path, value) in whole.items():  # a part of it: taken away, or of what is no setting
+        for where, path, value in changes:  # a part of it: taken away, or of what is no setting
             within = path.split(".")[: len(setting)] == list(map(str, setting))
-            if within and (value is None or setting[0] not in self._defaults):
+            if within and (value is None or (setting and first not in self._defaults)):
                 return where
         model = self._defaults.get("model")
         if setting[:1] == ["model"] and len(setting) > 1 and isinstance(model, str):

@@ -123,7 +123,7 @@ def _line_of_open_quote(lines: list[str], place: int) -> int:
     has.
     """
     for number in range(place - 1, -1, -1):
-        value = re.search(r':\s+"((?:[^"\\]|\\.)*)$', lines[number])
+        value = re.search(r':\s+"((?:[^"\\]|\\.)*)\Z', lines[number])
         if value and lines[number].count('"') % 2:
             return number + 1
     return 0

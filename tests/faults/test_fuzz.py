@@ -37,7 +37,7 @@ from reprise.data.catalog import OWN_DATASETS
 from reprise.data.decode import load
 from reprise.data.pickles import safe_unpickle
 from reprise.data.synthetic import write_archive
-from reprise.errors import RepriseError, printable
+from reprise.errors import RepriseError, SeveralMistakes, printable
 from reprise.evaluation import evaluate, exchange, submission
 from reprise.files import read_json
 from reprise.publishing.expressions import Expressions
@@ -781,13 +781,13 @@ def test_mutated_inputs(name, made, tmp_path, server, monkeypatch, bounded_memor
             content = mutated(seed, chance, [*TOKENS, *chosen.tokens, *chosen.tokens])
         kept = tmp_path / f"{name}-{SEED}-{number}"
         kept.write_bytes(content)
-        began, said = time.monotonic(), ""
+        began, lines = time.monotonic(), [""]
         try:
             chosen.run(content)
         except RepriseError as error:
-            said = str(error)
+            lines = error.lines if isinstance(error, SeveralMistakes) else [str(error)]
         except Exception as error:
             raise AssertionError(f"{kept}: {type(error).__name__}: {error}") from error
-        assert said == printable(said), f"{kept}: {said!r}"
+        assert lines == [printable(line) for line in lines], f"{kept}: {lines}"
         assert time.monotonic() - began < MOST_S, f"{kept}: it took too long"
         kept.unlink()

@@ -22,6 +22,8 @@ from reprise.schema import key_path, plain, violations
 
 MOST_RUNS, MOST_TEXT = 10_000, 5_000_000
 """Of a report at one scale: runs, and characters of their settings."""
+MOST_WRONG = 2000
+"""Mistakes in the settings of cells, after which no more are looked for; mostly they are the same ones."""
 LONGEST_CHAIN = 50
 """Experiments that are based on each other, or start from each other's weights."""
 WAYS = ("grid", "pointwise", "random", "asha")
@@ -51,7 +53,9 @@ class Expansion:
         self._models = {name: prune(plain(network)) for name, network in file.models.items()}
         self._defaults = plain(file.defaults)
         self._parts: set[str] = set()
-        self._length = 0
+        self._length = self._wrong = 0
+        self._changes: dict[str, dict[tuple[Any, ...], tuple[str, Any]]] = {}
+        """Experiment → what `_given` says of it."""
         for name in getattr(self._shrink, "experiments", {}):
             with source.mistakes.noting():
                 self._check_experiment(name, ("scales", scale, "experiments", name))
@@ -75,12 +79,21 @@ class Expansion:
         """How an experiment shrinks at this scale."""
         return self._shrink.of(name) if hasattr(self._shrink, "of") else self._shrink
 
+    @property
+    def _enough(self) -> bool:
+        """Whether the settings of the runs so far are more than a report may have, or what is wrong with them
+        more than anybody reads.
+        """
+        return self._length > MOST_TEXT or self._wrong > MOST_WRONG
+
     # ---- an experiment ----
 
     def expand(self, name: str, via: tuple[str, ...] = ()) -> list[Cell]:
         """The cells of an experiment; `via`: the experiments that start from its weights."""
         if name in self.cells:
             return self.cells[name]
+        if self._enough:  # its mistakes are found once the others are mended
+            raise RepriseError(f"{name} {OWN_MISTAKE}")
         self._source.check_name("experiments", name)
         where = ("experiments", name)
         self._check_chain(where, via)
@@ -156,6 +169,8 @@ class Expansion:
             except RepriseError as error:  # the other cells may have mistakes of their own
                 self._source.mistakes.add(error)
                 sound = False
+                if self._enough:
+                    break
                 continue
             before = members[-1].hash
             included = experiment.random is not None and shown["trial"] < len(experiment.random.include)
@@ -164,7 +179,8 @@ class Expansion:
             cells.append(Cell(name, shown, reading, members, layers, included, title, labels))
             if isinstance(network, str):
                 self.network_runs.setdefault(network, members[0])
-        if not sound:
+        if not sound:  # and what starts from it need not try again
+            self._source.lost.add(("experiments", name))
             raise RepriseError(f"{name} {OWN_MISTAKE}")
         return cells
 
@@ -287,8 +303,9 @@ class Expansion:
         try:
             _SETTINGS.validate_python(settings)
         except ValidationError as error:
-            found = violations(error, settings)
-            own = [each for each in found if each[0][:1] not in ([key] for key in self._source.doubtful)]
+            found, doubtful = violations(error, settings), self._source.doubtful
+            self._wrong += len(found)
+            own = [each for each in found if not each[0] or each[0][0] not in doubtful]
             for parts, what in own:
                 line = self._source.place(self.giver(where[1], parts, settings))
                 self._source.mistakes.add(
@@ -321,14 +338,21 @@ class Expansion:
 
         settings: those of the cell that the setting stands in, where they are known.
         """
-        whole = dict(self._given(name))
-        for where, (path, value) in whole.items():
+        if name not in self._changes:
+            self._changes[name] = dict(self._given(name))
+        first = str(setting[0]) if setting else ""
+        changes = [
+            (where, path, value)
+            for where, (path, value) in self._changes[name].items()
+            if not setting or path.partition(".")[0] == first
+        ]
+        for where, path, value in changes:
             rest = _below(path, setting, settings)
             if rest is not None and (rest or settings is None or value == _at(setting, settings)):
                 return (*where, *rest)
-        for where, (path, value) in whole.items():  # a part of it: taken away, or of what is no setting
+        for where, path, value in changes:  # a part of it: taken away, or of what is no setting
             within = path.split(".")[: len(setting)] == list(map(str, setting))
-            if within and (value is None or setting[0] not in self._defaults):
+            if within and (value is None or (setting and first not in self._defaults)):
                 return where
         model = self._defaults.get("model")
         if setting[:1] == ["model"] and len(setting) > 1 and isinstance(model, str):

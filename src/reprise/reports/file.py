@@ -307,6 +307,12 @@ def _tree(path: Path, _: int) -> yaml.Node | None:
         return None
 
 
+@cache
+def _children(node: yaml.MappingNode) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+    """Key → its node and that of its value; of a key that stands twice, the last."""
+    return {key.value: (key, value) for key, value in node.value if isinstance(key.value, str)}
+
+
 def line_of(path: Path, parts: Sequence[Any]) -> int:
     """The line, from 1, on which the value at the key path `parts` begins, or the deepest part of it there
     is.
@@ -321,10 +327,10 @@ def line_of(path: Path, parts: Sequence[Any]) -> int:
     line = 1
     for part in parts:
         if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == str(part)]
-            if not found:
+            found = _children(node).get(str(part))
+            if found is None:
                 break
-            key, node = found[-1]
+            key, node = found
             line = key.start_mark.line + 1
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
             node = node.value[part]

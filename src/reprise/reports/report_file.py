@@ -333,7 +333,7 @@ class Source:
         """
         items: dict[str, set[int]] = {}
         for parts, what in wrong:
-            meant = _MEANT.search(what)
+            meant = _MEANT.fullmatch(what)
             if len(parts) == 1 and meant and meant[1] not in self.document:
                 self.document[meant[1]] = self.document.pop(parts[0])
                 self.inherit((meant[1],), tuple(parts))
@@ -478,7 +478,7 @@ NETWORK = {"name": "sequential", "layers": [{"flatten": True}, {"dense": "classe
 
 _KEYS = re.compile(r"([a-z_]+(?:\.\w+|\[\d+\])*)(?: \w+)?: ")
 _LAYER = re.compile(r"model \w+: (?:(head): )?layers\[(\d+)\] ")
-_MEANT = re.compile(r"^unknown key; did you mean (\w+)\?$")
+_MEANT = re.compile(r"unknown key; did you mean (\w+)\?")
 _ROW = re.compile(r"row '([^']+)': ")
 _WRONG = re.compile(r"(?:'([^']+)'|([^\s']+))(?:; did you mean |; valid: )")
 _QUOTED = re.compile(r"'([^']+)'")

@@ -45,7 +45,7 @@ def yaml_mistake(error: yaml.YAMLError, text: str) -> tuple[int, str]:
     if "could not find expected ':'" in problem:
         return opened, f"{lines[opened - 1].strip()!r} is no key with a value; write key: value"
     if "expected ',' or" in problem:
-        if rest.startswith("[") and opened == number and re.search(r"\w$", before):
+        if rest.startswith("[") and opened == number and re.search(r"\w\Z", before):
             value = _quoted(re.split("[,}]", before.rpartition(": ")[2] + rest)[0])
             return number, f"in braces a text with a bracket in it needs quotes around it: {value}"
         if rest.startswith(":") and opened == number:
@@ -56,7 +56,7 @@ def yaml_mistake(error: yaml.YAMLError, text: str) -> tuple[int, str]:
         return opened, "the quote that opens here is not closed; close it"
     if "unknown escape" in problem:
         return number, "a backslash in double quotes; put the text in single quotes"
-    if "expected key" in problem and re.search(r"[:-] \*\w+ $", before):
+    if "expected key" in problem and re.search(r"[:-] \*\w+ \Z", before):
         return number, "a text that begins with * needs quotes around it"
     if "expected key" in problem:
         opening = _line_of_open_quote(lines, mark.line)
@@ -123,7 +123,7 @@ def _line_of_open_quote(lines: list[str], place: int) -> int:
     has.
     """
     for number in range(place - 1, -1, -1):
-        value = re.search(r':\s+"((?:[^"\\]|\\.)*)$', lines[number])
+        value = re.search(r':\s+"((?:[^"\\]|\\.)*)\Z', lines[number])
         if value and lines[number].count('"') % 2:
             return number + 1
     return 0

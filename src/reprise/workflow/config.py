@@ -211,7 +211,8 @@ def _describe(error: ErrorDetails) -> str:
         keys = ", ".join(model.model_fields[key].annotation.model_fields)
         return f"{where}: {value!r}: not a mapping of {keys}"
     ours = error["type"] == "value_error"
-    reason = str(error["ctx"]["error"]) if ours else error["msg"][:1].lower() + error["msg"][1:]
+    said = error["msg"].removeprefix("Input ").replace("a valid ", "a ")
+    reason = str(error["ctx"]["error"]) if ours else said[:1].lower() + said[1:]
     if error["type"] == "list_type":
         reason = "should be a list, such as [a, b]"
     if reason == "must be text" and isinstance(value, bool | int | float):

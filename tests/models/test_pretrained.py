@@ -314,9 +314,9 @@ def test_a_weight_file_whose_content_is_not_that_of_its_name(tmp_path: Path):
         ({"arch": "squeezenet1_1"}, r"squeezenet1_1 does not end in a linear layer; use part: features"),
         (
             {"part": "features", "head": [{"dense": "classes"}]},
-            r"head: layer 0 \(dense\): needs flat features",
+            r"head: layers\[0\] \(dense\): needs flat features",
         ),
-        ({"head": [{"dense": 3}]}, r"head: layer 0 \(dense\): its output of 3 is not 10 classes wide"),
+        ({"head": [{"dense": 3}]}, r"head: layers\[0\] \(dense\): its output of 3 is not 10 classes wide"),
         ({"init": "he"}, r"init: 'he' is not valid"),
         (
             {"dropout": 0.5},

@@ -455,7 +455,10 @@ def test_several_failures_are_all_named(go):
             {"preprocess": {"normalize": "hlf"}},
             "preprocess.normalize: 'hlf' is not valid; did you mean half?",
         ),
-        ({"training__select": "best"}, "training.select: 'best' is not valid; did you mean best_accuracy or best_loss?"),
+        (
+            {"training__select": "best"},
+            "training.select: 'best' is not valid; did you mean best_accuracy or best_loss?",
+        ),
         ({"model": {"name": "sequentail"}}, "did you mean sequential?"),
     ],
 )

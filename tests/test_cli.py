@@ -193,6 +193,7 @@ RUNS = "valid: --reports, --skip, --stand-in, --scale, --results, --help"
         ("train a --threads 0", "train: --threads: '0' is no whole number from 1 to 4,096"),
         ("train a --threads 1.5", "train: --threads: '1.5' is no whole number from 1 to 4,096"),
         ("train a --threads -1", "train: --threads: '-1' is no whole number from 1 to 4,096"),
+        ("summary --findings -1", "summary: --findings: '-1' is no whole number from 0 to 1,000"),
         ("train a --only b --runs c", "train: --runs and --only exclude each other"),
         ("submission a b c", "submission: --run or --only is required"),
         ("train --only adam a", "train: REPORT " + FIRST),

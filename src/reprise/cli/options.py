@@ -54,13 +54,13 @@ def path_or(default: Path | None) -> Parameter:
     return _read(lambda text: Path(given.path(text)) if text else default)
 
 
-def whole(most: int) -> Parameter:
-    """A whole number from 1 to `most`."""
+def whole(most: int, least: int = 1) -> Parameter:
+    """A whole number from `least` to `most`."""
 
     def number(_: Any, tokens: Sequence[Token]) -> int:
         text = tokens[0].value
-        if not re.fullmatch("[0-9]{1,10}", text) or not 1 <= int(text) <= most:
-            raise ValueError(f"{text[:20]!r} is no whole number from 1 to {most:,}")
+        if not re.fullmatch("[0-9]{1,10}", text) or not least <= int(text) <= most:
+            raise ValueError(f"{text[:20]!r} is no whole number from {least} to {most:,}")
         return int(text)
 
     return Parameter(converter=number, metavar="NUMBER")

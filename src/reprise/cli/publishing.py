@@ -24,6 +24,7 @@ from reprise.cli.options import (
     ResultsOptions,
     StandIn,
     as_path,
+    whole,
 )
 from reprise.cli.process import show
 from reprise.errors import DamagedError, RepriseError
@@ -250,6 +251,7 @@ def summary(
     ] = None,
     most_findings: Annotated[
         int,
+        whole(1000, least=0),
         Parameter(name="--findings", metavar="N", help="findings at most; 0: the tally alone"),
     ] = 8,
     reports: ReportsOptions = ReportsOptions(),
@@ -274,8 +276,8 @@ def summary(
         )
     runs = {slug: list(found.runs()) for slug, found in opened.items()}
     evidence = {slug: gather(layout.runs, each) for slug, each in runs.items()}
-    whole = gather(layout.runs, [run for each in runs.values() for run in each])
-    block = summary_of(outcomes, evidence, whole, where.scale, most_findings)
+    all_evidence = gather(layout.runs, [run for each in runs.values() for run in each])
+    block = summary_of(outcomes, evidence, all_evidence, where.scale, most_findings)
     if write is None:
         show(block)
     else:

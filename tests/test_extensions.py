@@ -230,7 +230,7 @@ def test_a_report_with_one_of_each(zoo, tmp_path):
             "kind: stripe",
             "kind: 'stripe' is no kind of figure; did you mean strip?",
         ),
-        ("runs: base", "runs: base, marke: x", "figures[0].marke: unknown key; did you mean marker?"),
+        ("runs: base", "runs: base, marke: x", "figures.figure_01.marke: unknown key; did you mean marker?"),
         ("kind: kept_epochs", "kind: kept_epoch", "is no kind of table; did you mean kept_epochs?"),
         ("_accuracy(base)", "_acuracy(base)", "did you mean balanced_accuracy?"),
     ],
@@ -360,7 +360,7 @@ TABLE_OF_APES = "{id: table_01, kind: ape, caption: A table.}"
         ({}, ""),
         (
             {"draw": "raise KeyError('x')"},
-            r"figure figure_01: kind of figure ape: fails in its package \(KeyError: ",
+            r"figures.figure_01: kind of figure ape: fails in its package \(KeyError: ",
         ),
         ({"draw": "raise SystemExit(0)"}, r"figure ape: fails in its package \(SystemExit: 0\); mend or"),
         ({"draw": "return None"}, r"\(TypeError: ape:draw returns NoneType, not Drawn\)"),
@@ -377,7 +377,7 @@ TABLE_OF_APES = "{id: table_01, kind: ape, caption: A table.}"
         ({"deviation": "-1"}, r"cannot be imported \(ValueError: deviation: -1 is no number from 0\)"),
         (
             {"tables": True},
-            r"table table_01: kind of table ape: fails in its package \(TypeError: ape:build returns int",
+            r"tables.table_01: kind of table ape: fails in its package \(TypeError: ape:build returns int",
         ),
         (
             {"tables": True, "build": "1 / 0"},

@@ -159,7 +159,7 @@ def test_a_validation_part_that_there_is_not(report, where, calibration):
     report.path.write_text(yaml.safe_dump(document, sort_keys=False))
     with pytest.raises(
         RepriseError,
-        match=r"mini\.yaml:\d+: experiments: base: split\.validation: official: cifar10 has no val",
+        match=r"mini\.yaml:\d+: experiments\.base\.set\.split\.validation: official: cifar10 has no val",
     ):
         plan([Report(report.path)], where, calibration)
 

@@ -6,6 +6,7 @@ pretended.
 """
 
 import contextlib
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -57,10 +58,10 @@ def check_report(report: Report) -> list[str]:
     specs = {each.id: each for each in report.statements}
     for statement in statements:
         for said in check_units(statement):
-            mistakes.add(f"{report.where(specs[statement.id], said)}: {said}")
+            mistakes.add(report.statement_mistake(specs[statement.id], said))
     for index, table in enumerate(report.tables):
         for said in check_percent(table) if isinstance(table, ClassTable) else ():
-            mistakes.add(f"{report.place_of(['tables', index], said)}: table {table.id}: {said}")
+            mistakes.add(report.mistake(["tables", index], said))
     if report.settled:
         check_publications(report, classes)
     mistakes.raise_all()
@@ -68,24 +69,25 @@ def check_report(report: Report) -> list[str]:
 
 
 def _check_runs(report: Report) -> dict[str, Sequence[str]]:
-    """Check each run, and leave out the experiments with wrong ones; run → the names of its labels."""
+    """Check each run; run → the names of its labels: where they are wrong, all that its data set has.
+
+    What cannot be trained (wrong labels, a network that does not fit the images) is in `report.unbuilt`. What
+    is said of its results can be checked all the same.
+    """
     cells = [cell for name in report.experiments for cell in report.all_cells(name)]
     runs = report.runs(cells)
     classes: dict[str, Sequence[str]] = {}
-    sound: set[str] = set()
     for cell in cells:
-        with (
-            report.mistakes.noting(),
-            naming(report, f"experiments: {cell.name}", "experiments", cell.experiment),
-        ):
-            run = cell.members[0]  # the others differ in their seeds alone
+        run = cell.members[0]  # the others differ in their seeds alone
+        known = dataset_facts(run.settings.dataset.name).classes.values()
+        classes |= dict.fromkeys(cell.runs, tuple(itertools.chain.from_iterable(known)))
+        report.unbuilt.update(cell.runs)
+        with report.mistakes.noting(), naming(report, cell):
             classes |= dict.fromkeys(cell.runs, class_names(run))
             check_run(run)
-            if run.parent in runs and report.certain_networks:
+            if run.parent in runs and run.parent not in report.unbuilt and report.certain_networks:
                 check_initial_weights(run, runs[run.parent])
-            sound.add(cell.name)
-    for name in {cell.experiment for cell in cells if cell.name not in sound}:
-        report.leave_out("experiments", name)
+            report.unbuilt.difference_update(cell.runs)
     return classes
 
 
@@ -93,7 +95,7 @@ def _check_figures(report: Report) -> None:
     """Check what figures say of images, lines and layers."""
     for index, figure in enumerate(report.figures):
         try:
-            with naming(report, f"figure {figure.id}", "figures", index):
+            with naming(report, ["figures", index]):
                 if isinstance(figure, Samples):
                     check_images(figure.images)
                 if isinstance(figure, Curves):
@@ -108,21 +110,19 @@ def _check_figures(report: Report) -> None:
 
 def _check_layers(report: Report) -> None:
     """Whether networks have the layers that measures name."""
-    statements = {each.id: each for each in report.statements}
-    for (section, name), (where, measures) in layer_measures(report).items():
-        if measures and not (report.settled and report.certain_networks):
+    for section, name, parts, whose, expression, measure in layer_measures(report):
+        if not (report.settled and report.certain_networks):
             report.unsound.add((section, name))
             continue
-        for measure, expression in measures:
-            try:
-                with contextlib.suppress(Undrawn):
-                    for cell in report.cells(measure.runs):
-                        check_layer(cell, str(measure.layer))
-            except RepriseError as error:
-                statement = statements.get(name) if section == "statements" else None
-                place = report.where(statement, repr(expression)) if statement else where
-                report.mistakes.add(f"{place}: {error}")
-                report.unsound.add((section, name))
+        try:
+            with contextlib.suppress(Undrawn):
+                for cell in report.cells(measure.runs):
+                    module = cell.module(str(measure.layer))
+                    if report.unbuilt.isdisjoint(cell.runs):
+                        check_layer(cell, str(measure.layer), module)
+        except RepriseError as error:
+            report.mistakes.add(report.mistake(parts, str(error), whose, expression))
+            report.unsound.add((section, name))
 
 
 def check_run(run: Run) -> None:
@@ -172,9 +172,10 @@ def check_initial_weights(run: Run, parent: Run) -> None:
             )
 
 
-def check_layer(cell: Cell, layer: str) -> None:
-    """Whether the network of a cell has a layer with parameters that a measure names."""
-    module = cell.module(layer)
+def check_layer(cell: Cell, layer: str, module: str) -> None:
+    """Whether the network of a cell has a layer with parameters that a measure names; `module`: its module's
+    name.
+    """
     known = layer_parameters(network(cell.members[0]))
     names = {inner: name for name, inner in cell.layers.items()}
     if module not in known and module not in names:
@@ -188,6 +189,8 @@ def check_marked(report: Report, figure: Diagram) -> None:
     """Whether the network of a diagram has the layers that it marks or names."""
     ((_, run),) = report.networks([figure.network]).values()
     report.cell_of(run.hash)  # else its experiment has a mistake
+    if run.hash in report.unbuilt:
+        return
     modules = [name for name, _ in network(run).named_modules() if name]
     places = layer_places(plain(report.file.models[figure.network]))
     for name in [*figure.mark, *figure.names]:

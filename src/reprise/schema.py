@@ -32,11 +32,27 @@ from pydantic import (
 from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails, PydanticCustomError, core_schema
 
 from reprise.errors import RepriseError, nearest
+from reprise.hints import (
+    ELSEWHERE,
+    MOST_KEYS,
+    WRITTEN_ELSEWHERE,
+    YAML_WORDS,
+    hint_of_form,
+    hint_of_layer,
+    hint_of_number,
+    hint_of_switch,
+    rest_of_text,
+    shown,
+    suggestion,
+    value_hint,
+)
 
 LOWER_CASE = "lower-case letters, digits and _, a letter first"
 """In words, the form of most names."""
 Probability = Annotated[float, Field(ge=0, le=1)]
 
+MOST_UNKNOWN = 1000
+"""Keys of a mapping that are looked for among the valid ones; nobody reads of more."""
 STRICT = ConfigDict(
     strict=True, frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, defer_build=True
 )
@@ -64,14 +80,15 @@ class Strict(BaseModel):
     def _name_unknown_keys(cls, given: Any, handler: Any) -> Any:
         """Name what is like an unknown key, and check the others all the same; pydantic would do neither."""
         valid = keys(cls)
-        unknown = [key for key in given if key not in valid] if isinstance(given, Mapping) else []
+        others = (key for key in given if key not in valid) if isinstance(given, Mapping) else ()
+        unknown = list(itertools.islice(others, MOST_UNKNOWN))
         if not unknown:
             return handler(given)
         title = cls.model_config.get("title")
         found: list[InitErrorDetails] = []
         for key in unknown:
             hint, meant = suggestion(key, valid, cls.elsewhere)
-            if isinstance(key, str) and given[key] is None and _rest_of_text(key):
+            if isinstance(key, str) and given[key] is None and rest_of_text(key):
                 hint = "; if it is the rest of the text before it, put that text in quotes: it has a comma"
             meant = meant or (ELSEWHERE if cls.elsewhere else "")
             about = {"key": key, "owner": f" for {title}" if title else "", "hint": hint, "meant": meant}
@@ -322,122 +339,6 @@ def _together(descriptions: Sequence[str], types: Mapping[str, bool]) -> list[st
     return [_any_of(others)]
 
 
-ELSEWHERE = "elsewhere"
-"""Stands for a key that is right nearby and wrong here."""
-
-WRITTEN_ELSEWHERE = {
-    "lr": ("learning_rate", "learningrate", "learning rate", "init_lr", "base_lr", "step_length", "eta"),
-    "batch_size": ("batchsize", "bs", "minibatch", "mini_batch_size", "batch"),
-    "epochs": (
-        "epoch",
-        "nepochs",
-        "n_epochs",
-        "num_epochs",
-        "max_epochs",
-        "nb_epoch",
-        "max_iter",
-        "iterations",
-    ),
-    "weight_decay": ("weightdecay", "wd", "l2", "l2_penalty", "decay", "kernel_regularizer"),
-    "momentum": ("momentum_", "mom"),
-    "betas": ("beta", "beta1", "beta2", "beta_1", "beta_2"),
-    "eps": ("epsilon",),
-    "alpha": ("rho",),
-    "nesterov": ("nesterov_momentum", "use_nesterov", "nesterovs_momentum"),
-    "optimizer": ("optimiser", "optim", "solver"),
-    "schedule": ("scheduler", "lr_scheduler", "lr_schedule", "learning_rate_schedule"),
-    "step": ("step_size",),
-    "gamma": ("decay_rate", "lr_decay"),
-    "min_lr": ("eta_min", "lr_min"),
-    "early_stop": ("early_stopping", "earlystopping", "earlystop"),
-    "seeds": ("seed", "random_state", "random_seed", "random_seeds"),
-    "validation": ("validation_split", "val_split", "val_size", "validation_fraction", "test_size", "val"),
-    "dataset": ("data", "data_set"),
-    "labels": ("label", "target", "targets", "label_mode"),
-    "classes": ("class", "class_names", "num_classes"),
-    "augmentation": ("augmentations", "augment", "transform", "transforms", "data_augmentation"),
-    "preprocess": ("preprocessing", "normalization"),
-    "normalize": ("normalise", "standardize", "rescale"),
-    "flip": ("horizontal_flip", "hflip", "random_flip", "random_horizontal_flip"),
-    "vertical_flip": ("vflip", "random_vertical_flip"),
-    "crop": ("random_crop", "center_crop"),
-    "rotation": ("rotate", "rotation_range", "random_rotation"),
-    "jitter": ("color_jitter", "colour_jitter"),
-    "zoom": ("zoom_range", "random_zoom"),
-    "erasing": ("random_erasing", "cutout"),
-    "conv": ("conv2d", "convolution", "filters", "channels", "out_channels"),
-    "kernel": ("kernel_size", "filter_size"),
-    "stride": ("strides",),
-    "padding": ("pad",),
-    "pool": ("maxpool", "max_pool", "maxpool2d", "maxpooling2d", "avgpool", "avg_pool", "pooling"),
-    "size": ("pool_size",),
-    "dense": ("linear", "fc", "fully_connected", "units", "neurons", "out_features"),
-    "batch_norm": ("batchnorm", "bn", "batchnorm2d", "batch_normalization", "batchnormalization"),
-    "dropout": ("dropout_rate", "drop_rate", "drop_prob", "keep_prob", "p"),
-    "activation": ("act", "activation_function", "nonlinearity", "nonlin"),
-    "model": ("network", "net", "architecture"),
-    "models": ("networks", "nets", "architectures", "model"),
-    "layers": ("layer", "modules", "blocks"),
-    "select": ("checkpoint", "save_best", "restore_best_weights"),
-    "patience": ("wait", "n_iter_no_change"),
-    "runs": ("run", "cells", "selector", "experiment"),
-    "measure": ("measured", "expression", "value", "metric", "holds"),
-    "holds": ("hold", "holds_if", "condition", "measure"),
-    "says": ("text", "quote", "claimed", "say"),
-    "reported": ("expected", "value", "report"),
-    "caption": ("description",),
-    "series": ("lines", "curves"),
-    "kind": ("type",),
-    "statements": ("claims", "numbers"),
-    "values": ("choices", "options", "value"),
-    "grid": ("grid_search", "gridsearch", "sweep"),
-    "random": ("random_search", "randomsearch"),
-    "experiments": ("runs", "experiment"),
-    "max": ("maximum", "at_most"),
-}
-"""Key → what other frameworks and people call it."""
-UNDER = {
-    "lr": "optimizer",
-    "weight_decay": "optimizer",
-    "momentum": "optimizer",
-    "epochs": "training",
-    "batch_size": "training",
-    "early_stop": "training",
-    "select": "training",
-    "labels": "dataset",
-    "normalize": "preprocess",
-    "validation": "split",
-    "elastic_net": "regularization",
-}
-"""Key of the settings → where it belongs."""
-
-
-def suggestion(word: Any, valid: Sequence[str], elsewhere: Sequence[str] = ()) -> tuple[str, str]:
-    """What to do about an unknown key, and the key that is meant, where there is one like it."""
-    plain = str(word).lower().replace("-", "_")
-    if not isinstance(word, str) and word is not None:
-        return f" ({shown(word)} is no text); put it in quotes, or write one of: {', '.join(valid)}", ""
-    called = next(
-        (key for key, others in WRITTEN_ELSEWHERE.items() if key in (*valid, *elsewhere) and plain in others),
-        None,
-    )
-    hint = f"; did you mean {called}?" if called else nearest(word, [*valid, *elsewhere])
-    meant = re.fullmatch(r"; did you mean (.*)\?", hint)
-    if meant:
-        return hint, ELSEWHERE if meant[1] in elsewhere else meant[1]
-    if plain in ("uniform", "log_uniform") and "values" in valid:
-        return "; a range is for asha alone, so list the values here: values: [1e-3, 1e-2]", "values"
-    home = next((key for key, others in WRITTEN_ELSEWHERE.items() if plain in (key, *others)), plain)
-    if home in UNDER and not any(UNDER.get(key) == UNDER[home] for key in valid):
-        return f"; {home} belongs under {UNDER[home]}", ""
-    return hint or "; remove it", ""
-
-
-def _rest_of_text(key: str) -> bool:
-    """Whether a key without a value looks like what stood behind the comma of a text in braces."""
-    return re.search(r"[^\w-]", key.strip()) is not None
-
-
 def _any_of(descriptions: Sequence[str]) -> str:
     """What a value failed to be, in one phrase: `should be a number or a mapping, not 'x'`."""
     said = [re.fullmatch(r"should be (.*?)(, not .*?)(; .*)?", what, re.DOTALL) for what in descriptions]
@@ -499,10 +400,10 @@ def _described(details: ErrorDetails, document: Any) -> tuple[list[Any], str]:
         return _unknown_kind(parts, details["msg"], value)
     if kind == "literal_error":
         options = re.findall(r"'([^']*)'|([^\s,']+)", str(context["expected"]).replace(" or ", ", "))
-        valid = [quoted or _YAML.get(bare, bare) for quoted, bare in options]
+        valid = [quoted or YAML_WORDS.get(bare, bare) for quoted, bare in options]
         return parts, f"{shown(given)} is not valid{value_hint(given, valid)}"
     if kind == "layer":
-        return parts, f"{details['msg']}, not {shown(given)}{_hint_of_layer(given)}"
+        return parts, f"{details['msg']}, not {shown(given)}{hint_of_layer(given)}"
     if kind in _EXPECTED:
         return parts, f"should be {_EXPECTED[kind]}, not {shown(given)}{_hint(kind, context, given)}"
     if kind in ("too_short", "too_long"):
@@ -515,7 +416,7 @@ def _described(details: ErrorDetails, document: Any) -> tuple[list[Any], str]:
         return parts, "is an empty text; write one, or leave the key out"
     if kind == "string_pattern_mismatch":
         form = _FORMS.get(context["pattern"], context["pattern"])
-        return parts, f"{shown(given)} does not have the form: {form}{_hint_of_form(form, given)}"
+        return parts, f"{shown(given)} does not have the form: {form}{hint_of_form(form, given)}"
     said = details["msg"]
     if kind in (
         "twice",
@@ -548,21 +449,6 @@ _EXPECTED = {
     "model_attributes_type": "a mapping",
 }
 """Type of error → what the value should be."""
-
-
-def value_hint(given: Any, valid: Sequence[str]) -> str:
-    """What to write in the place of a value that is none of the `valid` ones."""
-    if given == "softmax":
-        return "; softmax is part of the loss, so leave the activation of the last layer out"
-    same = {
-        "val": "validation",
-        "valid": "validation",
-        "training": "train",
-        "testing": "test",
-        "eval": "test",
-    }
-    called = same.get(str(given).lower())
-    return f"; did you mean {called}?" if called in valid else nearest(given, valid)
 
 
 def _hint(kind: str, context: Mapping[str, Any], given: Any) -> str:
@@ -604,80 +490,13 @@ def _hint(kind: str, context: Mapping[str, Any], given: Any) -> str:
             str(given).lower()
         )
         return "" if word is None else f"; write {shown(word)}"
+    if isinstance(given, bool) and kind in ("int_type", "float_type"):
+        return hint_of_switch(given, kind == "int_type")
     if isinstance(given, str):
-        return _hint_of_number(given)
+        return hint_of_number(given)
     if kind in ("int_type", "int_from_float") and isinstance(given, float) and given.is_integer():
         return f"; write {int(given)}"
     return ""
-
-
-def _hint_of_number(given: str) -> str:
-    """What is wrong with a text in the place of a number."""
-    text = given.strip()
-    if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text):
-        return "; leave the quotes out"
-    if re.fullmatch(r"\d+,\d+", text):
-        return f"; write {text.replace(',', '.')}, or {text.replace(',', '')} if the comma parts thousands"
-    if re.fullmatch(r"\d+(\.\d+)? ?%", text):
-        return f"; write the share, {float(text.rstrip(' %')) / 100:g}"
-    return ""
-
-
-def _hint_of_layer(given: Any) -> str:
-    known = {"flatten": "{flatten: true}", "batch_norm": "{batch_norm: true}", "dense": "{dense: 84}"}
-    known |= {"conv": "{conv: 32}", "pool": "{pool: max}", "dropout": "{dropout: 0.5}"}
-    known |= {name: f"{{activation: {name}}}" for name in ("relu", "tanh", "sigmoid")}
-    if not isinstance(given, str):
-        return ""
-    called = next(
-        (key for key, others in WRITTEN_ELSEWHERE.items() if given.lower() in (key, *others)), given
-    )
-    return f"; write {known[called]}" if called in known else ""
-
-
-def _hint_of_form(form: str, given: Any) -> str:
-    """How a text could be written in the form that it lacks."""
-    if not isinstance(given, str):
-        return ""
-    if "number" in form:
-        text = given.strip()
-        if re.fullmatch(r"[“”„‘’'\"][-+]?[\d.]+[“”’'\"]", text):
-            return f'; write it in straight quotes: "{text[1:-1]}"'
-        spread = re.fullmatch(r"([\d.]+) ?(?:±|\+/?-) ?([\d.]+)", text)
-        if spread:
-            return f"; write '{spread[1]}', and about: {spread[2]} beside it"
-        span = re.fullmatch(r"([\d.]+) ?(?:-|–|to) ?([\d.]+)", text)
-        if span and float(span[1]) < float(span[2]):
-            return f"; write a claim that holds {span[1]} < … < {span[2]}"
-        if re.fullmatch(r"[-+]?[\d.]+ ?%", text):
-            return f"; write '{text.rstrip(' %')}', and 100 * in what is measured"
-        bound = re.fullmatch(r"(over|above|more than|at least|under|below|less than|at most) ([\d.]+)", text)
-        if bound:
-            return f"; write '{_SIGNS[bound[1]]} {bound[2]}'"
-        if re.fullmatch(r"(?:about|around|approx\.?|~|≈|circa) ?[\d.]+", text):
-            number = re.sub(r"[^\d.]", "", text)
-            return f"; write '{number}', and about: beside it how far off it may be"
-        if re.fullmatch(r"\d,\d{3}", text):
-            thousands = f"'{text.replace(',', '')}' if the comma parts thousands"
-            return f"; write {thousands}, or '{text.replace(',', '.')}'"
-        if re.fullmatch(r"\d+(,\d{3})+", text):
-            return f"; write '{text.replace(',', '')}'"
-        if re.fullmatch(r"\d+,\d+", text):
-            return f"; write '{text.replace(',', '.')}'"
-        return ""
-    if form.startswith(("lower-case", "letters")):
-        plain = re.sub(r"[^A-Za-z0-9]+", "_", given).strip("_")
-        plain = plain.lower() if form.startswith("lower-case") else plain
-        return f"; write {plain}" if plain and plain != given and len(plain) <= 100 else ""
-    return ""
-
-
-_SIGNS = {
-    **dict.fromkeys(("over", "above", "more than"), ">"),
-    **dict.fromkeys(("under", "below", "less than"), "<"),
-    "at least": ">=",
-    "at most": "<=",
-}
 
 
 def _model(name: str) -> type[BaseModel]:
@@ -719,19 +538,6 @@ def _unknown_kind(parts: list[Any], message: str, value: Any) -> tuple[list[Any]
         found = f"; write it in the place of {called}" if called else ""
         return parts, f"key {key} is missing (found: {', '.join(map(str, value)) or 'nothing'}){found}"
     return [*parts, key], f"{shown(value[key])} is no {what}{value_hint(value[key], valid)}"
-
-
-MOST_KEYS = 9
-"""As many keys or numbers a message lists that nobody asked for."""
-_YAML = {"None": "null", "True": "true", "False": "false"}
-
-
-def shown(value: Any) -> str:
-    """A value as an error shows it: as Python does, but for the words that YAML has for nothing, true and
-    false.
-    """
-    shown = _YAML.get(repr(value), repr(value))
-    return shown if len(shown) <= 100 else f"{shown[:100]}…"
 
 
 def key_path(parts: Iterable[Any]) -> str:

@@ -622,7 +622,7 @@ def test_panels_that_are_not_full_leave_no_empty_axes():
         (
             panelled("batch_size", series=[{"runs": "lr=0.01"}, {"runs": "lr=0.001"}]),
             RATES,
-            "two series are called '' in panel batch size 64",
+            "two series in panel batch size 64 have no label",
         ),
         (
             spec(series=[{"runs": "lr=0.01", "label": "a"}] * 2),

@@ -372,7 +372,7 @@ def test_mistakes_in_a_measure(spec, message):
         (
             "a",
             {"metric": "loss", "split": "validation"},
-            "run a: its history has no split 'validation', only test, train",
+            "run a: no history of split 'validation', only test, train",
         ),
         (
             "a",

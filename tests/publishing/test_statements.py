@@ -733,7 +733,7 @@ def test_parts_are_said_in_words(tables):
 
 def test_a_mistake_that_only_the_tables_show_names_the_statement(tables):
     with pytest.raises(
-        RepriseError, match="report: statement n: run high-0: its history has no split 'validation'"
+        RepriseError, match="report: statement n: run high-0: no history of split 'validation'"
     ):
         judged(tables, measured_number("1", 'accuracy(high, split="validation")'))
 

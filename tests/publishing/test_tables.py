@@ -780,7 +780,7 @@ def test_a_comparison_of_settings_alone_needs_no_results(tmp_path, report):
         ),
         (
             comparison_spec(TESTED | {"split": "test"}),
-            "its history has no split 'test', only train, validation",
+            "no history of split 'test', only train, validation",
         ),
     ],
 )

@@ -97,7 +97,7 @@ def test_a_change_of_any_file_is_a_change_of_the_report(tmp_path):
             "statements",
             "\n\nstatements:\n- {claim: c, hold: x}\n",
             "- {claim",
-            "statements[0].hold: unknown key",
+            "statements.c.hold: unknown key",
         ),
         (
             "statements",
@@ -122,19 +122,19 @@ def test_a_change_of_any_file_is_a_change_of_the_report(tmp_path):
             "statements",
             "statements:\n- {claim: c, holds: accuracy(fats) > 0}\n",
             "- {claim",
-            "statement c: 'accuracy(fats) > 0': column 10: selector 'fats': no experiment fats; did you mean",
+            "statements.c.holds: 'accuracy(fats) > 0': column 10: selector 'fats': no experiment fats; did",
         ),
         (
             "figures",
             {"figures": [*FIGURES, {**FIGURES[0], "id": "g_{n}", "splits": ["trian"]}]},
             "- trian",
-            "figures[1].splits[0]: 'trian' is not valid; did you mean train?",
+            "figures.g_base.splits[0]: 'trian' is not valid; did you mean train?",
         ),
         (
             "experiments",
             {"experiments": {"base": {}, "fast": {"set": {"optimizer.rl": 0.1}}}},
             "optimizer.rl:",
-            "experiments.fast: optimizer.rl: unknown key for adam",
+            "experiments.fast.set.optimizer.rl: unknown key for adam",
         ),
         (
             "experiments",
@@ -155,7 +155,7 @@ def test_errors_name_the_right_file_and_line(tmp_path, name, content, place, mes
     report = write(tmp_path, **{name: content})
     said = refusal(report)
     if message == "defaults":  # found in the experiments that use it
-        assert said.startswith(f"{located(report / 'head.yaml', place)}experiments.base.model: no model net")
+        assert said.startswith(f"{located(report / 'head.yaml', place)}defaults.model: no model net")
         return
     start = located(report / f"{name}.yaml", place)
     assert said.startswith(f"{start}{message}"), said
@@ -227,4 +227,6 @@ def test_the_verbs_take_a_folder(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["check", str(report)])
     start = located(report / "statements.yaml", "claim")
-    assert capsys.readouterr().err.startswith(f"reprise: {start}statement c: 'acuracy(base) > 0': column 1: ")
+    assert capsys.readouterr().err.startswith(
+        f"reprise: {start}statements.c.holds: 'acuracy(base) > 0': column 1: "
+    )

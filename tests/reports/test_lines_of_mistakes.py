@@ -265,14 +265,14 @@ MISTAKES = [
     (
         'reference: "0.65"',
         "reference: {value: 1, colour: green}",
-        "].reference.colour: unknown key; did you mean color?",
+        "curves.reference.colour: unknown key; did you mean color?",
     ),
     (
         'reference: "0.65"',
         "reference:\n      label: x\n      ›value: abc",
-        "].reference.value: 'abc' does not have the form: a number",
+        "curves.reference.value: 'abc' does not have the form: a number",
     ),
-    ('reference: "0.65"', "›reference:\n      label: x", "].reference: needs a value or a statement"),
+    ('reference: "0.65"', "›reference:\n      label: x", "curves.reference: needs a value or a statement"),
     ('reference: "0.65"', "panels: splt", "did you mean split?"),
     ("network: small\n", "network: smal\n", "did you mean small?"),
     ("mark: [f6]", "mark: [f7]", "no layer f7"),

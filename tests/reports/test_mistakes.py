@@ -144,6 +144,11 @@ MISTAKES = [
     # shortened words, of which one or several can be meant
     ("select: best_accuracy", "select: best", "did you mean best_accuracy or best_loss?"),
     ("measure: final(base)", "measure: acc(base)", "no metric or measure 'acc'; did you mean accuracy?"),
+    # other things of much the same name
+    ("activation: relu}\n      - {pool", "activation: gelu}\n      - {pool", "valid: relu, tanh, sigmoid"),
+    ("activation: relu}\n      - {pool", "activation: elu}\n      - {pool", "valid: relu, tanh, sigmoid"),
+    ("name: adam,", "name: nadam,", "'nadam' is no optimizer; valid: adam, adamw, sgd, rmsprop"),
+    ("name: adam,", "name: adamax,", "'adamax' is no optimizer; valid: adam, adamw, sgd, rmsprop"),
     # layers are called as the table shows them
     (COUNT, 'measure: parameters(base, layer="3_dense")', f"no layer 3_dense; {LAYERS}"),
     (COUNT, 'measure: parameters(base, layer="0_conv")', f"no layer 0_conv; {LAYERS}"),
@@ -191,6 +196,13 @@ MISTAKES = [
     ('reference: "0.65"', 'reference: "0.65"\n    ›y_limits: [1, 0]', "is the smaller one; write [0, 1]"),
     ('reference: "0.65"', 'reference: "0.65"\n    ›x_limits: [1]', "has 1 item, and should have at least 2"),
     ("models: {base: base}", "models: [base]", "not 'base'; write {label: …, runs: base}"),
+    ("{flip: 0.5}", "{flip: true}", "should be a number, not true; write how much, such as 0.5"),
+    ("{flip: 0.5}", "{crop: true}", "should be a whole number, not true; write how much, such as 4"),
+    ("{flip: 0.5}", "{jitter: {hue: false}}", "should be a number, not false; leave it out"),
+    ("caption: Accuracy over each epoch.", "caption: #1 of all", "# begins a comment, so put the text in"),
+    (TITLE, "title: #1 small", "not null; # begins a comment, so put the text in quotes"),
+    ("series: {base: base, faster: fast}", "series: [{runs: base}, {runs: fast}]",
+     "two series have no label; give each a label of its own"),
     # numbers that a report states
     (NUMBER, "reported: 0.63", 'should be a text, not 0.63; put it in quotes: "0.63"'),
     ('reported: "173110"', "reported: 173110", 'put it in quotes: "173110"'),
@@ -219,6 +231,12 @@ MISTAKES = [
     (CLAIM, "100 * accuracy(slow) > 0.7", "write 70, or do not multiply by 100"),
     (CLAIM, "accuracy(slow) - accuracy(fast) > 2", "write 0.02, or multiply"),
     (CLAIM, "within(accuracy(slow), 70, 1)", "write 0.7"),
+    ("measure: final(base)", 'measure: accuracy(base, split="validation", at=31)',
+     "base trains 30 epochs, so it has no at=31; write at=30 or less"),
+    (CLAIM, 'accuracy(slow, split="train", at=1) > accuracy(fast, split="train", at=50)',
+     "rates/lr=0.01 trains 30 epochs, so it has no at=50; write at=30 or less"),
+    ("measure: final(base)", 'measure: accuracy(base, split="test", at=2)',
+     "statements.last_accuracy.measure: base: no history of split 'test', only train, validation"),
     (CLAIM, "accuracy(slow) => accuracy(fast)", "column 16: '=>': write >="),
     (CLAIM, "accuracy(slow) ≥ accuracy(fast)", "'≥': write >="),
     (CLAIM, "accuracy(slow) ≈ accuracy(fast)", "'≈': write within(a, b, margin)"),
@@ -311,6 +329,96 @@ def test_a_mistake_is_one_line_that_says_where_and_what_to_write(tmp_path, capsy
 
 FLAT = "      - {flatten: true}\n"
 
+PLACES = [
+    (ADAM, "{name: adam, lr: 1, lrr: 1}", "defaults.optimizer.lrr"),
+    ("labels: label}", "labels: fine}", "defaults.dataset.labels"),
+    ("  model: small\n", "  model: smal\n", "defaults.model"),
+    ("kernel: 3, padding: same", "kernel: 33", "models.small.layers[0]"),
+    ("{pool: max, size: 2}", "{pool: max, size: 64}", "models.small.layers[1]"),
+    ("path: optimizer.lr,", "path: optimizer.rate,", "experiments.rates.grid.lr.path"),
+    ("values: [1e-2, 1e-3]", "values: [1e-3, 1e-2, -1]", "experiments.rates.grid.lr.values[2]"),
+    ("  base: {}\n", "  base: {set: {optimizer.rate: 1}}\n", "experiments.base.set.optimizer.rate"),
+    ("  base: {}\n", "  base: {}\n  other: {readings: {one: {split.validation: official}}}\n",
+     "experiments.other.readings.one.split.validation (configuration other@one)"),
+    ("  base: {}\n", "  base: {set: {model.layers.1.size: 64}}\n",
+     "experiments.base.set.model.layers.1.size"),
+    ("  base: {}\n", "  base: {}\n  other: {set: {dataset.name: cifar100}}\n",
+     "defaults.dataset.labels (experiment other)"),
+    ("fast: rates/lr=1e-2", "fast: rates/lr=1", "cells.fast"),
+    ("final: accuracy(", "final: acuracy(", "measures.final"),
+    ("[train, validation]", "[train, test]", "figures.curves.splits[1]"),
+    ("faster: fast}", "faster: fats}", "figures.curves.series.faster"),
+    ('reference: "0.65"', "reference: 65", "figures.curves.reference"),
+    ("networks: [small]", "networks: [smal]", "tables.layers.networks[0]"),
+    ("setting: optimizer.lr", "setting: optimizer.rl", "tables.base_run.rows[0].setting"),
+    ("metric: accuracy, reported", "metric: acuracy, reported",
+     "tables.base_run.rows[1].metric (statement base_run_accuracy)"),
+    ("{cat:", "{cta:", "tables.by_class.reported.base.cta"),
+    ("measure: final(base)", "measure: final(bas)", "statements.last_accuracy.measure"),
+    (NUMBER, 'reported: "63"', "statements.last_accuracy.reported"),
+    (CLAIM, "accuracy(slow) > 70", "statements.slower_is_better.holds"),
+    (COUNT, 'measure: parameters(base, layer="9_dense")', "statements.parameters.measure"),
+    ("claim: slower_is_better", "claim: Slower", "statements[1].claim"),
+    ("id: base_run", "id: Base", "tables[1].id"),
+]  # fmt: skip
+"""A text, another in its place, and the place of the mistake: a key path, with ids where there are some."""
+
+
+@pytest.mark.parametrize(("old", "new", "place"), PLACES)
+def test_the_place_of_a_mistake_is_a_key_path(tmp_path, capsys, old, new, place):
+    file = tmp_path / "mini.yaml"
+    file.write_text(with_mistake(old, new)[0])
+    (said,) = said_of(file, capsys)
+    assert said.partition(": ")[2].startswith(f"{place}: ")
+
+
+def several(*places):
+    """The report with the mistakes at these key paths."""
+    content = REPORT
+    for old, new, place in PLACES:
+        if place in places:
+            assert old in content
+            content = content.replace(old, new, 1)
+    return content
+
+
+OF_RESULTS = (
+    "figures.curves.splits[1]",
+    "tables.base_run.rows[0].setting",
+    "tables.by_class.reported.base.cta",
+    "statements.last_accuracy.measure",
+    "statements.slower_is_better.holds",
+)
+"""Places of mistakes in what is said of results."""
+
+
+def test_mistakes_stand_in_the_order_of_the_file(tmp_path, capsys):
+    file = tmp_path / "mini.yaml"
+    file.write_text(several("defaults.optimizer.lrr", "measures.final", *OF_RESULTS[:3], OF_RESULTS[4]))
+    lines = [int(said.partition(":")[0]) for said in said_of(file, capsys)]
+    assert len(lines) == 6
+    assert lines == sorted(lines)
+
+
+@pytest.mark.parametrize(
+    "place", ["defaults.dataset.labels", "models.small.layers[0]", "models.small.layers[1]"]
+)
+def test_what_cannot_be_trained_hides_no_mistake_in_what_is_said_of_it(tmp_path, capsys, place):
+    file = tmp_path / "mini.yaml"
+    file.write_text(several(place, *OF_RESULTS))
+    said = said_of(file, capsys)
+    assert len(said) == 1 + len(OF_RESULTS)
+    for each in (place, *OF_RESULTS):
+        assert sum(f": {each}: " in line for line in said) == 1, (each, said)
+
+
+def test_thousands_of_mistakes_are_counted_and_not_listed(tmp_path, capsys):
+    file = tmp_path / "mini.yaml"
+    file.write_text("".join(f"k{number}: 1\n" for number in range(20_000)) + REPORT)
+    said = said_of(file, capsys)
+    assert len(said) == 101
+    assert re.fullmatch(r"1: at least [\d,]+ more mistakes; mend these first", said[-1])
+
 
 @pytest.mark.parametrize(
     ("old", "new", "words"),
@@ -318,13 +426,13 @@ FLAT = "      - {flatten: true}\n"
         (
             "kernel: 3, padding: same",
             "kernel: 33",
-            "layers[0] (conv): an image of 32 × 32 pixels is too small",
+            "layers[0]: conv: an image of 32 × 32 pixels is too small",
         ),
-        ("{pool: max, size: 2}", "{pool: max, size: 64}", "layers[1] (pool): an image of 32 × 32 pixels"),
-        ("{pool: max, size: 2}", "{pool: max, padding: 2}", "layers[1] (pool): padding 2 is more than half"),
-        (f"{FLAT}      - {{dense: 84", "      - ›{dense: 84", "layers[2] (dense): needs flat features"),
-        ("{activation: relu}\n", "{conv: 8}\n", "layers[4] (conv): needs an image"),
-        ("{dense: classes}", "{dense: 84}", "layers[5] (dense): its output of 84 is not 10 classes wide"),
+        ("{pool: max, size: 2}", "{pool: max, size: 64}", "layers[1]: pool: an image of 32 × 32 pixels"),
+        ("{pool: max, size: 2}", "{pool: max, padding: 2}", "layers[1]: pool: padding 2 is more than half"),
+        (f"{FLAT}      - {{dense: 84", "      - ›{dense: 84", "layers[2]: dense: needs flat features"),
+        ("{activation: relu}\n", "{conv: 8}\n", "layers[4]: conv: needs an image"),
+        ("{dense: classes}", "{dense: 84}", "layers[5]: dense: its output of 84 is not 10 classes wide"),
     ],
 )
 def test_a_layer_that_does_not_fit_is_named_by_its_line_and_place(tmp_path, capsys, old, new, words):
@@ -420,6 +528,9 @@ def test_any_two_mistakes_are_named(tmp_path, capsys):
         content = with_mistake(old, new)[0]
         if content.count(other) != 1 or abs(content.index(other) - REPORT.index(old)) < 200:
             continue  # two in one place may hide each other
+        experiments = range(REPORT.index("experiments:"), REPORT.index("cells:"))
+        if "rates" in new + instead and {REPORT.index(old), REPORT.index(other)} & {*experiments}:
+            continue  # of an experiment with a mistake, nothing is known
         file = tmp_path / "mini.yaml"
         file.write_text(content.replace(other, instead.replace("›", "")))
         try:

@@ -311,7 +311,7 @@ def test_changing_one_learning_rate_changes_that_run_alone(tmp_path):
         ({"experimnts": {}}, "experimnts: unknown key; did you mean experiments?"),
         (
             {"experiments": {"a": {"set": {"training.bach_size": 3}}}},
-            "experiments.a: training.bach_size: unknown key; did you mean batch_size?",
+            "experiments.a.set.training.bach_size: unknown key; did you mean batch_size?",
         ),
         ({"experiments": {"a": {"set": {"model": "nett"}}}}, "no model nett; did you mean net?"),
         ({"experiments": {"a": {"gird": {}}}}, "experiments.a.gird: unknown key; did you mean grid?"),

@@ -160,8 +160,8 @@ def test_a_setting_of_another_name_is_found_after_expansion(tmp_path):
     file = write(tmp_path, defaults=defaults, experiments={"sgd": {"set": {"optimizer.name": "sgd"}}})
     with pytest.raises(
         RepriseError,
-        match=r"experiments\.sgd: optimizer\.eps: unknown key for sgd; valid: name, lr, weight_decay, "
-        r"momentum",
+        match=r"defaults\.optimizer\.eps \(experiment sgd\): unknown key for sgd; valid: name, lr, "
+        r"weight_decay, momentum",
     ):
         Report(file)
 

@@ -112,12 +112,12 @@ ROWS = [{"name": "base"}, {"name": "fast"}]
             "- nme: x",
             "figures[0].repeat[2]: {name} has no",
         ),
-        ({"repeat": ROWS, "caption": "{}{name} {n}"}, "- name: base", "figures[0].repeat[0]: {n} has no"),
-        ({"repeat": "base"}, "repeat:", "figures[0].repeat: is no list of mappings"),
-        ({"repeat": []}, "repeat:", "figures[0].repeat: is no list of mappings"),
-        ({"repeat": {"name": "base"}}, "repeat:", "figures[0].repeat: is no list of mappings"),
-        ({"repeat": ["base"]}, "repeat:", "figures[0].repeat: is no list of mappings"),
-        ({"repeat": None}, "repeat:", "figures[0].repeat: is no list of mappings"),
+        ({"repeat": ROWS, "caption": "{}{name} {n}"}, "- name: base", "figures.f.repeat[0]: {n} has no"),
+        ({"repeat": "base"}, "repeat:", "figures.f.repeat: is no list of mappings"),
+        ({"repeat": []}, "repeat:", "figures.f.repeat: is no list of mappings"),
+        ({"repeat": {"name": "base"}}, "repeat:", "figures.f.repeat: is no list of mappings"),
+        ({"repeat": ["base"]}, "repeat:", "figures.f.repeat: is no list of mappings"),
+        ({"repeat": None}, "repeat:", "figures.f.repeat: is no list of mappings"),
     ],
 )
 def test_mistakes_in_repetition(tmp_path, entry, place, message):
@@ -134,20 +134,32 @@ def test_an_entry_may_be_repeated_a_thousand_times_in_all(tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "place", "message"),
     [
-        ({"splits": ["trian"]}, "- trian", "figures[2].splits[0]: 'trian' is not valid; did you mean train?"),
-        ({"metrc": "loss"}, "metrc:", "figures[2].metrc: unknown key for a figure of kind curves; did you"),
+        (
+            {"splits": ["trian"]},
+            "- trian",
+            "figures.wrong.splits[0]: 'trian' is not valid; did you mean train?",
+        ),
+        (
+            {"metrc": "loss"},
+            "metrc:",
+            "figures.wrong.metrc: unknown key for a figure of kind curves; did you",
+        ),
         ({"id": "f_fast"}, "id: f_fast", "figures[2]: f_fast stands twice"),
         (
             {"base": "f_fats"},
             "base: f_fats",
-            "figures[2].base: no earlier one of the figures is called f_fats; did you mean f_fast?",
+            "figures.wrong.base: no earlier one of the figures is called f_fats; did you mean f_fast?",
         ),
         (
             {"series": [{"runs": "bsae"}]},
             "runs: bsae",
-            "figures[2].series[0].runs: figure wrong: selector 'bsae': no experiment",
+            "figures.wrong.series[0].runs: selector 'bsae': no experiment",
         ),
-        ({"series": [{"runs": "best"}]}, "runs: best", "figures[2].series[0].runs: best is the best run of"),
+        (
+            {"series": [{"runs": "best"}]},
+            "runs: best",
+            "figures.wrong.series[0].runs: best is the best run of",
+        ),
     ],
 )
 def test_an_error_after_a_repetition_names_its_own_line(tmp_path, wrong, place, message):
@@ -162,18 +174,18 @@ def test_an_error_after_a_repetition_names_its_own_line(tmp_path, wrong, place, 
 def test_an_error_inside_a_repetition_names_the_entry(tmp_path):
     figures = [CURVES, {"repeat": ROWS, **CURVES, "id": "f_{name}", "y_label": 5}]
     assert refusal(tmp_path, "y_label: 5", figures=figures).startswith(
-        "figures[1].y_label: should be a text, not 5"
+        "figures.f_base.y_label: should be a text, not 5"
     )
     statements = [
         {"repeat": [{"n": "a"}, {"n": "b"}], "claim": "{n}", "holds": "accuracy(base) > 0"},
         {"repeat": [{"n": "c"}, {"n": "d"}], "claim": "{n}", "holds": "acuracy(base) > 0"},
     ]
     report = opened(tmp_path, statements=statements)
-    with pytest.raises(RepriseError, match="statement c: 'acuracy"):
+    with pytest.raises(RepriseError, match=r"statements\.c\.holds: 'acuracy"):
         check_report(report)
     start = located(tmp_path / "mini.yaml", "- n: c")
     entry = int(start.rsplit(":", 2)[1]) - 1  # the entry begins with its key repeat
-    assert report.place("statements", 3).endswith(f":{entry}")
+    assert report.at("statements", 3).endswith(f":{entry}: statements.d")
 
 
 # ---- base ----
@@ -253,18 +265,18 @@ def test_a_figure_or_table_starts_from_an_earlier_one(tmp_path, section):
         (
             [{"base": "g", "id": "a"}],
             "base: g",
-            "[1].base: no earlier one of the {section} is called g; valid: f",
+            ".a.base: no earlier one of the {section} is called g; valid: f",
         ),
-        ([{"base": "a", "id": "a"}], "base: a", "[1].base: no earlier one of the {section} is called a"),
+        ([{"base": "a", "id": "a"}], "base: a", ".a.base: no earlier one of the {section} is called a"),
         (
             [{"base": "b", "id": "a"}, {"base": "a", "id": "b"}],
             "base: b",
-            "[1].base: no earlier one of the {section} is ",
+            ".a.base: no earlier one of the {section} is ",
         ),
         (
             [{"base": ["f"], "id": "a"}],
             "- base:",
-            "[1].base: no earlier one of the {section} is called ['f']",
+            ".a.base: no earlier one of the {section} is called ['f']",
         ),
         ([{"base": "f"}], "base: f", "[1]: f stands twice"),
     ],
@@ -319,7 +331,7 @@ def test_a_figure_without_a_proper_kind_has_no_defaults(tmp_path, kind):
     defaults = {"curves": {"splits": ["train"]}}
     message = refusal(tmp_path, "kind:", figure_defaults=defaults, figures=[{**CURVES, "kind": kind}])
     written = "null" if kind is None else repr(kind)
-    assert message.startswith(f"figures[0].kind: {written} is no kind of figure")
+    assert message.startswith(f"figures.f.kind: {written} is no kind of figure")
 
 
 # ---- short forms ----
@@ -404,7 +416,7 @@ def test_a_line_is_drawn_at_what_a_statement_says_is_reported(tmp_path, short, l
 )
 def test_a_line_of_no_number(tmp_path, line, place, message):
     found = refusal(tmp_path, place, figures=[{**CURVES, "reference": line}], statements=NUMBERS)
-    assert found.startswith(f"figures[0].{message}")
+    assert found.startswith(f"figures.f.{message}")
 
 
 def test_cells_and_what_holds_can_be_written_short(tmp_path):
@@ -430,7 +442,7 @@ def test_cells_and_what_holds_can_be_written_short(tmp_path):
 )
 def test_mistakes_in_short_forms(tmp_path, item, place, message):
     found = refusal(tmp_path, place, figures=[{**CURVES, **item}])
-    assert found.startswith(f"figures[0].{message}")
+    assert found.startswith(f"figures.f.{message}")
 
 
 # ---- layers ----
@@ -536,7 +548,7 @@ def test_mistakes_in_paths(tmp_path, path, message):
 
 def test_a_misspelt_key_after_a_layer_is_refused(tmp_path):
     with pytest.raises(
-        RepriseError, match=r"experiments\.e: model\.layers\[6\]\.dens: unknown key for a layer of"
+        RepriseError, match=r"experiments\.e\.set.*: model\.layers\[6\]\.dens: unknown key for a layer of"
     ):
         layers(tmp_path, {"e": {"set": {"model.layers.f6.dens": 1}}})
 
@@ -560,7 +572,8 @@ def test_diagrams_mark_layers_by_their_names(tmp_path):
     check_report(report)
     report = layers(tmp_path, {"base": {}}, figures=[{**figure, "mark": ["f7"]}])
     with pytest.raises(
-        RepriseError, match="figure f: the network has no layer f7; valid: 1_conv \\(c1\\), 2_pool"
+        RepriseError,
+        match="figures\\.f\\.mark\\[0\\]: the network has no layer f7; valid: 1_conv \\(c1\\), 2_pool",
     ):
         check_report(report)
 
@@ -573,7 +586,8 @@ def test_statements_count_the_parameters_of_a_layer_by_its_name(tmp_path):
         check_report(layers(tmp_path, {"base": {}}, statements=[number(layer)]))
     report = layers(tmp_path, {"base": {}}, statements=[number("f7")])
     with pytest.raises(
-        RepriseError, match="statement n: the network has no layer f7; valid: 1_conv \\(c1\\), 2_pool"
+        RepriseError,
+        match="statements\\.n\\.measure: the network has no layer f7; valid: 1_conv \\(c1\\), 2_pool",
     ):
         check_report(report)
 
@@ -590,7 +604,7 @@ def test_statements_count_the_parameters_of_a_layer_by_its_name(tmp_path):
 )
 def test_what_is_filled_in_later_cannot_be_written(tmp_path, section, item, key):
     message = refusal(tmp_path, f"{key}: t", **{section: [{**item, key: "t"}]})
-    assert message.startswith(f"{section}[0].{key}: unknown key")
+    assert message.startswith(f"{section}.{item.get('id', 'n')}.{key}: unknown key")
 
 
 def test_the_label_of_named_cells_is_what_readers_see(tmp_path):

@@ -176,15 +176,15 @@ ROW = {"label": "a", "measure": "accuracy(base)", "reported": "0.5"}
     [
         (
             {"tables": [table(rows=[ROW, ROW | {"label": "A!"}])]},
-            "tables[0]: table t: two values make the statement t_a; make their labels differ",
+            "tables.t: two values make the statement t_a; make their labels differ",
         ),
         (
             {"tables": [table(rows=[ROW])], "statements": [number() | {"number": "t_a"}]},
-            "statements[0]: t_a stands twice",
+            "statements.t_a: t_a stands twice",
         ),
         (
             {"tables": [table(rows=[{"label": "a", "statement": "m"}])], "statements": [number()]},
-            "row 'a': no statement of a number is called 'm'; valid: n",
+            "tables.t.rows[0].statement: no statement of a number is called 'm'; valid: n",
         ),
         (
             {
@@ -195,12 +195,12 @@ ROW = {"label": "a", "measure": "accuracy(base)", "reported": "0.5"}
         ),
         (
             {"tables": [table(rows=[ROW | {"statement": "n"}])], "statements": [number()]},
-            "row 'a': reported is that of the statement; leave it or the statement out",
+            "tables.t.rows[0]: reported is that of the statement; leave it or the statement out",
         ),
         (
             {"tables": [table("settings", runs="base", rows=[
                 {"label": "a", "metric": "accuracy", "reported": "half"}])]},
-            "row 'a': 'half', reported beside a metric, is no number; write it as printed",
+            "tables.t.rows[0].reported: 'half', reported beside a metric, is no number; write it as printed",
         ),
         (
             {"tables": [table("comparison", models=MODELS, rows=[
@@ -233,7 +233,7 @@ def test_a_mistake_in_a_statement_of_a_table_names_both(tmp_path):
     report = opened(tmp_path, tables=[table("settings", runs="base", rows=rows)])
     with pytest.raises(
         RepriseError,
-        match=r"mini\.yaml:\d+: table t: statement t_a: 'acuracy\(base\)': column 1: no metric",
+        match=r"mini\.yaml:\d+: tables\.t\.rows\[0\] \(statement t_a\): 'acuracy\(base\)': column 1: no met",
     ):
         parse(report.statements, report.where, report.cells, report.names)
 
@@ -293,17 +293,20 @@ def test_cells_have_names_in_statements_tables_and_figures_alike(tmp_path):
         ({"measures": {"a": 1}}, "measures.a: should be a text, not 1"),
         (
             {"statements": [number("accuracy(solw)")]},
-            "statement n: 'accuracy(solw)': column 10: selector 'solw': no experiment solw; did you mean",
+            "statements.n.measure: 'accuracy(solw)': column 10: selector 'solw': no experiment solw",
         ),
         (
             {"tables": [table(rows=[{"label": "a", "measure": "loss(slow) - loss(bast)"}])]},
-            "tables[0].rows[0].measure: table t: 'loss(slow) - loss(bast)': column 19: "
+            "tables.t.rows[0].measure: 'loss(slow) - loss(bast)': column 19: "
             "selector 'bast': no experiment bast; did you mean best?",
         ),
-        ({"statements": [number("accuracy(slow")]}, "statement n: 'accuracy(slow': column 9: '(' was never"),
+        (
+            {"statements": [number("accuracy(slow")]},
+            "statements.n.measure: 'accuracy(slow': column 9: '(' was",
+        ),
         (
             {"statements": [{"claim": "c", "holds": ["accuracy(base) > 0", 'loss("rates/l=1") > 0']}]},
-            "statement c: 'loss(\"rates/l=1\") > 0': column 6: selector 'rates/l=1': rates has no axis l",
+            "statements.c.holds[1]: 'loss(\"rates/l=1\") > 0': column 6: selector 'rates/l=1': rates has no",
         ),
         (
             {"tables": [table("trials", runs="solw", metric="accuracy")]},
@@ -311,7 +314,7 @@ def test_cells_have_names_in_statements_tables_and_figures_alike(tmp_path):
         ),
         (
             {"tables": [table("trials", runs="best", metric="accuracy")]},
-            "tables[0].runs: best is the best run of rates, and whole cells stand here",
+            "tables.t.runs: best is the best run of rates, and whole cells stand here",
         ),
         (
             {"statements": [{"nubmer": "n"}]},

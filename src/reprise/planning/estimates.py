@@ -75,7 +75,7 @@ def _by_experiment(report: Report, where: Layout) -> dict[str, list[Work]]:
     groups: dict[str, list[Work]] = {}
     for identifier, run in report.runs().items():
         cell = report.cell_of(identifier)
-        with naming(report, f"experiments: {cell.name}", "experiments", cell.experiment):
+        with naming(report, cell):
             groups.setdefault(cell.experiment, []).append(work_of(run, where))
     return groups
 

@@ -473,7 +473,7 @@ class Tables:
             return None
         if split not in parts:
             raise RepriseError(
-                f"run {run}: its history has no split '{split}', only {', '.join(sorted(parts))}; name one "
+                f"run {run}: no history of split '{split}', only {', '.join(sorted(parts))}; name one "
                 "of those"
             )
         return {epoch: values[column] for epoch, values in parts[split].items()}

@@ -4,7 +4,7 @@ pretended results.
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from reprise.errors import RepriseError, gist
 from reprise.extensions import METRICS
@@ -19,7 +19,7 @@ from reprise.publishing.style import style
 from reprise.publishing.tables import build_table
 from reprise.reports.expressions import Names
 from reprise.reports.figures import Diagram, Figure, Samples
-from reprise.reports.report import Report, Undrawn, network_names
+from reprise.reports.report import Cell, Report, Undrawn, network_names
 from reprise.reports.run import Run, canonical
 from reprise.reports.statements import Statement
 from reprise.reports.tables import MetricsTable, SpaceTable, Table
@@ -44,7 +44,7 @@ def check_publications(report: Report, class_names: Mapping[str, Sequence[str]])
     for index, figure in enumerate(report.figures):
         if ("figures", figure.id) in report.unsound or isinstance(figure, Samples):
             continue
-        with mistakes.noting(), naming(report, f"figure {figure.id}", "figures", index):
+        with mistakes.noting(), naming(report, ["figures", index]):
             layers = _layer_tables(report, figure)
             cells = [[cell.name, splits(cell.members[0])] for cell in report.needed(figure)]
             key = canonical([plain(figure), cells, list(layers)])
@@ -66,12 +66,14 @@ def check_publications(report: Report, class_names: Mapping[str, Sequence[str]])
         _check_verdicts(report, sound(report), results)
     except RepriseError:  # each alone, to find all that are wrong
         for statement in sound(report):
-            with mistakes.noting():
+            try:
                 _check_verdicts(report, [statement], results)
+            except RepriseError as error:
+                _note(report, statement, error)
 
 
 def _check_table(report: Report, index: int, table: Table, results: Tables) -> None:
-    with naming(report, f"table {table.id}", "tables", index):
+    with naming(report, ["tables", index]):
         experiment = None
         if isinstance(table, SpaceTable):
             experiment = report.file.experiments.get(table.experiment)
@@ -87,8 +89,29 @@ def _check_verdicts(report: Report, statements: Sequence[Statement], results: Ta
     for outcome in judge_statements(statements, report.where, report.cells, results, report.names):
         for reading in (outcome, *outcome.also):
             if reading.judgement.verdict == "not run" and report.scale == "full":
-                reason = f"it could never be judged, even with every run trained: {reading.judgement.reason}"
-                report.mistakes.add(f"{reading.statement.where}: {reason}")
+                never = "it could never be judged, even with every run trained"
+                reason = _too_late(report, reading.statement) or f"{never}: {reading.judgement.reason}"
+                specs = {each.id: each for each in statements}
+                report.mistakes.add(report.statement_mistake(specs[outcome.statement.id], reason))
+
+
+def _too_late(report: Report, statement: CheckedStatement) -> str:
+    """What is wrong with a statement that measures an epoch after the last one; nothing if it does not."""
+    for measure in statement.measures:
+        epoch = measure.at if isinstance(measure.at, int) else 0
+        for cell in report.cells(measure.runs):
+            epochs = cell.members[0].settings.training.epochs
+            if epoch > epochs:
+                what = f"{cell.name} trains {epochs} epochs, so it has no at={epoch}"
+                return f"{statement.expression!r}: {what}; write at={epochs} or less"
+    return ""
+
+
+def _note(report: Report, statement: Statement, error: RepriseError) -> None:
+    """Note what is wrong with a statement, as its own mistake."""
+    said = str(error).removeprefix(f"{report.where(statement)}: ")
+    (about,) = statement.expressions if len(statement.expressions) == 1 else [""]
+    report.mistakes.add(report.statement_mistake(statement, said, about))
 
 
 def sound(report: Report) -> list[Statement]:
@@ -110,8 +133,7 @@ def check_expressions(report: Report) -> list[CheckedStatement]:
         try:
             found += parse([statement], report.where, report.cells, report.names)
         except RepriseError as error:
-            said = str(error).removeprefix(f"{report.where(statement)}: ")
-            report.mistakes.add(f"{report.where(statement, said)}: {said}")
+            _note(report, statement, error)
             report.unsound.add(("statements", statement.id))
             if made := getattr(statement, "table", None):
                 report.unsound.add(("tables", made))
@@ -127,20 +149,21 @@ def warnings(report: Report, class_names: Mapping[str, Sequence[str]]) -> list[s
 
 
 @contextlib.contextmanager
-def naming(report: Report, what: str, *parts: Any) -> Iterator[None]:
-    """Let a `RepriseError` start with the report file, the line of the key path `parts`, and `what`; whatever
-    torch or matplotlib make of a setting becomes one.
+def naming(report: Report, what: Cell | Sequence[Any]) -> Iterator[None]:
+    """Let a `RepriseError` start with the report file, line and key path of what it is about: a cell, or the
+    figure or table at a key path; whatever torch or matplotlib make of a setting becomes one.
     """
+
+    def mistake(said: str) -> RepriseError:
+        return report.cell_mistake(what, said) if isinstance(what, Cell) else report.mistake(what, said)
+
     try:
         yield
     except RepriseError as error:
-        said = str(error).removeprefix(f"{report.path}: ")
-        raise RepriseError(f"{report.place_of(parts, said)}: {what}: {said}") from None
+        raise mistake(str(error).removeprefix(f"{report.path}: ")) from None
     except Exception as error:
         reason = f"{type(error).__name__}: {gist(error)}"
-        raise RepriseError(
-            f"{report.place(*parts)}: {what}: cannot be made ({reason}); change its settings"
-        ) from error
+        raise mistake(f"cannot be made ({reason}); change its settings") from error
 
 
 def splits(run: Run) -> tuple[str, str]:
@@ -148,32 +171,45 @@ def splits(run: Run) -> tuple[str, str]:
     return "train", run.validation_split
 
 
-def layer_measures(report: Report) -> dict[tuple[str, str], tuple[str, list[tuple[Measure, str]]]]:
-    """Section and id of what measures a layer → where it stands, as an error starts, and such measures, each
-    with the expression that has it.
-    """
+class LayerMeasure(NamedTuple):
+    """A measure that names a layer, and where it stands."""
+
+    section: str
+    id: str
+    """Of the statement, or of the table with the measure in a row."""
+    parts: list[Any]
+    """Key path of the statement or row."""
+    whose: str
+    expression: str
+    measure: Measure
+
+
+def layer_measures(report: Report) -> list[LayerMeasure]:
+    """Every measure of a table or statement that names a layer."""
     known = Expressions(report.names)
-    found: dict[tuple[str, str], tuple[str, list[tuple[Measure, str]]]] = {}
+    found: list[LayerMeasure] = []
     for index, table in enumerate(report.tables):
         rows = table.rows if isinstance(table, MetricsTable) else ()
-        for row in rows if ("tables", table.id) not in report.unsound else ():
-            where = f"{report.place('tables', index)}: table {table.id}"
-            text = str(row.measure)
-            measures = known.value(text, f"{where}: row {row.label!r}").measures
-            found.setdefault(("tables", table.id), (where, []))[1].extend((one, text) for one in measures)
-    for statement in parse(sound(report), report.where, report.cells, report.names):
-        measured = [(one, statement.expression) for one in statement.measures]
-        found["statements", statement.id] = statement.where, measured
-    return {key: (where, [pair for pair in of if pair[0].layer]) for key, (where, of) in found.items()}
+        for place, row in enumerate(rows if ("tables", table.id) not in report.unsound else ()):
+            parts, text = ["tables", index, "rows", place], str(row.measure)
+            measures = known.value(text, report.at(*parts)).measures
+            found += (LayerMeasure("tables", table.id, parts, "", text, one) for one in measures)
+    statements = {each.id: each for each in report.statements}
+    for each in parse(sound(report), report.where, report.cells, report.names):
+        parts, whose = report.place_of(statements[each.id])
+        found += (
+            LayerMeasure("statements", each.id, parts, whose, each.expression, one) for one in each.measures
+        )
+    return [each for each in found if each.measure.layer]
 
 
 def named_layers(report: Report) -> list[str]:
     """The layers that the report's measures name, as their modules are called."""
-    measures = [one for _, of in layer_measures(report).values() for one, _ in of]
     names: dict[str, None] = {}
-    for measure in measures:
+    for each in layer_measures(report):
         with contextlib.suppress(Undrawn):
-            names |= {cell.module(str(measure.layer)): None for cell in report.cells(measure.runs)}
+            cells = report.cells(each.measure.runs)
+            names |= {cell.module(str(each.measure.layer)): None for cell in cells}
     return list(names)
 
 

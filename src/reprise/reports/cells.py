@@ -41,6 +41,11 @@ class Cell:
         settings = ",".join(f"{axis}={text(value)}" for axis, value in self.settings.items())
         return selector_of(self.experiment, settings, self.reading)
 
+    @property
+    def called(self) -> str:
+        """What an error calls it."""
+        return f"{'configuration' if self.settings or self.reading else 'experiment'} {self.name}"
+
     @cached_property
     def runs(self) -> tuple[str, ...]:
         return tuple(run.hash for run in self.members)

@@ -13,9 +13,9 @@ from reprise.extensions import DATASETS
 from reprise.reports.cells import Cell, select, selector_of, text
 from reprise.reports.combinations import Combination, combinations, count, named
 from reprise.reports.experiments import Axis, BuiltIn, Experiment, Shrink
-from reprise.reports.mistakes import OWN_MISTAKE
+from reprise.reports.mistakes import OWN_MISTAKE, Mistake
 from reprise.reports.paths import change, is_place, layer_places
-from reprise.reports.report_file import ReportFile, Source
+from reprise.reports.report_file import LAYER, OPTION, ReportFile, Source
 from reprise.reports.run import ENGINE, Run, canonical, prune
 from reprise.reports.settings import Settings
 from reprise.schema import key_path, plain, violations
@@ -264,9 +264,8 @@ class Expansion:
         """The runs of a cell, and layer's name → its module's name."""
         if isinstance(settings.get("model"), str):
             if settings["model"] not in self._models:
-                line = self._source.place(self.giver(where[1], ["model"], settings))
                 hint = nearest(settings["model"], self._models)
-                raise RepriseError(f"{line}: {key_path(where)}.model: no model {settings['model']}{hint}")
+                self._fail(self.giver(where[1], ["model"], settings), f"no model {settings['model']}{hint}")
             settings["model"] = copy.deepcopy(self._models[settings["model"]])
         settings = prune(settings)
         self._check_settings(settings, where)
@@ -307,10 +306,8 @@ class Expansion:
             self._wrong += len(found)
             own = [each for each in found if not each[0] or each[0][0] not in doubtful]
             for parts, what in own:
-                line = self._source.place(self.giver(where[1], parts, settings))
-                self._source.mistakes.add(
-                    f"{line}: {key_path(where)}: {key_path(parts) or 'settings'}: {what}"
-                )
+                whose = f"experiment {where[1]}"
+                self._source.mistakes.add(self.mistake(where[1], parts, what, whose, settings))
             raise RepriseError(f"{where[1]} {OWN_MISTAKE}") from None
 
     def _parent(self, selector: str, seed: int, where: tuple[Any, ...], via: tuple[str, ...]) -> Run:
@@ -333,6 +330,23 @@ class Expansion:
 
     # ---- errors ----
 
+    def mistake(
+        self, name: str, setting: Sequence[Any], said: str, whose: str = "", settings: Any = None
+    ) -> Mistake:
+        """What is wrong with a setting of an experiment, as an error: its place is what gives the setting.
+
+        whose: the experiment or configuration. settings: those of the cell, where they are known.
+        """
+        where = self.giver(name, setting, settings) if setting else ("experiments", name)
+        what = OPTION.sub("", LAYER.sub(r"\3: ", said)).removeprefix(f"{key_path(setting)}: ")
+        named = where[0] == "models" and setting[0] == "model"
+        if where[-2:-1] == ("values",) and what.startswith("unknown key"):
+            where = (*where[:-2], "path")
+        elif setting and not named and not _dotted(where).endswith(_dotted(setting)):
+            what = f"{key_path(setting)}: {what}"
+        known = where[:2] == ("experiments", name) and whose == f"experiment {name}"
+        return self._source.mistake(where, what, "" if known else whose)
+
     def giver(self, name: str, setting: Sequence[Any], settings: Any = None) -> tuple[Any, ...]:
         """Key path in the file of what gives an experiment a setting: of all that do, the last.
 
@@ -350,9 +364,12 @@ class Expansion:
             rest = _below(path, setting, settings)
             if rest is not None and (rest or settings is None or value == _at(setting, settings)):
                 return (*where, *rest)
-        for where, path, value in changes:  # a part of it: taken away, or of what is no setting
-            within = path.split(".")[: len(setting)] == list(map(str, setting))
-            if within and (value is None or (setting and first not in self._defaults)):
+        for where, path, value in changes:  # a part of it: taken away, changed, or of what is no setting
+            parts = [int(part) if part.isdigit() else part for part in path.split(".")]
+            if parts[: len(setting)] != list(setting):
+                continue
+            changed = len(setting) > 1 and settings is not None and value == _at(parts, settings)
+            if value is None or changed or (setting and first not in self._defaults):
                 return where
         model = self._defaults.get("model")
         if setting[:1] == ["model"] and len(setting) > 1 and isinstance(model, str):
@@ -465,6 +482,11 @@ def _at(setting: Sequence[Any], settings: Any) -> Any:
     for key in setting:
         settings = settings[key] if _has(settings, key) else None
     return settings
+
+
+def _dotted(parts: Sequence[Any]) -> str:
+    """A key path as `set` has it."""
+    return ".".join(map(str, parts))
 
 
 def _has(node: Any, key: Any) -> bool:

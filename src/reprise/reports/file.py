@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Hashable, Mapping, Sequence
@@ -311,6 +312,13 @@ def _tree(path: Path, _: int) -> yaml.Node | None:
 def _children(node: yaml.MappingNode) -> dict[str, tuple[yaml.Node, yaml.Node]]:
     """Key → its node and that of its value; of a key that stands twice, the last."""
     return {key.value: (key, value) for key, value in node.value if isinstance(key.value, str)}
+
+
+def text_of_line(path: Path | str, line: int) -> str:
+    """The text of a line, from 1; nothing where the file cannot be read any more."""
+    with contextlib.suppress(OSError, UnicodeDecodeError, IndexError):
+        return _decoded(path).splitlines()[line - 1]
+    return ""
 
 
 def line_of(path: Path, parts: Sequence[Any]) -> int:

@@ -13,45 +13,63 @@ OWN_MISTAKE = "has a mistake of its own; mend that first"
 MOST_SHOWN = 100
 """Mistakes that are shown at once."""
 
-_WHOSE = re.compile(
-    r"^(?P<place>.*?:\d+: )(?:"
-    r"experiments\.[^:]*: (?=[a-z_][\w.\[\]*]*: )|experiments: [^:]*: "
-    r"|experiments\.[^:]*\.model: (?=no model)"
-    r"|(?:[\w.\[\]]+: )?(?:figure|table|statement) [^:]*: )"
-)
-"""Place, and whose mistake it is: what many have from one line is one mistake."""
-_WHICH = re.compile(r"\[\d+\](?=[\w.\[\]]*: )")
+_WHICH = re.compile(r"\[\d+\]")
 _RUN = re.compile(r"\b[0-9a-f]{12}\b")
 
 
+class Mistake(RepriseError):
+    """What is wrong at one place of a report file: `file:line: key path: what is wrong; what to write`.
+
+    place: file and line. path: the key path, as a message shows it. written: the same path with numbers for
+    the items of lists, by which mistakes are told apart: what `repeat` makes of one line is one mistake.
+    whose: the experiment, configuration or statement that has it, where the path does not say so.
+    """
+
+    def __init__(self, place: str, path: str, said: str, *, written: str = "", whose: str = "") -> None:
+        owner = f" ({whose})" if whose else ""
+        super().__init__(f"{place}: {path}{owner}: {said}")
+        self.place, self.path, self.said, self.whose = place, path, said, whose
+        self.written = written or path
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        """So that it can come from another process."""
+        return RepriseError, (str(self),)
+
+
 class Mistakes:
-    """Mistakes in the order in which they are found, each as one line, and none twice."""
+    """Mistakes, each as one line, and none twice."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, str] = {}
+        self._found: dict[tuple[str, ...], RepriseError] = {}
 
     @property
     def lines(self) -> list[str]:
-        return list(self._lines.values())
+        return [str(found) for found in self._found.values()]
 
     def add(self, mistake: RepriseError | str) -> None:
         """Note a mistake, or several that are one error; what follows from one that is noted is none.
 
-        What many experiments or figures take from one line of the file is one mistake.
+        What several experiments or statements take from one place of the file is one mistake, and nobody's.
         """
         if isinstance(mistake, SeveralMistakes):
             for line in mistake.lines:
                 self.add(line)
             return
-        line = str(mistake)
-        if OWN_MISTAKE not in line:
-            cause = _WHICH.sub("", _RUN.sub("", _WHOSE.sub(r"\g<place>", line)))
-            self._lines.setdefault(cause, line)
+        found = RepriseError(mistake) if isinstance(mistake, str) else mistake
+        if OWN_MISTAKE in str(found):
+            return
+        if not isinstance(found, Mistake):
+            self._found.setdefault((_RUN.sub("", str(found)),), found)
+            return
+        cause = (found.place, _WHICH.sub("", found.written), _WHICH.sub("", _RUN.sub("", found.said)))
+        known = self._found.setdefault(cause, found)
+        if isinstance(known, Mistake) and known.whose != found.whose:
+            self._found[cause] = Mistake(known.place, known.path, known.said, written=known.written)
 
     def add_all(self, others: Mistakes) -> None:
         """Note what others have noted."""
-        for line in others.lines:
-            self._lines.setdefault(line, line)
+        for found in others._found.values():
+            self.add(found)
 
     @contextlib.contextmanager
     def noting_other_lines(self) -> Iterator[None]:
@@ -75,15 +93,21 @@ class Mistakes:
             self.add(error)
 
     def raise_all(self) -> None:
-        """Raise what was noted, if anything was."""
-        lines = self.lines
+        """Raise what was noted, in the order of the file, if anything was."""
+        lines = sorted(self.lines, key=_order)
         if len(lines) > MOST_SHOWN:
-            more = f"{lines[0].split(': ')[0]}: {len(lines) - MOST_SHOWN:,} more mistakes; mend these first"
-            lines = [*lines[:MOST_SHOWN], more]
+            more = f"at least {len(lines) - MOST_SHOWN:,} more mistakes; mend these first"
+            lines = [*lines[:MOST_SHOWN], f"{_place(lines[0])}: {more}"]
         if len(lines) == 1:
             raise RepriseError(lines[0])
         if lines:
             raise SeveralMistakes(lines)
+
+
+def _order(line: str) -> tuple[str, int]:
+    """File and line number of a mistake, in whose order mistakes are shown."""
+    file, _, number = _place(line).rpartition(":")
+    return (file, int(number)) if number.isdigit() else (_place(line), 0)
 
 
 def _place(line: str) -> str:

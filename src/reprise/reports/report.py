@@ -12,6 +12,7 @@ import copy
 import hashlib
 import keyword
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -29,9 +30,10 @@ from reprise.reports.expressions import Names, called, named, named_cells, read_
 from reprise.reports.figures import Diagram, Figure, Samples
 from reprise.reports.file import other_files, yaml_files
 from reprise.reports.layout import SCALES, stand_in_source
-from reprise.reports.mistakes import OWN_MISTAKE
+from reprise.reports.mistakes import OWN_MISTAKE, Mistake
 from reprise.reports.report_file import SECTIONS, Source, keys_of_error, read_report
 from reprise.reports.run import Run
+from reprise.reports.settings import Settings
 from reprise.reports.statements import Statement
 from reprise.reports.table_statements import shown_statements
 from reprise.reports.tables import LayerTable, Table
@@ -72,6 +74,9 @@ def report_files(folder: Path) -> dict[str, Path]:
     return dict(sorted((files | folders).items()))
 
 
+_RUN = re.compile(r"\brun ([0-9a-f]{12})\b")
+
+
 class Report:
     """One report at one scale, expanded into runs.
 
@@ -110,6 +115,8 @@ class Report:
         self.mistakes = self._source.mistakes
         self.unsound: set[tuple[str, str]] = set()
         """Section and id of figures, tables and statements with mistakes, which are checked no further."""
+        self.unbuilt: set[str] = set()
+        """Runs that could not be trained as they are, whose networks are not looked into."""
         self.slug: str = self._source.slug
         if self.slug in RULES:
             raise RepriseError(f"{self.path}: {self.slug} is a rule of the workflow; choose another name")
@@ -178,36 +185,47 @@ class Report:
         """Whether the networks of runs are those that the file means."""
         return "model" not in self._source.doubtful
 
-    def place(self, *parts: Any) -> str:
-        """File and line of what stands at a key path, as an error starts."""
-        return self._source.place(parts)
+    def at(self, *parts: Any) -> str:
+        """File, line and key path of what stands there, as an error starts."""
+        return self._source.at(parts)
 
-    def place_of(self, parts: Sequence[Any], said: str) -> str:
-        """File and line of what an error means that is about the experiment, figure, table or statement at
-        `parts`.
+    def mistake(self, parts: Sequence[Any], said: str, whose: str = "", about: str = "") -> Mistake:
+        """What is wrong with the figure, table or statement at the key path `parts`, as an error. Its place
+        is the part that is meant: the text `about` which it is, or what is `said` tells it.
         """
-        if parts[0] == "experiments":
-            setting = keys_of_error(said)
-            return self._source.place(self._expansion.giver(parts[1], setting) if setting else parts)
-        return self._source.place(self._source.inside(parts, said))
+        said = _RUN.sub(lambda run: self.cell_of(run[1]).name, said)
+        return self._source.mistake_inside(parts, said, whose, about)
 
-    def where(self, statement: Statement, said: str = "") -> str:
-        """File and line of a statement, or of the table that makes it, as an error starts; of the part that
-        the error is about, where it is known what is `said`.
-        """
-        made = getattr(statement, "table", None)
-        section = "tables" if made else "statements"
-        items: Sequence[Table | Statement] = self.tables if made else self.own_statements
-        name = made or statement.id
-        place = next(index for index, item in enumerate(items) if item.id == name)
-        parts = [section, place]
-        if made and isinstance(rows := getattr(items[place], "rows", None), list):
-            labels = next(
-                at for at, one in shown_statements(self.tables[place]).items() if one == statement.id
-            )
+    def cell_mistake(self, cell: Cell, said: str) -> Mistake:
+        """What is wrong with a cell, as an error. Its place is what gives it the setting that is meant."""
+        setting = keys_of_error(said)
+        known = setting[:1] and setting[0] in Settings.model_fields
+        settings = plain(cell.members[0].spec)
+        return self._expansion.mistake(cell.experiment, setting if known else [], said, cell.called, settings)
+
+    def statement_mistake(self, statement: Statement, said: str, about: str = "") -> Mistake:
+        """What is wrong with a statement, or with the table that makes it, as an error."""
+        parts, whose = self.place_of(statement)
+        return self.mistake(parts, said, whose, about)
+
+    def where(self, statement: Statement) -> str:
+        """File, line and key path of a statement, or of the table that makes it, as an error starts."""
+        parts, whose = self.place_of(statement)
+        return self._source.at(parts) + (f" ({whose})" if whose else "")
+
+    def place_of(self, statement: Statement) -> tuple[list[Any], str]:
+        """Key path of a statement, and its name where that is not in the path."""
+        table = getattr(statement, "table", None)
+        if not table:
+            place = next(at for at, item in enumerate(self.own_statements) if item.id == statement.id)
+            return ["statements", place], ""
+        place = next(at for at, item in enumerate(self.tables) if item.id == table)
+        parts: list[Any] = ["tables", place]
+        if isinstance(rows := getattr(self.tables[place], "rows", None), list):
+            shown = shown_statements(self.tables[place])
+            labels = next(at for at, one in shown.items() if one == statement.id)
             parts += ["rows", next(index for index, row in enumerate(rows) if row.label in labels)]
-        table = f"table {made}: " if made else ""
-        return f"{self.place_of(parts, said)}: {table}statement {statement.id}"
+        return parts, f"statement {statement.id}"
 
     @property
     def own_statements(self) -> list[Statement]:
@@ -389,12 +407,6 @@ class Report:
 
     # ---- checks ----
 
-    def leave_out(self, section: str, name: str) -> None:
-        """Leave out an experiment whose mistakes are noted: what follows from them is not noted, too."""
-        self._source.lost.add((section, name))
-        self._cells.pop(name, None)
-        self._selected.clear()
-
     def leave_out_measure(self, name: str) -> None:
         """Let a name under `measures` that means nothing stand for something, so that what uses it can be
         checked.
@@ -410,12 +422,11 @@ class Report:
         for section in ("figures", "tables"):
             for index, item in enumerate(getattr(self, section)):
                 for error in self._wrong_in(item):
-                    where = self._source.inside([section, index], str(error))
-                    self._source.note(where, f"{section[:-1]} {item.id}: {error}")
+                    self.mistakes.add(self._source.mistake_inside([section, index], str(error)))
                     self.unsound.add((section, item.id))
         for statement in self.statements:
             for error in self._wrong_in(statement):
-                self.mistakes.add(f"{self.where(statement, str(error))}: {error}")
+                self.mistakes.add(self.statement_mistake(statement, str(error)))
                 self.unsound.add(("statements", statement.id))
 
     def _wrong_in(self, item: Any) -> Iterator[RepriseError]:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationE
 
 from reprise.errors import RepriseError, nearest
 from reprise.extensions import DATASETS, FIGURES
+from reprise.hints import shown, suggestion
 from reprise.reports.experiments import Experiment, Scales
 from reprise.reports.expressions import called, read_expression
 from reprise.reports.figures import AnyFigure, Compared, Curves, Diagram, Figure, Reference, Trials
@@ -27,16 +28,17 @@ from reprise.reports.file import (
     located,
     other_files,
     read_yaml,
+    text_of_line,
     yaml_files,
 )
-from reprise.reports.mistakes import OWN_MISTAKE, Mistakes
+from reprise.reports.mistakes import OWN_MISTAKE, Mistake, Mistakes
 from reprise.reports.paths import layer_places
 from reprise.reports.settings import AnyNetwork, Defaults
 from reprise.reports.statements import AnyStatement, Called, Cells, Expression, Number, Statement, Trainings
 from reprise.reports.table_statements import complete_table, table_statements
 from reprise.reports.tables import AnyTable, ClassTable, Table
 from reprise.reports.values import Identifier, Name, Text, Unique
-from reprise.schema import Strict, Violation, form, key_path, plain, shown, suggestion, titled, violations
+from reprise.schema import Strict, Violation, form, key_path, plain, titled, violations
 from reprise.schema import keys as keys_of
 
 SECTIONS = ("figures", "tables", "statements")
@@ -159,6 +161,8 @@ class Source:
         """Key path of what the defaults of its kind give a figure → where they do."""
         self._known_places: dict[tuple[Any, ...], list[Any]] = {}
         """Key path of what a figure or table has from one that is left out → where it is written."""
+        self._names: dict[str, dict[int, str]] = {}
+        """Section → place of an item in the file → its id."""
         self._written_out = 0  # characters of texts with names filled in
         self._repeat()
 
@@ -203,17 +207,45 @@ class Source:
         file = self._file.get(written[0], self.files[0]) if written else self.files[0]
         return located(file, line_of(file, written))
 
+    def key_path(self, parts: Sequence[Any]) -> str:
+        """The key path of a value, as an error shows it: figures, tables and statements by their ids."""
+        written = self._written(parts)
+        if len(written) > 1 and written[0] in SECTIONS and isinstance(written[1], int):
+            own = list(parts[:1]) == written[:1]
+            name = self._name_of(parts) if own else self._names.get(written[0], {}).get(written[1])
+            written = [written[0], name or written[1], *written[2:]]
+        return key_path(written) or "top level"
+
+    def _name_of(self, parts: Sequence[Any]) -> str | None:
+        """The id of the figure, table or statement at a key path, if it has a sound one of its own."""
+        items = self.document.get(parts[0])
+        ids = [_id(item) for item in items] if isinstance(items, list) else []
+        name = ids[parts[1]] if parts[1] < len(ids) else None
+        return name if ids.count(name) == 1 else None
+
     def at(self, parts: Sequence[Any]) -> str:
         """File, line and key path of a value."""
-        return f"{self.place(parts)}: {key_path(self._written(parts)) or 'top level'}"
+        return f"{self.place(parts)}: {self.key_path(parts)}"
+
+    def mistake(self, parts: Sequence[Any], said: str, whose: str = "") -> Mistake:
+        """What is wrong with the value at a key path, as an error."""
+        written = key_path(self._written(parts))
+        return Mistake(self.place(parts), self.key_path(parts), said, written=written, whose=whose)
+
+    def mistake_inside(self, parts: Sequence[Any], said: str, whose: str = "", about: str = "") -> Mistake:
+        """The same, where the text `about` which it is, or what is `said`, tells which part of the value is
+        meant: its key path ends there.
+        """
+        found, rest = self._inside(parts, said, about)
+        return self.mistake(found, rest, whose)
 
     def fail(self, parts: Sequence[Any], what: str) -> NoReturn:
-        """Raise a `RepriseError` that says where the file says so, and what is wrong with it."""
-        raise RepriseError(f"{self.at(parts)}: {what}")
+        """Raise what is wrong with the value at a key path."""
+        raise self.mistake(parts, what)
 
     def note(self, parts: Sequence[Any], what: str) -> None:
         """Note a mistake, as `fail` raises it."""
-        self.mistakes.add(f"{self.at(parts)}: {what}")
+        self.mistakes.add(self.mistake(parts, what))
 
     def check_name(self, section: str, name: Any) -> None:
         """Raise what is no mistake of its own, where a name is that of something left out."""
@@ -224,26 +256,38 @@ class Source:
         """Whether something of that name is left out."""
         return any(name == lost for _, lost in self.lost)
 
-    def inside(self, parts: Sequence[Any], said: str) -> list[Any]:
-        """Key path of what an error about the item at `parts` means: the key or row that it begins with, the
-        word that it offers another for.
+    def _inside(self, parts: Sequence[Any], said: str, about: str) -> tuple[list[Any], str]:
+        """Key path of what an error about the item at `parts` means, and the rest of the error: the key or
+        row that it begins with, the word that it offers another for.
         """
         value: Any = self.document
         for part in parts:
             value = value[part] if isinstance(value, dict | list) else None
         found = list(parts)
-        for key in keys_of_error(said):
-            if isinstance(value, dict) and key in value:
-                found, value = [*found, key], value[key]
+        while begins := _KEYS.match(said):
+            keys = keys_of_error(said)
+            inner = value
+            for key in keys:
+                inner = inner[key] if _holds(inner, key) else _NOTHING
+            if inner is _NOTHING:
+                break
+            found, value = [*found, *keys], inner
+            if begins[2]:  # "reference drawn: …"
+                break
+            said = said[begins.end() :]
         row = _ROW.match(said)
         rows = value.get("rows") if isinstance(value, dict) else None
         for index, each in enumerate(rows if row and isinstance(rows, list) else ()):
             if isinstance(each, dict) and row and each.get("label") == row.group(1):
-                found, value = [*found, "rows", index], each
+                found, value, said = [*found, "rows", index], each, said[row.end() :]
+                break
+        expression = _EXPRESSION.match(said)
+        if expression and _path_to(expression[1], value) is None:  # which a table has made
+            said = said[expression.end() :]
         wrong = _WRONG.search(said)
-        words = [*filter(None, wrong.groups() if wrong else ()), *_QUOTED.findall(said)]
+        words = [*filter(None, wrong.groups() if wrong else ()), *_QUOTED.findall(said), about]
         paths = (_path_to(word, value) for word in words)
-        return [*found, *next((path for path in paths if path is not None), ())]
+        return [*found, *next((path for path in paths if path is not None), ())], said
 
     def inherit(self, here: tuple[Any, ...], origin: tuple[Any, ...]) -> None:
         """Note that the value at the key path `here` is written at another."""
@@ -274,6 +318,11 @@ class Source:
         self._origin[where] = [place for place, _ in flat]
         return [item for _, item in flat]
 
+    def _commented(self, parts: Sequence[Any]) -> bool:
+        """Whether a comment stands in the place of a value, as in `caption: #1`."""
+        file, _, line = self.place(parts).rpartition(":")
+        return re.search(r":\s+#", text_of_line(file, int(line))) is not None
+
     # ---- repetition ----
 
     def _repeat(self) -> None:
@@ -286,6 +335,8 @@ class Source:
                 continue
             written: list[Any] = []
             origin: list[tuple[int, ...]] = []
+            ids = [_id(entry) for entry in entries]
+            self._names[section] = {at: name for at, name in enumerate(ids) if name and ids.count(name) == 1}
             for index, entry in enumerate(entries):
                 made: list[Any] = []
                 with self.mistakes.noting():
@@ -457,7 +508,9 @@ class Source:
         except ValidationError as error:
             for parts, what in violations(error, value):
                 place = [*where, *parts]
-                self.note(self.inside(place, what) if _ROW.match(what) else place, what)
+                if _NOT_GIVEN in what and self._commented(place):
+                    what = f"{what.partition(';')[0]}; # begins a comment, so put the text in quotes"
+                self.mistakes.add((self.mistake_inside if _ROW.match(what) else self.mistake)(place, what))
                 wrong.append((parts, what))
         except RepriseError as error:  # of a package that a name in the file stands for
             raise RepriseError(f"{self.place(where) if where else self.path}: {error}") from None
@@ -476,22 +529,43 @@ NETWORK = {"name": "sequential", "layers": [{"flatten": True}, {"dense": "classe
 """A network that fits all images."""
 
 
-_KEYS = re.compile(r"([a-z_]+(?:\.\w+|\[\d+\])*)(?: \w+)?: ")
-_LAYER = re.compile(r"model \w+: (?:(head): )?layers\[(\d+)\] ")
+_KEYS = re.compile(r"([a-z_]\w*(?:\.\w+|\[\d+\])*)( \w+)?: ")
+LAYER = re.compile(r"model \w+: (?:(head): )?layers\[(\d+)\] \((\w+)\): ")
+OPTION = re.compile(r"model \w+: (\w+): ")
 _MEANT = re.compile(r"unknown key; did you mean (\w+)\?")
 _ROW = re.compile(r"row '([^']+)': ")
 _WRONG = re.compile(r"(?:'([^']+)'|([^\s']+))(?:; did you mean |; valid: )")
+_EXPRESSION = re.compile(r"'([^']+)': column \d+: ")
 _QUOTED = re.compile(r"'([^']+)'")
+_NOT_GIVEN = ", not null; "
+_NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
+_NOTHING = object()
 
 
 def keys_of_error(said: str) -> list[Any]:
     """The key path that an error begins with."""
-    layer = _LAYER.match(said)
+    layer = LAYER.match(said)
     if layer:
         return ["model", layer[1] or "layers", int(layer[2])]
+    option = OPTION.match(said)
+    if option:
+        return ["model", option[1]]
     begins = _KEYS.match(said)
     keys = re.findall(r"\w+", begins.group(1)) if begins else []
     return [int(key) if key.isdigit() else key for key in keys]
+
+
+def _holds(value: Any, key: Any) -> bool:
+    """Whether a mapping or list has that key."""
+    if isinstance(value, list):
+        return isinstance(key, int) and key < len(value)
+    return isinstance(value, dict) and key in value
+
+
+def _id(item: Any) -> str | None:
+    """The id of a figure, table or statement; none where it does not have the form of one."""
+    names = [item.get(key) for key in ("id", "number", "claim")] if isinstance(item, dict) else []
+    return next((name for name in names if isinstance(name, str) and _NAME.fullmatch(name)), None)
 
 
 def _path_to(word: str, value: Any) -> list[Any] | None:
@@ -543,8 +617,7 @@ def read_report(source: Source) -> ReportFile:
                 completed = _with_mean(complete_table(table, own, others), found)
                 statements = table_statements(completed)
             except RepriseError as error:
-                where = source.inside(["tables", index], str(error))
-                source.fail(where, f"table {table.id}: {error}")
+                raise source.mistake_inside(["tables", index], str(error)) from None
             tables[index] = _without_names(completed, found, source, ["tables", index])
             made += statements
     source.drop_others("tables", found.tables, tables)

@@ -343,10 +343,9 @@ def parts(spec: Curves, sources: Sources) -> list[PanelSeries]:
     if len(set(names)) < len(names):
         titles, label = next(name for name in names if names.count(name) > 1)
         panel = ", ".join(filter(None, titles))
-        raise RepriseError(
-            f"two series are called {label!r}{f' in panel {panel}' if panel else ''}; give each a label of "
-            "its own"
-        )
+        where = f" in panel {panel}" if panel else ""
+        what = f"two series are called {label!r}{where}" if label else f"two series{where} have no label"
+        raise RepriseError(f"series: {what}; give each a label of its own")
     panels = dict.fromkeys(part.titles for part in found if not part.entry.everywhere)
     if not panels:
         raise RepriseError("series: each is drawn everywhere, for comparison; name what it is compared with")

@@ -931,7 +931,7 @@ REPORTS: dict[str, tuple[dict, str]] = {
     ),
     "no training, and another change": (
         {"experiments": {"e": {"set": {"optimizer.lr": 0.1, "training": None}}}},
-        r":29: experiments.e: settings: key training is missing",
+        r":29: experiments.e.set.training: key training is missing",
     ),
     "no model": ({"experiments": {"e": {"set": {"model": None}}}}, "key model is missing"),
     "a billion layers": (
@@ -956,7 +956,7 @@ REPORTS: dict[str, tuple[dict, str]] = {
     ),
     "a kind that is a list": (
         {"experiments": {"e": {}}, "figures": [{"id": "a", "kind": ["curves"], "caption": "x"}]},
-        r"figures\[0\].kind: \['curves'\] is no kind of figure",
+        r"figures\.a\.kind: \['curves'\] is no kind of figure",
     ),
     "a value that is no mapping": (
         {"experiments": {"e": {"grid": {"n": {"values": {"x": {}}}}, "readings": {"r": {"n=x": 5}}}}},

@@ -85,7 +85,7 @@ def test_a_statement_that_results_can_settle(tmp_path, holds):
 def test_a_statement_that_no_result_could_settle(tmp_path, holds, what):
     (line,) = said(tmp_path, {"claim": "c", "holds": holds})
     assert re.search(r"mini\.yaml:\d+: ", line)
-    assert f"statement c: no result could {what} it" in line
+    assert f"statements.c: no result could {what} it" in line
 
 
 @pytest.mark.parametrize(

@@ -259,5 +259,5 @@ def test_a_misspelt_key_stops_before_anything_runs(project: Project):
     edit(project, lambda report: report["figures"][0].update(metrc="loss"))
     done = snakemake(project, "-n")
     assert done.returncode != 0
-    message = r"mini\.yaml:\d+: figures\[0\]\.metrc: unknown key for .*; did you mean metric\?"
+    message = r"mini\.yaml:\d+: figures\.\w+\.metrc: unknown key for .*; did you mean metric\?"
     assert re.search(message, done.stdout + done.stderr)

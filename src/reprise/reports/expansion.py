@@ -331,15 +331,17 @@ class Expansion:
     # ---- errors ----
 
     def mistake(
-        self, name: str, setting: Sequence[Any], said: str, whose: str = "", settings: Any = None
+        self, name: str, setting: Sequence[Any] | None, said: str, whose: str = "", settings: Any = None
     ) -> Mistake:
         """What is wrong with a setting of an experiment, as an error: its place is what gives the setting.
 
-        whose: the experiment or configuration. settings: those of the cell, where they are known.
+        setting: its key path; None where it is not known. whose: the experiment or configuration. settings:
+        those of the cell, where they are known.
         """
-        where = self.giver(name, setting, settings) if setting else ("experiments", name)
+        where = ("experiments", name) if setting is None else self.giver(name, setting, settings)
+        setting = setting or []
         what = OPTION.sub("", LAYER.sub(r"\3: ", said)).removeprefix(f"{key_path(setting)}: ")
-        named = where[0] == "models" and setting[0] == "model"
+        named = where[0] == "models" and setting[:1] == ["model"]
         if where[-2:-1] == ("values",) and what.startswith("unknown key"):
             where = (*where[:-2], "path")
         elif setting and not named and not _dotted(where).endswith(_dotted(setting)):

@@ -45,11 +45,7 @@ onstart:
 
 
 onsuccess:
-    # Imported here, because a dry run need not wait for it.
-    from reprise.publishing.closing import closing
-
-    for line in closing(programme.reports, programme.layout):
-        print(printable(line), file=sys.stderr)
+    say_results()
 
 
 onerror:

@@ -24,6 +24,7 @@ from reprise.workflow.config import (
     job_environment,
     read_config,
 )
+from reprise.workflow.ending import when_nothing_was_to_be_done
 from reprise.workflow.programme import Programme
 from reprise.workflow.slurm import check_cluster
 from reprise.workflow.targets import named_targets
@@ -136,6 +137,19 @@ def shown():
     if programme.missing_pages():
         again([programme.front_page])
     return needed(programme.published())
+
+
+def say_results():
+    """Where the results lie, and the verdicts counted."""
+    # Imported here, because a dry run need not wait for it.
+    from reprise.publishing.closing import closing
+
+    for line in closing(programme.reports, programme.layout):
+        print(printable(line), file=sys.stderr)
+
+
+if workflow.modifier.is_main_snakefile():
+    when_nothing_was_to_be_done(workflow, say_results)
 
 
 wildcard_constraints:

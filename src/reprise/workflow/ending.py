@@ -11,8 +11,8 @@ from typing import Any
 
 def when_nothing_was_to_be_done(workflow: Any, say: Callable[[], None]) -> None:
     """Have `say` called when this process ends, if Snakemake's `workflow` was asked to make something and
-    found it made. A dry run, a job's own process and commands that make nothing say nothing (--lint, --report,
-    --unlock, --summary).
+    found it made. Not in a dry run, in a job's own process, nor where nothing is to be made (--lint,
+    --report, --unlock, --summary).
     """
     if workflow.is_main_process and not workflow.output_settings.dryrun:
         atexit.register(_end, workflow, Path.cwd(), say)

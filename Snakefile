@@ -6,15 +6,39 @@ snakemake --cores 2 --config scale=demo                        # everything on s
 snakemake --workflow-profile workflow/profiles/slurm           # everything, on a SLURM cluster
 """
 
+import os
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from snakemake.sourcecache import HostingProviderFile
 from snakemake.utils import min_version
 
 min_version("9.25")
 
 
-# The folder of this Snakefile, which may be a module of another workflow.
+# The folder of this Snakefile, which may be a module of another workflow, or be reached by a symbolic link:
+# all else lies beside the file itself.
+source = workflow.included_stack[-1]
 basedir = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
+own_file = basedir / source.get_filename()
+if isinstance(source, HostingProviderFile):
+    # github(…) in a module: Snakemake has cloned the repository and hands out single files. The jobs need a folder.
+    clone = source.hosted_repo.repo
+    commit = clone.commit(source.ref).hexsha
+    basedir = Path(f".snakemake/checkouts/{commit[:12]}").absolute()
+    if not basedir.exists():
+        basedir.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=basedir.parent) as part, suppress(FileExistsError):
+            clone.clone(f"{part}/new", no_checkout=True).git.checkout(commit)
+            os.rename(f"{part}/new", basedir)
+elif own_file.is_symlink():
+    basedir = own_file.resolve().parent
+if not (basedir / "workflow/rules/common.smk").is_file():
+    raise WorkflowError(
+        f"{own_file}: the rest of the workflow is not beside it (no workflow/rules); use the Snakefile where it "
+        "lies: snakemake -s CHECKOUT/Snakefile, or a symbolic link to it"
+    )
 # Results go where Snakemake is started, or to its --directory, and a config.yaml there goes before this
 # folder's own. A module is told its settings in `config:`, or has those of this folder.
 own_config = Path("config.yaml")
@@ -25,13 +49,13 @@ if not (workflow.modifier.is_main_snakefile() and own_config.is_file()):
 configfile: str(own_config)
 
 
-report: "workflow/captions/workflow.rst"
+report: str(basedir / "workflow/captions/workflow.rst")
 
 
-include: "workflow/rules/common.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/training.smk"
-include: "workflow/rules/publishing.smk"
+include: str(basedir / "workflow/rules/common.smk")
+include: str(basedir / "workflow/rules/data.smk")
+include: str(basedir / "workflow/rules/training.smk")
+include: str(basedir / "workflow/rules/publishing.smk")
 
 
 onstart:

@@ -2,6 +2,7 @@
 after a kill.
 """
 
+import json
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 from plans import finished_project, plan, said
-from project import Project, run, runs_of, snakemake
+from project import ROOT, Project, run, runs_of, snakemake
 
 from reprise.errors import RepriseError
 from reprise.workflow import slurm
@@ -57,6 +58,21 @@ def test_from_another_folder_results_go_there(made: Project, elsewhere: Path):
     assert plan("-s", str(made / "Snakefile")) == {}
 
 
+def test_the_workflow_of_the_catalog_is_the_same(
+    made: Project, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It lies in workflow/Snakefile; from the folder above, Snakemake takes the Snakefile there by itself."""
+    monkeypatch.chdir(made)
+    other = ("-s", "workflow/Snakefile")
+    assert plan(*other) == plan() == {}
+    assert plan(*other, "--forceall") == plan("--forceall") != {}
+    there = ("--directory", str(elsewhere))
+    assert plan(*other, *there) == {**FROM_NOTHING, "all": 1}
+    figures = plan(*other, "results/demo/figures/all", *there)
+    assert figures == plan("results/demo/figures/all", *there)
+    assert figures["all_figures"] == 1
+
+
 def test_a_directory_is_where_results_go(made: Project, elsewhere: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(made)
     assert plan("--directory", str(elsewhere)) == {**FROM_NOTHING, "all": 1}
@@ -76,6 +92,55 @@ def test_the_reports_of_the_snakefile_are_found_by_its_jobs(made: Project, elsew
     done = run(elsewhere, [*command, target, "--config", "scale=demo"], made / "src")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (elsewhere / target).read_bytes() == (made / target).read_bytes()
+
+
+# ---- by a symbolic link ----
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("Snakefile", "{made}/Snakefile"),
+        ("Snakefile", "../{nearby}/Snakefile"),
+        ("Snakefile", "first.link"),
+        ("mine.smk", "{made}/Snakefile"),
+        ("workflow/Snakefile", "{made}/Snakefile"),
+        ("workflow/Snakefile", "{made}/workflow/Snakefile"),
+    ],
+)
+def test_a_snakefile_reached_by_a_link(made: Project, elsewhere: Path, name: str, target: str):
+    """What lies beside the file itself counts; results go to the current folder."""
+    (elsewhere.parent / "nearby").symlink_to(made)
+    (elsewhere / "first.link").symlink_to(made / "Snakefile")
+    link = elsewhere / name
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(target.format(made=made, nearby="nearby"))
+    chosen = ("-s", name) if name == "mine.smk" else ()
+    assert plan(*chosen) == {**FROM_NOTHING, "all": 1}
+    shutil.copytree(made / "results", elsewhere / "results")
+    assert plan(*chosen) == {}
+
+
+def test_a_link_as_a_module(made: Project, elsewhere: Path):
+    (elsewhere / "linked").mkdir()
+    (elsewhere / "linked/Snakefile").symlink_to(made / "Snakefile")
+    module(elsewhere, elsewhere / "linked")
+    assert plan(settings=("unused=1",)) == {**FROM_NOTHING, "mine": 1, "everything": 1}
+
+
+@pytest.mark.parametrize("name", ["Snakefile", "workflow/Snakefile"])
+def test_a_copied_snakefile_is_one_line(made: Project, elsewhere: Path, name: str):
+    copy = elsewhere / name
+    copy.parent.mkdir(exist_ok=True)
+    shutil.copy(made / "Snakefile", copy)
+    done = snakemake(elsewhere, "-n")
+    assert done.returncode != 0
+    remedy = "use the Snakefile where it lies: snakemake -s CHECKOUT/Snakefile, or a symbolic link to it"
+    assert (
+        f"\n{copy}: the rest of the workflow is not beside it (no workflow/rules); {remedy}"
+        in done.stdout + done.stderr
+    )
+    assert not (elsewhere / "results").exists()
 
 
 # ---- as a module ----
@@ -126,6 +191,53 @@ def test_a_module_without_settings_has_its_own(made: Project, elsewhere: Path):
     """Not those of the other workflow, whose keys it does not know."""
     module(elsewhere, made, config=False)
     assert plan(settings=("scale=demo",)) == {**FROM_NOTHING, "mine": 1, "everything": 1}
+
+
+@pytest.fixture
+def hosted(made: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository that git finds here although its address is one of GitHub."""
+    repository = tmp_path / "github/somebody/reprise"
+    shutil.copytree(made, repository, ignore=shutil.ignore_patterns(".snakemake", "__pycache__"))
+    shutil.rmtree(repository / "results")
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "all"], ["tag", "v1"]):
+        subprocess.run(["git", *words], cwd=repository, check=True)
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{tmp_path}/github/.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://github.com/")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("GITHUB_TOKEN", raising=False)
+    return repository
+
+
+@pytest.mark.parametrize("path", ["workflow/Snakefile", "Snakefile"])
+def test_as_a_module_from_github(hosted: Path, elsewhere: Path, path: str):
+    """As snakedeploy writes it, which also copies config/; the jobs find the code."""
+    shutil.copytree(ROOT / "config", elsewhere / "config")
+    (elsewhere / "workflow").mkdir()
+    (elsewhere / "workflow/Snakefile").write_text(
+        'configfile: "config/config.yaml"\n'
+        "module reprise:\n"
+        f'    snakefile: github("somebody/reprise", path="{path}", tag="v1")\n'
+        "    config: config\n"
+        "use rule * from reprise\n"
+    )
+    target = "results/demo/intermediate/mini/networks.layers.json"
+    command = [sys.executable, "-m", "snakemake", "--cores", "1"]
+    done = run(elsewhere, [*command, target, "--config", "scale=demo"], hosted / "nothing")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((elsewhere / target).read_text())["report"] == "mini"
+    (checkout,) = (elsewhere / ".snakemake/checkouts").iterdir()
+    assert (checkout / "workflow/reports/mini.yaml").is_file()
+
+
+def test_a_snakemake_without_the_packages_of_the_project_is_one_line(made: Project, tmp_path: Path):
+    """As that of a stranger who comes from the catalog."""
+    without = "import sys, snakemake.cli; sys.modules['numpy'] = None; snakemake.cli.main()"
+    done = run(made, [sys.executable, "-c", without, "-n"])
+    assert done.returncode != 0
+    line = next(line for line in (done.stdout + done.stderr).splitlines() if "has no numpy" in line)
+    assert line.endswith(f"conda env create --file {made}/envs/environment.yaml")
 
 
 # ---- targets ----

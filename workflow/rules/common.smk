@@ -12,22 +12,30 @@ sys.path.insert(0, str(basedir / "src"))
 from snakemake.settings.enums import RerunTrigger
 from snakemake.settings.types import DeploymentMethod
 
-from reprise.errors import RepriseError, printable
-from reprise.reports.layout import Layout
-from reprise.results.cache import Caches
-from reprise.workflow.config import (
-    as_written,
-    cache_places,
-    check_checkout,
-    check_folders,
-    check_remote_paths,
-    job_environment,
-    read_config,
-)
-from reprise.workflow.ending import when_nothing_was_to_be_done
-from reprise.workflow.programme import Programme
-from reprise.workflow.slurm import check_cluster
-from reprise.workflow.targets import named_targets
+try:
+    from reprise.errors import RepriseError, printable
+    from reprise.reports.layout import Layout
+    from reprise.results.cache import Caches
+    from reprise.workflow.config import (
+        as_written,
+        cache_places,
+        check_checkout,
+        check_folders,
+        check_remote_paths,
+        job_environment,
+        read_config,
+    )
+    from reprise.workflow.ending import when_nothing_was_to_be_done
+    from reprise.workflow.programme import Programme
+    from reprise.workflow.slurm import check_cluster
+    from reprise.workflow.targets import named_targets
+except ModuleNotFoundError as error:
+    if (error.name or "").startswith("reprise"):
+        raise
+    raise WorkflowError(
+        f"the Python that runs Snakemake ({sys.executable}) has no {error.name}; run Snakemake in the project's"
+        f" environment: conda env create --file {basedir / 'envs/environment.yaml'}"
+    ) from None
 
 # The process of a job on a cluster is told what it is for: --target-jobs train:run=… evaluate:run=…, with
 # other words around the names of rules where this workflow is a module that was given them.

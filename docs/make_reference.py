@@ -1,4 +1,4 @@
-"""The pages of docs/reference, made from the code: `make reference`.
+"""The pages of docs/reference, and config/README.md, made from the code: `make reference`.
 
 What a key, a flag or a setting means stands once, beside what reads it: the docstring below a key of the
 models in `reprise.reports`, the help of an option, the comment in config.yaml or in the Makefile. A test
@@ -28,7 +28,6 @@ from reprise.schema import _FORMS as FORMS
 from reprise.workflow.config import Config
 
 ROOT = Path(__file__).parents[1]
-FOLDER = ROOT / "docs/reference"
 WIDTH = 110
 MADE = "<!-- Made by `make reference` from the code: edit the code, not this page. -->"
 
@@ -59,6 +58,19 @@ CORES=8`.
 ABOUT_CONFIGURATION = """
 What `config.yaml` may say, and with it the words after `--config` of Snakemake. A key that is left out has
 its default.
+"""
+ABOUT_CONFIG_FOLDER = """
+Nothing has to be configured: `snakemake` makes all reports as they are, from data sets that it downloads.
+`config.yaml` in this folder is that of the folder above (a symbolic link), so change it there. `snakedeploy
+deploy-workflow` copies this folder, and the copy is yours to change. For a first look take `--config
+scale=demo`: everything on synthetic data, in minutes, without a download. Each key of `config.yaml` can also
+be set on the command line: put `--config`, `key=value` and further ones after the targets. A key that is left
+out has its default.
+"""
+ABOUT_DATA = """
+Data sets and pretrained weights come from their official addresses and are verified. If you have the archives
+already, name their folder as `mirror`. Report files lie in `workflow/reports` of the repository: to add one
+of your own, work in a clone of it, as docs/first-report.md shows.
 """
 ABOUT_NETWORKS = """
 With `weights: imagenet`, `arch` is {}; with `weights: random` it is any name in `torchvision.models`.
@@ -550,17 +562,32 @@ def settings() -> dict[str, str]:
 
 def configuration() -> str:
     """The page of config.yaml."""
+    parts = [
+        "# Configuration of the workflow",
+        MADE,
+        wrapped(ABOUT_CONFIGURATION),
+        "\n".join(setting_items()),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def config_folder() -> str:
+    """The README beside config.yaml, which the Snakemake Workflow Catalog shows."""
+    parts = ["# Configuration", MADE, wrapped(ABOUT_CONFIG_FOLDER), "## Keys of config.yaml"]
+    parts += ["\n".join(setting_items()), "## Data and reports", wrapped(ABOUT_DATA)]
+    return "\n\n".join(parts) + "\n"
+
+
+def setting_items() -> Iterator[str]:
+    """A list item for each key of config.yaml."""
     words, given = settings(), yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    lines = []
     for name, field in Config.model_fields.items():
         choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
         default = plain_value(field.get_default())
         facts = [listed([code(each) for each in choices]), f"default {as_yaml(default)}"]
         if given[name] != default:
             facts.append(f"in the file {as_yaml(given[name])}")
-        lines.append(item(f"`{name}` ({'; '.join(filter(None, facts))}). {sentence(words[name])}"))
-    parts = ["# Configuration of the workflow", MADE, wrapped(ABOUT_CONFIGURATION), "\n".join(lines)]
-    return "\n\n".join(parts) + "\n"
+        yield item(f"`{name}` ({'; '.join(filter(None, facts))}). {sentence(words[name])}")
 
 
 def plain_value(value: Any) -> Any:
@@ -578,14 +605,19 @@ def as_yaml(value: Any) -> str:
 
 
 def pages() -> dict[str, str]:
-    """Name in docs/reference → content."""
-    return {"keys.md": Keys().page(), "command-line.md": command_line(), "configuration.md": configuration()}
+    """Path in the repository → content."""
+    return {
+        "docs/reference/keys.md": Keys().page(),
+        "docs/reference/command-line.md": command_line(),
+        "docs/reference/configuration.md": configuration(),
+        "config/README.md": config_folder(),
+    }
 
 
 def main() -> None:
     for name, text in pages().items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
-        print(f"docs/reference/{name}")
+        (ROOT / name).write_text(text, encoding="utf-8")
+        print(name)
 
 
 if __name__ == "__main__":

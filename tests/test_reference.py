@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from reprise.data.catalog import OWN_DATASETS
 from reprise.errors import RepriseError
@@ -15,7 +16,7 @@ from reprise.publishing.style import COLORS
 from reprise.reports import editor
 from reprise.reports.settings import OPTIMIZER_SETTINGS, SCHEDULE_SETTINGS
 from reprise.schema import Strict, described
-from reprise.workflow.config import Config
+from reprise.workflow.config import Config, read_config
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -30,7 +31,10 @@ def reference():
         sys.path.remove(str(DOCS))
 
 
-PAGES = ("keys.md", "command-line.md", "configuration.md")
+PAGES = (
+    *(f"docs/reference/{name}.md" for name in ("keys", "command-line", "configuration")),
+    "config/README.md",
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +45,7 @@ def made(reference):
 @pytest.mark.parametrize("name", PAGES)
 def test_the_committed_page_is_that_of_the_code(made, name):
     assert set(made) == set(PAGES)
-    assert (DOCS / "reference" / name).read_text(encoding="utf-8") == made[name], (
-        "write it anew: make reference"
-    )
+    assert (ROOT / name).read_text(encoding="utf-8") == made[name], "write it anew: make reference"
 
 
 # ---- nothing is without a description ----
@@ -117,6 +119,18 @@ def test_every_verb_and_every_flag_has_a_description(reference):
 def test_every_setting_and_every_target_of_make_has_a_comment(reference):
     assert [name for name in Config.model_fields if not reference.settings().get(name)] == []
     assert [name for name, words in reference.targets().items() if not words] == []
+
+
+def test_the_configuration_that_snakedeploy_copies_is_that_of_the_workflow():
+    """The catalog asks for config/, snakedeploy copies it; a module is told what is in it."""
+    config, own = (
+        yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+        for name in ("config/config.yaml", "config.yaml")
+    )
+    assert read_config(config) == read_config(own)
+    assert set(config) == set(Config.model_fields)
+    readme = (ROOT / "config/README.md").read_text(encoding="utf-8")
+    assert [key for key in config if f"\n- `{key}` (" not in readme] == []
 
 
 def test_every_variable_of_the_environment_is_on_the_page():
@@ -211,7 +225,9 @@ def headings(page):
 
 
 @pytest.mark.parametrize(
-    "page", [*(DOCS / "reference").glob("*.md"), DOCS / "gallery.md"], ids=lambda page: page.name
+    "page",
+    [*(DOCS / "reference").glob("*.md"), DOCS / "gallery.md", ROOT / "config/README.md"],
+    ids=lambda page: page.name,
 )
 def test_headings_of_generated_pages_differ_and_lines_are_short(page):
     assert [anchor for anchor, times in headings(page).items() if times > 1] == []

@@ -13,6 +13,7 @@ from rights import COLLEAGUE, ROOT, give, owner, powerless, state, take_back
 
 import finished
 from finished import DATA, RUNS, run_of, verb
+from mirrors import server  # noqa: F401
 from reprise import files
 from reprise.errors import RepriseError, UnwritableError, file_error
 from reprise.files import atomic, check_writable, make_folder, open_lock, read_json, try_lock, write_json
@@ -70,6 +71,10 @@ READS = [
     ("export", "mini", "{mine}/out"),
     ("export", "mini", "{mine}/out", "--weights"),
     ("publish", "mini", "{mine}/cache"),
+    ("data", "synthesize", "cifar10", "--train", "100", "--test", "50"),
+    ("data", "fetch", "cifar10"),
+    ("data", "decode", "cifar10"),
+    ("data", "statistics", "cifar10"),
 ]
 
 
@@ -100,6 +105,7 @@ WRITES = [
     (("publish", "mini", "cache"), "cache/.lock", "cache"),
     (("export", "mini", "other"), "other", "."),
     (("data", "synthesize", "cifar100"), "results/demo/data/synthetic", "results/demo/data/synthetic"),
+    (("data", "synthesize", "cifar10"), "results/demo/data/synthetic", "results/demo/data/synthetic"),
 ]
 
 
@@ -113,6 +119,82 @@ def test_what_must_write_names_the_folder_and_the_remedy(project, command, file,
         r"your own \(--results\): copy there what you need, or import the runs\n",
         line,
     ), line
+    assert state(project) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (
+            ("synthesize", "cifar10", "--train", "100", "--test", "50"),
+            "results/demo/data/synthetic: there al",
+        ),
+        (("fetch", "cifar10"), "results/demo/data/archives/cifar-10-python.tar.gz: cifar10, verified"),
+        (("decode", "cifar10"), "results/demo/data/cifar10: there already and whole; nothing can be"),
+        (("statistics", "cifar10"), "cifar10 mean: 0."),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_data_that_are_there_are_said_to_be(project, command, said, capsys):
+    assert verb("data", *command) == 0
+    assert capsys.readouterr().out.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("damaged", "command", "file"),
+    [
+        ("synthetic/cifar-10-python.tar.gz", "synthesize", "synthetic"),
+        ("synthetic/cifar10.json", "synthesize", "synthetic"),
+        ("archives/cifar-10-python.tar.gz", "fetch", "archives"),
+        ("archives/cifar-10-python.tar.gz.source.json", "fetch", "archives"),
+        ("cifar10/train_images.npy", "decode", "cifar10"),
+        ("cifar10/dataset.json", "decode", "cifar10"),
+    ],
+)
+def test_data_that_are_damaged_cannot_be_mended_there(project, damaged, command, file, capsys):
+    with owner(DATA):
+        path = DATA / damaged
+        path.write_bytes(path.read_bytes()[:-40] + b"{}")
+    counts = ["--train", "100", "--test", "50"] if command == "synthesize" else []
+    assert verb("data", command, "cifar10", *counts) == 1
+    line = capsys.readouterr().err
+    assert re.fullmatch(
+        rf"reprise: {DATA}/{file}/\S+: cannot be written: {DATA}/{file} {BELONGS}; .*\n", line
+    )
+
+
+def test_a_stamp_of_data_that_cannot_be_written_is_one_line_and_no_failure(project, capsys):
+    stamp = DATA / "archives/cifar10.json"
+    with owner(DATA):
+        stamp.unlink()
+    before = state(project)
+    assert verb("data", "fetch", "cifar10") == 0
+    said = capsys.readouterr()
+    assert (
+        f"{stamp}: cannot be written: {stamp.parent} {BELONGS}; the file is there, but Snakemake" in said.err
+    )
+    assert said.out.endswith("cifar10, verified\n")
+    assert state(project) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("plan", "mini", "--cache", "{url}"),
+        ("next", "mini", "--cache", "{url}"),
+        ("import", "{url}"),
+        ("verify", "{url}", "--sample", "1", "--seed", "3"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_cache_of_a_server_is_read_without_copies(server, project, command, capsys):  # noqa: F811
+    """Those that would be kept among the results."""
+    server.answer = lambda request, _: server.send(request, (project / f"cache{request.path}").read_bytes())
+    before = state(project)
+    assert verb(*(word.format(url=server.url) for word in command)) == 0, capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "no run cache" not in said.err
+    assert "left out" not in said.err
     assert state(project) == before
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -18,8 +19,13 @@ from reprise.cli.options import (
     whole,
 )
 from reprise.cli.process import show
-from reprise.files import keep_json, write_json
+from reprise.errors import RepriseError, UnwritableError
+from reprise.files import check_writable, keep_json, read_json, write_json
+from reprise.progress import say
 from reprise.reports.layout import DEMO_IMAGES, STAND_IN, Layout, stand_in_source
+
+if TYPE_CHECKING:
+    from reprise.data.archives import Source
 
 DatasetName = Annotated[str, Parameter(name="DATASET", help="the data set's name, such as cifar10")]
 Folder = Annotated[
@@ -29,8 +35,31 @@ Folder = Annotated[
 
 def stamp_file(name: str, file: Path) -> None:
     """The workflow's sign that an archive or a weights file is there and verified."""
-    keep_json(file.parent / f"{name}.json", {"name": name, "file": file.name, "bytes": file.stat().st_size})
+    try:
+        keep_json(
+            file.parent / f"{name}.json", {"name": name, "file": file.name, "bytes": file.stat().st_size}
+        )
+    except UnwritableError as error:
+        say(f"{error.what}; the file is there, but Snakemake does not see that in this folder")
     show(f"{file}: {name}, verified")
+
+
+def kept(folder: Path, verify: Callable[[], object]) -> bool:
+    """Whether nothing can be written in `folder` and nothing need be: `verify` finds what would be made there
+    whole.
+    """
+    if not folder.is_dir():
+        return False
+    try:
+        check_writable(folder)
+    except UnwritableError:
+        try:
+            verify()
+        except (RepriseError, OSError):
+            return False  # making it says what is refused
+        show(f"{folder}: there already and whole; nothing can be written there")
+        return True
+    return False
 
 
 def fetch(
@@ -68,7 +97,9 @@ def decode(name: Folder, /, *, where: ResultsAndDataOptions = ResultsAndDataOpti
 
     layout = where.layout
     dataset, source = named_dataset(name)
-    decode.decode(dataset, archive_of(dataset, source, layout), layout.dataset(dataset, source))
+    archive, folder = archive_of(dataset, source, layout), layout.dataset(dataset, source)
+    if not kept(folder, lambda: decode.load(folder, dataset)):
+        decode.decode(dataset, archive, folder)
 
 
 def statistics(name: Folder, /, *, where: ResultsAndDataOptions = ResultsAndDataOptions()) -> None:
@@ -107,12 +138,25 @@ def stand_in(name: DatasetName, /, *, where: ResultsAndDataOptions = ResultsAndD
     layout = where.layout
     source = stand_in_source(name, "data stand-in")
     folder = layout.archives / f"{name}{STAND_IN}"
+    if kept(folder, lambda: verify_drawn(name, folder, "stand-in")):
+        return
     file = write_stand_in(name, load(dataset_dir(source, "real", layout)), folder)
     write_json(
         folder.with_suffix(".json"),
         {"name": name, "file": str(file.relative_to(layout.archives)), "bytes": file.stat().st_size},
     )
     show(f"{file}: a stand-in for {name}, made from {source}")
+
+
+def verify_drawn(name: str, folder: Path, source: Source) -> None:
+    """Raise a `RepriseError` unless the archive that the project made is in `folder`."""
+    from reprise.data.archives import sidecar_of
+    from reprise.data.catalog import dataset_facts
+    from reprise.data.fetch import verify_made
+
+    facts = dataset_facts(name)
+    file = folder / facts.file_name
+    verify_made(facts, file, sidecar_of(file), source)
 
 
 def synthesize(
@@ -131,11 +175,18 @@ def synthesize(
 
     classes = max(len(names) for names in dataset_facts(name).classes.values())
     per_class = {"train": max(1, train // classes), "test": max(1, test // classes)}
-    file = write_synthetic(name, Layout(results, "demo").synthetic, per_class)
-    write_json(
-        file.parent / f"{name}.json",
-        {"name": name, "file": file.name, "images_per_class": per_class},
-    )
+    folder = Layout(results, "demo").synthetic
+    stamp = {"name": name, "file": dataset_facts(name).file_name, "images_per_class": per_class}
+
+    def verify_there() -> None:
+        verify_drawn(name, folder, "synthetic")
+        if read_json(folder / f"{name}.json") != stamp:
+            raise RepriseError(f"{folder}: other images of {name}")
+
+    if kept(folder, verify_there):
+        return
+    file = write_synthetic(name, folder, per_class)
+    write_json(file.parent / f"{name}.json", stamp)
     show(
         f"{file}: synthetic stand-in, {per_class['train']} training and {per_class['test']} test images of "
         f"each of {classes} classes"

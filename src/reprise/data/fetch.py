@@ -78,18 +78,26 @@ def fetch_dataset(
         with atomic(destination) as partial:
             shutil.copyfile(archive, partial)
             try:
-                _verify_made(facts, partial, sidecar_of(archive), accept)
+                verify_made(facts, partial, sidecar_of(archive), accept)
             except RepriseError as error:
                 raise RepriseError(_gist(error, partial)) from error.__cause__
         with atomic(sidecar_of(destination)) as partial:
             shutil.copyfile(sidecar_of(archive), partial)
 
     def is_there() -> bool:
-        return any(
-            _succeeds(functools.partial(_verify_made, facts, destination, sidecar_of(archive), accept))
-            for archive in local
+        """It is whole, and what a mirror has; without a mirror that has it, it is kept."""
+        own = sidecar_of(destination)
+        mirrored = [sidecar_of(archive) for archive in local if archive.exists()]
+        return all(
+            any(
+                _succeeds(functools.partial(verify_made, facts, destination, each, accept))
+                for each in sidecars
+            )
+            for sidecars in (mirrored or [own], [own])
         )
 
+    if is_there():
+        return destination
     remedy = f"make the {accept} archive first, in a folder that is given as the mirror"
     _fetch(facts, destination, local, bring, is_there, remedy)
     return destination
@@ -251,7 +259,7 @@ def _check_size(facts: Facts, file: Path, times: int = 1) -> None:
         raise RepriseError(f"{file}: {size:,} bytes are far too many for {facts.file_name}; {GET_AGAIN}")
 
 
-def _verify_made(facts: DatasetFacts, file: Path, sidecar: Path, accept: Source) -> None:
+def verify_made(facts: DatasetFacts, file: Path, sidecar: Path, accept: Source) -> None:
     """Raise `RepriseError` unless `file` is what its sidecar says, and that is what is accepted."""
     source = identify(facts, file, *_content(facts, file, file.parent), sidecar)
     if source != accept:

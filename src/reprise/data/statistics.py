@@ -10,7 +10,7 @@ import numpy as np
 
 from reprise.data.decode import load
 from reprise.errors import RepriseError
-from reprise.files import write_json
+from reprise.files import keep_json
 
 CHUNK = 1024  # images counted at a time
 
@@ -45,5 +45,5 @@ def write_statistics(dataset_dir: Path) -> dict[str, Any]:
     images = load(dataset_dir).splits["train"].images
     mean, std = channel_statistics(images)
     statistics = {"mean": mean.tolist(), "std": std.tolist(), "images": len(images), "split": "train"}
-    write_json(dataset_dir / "statistics.json", statistics)
+    keep_json(dataset_dir / "statistics.json", statistics)
     return statistics

@@ -14,6 +14,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import re
+import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache as remember
 from pathlib import Path
@@ -21,8 +22,8 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
-from reprise.errors import DamagedError, RepriseError, file_error, gist
-from reprise.files import alone, atomic, make_folder, read_bytes, read_json, write_json
+from reprise.errors import DamagedError, RepriseError, UnwritableError, file_error, gist
+from reprise.files import alone, atomic, check_writable, make_folder, read_bytes, read_json, write_json
 from reprise.folders import is_stray, listing
 from reprise.progress import say
 from reprise.records import file_digest
@@ -96,7 +97,7 @@ class RemoteCache:
     def sums(self) -> Mapping[str, str]:
         """Name → SHA-256 of the files that the cache lists now."""
         if self._sums is None:
-            make_folder(self.copies)
+            self._make_copies()
             try:
                 text = self._get(SUMS, self.copies / SUMS, MOST_SUMS).decode("ascii")
                 self._sums = read_sums(text)
@@ -104,10 +105,18 @@ class RemoteCache:
                 raise RepriseError(f"{SUMS} is not what sha256sum writes ({gist(error)})") from None
         return self._sums
 
+    def _make_copies(self) -> None:
+        """Whoever can only read these results keeps the copies as long as this process lasts."""
+        try:
+            check_writable(self.copies)
+        except UnwritableError:
+            self._temporary = tempfile.TemporaryDirectory(prefix="reprise-copies-")
+            self.copies = Path(self._temporary.name)
+
     def file(self, name: str) -> Path:
-        path = self.copies / name
         if name not in self.sums:
             raise RepriseError(f"{name} is not listed in its {SUMS}")
+        path = self.copies / name
         if not path.exists() or file_digest(path) != self.sums[name]:
             make_folder(path.parent)
             most = MOST_ENTRY if not name.startswith(f"{WEIGHTS}/") else 1 << 33

@@ -611,10 +611,8 @@ def test_a_file_in_place_of_the_results_folder(project, capsys):
     (project / "file").write_text("")
     options = ["--reports", "reports", "--results", "file", "--data", "data"]
     assert status("train", "mini", "--only", "base", "--device", "cpu", *options) == 1
-    assert re.fullmatch(
-        r"reprise: (run \w{12}: )?file\S*: Not a directory; check the path and its permissions",
-        capsys.readouterr().err.splitlines()[-1],
-    )
+    said = "reprise: --results: 'file' is a file; name a folder, or move it away\n"
+    assert capsys.readouterr().err == said
 
 
 @pytest.mark.parametrize(

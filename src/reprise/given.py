@@ -5,9 +5,12 @@ Each function takes what was given and returns what is meant; what cannot be mea
 text says why. The caller says where it stood.
 """
 
+import errno
 import os
 import re
 from pathlib import Path
+
+from reprise.errors import file_error
 
 LONGEST = 4096
 """Characters of a path or a name."""
@@ -43,6 +46,21 @@ def path(value: object) -> str:
     if not found.is_absolute() or (text.partition("/")[0] == "~" and os.environ.get("HOME") == ""):
         raise ValueError(unknown)
     return str(found)
+
+
+def no_folder(folder: Path) -> str:
+    """Why nothing can lie in a folder, as far as it or a folder above it is there; empty where something
+    can.
+    """
+    there = next((each for each in (folder, *folder.parents) if os.path.lexists(each)), folder)
+    if os.path.isdir(there):  # noqa: PTH112 (a link that may not be followed is no error)
+        if os.access(there, os.X_OK, effective_ids=True):
+            return ""
+        return file_error(PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there)))
+    if not os.path.lexists(there):
+        return ""
+    what = "a link that leads to no folder" if there.is_symlink() else "a file"
+    return f"{str(there)!r} is {what}; name a folder, or move it away"
 
 
 def place(value: object) -> str:

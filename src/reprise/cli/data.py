@@ -16,13 +16,14 @@ from reprise.cli.options import (
     ResultsAndDataOptions,
     ResultsFolder,
     as_path,
+    layout_of,
     whole,
 )
 from reprise.cli.process import show
 from reprise.errors import RepriseError, UnwritableError
 from reprise.files import check_writable, keep_json, read_json, write_json
 from reprise.progress import say
-from reprise.reports.layout import DEMO_IMAGES, STAND_IN, Layout, stand_in_source
+from reprise.reports.layout import DEMO_IMAGES, STAND_IN, stand_in_source
 
 if TYPE_CHECKING:
     from reprise.data.archives import Source
@@ -126,7 +127,7 @@ def add(
     from reprise.data.catalog import name_of
     from reprise.data.fetch import add_archive
 
-    file = add_archive(archive, Layout(results, "full", data).data_dir)
+    file = add_archive(archive, layout_of(results, "full", data).data_dir)
     stamp_file(name_of(file.name), file)
 
 
@@ -175,7 +176,7 @@ def synthesize(
 
     classes = max(len(names) for names in dataset_facts(name).classes.values())
     per_class = {"train": max(1, train // classes), "test": max(1, test // classes)}
-    folder = Layout(results, "demo").synthetic
+    folder = layout_of(results, "demo").synthetic
     stamp = {"name": name, "file": dataset_facts(name).file_name, "images_per_class": per_class}
 
     def verify_there() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,9 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from reprise.cli.common import dataset_dir, has_results, stamp_evaluated, stamp_trained
-from reprise.cli.options import ReportsOptions, ResultsAndDataOptions, ResultsOptions, as_place, several
+from reprise.cli.options import (
+    ReportsOptions,
+    ResultsAndDataOptions,
+    ResultsOptions,
+    as_place,
+    known_reports,
+    several,
+)
 from reprise.cli.process import end, show
 from reprise.errors import RepriseError
+from reprise.given import no_folder
 from reprise.progress import say
 from reprise.reports.layout import EVIDENCE, FINAL, Layout
 
@@ -112,6 +121,8 @@ def runs_of(place: Path, scale: str) -> Path | None:
     from reprise.evaluation.exchange import is_cache
     from reprise.results.cache import RUNS, holds_runs
 
+    if problem := no_folder(place):
+        raise RepriseError(f"{place}: {problem}")
     for folder in (Layout(place, scale).runs, place / RUNS):
         if holds_runs(folder):
             return folder
@@ -143,11 +154,9 @@ def import_cached(caches: Caches, runs: Iterable[str], where: Layout) -> None:
 
 def finished_runs(names: Sequence[str], reports: ReportsOptions, where: Layout) -> list[str]:
     """Hashes, and of reports those of their finished runs."""
-    from reprise.reports.report import report_files
-
-    known, found = report_files(reports.reports), []
+    known, found = known_reports(reports.reports), []
     for name in names:
-        if name not in known:
+        if name not in known and re.fullmatch("[0-9a-f]{12}", name):
             found.append(name)
             continue
         report = reports.open(name, where.scale)

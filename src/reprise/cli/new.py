@@ -15,6 +15,7 @@ from reprise.cli.process import show
 from reprise.cli.reports import SCHEMA
 from reprise.errors import RepriseError
 from reprise.files import atomic
+from reprise.given import no_folder
 
 SLUG = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}"
 SUFFIXES = (".yaml", ".yml")
@@ -76,6 +77,9 @@ def new(
     check_slug(slug, reports)
     if reports == REPORTS and not reports.is_dir():  # one that is named is made
         raise RepriseError(f"{reports}: no such folder; run this in the project's folder, or give --reports")
+
+    if problem := no_folder(reports):
+        raise RepriseError(f"--reports: {problem}")
 
     from reprise.reports.report import report_files
 

@@ -135,6 +135,15 @@ DataFolder = Annotated[
 ]
 
 
+def layout_of(results: Path, scale: str, data: Path | None = None) -> Layout:
+    """Where files lie; a `RepriseError` where results or data can lie in no such folder."""
+    layout = Layout(results, scale, data)
+    for option, folder in (("--results", layout.root), ("--data", layout.data_dir)):
+        if problem := given.no_folder(folder):
+            raise RepriseError(f"{option}: {problem}")
+    return layout
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class ResultsOptions:
@@ -150,7 +159,7 @@ class ResultsOptions:
 
     @property
     def layout(self) -> Layout:
-        return Layout(self.results, self.scale)
+        return layout_of(self.results, self.scale)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +170,7 @@ class ResultsAndDataOptions(ResultsOptions):
 
     @property
     def layout(self) -> Layout:
-        return Layout(self.results, self.scale, self.data)
+        return layout_of(self.results, self.scale, self.data)
 
 
 # ---- reports and runs ----
@@ -175,16 +184,23 @@ StandIn = Annotated[
 ]
 
 
-def report_file(name: str, folder: Path) -> Path:
-    """The file of a report named by slug or by path."""
+def known_reports(folder: Path) -> dict[str, Path]:
+    """Slug → report, of a folder; a `RepriseError` where that is no folder or may not be looked into."""
     from reprise.reports.report import report_files
 
+    if problem := given.no_folder(folder):
+        raise RepriseError(f"--reports: {problem}")
+    return report_files(folder)
+
+
+def report_file(name: str, folder: Path) -> Path:
+    """The file of a report named by slug or by path."""
     path = Path(name)
     if path.suffix == ".yaml" or path.parent != Path():
         if not path.exists():
             raise RepriseError(f"no report {name}; check the path")
         return path
-    known = report_files(folder)
+    known = known_reports(folder)
     if name not in known:
         hint = nearest(name, known) or "; give the folder of the reports with --reports"
         raise RepriseError(f"no report {name} in {folder}{hint}")
@@ -208,13 +224,13 @@ class ReportsOptions:
 
     def open(self, name: str, scale: str) -> Report:
         """The report named by slug or by path."""
-        from reprise.reports.report import Report, report_files
+        from reprise.reports.report import Report
 
         path = report_file(name, self.reports)
         slug = path.stem if path.suffix == ".yaml" else path.name
         parts = [entry.rpartition("/") for entry in self.skip]
         for other in {report for report, _, _ in parts} - {"", slug}:
-            known = report_files(self.reports)
+            known = known_reports(self.reports)
             if other not in known:
                 raise RepriseError(f"skip: no report {other} in {self.reports}{nearest(other, known)}")
         skip = [experiment for report, _, experiment in parts if report in ("", slug)]
@@ -223,10 +239,9 @@ class ReportsOptions:
     def open_all(self, names: Sequence[str], scale: str) -> list[Report]:
         """These reports, or without names all that are there and can be read; the others are named."""
         from reprise.reports.mistakes import Mistakes
-        from reprise.reports.report import report_files
 
         named = bool(names)
-        names = names or tuple(report_files(self.reports))
+        names = names or tuple(known_reports(self.reports))
         if not names:
             raise RepriseError(
                 f"{self.reports}: no report files (*.yaml) there; give their folder with --reports"

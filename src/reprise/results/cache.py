@@ -25,6 +25,7 @@ from urllib.request import url2pathname
 from reprise.errors import DamagedError, RepriseError, UnwritableError, file_error, gist
 from reprise.files import alone, atomic, check_writable, make_folder, read_bytes, read_json, write_json
 from reprise.folders import is_stray, listing
+from reprise.given import no_folder
 from reprise.progress import say
 from reprise.records import file_digest
 from reprise.reports.layout import RUN
@@ -63,6 +64,8 @@ class FolderCache:
         self.folder, self.place = folder, place or str(folder)
 
     def names(self) -> dict[str, list[str]]:
+        if problem := no_folder(self.folder):
+            raise RepriseError(problem)
         if not self.folder.is_dir():
             raise RepriseError("no such folder")
         try:
@@ -173,6 +176,8 @@ def folder_to_add_to(place: str) -> Path:
     if "://" in place or not place:
         what = "a URL" if place else "the name is empty"
         raise RepriseError(f"cache {place!r}: {what}; give a folder, which a web server may then show")
+    if problem := no_folder(Path(place)):
+        raise RepriseError(f"cache {place!r}: {problem}")
     return Path(place)
 
 

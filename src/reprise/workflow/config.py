@@ -254,14 +254,12 @@ def check_checkout(checkout: Path, *, own_python: bool = True) -> None:
 
 
 def check_folders(layout: Layout) -> None:
-    """Raise a `RepriseError` where results or data would lie in a file, or behind a link to no folder:
-    Snakemake ends with a traceback there, which does not name the setting.
+    """Raise a `RepriseError` where results or data would lie in a file, behind a link to no folder, or where
+    this user may not look: Snakemake ends with a traceback there, which does not name the setting.
     """
     for name, folder in (("results", layout.root), ("data", layout.data_dir)):
-        there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
-        if not os.path.isdir(there):  # noqa: PTH112 (a link that may not be followed is no error)
-            what = "a link that leads to no folder" if there.is_symlink() else "a file"
-            raise RepriseError(f"{name}: {str(there)!r} is {what}; name a folder, or move it away")
+        if problem := given.no_folder(folder):
+            raise RepriseError(f"{name}: {problem}")
 
 
 def check_remote_paths(config: Config, checkout: Path, overrides: Mapping[str, Any] | None = None) -> None:

@@ -316,6 +316,7 @@ HEADINGS = {
     "Scale": "A smaller scale",
     "ActivationLayer": "Layer activation",
     "Series": "Series of curves",
+    "SplitLabels": "Labels of splits",
     "Colors": "Colours of a series",
     "Reference": "Reference lines",
     "Images": "Images of samples",

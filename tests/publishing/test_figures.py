@@ -511,6 +511,73 @@ def test_a_panel_for_each_split():
     assert len(set(left)) == 2  # where splits have panels, dashes tell the series
 
 
+LOSS = "Cross-entropy loss"
+
+
+@pytest.mark.parametrize(
+    ("labels", "changes", "shown", "beside", "said"),
+    [
+        ({"test": "validation"}, {}, ["training", "validation"], LOSS, "validation"),
+        ({"train": "fit", "test": "held out"}, {}, ["fit", "held out"], LOSS, "held out"),
+        (
+            {"test": "CV fold 5"},
+            {"splits": ["test"], "metric": "accuracy"},
+            ["CV fold 5"],
+            "CV fold 5 accuracy",
+            "CV fold 5",
+        ),
+        (
+            {"train": "Fit", "test": "Dev"},
+            {"splits": ["test"], "metric": "gap"},
+            ["Dev"],
+            "Fit − Dev accuracy",
+            "Fit − Dev",
+        ),
+        ({"test": "test_a < 1 & $x$"}, {"y_label": "y"}, ["training", "test_a < 1 & $x$"], "y", "test_a"),
+        ({}, {}, ["training", "test"], LOSS, "test"),
+        ({"train": "training", "validation": None}, {}, ["training", "test"], LOSS, "test"),
+    ],
+)
+def test_splits_are_called_what_the_report_calls_them(labels, changes, shown, beside, said):
+    figure, drawn = build(spec(split_labels=labels, **changes), {"adam": [cell("adam")]})
+    assert legend(figure)[: len(shown)] == shown
+    assert figure.axes[0].get_ylabel() == beside
+    assert drawn.description.startswith(f"Line plot of {said} ")
+    assert {line["split"] for line in drawn.values} <= {"train", "test"}
+    assert_sound(figure)
+    _, plain = build(spec(**changes), {"adam": [cell("adam")]})
+    assert drawn.values == plain.values
+
+
+def test_labels_of_splits_stand_beside_series_and_over_panels():
+    labels = {"train": "fit", "test": "validation"}
+    several = {"series": [{"runs": "lr=0.01"}], "split_labels": labels, "width": "wide"}
+    figure, drawn = build(panelled("split", **several), RATES, 20)
+    assert titles(figure) == ["fit", "validation"]
+    assert [line["panel"] for line in drawn.values] == ["fit", "fit", "validation", "validation"]
+    figure, drawn = build(panelled("batch_size", split_labels=labels, width="wide"), RATES, 20)
+    assert legend(figure)[3:5] == ["fit", "validation"]
+    assert "learning rate 0.001, validation (n = 3)" in drawn.description
+
+
+@pytest.mark.parametrize(
+    ("labels", "changes", "message"),
+    [
+        ({"validation": "dev"}, {}, "split_labels: no line is of validation; drawn: train, test"),
+        ({"train": "a"}, {"splits": ["test"]}, "split_labels: no line is of train; drawn: test"),
+        ({"test": "training"}, {}, "split_labels: two splits are called 'training'; give each a label"),
+        ({"train": "a", "test": "a"}, {}, "split_labels: two splits are called 'a'; give each a label"),
+        ({"test": "training"}, {"splits": ["test"], "metric": "gap"}, "two splits are called 'training'"),
+        ({"tset": "dev"}, {}, r"split_labels\.tset: unknown key; did you mean test\?"),
+        ({"test": ""}, {}, r"split_labels\.test: "),
+        ("dev", {}, "split_labels: "),
+    ],
+)
+def test_mistakes_with_labels_of_splits(labels, changes, message):
+    with pytest.raises(RepriseError, match=message):
+        build(spec(split_labels=labels, **changes), {"adam": [cell("adam")]})
+
+
 def test_panels_of_two_keys_are_rows_and_columns():
     figure, drawn = build(panelled(["batch_size", "split"], width="wide"), RATES, 20)
     assert titles(figure) == [

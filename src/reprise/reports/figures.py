@@ -159,6 +159,17 @@ class Colors(Strict):
     """Of the line of the test data."""
 
 
+class SplitLabels(Strict):
+    """What readers call the parts of the data."""
+
+    train: Text | None = None
+    """Of the training data (default: training)."""
+    validation: Text | None = None
+    """Of the validation data (default: validation)."""
+    test: Text | None = None
+    """Of the test data (default: test)."""
+
+
 class Series(Labelled):
     color: Color | Colors | None = None
     """A colour, or one for each split (default: that of the configuration in the whole report)."""
@@ -179,6 +190,8 @@ class Curves(Figure):
     """gap is the training accuracy less that of the split; a list gives each metric a panel of its own."""
     splits: Annotated[list[Split], Field(min_length=1), Unique]
     """Parts of the data drawn, a line each."""
+    split_labels: SplitLabels | None = None
+    """What the report calls them, for the legend, titles of panels and the axis."""
     series: Annotated[
         list[Series],
         Field(min_length=1),

@@ -5,10 +5,10 @@ grey print keeps all apart, and of curves that coincide each is seen: through th
 beside it, which is narrower. A configuration has the same colour in all figures of a report (`colors`). Where
 curves lie at chance, so does a line.
 
-Options: `metric` (of a list, each has a panel with a y axis of its own), `splits`, `series` (`runs`, `label`,
-`color`, `after`, `everywhere`), `panels` (small multiples with common axes), `reference` lines, `selected`
-marks, limits and the y label. A series `after` another cell goes on where the curve of that cell ends,
-because its runs start from weights of that cell's; a vertical line marks the seam.
+Options: `metric` (of a list, each has a panel with a y axis of its own), `splits`, `split_labels`, `series`
+(`runs`, `label`, `color`, `after`, `everywhere`), `panels` (small multiples with common axes), `reference`
+lines, `selected` marks, limits and the y label. A series `after` another cell goes on where the curve of that
+cell ends, because its runs start from weights of that cell's; a vertical line marks the seam.
 """
 
 import itertools
@@ -151,12 +151,15 @@ class Means:
 
 @dataclass(frozen=True)
 class Curve:
-    """One line: the means over its runs. `selected`: see `_selected`. `context`: drawn for comparison."""
+    """One line: the means over its runs. `split_label`: what readers call the split. `selected`: see
+    `_selected`. `context`: drawn for comparison.
+    """
 
     panel: str
     metric: str
     label: str
     split: str
+    split_label: str
     runs: tuple[str, ...]
     look: dict[str, Any]
     means: Means
@@ -180,7 +183,7 @@ class Curve:
     @property
     def name(self) -> str:
         """Series and split."""
-        return ", ".join(part for part in (self.label, SPLIT_WORDS[self.split]) if part)
+        return ", ".join(part for part in (self.label, self.split_label) if part)
 
 
 def draw(spec: Curves, sources: Sources, page: Page) -> Drawn:
@@ -188,7 +191,8 @@ def draw(spec: Curves, sources: Sources, page: Page) -> Drawn:
     metrics = _metrics(spec)
     several = len(metrics) > 1
     splits = _splits(spec, metrics)
-    lines = _curves(spec, metrics, splits, sources)
+    split_labels = _split_labels(spec, metrics)
+    lines = _curves(spec, metrics, splits, split_labels, sources)
     panels = {line.panel: line.metric for line in lines}
     colors = {line.label: line.look["color"] for line in lines}
     references = read_references(spec, colors, sources.whole is not None)
@@ -230,7 +234,8 @@ def draw(spec: Curves, sources: Sources, page: Page) -> Drawn:
             axes.set_xlabel("Epoch")
             axes.tick_params(labelbottom=True)
         if several or index % columns == 0:
-            axes.set_ylabel(wrap(spec.y_label or _y_label(metric, splits), height, 8), linespacing=LEADING)
+            label = spec.y_label or _y_label(metric, splits, split_labels)
+            axes.set_ylabel(wrap(label, height, 8), linespacing=LEADING)
 
     page.figure.set_layout_engine("constrained")
     body = rows * (height + max(map(_height, seams)) / 72) + FURNITURE
@@ -246,7 +251,7 @@ def draw(spec: Curves, sources: Sources, page: Page) -> Drawn:
         ends_row = index % columns == columns - 1 or axes is used[-1]
         print_references(axes, [reference for reference in numbers if ends_row or reference.panel])
     runs = {run for line in lines for run in (*line.runs, *(line.seam.runs if line.seam else ()))}
-    return Drawn(_describe(lines, references), sorted(runs), [_values(line) for line in lines])
+    return Drawn(_describe(lines, split_labels, references), sorted(runs), [_values(line) for line in lines])
 
 
 # ---- numbers ----
@@ -277,6 +282,24 @@ def _splits(spec: Curves, metrics: Sequence[str]) -> list[str]:
             split = next(iter(wrong or spec.splits))
             raise RepriseError(f"split {split!r} cannot be drawn for {metric}{nearest(split, valid)}")
     return [split for split in SPLIT_WORDS if split in spec.splits]
+
+
+def _split_labels(spec: Curves, metrics: Sequence[str]) -> dict[str, str]:
+    """Split → what readers call it. Only one that the figure names can be called otherwise, and no two are
+    called the same.
+    """
+    own = spec.split_labels.model_dump(exclude_none=True) if spec.split_labels else {}
+    taken_from = ["train"] if "gap" in metrics else []
+    named = [split for split in SPLIT_WORDS if split in [*spec.splits, *taken_from]]
+    for split in own:
+        if split not in named:
+            raise RepriseError(f"split_labels: no line is of {split}; drawn: {', '.join(spec.splits)}")
+    labels = SPLIT_WORDS | own
+    shown = [labels[split] for split in named]
+    for label in shown:
+        if shown.count(label) > 1:
+            raise RepriseError(f"split_labels: two splits are called {label!r}; give each a label of its own")
+    return labels
 
 
 def _drawable(metric: str) -> list[str]:
@@ -312,8 +335,8 @@ class PanelSeries:
     cell: Cell
     titles: tuple[str | None, ...]
 
-    def title(self, split: str) -> str:
-        return ", ".join(SPLIT_WORDS[split] if title is None else title for title in self.titles)
+    def title(self, split_label: str) -> str:
+        return ", ".join(split_label if title is None else title for title in self.titles)
 
 
 def _panel_keys(spec: Curves) -> list[str]:
@@ -364,7 +387,13 @@ def _colors(labels: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
     return dict(zip(labels, found if len(set(found)) == len(labels) else PALETTE, strict=False))
 
 
-def _curves(spec: Curves, metrics: Sequence[str], splits: Sequence[str], sources: Sources) -> list[Curve]:
+def _curves(
+    spec: Curves,
+    metrics: Sequence[str],
+    splits: Sequence[str],
+    split_labels: Mapping[str, str],
+    sources: Sources,
+) -> list[Curve]:
     """A curve per cell, metric and split."""
     keys, series = _panel_keys(spec), parts(spec, sources)
     labels = list(dict.fromkeys(part.label for part in series if not part.entry.everywhere))
@@ -406,10 +435,11 @@ def _curves(spec: Curves, metrics: Sequence[str], splits: Sequence[str], sources
             place = 0 if entry.everywhere else labels.index(label)
             lines.append(
                 Curve(
-                    panel=metric if len(metrics) > 1 else part.title(split),
+                    panel=metric if len(metrics) > 1 else part.title(split_labels[split]),
                     metric=metric,
                     label=label,
                     split=split,
+                    split_label=split_labels[split],
                     runs=tuple(cell.runs),
                     look={
                         "color": own,
@@ -562,16 +592,16 @@ def _values(line: Curve) -> dict[str, Any]:
     }
 
 
-def _describe(lines: Sequence[Curve], references: Sequence[ReferenceLine]) -> str:
+def _describe(
+    lines: Sequence[Curve], split_labels: Mapping[str, str], references: Sequence[ReferenceLine]
+) -> str:
     """The curves in words: runs, first, last and best value; and the lines that they are compared with."""
     sentences = []
     for line in lines:
         best, word = (min, "lowest") if line.metric == "loss" else (max, "highest")
         means = zip(line.means.epochs.tolist(), line.means.mean.tolist(), strict=True)
         mean = {epoch: value for epoch, value in means if not math.isnan(value)}
-        name = ", ".join(
-            dict.fromkeys(part for part in (line.panel, line.label, SPLIT_WORDS[line.split]) if part)
-        )
+        name = ", ".join(dict.fromkeys(part for part in (line.panel, line.label, line.split_label) if part))
         if not mean:
             sentences.append(f"{name}: no finite value.")
             continue
@@ -586,8 +616,8 @@ def _describe(lines: Sequence[Curve], references: Sequence[ReferenceLine]) -> st
     panels = len({line.panel for line in lines})
     what = "Line plot" if panels == 1 else f"{panels} line plots"
     metrics = dict.fromkeys(line.metric for line in lines)
-    shown = " and ".join(_y_label(metric, [lines[-1].split]) for metric in metrics)
-    return f"{what} of {shown.lower()} per epoch. " + " ".join(sentences)
+    shown = " and ".join(_measured(metric, lines[-1].split, split_labels) for metric in metrics)
+    return f"{what} of {shown} per epoch. " + " ".join(sentences)
 
 
 # ---- drawing ----
@@ -635,15 +665,19 @@ def _stretches(means: Means) -> list[tuple[Means, bool]]:
     ]
 
 
-def _y_label(metric: str, splits: Sequence[str]) -> str:
+def _y_label(metric: str, splits: Sequence[str], split_labels: Mapping[str, str]) -> str:
     splits = [split for split in splits if split in _drawable(metric)]
+    if len(splits) > 1:
+        return METRIC_TITLES[metric]
+    words = _measured(metric, splits[0], split_labels)
+    return words[:1].upper() + words[1:]
+
+
+def _measured(metric: str, split: str, split_labels: Mapping[str, str]) -> str:
+    """A metric on a split in words."""
     if metric == "gap":
-        return f"Training − {SPLIT_WORDS[splits[-1]]} accuracy" if len(splits) == 1 else METRIC_TITLES[metric]
-    return (
-        METRIC_TITLES[metric]
-        if len(splits) > 1
-        else f"{SPLIT_WORDS[splits[0]]} {METRIC_TITLES[metric].lower()}".capitalize()
-    )
+        return f"{split_labels['train']} − {split_labels[split]} accuracy"
+    return f"{split_labels[split]} {METRIC_TITLES[metric].lower()}"
 
 
 def epoch_axis(axes: Axes, last: int, limits: Sequence[float] | None, width: float) -> None:
@@ -700,10 +734,11 @@ def _legend(
     else:
         faces = {split: GREY if split == splits[-1] else "white" for split in splits}
         styles = {split: looks[labels[0], split]["linestyle"] for split in splits}
+        names = {line.split: line.split_label for line in lines}
         marker = "o" if any(line.look["marker"] for line in lines) else ""
         plain = [
             handle(
-                SPLIT_WORDS[split],
+                names[split],
                 color=GREY,
                 linestyle=styles[split],
                 marker=marker,

@@ -97,6 +97,7 @@ def fetch_dataset(
         )
 
     if is_there():
+        _remove_leftovers(destination)
         return destination
     remedy = f"make the {accept} archive first, in a folder that is given as the mirror"
     _fetch(facts, destination, local, bring, is_there, remedy)

@@ -23,7 +23,7 @@ source = workflow.included_stack[-1]
 basedir = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
 own_file = basedir / source.get_filename()
 if isinstance(source, HostingProviderFile):
-    # github(…) in a module: Snakemake has cloned the repository and hands out single files. The jobs need a folder.
+    # github(…) in a module: Snakemake has cloned the repository and hands out single files; jobs need a folder.
     clone = source.hosted_repo.repo
     commit = clone.commit(source.ref).hexsha
     basedir = Path(f".snakemake/checkouts/{commit[:12]}").absolute()
@@ -36,8 +36,8 @@ elif own_file.is_symlink():
     basedir = own_file.resolve().parent
 if not (basedir / "workflow/rules/common.smk").is_file():
     raise WorkflowError(
-        f"{own_file}: the rest of the workflow is not beside it (no workflow/rules); use the Snakefile where it "
-        "lies: snakemake -s CHECKOUT/Snakefile, or a symbolic link to it"
+        f"{own_file}: the rest of the workflow is not beside it (no workflow/rules); use the Snakefile where "
+        "it lies: snakemake -s CHECKOUT/Snakefile, or a symbolic link to it"
     )
 # Results go where Snakemake is started, or to its --directory, and a config.yaml there goes before this
 # folder's own. A module is told its settings in `config:`, or has those of this folder.

@@ -29,9 +29,10 @@ if isinstance(source, HostingProviderFile):
     basedir = Path(f".snakemake/checkouts/{commit[:12]}").absolute()
     if not basedir.exists():
         basedir.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=basedir.parent) as part, suppress(FileExistsError):
+        with TemporaryDirectory(dir=basedir.parent) as part:
             clone.clone(f"{part}/new", no_checkout=True).git.checkout(commit)
-            os.rename(f"{part}/new", basedir)
+            with suppress(OSError):  # another process was first
+                os.rename(f"{part}/new", basedir)
 elif own_file.is_symlink():
     basedir = own_file.resolve().parent
 if not (basedir / "workflow/rules/common.smk").is_file():

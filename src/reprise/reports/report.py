@@ -198,10 +198,10 @@ class Report:
 
     def cell_mistake(self, cell: Cell, said: str) -> Mistake:
         """What is wrong with a cell, as an error. Its place is what gives it the setting that is meant."""
-        setting = keys_of_error(said)
-        known = bool(setting) and setting[0] in Settings.model_fields
+        keys = keys_of_error(said)
+        setting = keys if keys and keys[0] in Settings.model_fields else None
         settings = plain(cell.members[0].spec)
-        return self._expansion.mistake(cell.experiment, setting if known else None, said, cell.called, settings)
+        return self._expansion.mistake(cell.experiment, setting, said, cell.called, settings)
 
     def statement_mistake(self, statement: Statement, said: str, about: str = "") -> Mistake:
         """What is wrong with a statement, or with the table that makes it, as an error."""

@@ -266,7 +266,7 @@ def test_a_job_of_the_workflow_checks_no_report_file_again(tmp_path, monkeypatch
     assert "learning rate" in (tmp_path / SCALE / "tables/mini/space.md").read_text().lower()
     other = "quick" if SCALE != "quick" else "full"
     with pytest.raises(
-        RepriseError, match=r"statements\.n\.measure: .* no experiment rate; did you mean rates"
+        RepriseError, match=r"statements\.n\.measure: .*; did you mean rates"
     ):
         Report(tmp_path / "mini.yaml", other)
     assert Report(tmp_path / "mini.yaml", SCALE).statements

@@ -105,7 +105,8 @@ def test_whatever_runs_are_there_a_figure_or_table_is_made_or_not_run(slug, scal
     assert made >= {item.kind for item in items}
     for line, item, there, needed in lines:
         count = (
-            f"{there} of its {needed} runs {'is' if there == 1 else 'are'} finished, which shows nothing yet"
+            f"{there} of its {needed} runs {'is' if there == 1 else 'are'} finished, "
+            "too few to show anything yet"
         )
         count = count if there else f"none of its {needed} runs is finished"
         assert line.endswith(f" {item.id}: not run: {count}; train and evaluate some")
@@ -273,12 +274,12 @@ def test_a_curve_goes_on_where_the_same_seed_is_there(report):
     assert (curve["runs"], curve["after"]) == (list(runs(report, "tuned:2")), list(runs(report, "base:2")))
     assert notes == ["seed 2 of 3"]
     lone = refused(report, "figures", "after", runs(report, "base:0", "tuned:1"))
-    assert "not run: 2 of its 6 runs are finished, which shows nothing yet" in lone
+    assert "not run: 2 of its 6 runs are finished, too few to show anything yet" in lone
 
 
 def test_bars_need_their_base_run_and_levels_two_values(report):
     sweep = "sweep/lr=0.1"
-    assert "1 of its 5 runs is finished, which" in refused(report, "figures", "bars", runs(report, sweep))
+    assert "1 of its 5 runs is finished, too few" in refused(report, "figures", "bars", runs(report, sweep))
     assert "1 of its 5 runs is" in refused(report, "figures", "bars", runs(report, "sweep/base"))
     found, notes = drawn(report, "bars", runs(report, "sweep/base", sweep))
     assert [bar["axis"] for bar in found.values] == ["", "lr"]
@@ -286,7 +287,7 @@ def test_bars_need_their_base_run_and_levels_two_values(report):
     for levels in ("levels", "all_levels"):
         found, _ = drawn(report, levels, runs(report, "grid/batch=32:0"))
         assert {row["axis"] for row in found.values} == {"lr"}
-        assert "shows nothing" in refused(report, "figures", levels, runs(report, "grid/lr=0.1,batch=32"))
+        assert "too few to show anything" in refused(report, "figures", levels, runs(report, "grid/lr=0.1,batch=32"))
 
 
 def test_values_stand_in_their_order_whatever_is_missing(report):

@@ -1037,7 +1037,7 @@ def test_which_settings_a_search_prefers_is_never_contradicted(searched, winner)
     found = outcome(report, tables, claim(f'argbest({PEAK}) == "{winner}"')).judgement
     assert found.share < 0.1
     assert found.verdict == "undecided"
-    assert any("a matter of the draw and is never contradicted" in note for note in found.notes)
+    assert any("so such a claim is never contradicted" in note for note in found.notes)
 
 
 def test_equal_winners_leave_it_open(searched):
@@ -1249,7 +1249,7 @@ def test_the_page(written):
         "- **contradicted**: worse (Figure 1): 0.4000 falls short of 0.5000 by 0.1000; 3 seeds settle"
         in short
     )
-    assert "- **not run**: 1 statement: absent has no accuracy to measure: not trained, or not" in short
+    assert "- **not run**: 1 statement: absent has no accuracy to measure: it is not trained, or not" in short
     assert "a \\| b (Part 1)" in page
     assert "0.500 lies inside" in page
     assert "**reproduced** (read as: at \\| last)" in page

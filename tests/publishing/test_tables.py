@@ -200,7 +200,7 @@ def test_settings_and_measured_values_stand_beside_the_reported(tmp_path):
         "reproduced",
         "",
     ]
-    assert "The verdict on a reported number stands in brackets after it." in files["md"]
+    assert "The verdict on a reported number is in brackets after it." in files["md"]
     assert "| Best epoch | 6.0 ± 2.6 |  |" in files["md"]
     assert "± is the standard deviation over 3 seeds." in files["md"]
 
@@ -424,7 +424,7 @@ def test_a_row_has_a_verdict_where_it_measures_what_the_statement_does(tmp_path)
         rows_ = [own, own | {"label": "Other", "measure": small}]
         files, _ = metrics_table(tmp_path, *rows_, stated=[stated])
         found = [line["verdict"] for line in rows(files["csv"])]
-        assert ("without a verdict is stated of other trainings" in files["md"]) == ("" in found)
+        assert ("without a verdict belongs to other trainings" in files["md"]) == ("" in found)
         return found
 
     assert verdicts(number) == ["differs", ""]
@@ -678,7 +678,7 @@ def test_models_stand_side_by_side_each_beside_the_report(tmp_path, report):
     assert "| Accuracy | 0.210 ± 0.010 | 0.21 (reproduced) | 0.510 ± 0.010 | 0.60 (differs) |" in lines
     assert "| Parameters | 1,000 |  | 1,000 |  |" in lines
     assert "± is the standard deviation over the seeds." in lines
-    assert "The verdict on a reported number stands in brackets after it." in lines
+    assert "The verdict on a reported number is in brackets after it." in lines
     assert r"flip, rotation (10\textdegree{}) \\" in files["tex"]
     data = {(row["row"], row["model"]): row for row in rows(files["csv"])}
     tested = data["Accuracy", "Tuned"]
@@ -740,7 +740,7 @@ def test_the_best_model_has_the_settings_of_the_run_that_was_picked(tmp_path, re
     assert f"| Learning rate | {lr} |  |" in files["md"]
     assert "| Accuracy | 0.4000 | 0.40 (reproduced) |" in files["md"]
     assert f"Best: trial 3, learning rate {lr}, " in files["md"]
-    assert ", seed 0, of 4 runs the one with the best validation accuracy." in files["md"]
+    assert ", seed 0, the run with the best validation accuracy of 4." in files["md"]
     assert "±" not in files["md"]
     assert {(row["configuration"], row["run"]) for row in rows(files["csv"])} == {
         (winner.name, winner.runs[0])
@@ -903,7 +903,7 @@ def test_classes_in_percent_beside_the_report(tmp_path, report):
     base = f"{fmean(over_classes):.1f} ± {stdev(over_classes):.1f}"
     assert f"| Standard deviation | {base} |  | {over_classes[0]:.1f} | 45.0 (reproduced) |" in lines
     assert (
-        "Test accuracy in percent; the standard deviation is that of the classes (n in the denominator)."
+        "Test accuracy in percent; the standard deviation is taken over the classes (n in the denominator)."
         in lines
     )
     data = {(row["class"], row["model"]): row for row in rows(files["csv"])}
@@ -1121,7 +1121,8 @@ def test_missing_runs_are_named(tmp_path):
     words = f"report, table table_02: run {adam.runs[2]} of adam has no accuracy; train and evaluate it first"
     assert message(tmp_path, settings_spec(), [adam], final=table[table.run != adam.runs[2]]) == words
     words = (
-        "report, table table_04: row 'Best': adam has no accuracy to measure: not trained, or not that far."
+        "report, table table_04: row 'Best': adam has no accuracy to measure: it is not trained, or not for "
+        "so many epochs."
     )
     assert message(tmp_path, metrics_spec(row()), [adam], final=table[:0]) == words
     words = (

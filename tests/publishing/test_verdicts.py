@@ -176,9 +176,9 @@ def test_between_the_ways_that_trainings_come_out_is_no_agreement():
     for reported, verdict in (("0.100", "reproduced"), ("0.500", "reproduced"), ("0.300", "differs")):
         found = ground.number(reported, "accuracy(base)")
         assert found.verdict == verdict
-        assert ("between the ways that trainings come out" in found.reason) == (verdict == "differs")
+        assert ("in a gap between the ways that trainings come out" in found.reason) == (verdict == "differs")
         assert found.notes == (
-            "The seeds of base come out in more than one way: draws mix the ways that were seen.",
+            "The seeds of base come out in more than one way; the draws mix the ways that were seen.",
         )
 
 
@@ -511,7 +511,7 @@ def test_what_was_not_trained_is_not_run_unless_the_rest_settles_it():
     assert ground.claim(f"{worse} or {unknown}").verdict == "not run"
     assert ground.claim(f"not {unknown}").verdict == "not run"
     found = ground.claim(unknown)
-    assert found.reason == "gone has no accuracy to measure: not trained, or not that far."
+    assert found.reason == "gone has no accuracy to measure: it is not trained, or not for so many epochs."
 
 
 def test_a_spread_over_configurations_of_which_one_is_missing_is_not_run():
@@ -581,7 +581,7 @@ def test_what_a_part_has_to_show_among_many():
     assert (alone.verdict, among.verdict) == ("reproduced", "undecided")
     assert among.settles == pytest.approx(alone.settles * 2.865 / 1.96, rel=0.1)  # z at 2.5 % / 12
     assert "0.5085 exceeds 0.5000 by 0.0085" in among.reason
-    assert " in one of 12; " in among.reason
+    assert " in one of 12 comparisons; " in among.reason
     assert among.share > 0.975
     assert among.notes == (SHARED,)
 
@@ -657,7 +657,7 @@ def test_which_trial_wins_is_not_left_open_by_several_relations():
     found = searched(accuracies, accuracies).claim('argbest(accuracy(search)) == "search/trial=3"')
     assert (found.verdict, found.share < 0.025) == ("undecided", True)
     assert len(found.notes) == 1
-    assert found.notes[0].endswith("is a matter of the draw and is never contradicted.")
+    assert found.notes[0].endswith("depends on the draw, so such a claim is never contradicted.")
 
 
 def test_the_winner_is_picked_by_validation_and_is_one_training():

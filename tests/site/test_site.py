@@ -264,14 +264,14 @@ def test_assumptions_and_the_statements_that_hang_on_them_are_linked(site):
         "assumption-3": {"table_01_base_accuracy.html", "somewhere.html"},
         "assumption-4": {"loss_falls.html"},
     }
-    assert "The whole report hangs on it." in found.text
+    assert "The whole report depends on it." in found.text
     for number, names in hanging.items():
         for path in (site / "mini/statements").iterdir():
             links = [attributes.get("href", "") for _, attributes in Words(path.read_text()).tags]
             assert (f"../../mini/index.html#{number}" in links) == (path.name in names), (number, path)
     one = page(site, "mini/statements/loss_falls.html").text
     assert "Assumption 4 : Nothing is skipped." in one.replace("4:", "4 :")
-    assert "1 assumption on which the whole report hangs" in one
+    assert "1 assumption on which the whole report depends" in one
 
 
 def test_what_is_not_run_says_so(tmp_path):
@@ -662,13 +662,13 @@ def entry(**given):
     [
         (
             {"reported": "0.66", "spread": "0.01", "low": 0.6, "high": 0.7},
-            "The report says 0.66; 3 seeds here gave 0.65 ± 0.01. From 0.6000 to 0.7000 would count as "
-            "reproduced; it lies inside.",
+            "The report says 0.66; 3 seeds here gave 0.65 ± 0.01. A number from 0.6000 to 0.7000 would count "
+            "as reproduced; this one lies inside.",
         ),
         (
             {"verdict": "differs", "reported": "0.9", "about": 0.1, "n": 1, "low": 0.6, "high": 0.7},
-            "The report says about 0.9; 1 seed here gave 0.65. From 0.6000 to 0.7000 would count as "
-            "reproduced; it lies outside.",
+            "The report says about 0.9; 1 seed here gave 0.65. A number from 0.6000 to 0.7000 would count as "
+            "reproduced; this one lies outside.",
         ),
         (  # between the ways that trainings come out
             {"verdict": "differs", "reported": "0.5", "low": 0.1, "high": 0.9},
@@ -678,12 +678,12 @@ def entry(**given):
         ({"verdict": "not run"}, "Not run yet: Why."),
         (
             {"share": 1.0},
-            "Measured: 0.65. The claim holds: it does in more than 99.9 % of the draws of new seeds.",
+            "Measured: 0.65. The claim holds: it is true in more than 99.9 % of the draws of new seeds.",
         ),
         ({"verdict": "contradicted", "share": 0.0}, "less than 0.1 % of the draws"),
         (
             {"verdict": "undecided", "share": 0.631, "n": 1},
-            "1 seed cannot tell: it holds in 63.1 % of the draws",
+            "1 seed cannot tell: it is true in 63.1 % of the draws",
         ),
     ],
 )
@@ -694,7 +694,7 @@ def test_sentences(given, said):
 def test_power_in_words():
     assert power(entry()) == ""
     assert power(entry(reported="1", settles=0.02)) == (
-        "These 3 seeds tell values apart that lie 0.0200 or more from what was found."
+        "These 3 seeds can tell a value from what was found if it is 0.0200 or more away."
     )
     found = power(entry(settles=0.02, claimed=-0.01, seeds_to_settle=12))
     assert found == (

@@ -248,7 +248,9 @@ class Judge:
             values, scale = self._values(combination, cell)
             if not values:
                 what = combination[0][0].metric
-                raise NotRun(f"{cell.name} has no {what} to measure: not trained, or not that far.")
+                raise NotRun(
+                    f"{cell.name} has no {what} to measure: it is not trained, or not for so many epochs."
+                )
             low, high = self._bounds(combination, cell)
             name, typical = key_of(cell.name, combination), self.typical(combination)
             self._samples[key] = Sample(tuple(values), typical, scale, low, high, name)
@@ -358,7 +360,8 @@ class Judge:
         notes = []
         if sample.unstable:
             notes.append(
-                f"The seeds of {cell.name} come out in more than one way: draws mix the ways that were seen."
+                f"The seeds of {cell.name} come out in more than one way; the draws mix the ways that were "
+                "seen."
             )
         reach = sample.reach if sample.unstable else 0.0
         stated = stated_of(combination) * sample.scale
@@ -404,7 +407,7 @@ class Judge:
         (cell,) = self.resolve(term.runs)
         known = [found for run in cell.runs if (found := self.tables.predicted(run)) is not None]
         if not known:
-            raise NotRun(f"{cell.name} has no predictions to measure: not trained, or not evaluated.")
+            raise NotRun(f"{cell.name} has no predictions to measure: it is not trained, or not evaluated.")
         values, _ = self._values(((term.quantity, 1.0),), cell)  # names a class that has no images
         labels = list(known[0].classes)
         place = labels.index(self.tables.label(cell.runs[0], term.classes[0]))
@@ -484,12 +487,10 @@ class Judge:
         if images:  # all winners are taken to err on the images that ours errs on
             draws = draws + self._resampled(combination, cell, (run,))
         low, high = self._bounds(combination, cell)
-        again = (
-            "whose trials are drawn from these" if len(search.included) < len(trials) else "of the same ones"
-        )
+        again = "with trials drawn from these" if len(search.included) < len(trials) else "of the same trials"
         note = (
-            f"Measured in run {run} of {cell.name}, the best of {len(trials)} by validation accuracy; draws "
-            f"are of the winner of another search of that size, {again}."
+            f"Measured in run {run} of {cell.name}, the best of {len(trials)} by validation accuracy. The "
+            f"draws are of the winner of another search of that size, {again}."
         )
         stated = stated_of(combination) * scale
         found = Amount(point, np.clip(draws, low, high), n=1, variance=math.nan, stated=stated, notes=(note,))
@@ -709,8 +710,8 @@ class Judge:
         holds = is_named[winners].astype(float)[None]
         share = holds.mean(axis=-1)
         note = (
-            "Draws are of other searches of that size, whose trials are drawn from these; which trial is the "
-            "best is a matter of the draw and is never contradicted."
+            "The draws are of other searches of that size, with trials drawn from these. Which trial is the "
+            "best depends on the draw, so such a claim is never contradicted."
         )
         return replace(
             found,
@@ -733,7 +734,9 @@ class Judge:
             for cell, (found, _) in zip(cells, values, strict=True):
                 if not found:
                     what = relation.wider.metric
-                    raise NotRun(f"{cell.name} has no {what} to measure: not trained, or not that far.")
+                    raise NotRun(
+                        f"{cell.name} has no {what} to measure: it is not trained, or not for so many epochs."
+                    )
             sides.append([part for one in values if (part := _variance_of(*one))[1]])
         if not all(sides):
             raise NotRun("a spread over seeds needs a configuration with two trained seeds on each side.")

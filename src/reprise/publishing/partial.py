@@ -48,7 +48,7 @@ def narrowed(report: Report, item: Figure | Table, at_hand: Collection[str]) -> 
         count = f"none of its {len(runs)} runs is finished"
         if finished:
             are = "is" if finished == 1 else "are"
-            count = f"{finished} of its {len(runs)} runs {are} finished, which shows nothing yet"
+            count = f"{finished} of its {len(runs)} runs {are} finished, too few to show anything yet"
         raise RepriseError(f"{report.slug}, {what} {item.id}: not run: {count}; train and evaluate some")
     return made, part, [*part.notes(made), _said(item, report, at_hand)]
 

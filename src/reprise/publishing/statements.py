@@ -538,7 +538,10 @@ CLAIM_HEADS = (
 
 
 TWIN_HEADS = ("Run", "Configuration", "Accuracy", "On", "Elsewhere", "On", "Bit for bit")
-TWICE = "The same run, trained twice: its test accuracy here, which the verdicts rest on, and elsewhere."
+TWICE = (
+    "Runs that were trained twice: the test accuracy found here, which the verdicts use, and the one found "
+    "elsewhere."
+)
 
 
 def _assumption_line(assumption: Mapping[str, Any]) -> str:

@@ -93,10 +93,10 @@ def _tally(
 # ---- findings ----
 
 RULE = (
-    "The findings worth a minute, at most {most}, chosen by a rule: contradicted claims, those "
-    "that hold in the fewest draws first; then numbers that differ, those furthest from their interval "
-    "first; then what is reproduced of what a network achieves, where the seeds leave least open for the "
-    "size of the effect."
+    "The findings worth a minute (at most {most}) are chosen by a rule. First come contradicted claims, "
+    "starting with those that hold in the fewest draws. Then come numbers that differ, starting with those "
+    "furthest from their interval. Last come reproduced statements on what a network achieves, starting with "
+    "those that the seeds settle best for the size of the effect."
 )
 
 

@@ -97,7 +97,7 @@ def judge_number(
     if inside and drawn.reach:  # the draws are of several ways, with nothing between them
         near = np.abs(finite - value) <= drawn.reach + slack
         if near.mean() < TAIL:
-            inside, between = False, ", between the ways that trainings come out"
+            inside, between = False, ", but in a gap between the ways that trainings come out"
     where = "inside" if inside else "outside" if not between else "in"
     reason = f"{reported} lies {where} {interval}{between}."
     settles = (high - low) / 2 + slack
@@ -205,13 +205,13 @@ def judge_claim(found: Found | Missing, claims: Callable[[Relation], float] | No
 
 
 SHARED = (
-    "Of several relations one fails by chance, and one holds: only where one does so at 2.5 %, shared among "
-    "them, is the claim settled by it."
+    "Of several relations, one often fails or holds by chance. So a single one settles the claim only at "
+    "2.5 % divided by their number."
 )
 """Why a claim can be undecided that holds in nearly all draws, or in hardly any."""
 NARROW = (
-    "A margin narrower than what the seeds settle holds in few draws, whatever they say: it is contradicted "
-    "only where the difference lies beyond one of its ends."
+    "The margin is narrower than what the seeds settle, so it holds in few draws, whatever the seeds show. "
+    "It is contradicted only if the difference lies beyond one of its ends."
 )
 """Why this is so of a single `within`."""
 
@@ -278,7 +278,7 @@ def _reason(leg: Found, verdict: Verdict, many: int, claimed: float, seeds: int 
     trained = f"{leg.n} seed{'s' if leg.n != 1 else ''}" if seeded else "the draws"
     settle = f"{trained} settle{'s' if seeded and leg.n == 1 else ''} {number(_settles(leg))}"
     if leg.shared > 1:
-        settle += f" in one of {leg.shared}"
+        settle += f" in one of {leg.shared} comparisons"
     if verdict != "undecided":
         return f"{said}; {settle}."
     named = f"{number(abs(claimed))} is claimed, " if math.isfinite(claimed) else ""

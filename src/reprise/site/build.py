@@ -43,11 +43,11 @@ from reprise.site.content import (
 SIGNS = {"reproduced": "✓", "differs": "≠", "undecided": "?", "contradicted": "✗", "not run": "–"}
 """Verdict → its sign; colour alone would tell nothing to those who do not see it."""
 MEANINGS = {
-    "reproduced": "the same experiment, trained again, would come out so",
-    "differs": "the same experiment would give another number",
-    "undecided": "these seeds leave it open",
+    "reproduced": "training again would give the same",
+    "differs": "training again would give another number",
+    "undecided": "these seeds cannot tell",
     "contradicted": "the claim fails, whatever the seeds do",
-    "not run": "something that it needs is not trained yet",
+    "not run": "a run that it needs is not trained yet",
 }
 PICTURES = (".png", ".svg")
 FILES = (".csv", ".md", ".tex")
@@ -392,12 +392,12 @@ def sentence(entry: Mapping[str, Any]) -> str:
             return f"{found} {entry['reason']}"
         ends = f"{number(entry['low'])} to {number(entry['high'])}"
         lies = "lies inside" if inside else "lies outside"
-        return f"{found} From {ends} would count as reproduced; it {lies}."
+        return f"{found} A number from {ends} would count as reproduced; this one {lies}."
     share, found = percent(entry["share"]), f"Measured: {entry['measured']}."
     if verdict == "undecided":
-        return f"{found} {seeds.capitalize()} cannot tell: it holds in {share} of the draws of new seeds."
+        return f"{found} {seeds.capitalize()} cannot tell: it is true in {share} of the draws of new seeds."
     does = "does not hold" if verdict == "contradicted" else "holds"
-    return f"{found} The claim {does}: it does in {share} of the draws of new seeds."
+    return f"{found} The claim {does}: it is true in {share} of the draws of new seeds."
 
 
 def power(entry: Mapping[str, Any]) -> str:
@@ -406,8 +406,9 @@ def power(entry: Mapping[str, Any]) -> str:
         return ""
     seeds = f"{entry['n']} seed{'s' if entry['n'] != 1 else ''}"
     if entry.get("reported"):
-        tell = f"These {seeds} tell" if entry["n"] != 1 else "This one seed tells"
-        return f"{tell} values apart that lie {number(entry['settles'])} or more from what was found."
+        these = f"These {seeds}" if entry["n"] != 1 else "This one seed"
+        away = f"{number(entry['settles'])} or more away"
+        return f"{these} can tell a value from what was found if it is {away}."
     said = f"{seeds.capitalize()} can settle a difference of {number(entry['settles'])} or more."
     if entry["claimed"] is not None:
         said += f" The report's own numbers differ by {number(abs(entry['claimed']))}."

@@ -142,7 +142,7 @@ class AssumedHere:
     """From 1, in the order of the report file."""
     says: str
     whole: bool
-    """The whole report hangs on it; nothing is listed."""
+    """The whole report depends on it; nothing is listed."""
     statements: Sequence[JudgedStatement]
     """In reading order."""
     shown: Sequence[Shown]
@@ -275,7 +275,7 @@ class ReportContent:
 
     @property
     def readings(self) -> dict[str, list[JudgedStatement]]:
-        """How words are read that leave room → the statements that hang on it."""
+        """How ambiguous words are read → the statements that hang on it."""
         found: dict[str, list[JudgedStatement]] = {}
         for one in self.statements:
             if one.entry["reading"]:

@@ -68,7 +68,9 @@ def build(spec: ClassTable, sources: Sources) -> Sheet:
         )
     columns = ["class", "model", "configuration", "run", "percent", "sd", "n", "reported", "verdict"]
     rows = Rows(columns, data)
-    said = ["Test accuracy in percent; the standard deviation is that of the classes (n in the denominator)."]
+    said = [
+        "Test accuracy in percent; the standard deviation is taken over the classes (n in the denominator)."
+    ]
     if any(place in stated and not verdict for place, verdict in verdicts.items()):
         said.append(ELSEWHERE)
     said += notes(models, any(sd is not None for sd in rows.column("sd")), any(rows.column("verdict")))

@@ -72,8 +72,8 @@ def build(spec: MetricsTable, sources: Sources) -> Sheet:
     )
     if picks:
         notes.append(
-            "A configuration with a seed is the run, of all that were trained for it, with the best "
-            "validation accuracy."
+            "Where a configuration has a seed, it is the run with the best validation accuracy of all runs "
+            "of its row."
         )
     if any(row.statement and not line[-1] for row, line in zip(rows, lines, strict=True)):
         notes.append(ELSEWHERE)

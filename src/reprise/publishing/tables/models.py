@@ -16,7 +16,7 @@ from reprise.publishing.words import configuration
 from reprise.reports.report import Cell
 from reprise.reports.tables import ClassTable, ComparisonTable
 
-JUDGED = "The verdict on a reported number stands in brackets after it."
+JUDGED = "The verdict on a reported number is in brackets after it."
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,8 @@ def best_of(values: Mapping[Any, float], better: str | None) -> set[Any]:
 def notes(models: Sequence[ComparedModel], spread: bool, judged: bool) -> list[str]:
     """What readers of such a table must know."""
     said = [
-        f"{model.label}: {configuration(model.cell, model.run)}, of {model.among} runs the one with the "
-        "best validation accuracy."
+        f"{model.label}: {configuration(model.cell, model.run)}, the run with the best validation accuracy "
+        f"of {model.among}."
         for model in models
         if model.cell and model.run
     ]

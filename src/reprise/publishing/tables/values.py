@@ -17,7 +17,7 @@ from reprise.publishing.words import option, plain
 
 DASH = "–"
 """Stands for what a model does not have."""
-ELSEWHERE = "A reported number without a verdict is stated of other trainings than those measured beside it."
+ELSEWHERE = "A reported number without a verdict belongs to other trainings than those measured beside it."
 """Of rows that show the number of a statement and measure something else."""
 NOT_RUN = "not run"
 """Stands for what is measured, and for its verdict, where runs are missing."""

@@ -19,6 +19,14 @@ COUNTS = {"cifar100_superclass": "38 runs, 16 figures, 4 tables, 39 statements"}
 EXAMPLE = re.search(
     r"```yaml\n(.*?)```", (ROOT / "docs/report-files.md").read_text(encoding="utf-8"), re.DOTALL
 ).group(1)
+PARTS = [
+    (page.name, part)
+    for page in sorted((ROOT / "docs").glob("*.md"))
+    for part in re.findall(
+        r"```yaml\n# part of a report file\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL
+    )
+]
+"""Page → what it shows of a report file, which fits into the example of report-files.md."""
 HEAD = [{"flatten": True}, {"dense": 8}, {"dense": "classes"}]
 VGG = {"name": "torchvision", "arch": "vgg16", "part": "features", "weights": "random", "trainable": "head"}
 CURVES = {
@@ -84,6 +92,22 @@ def test_the_example_of_the_documentation_is_sound(tmp_path, scale):
     report = Report(file, scale)
     check_report(report)
     assert {item.kind for item in report.statements} == {"number", "claim"}
+
+
+def sections(text: str) -> dict[str, str]:
+    """Key at the head of a report file → its text, up to the next key."""
+    return {part.partition(":")[0]: part for part in re.split(r"^(?=\w+:)", text, flags=re.MULTILINE)}
+
+
+@pytest.mark.parametrize(("page", "part"), PARTS)
+def test_the_parts_that_pages_show_are_sound_in_the_example(page, part, tmp_path):
+    whole = sections(EXAMPLE)
+    for key, said in sections(part).items():
+        whole[key] = whole[key] + said.partition("\n")[2] if key in whole else said
+    file = tmp_path / "my_report.yaml"
+    file.write_text("".join(whole.values()), encoding="utf-8")
+    for scale in SCALES:
+        check_report(Report(file, scale))
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ demo: $(VENV)/.ready
 evidence: $(VENV)/.ready
 	$(BIN)/python -P -m snakemake --cores $(CORES) --scheduler greedy --config train=no threads=1
 
-# What was measured, in README and docs/results.md, from the runs in results/evidence and no others.
+# Write what was measured into README and docs/results.md, from the runs in results/evidence alone.
 README_FIGURES := figure_01 figure_03
 readme: $(VENV)/.ready
 	rm -rf results/readme

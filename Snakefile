@@ -75,8 +75,8 @@ onsuccess:
 
 onerror:
     print(
-        f"some jobs failed: the log that each names says why, under {root}/logs. What is finished is kept: run"
-        " the same command again to go on.",
+        f"some jobs failed; the log that each of them names says why (under {root}/logs). What is finished is"
+        " kept: run the same command again to go on.",
         file=sys.stderr,
     )
 

@@ -42,22 +42,22 @@ Every key that a report file may have, what it takes and what it means. How they
 of report files](../report-files.md). An editor that knows YAML schemas shows the same text while you type.
 """
 ABOUT_VERBS = """
-Every rule of the workflow is one `python -m reprise <verb>`, and each works without Snakemake, too. A verb
-with `--help` prints what stands here. Arguments come first: an option that takes several values takes every
-word that follows it, up to the next option.
+Every rule of the workflow runs one `python -m reprise <verb>`. You can run each verb without Snakemake, too.
+With `--help`, a verb prints what you read here. Put arguments first: an option that takes several values
+takes every word after it, up to the next option.
 """
 ABOUT_STATUS = """
-Exit status: 0, done; 1, a mistake or something missing, in one line on standard error; 2, words that are no
-command; 128 and the signal's number, stopped (run the same command again to go on).
+Exit status: 0, done; 1, a mistake, or something is missing, as one line on standard error says; 2, the
+command line cannot be understood; 128 and the signal's number, stopped (run the same command again to go on).
 """
 ABOUT_MAKE = """
-The Makefile sets up `.venv` first where it is not there. `CORES` (default: 2) is the number of processes,
-`VENV` the folder of the environment, `PYTHON` what makes it: put them after the target, as in `make test
-CORES=8`.
+The Makefile first sets up `.venv` if it is missing. You can set three variables after the target, as in `make
+test CORES=8`: `CORES` is the number of processes (default: 2), `VENV` the folder of the environment, and
+`PYTHON` the interpreter that makes it.
 """
 ABOUT_CONFIGURATION = """
-What `config.yaml` may say, and with it the words after `--config` of Snakemake. A key that is left out has
-its default.
+These are the keys of `config.yaml`. You can also write them after `--config` of Snakemake. If you leave a key
+out, it has its default.
 """
 ABOUT_CONFIG_FOLDER = """
 Nothing has to be configured: `snakemake` makes all reports as they are, from data sets that it downloads.
@@ -513,7 +513,7 @@ def variables(every: Mapping[str, tuple[str, list[Option]]]) -> list[str]:
         for option in options:
             takers |= dict.fromkeys(option.variables, option.name)
     own = [
-        item(f"`{name}`: what `{option}` says where it is not given{_quoting(name)}.")
+        item(f"`{name}`: is used if you do not give `{option}`{_quoting(name)}.")
         for name, option in takers.items()
     ]
     return [*own, *(item(f"`{name}`: {words}") for name, words in OTHER_VARIABLES.items())]
@@ -521,7 +521,7 @@ def variables(every: Mapping[str, tuple[str, list[Option]]]) -> list[str]:
 
 def _quoting(name: str) -> str:
     return (
-        "; places that hold spaces are quoted as in a shell"
+        "; put places with spaces in quotes, as in a shell"
         if name in ("REPRISE_CACHE", "REPRISE_MIRROR")
         else ""
     )

@@ -356,7 +356,7 @@ def test_tables(tmp_path, table, message):
         ),
         ({**NUMBER, "measure": "accuracy(bas)"}, r"'accuracy\(bas\)': column 10: .*did you mean base\?"),
         ({**NUMBER, "measure": "accuracy(base"}, r"'accuracy\(base': column 9: '\(' was never closed"),
-        ({"claim": "s", "holds": "accuracy(base) > b"}, r"column 18: 'b' is no value; measure it"),
+        ({"claim": "s", "holds": "accuracy(base) > b"}, r"column 18: 'b' is not a value; measure it"),
         ({"claim": "s", "holds": 'argmax(accuracy(rates)) == "rates/lr=1"'}, "lr is never 1"),
     ],
 )

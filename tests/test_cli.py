@@ -71,7 +71,7 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["export", "0123456789ab", "out"], "0123456789ab: no result"),
         (["import", "/nowhere"], "/nowhere: no such folder"),
         (["publish", "0123456789ab", "cache"], "0123456789ab: no result"),
-        (["import", ".", "--runs", "0123456789ab"], "run 0123456789ab: in no cache that can be used"),
+        (["import", ".", "--runs", "0123456789ab"], "run 0123456789ab: not in any cache that can be used"),
         (
             ["export", "cifar100_superclass", "out"],
             "no finished run of cifar100_superclass at scale full; train it first",
@@ -190,10 +190,10 @@ RUNS = "valid: --reports, --skip, --stand-in, --scale, --results, --help"
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("train a --threads 0", "train: --threads: '0' is no whole number from 1 to 4,096"),
-        ("train a --threads 1.5", "train: --threads: '1.5' is no whole number from 1 to 4,096"),
-        ("train a --threads -1", "train: --threads: '-1' is no whole number from 1 to 4,096"),
-        ("summary --findings -1", "summary: --findings: '-1' is no whole number from 0 to 1,000"),
+        ("train a --threads 0", "train: --threads: '0' is not a whole number from 1 to 4,096"),
+        ("train a --threads 1.5", "train: --threads: '1.5' is not a whole number from 1 to 4,096"),
+        ("train a --threads -1", "train: --threads: '-1' is not a whole number from 1 to 4,096"),
+        ("summary --findings -1", "summary: --findings: '-1' is not a whole number from 0 to 1,000"),
         ("train a --only b --runs c", "train: --runs and --only exclude each other"),
         ("submission a b c", "submission: --run or --only is required"),
         ("train --only adam a", "train: REPORT " + FIRST),
@@ -227,8 +227,14 @@ RUNS = "valid: --reports, --skip, --stand-in, --scale, --results, --help"
         ("--version=1", "--version takes no value"),
         ("runs --help=1", "runs: --help takes no value"),
         ("data --help=1", "data: --help takes no value"),
-        ("runs -- a --scale demo", "runs: --scale is no option after --; put it before that"),
-        ("train -- a --runs b", "train: --runs is no option after --; put it before that"),
+        (
+            "runs -- a --scale demo",
+            "runs: --scale comes after --, where no option is read; put it before the --",
+        ),
+        (
+            "train -- a --runs b",
+            "train: --runs comes after --, where no option is read; put it before the --",
+        ),
     ],
 )
 def test_usage(capsys, command, message):

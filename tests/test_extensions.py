@@ -249,7 +249,7 @@ def test_a_mistake_in_a_report_with_one_of_each(zoo, tmp_path, word, wrong, mess
         (
             "raise OSError('no\\nluck')",
             "ape:Net",
-            r"cannot be imported \(OSError: no luck\); mend or uninstall it",
+            r"cannot be imported \(OSError: no luck\); fix or uninstall it",
         ),
         (
             "import nowhere",
@@ -261,7 +261,7 @@ def test_a_mistake_in_a_report_with_one_of_each(zoo, tmp_path, word, wrong, mess
         ("", "gibbon:Net", r"cannot be imported \(ModuleNotFoundError: No module named 'gibbon'\)"),
         ("Net = 3", "ape:Net", r"is no Family; see docs/extending.md"),
         ("class Net: pass", "ape:Net", r"is no Family; see docs/extending.md"),
-        ("raise SystemExit(3)", "ape:Net", r"cannot be imported \(SystemExit: 3\); mend or uninstall it"),
+        ("raise SystemExit(3)", "ape:Net", r"cannot be imported \(SystemExit: 3\); fix or uninstall it"),
         (
             "from reprise.models.families import Family\nclass Net(Family): pass",
             "ape:Net",
@@ -271,7 +271,7 @@ def test_a_mistake_in_a_report_with_one_of_each(zoo, tmp_path, word, wrong, mess
             "from reprise.models.families import Family\n"
             "class Net(Family):\n    def build(self, classes, image_shape, weights_dir): 1 / 0",
             "ape:Net",
-            r"fails in its package \(ZeroDivisionError: division by zero\); mend or uninstall it",
+            r"fails in its package \(ZeroDivisionError: division by zero\); fix or uninstall it",
         ),
     ],
 )
@@ -362,12 +362,12 @@ TABLE_OF_APES = "{id: table_01, kind: ape, caption: A table.}"
             {"draw": "raise KeyError('x')"},
             r"figures.figure_01: kind of figure ape: fails in its package \(KeyError: ",
         ),
-        ({"draw": "raise SystemExit(0)"}, r"figure ape: fails in its package \(SystemExit: 0\); mend or"),
+        ({"draw": "raise SystemExit(0)"}, r"figure ape: fails in its package \(SystemExit: 0\); fix or"),
         ({"draw": "return None"}, r"\(TypeError: ape:draw returns NoneType, not Drawn\)"),
         ({"draw": "return Drawn('', [], [{'x': {1}}])"}, r"\(TypeError: Object of type set is not JSON"),
         (
             {"value": "1 / 0"},
-            r"metric ape: fails in its package \(ZeroDivisionError: division by zero\); mend",
+            r"metric ape: fails in its package \(ZeroDivisionError: division by zero\); fix",
         ),
         ({"value": "None"}, r"metric ape: fails in its package \(TypeError: "),
         ({"value": "10**400"}, r"metric ape: fails in its package \(OverflowError: "),

@@ -125,21 +125,21 @@ def test_what_is_there_is_not_touched(capsys, name):
 @pytest.mark.parametrize(
     ("slug", "message"),
     [
-        ("", "no name of a report: letters, digits"),
-        ("a b", "no name of a report: letters, digits"),
-        ("../x", "no name of a report: .*another folder is named with --reports"),
-        ("workflow/reports/x", "no name of a report: .*another folder is named with --reports"),
-        ("/tmp/x", "no name of a report"),
-        (".hidden", "no name of a report"),
-        ("_x", "no name of a report"),
-        ("größe", "no name of a report"),
+        ("", "not a name for a report: use letters, digits"),
+        ("a b", "not a name for a report: use letters, digits"),
+        ("../x", "not a name for a report: .*name another folder with --reports"),
+        ("workflow/reports/x", "not a name for a report: .*name another folder with --reports"),
+        ("/tmp/x", "not a name for a report"),
+        (".hidden", "not a name for a report"),
+        ("_x", "not a name for a report"),
+        ("größe", "not a name for a report"),
         ("x" * 101, "at most 100"),
         ("a\nb", r"'a\\nb' is no name"),
-        ("a{b}", "no name of a report"),
+        ("a{b}", "not a name for a report"),
         ("x.yaml", "give the report's name without folder and ending, such as x"),
         ("r/x.yml", "give the report's name without folder and ending, such as x"),
         *(
-            (word, "is a word of the workflow or of the site")
+            (word, "is a name that the workflow or the site uses")
             for word in ("all", "train", "import_runs", "runs")
         ),
     ],

@@ -243,7 +243,7 @@ def test_as_many_seeds_as_there_are_is_all(capsys, nothing_is_trained, no_pictur
 def test_numbers_of_seeds_that_are_none(capsys, count):
     write_report()
     assert status("--seeds", count) == 2
-    assert f"run: --seeds: {count!r} is no whole number from 1 to 10,000" in capsys.readouterr().err
+    assert f"run: --seeds: {count!r} is not a whole number from 1 to 10,000" in capsys.readouterr().err
 
 
 def test_the_first_seeds_bring_along_what_they_follow():

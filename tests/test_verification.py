@@ -225,7 +225,7 @@ def test_runs_that_follow_others_and_trials_are_not_drawn_and_it_says_so(project
     assert status == 0
     assert lines[0].startswith("3 of 8 runs")
     assert lines[1] == (
-        "no more can be trained again here: it starts from the weights "
+        "no other run can be trained again here: it starts from the weights "
         "of another run (3 runs); it is a trial of a search, which ends by "
         "comparison with other trials (2 runs)"
     )
@@ -285,7 +285,7 @@ def test_mistakes_are_one_line(project, capsys, words, message):
 def test_a_time_that_is_none_is_refused(project, capsys, given):
     status, _, err = verify(capsys, f"--most={given}")
     assert status == 2
-    assert "is no time such as 1h, 90m, 2h30m" in err
+    assert "is not a time such as 1h, 90m, 2h30m" in err
 
 
 def test_a_cache_that_is_not_there(project, capsys):

@@ -36,7 +36,7 @@ def watch(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(verbs, "check_files", checked)
         main(["check", "--watch", *map(str, files)])  # returns: exit status 0
         said = capsys.readouterr()
-        assert said.out.count("watching for changes, Ctrl-C ends it\n") == len(calls)
+        assert said.out.count("watching for changes; press Ctrl-C to stop\n") == len(calls)
         return len(calls), said.err
 
     return watch

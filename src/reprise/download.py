@@ -200,7 +200,7 @@ def _wrong_way(url: str, error: Exception) -> str | None:
     variables = [name for low in names for name in (low, low.upper()) if os.environ.get(name)]
     whose = f" of {variables[0]}" if variables else ""
     why = gist(_innermost(error)).rpartition(": ")[2]
-    return f"no way through the proxy {shown(proxy)}{whose} ({why}); correct or unset that variable"
+    return f"cannot get through the proxy {shown(proxy)}{whose} ({why}); correct or unset that variable"
 
 
 def _is_url(url: str) -> bool:
@@ -319,8 +319,8 @@ def _answer(
         response.close()
         url = urljoin(url, target)
         if urlsplit(url).scheme not in ("http", "https"):
-            raise RepriseError(f"it leads to {url[:100]}, which is no http or https URL")
-    raise RepriseError(f"it leads from one address to the next, more than {REDIRECTS} times")
+            raise RepriseError(f"it leads to {url[:100]}, which is not an http or https URL")
+    raise RepriseError(f"it redirects from one address to the next more than {REDIRECTS} times")
 
 
 def _check_certificates(url: str, verify: object) -> None:

@@ -62,7 +62,7 @@ class ExtensionPoint(Mapping[str, Any]):
             found = points[0].load()
         except (Exception, SystemExit) as error:  # whatever the package does when it is imported
             raise RepriseError(
-                f"{where}: cannot be imported ({type(error).__name__}: {gist(error)}); mend or uninstall it"
+                f"{where}: cannot be imported ({type(error).__name__}: {gist(error)}); fix or uninstall it"
             ) from error
         contract = _attribute(self._contract)
         if isabstract(found):
@@ -102,7 +102,7 @@ def code_behind(found: object, what: str) -> Iterator[None]:
         if isinstance(error, RepriseError) or str(getattr(found, "__module__", "")).startswith("reprise."):
             raise
         reason = f"{type(error).__name__}: {gist(error)}"
-        raise RepriseError(f"{what}: fails in its package ({reason}); mend or uninstall it") from error
+        raise RepriseError(f"{what}: fails in its package ({reason}); fix or uninstall it") from error
 
 
 def _package(point: EntryPoint) -> str:

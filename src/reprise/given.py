@@ -69,7 +69,7 @@ def place(value: object) -> str:
     try:
         os.fsencode(text)
     except UnicodeEncodeError:
-        raise ValueError("no name that a system can have; mend it") from None
+        raise ValueError("not a name that a file can have; correct it") from None
     if not text:
         raise ValueError("an empty name; leave it out")
     return text if "://" in text else path(text)

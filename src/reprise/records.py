@@ -88,7 +88,7 @@ def read_record(path: Path, remedy: str, *, legacy: bool = False) -> dict[str, A
     except ValueError as error:
         raise DamagedError(f"{path}: damaged ({error})", remedy) from None
     if not isinstance(content.get(FILES, {}), dict):
-        raise DamagedError(f"{path}: its {FILES} are no mapping", remedy)
+        raise DamagedError(f"{path}: its {FILES} are not a mapping", remedy)
     return content
 
 

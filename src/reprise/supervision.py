@@ -39,7 +39,7 @@ STOPS = (signal.SIGINT, signal.SIGTERM)
 DELIBERATE = (*STOPS, signal.SIGHUP, signal.SIGQUIT)
 """A child that ends by one of these did not die of its run."""
 CAUSES = {
-    "SIGKILL": "unless someone sent it, memory was full: give the job more, or run fewer at once",
+    "SIGKILL": "unless someone sent this signal, memory was full: give the job more, or run fewer at once",
     "SIGBUS": "a file in use was cut short, or a disk has failed",
 }
 OTHER_CAUSE = "a fault in torch or another library; the log says where"
@@ -111,7 +111,7 @@ def check_deaths(folder: Path, conditions: Mapping[str, Any], name: str = "") ->
         remedy = (
             f"use another torch, processor, device, memory or number of threads, or delete {folder / DEATHS}"
         )
-        raise RepriseError(f"{whose}{what}; to have it tried, {remedy}")
+        raise RepriseError(f"{whose}{what}; to try it again, {remedy}")
 
 
 def forget_deaths(folder: Path) -> None:
@@ -193,8 +193,8 @@ def supervise(*, retry: bool) -> None:
         given_up += deaths >= MOST_DEATHS
         if given_up == MOST_GIVEN_UP:
             _say(
-                f"{given_up} runs were given up, which is hardly their fault; run the same command again to "
-                "go on with the others"
+                f"{given_up} runs were given up, so the cause is probably not in the runs; run the same "
+                "command again to go on with the others"
             )
         if not deaths or given_up == MOST_GIVEN_UP:
             sys.exit(128 - code)
@@ -238,7 +238,7 @@ def _lament(number: int, work: Mapping[str, Any], *, retry: bool) -> int:
     }
     if not work.get("run"):
         _say(
-            f"the process died of {_manner(death)}, with no run in hand; finished runs are kept, run the "
+            f"the process died of {_manner(death)}, outside any run; finished runs are kept, run the "
             "same command again"
         )
         return 0
@@ -258,7 +258,7 @@ def _lament(number: int, work: Mapping[str, Any], *, retry: bool) -> int:
         ) from None
     _say(
         f"{what}; "
-        + ("it is tried once more" if count < MOST_DEATHS else "it is given up, the other runs go on")
+        + ("it is tried once more" if count < MOST_DEATHS else "it is given up; the other runs go on")
     )
     return count
 

@@ -131,6 +131,6 @@ def test_other_pairs_and_other_sources(cifar10, drawn, tmp_path):
     with pytest.raises(RepriseError, match="unknown data set 'cinic1O'; did you mean cinic10"):
         write_stand_in("cinic1O", cifar10, tmp_path / "made")
     decode("cifar10", drawn["cifar10"], tmp_path / "drawn")
-    with pytest.raises(RepriseError, match="is made of real images, those of cifar10 are synthetic"):
+    with pytest.raises(RepriseError, match="is made of real images, and those of cifar10 are synthetic"):
         write_stand_in("cinic10", load(tmp_path / "drawn"), tmp_path / "made")
     assert not (tmp_path / "made").exists()

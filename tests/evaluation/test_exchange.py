@@ -137,7 +137,7 @@ def test_an_export_says_which_weights_it_lacks(cache, tmp_path, capsys):
     (tmp_path / "runs" / second / "weights.safetensors").unlink()
     export_runs(tmp_path / "runs", [first, second, third], tmp_path / "out", weights=True)
     (line,) = (line for line in capsys.readouterr().err.splitlines() if "weights" in line)
-    assert re.search(f"runs/{second}: has no weights, .* it is exported without", line)
+    assert re.search(f"runs/{second}: its weights were not kept, so it is exported without them", line)
     assert {path.stem for path in (tmp_path / "out/weights").iterdir()} == {first, third}
 
 
@@ -170,7 +170,7 @@ def test_with_neither_weights_nor_evaluation(exported, tmp_path):
         (folder / file).unlink()
     with pytest.raises(
         RepriseError,
-        match=r"has neither weights.safetensors nor predictions.parquet, so nothing can be made of it",
+        match=r"has neither weights.safetensors nor predictions.parquet, so it is of no use",
     ):
         import_runs(exported, tmp_path / "new", synthetic=True)
     assert not (tmp_path / "new").exists()
@@ -299,7 +299,7 @@ def refused(folder, tmp_path, message, **options):
         ),
         (
             edit_json(lambda document: document["spec"]["optimizer"].update(lr=float("nan"))),
-            "run.json: its settings are none",
+            "run.json: its settings are not valid",
         ),
         (
             foreign_settings,
@@ -307,7 +307,7 @@ def refused(folder, tmp_path, message, **options):
         ),
         (edit_meta(epochs=2), "history.parquet: is not 2 epochs of train and test"),
         (edit_meta(epochs="3"), "history.parquet: does not fit run.json"),
-        (edit_meta(validation_images=59), "history.parquet: has accuracies that are no share of 59 images"),
+        (edit_meta(validation_images=59), "history.parquet: has accuracies that are not shares of 59 images"),
         (
             edit_json(lambda document: document["meta"].pop("epochs")),
             "history.parquet: does not fit run.json (KeyError: 'epochs')",
@@ -335,7 +335,7 @@ def refused(folder, tmp_path, message, **options):
         (edit_table("history.parquet", put("accuracy", float("nan"))), "history.parquet: accuracy is nan"),
         (
             edit_table("history.parquet", put("accuracy", 0.31, 1)),
-            "history.parquet: has accuracies that are no share of 60 images",
+            "history.parquet: has accuracies that are not shares of 60 images",
         ),
         (edit_table("history.parquet", put("split", "validation", 1)), "history.parquet: is not 3 epochs"),
         (edit_table("history.parquet", put("epoch", 0)), "history.parquet: epoch is 0"),
@@ -371,15 +371,15 @@ def refused(folder, tmp_path, message, **options):
         (edit_table("final.parquet", put("value", 0.99)), "final.parquet: accuracy is 0.99"),
         (final("accuracy", 1.273), "final.parquet: accuracy is 1.273"),
         (final("loss", 0.5), "final.parquet: loss is 0.5, the history says"),
-        (final("loss", 0.1), "final.parquet: loss is 0.1, which is no loss at an accuracy of 0.516"),
-        (final("loss", float("nan")), "final.parquet: loss is nan, which is no loss"),
+        (final("loss", 0.1), "final.parquet: loss is 0.1, which is impossible at an accuracy of 0.516"),
+        (final("loss", float("nan")), "final.parquet: loss is nan, which is impossible"),
         (final("gap", float("inf")), "final.parquet: gap is inf"),
         (final("plain_train_accuracy", 1.5), "final.parquet: plain_train_accuracy is 1.5"),
         (final("plain_train_accuracy", -0.5), "final.parquet: plain_train_accuracy is -0.5"),
         (final("plain_train_accuracy", float("nan")), "final.parquet: plain_train_accuracy is nan"),
         (
             final("plain_train_accuracy", 0.505),
-            "final.parquet: plain_train_accuracy is 0.505, which is no share of 150 training images",
+            "final.parquet: plain_train_accuracy is 0.505, which is not a share of 150 training images",
         ),
         (
             final("plain_train_accuracy", 0.02),
@@ -388,8 +388,11 @@ def refused(folder, tmp_path, message, **options):
         (final("plain_gap", 0.25), "final.parquet: plain_gap is 0.25, the two accuracies give -0.09"),
         (final("plain_gap", float("nan")), "final.parquet: plain_gap is nan"),
         (final("plain_train_loss", -1.0), "final.parquet: plain_train_loss is -1.0"),
-        (final("plain_train_loss", 0.01), "final.parquet: plain_train_loss is 0.01, which is no loss at"),
-        (final("plain_train_loss", float("nan")), "final.parquet: plain_train_loss is nan, which is no loss"),
+        (final("plain_train_loss", 0.01), "final.parquet: plain_train_loss is 0.01, which is impossible at"),
+        (
+            final("plain_train_loss", float("nan")),
+            "final.parquet: plain_train_loss is nan, which is impossible",
+        ),
         *(
             (
                 edit_table("final.parquet", lambda table, name=name: table[table["metric"] != name]),
@@ -542,13 +545,13 @@ def shuffled(*columns):
             edit_weights(
                 lambda weights: weights.update({name: value * math.nan for name, value in weights.items()})
             ),
-            "weights.safetensors: predicts what is not finite, though the loss is ",
+            "weights.safetensors: gives values that are not finite, though the loss is ",
         ),
         (
             edit_weights(
                 lambda weights: weights.update({name: value * math.inf for name, value in weights.items()})
             ),
-            "weights.safetensors: predicts what is not finite, though the loss is ",
+            "weights.safetensors: gives values that are not finite, though the loss is ",
         ),
         (
             edit_weights(
@@ -575,7 +578,7 @@ def shuffled(*columns):
                 edit_json(lambda document: document["meta"].update(parameters=515))(folder),
                 final("parameters", 515)(folder),
             ),
-            "run.json: says that its network has 515 parameters, which has 516",
+            "run.json: says that its network has 515 parameters; it has 516",
         ),
         (
             final("parameters.0_conv", 111),

@@ -326,8 +326,8 @@ cases(
     "networks.layers.json",
     lambda: INTERMEDIATE / "networks.layers.json",
     ("table", "mini", "networks"),
-    rf"^reprise: \S+networks.layers.json: ({DAMAGED}|of another figure or table); run python -m reprise "
-    r"layers mini networks ",
+    rf"^reprise: \S+networks.layers.json: ({DAMAGED}|belongs to another figure or table); run python -m "
+    r"reprise layers mini networks ",
     lambda path: path.with_name("again.layers.json"),
     remedy=lambda: verb("layers", "mini", "networks"),
 )
@@ -336,8 +336,8 @@ for name in ("image.samples.json", "image.samples.npz"):
         name,
         lambda name=name: INTERMEDIATE / name,
         ("figure", "mini", "image"),
-        rf"^reprise: \S+{name}: ({DAMAGED}|of another selection of images); run python -m reprise samples "
-        r"mini image ",
+        rf"^reprise: \S+{name}: ({DAMAGED}|belongs to another selection of images); run python -m "
+        r"reprise samples mini image ",
         lambda path: path.with_name(path.name.replace("image", "other")),
         remedy=lambda: verb("samples", "mini", "image"),
     )

@@ -82,7 +82,7 @@ def test_an_evaluation_for_which_there_is_too_little_memory_fails_alone(
     monkeypatch.setattr(sys.modules["reprise.evaluation.evaluate"], "predict", fail_once)
     with pytest.raises(
         RepriseError,
-        match=rf"run {runs[1].hash}: not evaluated, since there is too little memory; the others of 3 are",
+        match=rf"run {runs[1].hash}: not evaluated, because there is too little memory; the others of 3 are",
     ):
         evaluate(runs, data, tmp_path, "cpu")
     assert f"run {runs[1].hash}: there is too little memory" in capsys.readouterr().err

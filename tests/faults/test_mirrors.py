@@ -249,7 +249,10 @@ FAULTS: dict[str, tuple[Answer, str]] = {
         forever(head("Location: /a.tar.gz", status="302 Found"), bytes(2**16)),
         "from one address",
     ),
-    "a redirect to a file": (leads_to("file:///etc/passwd"), "leads to file:///etc/passwd, which is no http"),
+    "a redirect to a file": (
+        leads_to("file:///etc/passwd"),
+        "leads to file:///etc/passwd, which is not an http",
+    ),
     "a redirect to ftp": (leads_to("ftp://127.0.0.1/a.tar.gz"), "leads to ftp:"),
     "a redirect to half an address": (leads_to("http://[::1"), "makes no sense"),
     "a redirect to no port": (leads_to("http://127.0.0.1:99999999/"), "makes no sense"),
@@ -506,7 +509,7 @@ def test_processes_on_one_results_folder(local, faulty, fetch, official, server,
     ]
     if not local:
         assert server.ranges == [None]
-        assert sum("another process fetches it; waiting" in err for _, err in ends) == 2
+        assert sum("another process is fetching it; waiting" in err for _, err in ends) == 2
 
 
 def test_a_killed_process_leaves_its_lock_free(faulty, fetch, official, tmp_path):

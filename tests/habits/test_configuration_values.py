@@ -268,5 +268,5 @@ def test_a_cluster_is_told_no_other_name(word: str, handed: str | None):
     if handed is None:
         return check_remote_paths(config, Path("/a"), overrides)
     line = refusal(check_remote_paths, config, Path("/a"), overrides)
-    assert f"would hand it to a cluster's jobs as {handed}; write it into config.yaml" in line
+    assert f"would pass it to a cluster's jobs as {handed}; write it into config.yaml" in line
     return None

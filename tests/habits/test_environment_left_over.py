@@ -308,7 +308,7 @@ def test_a_proxy_that_leads_nowhere_is_named(
 ):
     monkeypatch.setenv(name, proxy.format(server=server))
     line = refused(tmp_path, url)
-    assert line.startswith("no way through the proxy ")
+    assert line.startswith("cannot get through the proxy ")
     assert f" of {name} (" in line
     assert line.endswith("; correct or unset that variable")
     assert "secret" not in line

@@ -287,7 +287,7 @@ def test_a_results_folder_is_no_cache_and_the_line_says_what_to_do(project, tmp_
     caches = Caches(["results/demo"], tmp_path)
     assert caches.holds([run_of("base").name]) == set()
     said = capsys.readouterr().err
-    assert "results and no run cache; take its runs with: import results/demo" in said
+    assert "a results folder, not a run cache; take its runs with: import results/demo" in said
 
 
 def test_runs_in_training_are_left_out(project, mine, capsys):

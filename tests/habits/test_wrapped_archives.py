@@ -289,7 +289,9 @@ def test_what_cannot_be_told_from_another_is_refused(wrapping, official, tmp_pat
     (tmp_path / "cinic-10").mkdir()
     given = WRAPPINGS[wrapping](tmp_path / "cinic-10", content(known.archive), known)
     given = given.rename(tmp_path / f"CINIC-10{given.suffix}")
-    with pytest.raises(RepriseError, match=r"cinic10 is known by its archive alone, .*get the official file"):
+    with pytest.raises(
+        RepriseError, match=r"cinic10 is recognised by its archive alone, .*get the official file"
+    ):
         add_archive(given, tmp_path / "data")
     assert not (tmp_path / "data").exists()
 

@@ -102,7 +102,7 @@ def test_budgets(text, seconds):
 def test_a_bad_budget_is_one_line(project, capsys, text):
     assert status("next", f"--budget={text}", *OPTIONS) == 2
     assert capsys.readouterr().err.splitlines() == [
-        f"reprise: next: --budget: {text[:20]!r} is no time such as 1h, 90m, 2h30m, '45 min' or 3600s"
+        f"reprise: next: --budget: {text[:20]!r} is not a time such as 1h, 90m, 2h30m, '45 min' or 3600s"
     ]
 
 

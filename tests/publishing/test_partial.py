@@ -287,7 +287,9 @@ def test_bars_need_their_base_run_and_levels_two_values(report):
     for levels in ("levels", "all_levels"):
         found, _ = drawn(report, levels, runs(report, "grid/batch=32:0"))
         assert {row["axis"] for row in found.values} == {"lr"}
-        assert "too few to show anything" in refused(report, "figures", levels, runs(report, "grid/lr=0.1,batch=32"))
+        assert "too few to show anything" in refused(
+            report, "figures", levels, runs(report, "grid/lr=0.1,batch=32")
+        )
 
 
 def test_values_stand_in_their_order_whatever_is_missing(report):

@@ -261,7 +261,7 @@ def test_a_cache_that_is_not_there_is_one_line(folder, tmp_path, capsys, monkeyp
     assert len(opened(tmp_path, place, folder).find([run.hash for run in RUNS])) == 3
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"reprise: cache {place}: cannot be used: ")
-    assert line.endswith("; what it holds is trained")
+    assert line.endswith("; its runs are trained instead")
 
 
 @pytest.mark.parametrize("place", ["http://[bad", "file://[bad/x"])

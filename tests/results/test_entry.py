@@ -142,7 +142,7 @@ def test_what_differs_is_another_result():
         (lambda document: document["meta"].update(source="real"), "was trained on real ones"),
         (lambda document: document["meta"].update(epochs="3"), "meta.epochs is '3'"),
         (lambda document: document["spec"]["optimizer"].update(lr=0.1), "its settings are those of run"),
-        (lambda document: document["history"]["test"]["accuracy"].__setitem__(1, 0.31), "no share of 60"),
+        (lambda document: document["history"]["test"]["accuracy"].__setitem__(1, 0.31), "not shares of 60"),
         (
             lambda document: document["history"]["test"]["loss"].pop(),
             "a history of unequal lengths|IndexError",

@@ -229,7 +229,7 @@ def spoil(cache, run, curve, stopped="finished"):
             2,
             [0.8] * 2,
             "pruned at rung 1",
-            "trial 2 ends after epoch 2, where the trials before it let it go on",
+            "trial 2 ends after epoch 2, though the trials before it let it go on",
         ),
         (0, [0.9] * 4, "finished", "trial 2 goes on after epoch 1, where the trials before it end it"),
     ],
@@ -297,7 +297,7 @@ def test_runs_that_are_not_one_study_are_an_error(runs):
 
 
 def test_a_run_that_is_no_trial_is_an_error():
-    with pytest.raises(RepriseError, match="is no trial of a study"):
+    with pytest.raises(RepriseError, match="is not a trial of a study"):
         trial_order([tiny_run()])
 
 

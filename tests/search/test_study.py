@@ -178,5 +178,5 @@ def test_csv(half, tmp_path):
 
 
 def test_other_runs_are_an_error(tmp_path):
-    with pytest.raises(RepriseError, match="is no trial of a study; name an experiment with asha"):
+    with pytest.raises(RepriseError, match="is not a trial of a study; name an experiment with asha"):
         read_study([tiny_run()], tmp_path, {})

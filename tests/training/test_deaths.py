@@ -198,16 +198,16 @@ def test_a_run_that_dies_twice_is_given_up_and_can_be_tried_again(
     assert status == 1
     assert [line.rpartition("; ")[2] for line in died(log)] == [
         "it is tried once more",
-        "it is given up, the other runs go on",
+        "it is given up; the other runs go on",
     ]
     last = (
         rf"reprise: run {run}: mini/base, seed 0: its process died 2 times, the last time of SIGSEGV in "
         rf"epoch 3/5 {FAULT}, and it is not "
-        rf"tried again; to have it tried, use another .* or delete results/demo/runs/{run}/deaths\.json"
+        rf"tried again; to try it again, use another .* or delete results/demo/runs/{run}/deaths\.json"
         rf"; 2 of 4 runs failed: {run}, {names['tuned']}"
     )
     assert re.fullmatch(last, log.splitlines()[-1])
-    assert f"reprise: run {names['tuned']}: not trained, since it follows run {run}, which failed" in log
+    assert f"reprise: run {names['tuned']}: not trained, because it follows run {run}, which failed" in log
     assert_same(others, project, undisturbed)
     assert (folder_of(run) / "checkpoint.pt").exists()
     assert not (folder_of(run) / "run.json").exists()

@@ -398,7 +398,9 @@ def test_a_second_process_waits_for_the_first(data, uninterrupted, tmp_path, cap
     other.start()
     assert resume(data, tmp_path) == []
     other.join()
-    assert f"run {RUN.hash}: another process trains it; waiting for its result" in capsys.readouterr().err
+    assert (
+        f"run {RUN.hash}: another process is training it; waiting for its result" in capsys.readouterr().err
+    )
 
 
 def test_interrupted_while_waiting(data, tmp_path):

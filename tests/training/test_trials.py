@@ -309,7 +309,8 @@ def test_a_run_whose_predecessor_failed_is_not_trained(go, tmp_path, capsys):
     lines = capsys.readouterr().err.splitlines()
     for run, cause in ((first, failing), (second, first), (child, failing)):
         assert (
-            f"reprise: run {run.hash}: not trained, since it follows run {cause.hash}, which failed" in lines
+            f"reprise: run {run.hash}: not trained, because it follows run {cause.hash}, which failed"
+            in lines
         )
         assert not (tmp_path / run.hash / "history.parquet").exists()
 

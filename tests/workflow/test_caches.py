@@ -172,7 +172,7 @@ def test_an_entry_of_another_network_is_found_out_when_it_is_imported(
     assert done.returncode != 0
     assert re.search(
         rf"reprise: run {name}: entry {name}-\w+ is not used: run.json: says that its network has \d+ "
-        "parameters, which has",
+        "parameters; it has",
         done.stdout + done.stderr,
     )
     make(project, settings=[f"cache={cache}"])
@@ -232,4 +232,6 @@ def test_the_default_cache_may_be_absent(project: Project):
 def test_a_cache_that_is_not_there_stops_nothing(project: Project):
     done = snakemake(project, "-n", settings=["cache=nowhere"])
     assert done.returncode == 0
-    assert "reprise: cache nowhere: cannot be used: no such folder; what it holds is trained" in done.stderr
+    assert (
+        "reprise: cache nowhere: cannot be used: no such folder; its runs are trained instead" in done.stderr
+    )

@@ -102,7 +102,8 @@ def test_archives_come_from_a_mirror_and_go_to_a_folder_with_nasty_names(tmp_pat
         (
             "a",
             ["results=b{x}c"],
-            "results: 'b{x}c': Snakemake takes braces in a path for wildcards; use a folder without them",
+            "results: 'b{x}c': Snakemake takes braces in a path for wildcards; use a folder whose path has "
+            "none",
         ),
         (
             "a:b",
@@ -139,7 +140,7 @@ def test_what_snakemake_cannot_do_is_one_line_and_makes_nothing(
         ({"results": "./"}, "/a", "results: './': results need a folder of their own"),
         ({"results": os.fsdecode(b"a\xffb")}, "/a", r"results: 'a\\udcffb': the name is not UTF-8"),
         ({}, os.fsdecode(b"/\xfc"), r"the folder of the Snakefile: '/\\udcfc': the name is not UTF-8"),
-        ({"mirror": "\ud800"}, "/a", r"mirror[0]: '\\ud800': no name that a system can have"),
+        ({"mirror": "\ud800"}, "/a", r"mirror[0]: '\\ud800': not a name that a file can have"),
         ({"results": "~nobody-of-this-name/a"}, "/a", "no such home folder"),
         ({}, "/a:b", "the folder of the Snakefile: '/a:b': jobs cannot search"),
     ],

@@ -70,7 +70,7 @@ if workflow.is_main_process:
     for slug, mistakes in programme.broken.items():
         print(mistakes, file=sys.stderr)
         print(
-            f"{slug} is left out until that is mended; the others go on",
+            f"{slug} is left out until you correct that; the others go on",
             file=sys.stderr,
         )
 if programme.summary:

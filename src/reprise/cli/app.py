@@ -69,7 +69,7 @@ VERBS = {
 """Verb → the function that does it, whose module is imported when the verb is called."""
 GROUPS = {
     "data": "Fetch, verify and decode data sets.",
-    "study": "Searches with ASHA: the leaderboard, several workers.",
+    "study": "Searches with ASHA: show the leaderboard, or train with several workers.",
 }
 SUPERVISED = {
     "train": True,
@@ -173,7 +173,11 @@ def _unknown_option(word: str, known: Sequence[str]) -> str:
     option, equals, _ = word.partition("=")
     if option not in known:
         return f"no option {option}{nearest(option, known)}"
-    return f"{option} takes no value" if equals else f"{option} is no option after --; put it before that"
+    return (
+        f"{option} takes no value"
+        if equals
+        else f"{option} comes after --, where no option is read; put it before the --"
+    )
 
 
 def _verbs(app: App) -> list[str]:

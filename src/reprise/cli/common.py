@@ -126,4 +126,4 @@ def _stamp(path: Path, content: Any) -> None:
     try:
         keep_json(path, content)
     except UnwritableError as error:
-        say(f"{error.what}; the run is finished, but Snakemake does not see that in this folder")
+        say(f"{error.what}; the run is finished, but Snakemake cannot know that")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 DatasetName = Annotated[str, Parameter(name="DATASET", help="the data set's name, such as cifar10")]
 Folder = Annotated[
-    str, Parameter(name="DATASET", help=f"the data set's name; that of a stand-in ends in {STAND_IN}")
+    str, Parameter(name="DATASET", help=f"the data set's name; the name of a stand-in ends in {STAND_IN}")
 ]
 
 
@@ -93,7 +93,7 @@ def fetch_weights(
 
 
 def decode(name: Folder, /, *, where: ResultsAndDataOptions = ResultsAndDataOptions()) -> None:
-    """Turn a fetched archive into arrays."""
+    """Decode a fetched archive into arrays."""
     from reprise.data import decode
 
     layout = where.layout
@@ -104,7 +104,7 @@ def decode(name: Folder, /, *, where: ResultsAndDataOptions = ResultsAndDataOpti
 
 
 def statistics(name: Folder, /, *, where: ResultsAndDataOptions = ResultsAndDataOptions()) -> None:
-    """Channel means and standard deviations."""
+    """Compute the mean and the standard deviation of each channel."""
     from reprise.data.statistics import write_statistics
 
     values = write_statistics(dataset_dir(*named_dataset(name), where.layout))
@@ -116,14 +116,17 @@ def add(
     archive: Annotated[
         Path,
         as_path,
-        Parameter(name="ARCHIVE", help="a data set in any wrapping, a folder, or a file of weights"),
+        Parameter(
+            name="ARCHIVE",
+            help="an archive of a data set (packed in any way, or a folder), or a file of weights",
+        ),
     ],
     /,
     *,
     results: ResultsFolder = RESULTS,
     data: DataFolder = None,
 ) -> None:
-    """Take an archive that is already here. (The demo has none: it draws its own data.)"""
+    """Use an archive that you already have. (The demo needs none: it draws its own images.)"""
     from reprise.data.catalog import name_of
     from reprise.data.fetch import add_archive
 
@@ -132,7 +135,7 @@ def add(
 
 
 def stand_in(name: DatasetName, /, *, where: ResultsAndDataOptions = ResultsAndDataOptions()) -> None:
-    """Make a stand-in for a data set from another's real images."""
+    """Make a stand-in for a data set from the real images of another one."""
     from reprise.data.decode import load
     from reprise.data.stand_in import write_stand_in
 
@@ -165,12 +168,14 @@ def synthesize(
     /,
     *,
     train: Annotated[
-        int, whole(1_000_000), Parameter(help="training images in all, as many of each class")
+        int, whole(1_000_000), Parameter(help="training images in all, the same number of each class")
     ] = DEMO_IMAGES["train"],
-    test: Annotated[int, whole(1_000_000), Parameter(help="test images in all")] = DEMO_IMAGES["test"],
+    test: Annotated[
+        int, whole(1_000_000), Parameter(help="test images in all, the same number of each class")
+    ] = DEMO_IMAGES["test"],
     results: ResultsFolder = RESULTS,
 ) -> None:
-    """Draw the demo's stand-in for a data set."""
+    """Draw the synthetic images that stand in for a data set at scale demo."""
     from reprise.data.catalog import dataset_facts
     from reprise.data.synthetic import write_synthetic
 

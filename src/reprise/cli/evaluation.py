@@ -33,7 +33,7 @@ def evaluate(
     where: ResultsAndDataOptions = ResultsAndDataOptions(),
     on: DeviceOptions = DeviceOptions(),
 ) -> None:
-    """Test the selected weights."""
+    """Evaluate trained runs on the test images, with the weights that each selected."""
     found, layout = reports.open(report, where.scale), where.layout
     runs = chosen_runs(found, choice.runs, choice.only)
     names = names_of(found, runs.values())
@@ -58,20 +58,24 @@ def submission(
     /,
     *,
     run: Annotated[
-        str | None, Parameter(group=_choice, metavar="RUN", help="the run that labels: its hash")
+        str | None, Parameter(group=_choice, metavar="RUN", help="hash of the run that labels the images")
     ] = None,
     only: Annotated[
         str | None,
-        Parameter(group=_choice, metavar="SELECTOR", help="the best of these runs on the validation images"),
+        Parameter(
+            group=_choice,
+            metavar="SELECTOR",
+            help="label with the best of these runs on the validation images",
+        ),
     ] = None,
     images: Annotated[
-        int, whole(10_000_000), Parameter(help="images in the archive (Kaggle's has 300000)")
+        int, whole(10_000_000), Parameter(help="number of images in the archive (Kaggle's has 300000)")
     ] = 300_000,
     reports: ReportsOptions = ReportsOptions(),
     where: ResultsAndDataOptions = ResultsAndDataOptions(),
     on: DeviceOptions = DeviceOptions(),
 ) -> None:
-    """Label Kaggle's CIFAR-10 test images for its challenge."""
+    """Label the CIFAR-10 test images of Kaggle's challenge, and write the file to submit."""
     found, layout = reports.open(report, where.scale), where.layout
     runs = chosen_runs(found, [run] if run is not None else [], [only] if only is not None else [])
 

@@ -38,11 +38,13 @@ Runs = Annotated[
 
 def export(
     runs: Runs,
-    out: Annotated[str, as_place, Parameter(name="OUT", help="folder to write them to, a run cache")],
+    out: Annotated[
+        str, as_place, Parameter(name="OUT", help="folder to write them to (it becomes a run cache)")
+    ],
     /,
     *,
     weights: Annotated[
-        bool, Parameter(show_default=False, help="with the weights, which other runs may start from")
+        bool, Parameter(show_default=False, help="export the weights, too; other runs may start from them")
     ] = False,
     reports: ReportsOptions = ReportsOptions(),
     where: ResultsOptions = ResultsOptions(),
@@ -81,7 +83,8 @@ def import_(
         as_place,
         Parameter(
             name="PLACE...",
-            help="run caches, as export writes them: folders or URLs, tried in order; or somebody's results",
+            help="run caches, as export writes them (folders or URLs, tried in order), or the results folder "
+            "of someone else",
         ),
     ],
     /,
@@ -89,7 +92,7 @@ def import_(
     runs: Annotated[
         tuple[str, ...],
         several,
-        Parameter(metavar="RUN...", show_default=False, help="these runs alone: hashes (default: all)"),
+        Parameter(metavar="RUN...", show_default=False, help="only these runs: hashes (default: all)"),
     ] = (),
     where: ResultsAndDataOptions = ResultsAndDataOptions(),
 ) -> None:
@@ -111,7 +114,7 @@ def import_(
     for run, state in states.items():
         show(f"{layout.runs / run}: {state}")
     if missing := [run for run in runs if run not in states]:
-        end(f"run {', '.join(missing)}: in no cache that can be used; train it", 1)
+        end(f"run {', '.join(missing)}: not in any cache that can be used; train it", 1)
 
 
 def runs_of(place: Path, scale: str) -> Path | None:

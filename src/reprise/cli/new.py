@@ -20,8 +20,8 @@ from reprise.given import no_folder
 SLUG = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}"
 SUFFIXES = (".yaml", ".yml")
 SCAFFOLD = """\
-# What was trained, and which figures, tables, numbers and claims came of it. Change what differs in your
-# report. `python -m reprise check FILE` finds mistakes; docs/report-files.md has all keys.
+# What was trained, and the figures, tables, numbers and claims that came of it. Change what is different in
+# your report. `python -m reprise check FILE` finds mistakes; docs/report-files.md explains the keys.
 title: "SLUG"                            # the report's title
 # authors: A. Author and B. Author
 # url: https://example.org/report.pdf    # where it can be read
@@ -42,7 +42,7 @@ defaults:                                # the base run: every experiment starts
   model: net
   optimizer: {name: adam, lr: 1e-3}
   training: {epochs: 10, batch_size: 64, select: best_accuracy}    # the epoch whose weights are kept
-  seeds: [0, 1, 2]                       # one run for each; their scatter decides what a result can settle
+  seeds: [0, 1, 2]                       # one run for each; their scatter decides what can be told
 
 experiments:                             # what was varied; `grid`, `random` and `asha` vary several values
   base: {}
@@ -53,7 +53,7 @@ scales:                                  # smaller versions, to try things out
   demo: {seeds: 1, epochs: {max: 2}}     # `--scale demo`: images that reprise draws; a minute, no download
 
 figures:
-  - {id: curves, kind: curves, caption: Accuracy over the epochs., metric: accuracy,
+  - {id: curves, kind: curves, caption: Accuracy at each epoch., metric: accuracy,
      splits: [train, validation], series: {lr 0.001: base, lr 0.0001: slow}}
 
 tables:
@@ -105,11 +105,11 @@ def check_slug(slug: str, reports: Path) -> None:
         stem = slug.rpartition("/")[2].rpartition(".")[0]
         raise RepriseError(f"{slug}: give the report's name without folder and ending, such as {stem}")
     if not re.fullmatch(SLUG, slug):
-        words = "letters, digits and any of _ . + -, a letter or digit first, at most 100"
-        hint = "; another folder is named with --reports" if "/" in slug else ""
-        raise RepriseError(f"{slug!r} is no name of a report: {words}{hint}")
+        words = "use letters, digits and _ . + -, at most 100, with a letter or digit first"
+        hint = "; name another folder with --reports" if "/" in slug else ""
+        raise RepriseError(f"{slug!r} is not a name for a report: {words}{hint}")
     if slug in (*RULES, *FOLDERS):
-        raise RepriseError(f"{slug} is a word of the workflow or of the site; choose another name")
+        raise RepriseError(f"{slug} is a name that the workflow or the site uses; choose another name")
 
 
 def scaffold(slug: str, reports: Path) -> str:

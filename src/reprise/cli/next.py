@@ -41,17 +41,18 @@ def next_(
     budget: Annotated[
         float,
         time_span,
-        Parameter(show_default=False, help="how much time there is, such as 90m or 2h30m (default: 1h)"),
+        Parameter(show_default=False, help="how much time you have, such as 90m or 2h30m (default: 1h)"),
     ] = 3600.0,
     do: Annotated[
-        bool, Parameter(show_default=False, help="train and evaluate them, and stop when the time is over")
+        bool,
+        Parameter(show_default=False, help="train and evaluate these runs, and stop when the time is over"),
     ] = False,
     cache: CachePlaces = (),
     reports: ReportsOptions = ReportsOptions(),
     where: ResultsAndDataOptions = ResultsAndDataOptions(),
     way: ComputeOptions = ComputeOptions(),
 ) -> None:
-    """The runs that settle most statements in a given time, in their order."""
+    """Find the runs that settle the most statements in a given time, in the order to train them."""
     start = began()
     opened = reports.open_all(names, where.scale)
     runs = [run for report in opened for run in report.runs()]

@@ -60,7 +60,7 @@ def whole(most: int, least: int = 1) -> Parameter:
     def number(_: Any, tokens: Sequence[Token]) -> int:
         text = tokens[0].value
         if not re.fullmatch("[0-9]{1,10}", text) or not least <= int(text) <= most:
-            raise ValueError(f"{text[:20]!r} is no whole number from {least} to {most:,}")
+            raise ValueError(f"{text[:20]!r} is not a whole number from {least} to {most:,}")
         return int(text)
 
     return Parameter(converter=number, metavar="NUMBER")
@@ -88,7 +88,7 @@ def seconds_of(text: str) -> float:
     amounts = re.findall(AMOUNT, text) if re.fullmatch(f"({AMOUNT})+", text) else []
     total = sum(float(number) * UNITS_S[unit[0]] for number, unit in amounts)
     if not 0 < total <= LONGEST_S:
-        raise ValueError(f"{text[:20]!r} is no time such as 1h, 90m, 2h30m, '45 min' or 3600s")
+        raise ValueError(f"{text[:20]!r} is not a time such as 1h, 90m, 2h30m, '45 min' or 3600s")
     return total
 
 
@@ -111,7 +111,7 @@ Mirror = Annotated[
     several,
     as_place,
     places_in("REPRISE_MIRROR"),
-    Parameter(help="folders or URLs that hold the files, tried first"),
+    Parameter(help="folders or URLs that hold the files; they are tried first"),
 ]
 
 
@@ -120,18 +120,20 @@ CachePlaces = Annotated[
     several,
     as_place,
     places_in("REPRISE_CACHE"),
-    Parameter(help=f"run caches, folders or URLs: what they hold is not trained (default: {EVIDENCE})"),
+    Parameter(
+        help=f"run caches (folders or URLs); runs that they hold are not trained (default: {EVIDENCE})"
+    ),
 ]
 
 
 # ---- where files lie ----
 
 RESULTS = Path("results")
-ResultsFolder = Annotated[Path, path_or(RESULTS), Parameter(help="folder of everything that is made")]
+ResultsFolder = Annotated[Path, path_or(RESULTS), Parameter(help="folder for everything that is made")]
 DataFolder = Annotated[
     Path | None,
     path_or(None),
-    Parameter(help="folder of archives and arrays (default: data in the results folder)"),
+    Parameter(help="folder for archives and arrays (default: data in the results folder)"),
 ]
 
 
@@ -152,7 +154,8 @@ class ResultsOptions:
     scale: Annotated[
         Scale,
         Parameter(
-            help="full: what the reports did; quick: less of it; demo: little of it, on synthetic data"
+            help="full: what the reports did; quick: less training on real images; demo: a little training "
+            "on synthetic images"
         ),
     ] = "full"
     results: ResultsFolder = RESULTS
@@ -180,7 +183,9 @@ ReportsFolder = Annotated[Path, path_or(REPORTS), Parameter(help="folder of repo
 StandIn = Annotated[
     tuple[str, ...],
     several,
-    Parameter(metavar="DATASET...", help="use a stand-in made from other real images (see data stand-in)"),
+    Parameter(
+        metavar="DATASET...", help="use a stand-in for these, made from other real images (see data stand-in)"
+    ),
 ]
 
 
@@ -217,7 +222,8 @@ class ReportsOptions:
         tuple[str, ...],
         several,
         Parameter(
-            metavar="EXPERIMENT...", help="experiments to leave out: of any report, or as report/experiment"
+            metavar="EXPERIMENT...",
+            help="experiments to leave out; report/experiment leaves it out of one report alone",
         ),
     ] = ()
     stand_in: StandIn = ()
@@ -292,14 +298,12 @@ class ChoiceOptions:
     runs: Annotated[
         tuple[str, ...],
         several,
-        Parameter(
-            group=_choice, metavar="RUN...", help="these runs alone: hashes, or files in their folders"
-        ),
+        Parameter(group=_choice, metavar="RUN...", help="only these runs: hashes, or files in their folders"),
     ] = ()
     only: Annotated[
         tuple[str, ...],
         several,
-        Parameter(group=_choice, metavar="SELECTOR...", help="the runs of these experiments or cells alone"),
+        Parameter(group=_choice, metavar="SELECTOR...", help="only the runs of these experiments or cells"),
     ] = ()
 
 
@@ -315,11 +319,11 @@ class DeviceOptions:
         str,
         _read(given.device),
         Parameter(
-            env_var="REPRISE_DEVICE", metavar="DEVICE", help="what computes: auto, cpu, cuda, cuda:1, …"
+            env_var="REPRISE_DEVICE", metavar="DEVICE", help="where to compute: auto, cpu, cuda, cuda:1, …"
         ),
     ] = "auto"
     threads: Annotated[
-        int | None, whole(4096), Parameter(help="CPU threads, at most (default: torch's number)")
+        int | None, whole(4096), Parameter(help="most CPU threads to use (default: as many as torch uses)")
     ] = None
 
 
@@ -338,7 +342,7 @@ class ComputeOptions(DeviceOptions):
         Literal["on", "off"],
         Parameter(
             env_var="REPRISE_CUDA_GRAPHS",
-            help="whether training steps on CUDA are recorded once and replayed",
+            help="on: record a training step on CUDA once and replay it, which is faster",
         ),
     ] = "on"
 
@@ -351,7 +355,7 @@ class TrainingOptions(ComputeOptions):
         bool,
         Parameter(
             show_default=False,
-            help="take as many threads as --threads says (default: fewer where more are not faster; a run's "
-            "meta says how many)",
+            help="use exactly as many threads as --threads says (default: fewer if more are not faster; the "
+            "record of a run says how many it used)",
         ),
     ] = False

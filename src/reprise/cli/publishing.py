@@ -247,17 +247,17 @@ def summary(
     write: Annotated[
         Path | None,
         as_path,
-        Parameter(metavar="FILE", help="put it between the markers in this page"),
+        Parameter(metavar="FILE", help="write it into this page, between the markers"),
     ] = None,
     most_findings: Annotated[
         int,
         whole(1000, least=0),
-        Parameter(name="--findings", metavar="N", help="findings at most; 0: the tally alone"),
+        Parameter(name="--findings", metavar="N", help="most findings to list; 0: only the tally"),
     ] = 8,
     reports: ReportsOptions = ReportsOptions(),
     where: ResultsOptions = ResultsOptions(),
 ) -> None:
-    """What has been measured: how much is evidence, all verdicts counted, and the strongest findings."""
+    """Sum up what has been measured: how much evidence, how many of each verdict, the strongest findings."""
     opened = {found.slug: found for found in reports.open_all(names, where.scale)}
     layout = where.layout
 
@@ -292,7 +292,7 @@ def site(
     reports: ReportsOptions = ReportsOptions(),
     where: ResultsOptions = ResultsOptions(),
 ) -> None:
-    """Make the site: what the reports said beside what came out, from what is published."""
+    """Make the site from all published results: what the reports said, and what came out."""
     opened = reports.open_all(names, where.scale)
     layout = where.layout
 
@@ -374,10 +374,12 @@ def layer_tables(report: Report, where: Layout, item: Figure | Table) -> Mapping
     path = where.intermediate(report.slug, item.id, ".layers.json")
     record = read_record(path, make_again("layers", report, item, path))
     if (record.get("report"), record.get("item")) != (report.slug, item.id):
-        raise DamagedError(f"{path}: of another figure or table", make_again("layers", report, item, path))
+        raise DamagedError(
+            f"{path}: belongs to another figure or table", make_again("layers", report, item, path)
+        )
     tables = record.get("networks")
     if not isinstance(tables, dict) or not all(map(is_layer_table, tables.values())):
-        raise DamagedError(f"{path}: no layer tables", make_again("layers", report, item, path))
+        raise DamagedError(f"{path}: does not hold layer tables", make_again("layers", report, item, path))
     return tables
 
 
@@ -421,7 +423,7 @@ def sample_images(report: Report, where: Layout, item: Figure) -> Path | None:
     remedy = make_again("samples", report, item, path.with_suffix(".json"))
     record = read_record(path.with_suffix(".json"), remedy)
     if canonical(record.get("selection")) != canonical(plain(item.images)):
-        raise DamagedError(f"{path.with_suffix('.json')}: of another selection of images", remedy)
+        raise DamagedError(f"{path.with_suffix('.json')}: belongs to another selection of images", remedy)
     check_file(path, record.get(FILES, {}), remedy)
     return path
 

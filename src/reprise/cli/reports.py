@@ -34,10 +34,11 @@ def check(
     /,
     *,
     watch: Annotated[
-        bool, Parameter(show_default=False, help="check again whenever a file changes, until Ctrl-C")
+        bool,
+        Parameter(show_default=False, help="check again whenever a file changes, until you press Ctrl-C"),
     ] = False,
 ) -> None:
-    """Check report files at every scale, and say how large their networks are."""
+    """Check report files at every scale, and print how large their networks are."""
     if watch:
         check_whenever_changed(files, lambda: check_files(files))
     else:
@@ -73,10 +74,8 @@ def check_files(files: Sequence[Path]) -> None:
     wrong.raise_all()
 
 
-def schema(
-    file: Annotated[Path, as_path, Parameter(name="FILE", help="where it is written")] = SCHEMA, /
-) -> None:
-    """Write the JSON Schema of report files, by which editors complete and check while one types."""
+def schema(file: Annotated[Path, as_path, Parameter(name="FILE", help="file to write")] = SCHEMA, /) -> None:
+    """Write the JSON Schema of report files. Editors use it to complete and check what you type."""
     from reprise.files import atomic
     from reprise.reports import editor
 
@@ -92,7 +91,7 @@ def runs(
     reports: ReportsOptions = ReportsOptions(),
     where: ResultsOptions = ResultsOptions(),
 ) -> None:
-    """List a report's runs."""
+    """List the runs of a report, and which of them are done."""
     found = reports.open(report, where.scale)
     for name in found.experiments:
         for cell in found.all_cells(name):
@@ -117,14 +116,14 @@ def plan(
     *,
     compare: Annotated[
         bool,
-        Parameter(show_default=False, help="the time of finished runs beside what the plan says of them"),
+        Parameter(show_default=False, help="compare how long finished runs took with what the plan says"),
     ] = False,
     cache: CachePlaces = (),
     reports: ReportsOptions = ReportsOptions(),
     where: ResultsAndDataOptions = ResultsAndDataOptions(),
     way: ComputeOptions = ComputeOptions(),
 ) -> None:
-    """Runs, epochs, images, time and disk of reports, before anything starts."""
+    """Say what reports need before anything starts: runs, epochs, images, time and disk space."""
     opened = reports.open_all(names, where.scale)
 
     from reprise import planning

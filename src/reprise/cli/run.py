@@ -41,7 +41,7 @@ def run(
     seeds: Annotated[
         int | None,
         whole(10_000),
-        Parameter(help="the first seeds of each configuration alone (default: all of them)"),
+        Parameter(help="train only so many seeds of each configuration, the first ones (default: all)"),
     ] = None,
     cache: CachePlaces = (),
     mirror: Mirror = (),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from reprise.reports.report import Report
     from reprise.reports.run import Run
 
-StudyName = Annotated[str, Parameter(help="the experiment that is a study")]
+StudyName = Annotated[str, Parameter(help="the experiment, one with asha")]
 
 
 def trials(report: Report, selector: str) -> tuple[list[Run], dict[str, Mapping[str, Any]]]:
@@ -35,7 +35,9 @@ def trials(report: Report, selector: str) -> tuple[list[Run], dict[str, Mapping[
     runs = [run for cell in cells for run in cell.members]
     if not all(run.settings.study for run in runs):
         studies = [name for name in report.experiments if report.cells(name)[0].members[0].settings.study]
-        raise RepriseError(f"{report.path}: {selector} is no study (no asha){nearest(selector, studies)}")
+        raise RepriseError(
+            f"{report.path}: {selector} is not a study (it has no asha){nearest(selector, studies)}"
+        )
     if not all(report.active(cell) for cell in cells):
         raise skipped(report, f"study {selector}")
     return runs, {run: cell.settings for cell in cells for run in cell.runs}
@@ -46,11 +48,13 @@ def show(
     study: StudyName,
     /,
     *,
-    csv: Annotated[Path | None, as_path, Parameter(metavar="FILE", help="write the table there too")] = None,
+    csv: Annotated[
+        Path | None, as_path, Parameter(metavar="FILE", help="also write the table to this file")
+    ] = None,
     reports: ReportsOptions = ReportsOptions(),
     where: ResultsOptions = ResultsOptions(),
 ) -> None:
-    """A study's trials, the best first, and the epochs saved."""
+    """Show the trials of a study, the best first, and how many epochs were saved."""
     folder = where.layout.runs
     runs, settings = trials(reports.open(report, where.scale), study)
 
@@ -73,7 +77,7 @@ def work(
     where: ResultsAndDataOptions = ResultsAndDataOptions(),
     training: TrainingOptions = TrainingOptions(),
 ) -> None:
-    """Train trials as one of several workers (which cannot be repeated)."""
+    """Train trials as one of several workers. (What they decide cannot be repeated.)"""
     found, layout = reports.open(report, where.scale), where.layout
     runs, _ = trials(found, study)
 

@@ -48,17 +48,17 @@ def verify(
     cache: Annotated[str, as_place, Parameter(name="CACHE", help="folder or URL of a run cache")],
     /,
     *,
-    sample: Annotated[int, whole(10_000), Parameter(help="runs to draw")] = 3,
+    sample: Annotated[int, whole(10_000), Parameter(help="number of runs to draw")] = 3,
     seed: Annotated[
-        int | None, whole(2**31 - 1), Parameter(help="seed of the draw (default: another one each time)")
+        int | None, whole(2**31 - 1), Parameter(help="seed of the draw (default: a new one each time)")
     ] = None,
     most: Annotated[
-        float | None, time_span, Parameter(help="draw only runs that take no longer here: 90s, 30m, 2h")
+        float | None, time_span, Parameter(help="draw only runs that take at most so long here: 90s, 30m, 2h")
     ] = None,
     report: Annotated[
         str | None,
         as_place,
-        Parameter(metavar="REPORT", help="draw runs of this report alone: its slug or file"),
+        Parameter(metavar="REPORT", help="draw only runs of this report: its slug or file"),
     ] = None,
     choice: ChoiceOptions = ChoiceOptions(),
     reports: ReportsFolder = REPORTS,
@@ -66,7 +66,7 @@ def verify(
     where: ResultsAndDataOptions = ResultsAndDataOptions(),
     way: ComputeOptions = ComputeOptions(),
 ) -> None:
-    """Train runs of a cache once more, drawn at random, and say whether they agree."""
+    """Draw runs of a cache at random, train them again, and say whether the results agree."""
     opened = ReportsOptions(reports=reports, stand_in=stand_in).open_all(
         [report] if report else [], where.scale
     )
@@ -112,7 +112,7 @@ def verify(
             how = "" if choice.runs else f", drawn with --seed {with_seed}"
             show(f"{len(drawn)} of {len(held)} runs{how}: about {took} here ({calibration.machine})")
             if len(drawn) < sample and not choice.runs:
-                show(f"no more can be trained again here: {passed_over(sampler)}")
+                show(f"no other run can be trained again here: {passed_over(sampler)}")
             for each in drawn:
                 show(f"run {each.run.hash} ({names[each.run.hash]}): about {duration(each.seconds)}")
             sys.stdout.flush()
@@ -147,7 +147,7 @@ def scratch_folder(where: Layout) -> Iterator[Path]:
         yield folder
         return
     folder = Path(tempfile.mkdtemp(prefix="reprise-verify-"))
-    say(f"{what}; runs are trained in {folder}, and if this is stopped, it starts anew")
+    say(f"{what}; runs are trained in {folder}, so a run that is stopped starts again from its first epoch")
     try:
         yield folder
     except BaseException:

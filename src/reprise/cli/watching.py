@@ -32,7 +32,7 @@ def check_whenever_changed(files: Sequence[Path], check: Callable[[], None]) -> 
                     say(line)
             except SystemExit:  # of a check that has said itself what is wrong
                 pass
-            show(f"checked at {time.strftime('%H:%M:%S')}; watching for changes, Ctrl-C ends it")
+            show(f"checked at {time.strftime('%H:%M:%S')}; watching for changes; press Ctrl-C to stop")
             wait_for_change(files, before)
     except KeyboardInterrupt:
         return

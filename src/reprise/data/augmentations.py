@@ -107,10 +107,10 @@ class JitterSettings(AugmentationSettings, Strict):
     """Random factors of brightness, contrast, saturation, in [1 − v, 1 + v], and shifts of hue in [−v, v]."""
 
     model_config = titled("jitter")
-    brightness: Factor = Field(0.0, description="the v of brightness")
-    contrast: Factor = Field(0.0, description="the v of contrast")
-    saturation: Factor = Field(0.0, description="the v of saturation")
-    hue: float = Field(0.0, ge=0, le=0.5, description="the v of hue, of which 1 is the whole circle")
+    brightness: Factor = Field(0.0, description="v for brightness")
+    contrast: Factor = Field(0.0, description="v for contrast")
+    saturation: Factor = Field(0.0, description="v for saturation")
+    hue: float = Field(0.0, ge=0, le=0.5, description="v for hue; 1 is the whole circle")
 
     def operation(self) -> Operation:
         from reprise.data.augment import Jitter

@@ -99,7 +99,7 @@ def fetch_dataset(
     if is_there():
         _remove_leftovers(destination)
         return destination
-    remedy = f"make the {accept} archive first, in a folder that is given as the mirror"
+    remedy = f"make the {accept} archive first, in the folder that you give as the mirror"
     _fetch(facts, destination, local, bring, is_there, remedy)
     return destination
 
@@ -219,8 +219,8 @@ def verify(facts: Facts, file: Path) -> None:
         kind = RepriseError if _has_parts(facts, file) else LacksError
         difference = f": md5 is {md5}, expected {facts.md5}" if md5 else ""
         raise kind(
-            f"{file}: not the official file{difference}; {facts.name} is known by its archive alone, so that "
-            f"one that is repacked or unpacked cannot be told from an altered one; {GET_AGAIN}"
+            f"{file}: not the official file{difference}; {facts.name} is recognised by its archive "
+            f"alone, because a repacked or unpacked one cannot be told from an altered one; {GET_AGAIN}"
         )
     try:
         digests, members = ({}, member_md5(facts, file)) if facts.member_md5 else _content(facts, file)
@@ -469,7 +469,7 @@ def _fetch(
 def _alone(destination: Path) -> contextlib.AbstractContextManager[bool]:
     return alone(
         destination.with_name(f".{destination.name}.lock"),
-        lambda: say(f"{destination}: another process fetches it; waiting"),
+        lambda: say(f"{destination}: another process is fetching it; waiting"),
     )
 
 

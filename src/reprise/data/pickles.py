@@ -98,7 +98,7 @@ class _Machine:
             if operation is None:
                 known = {each.code: each.name for each in pickletools.opcodes}
                 name = known.get(code.decode("latin-1"), f"the byte {code[0]}")
-                raise _WrongError(f"{name} is no operation of plain values and arrays")
+                raise _WrongError(f"{name} is not an operation on plain values and arrays")
             operation(self)
         raise _WrongError(f"more than {OPERATIONS:,} operations")
 
@@ -201,7 +201,7 @@ class _Machine:
             raise _WrongError("a key without a value")
         for key, value in zip(items[::2], items[1::2], strict=True):
             if not isinstance(key, str | bytes):  # what is hashed may be nested too deeply for that
-                raise _WrongError("a key that is no text")
+                raise _WrongError("a key that is not a text")
             target[key] = value
 
     def tuple(self, size: int) -> None:

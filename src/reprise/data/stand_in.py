@@ -37,7 +37,7 @@ def write_stand_in(name: str, source: Dataset, folder: Path, per_class: int | No
         raise RepriseError(f"no stand-in for {name} can be made from {source.name}; possible: {possible}")
     if source.source != "real":
         raise RepriseError(
-            f"a stand-in for {name} is made of real images, those of {source.name} are {source.source}; "
+            f"a stand-in for {name} is made of real images, and those of {source.name} are {source.source}; "
             "decode real ones"
         )
     splits = _deal(facts, source, per_class)
@@ -68,7 +68,7 @@ def _deal(facts: DatasetFacts, source: Dataset, per_class: int | None) -> dict[s
     if not 1 <= each <= most:
         raise RepriseError(
             f"{each} images of each class in each of {parts} parts: {source.name} has enough for {most}; "
-            "choose from 1 on"
+            f"choose 1 to {most}"
         )
     images = np.concatenate([part.images.reshape(len(part.labels), -1) for part in held.values()])
     dealt = {}

@@ -90,8 +90,8 @@ def evaluate(
                 say(f"run {run.hash}: there is too little memory; give the job more, or use another device")
     if failed:
         raise RepriseError(
-            f"run {', '.join(failed)}: not evaluated, since there is too little memory; the others of "
-            f"{len(pending)} are"
+            f"run {', '.join(failed)}: not evaluated, because there is too little memory; the others "
+            f"of {len(pending)} are evaluated"
         )
 
 

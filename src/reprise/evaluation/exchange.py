@@ -106,7 +106,7 @@ def export_runs(
         if weights and (folder / WEIGHTS_FILE).is_file():
             files[name] = folder / WEIGHTS_FILE
         elif weights:
-            say(f"{folder}: has no weights, which were not kept; it is exported without")
+            say(f"{folder}: its weights were not kept, so it is exported without them")
         entries.append(entry)
     states = add(Path(cache), entries, files)
     compare_results(Caches([str(cache)], Path(cache)), states, Path(runs_dir))
@@ -309,7 +309,7 @@ def verify(folder: Path, network_of: NetworkOf | None = None, remedy: str = GET_
     evaluation = any((folder / name).exists() for name in (EVALUATION, PREDICTIONS, FINAL))
     weights = (folder / WEIGHTS_FILE).exists()
     if not weights and not evaluation:
-        _refuse(folder, f"has neither {WEIGHTS_FILE} nor {PREDICTIONS}, so nothing can be made of it", remedy)
+        _refuse(folder, f"has neither {WEIGHTS_FILE} nor {PREDICTIONS}, so it is of no use", remedy)
     with _fitting(folder, remedy):
         for name in (HISTORY, WEIGHTS_FILE) if weights else (HISTORY,):
             if FILES in document:
@@ -372,13 +372,13 @@ def _identity(document: Mapping[str, Any], folder: Path, remedy: str) -> tuple[R
     """Run and `meta` of a `run.json` that belongs in this folder."""
     path = folder / RUN
     if not all(isinstance(document.get(key), dict) for key in ("spec", "meta")):
-        _refuse(path, "is no run (run, spec, meta)", remedy)
+        _refuse(path, "is not the record of a run (run, spec, meta)", remedy)
     if not re.fullmatch(HASH, folder.name) or document.get("run") != folder.name:
         _refuse(path, f"is of run {document.get('run')}, its folder is {folder.name}", remedy)
     try:
         found = digest(document["spec"])
     except ValueError as error:
-        _refuse(path, f"its settings are none ({error})", remedy)
+        _refuse(path, f"its settings are not valid ({error})", remedy)
     if found != folder.name:
         _refuse(path, f"its settings are those of run {found}, not of {folder.name}", remedy)
     run = Run(document["spec"])

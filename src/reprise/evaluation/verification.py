@@ -52,7 +52,7 @@ def check_network(folder: Path, meta: Mapping[str, Any], network: nn.Module, rem
     """
     if meta["parameters"] != models.parameter_count(network):
         what = (
-            f"{folder / RUN}: says that its network has {meta['parameters']} parameters, which has "
+            f"{folder / RUN}: says that its network has {meta['parameters']} parameters; it has "
             f"{models.parameter_count(network)}"
         )
         raise DamagedError(what, remedy)
@@ -118,7 +118,7 @@ def check_labels(folder: Path, data: RunData, remedy: str) -> pd.DataFrame:
             f"{folder / PREDICTIONS}: its images and labels are not those of the test images at hand", remedy
         )
     if len(predictions) and predictions["predicted"].max() >= len(data.classes):
-        raise DamagedError(f"{folder / PREDICTIONS}: predicts a class that there is not", remedy)
+        raise DamagedError(f"{folder / PREDICTIONS}: predicts a class that does not exist", remedy)
     return predictions
 
 
@@ -140,7 +140,8 @@ def check_sample(
     if not logits.isfinite().all():
         if math.isfinite(loss):
             raise DamagedError(
-                f"{folder / WEIGHTS_FILE}: predicts what is not finite, though the loss is {loss}", remedy
+                f"{folder / WEIGHTS_FILE}: gives values that are not finite, though the loss is {loss}",
+                remedy,
             )
         return
     stored = torch.from_numpy(

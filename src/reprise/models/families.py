@@ -28,7 +28,7 @@ Width = Annotated[float, Field(gt=0, le=1000)]
 INITIAL_WEIGHTS = (
     "initial weights: torch's default; Keras' (Glorot uniform); torch's with Glorot's for dense layers alone"
 )
-WIDENS = "multiplies channels and hidden units: a demo makes networks narrow with it"
+WIDENS = "multiplies channels and hidden units; a demo uses it to make networks narrow"
 
 
 class Family(Strict, ABC):
@@ -81,7 +81,9 @@ class ConvLayer(Layer):
 
 class BatchNormLayer(Layer):
     model_config = titled("a layer of kind batch_norm")
-    batch_norm: bool = Field(description="false: the layer keeps its place and does nothing, for a search")
+    batch_norm: bool = Field(
+        description="false: the layer does nothing but keeps its place, so that a search can switch it"
+    )
     eps: float = Field(1e-5, gt=0, description="added to the variance")
     momentum: Probability = Field(0.1, description="weight of the new batch: Keras' 0.99 is 0.01 here")
 
@@ -182,7 +184,9 @@ class Residual(Family):
     model_config = titled("the family residual")
     blocks: int = Field(ge=1, le=1000, description="residual blocks")
     kernel: int = Field(ge=1, le=1024, description="pixels on the side of their convolutions")
-    filters: int = Field(ge=1, le=100_000, description="channels of the first block, doubled by each other")
+    filters: int = Field(
+        ge=1, le=100_000, description="channels of the first block; each further block doubles them"
+    )
     dropout: Probability = Field(0.0, description="dropout after each block")
     relu: Literal["after_sum", "before_sum"] = Field(
         "after_sum", description="where the second ReLU of a block stands"
@@ -237,7 +241,7 @@ class Torchvision(Family):
     arch: str = Field(description="its name in torchvision.models")
     weights: Literal["imagenet", "random"] = Field(description="those it starts with")
     part: Literal["features"] | None = Field(None, description="features: the convolutions only")
-    trainable: Literal["head", "all"] = Field("all", description="head: all else is frozen")
+    trainable: Literal["head", "all"] = Field("all", description="head: everything else is frozen")
     frozen_mode: Literal["train"] | None = Field(
         None,
         description="train: a frozen backbone has its dropout and batch norm as in training; absent: as in "

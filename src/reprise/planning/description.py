@@ -74,7 +74,7 @@ def describe_steps(agenda: Agenda, steps: Sequence[AgendaStep], seconds: float) 
     sure, open_, total, runs = set[str](), set[str](), 0.0, 0
     for number, step in enumerate(steps, 1):
         if total + step.seconds > seconds:
-            begun = "is begun and goes on next time" if total < seconds else "comes next"
+            begun = "is started, and goes on next time" if total < seconds else "comes next"
             lines += [f"beyond {duration(seconds)} ({begun}):", *_step_lines(agenda, number, step, total)]
             break
         lines += _step_lines(agenda, number, step, total)
@@ -175,9 +175,11 @@ def describe_left(agenda: Agenda, seconds: float) -> str:
     if names := agenda.too_long(seconds):
         stuck[f"one epoch takes longer than {duration(seconds)}"] = names
     if last := [one.name for one in agenda.standings if one.aim and not one.aim.hopeful]:
-        stuck["come last, since even all seeds of the report file are not expected to settle them"] = last
+        stuck["come last, because all seeds of the report file together are not expected to settle them"] = (
+            last
+        )
     if exhausted:
-        stuck["undecided by all seeds of the report file"] = exhausted
+        stuck["undecided with all seeds of the report file"] = exhausted
     lines = [f"{_count(len(names), 'statement')} ({_named(names)}): {why}" for why, names in stuck.items()]
     return "\n".join(["left out:", *(f"  {line}" for line in lines)]) if lines else ""
 
@@ -193,7 +195,7 @@ def describe_spent(agenda: Agenda, spent: Spent) -> str:
         elif epoch:
             done += f"; {name} stopped at epoch {epoch} of {of}, goes on next time"
         else:
-            done += f"; {name} stopped in its first epoch, which is longer than was planned"
+            done += f"; {name} stopped in its first epoch, which takes longer than planned"
     settled = [one for one in agenda.standings if one.settled and not agenda.first[one.name].settled]
     counts = Counter(one.judgement.verdict for one in settled)
     verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])

@@ -46,9 +46,9 @@ def describe_load(now: Load, measured: Iterable[float | None], threads: int, fil
     said = f"load: {seen} when the paces were measured, {here} now, on {core}"
     then_busy = bool(known) and Load(max(known), now.cores).busy(threads)
     if now.busy(threads) and not then_busy:
-        return f"{said}; other work has the machine busy, and runs take longer while that lasts"
+        return f"{said}; other work keeps this machine busy, so runs take longer"
     if now.busy(threads):
-        return f"{said}; other work has the machine busy, then as now"
+        return f"{said}; other work kept this machine busy then, and still does"
     if then_busy:
         return f"{said}; other work slowed the measurement: delete {file} to measure again"
     return said

@@ -266,7 +266,7 @@ class Expressions:
         value = reader.number(reader.expression.tree)
         if not value.terms:
             raise reader.fail(
-                reader.expression.tree, "it measures nothing; a value is computed from measured ones"
+                reader.expression.tree, "it measures nothing; use a measure, e.g. accuracy(base)"
             )
         return value
 
@@ -332,7 +332,7 @@ class _Reader:
             return [item.value for item in node.elts if isinstance(item, ast.Constant)]
         raise self.fail(
             node,
-            f"{self.expression.source(node)!r} is no plain value; write a text in quotes, "
+            f"{self.expression.source(node)!r} is not a plain value; write a text in quotes, "
             "a number or a list of them",
         )
 
@@ -362,7 +362,7 @@ class _Reader:
         if name in OVER_CELLS and not over:
             return self.over_cells(node, name)
         if name in WORDS_OF_THE_GRAMMAR:
-            raise self.fail(node, f"{name}(…) is no measure; expected one, e.g. accuracy(base)")
+            raise self.fail(node, f"{name}(…) is not a measure; expected one, e.g. accuracy(base)")
         if name not in METRICS and name not in self.known.measures:
             valid = [*self.known.measures, *METRICS, *WORDS_OF_THE_GRAMMAR]
             raise self.fail(node, f"no metric or measure '{name}'{nearest(name, valid)}")
@@ -383,7 +383,7 @@ class _Reader:
         measure = Measure.parse({**spec, **cells, **how}, self.where(node))
         if over == "best":
             if measure.better is None:
-                raise self.fail(node, f"no {name} is the best; write max(…) or min(…)")
+                raise self.fail(node, f"{name} has no best; write max(…) or min(…)")
             if measure.pick:
                 what = f"one run of {measure.runs} is picked, so there is no best of several"
                 raise self.fail(node, f"{what}; leave best(…) out")
@@ -438,9 +438,9 @@ class _Reader:
                 measure, words = self.measure(node)
                 return Value({measure: 1.0}, words=words)
             case ast.Name(id=name):
-                raise self.fail(node, f"'{name}' is no value; measure it, e.g. accuracy({name})")
+                raise self.fail(node, f"'{name}' is not a value; measure it, e.g. accuracy({name})")
             case ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()):
-                raise self.fail(node, "a relation cannot stand in a value")
+                raise self.fail(node, "a value cannot contain a relation")
         raise self.fail(node, f"expected a measure or a number, not {self.expression.source(node)!r}")
 
     def computed(self, node: ast.BinOp) -> Value:
@@ -459,7 +459,7 @@ class _Reader:
                     raise self.fail(node, "measures can be divided by numbers other than 0 only")
                 found, sign = left.times(1 / right.constant), "/"
         if not all(abs(value) <= LARGEST for value in (*found.terms.values(), found.constant)):
-            raise self.fail(node, "the result is no number to compute with")
+            raise self.fail(node, "the result is not a finite number")
         words = [left.words, right.words]
         for side, part in enumerate((node.left, node.right)):
             if _is_sum(part) and (sign in "×/" or side):
@@ -499,7 +499,7 @@ class _Reader:
         if called and called not in WORDS_OF_THE_GRAMMAR:
             valid = [*QUANTIFIERS, *RELATIONS, *measures]
             raise self.fail(node, f"no relation '{called}'{nearest(called, valid)}")
-        raise self.fail(node, f"{text!r} is no relation; {KNOWN}")
+        raise self.fail(node, f"{text!r} is not a relation; {KNOWN}")
 
     def asked(self, call: ast.Call) -> Relation:
         """The relation that `every(…)`, `some(…)` or `share(…)` asks of several configurations."""
@@ -568,7 +568,7 @@ class _Reader:
             raise self.fail(cells, f"{words} is one picked run; name the cells that should be the best")
         kind = _function(call)
         if kind == "argbest" and measure.better is None:
-            raise self.fail(call, f"no {measure.metric} is the best; write argmax(…) or argmin(…)")
+            raise self.fail(call, f"{measure.metric} has no best; write argmax(…) or argmin(…)")
         largest = kind == "argmax" or (kind == "argbest" and measure.better == "larger")
         most = "largest" if largest else "smallest"
         return ArgBest(text, f"{most} {value.words}: {words}", measure, named["runs"], largest)

@@ -203,7 +203,7 @@ class Measure:
         for key in ("layer", "path"):
             value = getattr(self, key)
             if value is not None and not isinstance(value, str):
-                raise RepriseError(f"{where}: {key}: {value!r} is no text; write it in quotes")
+                raise RepriseError(f"{where}: {key}: {value!r} is not a text; write it in quotes")
         if any(type(name) not in (str, int) for name in self.classes):
             raise RepriseError(f"{where}: classes: {list(self.classes)!r} are not names of classes")
 
@@ -211,7 +211,7 @@ class Measure:
         """Refuse keys that do not go together."""
         if self.metric == "gap" and self.split == "train":
             raise RepriseError(
-                f"{where}: a gap is the training accuracy less that of 'test' or 'validation'; write one of "
+                f"{where}: a gap is the training accuracy minus that of 'test' or 'validation'; write one of "
                 "them as 'split'"
             )
         if self.metric == "gap" and self.at in ("best", *PATHS):

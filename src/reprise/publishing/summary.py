@@ -214,7 +214,7 @@ def read_page(path: Path) -> str:
     try:
         text = read_bytes(path, MOST_PAGE).decode("utf-8")
     except ValueError:
-        raise RepriseError(f"{path}: is no text in UTF-8; give a page of Markdown") from None
+        raise RepriseError(f"{path}: is not a text in UTF-8; give a page of Markdown") from None
     _between(text, str(path))
     return text
 

@@ -49,14 +49,14 @@ def find_misfit(
         for name in stored
         if name not in {*computed, "loss", *PLAIN_METRICS} and not name.startswith("parameters.")
     ]:
-        return (FINAL, f"has a metric {unknown[0]}, which nothing gives")
+        return (FINAL, f"has a metric {unknown[0]} that is not known")
     if fault := _plain_fault(stored, meta, computed["accuracy"]):
         return (FINAL, fault)
     loss = stored.get("loss", math.inf)
     if not _possible_loss(loss, computed["accuracy"], meta):
         return (
             FINAL,
-            f"loss is {stored.get('loss')}, which is no loss at an accuracy of {computed['accuracy']}",
+            f"loss is {stored.get('loss')}, which is impossible at an accuracy of {computed['accuracy']}",
         )
     if run.settings.split.validation == "test":
         row = history[(history["split"] == "test") & (history["epoch"] == meta["selected_epoch"])].iloc[0]
@@ -104,9 +104,9 @@ def _plain_fault(stored: Mapping[str, float], meta: Mapping[str, Any], test_accu
     images = meta["train_images"]
     right = accuracy * images
     if abs(right - round(right)) > TOLERANCE * images:
-        return f"plain_train_accuracy is {accuracy}, which is no share of {images} training images"
+        return f"plain_train_accuracy is {accuracy}, which is not a share of {images} training images"
     if not abs(gap - (accuracy - test_accuracy)) <= TOLERANCE:
         return f"plain_gap is {gap}, the two accuracies give {accuracy - test_accuracy}"
     if not _possible_loss(loss, accuracy, meta):
-        return f"plain_train_loss is {loss}, which is no loss at an accuracy of {accuracy}"
+        return f"plain_train_loss is {loss}, which is impossible at an accuracy of {accuracy}"
     return None

@@ -73,7 +73,7 @@ class FolderCache:
         except FileNotFoundError:
             return {}
         if not found and holds_runs(self.folder / RUNS):
-            raise RepriseError(f"results and no run cache; take its runs with: import {self.folder}")
+            raise RepriseError(f"a results folder, not a run cache; take its runs with: import {self.folder}")
         return _by_run(f"{RUNS}/{name}" for name in found if not is_stray(name))
 
     def file(self, name: str) -> Path:
@@ -158,7 +158,9 @@ def open_cache(place: str, copies: Path) -> Cache:
     try:
         parts = urlsplit(place)
     except ValueError as error:
-        raise RepriseError(f"cache {place}: not a URL ({gist(error)}); mend it, or give a folder") from None
+        raise RepriseError(
+            f"cache {place}: not a URL ({gist(error)}); correct it, or give a folder"
+        ) from None
     if parts.scheme in ("http", "https"):
         return RemoteCache(place, copies)
     if parts.scheme == "file":
@@ -175,7 +177,7 @@ def folder_to_add_to(place: str) -> Path:
         return opened.folder
     if "://" in place or not place:
         what = "a URL" if place else "the name is empty"
-        raise RepriseError(f"cache {place!r}: {what}; give a folder, which a web server may then show")
+        raise RepriseError(f"cache {place!r}: {what}; give a folder (a web server may serve it)")
     if problem := no_folder(Path(place)):
         raise RepriseError(f"cache {place!r}: {problem}")
     return Path(place)
@@ -233,7 +235,7 @@ class Caches:
                 self._names[cache.place] = cache.names()
             except (RepriseError, OSError) as error:
                 said = str(error) if isinstance(error, RepriseError) else file_error(error)
-                say(f"cache {cache.place}: cannot be used: {said}; what it holds is trained")
+                say(f"cache {cache.place}: cannot be used: {said}; its runs are trained instead")
                 self._names[cache.place] = {}
         return self._names[cache.place]
 
@@ -275,7 +277,7 @@ class Caches:
             said = error.what
         elif isinstance(cache, RemoteCache) and not said.startswith(("HTTP 4", RUNS, TESTS)):
             self._gone.add(cache.place)  # the server, and not one file
-            say(f"cache {cache.place}: given up: {said}; what it holds is trained")
+            say(f"cache {cache.place}: given up: {said}; its runs are trained instead")
             return []
         return [f"cache {cache.place}: entry {name} is not used: {said}"]
 
@@ -399,7 +401,7 @@ def add(folder: Path, entries: Sequence[Entry], weights: Mapping[str, Path] | No
 
     make_folder(folder)
     states = {}
-    with alone(folder / ".lock", lambda: say(f"{folder}: another process adds to it; waiting")):
+    with alone(folder / ".lock", lambda: say(f"{folder}: another process is adding to it; waiting")):
         before = FolderCache(folder).names()
         for entry in entries:
             run, path = entry.run.hash, folder / RUNS / f"{entry.name}{SUFFIX}"

@@ -48,7 +48,7 @@ def _fault(table: pd.DataFrame, run: Run, meta: Mapping[str, Any]) -> str | None
         )
     right = table[table["split"] == validating]["accuracy"] * meta["validation_images"]
     if ((right - right.round()).abs() > 1e-6 * meta["validation_images"]).any():
-        return f"has accuracies that are no share of {meta['validation_images']} images"
+        return f"has accuracies that are not shares of {meta['validation_images']} images"
     judged = study and meta["stopped"] not in ("finished", "early stop")  # by trials that may not be here
     if epochs != training.epochs and not judged and not stops_early(rows, training.early_stop):
         return f"ends after {epochs} of {training.epochs} epochs without a rule that stops it there"

@@ -48,7 +48,7 @@ def load_optuna() -> ModuleType:
 def study_of(run: Run) -> Study:
     """The place of a trial in its study; another run is a `RepriseError`."""
     if run.settings.study is None:
-        raise RepriseError(f"run {run.hash} is no trial of a study; name an experiment with asha")
+        raise RepriseError(f"run {run.hash} is not a trial of a study; name an experiment with asha")
     return run.settings.study
 
 
@@ -152,12 +152,12 @@ def replay(trials: Sequence[Run], cache: Path) -> Halving:
                 raise _inconsistent(
                     run,
                     folder,
-                    f"goes on after epoch {halving.epoch}, where the trials before it end it ({reason})",
+                    f"goes on after epoch {halving.epoch}, though the trials before it end it ({reason})",
                 )
         early = stops_early(rows, training.early_stop) or math.isnan(values[-1])
         if len(values) < training.epochs and not reason and not early:
             raise _inconsistent(
-                run, folder, f"ends after epoch {len(values)}, where the trials before it let it go on"
+                run, folder, f"ends after epoch {len(values)}, though the trials before it let it go on"
             )
     return halving
 
@@ -168,7 +168,7 @@ def _inconsistent(run: Run, folder: Path, what: str) -> RepriseError:
     """
     remedy = (
         "delete its folder and those of the trials after it and train them again, or import the whole "
-        "study where none of it is"
+        "study into a results folder that has none of it"
     )
     return RepriseError(f"{folder}: trial {study_of(run).trial} {what}; {remedy}")
 

@@ -258,7 +258,7 @@ def finish(run: Run, datasets: Datasets, job: Job, failures: Collection[str]) ->
             return kept(run, folder)
         for name in run.follows:
             if name in failures:
-                raise RepriseError(f"not trained, since it follows run {name}, which failed")
+                raise RepriseError(f"not trained, because it follows run {name}, which failed")
         if (folder / RUN).exists():
             job.reporter.say(f"run {run.hash} starts again ({why})")
 

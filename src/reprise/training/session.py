@@ -191,8 +191,8 @@ def only_process(
 
     def held() -> None:
         if not wait:
-            raise Elsewhere(f"run {folder.name}: another process trains it")
-        say(f"run {folder.name}: another process trains it; waiting for its result")
+            raise Elsewhere(f"run {folder.name}: another process is training it")
+        say(f"run {folder.name}: another process is training it; waiting for its result")
 
     with alone(
         folder / LOCK,

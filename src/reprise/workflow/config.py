@@ -55,7 +55,7 @@ def _own_folder(value: str) -> str:
 def _unusable(path: str) -> str | None:
     """Why Snakemake cannot use a path."""
     if set("{}") & set(path):
-        return "Snakemake takes braces in a path for wildcards; use a folder without them"
+        return "Snakemake takes braces in a path for wildcards; use a folder whose path has none"
     if any("\ud800" <= letter <= "\udfff" for letter in path):  # how Python writes bytes that are none
         return "the name is not UTF-8; rename the folder"
     return None
@@ -216,7 +216,7 @@ def _describe(error: ErrorDetails) -> str:
     if error["type"] == "list_type":
         reason = "should be a list, such as [a, b]"
     if reason == "must be text" and isinstance(value, bool | int | float):
-        reason = "YAML does not take this for text; put it in quotes"
+        reason = "YAML does not read this as text; put it in quotes"
     return f"{where}: {value!r}: {reason}"
 
 
@@ -270,7 +270,7 @@ def check_remote_paths(config: Config, checkout: Path, overrides: Mapping[str, A
         value, text = (overrides or {}).get(name), getattr(config, name)
         if not _is_nothing(name, value) and text not in (str(value), str(Path(str(value)).expanduser())):
             raise RepriseError(
-                f"{name}: {text!r}: Snakemake would hand it to a cluster's jobs as {value!r}; write it into "
+                f"{name}: {text!r}: Snakemake would pass it to a cluster's jobs as {value!r}; write it into "
                 "config.yaml instead of --config"
             )
     paths = [

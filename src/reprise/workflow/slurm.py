@@ -27,8 +27,8 @@ def check_cluster(workflow: Any) -> None:
     """
     if shutil.which("sbatch") is None:
         raise RepriseError(
-            "no sbatch on PATH: this is no login node of a SLURM cluster, or its module is not loaded; go to "
-            "one, load it, or leave out --workflow-profile to work on this machine"
+            "no sbatch on PATH: this is not a login node of a SLURM cluster, or its module is not loaded; go "
+            "to one, load it, or leave out --workflow-profile to work on this machine"
         )
     for call, rules in _calls(workflow).items():
         _try(rules, call)
@@ -111,7 +111,7 @@ def _try(rules: str, call: str) -> None:
 
 def _refused(rules: str, words: str) -> RepriseError:
     return RepriseError(
-        f"SLURM would refuse the jobs of {rules}: {_gist(words)}; mend {PROFILE} in the folder of the "
+        f"SLURM would refuse the jobs of {rules}: {_gist(words)}; correct {PROFILE} in the folder of the "
         "profile (docs/cluster.md), and give the command again"
     )
 

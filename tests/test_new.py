@@ -134,7 +134,7 @@ def test_what_is_there_is_not_touched(capsys, name):
         ("_x", "not a name for a report"),
         ("größe", "not a name for a report"),
         ("x" * 101, "at most 100"),
-        ("a\nb", r"'a\\nb' is no name"),
+        ("a\nb", r"'a\\nb' is not a name"),
         ("a{b}", "not a name for a report"),
         ("x.yaml", "give the report's name without folder and ending, such as x"),
         ("r/x.yml", "give the report's name without folder and ending, such as x"),

@@ -112,7 +112,7 @@ def test_deaths_further_on_are_not_counted_together():
     status, lines = result(work)
     assert status == 1
     assert [line.rpartition("; ")[2] for line in lines[:3]] == ["it is tried once more"] * 2 + [
-        "it is given up; the other runs go on"
+        "it is given up, the other runs go on"
     ]
     assert lines[3].startswith(
         "reprise: a: its process died 2 times, the last time of SIGSEGV in epoch 3/8 ("
@@ -123,7 +123,7 @@ def test_deaths_further_on_are_not_counted_together():
 def test_an_earlier_epoch_is_no_progress():
     status, lines = result("count = attempt()\nbegin('a', 3 - count)\ncount < 3 and die('SIGSEGV')")
     assert status == 0
-    assert lines[1].endswith("it is given up; the other runs go on")
+    assert lines[1].endswith("it is given up, the other runs go on")
 
 
 def test_so_many_deaths_are_not_the_runs_fault():

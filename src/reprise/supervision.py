@@ -258,7 +258,7 @@ def _lament(number: int, work: Mapping[str, Any], *, retry: bool) -> int:
         ) from None
     _say(
         f"{what}; "
-        + ("it is tried once more" if count < MOST_DEATHS else "it is given up; the other runs go on")
+        + ("it is tried once more" if count < MOST_DEATHS else "it is given up, the other runs go on")
     )
     return count
 

@@ -147,7 +147,7 @@ def test_cinic10_is_known_by_its_archive_alone(adopted, tmp_path):
     found = hashlib.md5(other.read_bytes()).hexdigest()
     with pytest.raises(
         RepriseError,
-        match=rf"not the official file: md5 is {found}, expected {official.facts.md5}; cinic10 is known by",
+        match=rf"not the official file: md5 is {found}, expected {official.facts.md5}; cinic10 is recogni",
     ):
         fetch_dataset("cinic10", target, [str(other)])
     assert names(target.parent) == []

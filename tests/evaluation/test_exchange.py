@@ -284,7 +284,7 @@ def refused(folder, tmp_path, message, **options):
         (lambda folder: (folder / "run.json").unlink(), "holds no exported run (no run.json)"),
         (lambda folder: (folder / "run.json").write_text("{"), "run.json: damaged (not valid JSON"),
         (lambda folder: (folder / "run.json").write_text("[]"), "run.json: damaged (not a record)"),
-        (lambda folder: (folder / "run.json").write_text("{}"), "run.json: is no run"),
+        (lambda folder: (folder / "run.json").write_text("{}"), "run.json: is not the record of a run"),
         (
             lambda folder: (folder / "evaluation.json").write_text("{}"),
             "evaluation.json: damaged (its content does not match",

@@ -331,7 +331,7 @@ def test_hits_and_chance_follow_the_images(tables):
         ({"metric": "accuracy", "at": 100_001}, "at: 100001 is not valid"),
         ({"metric": "accuracy", "at": True}, "at: True is not valid"),
         ({"metric": "accuracy", "at": 1.5}, "at: 1.5 is not valid"),
-        ({"metric": "gap", "split": "train"}, "a gap is the training accuracy less"),
+        ({"metric": "gap", "split": "train"}, "a gap is the training accuracy minus"),
         ({"metric": "gap", "at": "best"}, "a gap cannot be read at best"),
         ({"metric": "gap", "at": "change"}, "a gap cannot be read at change"),
         ({"metric": "accuracy", "at": "rise"}, "only a loss can be read at rise"),
@@ -345,7 +345,7 @@ def test_hits_and_chance_follow_the_images(tables):
         ({"metric": "channel_mean"}, "metric 'channel_mean' needs 'channel', red, green or blue"),
         ({"metric": "channel_mean", "channel": "rde"}, "channel: 'rde' is not valid; did you mean red?"),
         ({"metric": "setting"}, "metric 'setting' needs 'path', the path of a number"),
-        ({"metric": "setting", "path": 3}, "path: 3 is no text"),
+        ({"metric": "setting", "path": 3}, "path: 3 is not a text"),
         (
             {"metric": "setting", "path": "optimizer.lr", "cells": "mean"},
             "a setting of several configurations has no mean",

@@ -237,7 +237,7 @@ def test_a_page_without_its_markers_stays_as_it_is(tmp_path, text, found):
 
 def test_a_page_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "page.md").write_bytes(b"\xff\xfe")
-    with pytest.raises(RepriseError, match=r"page\.md: is no text in UTF-8"):
+    with pytest.raises(RepriseError, match=r"page\.md: is not a text in UTF-8"):
         write_block(tmp_path / "page.md", "block")
 
 

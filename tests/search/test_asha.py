@@ -222,7 +222,7 @@ def spoil(cache, run, curve, stopped="finished"):
             1,
             [0.3] * 4,
             "finished",
-            "trial 1 goes on after epoch 1, where the trials before it end it (pruned at rung 0 (epoch 1): "
+            "trial 1 goes on after epoch 1, though the trials before it end it (pruned at rung 0 (epoch 1): "
             "0.3000",
         ),
         (
@@ -231,7 +231,7 @@ def spoil(cache, run, curve, stopped="finished"):
             "pruned at rung 1",
             "trial 2 ends after epoch 2, though the trials before it let it go on",
         ),
-        (0, [0.9] * 4, "finished", "trial 2 goes on after epoch 1, where the trials before it end it"),
+        (0, [0.9] * 4, "finished", "trial 2 goes on after epoch 1, though the trials before it end it"),
     ],
     ids=["went on", "ended", "an earlier one changed"],
 )

@@ -198,7 +198,7 @@ def test_a_run_that_dies_twice_is_given_up_and_can_be_tried_again(
     assert status == 1
     assert [line.rpartition("; ")[2] for line in died(log)] == [
         "it is tried once more",
-        "it is given up; the other runs go on",
+        "it is given up, the other runs go on",
     ]
     last = (
         rf"reprise: run {run}: mini/base, seed 0: its process died 2 times, the last time of SIGSEGV in "

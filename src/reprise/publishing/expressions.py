@@ -459,7 +459,7 @@ class _Reader:
                     raise self.fail(node, "measures can be divided by numbers other than 0 only")
                 found, sign = left.times(1 / right.constant), "/"
         if not all(abs(value) <= LARGEST for value in (*found.terms.values(), found.constant)):
-            raise self.fail(node, "the result is not a finite number")
+            raise self.fail(node, "the result is no number to compute with")
         words = [left.words, right.words]
         for side, part in enumerate((node.left, node.right)):
             if _is_sum(part) and (sign in "×/" or side):

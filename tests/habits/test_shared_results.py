@@ -274,9 +274,7 @@ def test_verify_trains_elsewhere(project, capsys):
     assert verb("verify", "cache", "--sample", "1", "--seed", "3") == 0
     said = capsys.readouterr()
     assert "agrees bit for bit" in said.out
-    scratch = re.search(
-        r"results/demo: cannot be written: it .*; runs are trained in (\S+), and if", said.err
-    )
+    scratch = re.search(r"results/demo: cannot be written: it .*; runs are trained in (\S+); if", said.err)
     assert scratch
     assert not Path(scratch[1]).exists()
     assert state(project) == before

@@ -147,7 +147,7 @@ def scratch_folder(where: Layout) -> Iterator[Path]:
         yield folder
         return
     folder = Path(tempfile.mkdtemp(prefix="reprise-verify-"))
-    say(f"{what}; runs are trained in {folder}, so a run that is stopped starts again from its first epoch")
+    say(f"{what}; runs are trained in {folder}; if you stop this, it starts from the beginning again")
     try:
         yield folder
     except BaseException:

@@ -127,7 +127,9 @@ def test_run_caches(folder, place, capsys):
         folder_to_add_to(place)
     assert str(error.value) == f"cache {place!r}: {problem}"
     assert Caches([place], folder).holds(["0" * 12]) == set()
-    assert f"cache {place}: cannot be used: {problem}; what it holds is trained\n" in capsys.readouterr().err
+    assert (
+        f"cache {place}: cannot be used: {problem}; its runs are trained instead\n" in capsys.readouterr().err
+    )
     assert refused(capsys, "import", place).endswith(f"{problem}\n")
 
 

@@ -193,7 +193,7 @@ def test_a_cache_of_a_server_is_read_without_copies(server, project, command, ca
     before = state(project)
     assert verb(*(word.format(url=server.url) for word in command)) == 0, capsys.readouterr().err
     said = capsys.readouterr()
-    assert "no run cache" not in said.err
+    assert "not a run cache" not in said.err
     assert "left out" not in said.err
     assert state(project) == before
 

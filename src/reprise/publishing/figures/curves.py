@@ -601,7 +601,8 @@ def _describe(
         best, word = (min, "lowest") if line.metric == "loss" else (max, "highest")
         means = zip(line.means.epochs.tolist(), line.means.mean.tolist(), strict=True)
         mean = {epoch: value for epoch, value in means if not math.isnan(value)}
-        name = ", ".join(dict.fromkeys(part for part in (line.panel, line.label, line.split_label) if part))
+        named = [*line.panel.split(", "), line.label, line.split_label]  # a panel's title may name the split
+        name = ", ".join(dict.fromkeys(filter(None, named)))
         if not mean:
             sentences.append(f"{name}: no finite value.")
             continue

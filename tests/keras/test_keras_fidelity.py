@@ -22,7 +22,8 @@ import torch
 from torch import nn
 
 from reprise.models import build
-from reprise.reports.report_file import Source, read_report
+from reprise.reports.report_file import read_report
+from reprise.reports.source import Source
 from reprise.schema import plain
 
 pytestmark = [

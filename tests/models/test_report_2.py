@@ -7,7 +7,8 @@ import pytest
 
 from reprise.models import build, parameter_count
 from reprise.models.layers import describe
-from reprise.reports.report_file import Source, read_report
+from reprise.reports.report_file import read_report
+from reprise.reports.source import Source
 from reprise.schema import plain
 
 REPORT = Path(__file__).parents[2] / "workflow/reports/cifar10_architectures"

@@ -7,7 +7,8 @@ from reprise.models import build_untrained
 from reprise.models.layers import describe
 from reprise.reports.paths import layer_places
 from reprise.reports.report import report_files
-from reprise.reports.report_file import Source, read_report
+from reprise.reports.report_file import read_report
+from reprise.reports.source import Source
 from reprise.schema import plain
 
 HEAD = [{"flatten": True}, {"dense": 5}, {"dense": "classes"}]

@@ -15,9 +15,10 @@ from reprise.reports.combinations import Combination, combinations, count, named
 from reprise.reports.experiments import Axis, BuiltIn, Experiment, Shrink
 from reprise.reports.mistakes import OWN_MISTAKE, Mistake
 from reprise.reports.paths import change, is_place, layer_places
-from reprise.reports.report_file import LAYER, OPTION, ReportFile, Source
+from reprise.reports.report_file import ReportFile
 from reprise.reports.run import ENGINE, Run, canonical, prune
 from reprise.reports.settings import Settings
+from reprise.reports.source import LAYER, OPTION, Source
 from reprise.schema import key_path, plain, violations
 
 MOST_RUNS, MOST_TEXT = 10_000, 5_000_000

@@ -31,9 +31,10 @@ from reprise.reports.figures import Diagram, Figure, Samples
 from reprise.reports.file import other_files, yaml_files
 from reprise.reports.layout import SCALES, stand_in_source
 from reprise.reports.mistakes import OWN_MISTAKE, Mistake
-from reprise.reports.report_file import SECTIONS, Source, keys_of_error, read_report
+from reprise.reports.report_file import read_report
 from reprise.reports.run import Run
 from reprise.reports.settings import Settings
+from reprise.reports.source import SECTIONS, Source, keys_of_error
 from reprise.reports.statements import Statement
 from reprise.reports.table_statements import shown_statements
 from reprise.reports.tables import LayerTable, Table

@@ -39,7 +39,7 @@ CURVES = {
 }
 IMAGES = {"id": "f", "kind": "samples", "caption": "c"}
 TABLE = {"id": "t", "caption": "c"}
-PLACE = r"[a-z_]+(\.[\w*]+|\[\d+\])*( \((experiment|configuration|statement) \S+\))?"
+PLACE = r"[a-z_]+(\.[\w*]+|\[\d+\])*( \((experiment|configuration|statement|scale) [^)]+\))?"
 """A key path, and whose it is where it does not say so."""
 NUMBER = {"number": "s", "reported": "0.5"}
 
@@ -203,16 +203,23 @@ def test_other_scales_have_mistakes_of_their_own(tmp_path):
     ("child", "message"),
     [
         (
-            {"drop": ["5_dense"]},
-            r"initial_weights\.drop: no parameter starts with '5_dense'; did you mean \d_dense\?",
+            {"drop": ["6_dense"]},
+            r"initial_weights\.drop: the network has no layer 6_dense; valid: 1_conv, 2_pool, 3_flatten, 4_d",
         ),
         (
             {"classes": "fine"},
             r"initial_weights: 4_dense\.weight is \(20, 8\) in the run it starts from and \(100, 8\) here; "
-            r"name it in drop",
+            r"write drop: \[5_dense\]",
         ),
-        ({"classes": "fine", "drop": ["3_dense"]}, r"initial_weights: 4_dense\.weight is"),
-        ({"classes": "fine", "drop": ["4_dense"]}, None),
+        (
+            {"drop": ["hidden"]},
+            r"initial_weights\.drop: no parameter starts with 'hidden'; valid: 1_conv, 4_",
+        ),
+        (
+            {"classes": "fine", "drop": ["4_dense"]},
+            r"initial_weights: .* here; write drop: \[4_dense, 5_dense\]",
+        ),
+        ({"classes": "fine", "drop": ["5_dense"]}, None),
         ({"classes": "fine", "drop": ["4"]}, None),
         ({}, None),
     ],

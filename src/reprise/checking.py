@@ -50,22 +50,29 @@ def check_report(report: Report) -> list[str]:
     the file and line, and the experiment, figure, table or statement of each. What is no mistake but probably
     not meant is returned, a line each: at scale `full`, statements that no result could refute or confirm.
     """
-    mistakes = report.mistakes
-    classes = _check_runs(report) if report.settled else {}
-    _check_figures(report)
-    statements = check_expressions(report)
-    _check_layers(report)
+    classes: dict[str, Sequence[str]] = {}
+    with report.mistakes.noting():
+        if report.settled:
+            classes = _check_runs(report)
+        _check_figures(report)
+        statements = check_expressions(report)
+        _check_layers(report)
+        _check_units(report, statements)
+        if report.settled:
+            check_publications(report, classes)
+    report.mistakes.raise_all()
+    return warnings(report, classes) if report.scale == "full" else []
+
+
+def _check_units(report: Report, statements: Sequence[CheckedStatement]) -> None:
+    """Check whether numbers are in the units of what they are compared with."""
     specs = {each.id: each for each in report.statements}
     for statement in statements:
         for said in check_units(statement):
-            mistakes.add(report.statement_mistake(specs[statement.id], said))
+            report.mistakes.add(report.statement_mistake(specs[statement.id], said))
     for index, table in enumerate(report.tables):
         for said in check_percent(table) if isinstance(table, ClassTable) else ():
-            mistakes.add(report.mistake(["tables", index], said))
-    if report.settled:
-        check_publications(report, classes)
-    mistakes.raise_all()
-    return warnings(report, classes) if report.scale == "full" else []
+            report.mistakes.add(report.mistake(["tables", index], said))
 
 
 def _check_runs(report: Report) -> dict[str, Sequence[str]]:
@@ -86,7 +93,7 @@ def _check_runs(report: Report) -> dict[str, Sequence[str]]:
             classes |= dict.fromkeys(cell.runs, class_names(run))
             check_run(run)
             if run.parent in runs and run.parent not in report.unbuilt and report.certain_networks:
-                check_initial_weights(run, runs[run.parent])
+                check_initial_weights(cell, runs[run.parent])
             report.unbuilt.difference_update(cell.runs)
     return classes
 
@@ -148,28 +155,37 @@ def check_validation(run: Run) -> None:
         )
 
 
-def check_initial_weights(run: Run, parent: Run) -> None:
-    """Whether the parent's weights fit the run's network, but for those that `drop` names."""
+def check_initial_weights(cell: Cell, parent: Run) -> None:
+    """Whether the parent's weights fit the network of a cell, but for those that `drop` names."""
+    run = cell.members[0]
     ours, theirs = (
         {name: tuple(value.shape) for name, value in network(each).state_dict().items()}
         for each in (run, parent)
     )
     names = list(dict.fromkeys([*ours, *theirs]))
+    layers = {module: name for name, module in reversed([*cell.layers.items()])}
+
+    def called(parameter: str) -> str:
+        """The layer of a parameter."""
+        module = parameter.rpartition(".")[0]
+        return layers.get(module, module)
+
     weights = run.settings.initial_weights
     dropped = tuple(weights.drop) if weights else ()
     for prefix in dropped:
         if not any(name.startswith(prefix) for name in names):
-            layers = dict.fromkeys(name.rpartition(".")[0] for name in names)
+            valid = dict.fromkeys(called(name) for name in names)
             raise RepriseError(
-                f"initial_weights.drop: no parameter starts with {prefix!r}{nearest(prefix, layers)}"
+                f"initial_weights.drop: no parameter starts with {prefix!r}{nearest(prefix, valid)}"
             )
-    for name in names:
-        here, there = (shapes.get(name, "absent") for shapes in (ours, theirs))
-        if here != there and not name.startswith(dropped):
-            raise RepriseError(
-                f"initial_weights: {name} is {there} in the run it starts from and {here} here; name it in "
-                "drop"
-            )
+    kept = [name for name in names if not name.startswith(dropped)]
+    differing = [name for name in kept if ours.get(name) != theirs.get(name)]
+    if differing:
+        first = differing[0]
+        here, there = (shapes.get(first, "absent") for shapes in (ours, theirs))
+        drop = ", ".join(dict.fromkeys([*(called(f"{name}.") for name in dropped), *map(called, differing)]))
+        what = f"{first} is {there} in the run it starts from and {here} here"
+        raise RepriseError(f"initial_weights: {what}; write drop: [{drop}]")
 
 
 def check_layer(cell: Cell, layer: str, module: str) -> None:
@@ -242,7 +258,7 @@ def check_percent(table: ClassTable) -> Iterator[str]:
 
 def _units(value: Value, number: float, said: str, slack: float, alone: bool = True) -> Iterator[str]:
     """What is wrong with a number beside a value that is a share, or percent of it."""
-    low = high = 0.0
+    low = high = value.constant
     for term, factor in value.terms.items():
         metric = METRICS[term.metric] if isinstance(term, Measure) else None
         if isinstance(term, Measure) and term.at in PATHS:

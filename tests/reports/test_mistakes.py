@@ -412,6 +412,95 @@ def test_what_cannot_be_trained_hides_no_mistake_in_what_is_said_of_it(tmp_path,
         assert sum(f": {each}: " in line for line in said) == 1, (each, said)
 
 
+SEARCH = "  o: {seeds: [0], asha: {trials: 3, min_resource: 1, reduction_factor: 2, space: {x: {path: %s}}}}\ncells:\n"
+TOGETHER = {
+    "a table that shows the number of a statement": (
+        [
+            ("statements:\n", "  - id: n\n    kind: metrics\n    caption: N.\n    rows:\n"
+             "      - {label: L, statement: last_accuracy}\n      - {label: M, measure: acc(base)}\n"
+             "statements:\n"),
+            ("measure: final(base)", "measure: finl(base)"),
+            ("faster: fast}", "faster: fats}"),
+        ],
+        ["figures.curves.series.faster", "tables.n.rows[1].measure", "statements.last_accuracy.measure"],
+    ),
+    "relations of one claim": (
+        [(CLAIM, "[accuracy(slow) > 70, acc(slow) > 0.5, accuracy(slwo) > 0.1]")],
+        [f"statements.slower_is_better.holds[{place}]" for place in range(3)],
+    ),
+    "rows of one table": (
+        [("setting: optimizer.lr, reported: 1e-3}",
+          "setting: optimizer.rl}\n      - {label: B, setting: optimzer.lr}")],
+        ["tables.base_run.rows[0].setting", "tables.base_run.rows[1].setting"],
+    ),
+    "names of cells that are none": (
+        [("cells:\n  fast: rates/lr=1e-2\n  slow: rates/lr=1e-3\n", "cells: [a]\n")], ["cells"],
+    ),
+    "names of measures that are none": (
+        [('measures:\n  final: accuracy(split="validation", at="last")\n', "measures: [a]\n")],
+        ["measures"],
+    ),
+    "a network that there is not, and what changes its layers": (
+        [("  model: small\n", "  model: smal\n"),
+         ("  base: {}\n", "  base: {}\n  g: {set: {model.layers.f6.dense: 10}}\n")],
+        ["defaults.model"],
+    ),
+    "an item without its dash": (
+        [(NUMBER, f'{NUMBER}\n    number: other\n    reported: "0.5"')],
+        ["key 'number' stands twice, on line 57 too; keep one of them, or write - before it"],
+    ),
+    "a network by name that another experiment takes": (
+        [("cells:\n", "  other: {set: {model: vgg}}\ncells:\n"),
+         ("defaults:\n", "  vgg: {name: torchvision, arch: vgg17, weights: random, head: [{dense: classes}]}"
+          "\ndefaults:\n")],
+        ["models.vgg.arch (experiment other)"],
+    ),
+    "a path of a search that there is not": (
+        [("cells:\n", SEARCH % "optimizer.lrr, log_uniform: [1e-3, 1e-2]")],
+        ["experiments.o.asha.space.x.path"],
+    ),
+    "whole numbers that a search does not draw": (
+        [("cells:\n", SEARCH % "training.batch_size, uniform: [16, 128]")],
+        ["experiments.o.asha.space.x"],
+    ),
+    "what only one scale has": (
+        [("cells:\n", "scales: {demo: {set: {preprocess.resize: 1}}}\ncells:\n")],
+        ["models.small.layers[1] (scale demo)"],
+    ),
+}  # fmt: skip
+"""Mistakes, and the places of all that is said: each of them, and no consequence."""
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_each_mistake_is_named_and_no_consequence(tmp_path, capsys, name):
+    changes, places = TOGETHER[name]
+    content = REPORT
+    for old, new in changes:
+        assert old in content
+        content = content.replace(old, new, 1)
+    file = tmp_path / "mini.yaml"
+    file.write_text(content)
+    said = [line.partition(": ")[2] for line in said_of(file, capsys)]
+    assert len(said) == len(places), said
+    for place in places:
+        assert sum(line.startswith(f"{place}") for line in said) == 1, (place, said)
+
+
+@pytest.mark.parametrize(
+    ("reported", "measure"),
+    [
+        ("0.37", "1 - accuracy(base)"),
+        ("63", "100 - 100 * accuracy(base)"),
+        ("0.9", "0.5 + accuracy(base) / 2"),
+    ],
+)
+def test_a_number_in_the_unit_of_what_is_measured(tmp_path, capsys, reported, measure):
+    file = tmp_path / "mini.yaml"
+    file.write_text(REPORT.replace(NUMBER, f'reported: "{reported}"').replace("final(base)", measure))
+    main(["check", str(file)])
+    assert "statements" in capsys.readouterr().out
+
+
 def test_thousands_of_mistakes_are_counted_and_not_listed(tmp_path, capsys):
     file = tmp_path / "mini.yaml"
     file.write_text("".join(f"k{number}: 1\n" for number in range(20_000)) + REPORT)

@@ -21,7 +21,7 @@ from reprise.reports.expressions import Names
 from reprise.reports.figures import Diagram, Figure, Samples
 from reprise.reports.report import Cell, Report, Undrawn, network_names
 from reprise.reports.run import Run, canonical
-from reprise.reports.statements import Statement
+from reprise.reports.statements import Claim, Statement
 from reprise.reports.tables import MetricsTable, SpaceTable, Table
 from reprise.schema import plain
 
@@ -60,6 +60,10 @@ def check_publications(report: Report, class_names: Mapping[str, Sequence[str]])
             _check_table(report, index, table, results)
         except RepriseError as error:
             mistakes.add(error)
+            rows = getattr(table, "rows", None) or ()
+            for row in rows if len(rows) > 1 else ():  # each alone, to find all that are wrong
+                with mistakes.noting():
+                    _check_table(report, index, table.model_copy(update={"rows": [row]}), results)
             made = [each.id for each in report.statements if getattr(each, "table", None) == table.id]
             report.unsound |= {("statements", name) for name in made}
     try:
@@ -129,15 +133,39 @@ def check_expressions(report: Report) -> list[CheckedStatement]:
                 report.leave_out_measure(name)
                 raise
     found: list[CheckedStatement] = []
-    for statement in sound(report):
+    for statement in report.statements:
+        if ("statements", statement.id) in report.unsound:
+            for one in _each_relation(statement):
+                if not list(report.wrong_in(one)):
+                    found += _parsed(report, one)
+            continue
         try:
             found += parse([statement], report.where, report.cells, report.names)
         except RepriseError as error:
-            _note(report, statement, error)
+            alone = [part for one in _each_relation(statement) for part in _parsed(report, one)]
+            found += alone
+            if len(alone) == len(_each_relation(statement)):
+                _note(report, statement, error)
             report.unsound.add(("statements", statement.id))
             if made := getattr(statement, "table", None):
                 report.unsound.add(("tables", made))
     return found
+
+
+def _each_relation(statement: Statement) -> list[Statement]:
+    """A claim of several relations as claims of one, to find all that are wrong; else the statement."""
+    if not isinstance(statement, Claim) or len(statement.holds) == 1:
+        return [statement]
+    return [statement.model_copy(update={"holds": [one], "also": []}) for one in statement.holds]
+
+
+def _parsed(report: Report, statement: Statement) -> list[CheckedStatement]:
+    """The statement as it is understood; nothing where it means nothing, which is noted."""
+    try:
+        return parse([statement], report.where, report.cells, report.names)
+    except RepriseError as error:
+        _note(report, statement, error)
+        return []
 
 
 def warnings(report: Report, class_names: Mapping[str, Sequence[str]]) -> list[str]:
@@ -159,6 +187,9 @@ def naming(report: Report, what: Cell | Sequence[Any]) -> Iterator[None]:
 
     try:
         yield
+    except Undrawn as error:
+        left_out = f"{error}; leave it in scales.{report.scale}, or draw other cells"
+        raise mistake(left_out) from None
     except RepriseError as error:
         raise mistake(str(error).removeprefix(f"{report.path}: ")) from None
     except Exception as error:
@@ -191,8 +222,17 @@ def layer_measures(report: Report) -> list[LayerMeasure]:
     for index, table in enumerate(report.tables):
         rows = table.rows if isinstance(table, MetricsTable) else ()
         for place, row in enumerate(rows if ("tables", table.id) not in report.unsound else ()):
+            if ("statements", row.statement) in report.unsound:  # whose measure it is
+                report.unsound.add(("tables", table.id))
+                continue
             parts, text = ["tables", index, "rows", place], str(row.measure)
-            measures = known.value(text, report.at(*parts)).measures
+            try:
+                measures = known.value(text, report.at(*parts)).measures
+            except RepriseError as error:
+                said = str(error).removeprefix(f"{report.at(*parts)}: ")
+                report.mistakes.add(report.mistake(parts, said, about=text))
+                report.unsound.add(("tables", table.id))
+                continue
             found += (LayerMeasure("tables", table.id, parts, "", text, one) for one in measures)
     statements = {each.id: each for each in report.statements}
     for each in parse(sound(report), report.where, report.cells, report.names):

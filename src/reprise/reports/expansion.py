@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -14,7 +15,7 @@ from reprise.reports.cells import Cell, select, selector_of, text
 from reprise.reports.combinations import Combination, combinations, count, named
 from reprise.reports.experiments import Axis, BuiltIn, Experiment, Shrink
 from reprise.reports.mistakes import OWN_MISTAKE, Mistake
-from reprise.reports.paths import change, is_place, layer_places
+from reprise.reports.paths import change, is_place, layer_places, no_layer
 from reprise.reports.report_file import ReportFile
 from reprise.reports.run import ENGINE, Run, canonical, prune
 from reprise.reports.settings import Settings
@@ -282,9 +283,7 @@ class Expansion:
             if weights:
                 at = self.giver(where[1], ["initial_weights", "from"])
                 parent = self._parent(weights["from"], seed, at, via)
-                drop = [
-                    name if is_place(name) else layers.get(name, name) for name in weights.get("drop", ())
-                ]  # a place there is the beginning of a parameter's name
+                drop = self._modules(weights.get("drop", ()), layers, parent, where[1])
                 spec["initial_weights"] = prune({"run": parent.hash, "drop": drop})
             runs.append(Run(spec))
         return tuple(runs), layers
@@ -322,6 +321,20 @@ class Expansion:
         members = cells[0].members
         return next((run for run in members if run.settings.seeds.init == seed), members[0])
 
+    def _modules(
+        self, names: Sequence[str], layers: Mapping[str, str], parent: Run, experiment: str
+    ) -> list[str]:
+        """Layers of a network, or of that of the run it starts from, as their modules are called; other names
+        are beginnings of parameters' names.
+        """
+        every = (cell for cells in self.cells.values() for cell in cells)
+        theirs = next(cell.layers for cell in every if parent.hash in cell.runs)
+        known = {**theirs, **layers}
+        for name in names:
+            if is_place(name) and known and name not in (*known, *known.values()):
+                self._fail(self.giver(experiment, ["initial_weights", "drop"]), no_layer(name, layers))
+        return [known.get(name, name) for name in names]
+
     def _select(self, selector: str, where: tuple[Any, ...]) -> list[Cell]:
         self._source.check_name("experiments", selector.partition("@")[0].partition("/")[0])
         try:
@@ -341,14 +354,30 @@ class Expansion:
         """
         where = ("experiments", name) if setting is None else self.giver(name, setting, settings)
         setting = setting or []
+        where = self._in_model(where)
         what = OPTION.sub("", LAYER.sub(r"\3: ", said)).removeprefix(f"{key_path(setting)}: ")
         named = where[0] == "models" and setting[:1] == ["model"]
-        if where[-2:-1] == ("values",) and what.startswith("unknown key"):
+        if what.startswith("unknown key") and where[-2:-1] == ("values",):
             where = (*where[:-2], "path")
+        elif what.startswith("unknown key") and where[2:4] == ("asha", "space"):
+            where = (*where[:5], "path")
+        elif where[2:4] == ("asha", "space") and (drawn := _NOT.fullmatch(what)):
+            what = f"{drawn[1]}, and not every value drawn is one; list the values: values: […]"
         elif setting and not named and not _dotted(where).endswith(_dotted(setting)):
             what = f"{key_path(setting)}: {what}"
-        known = where[:2] == ("experiments", name) and whose == f"experiment {name}"
-        return self._source.mistake(where, what, "" if known else whose)
+        said_already = [f"experiment {name}"] if where[:2] == ("experiments", name) else []
+        said_already += [f"scale {where[1]}"] if where[0] == "scales" else []
+        owners = [part for part in whose.split(", ") if part not in said_already]
+        return self._source.mistake(where, what, ", ".join(owners))
+
+    def _in_model(self, where: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A key path that goes on behind the name of a network, in that network."""
+        value: Any = self._source.document
+        for depth, part in enumerate(where):
+            value = value[part] if _has(value, part) else None
+            if isinstance(value, str) and value in self._file.models and depth < len(where) - 1:
+                return ("models", value, *where[depth + 1 :])
+        return where
 
     def giver(self, name: str, setting: Sequence[Any], settings: Any = None) -> tuple[Any, ...]:
         """Key path in the file of what gives an experiment a setting: of all that do, the last.
@@ -400,6 +429,8 @@ class Expansion:
                     yield at, (rule.path, value)
                 elif isinstance(value, Mapping):
                     yield from (((*at, path), (path, each)) for path, each in value.items())
+            if rule.values is None and rule.path:
+                yield (*here, *space, axis), (rule.path, DRAWN)
         chain = [name]
         while base := self._file.experiments[chain[-1]].base:
             chain.append(base)
@@ -418,6 +449,8 @@ class Expansion:
         for path, value in changes.items():
             try:
                 change(settings, {path: value}, lambda name: self._model(name, where))
+            except Mistake:
+                raise
             except RepriseError as error:
                 if path.partition(".")[0] in self._source.doubtful:
                     raise RepriseError(f"{path} {OWN_MISTAKE}") from None
@@ -425,7 +458,8 @@ class Expansion:
 
     def _model(self, name: str, where: tuple[Any, ...]) -> dict[str, Any]:
         if name not in self._models:
-            self._fail(where, f"no model {name}{nearest(name, self._models)}")
+            at = self.giver(where[1], ["model"]) if where[0] == "experiments" else where
+            self._fail(at, f"no model {name}{nearest(name, self._models)}")
         return self._models[name]
 
     def _check_experiment(self, name: str, where: tuple[Any, ...]) -> None:
@@ -496,6 +530,17 @@ def _has(node: Any, key: Any) -> bool:
     return key in node if isinstance(node, Mapping) else isinstance(node, list) and key < len(node)
 
 
+class _Drawn:
+    """A value that a search draws, which is any."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = object.__hash__
+
+
+DRAWN = _Drawn()
+_NOT = re.compile(r"(should be [^,;]*), not [^;]*(;.*)?")
 _SETTINGS: TypeAdapter[Settings] = TypeAdapter(Settings)
 
 

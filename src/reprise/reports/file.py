@@ -113,6 +113,7 @@ def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Hashable, Any]:
     import yaml
 
     seen: dict[Any, int] = {}
+    twice: list[tuple[int, str]] = []
     _join_decimals(loader, node)
     for key_node, _ in node.value:
         if key_node.tag == "tag:yaml.org,2002:merge":
@@ -123,10 +124,11 @@ def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Hashable, Any]:
                 None, None, "a list or mapping in the place of a key", key_node.start_mark
             )
         if key in seen:
-            loader.noted.append(
-                (line, f"key {key!r} stands twice, on line {seen[key]} too; keep one of them")
-            )
+            twice.append((line, f"key {key!r} stands twice, on line {seen[key]} too; keep one of them"))
         seen[key] = line
+    if len(twice) > 1:  # mostly an item without its dash
+        twice = [(twice[0][0], f"{twice[0][1]}, or write - before it if another item begins here")]
+    loader.noted += twice
     loader.flatten_mapping(node)
     return loader.construct_mapping(node, deep=True)
 

@@ -41,6 +41,8 @@ class Mistakes:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, ...], RepriseError] = {}
+        self.consequences: list[str] = []
+        """Words of errors that follow from what is noted: a section of names that is none."""
 
     @property
     def lines(self) -> list[str]:
@@ -56,7 +58,7 @@ class Mistakes:
                 self.add(line)
             return
         found = RepriseError(mistake) if isinstance(mistake, str) else mistake
-        if OWN_MISTAKE in str(found):
+        if any(words in str(found) for words in (OWN_MISTAKE, *self.consequences)):
             return
         if not isinstance(found, Mistake):
             self._found.setdefault((_RUN.sub("", str(found)),), found)
@@ -64,7 +66,10 @@ class Mistakes:
         cause = (found.place, _WHICH.sub("", found.written), _WHICH.sub("", _RUN.sub("", found.said)))
         known = self._found.setdefault(cause, found)
         if isinstance(known, Mistake) and known.whose != found.whose:
-            self._found[cause] = Mistake(known.place, known.path, known.said, written=known.written)
+            both = ", ".join(part for part in known.whose.split(", ") if part in found.whose.split(", "))
+            self._found[cause] = Mistake(
+                known.place, known.path, known.said, written=known.written, whose=both
+            )
 
     def add_all(self, others: Mistakes) -> None:
         """Note what others have noted."""

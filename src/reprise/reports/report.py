@@ -195,14 +195,19 @@ class Report:
         is the part that is meant: the text `about` which it is, or what is `said` tells it.
         """
         said = _RUN.sub(lambda run: self.cell_of(run[1]).name, said)
-        return self._source.mistake_inside(parts, said, whose, about)
+        return self._source.mistake_inside(parts, said, self._with_scale(whose), about)
+
+    def _with_scale(self, whose: str) -> str:
+        """Whose a mistake is, and at which scale if that is not the first that is checked."""
+        return ", ".join(filter(None, [whose, "" if self.scale == "full" else f"scale {self.scale}"]))
 
     def cell_mistake(self, cell: Cell, said: str) -> Mistake:
         """What is wrong with a cell, as an error. Its place is what gives it the setting that is meant."""
         keys = keys_of_error(said)
         setting = keys if keys and keys[0] in Settings.model_fields else None
         settings = plain(cell.members[0].spec)
-        return self._expansion.mistake(cell.experiment, setting, said, cell.called, settings)
+        whose = self._with_scale(cell.called)
+        return self._expansion.mistake(cell.experiment, setting, said, whose, settings)
 
     def statement_mistake(self, statement: Statement, said: str, about: str = "") -> Mistake:
         """What is wrong with a statement, or with the table that makes it, as an error."""
@@ -422,15 +427,15 @@ class Report:
         self._check_assumptions()
         for section in ("figures", "tables"):
             for index, item in enumerate(getattr(self, section)):
-                for error in self._wrong_in(item):
+                for error in self.wrong_in(item):
                     self.mistakes.add(self._source.mistake_inside([section, index], str(error)))
                     self.unsound.add((section, item.id))
         for statement in self.statements:
-            for error in self._wrong_in(statement):
+            for error in self.wrong_in(statement):
                 self.mistakes.add(self.statement_mistake(statement, str(error)))
                 self.unsound.add(("statements", statement.id))
 
-    def _wrong_in(self, item: Any) -> Iterator[RepriseError]:
+    def wrong_in(self, item: Any) -> Iterator[RepriseError]:
         """Selectors that name nothing, mistakes in the syntax of expressions, and cells in them that are not
         there.
         """

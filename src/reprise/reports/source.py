@@ -182,9 +182,11 @@ class Source:
             if isinstance(each, dict) and row and each.get("label") == row.group(1):
                 found, value, said = [*found, "rows", index], each, said[row.end() :]
                 break
-        expression = _EXPRESSION.match(said)
-        if expression and _path_to(expression[1], value) is None:  # which a table has made
-            said = said[expression.end() :]
+        if expression := _EXPRESSION.match(said):
+            path = _path_to(expression[1], value)
+            if path is not None:
+                return [*found, *path], said
+            said = said[expression.end() :]  # which a table has made
         wrong = _WRONG.search(said)
         words = [*filter(None, wrong.groups() if wrong else ()), *_QUOTED.findall(said), about]
         paths = (_path_to(word, value) for word in words)
@@ -309,6 +311,7 @@ class Source:
                 self.lost.add((section, name))
             else:
                 self.document.pop(section, None)
+                self.mistakes.consequences += OF_NAMES.get(section, ())
         self.document.setdefault("title", "?")
         for section, indices in items.items():
             self.drop(section, indices)
@@ -426,6 +429,12 @@ FITTING: dict[str, Any] = {
     "seeds": [0, 1, 2],
 }
 """Defaults that stand in the place of wrong ones, so that the rest can be checked."""
+OF_NAMES = {
+    "cells": ("no experiment ",),
+    "measures": ("no metric or measure ",),
+    "models": ("no model ", "no experiment trains a model "),
+}
+"""Section that names things → what errors about such a name say."""
 NETWORK = {"name": "sequential", "layers": [{"flatten": True}, {"dense": "classes"}]}
 """A network that fits all images."""
 

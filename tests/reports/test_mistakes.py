@@ -412,7 +412,10 @@ def test_what_cannot_be_trained_hides_no_mistake_in_what_is_said_of_it(tmp_path,
         assert sum(f": {each}: " in line for line in said) == 1, (each, said)
 
 
-SEARCH = "  o: {seeds: [0], asha: {trials: 3, min_resource: 1, reduction_factor: 2, space: {x: {path: %s}}}}\ncells:\n"
+SEARCH = (
+    "  o:\n    seeds: [0]\n"
+    "    asha: {trials: 3, min_resource: 1, reduction_factor: 2, space: {x: {path: %s}}}\ncells:\n"
+)
 TOGETHER = {
     "a table that shows the number of a statement": (
         [

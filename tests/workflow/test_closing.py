@@ -46,7 +46,7 @@ def test_the_last_words_of_a_run(tmp_path):
     failed = snakemake(project, target)
     assert failed.returncode == 1
     assert "results are in" not in failed.stderr
-    assert "under results/demo/logs. What is finished is kept: run the same command again" in failed.stderr
+    assert "(under results/demo/logs). What is finished is kept: run the same command again" in failed.stderr
 
     history.write_bytes(sound)
     done = snakemake(project, target)

@@ -104,6 +104,86 @@ def no_pictures(monkeypatch):
     monkeypatch.setattr(sys.modules[__name__], "FIGURES", FIGURES[:2])
 
 
+# ---- a report with mistakes ----
+
+IMAGES = {"dataset": "cifar10", "captions": ["label"]}
+WIDER = {
+    "model": {"name": "sequential", "layers": convolution(9)},
+    "initial_weights": {"from": "base"},
+}
+WRONG_CLAIM = {"claim": "high", "holds": "accuracy(base) > 70"}
+WRONG = {
+    "a share beside percent": ({"statements": [WRONG_CLAIM]}, "70 stands in"),
+    "percent of what is measured": (
+        {"statements": [{"number": "n", "reported": "54.2", "measure": "accuracy(base)"}]},
+        "is reported, and what is measured lies between 0 and 1",
+    ),
+    "a line beyond the axis": (
+        {"figures": [{**FIGURES[0], "reference": [{"value": 54, "label": "them"}]}]},
+        "reference: 54 is no share",
+    ),
+    "a split that runs do not have": (
+        {"figures": [{**FIGURES[0], "splits": ["train", "validation"]}]},
+        "validation",
+    ),
+    "a class that is not there": (
+        {"figures": [{**FIGURES[2], "images": {**IMAGES, "by": "label", "classes": ["otter"]}}]},
+        "cifar10 has no class 'otter'",
+    ),
+    "a layer that is not there": (
+        {"statements": [{"number": "n", "reported": "3", "measure": 'parameters(base, layer="7_dense")'}]},
+        "7_dense",
+    ),
+    "a network that does not fit": (
+        {"models": {"net": {"name": "sequential", "layers": [{"dense": "classes"}]}}},
+        "dense",
+    ),
+    "weights that do not fit": (
+        {"experiments": {**EXPERIMENTS, "tuned": {"set": WIDER}}},
+        "initial_weights: ",
+    ),
+    "a part that the data set does not have": (
+        {"experiments": {**EXPERIMENTS, "base": {"set": {"split.validation": "official"}}}},
+        "cifar10 has no validation part of its own",
+    ),
+}
+
+
+def mistakes(capsys, do):
+    """What a command ends with, and its lines about the report."""
+    code = 0
+    try:
+        do()
+    except SystemExit as end:
+        code = end.code
+    return code, [line for line in capsys.readouterr().err.splitlines() if "mini.yaml:" in line]
+
+
+@pytest.mark.parametrize("parts", WRONG, ids=lambda name: name.replace(" ", "_"))
+def test_what_check_refuses_is_refused_before_anything_is_done(capsys, nothing_is_trained, parts):
+    changes, said = WRONG[parts]
+    write_report(**changes)
+    code, lines = mistakes(capsys, lambda: main(["run", "mini", *OPTIONS, *COMPUTE]))
+    assert code == 1
+    assert any(said in line for line in lines), lines
+    assert not RESULTS.exists()
+    assert mistakes(capsys, lambda: main(["check", "reports/mini.yaml"])) == (1, lines)
+
+
+def test_all_mistakes_are_named_also_those_of_a_file_that_cannot_be_read_whole(capsys, nothing_is_trained):
+    write_report()
+    text = Path("reports/mini.yaml").read_text()
+    document = yaml.safe_load(text)
+    document["statements"] += [WRONG_CLAIM, {"claim": "gone", "holds": "accuracy(absent) > 0.1"}]
+    document["figures"][0]["reference"] = [{"value": 54, "label": "them"}]
+    Path("reports/mini.yaml").write_text(yaml.safe_dump(document))
+    code, lines = mistakes(capsys, lambda: main(["run", "mini", *OPTIONS, *COMPUTE]))
+    assert (code, len(lines)) == (1, 3)
+    for said in ("70 stands in", "absent", "54 is no share"):
+        assert any(said in line for line in lines), lines
+    assert not RESULTS.exists()
+
+
 # ---- from nothing to everything ----
 
 

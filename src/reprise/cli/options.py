@@ -228,8 +228,8 @@ class ReportsOptions:
     ] = ()
     stand_in: StandIn = ()
 
-    def open(self, name: str, scale: str) -> Report:
-        """The report named by slug or by path."""
+    def open(self, name: str, scale: str, *, tolerant: bool = False) -> Report:
+        """The report named by slug or by path; `tolerant` as in `Report`."""
         from reprise.reports.report import Report
 
         path = report_file(name, self.reports)
@@ -240,7 +240,7 @@ class ReportsOptions:
             if other not in known:
                 raise RepriseError(f"skip: no report {other} in {self.reports}{nearest(other, known)}")
         skip = [experiment for report, _, experiment in parts if report in ("", slug)]
-        return Report(path, scale, skip, self.stand_in)
+        return Report(path, scale, skip, self.stand_in, tolerant=tolerant)
 
     def open_all(self, names: Sequence[str], scale: str) -> list[Report]:
         """These reports, or without names all that are there and can be read; the others are named."""

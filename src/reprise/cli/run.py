@@ -51,9 +51,10 @@ def run(
 ) -> None:
     """Do a whole report without Snakemake: data, training, evaluation, figures, tables and verdicts.
 
-    What is finished is not done again. A command that was stopped goes on where it was.
+    The report is checked first, as `check` does. What is finished is not done again. A command that was
+    stopped goes on where it was.
     """
-    found, layout = reports.open(report, where.scale), where.layout
+    found, layout = checked(report, reports, where.scale), where.layout
     every = found.runs()
     chosen = every if seeds is None else first_seeds(found, every, seeds)
     caches = open_caches(cache, layout)
@@ -86,6 +87,20 @@ def run(
     if problems:
         more = f"; {len(problems) - 1} more above" if len(problems) > 1 else ""
         raise RepriseError(f"{problems[0]}{more}")
+
+
+# ---- the report ----
+
+
+def checked(name: str, reports: ReportsOptions, scale: str) -> Report:
+    """The report of that name, of which `check` finds nothing wrong at this scale; its warnings are said."""
+    found = reports.open(name, scale, tolerant=True)
+
+    from reprise.checking import check_report  # with torch, once the file can be read
+
+    for warning in check_report(found):
+        say(f"warning: {warning}")
+    return found
 
 
 # ---- runs ----

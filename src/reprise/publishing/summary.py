@@ -55,7 +55,7 @@ def summary(
     lines += [*_tally(outcomes, evidence, whole), ""]
     found = findings([(slug, one) for slug, each in outcomes.items() for one in each], most_findings)
     if found:
-        lines += [*_lines(RULE.format(most=most_findings)), ""]
+        lines += [*_lines(rule(most_findings)), ""]
         lines += [_finding(slug, outcome) for slug, outcome in found]
     elif most_findings:
         lines.append("No statement has a verdict yet.")
@@ -92,7 +92,7 @@ def _tally(
 
 # ---- findings ----
 
-RULE = (
+_RULE = (
     "The findings worth a minute (at most {most}) are chosen by a rule. First come contradicted claims, "
     "starting with those that hold in the fewest draws. Then come numbers that differ, starting with those "
     "furthest from their interval. Last come reproduced statements on what a network achieves, starting with "
@@ -100,8 +100,13 @@ RULE = (
 )
 
 
+def rule(most: int = MOST_FINDINGS) -> str:
+    """By what rule the findings, at most so many, are chosen."""
+    return _RULE.format(most=most)
+
+
 def findings(outcomes: Sequence[tuple[str, Outcome]], most: int = MOST_FINDINGS) -> list[tuple[str, Outcome]]:
-    """The statements worth a reader's minute, of (report, outcome) pairs, as `RULE` says; statements that
+    """The statements worth a reader's minute, of (report, outcome) pairs, as `rule` says; statements that
     others settle are left out.
     """
 

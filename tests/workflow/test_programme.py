@@ -158,6 +158,38 @@ def test_targets_follow_the_scale_and_what_is_skipped(tmp_path):
     )
 
 
+BOTH = ["mini", "other"]
+
+
+@pytest.mark.parametrize(
+    ("targets", "asked"),
+    [
+        ([], BOTH),
+        (["all"], BOTH),
+        (["site"], BOTH),
+        (["all_tables"], BOTH),
+        (["results/figures/all"], BOTH),
+        (["results/site/index.html"], BOTH),
+        (["mini"], ["mini"]),
+        (["other", "mini"], BOTH),
+        (["mini", "site"], BOTH),
+        (["results/figures/other/one.png"], ["other"]),
+        (["results/statements/mini.csv", "results/statements/mini.md"], ["mini"]),
+        (["results/statements/mini.csv", "results/figures/other/one.svg"], BOTH),
+        (["results/data/cifar10/dataset.json"], []),
+        (["results/data/cifar10/dataset.json", "other"], ["other"]),
+    ],
+)
+def test_the_reports_that_a_command_asks_for(tmp_path, targets, asked):
+    programme(tmp_path)
+    file = tmp_path / "mini.yaml"
+    (tmp_path / "other.yaml").write_text(file.read_text().replace("slug: mini", "slug: other"))
+    made = Programme(Config(), tmp_path)
+    assert made.asked(targets) == asked
+    run = next(iter(made.reports["mini"].runs()))
+    assert made.asked([f"results/runs/{run}/trained.json"]) == BOTH  # both have the run
+
+
 def test_everything_has_every_run(tmp_path):
     made = programme(tmp_path)
     asked = set(made.all_targets())

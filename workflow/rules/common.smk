@@ -148,11 +148,11 @@ def shown():
 
 
 def say_results():
-    """Where the results lie, and the verdicts counted."""
+    """Where the results lie, and the verdicts on the reports that were asked for, counted."""
     # Imported here, because a dry run need not wait for it.
     from reprise.publishing.closing import closing
 
-    for line in closing(programme.reports, programme.layout):
+    for line in closing(programme.asked(targets), programme.layout):
         print(printable(line), file=sys.stderr)
 
 

@@ -252,6 +252,26 @@ class Programme:
             if isinstance(item, Samples) and not self._has_samples(slug, item)
         }
 
+    def asked(self, targets: Sequence[str]) -> list[str]:
+        """The reports that the `targets` of a command line ask for, in order; all where there are none. What
+        belongs to no report in particular, such as the site, asks for all of them, and a data set for none.
+        """
+        found: set[str] = set()
+        for target in targets:
+            path = Path(target)
+            inside = path.relative_to(self.layout.root).parts if path.is_relative_to(self.layout.root) else ()
+            if target in self.reports:
+                found.add(target)
+            elif path.is_relative_to(self.layout.data_dir):
+                continue
+            elif inside[:1] == ("runs",):
+                found |= {slug for slug, report in self.reports.items() if {*inside} & {*report.runs()}}
+            elif named := {*inside[1:2], *(Path(part).stem for part in inside[1:2])} & {*self.reports}:
+                found |= named
+            else:
+                return [*self.reports]
+        return [slug for slug in self.reports if slug in found] if targets else [*self.reports]
+
     def check_targets(self, targets: Iterable[str], rules: Collection[str]) -> None:
         """Raise a `RepriseError` with the nearest that there is for a target that nothing makes, as far as it
         looks like one of this workflow's. rules: the names of all.

@@ -231,7 +231,7 @@ def test_without_an_outline_sections_are_those_that_statements_name(tmp_path):
     report, site = built(tmp_path, outline=[])
     content = ReportContent(report, Layout(tmp_path / "results", "full"))
     assert [part.section for part in content.outline] == [
-        "Table 1", "Section 2", "Section 2.1", "Section 10", "Beyond the outline",
+        "Table 1", "Section 2", "Section 2.1", "Section 10", "Figures, tables and other statements",
     ]  # fmt: skip
     assert (site / "mini/index.html").exists()
 
@@ -282,6 +282,79 @@ def test_what_is_not_run_says_so(tmp_path):
     assert "Not run yet" in page(site, "mini/statements/wide_is_better.html").text
     assert "Not run yet." in page(site, f"runs/{next(run for run in runs if run not in few)}.html").text
     assert "Not drawn yet" in page(site, "mini/figures/figure_02.html").text
+
+
+RUNS = {
+    "none": [],
+    "one": [("base", 0)],
+    "some": [("base", 0), ("wide", 1)],
+    "all": [(name, seed) for name in ("base", "wide") for seed in range(3)],
+}
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        ("none", "Not drawn yet: none of its 6 runs is finished."),
+        ("one", "Not drawn yet: 1 of its 6 runs is finished."),
+        ("some", "Not drawn yet: 2 of its 6 runs are finished."),
+        ("all", "Not drawn yet, though its runs are finished. Make it with: snakemake "),
+    ],
+)
+def test_why_a_figure_or_table_is_not_there(tmp_path, there, said):
+    report = write_report(tmp_path / "reports")
+    runs = [report.cells(name)[0].runs[seed] for name, seed in RUNS[there]]
+    write_results(report, tmp_path / "results/runs", runs)
+    layout = Layout(tmp_path / "results", "full")
+    write_site([report], layout)
+    for path in ("mini/figures/figure_01.html", "mini/index.html"):
+        assert said in page(layout.site, path).text
+    text = page(layout.site, "mini/index.html").text
+    assert said.replace("drawn", "made") in text
+    for file in ("/figures/mini/figure_01.png", "/tables/mini/table_01.csv"):
+        assert (file in text) == (there == "all")
+    assert "runs are missing" not in text
+
+
+def test_what_is_skipped_is_left_out_and_the_site_says_so(tmp_path):
+    report, site = built(tmp_path)
+    place = ["--reports", str(report.path.parent), "--results", str(tmp_path / "results"), "--skip", "wide"]
+    for path in (tmp_path / "results/figures/mini").iterdir():
+        path.unlink()
+    main(["site", *place])
+    for figure in ("figure_01", "figure_02"):
+        text = page(site, f"mini/figures/{figure}.html").text
+        assert "Left out: it needs wide, which is skipped." in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "heading"),
+    [
+        ({}, "Beyond the outline"),
+        ({"outline": []}, "Figures, tables and other statements"),
+        ({"outline": [], "tables": []}, "Figures and other statements"),
+        ({"outline": [], "figures": []}, "Tables and other statements"),
+        ({"outline": [], "figures": [], "tables": []}, "Other statements"),
+        ({"outline": [], "statements": SECTIONS["statements"][:3]}, "Figures and tables"),
+        ({"outline": [], "statements": [], "tables": []}, "All"),
+        ({"outline": [], "statements": SECTIONS["statements"][3:], "tables": []}, "All"),
+    ],
+)
+def test_the_heading_over_what_no_section_has(tmp_path, changes, heading):
+    report = write_report(tmp_path / "reports", **{"assumptions": ["Batches are whole."], **changes})
+    write_results(report, tmp_path / "results/runs", [])
+    place = ["--reports", str(report.path.parent), "--results", str(tmp_path / "results")]
+    main(["statements", "mini", "--partial", *place])
+    content = ReportContent(report, Layout(tmp_path / "results", "full"))
+    assert content.outline[-1].section == heading
+    assert (heading == "Beyond the outline") == bool(report.file.outline)
+
+
+def test_no_page_shows_a_placeholder(site):
+    for path in site.rglob("*.html"):
+        text = Words(path.read_text()).text
+        assert not re.search(r"\{[a-z_.]+\}|\bNone\b", text), path
+    assert "The findings worth a minute (at most 8) are chosen by a rule." in page(site, "index.html").text
 
 
 def test_nothing_is_run_nor_published(tmp_path):

@@ -20,7 +20,7 @@ from reprise.files import atomic
 from reprise.folders import is_stray
 from reprise.publishing import MARKS
 from reprise.publishing.numbers import bound_of, number
-from reprise.publishing.summary import MOST_FINDINGS, RULE, importance, worth_a_minute
+from reprise.publishing.summary import MOST_FINDINGS, importance, rule, worth_a_minute
 from reprise.publishing.tables.formats import csv
 from reprise.publishing.tables.sheet import Rows
 from reprise.publishing.verdicts import MOST_SEEDS, VERDICTS
@@ -93,6 +93,7 @@ class Site:
             "does_not_hold": DOES_NOT_HOLD,
             "make": self._make,
             "train": self._train,
+            "absent": self._absent,
         }
 
     def write(self) -> int:
@@ -126,7 +127,7 @@ class Site:
 
         found = worth_a_minute(pairs, place, MOST_FINDINGS)
         findings = [(report, one, next(iter(report.figures_of(one)), None)) for report, one in found]
-        self._page("index.html", "home.html", findings=findings, rule=RULE)
+        self._page("index.html", "home.html", findings=findings, rule=rule(MOST_FINDINGS))
 
     def _report(self, report: ReportContent) -> None:
         self._page(f"{report.slug}/index.html", "report.html", report=report)
@@ -282,6 +283,27 @@ class Site:
         place = str(layout.root / target) if "/" in target else target
         words = ["snakemake", place, "--cores", str(cores), *(["--resources", "gpu=1"] if gpu else [])]
         return shlex.join([*words, *(["--config", *settings] if settings else [])])
+
+    def _absent(self, report: ReportContent, shown: Shown) -> str:
+        """Why a figure or table is not there."""
+        lacks = "Not drawn yet" if shown.is_figure else "Not made yet"
+        cells = report.report.needed(shown.item)
+        if skipped := [cell.name for cell in cells if not report.report.active(cell)]:
+            return f"Left out: it needs {skipped[0]}, which is skipped."
+        runs = {run for cell in cells for run in cell.runs}
+        there = len(runs & self.content.meta.keys())
+        if there < len(runs):
+            are = "is" if there == 1 else "are"
+            return (
+                f"{lacks}: {there or 'none'} of its {len(runs)} runs {'is' if not there else are} finished."
+            )
+        command = self._make(
+            f"{'figures' if shown.is_figure else 'tables'}/{shown.report}/{shown.stem.name}"
+            + (".png" if shown.is_figure else ".csv"),
+            cores=2,
+        )
+        needs = "though its runs are finished" if runs else "though it needs no runs"
+        return f"{lacks}, {needs}. Make it with: {command}"
 
     def _train(self, slug: str, run: str) -> str:
         """The command that trains one run."""

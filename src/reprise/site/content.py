@@ -40,6 +40,8 @@ CITED = re.compile(
 NUMBER = re.compile(r"([0-9]+)([a-z]?)")
 ELSEWHERE = "Beyond the outline"
 """Heading over what no section of the report's outline shows."""
+REST = {"figures": "figures", "tables": "tables", "statements": "other statements"}
+"""What a heading calls what no section has, where the report has no outline."""
 
 
 @dataclass(frozen=True)
@@ -321,7 +323,8 @@ class ReportContent:
         parts = [part for part in parts if part.items or part.statements]
         left = [one for name, one in self.shown.items() if name not in home]
         if left or rest:
-            parts.append(OutlinePart("beyond-it", ELSEWHERE if parts else "All", "", left, rest))
+            heading = (ELSEWHERE if self.file.outline else _heading(left, rest)) if parts else "All"
+            parts.append(OutlinePart("beyond-it", heading, "", left, rest))
         return parts
 
     def _section_of(self, one: JudgedStatement, sections: Sequence[Section], home: Mapping[str, str]) -> str:
@@ -396,6 +399,13 @@ class ReportContent:
     def studies(self) -> list[SearchPage]:
         found = [SearchPage(name, self.report.all_cells(name)) for name in self.report.experiments]
         return [one for one in found if one.cells and self.report.active(one.cells[0]) and one.settings.study]
+
+
+def _heading(shown: Sequence[Shown], statements: Sequence[JudgedStatement]) -> str:
+    """`Figures, tables and other statements`, as far as there are any."""
+    kinds = ["figures" if one.is_figure else "tables" for one in shown] + ["statements"] * bool(statements)
+    *first, last = [words for kind, words in REST.items() if kind in kinds]
+    return (f"{', '.join(first)} and {last}" if first else last).capitalize()
 
 
 def _is_figure(record: Any) -> bool:

@@ -16,8 +16,8 @@ import yaml
 from mini import STUDY, convolution, mini
 from reprise import planning
 from reprise.cli import main
-from reprise.cli.next import Worker, obstacle
-from reprise.cli.options import ComputeOptions, ResultsAndDataOptions, seconds_of
+from reprise.cli.next import Worker, obstacle, publishing_command
+from reprise.cli.options import ComputeOptions, ReportsOptions, ResultsAndDataOptions, seconds_of
 from reprise.data.decode import read_facts
 from reprise.planning import calibration as pacing
 from reprise.planning import spending
@@ -138,6 +138,13 @@ def test_do_trains_evaluates_and_judges(project, capsys):
     printed = capsys.readouterr()
     done = printed.out
     assert re.match(r"trained \d+ runs, evaluated \d+; settled by this: [45] statements \(", done)
+    assert done.splitlines()[-1] == (
+        "write figures and verdicts with: python -m reprise statements mini --partial --reports reports "
+        "--scale demo"
+    )
+    assert not re.search(r"([02-9]|\d\d) differs", done)
+    assert status(*shlex.split(done.splitlines()[-1].partition(": ")[2])[3:]) == 0
+    assert (project / "results/demo/statements/mini.csv").exists()
     for run in runs(project, "study", "tuned"):
         assert (project / "results/demo/runs" / run.hash / "evaluated.json").exists()
         assert (project / "results/demo/runs" / run.hash / "trained.json").exists()
@@ -151,6 +158,36 @@ def test_do_trains_evaluates_and_judges(project, capsys):
     assert "\nno run that could be trained here settles a statement\nleft out:\n" in capsys.readouterr().out
     assert again.startswith("trained 0 runs, evaluated 0; settled by this: 0 statements\n")
     assert "cifar100 is not here" in again
+
+
+@pytest.mark.parametrize(
+    ("names", "reports", "where", "command"),
+    [
+        (["a"], {}, {}, "snakemake a --cores 1 --config train=no"),
+        (["a", "b"], {}, {"scale": "quick"}, "snakemake a b --cores 1 --config train=no scale=quick"),
+        (
+            ["a"],
+            {"stand_in": ("cinic10",)},
+            {"results": Path("my own"), "data": Path("d")},
+            "snakemake a --cores 1 --config train=no 'results=my own' data=d 'stand_in=[cinic10]'",
+        ),
+        (
+            ["a", "b"],
+            {"reports": Path("mine")},
+            {},
+            "python -m reprise statements a --partial --reports mine && "
+            "python -m reprise statements b --partial --reports mine",
+        ),
+        (
+            ["x/a.yaml"],
+            {},
+            {"scale": "demo", "results": Path("r")},
+            "python -m reprise statements x/a.yaml --partial --scale demo --results r",
+        ),
+    ],
+)
+def test_the_command_that_writes_figures_and_verdicts(names, reports, where, command):
+    assert publishing_command(names, ReportsOptions(**reports), ResultsAndDataOptions(**where)) == command
 
 
 class Ticking:

@@ -118,7 +118,7 @@ def test_an_undecided_claim_gets_more_seeds_as_long_as_they_can_decide_it(report
     every = dict(zip([*base, *better], [0.500, 0.500, 0.500, 0.501, 0.501, 0.501], strict=True))
     helps = stand(report, every)["helps"]
     assert (helps.aim, helps.exhausted) == (None, True)
-    assert helps.why.endswith("seeds would do")
+    assert helps.why.endswith("seeds would be enough")
 
     decided = dict(zip([*base, *better], [0.500, 0.501, 0.502, 0.540, 0.541, 0.542], strict=True))
     assert stand(report, decided)["helps"].settled

@@ -97,7 +97,8 @@ class Ground:
     def number(self, reported: str, text: str, *, about: float = 0.0, of: int = 1) -> Judgement:
         value = expressions().value(text, "here")
         judge = self.judge(value.measures)
-        return judge_number(reported, judge.amount(value), judge.amount(value, of=of), about)
+        drawn = judge.amount(value, of=of)
+        return judge_number(reported, judge.amount(value), drawn, about, ends=judge.ends(value))
 
     def interval(self, text: str, of: int = 1) -> tuple[float, float]:
         """The middle 95 % of what would be reported."""

@@ -50,7 +50,8 @@ def test_the_examples_of_the_docs_are_what_the_rule_gives(monkeypatch):
         assert found.settles == pytest.approx(0.0072, rel=0.04)
         assert f"{printed} of the draws" in EXPLAINED
         assert found.seeds == (5 if verdict == "undecided" else None)
-    assert EXPLAINED.count("settle 0.0072") == 2
+    assert EXPLAINED.count("settle 0.0072") == 1
+    assert "3 seeds can only show differences above 0.0072;\n5 seeds would be enough" in EXPLAINED
 
 
 def test_the_docs_explain_every_column_in_its_order():
@@ -104,6 +105,40 @@ def test_the_reason_of_a_number_gives_the_interval():
         low, high = map(float, re.findall(rf"^{reported} lies {where} (.*) to (.*)\.$", found.reason)[0])
         assert (low + high) / 2 == pytest.approx(0.48, abs=0.001)
         assert (high - low) / 2 == pytest.approx(found.settles, abs=10 ** -places(found.settles))
+
+
+@pytest.mark.parametrize(
+    ("values", "text", "reported", "low", "high"),
+    [
+        ({"accuracy": {"a": [0.02]}}, "100 * accuracy(a)", "3.1", 0, None),
+        ({"accuracy": {"a": [0.995]}}, "100 * accuracy(a)", "99.4", None, 100),
+        ({"accuracy": {"a": [0.004]}}, "accuracy(a)", "0.0", 0, None),
+        ({"accuracy": {"a": [0.003, 0.002]}}, "1 - accuracy(a)", "1.0", None, 1),
+        ({"accuracy": {"a": [0.996]}}, "-1 * accuracy(a)", "-1.0", -1, None),
+        ({"accuracy": {"a": [0.001], "b": [0.998]}}, "accuracy(a) - accuracy(b)", "-1.0", -1, None),
+        ({"loss": {"a": [0.001]}}, "loss(a)", "0.0", 0, None),
+        ({"best_epoch": {"a": [1, 1, 2]}}, "best_epoch(a)", "1", 1, None),
+        ({"accuracy": {"a": [0.001], "b": [0.002]}}, "(accuracy(a) + accuracy(b)) / 2", "0.0", 0, None),
+    ],
+)
+def test_no_interval_reaches_beyond_what_a_value_can_be(values, text, reported, low, high):
+    found = Ground(values).number(reported, text)
+    assert found.verdict in ("reproduced", "differs")
+    shown = re.findall(r"(-?[\d.]+) to (-?[\d.]+)\.$", found.reason)[0]
+    for end, bound, said in ((found.low, low, shown[0]), (found.high, high, shown[1])):
+        assert bound is None or end == bound == float(said)
+    assert found.low < found.high
+
+
+@pytest.mark.parametrize("loss", [0.05, 0.5, 2.0, 7.0, 25.0])
+def test_a_difference_that_seeds_can_show_is_printed_without_idle_zeros(loss):
+    found = Ground({"loss": {"a": [loss, 1.3 * loss], "b": [1.1 * loss, 1.4 * loss]}}).claim(
+        "loss(a) < loss(b)"
+    )
+    (said,) = re.findall(r"only show differences above ([\d.]+);", found.reason)
+    assert found.verdict == "undecided"
+    assert float(said) == pytest.approx(found.settles, rel=0.01)
+    assert not re.search(r"^[1-9].*\..*0$", said)
 
 
 def test_a_mean_of_three_lies_nearer_than_one_training():
@@ -511,7 +546,7 @@ def test_what_was_not_trained_is_not_run_unless_the_rest_settles_it():
     assert ground.claim(f"{worse} or {unknown}").verdict == "not run"
     assert ground.claim(f"not {unknown}").verdict == "not run"
     found = ground.claim(unknown)
-    assert found.reason == "gone has no accuracy to measure: it is not trained, or not for so many epochs."
+    assert found.reason == "gone is not trained yet."
 
 
 def test_a_spread_over_configurations_of_which_one_is_missing_is_not_run():
@@ -523,7 +558,7 @@ def test_a_spread_over_configurations_of_which_one_is_missing_is_not_run():
     short = Ground({"set/c=1": wide, "set/c=2": [0.5], "b": steady})
     assert short.claim(said).verdict == "reproduced"
     gone = Ground({"set/c=1": wide, "set/c=2": [None], "b": steady}).claim(said)
-    assert (gone.verdict, gone.reason[:23]) == ("not run", "set/c=2 has no accuracy")
+    assert (gone.verdict, gone.reason) == ("not run", "set/c=2 is not trained yet.")
 
 
 # ---- reasons and power ----
@@ -532,10 +567,13 @@ def test_a_spread_over_configurations_of_which_one_is_missing_is_not_run():
 def test_the_reason_of_a_settled_claim():
     found = two(0.52, 0.5).claim("accuracy(a) > accuracy(b)")
     assert found.measured == "0.5200 > 0.5000"
-    assert found.reason == f"0.5200 exceeds 0.5000 by 0.0200; 3 seeds settle {number(found.settles)}."
+    assert (
+        found.reason
+        == f"0.5200 exceeds 0.5000 by 0.0200; 3 seeds can show differences above {number(found.settles)}."
+    )
     assert (found.seeds, found.notes) == (None, ())
     alone = Ground({"a": [0.6], "b": [0.5]}).claim("accuracy(a) > accuracy(b)")
-    assert alone.reason.endswith(f"; 1 seed settles {number(alone.settles)}.")
+    assert alone.reason.endswith(f"; one seed can show differences above {number(alone.settles)}.")
 
 
 def test_how_many_seeds_would_settle_it():
@@ -545,16 +583,16 @@ def test_how_many_seeds_would_settle_it():
     expected = math.ceil(3 * (found.settles / 0.006) ** 2)
     assert (found.verdict, found.seeds, found.claimed) == ("undecided", expected, 0.006)
     assert found.reason == (
-        f"0.5040 exceeds 0.5000 by 0.0040: 0.0060 is claimed, 3 seeds settle {number(found.settles)}; "
-        f"{expected} would do."
+        f"0.5040 exceeds 0.5000 by 0.0040; the report's numbers differ by 0.0060; 3 seeds can only show "
+        f"differences above {number(found.settles)}; {expected} seeds would be enough."
     )
     measured = ground.claim("accuracy(a) > accuracy(b)")
     assert measured.seeds == math.ceil(3 * (measured.settles / 0.004) ** 2) > expected
     tiny = two(0.50001, 0.5).claim("accuracy(a) > accuracy(b)")
     assert tiny.seeds > MOST_SEEDS
-    assert tiny.reason.endswith(f"; more than {MOST_SEEDS} would be needed.")
+    assert tiny.reason.endswith(f"; more than {MOST_SEEDS} seeds would be needed.")
     same = two(0.5, 0.5).claim("accuracy(a) > accuracy(b)")
-    assert same.reason.startswith("0.5000 equals 0.5000: 3 seeds settle ")
+    assert same.reason.startswith("0.5000 equals 0.5000; 3 seeds can only show differences above ")
 
 
 def test_so_many_seeds_do_settle_it():
@@ -619,12 +657,12 @@ def test_of_many_configurations_the_reason_names_the_one_that_decides():
         (
             "not within(accuracy(a), accuracy(b), 0.02)",
             "0.5000 and 0.6000 differ by 0.1000",
-            "0.5000 and 0.6000 differ by 0.1000, beyond the margin of 0.02; 3 seeds settle",
+            "0.5000 and 0.6000 differ by 0.1000, beyond the margin of 0.02; 3 seeds can show",
         ),
         (
             "not argbest(accuracy(set)) == a",
             "largest is set/b (0.6000)",
-            "the best of those named has 0.5000, the best of the others 0.6000; 3 seeds settle",
+            "the best of those named has 0.5000, the best of the others 0.6000; 3 seeds can show",
         ),
     ],
 )
@@ -649,7 +687,7 @@ def test_more_seeds_do_not_tell_how_another_search_ends():
     ground = searched([0.9, 0.5, 0.5, 0.5], [0.53, 0.52, 0.48, 0.48])
     found = ground.claim("accuracy(winner) > accuracy(base)")
     assert (found.verdict, found.seeds) == ("undecided", None)
-    assert found.reason.endswith(f": the draws settle {found.settles:.4f}.")
+    assert found.reason.endswith(f"; these draws can only show differences above {found.settles:.4f}.")
 
 
 def test_which_trial_wins_is_not_left_open_by_several_relations():

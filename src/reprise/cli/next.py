@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ from cyclopts import Parameter
 from reprise.cli.common import archive_of, calibration_of, dataset_dir, names_of, stamp_evaluated
 from reprise.cli.exchange import import_cached, open_caches
 from reprise.cli.options import (
+    REPORTS,
     RESULTS,
     CachePlaces,
     ComputeOptions,
@@ -73,7 +75,8 @@ def next_(
     settled = sum(one.settled for one in standings)
     try:
         if do:
-            spend(agenda, planning.Budget(start, budget), layout, way)
+            publishing = publishing_command(names or [one.slug for one in opened], reports, where)
+            spend(agenda, planning.Budget(start, budget), layout, way, publishing)
         else:
             steps = agenda.calibrated_steps(budget)
             show(
@@ -87,8 +90,37 @@ def next_(
         end(str(stop), stop.status)
 
 
-def spend(agenda: planning.Agenda, budget: planning.Budget, layout: Layout, way: ComputeOptions) -> None:
-    """Train and evaluate what the agenda has; what was done is said however it ends."""
+def publishing_command(names: Sequence[str], reports: ReportsOptions, where: ResultsAndDataOptions) -> str:
+    """The command that writes figures and verdicts from the finished runs of these reports, and trains
+    nothing; of reports that Snakemake does not know, the verdicts alone.
+    """
+    if reports.reports != REPORTS or any(Path(name).parts[1:] for name in names):
+        given = {
+            "--reports": reports.reports if reports.reports != REPORTS else None,
+            "--scale": where.scale if where.scale != "full" else None,
+            "--results": where.results if where.results != RESULTS else None,
+        }
+        options = [word for key, value in given.items() if value is not None for word in (key, str(value))]
+        options += ["--stand-in", *reports.stand_in] if reports.stand_in else []
+        words = ["python", "-m", "reprise", "statements"]
+        return " && ".join(shlex.join([*words, name, "--partial", *options]) for name in names)
+    settings = {
+        "train": "no",
+        "scale": where.scale if where.scale != "full" else None,
+        "results": where.results if where.results != RESULTS else None,
+        "data": where.data,
+        "stand_in": f"[{','.join(reports.stand_in)}]" if reports.stand_in else None,
+    }
+    config = [f"{key}={value}" for key, value in settings.items() if value is not None]
+    return shlex.join(["snakemake", *names, "--cores", "1", "--config", *config])
+
+
+def spend(
+    agenda: planning.Agenda, budget: planning.Budget, layout: Layout, way: ComputeOptions, publishing: str
+) -> None:
+    """Train and evaluate what the agenda has; what was done is said however it ends. publishing: the command
+    that writes figures and verdicts.
+    """
     from reprise import planning
     from reprise.training.session import Interrupted
 
@@ -101,9 +133,9 @@ def spend(agenda: planning.Agenda, budget: planning.Budget, layout: Layout, way:
         planning.spend(agenda, budget, Worker(agenda, layout, way), spent, announce)
     except Interrupted:
         agenda.judge(spent.evaluated)
-        show(planning.describe_spent(agenda, spent))
+        show(planning.describe_spent(agenda, spent, publishing))
         raise
-    show(planning.describe_spent(agenda, spent))
+    show(planning.describe_spent(agenda, spent, publishing))
     if not spent.trained and not spent.evaluated and not spent.stopped and not spent.failed:
         show(planning.describe_left(agenda, budget.seconds) or "nothing is left to do")
     if spent.failed:

@@ -10,7 +10,7 @@ from reprise.planning.priority import AgendaStep
 from reprise.planning.spending import Spent
 from reprise.planning.storage import Disk
 from reprise.progress import duration
-from reprise.publishing.verdicts import VERDICTS
+from reprise.publishing.verdicts import VERDICTS, counted
 from reprise.reports.report import Report
 
 
@@ -37,7 +37,7 @@ def describe_experience(known: Experience) -> str:
     if not known.runs:
         return ""
     least, most = (f"{value:.2f}" for value in (min(known.factors.values()), max(known.factors.values())))
-    between = "" if least == most else f", {least} to {most} by network"
+    between = "" if least == most else f" ({least} to {most} times, depending on the network)"
     took = "the finished run here" if known.runs == 1 else f"the last {known.runs} finished runs here"
     return f"times are corrected: {took} took {known.factor:.2f} times as long as measured{between}"
 
@@ -62,6 +62,15 @@ def describe_comparison(report: Report, rows: Sequence[TimeComparison], machine:
     return "\n".join([f"{report.slug}, scale {report.scale}, on {machine}", *_aligned([head, *cells])])
 
 
+def describe_loads(load: str) -> str:
+    """What other work has to do with a comparison of times; `load` as in `describe`."""
+    said = (
+        "both times include other work: `estimated` what ran while the paces were measured, `took` what ran "
+        "beside the runs"
+    )
+    return "\n".join(["", said, *filter(None, [load])])
+
+
 SURE = 0.975
 """A statement that is settled with this probability is taken to be settled."""
 MOST_LINES, MOST_NAMES = 4, 8
@@ -74,7 +83,7 @@ def describe_steps(agenda: Agenda, steps: Sequence[AgendaStep], seconds: float) 
     sure, open_, total, runs = set[str](), set[str](), 0.0, 0
     for number, step in enumerate(steps, 1):
         if total + step.seconds > seconds:
-            begun = "is started, and goes on next time" if total < seconds else "comes next"
+            begun = "would start now and continue next time" if total < seconds else "comes next"
             lines += [f"beyond {duration(seconds)} ({begun}):", *_step_lines(agenda, number, step, total)]
             break
         lines += _step_lines(agenda, number, step, total)
@@ -184,8 +193,10 @@ def describe_left(agenda: Agenda, seconds: float) -> str:
     return "\n".join(["left out:", *(f"  {line}" for line in lines)]) if lines else ""
 
 
-def describe_spent(agenda: Agenda, spent: Spent) -> str:
-    """What was done in the time, and the statements that are settled by it."""
+def describe_spent(agenda: Agenda, spent: Spent, publishing: str) -> str:
+    """What was done in the time, and the statements that are settled by it; then the command by which figures
+    and verdicts are written, `publishing`.
+    """
     done = f"trained {_count(len(spent.trained), 'run')}, evaluated {len(spent.evaluated)}"
     for run, epoch in spent.stopped.items():
         of = agenda.runs[run].settings.training.epochs
@@ -198,9 +209,12 @@ def describe_spent(agenda: Agenda, spent: Spent) -> str:
             done += f"; {name} stopped in its first epoch, which takes longer than planned"
     settled = [one for one in agenda.standings if one.settled and not agenda.first[one.name].settled]
     counts = Counter(one.judgement.verdict for one in settled)
-    verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
+    verdicts = ", ".join(counted(verdict, counts[verdict]) for verdict in VERDICTS if counts[verdict])
     done += f"; settled by this: {_count(len(settled), 'statement')}" + (f" ({verdicts})" if settled else "")
-    return "\n".join([done, *(f"  {one.name}: {one.judgement.verdict}" for one in settled)])
+    lines = [done, *(f"  {one.name}: {one.judgement.verdict}" for one in settled)]
+    return "\n".join(
+        [*lines, *([f"write figures and verdicts with: {publishing}"] if spent.evaluated else [])]
+    )
 
 
 def _sum(rows: Sequence[PlanRow]) -> PlanRow:

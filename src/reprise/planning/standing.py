@@ -105,7 +105,8 @@ def _standing(
 def _would_do(judgement: Judgement) -> str:
     """Of an undecided claim whose seeds are all there."""
     seeds = judgement.seeds or 0
-    return f"{seeds} seeds would do" if seeds <= MOST_SEEDS else f"more than {MOST_SEEDS} seeds would do"
+    many = f"{seeds}" if seeds <= MOST_SEEDS else f"more than {MOST_SEEDS}"
+    return f"{many} seeds would be enough"
 
 
 def needed_cells(report: Report, statement: CheckedStatement) -> list[tuple[Cell, int]]:

@@ -12,6 +12,7 @@ from reprise.errors import RepriseError
 from reprise.publishing import MARKS
 from reprise.publishing.statement_records import read_document
 from reprise.publishing.summary import TALLY
+from reprise.publishing.verdicts import counted
 from reprise.reports.layout import Layout
 
 REMEDY = "delete it and run the same command again"
@@ -56,7 +57,7 @@ def tally(counts: Counts) -> str:
         found = {verdict: counts[kind, verdict] for verdict in verdicts}
         if any(found.values()):
             said = [
-                f"{count} {'differ' if (verdict, count > 1) == ('differs', True) else verdict}"
+                counted(verdict, count)
                 for verdict, count in found.items()
                 if count or verdict == "reproduced"
             ]

@@ -247,14 +247,19 @@ class Judge:
         if key not in self._samples:
             values, scale = self._values(combination, cell)
             if not values:
-                what = combination[0][0].metric
-                raise NotRun(
-                    f"{cell.name} has no {what} to measure: it is not trained, or not for so many epochs."
-                )
+                raise self._not_run(cell, combination[0][0].metric)
             low, high = self._bounds(combination, cell)
             name, typical = key_of(cell.name, combination), self.typical(combination)
             self._samples[key] = Sample(tuple(values), typical, scale, low, high, name)
         return self._samples[key]
+
+    def _not_run(self, cell: Cell, what: str) -> NotRun:
+        """Why there is no such quantity of a configuration."""
+        if not any(self.tables.finals(run) or self.tables.splits(run) for run in cell.runs):
+            return NotRun(f"{cell.name} is not trained yet.")
+        return NotRun(
+            f"{cell.name} has no {what} to measure: it is not evaluated, or not trained for so many epochs."
+        )
 
     def _values(
         self, combination: Combination, cell: Cell, runs: Sequence[str] | None = None
@@ -343,6 +348,19 @@ class Judge:
                 found = found.plus(self._winner(selector, left, 0.0 if of is None else 1 / of, images))
         return found
 
+    def ends(self, value: Value) -> tuple[float, float]:
+        """What a value can be at least and at most."""
+        low = high = value.constant
+        for term, factor in value.terms.items():
+            found = [(0.0, 1.0)]
+            if isinstance(term, Measure):
+                found = [bounds(term, cell) for cell in self.resolve(term.runs)]
+                if term.effect:  # a difference
+                    found = [(0.0, max(high - low for low, high in found))]
+            reach = [factor * end for pair in found for end in pair] if factor else [0.0]
+            low, high = low + min(reach), high + max(reach)
+        return low, high
+
     def _sum(
         self,
         quantities: Mapping[Measure, float],
@@ -407,7 +425,7 @@ class Judge:
         (cell,) = self.resolve(term.runs)
         known = [found for run in cell.runs if (found := self.tables.predicted(run)) is not None]
         if not known:
-            raise NotRun(f"{cell.name} has no predictions to measure: it is not trained, or not evaluated.")
+            raise self._not_run(cell, "predictions")
         values, _ = self._values(((term.quantity, 1.0),), cell)  # names a class that has no images
         labels = list(known[0].classes)
         place = labels.index(self.tables.label(cell.runs[0], term.classes[0]))
@@ -733,10 +751,7 @@ class Judge:
             values = [self._values(((relation.wider.quantity, 1.0),), cell) for cell in cells]
             for cell, (found, _) in zip(cells, values, strict=True):
                 if not found:
-                    what = relation.wider.metric
-                    raise NotRun(
-                        f"{cell.name} has no {what} to measure: it is not trained, or not for so many epochs."
-                    )
+                    raise self._not_run(cell, relation.wider.metric)
             sides.append([part for one in values if (part := _variance_of(*one))[1]])
         if not all(sides):
             raise NotRun("a spread over seeds needs a configuration with two trained seeds on each side.")

@@ -370,7 +370,14 @@ def number_judged(judge: Judge, statement: CheckedStatement) -> Judgement:
         drawn = judge.amount(statement.value, of=statement.mean_of)
     except NotRun as missing:
         return Judgement("not run", str(missing))
-    return judge_number(statement.reported, found, drawn, statement.about, count=statement.value.is_count)
+    return judge_number(
+        statement.reported,
+        found,
+        drawn,
+        statement.about,
+        count=statement.value.is_count,
+        ends=judge.ends(statement.value),
+    )
 
 
 def _reported(statements: Sequence[CheckedStatement]) -> dict[Measure, float]:

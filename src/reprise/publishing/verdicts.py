@@ -63,18 +63,30 @@ class Judgement:
     high: float = math.nan
 
 
+def counted(verdict: str, count: int) -> str:
+    """`3 reproduced`, `1 differs`, `2 differ`."""
+    return f"{count} {'differ' if verdict == 'differs' and count != 1 else verdict}"
+
+
 # ---- numbers ----
 
 
 def judge_number(
-    reported: str, found: Amount, drawn: Amount, about: float = 0.0, *, count: bool = False
+    reported: str,
+    found: Amount,
+    drawn: Amount,
+    about: float = 0.0,
+    *,
+    count: bool = False,
+    ends: tuple[float, float] = (-math.inf, math.inf),
 ) -> Judgement:
     """Whether the reported number could be what the same experiment gives once more.
 
     found: as measured. drawn: what was reported, drawn from what our seeds let expect: the result of one more
     training, the mean of three, the winner of another search. Reproduced inside the middle 95 % of the draws,
     widened by half a unit of the last printed digit and by `about`; else differs. A reported bound (`> 0.7`)
-    is reproduced where some number in there keeps it. count: whether it is a whole number in each run.
+    is reproduced where some number in there keeps it. count: whether it is a whole number in each run. ends:
+    what it can be at least and at most, beyond which no interval reaches.
     """
     sign, digits = bound_of(reported)
     point = found.measured
@@ -90,10 +102,11 @@ def judge_number(
     low, high = (float(end) for end in np.quantile(finite, (TAIL, 1 - TAIL), method="nearest"))
     value = float(digits)
     inside = low - slack - _TINY <= value <= high + slack + _TINY
+    first, last = min(max(low - slack, ends[0]), low), max(min(high + slack, ends[1]), high)
     if sign:
-        return _judge_bound(sign, digits, (low - slack, high + slack), found, drawn, (shown, spread))
+        return _judge_bound(sign, digits, (first, last), found, drawn, (shown, spread))
     between = ""
-    interval = _interval(low - slack, high + slack, value, inside)
+    interval = _interval(first, last, value, inside)
     if inside and drawn.reach:  # the draws are of several ways, with nothing between them
         near = np.abs(finite - value) <= drawn.reach + slack
         if near.mean() < TAIL:
@@ -110,8 +123,8 @@ def judge_number(
         settles=settles,
         notes=drawn.notes,
         distance=abs(value - (low + high) / 2) / settles,
-        low=low - slack,
-        high=high + slack,
+        low=first,
+        high=last,
     )
 
 
@@ -275,17 +288,23 @@ def _reason(leg: Found, verdict: Verdict, many: int, claimed: float, seeds: int 
     if not math.isfinite(leg.settles):
         return f"{said}; it holds in {_percent(leg)} of the draws."
     seeded = leg.n and not _of_winners(leg)
-    trained = f"{leg.n} seed{'s' if leg.n != 1 else ''}" if seeded else "the draws"
-    settle = f"{trained} settle{'s' if seeded and leg.n == 1 else ''} {number(_settles(leg))}"
-    if leg.shared > 1:
-        settle += f" in one of {leg.shared} comparisons"
+    trained = "these draws" if not seeded else "one seed" if leg.n == 1 else f"{leg.n} seeds"
+    compared = f" in one of {leg.shared} comparisons" if leg.shared > 1 else ""
+    above = f"show differences above {_short(_settles(leg))}{compared}"
     if verdict != "undecided":
-        return f"{said}; {settle}."
-    named = f"{number(abs(claimed))} is claimed, " if math.isfinite(claimed) else ""
+        return f"{said}; {trained} can {above}."
+    if math.isfinite(claimed):
+        said += f"; the report's numbers differ by {number(abs(claimed))}"
     do = ""
     if seeds is not None:
-        do = f"; {seeds} would do" if seeds <= MOST_SEEDS else f"; more than {MOST_SEEDS} would be needed"
-    return f"{said}: {named}{settle}{do}."
+        least = f"more than {MOST_SEEDS}" if seeds > MOST_SEEDS else f"{seeds}"
+        do = f"; {least} seeds would be {'needed' if seeds > MOST_SEEDS else 'enough'}"
+    return f"{said}; {trained} can only {above}{do}."
+
+
+def _short(value: float) -> str:
+    """A difference as `number` prints it, from 1 on with no more than two decimals, none of them a last 0."""
+    return number(value) if not 1 <= value < 10 else number(value, 2).rstrip("0").rstrip(".")
 
 
 def _seen(leg: Found) -> str:

@@ -11,7 +11,7 @@ from studies import history_of, publish_trial, rows, study_runs, train_study
 
 from reprise.errors import RepriseError
 from reprise.search.asha import AshaPruner
-from reprise.search.study import STUDY_COLUMNS, leaderboard, read_study, write_study
+from reprise.search.study import STUDY_COLUMNS, _broken, leaderboard, read_study, write_study
 from reprise.training.checkpoint import write_checkpoint
 from tiny import tiny_run
 
@@ -100,16 +100,32 @@ def test_leaderboard(half):
         "    0  finished     10/10     2  0.7000      5  0.3500  adam       0.0039  true",
         "    3  diverged      2/10     0  0.6000      1  0.3000  sgd          0.01  false",
         "    4  early stop    4/10     1  0.6000      1  0.3000  adam       0.0039  true",
-        "    2  pruned        3/10     1  0.5000      1  0.2500  adam       0.0039  true",
-        "    1  pruned        1/10     0  0.3000      1  0.1500  sgd          0.01  false",
+        "    2  stopped       3/10     1  0.5000      1  0.2500  adam       0.0039  true",
+        "    1  stopped       1/10     0  0.3000      1  0.1500  sgd          0.01  false",
         "    6  waiting                                          adam       0.0039  true",
         "",
-        "7 trials: 1 finished, 2 pruned, 1 early stop, 1 diverged, 1 running, 1 waiting",
+        "7 trials: 1 finished, 2 stopped, 1 early stop, 1 diverged, 1 running, 1 waiting",
         f"best: trial 5 (run {RUNS[5].hash}), validation accuracy 0.8000 at epoch 2",
-        "pruned at rung 0 (epoch 1): 1 of 5 that reached it",
-        "pruned at rung 1 (epoch 3): 1 of 3 that reached it",
+        "stopped at rung 0 (epoch 1): 1 of 5 that reached it",
+        "stopped at rung 1 (epoch 3): 1 of 3 that reached it",
         "20 of 50 epochs of the trials that have ended: 60 % saved",
     ]
+
+
+@pytest.mark.parametrize(
+    ("word", "longest", "parts"),
+    [
+        ("optimizer", 9, ["optimizer"]),
+        ("optimizer", 8, ["optimiz-", "er"]),
+        ("augmentation", 7, ["augmen-", "tation"]),
+        ("optimizer.weight", 12, ["optimizer.", "weight"]),
+        ("a.b.c", 4, ["a.b.", "c"]),
+        ("regularization.parameters", 8, ["regular-", "ization.", "paramet-", "ers"]),
+    ],
+)
+def test_a_long_word_of_a_heading_is_broken_and_loses_nothing(word, longest, parts):
+    assert _broken(word, longest) == parts
+    assert max(map(len, parts)) <= longest
 
 
 def test_a_study_that_has_not_begun(tmp_path):
@@ -148,11 +164,14 @@ def test_thirty_trials_with_many_settings_stay_within_120_characters(tmp_path):
     table = read_study(runs, tmp_path, settings)
     lines = leaderboard(table).splitlines()
     assert max(map(len, lines)) <= 120
-    assert len(lines) == 2 + 30 + 1 + 2 + len(set(table["rung"][table["state"] == "pruned"])) + 1
+    head = next(place for place, line in enumerate(lines) if line.split()[0].isdigit())
+    headings = [word for line in lines[:head] for word in line.split()]
+    assert not [word for word in headings if word.endswith(".") and word != "valid."], "a word is cut"
+    assert len(lines) == head + 30 + 1 + 2 + len(set(table["rung"][table["state"] == "pruned"])) + 1
     epochs = table["epochs"].sum()
     assert lines[-1] == f"{epochs} of 900 epochs: {round(100 - epochs / 9)} % saved"
     best = table["best_validation_accuracy"].max()
-    assert f"{best:.4f}" in lines[2]
+    assert f"{best:.4f}" in lines[head]
 
 
 def test_a_study_judged_by_several_workers_says_so(tmp_path):

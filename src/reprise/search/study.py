@@ -38,6 +38,8 @@ false where several workers judged it, which cannot be repeated.
 ENDED = ("finished", "pruned", "early stop", "diverged")
 WIDTH = 120
 """Characters of a line of the leaderboard."""
+SHOWN = {"pruned": "stopped"}
+"""State → what a reader knows it by."""
 
 
 def read_study(runs: Sequence[Run], cache: Path, settings: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -134,7 +136,7 @@ def leaderboard(table: pd.DataFrame) -> str:
     )
     columns = {
         "trial": [str(trial) for trial in ranked["trial"]],
-        "state": list(ranked["state"]),
+        "state": [SHOWN.get(state, state) for state in ranked["state"]],
         "epochs": [
             f"{epochs}/{planned}" if epochs else ""
             for epochs, planned in zip(ranked["epochs"], ranked["planned_epochs"], strict=True)
@@ -161,14 +163,11 @@ def _text(value: Any, digits: str = "") -> str:
 
 
 def _aligned(columns: Mapping[str, Sequence[str]]) -> list[str]:
-    """Headings, over several lines, and rows; headings are shortened only as far as the width demands."""
+    """Headings, over several lines, and rows; headings' words are broken only as far as the width demands."""
     cells = [max(map(len, column)) for column in columns.values()]
     for longest in range(12, 4, -1):
         headings = [
-            [
-                word if len(word) <= max(longest, width) else f"{word[: longest - 1]}."
-                for word in name.replace("_", " ").split()
-            ]
+            [part for word in name.replace("_", " ").split() for part in _broken(word, max(longest, width))]
             for name, width in zip(columns, cells, strict=True)
         ]
         widths = [max(width, *map(len, heading)) for heading, width in zip(headings, cells, strict=True)]
@@ -188,10 +187,19 @@ def _aligned(columns: Mapping[str, Sequence[str]]) -> list[str]:
     return [line(row) for row in [*above, *zip(*columns.values(), strict=True)]]
 
 
+def _broken(word: str, longest: int) -> list[str]:
+    """A word over as many lines as it needs, after a dot where it has one."""
+    if len(word) <= longest:
+        return [word]
+    dot = word.rfind(".", 1, longest) + 1
+    head = word[:dot] if dot else f"{word[: longest - 1]}-"
+    return [head, *_broken(word[dot or longest - 1 :], longest)]
+
+
 def _summary(table: pd.DataFrame, ranked: pd.DataFrame) -> list[str]:
     ended = table[table["state"].isin(ENDED)]
     counts = [
-        f"{(table['state'] == state).sum()} {state}"
+        f"{(table['state'] == state).sum()} {SHOWN.get(state, state)}"
         for state in (*ENDED, "running", "waiting")
         if (table["state"] == state).any()
     ]
@@ -207,7 +215,7 @@ def _summary(table: pd.DataFrame, ranked: pd.DataFrame) -> list[str]:
     for rung, epoch in sorted(set(zip(pruned["rung"], pruned["epochs"], strict=True))):
         count = (pruned["rung"] == rung).sum()
         lines.append(
-            f"pruned at rung {rung} (epoch {epoch}): {count} of {(ended['rung'] >= rung).sum()} that "
+            f"stopped at rung {rung} (epoch {epoch}): {count} of {(ended['rung'] >= rung).sum()} that "
             "reached it"
         )
     if len(ended):

@@ -52,6 +52,9 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
             "no report cifar100_superclas in .*; did you mean cifar100_superclass?",
         ),
         (["check", "absent.yaml"], "absent.yaml: cannot be read"),
+        (["check", "cifar10_ash"], "no report cifar10_ash in"),
+        (["check", "cifar10_ash"], "did you mean cifar10_asha?"),
+        (["check", "folder/absent"], "no report folder/absent; check the path"),
         (["figure", "cifar100_superclass", "figure_3"], "figures has no figure_3; did you mean figure_"),
         (
             ["table", "cifar100_superclass", "architecture"],
@@ -198,7 +201,7 @@ RUNS = "valid: --reports, --skip, --stand-in, --scale, --results, --help"
         ("submission a b c", "submission: --run or --only is required"),
         ("train --only adam a", "train: REPORT " + FIRST),
         ("export a", "export: RUN... " + FIRST),
-        ("check", "check: FILE... " + FIRST),
+        ("check", "check: REPORT... " + FIRST),
         ("figure a b --skip", "figure: --skip: expected at least one value"),
         (
             "figure a b --results -x",
@@ -213,7 +216,7 @@ RUNS = "valid: --reports, --skip, --stand-in, --scale, --results, --help"
         ("runs -x", "runs: no option -x; " + RUNS),
         ("runs a --version", "runs: no option --version; " + RUNS),
         ("runs a --no-skip", "runs: no option --no-skip; did you mean --skip?"),
-        ("check a --scale demo", "check: no option --scale; valid: --watch, --help"),
+        ("check a --scale demo", "check: no option --scale; valid: --watch, --reports, --help"),
         ("rums a", "no verb rums; did you mean runs?"),
         ("rums --help", "no verb rums; did you mean runs?"),
         ("data fetchh", "data: no verb fetchh; did you mean fetch?"),
@@ -330,7 +333,11 @@ def test_the_last_value_counts_and_several_add_up(capsys):
     both = capsys.readouterr().out
     main(["runs", "cifar100_superclass", "--skip", "adam", "--skip", "sgd", *REPORTS])
     assert capsys.readouterr().out == both
-    assert both.count("skipped") > 1
+    main(["runs", "cifar100_superclass", *REPORTS])
+    every = capsys.readouterr().out.splitlines()
+    left_out = [line for line in every if line.split()[-1] in ("adam", "sgd")]
+    assert len(left_out) > 1
+    assert both.splitlines() == [line for line in every if line not in left_out]
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["data", "--help"]])
@@ -430,8 +437,12 @@ def test_check_counts_what_each_file_holds(project, capsys):
     }
     for file, report in files.items():
         (project / file).write_text(yaml.safe_dump({**report, "slug": Path(file).stem}))
+    main(["check", *(Path(file).stem for file in files), "--reports", "reports"])
+    by_slug = capsys.readouterr().out
     main(["check", *files])
-    lines = capsys.readouterr().out.splitlines()
+    out = capsys.readouterr().out
+    assert by_slug == out
+    lines = out.splitlines()
     # a convolution of 3 × 3 pixels, its batch norm, and an output layer on 4 maps of 15 × 15 pixels
     parameters = 4 * (3 * 9 + 1) + 2 * 4 + 10 * (4 * 15 * 15 + 1)
     network = f"network net: {parameters:,} parameters, input 3 × 32 × 32, 10 classes"

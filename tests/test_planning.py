@@ -553,7 +553,7 @@ def test_the_estimate_is_near_the_truth(tmp_path):
     assert 1 / 3 < estimated / outcome.meta["seconds"] < 3
 
 
-def test_command(report, where, calibration, capsys):
+def test_command(report, where, calibration, capsys, monkeypatch):
     options = [
         "--reports",
         str(report.path.parent),
@@ -569,7 +569,17 @@ def test_command(report, where, calibration, capsys):
     assert "mini, scale full" in out
     assert "disk: data and pretrained weights at most" in out
     main(["plan", "mini", "--compare", *options])
-    assert "no finished run to compare with" in capsys.readouterr().out
+    assert capsys.readouterr().out == "mini, scale full: no finished run to compare with\n"
+    (run, *_) = report.runs()
+    meta = {"epochs": 2, "seconds": 20.0, "device": "an abacus", "dtype": "float32", "threads": 1}
+    monkeypatch.setattr(estimates, "finished", lambda folder: {"meta": meta} if folder.name == run else None)
+    main(["plan", "mini", "--compare", *options])
+    assert "both times include" not in capsys.readouterr().out, "no run of this machine"
+    monkeypatch.setattr(pacing.Calibration, "made_here", lambda *arguments: True)
+    main(["plan", "mini", "--compare", *options])
+    *_, said, load = capsys.readouterr().out.splitlines()
+    assert said.startswith("both times include other work: `estimated` what ran while the paces were")
+    assert load.startswith("load: ")
     with pytest.raises(SystemExit):
         main(["plan", "maxi", *options])
     assert "no report maxi" in capsys.readouterr().err

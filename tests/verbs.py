@@ -14,7 +14,7 @@ TRAINING = WAY | {"--exact-threads"}
 
 OPTIONS = {
     "new": {"--reports"},
-    "check": {"--watch"},
+    "check": {"--watch", "--reports"},
     "runs": RESULTS | REPORT,
     "schema": set(),
     "plan": DATA | REPORT | WAY | {"--compare", "--cache"},

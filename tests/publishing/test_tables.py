@@ -789,7 +789,7 @@ def test_mistakes_in_a_comparison(tmp_path, report, spec, message):
 
 
 def test_a_comparison_needs_its_runs(tmp_path, report):
-    assert "row 'Accuracy': base has no accuracy to measure" in refusal(
+    assert "row 'Accuracy': base is not trained yet." in refusal(
         tmp_path, report, comparison_spec(TESTED), tables=Tables.of()
     )
     assert "row 'Accuracy': run " in (
@@ -919,6 +919,10 @@ def test_classes_in_percent_beside_the_report(tmp_path, report):
         ({"names": {"plane": "airplane"}}, "names: no class 'plane'; did you mean airplane?"),
         ({"reported": {"base": {}}}, "reported: no model has the label 'base'; did you mean Base?"),
         ({"reported": {"Base": {"car": "1"}}}, "reported: Base: no class 'car'"),
+        (
+            {"names": {"airplane": "plane"}, "reported": {"Base": {"plane": "1"}}},
+            "reported: Base: write airplane, which names calls plane",
+        ),
         ({"models": [{"label": "Study", "runs": "study"}]}, "study names 4 configurations"),
     ],
 )
@@ -1120,10 +1124,7 @@ def test_missing_runs_are_named(tmp_path):
     table = final(adam, [0.5] * 3, [1] * 3)
     words = f"report, table table_02: run {adam.runs[2]} of adam has no accuracy; train and evaluate it first"
     assert message(tmp_path, settings_spec(), [adam], final=table[table.run != adam.runs[2]]) == words
-    words = (
-        "report, table table_04: row 'Best': adam has no accuracy to measure: it is not trained, or not for "
-        "so many epochs."
-    )
+    words = "report, table table_04: row 'Best': adam is not trained yet."
     assert message(tmp_path, metrics_spec(row()), [adam], final=table[:0]) == words
     words = (
         "row 'Best': not every configuration of cnn is trained and evaluated, so the best of them is "

@@ -67,7 +67,9 @@ statements:                              # numbers in quotes, as the report prin
 
 
 def new(
-    slug: Annotated[str, Parameter(name="SLUG", help="a short name for the report: letters, digits, _")],
+    slug: Annotated[
+        str, Parameter(name="SLUG", help="a short name for the report: letters, digits and _ . + -")
+    ],
     /,
     *,
     reports: ReportsFolder = REPORTS,

@@ -12,14 +12,18 @@ from cyclopts import Parameter
 from reprise.cli.common import calibration_of, has_results
 from reprise.cli.exchange import open_caches
 from reprise.cli.options import (
+    REPORTS,
     CachePlaces,
     ComputeOptions,
     ReportName,
     ReportNames,
+    ReportsFolder,
     ReportsOptions,
     ResultsAndDataOptions,
     ResultsOptions,
     as_path,
+    as_place,
+    report_file,
 )
 from reprise.cli.process import end, show
 from reprise.cli.watching import check_whenever_changed
@@ -30,19 +34,27 @@ SCHEMA = Path("workflow/schemas/report.schema.json")
 
 
 def check(
-    files: Annotated[list[Path], as_path, Parameter(name="FILE...", help="report files")],
+    names: Annotated[list[str], as_place, Parameter(name="REPORT...", help="slugs or files")],
     /,
     *,
     watch: Annotated[
         bool,
         Parameter(show_default=False, help="check again whenever a file changes, until you press Ctrl-C"),
     ] = False,
+    reports: ReportsFolder = REPORTS,
 ) -> None:
     """Check report files at every scale, and print how large their networks are."""
+    files = [report_or_file(name, reports) for name in names]
     if watch:
         check_whenever_changed(files, lambda: check_files(files))
     else:
         check_files(files)
+
+
+def report_or_file(name: str, folder: Path) -> Path:
+    """The file that is named; what is no path, and not there, is the slug of a report in `folder`."""
+    path = Path(name)
+    return path if path.exists() or path.suffix else report_file(name, folder)
 
 
 def check_files(files: Sequence[Path]) -> None:
@@ -95,6 +107,8 @@ def runs(
     found = reports.open(report, where.scale)
     for name in found.experiments:
         for cell in found.all_cells(name):
+            if reports.skip and not found.active(cell):
+                continue
             for run in cell.members:
                 state = (
                     "trained"
@@ -133,9 +147,12 @@ def plan(
     calibration = calibration_of(way, layout)
     try:
         if compare:
-            for report in opened:
-                rows = planning.compare(report, layout, calibration)
+            compared = {report: planning.compare(report, layout, calibration) for report in opened}
+            for report, rows in compared.items():
                 show(planning.describe_comparison(report, rows, calibration.machine))
+            if any(row.runs for rows in compared.values() for row in rows):
+                every = [run for report in opened for run in report.runs().values()]
+                show(planning.describe_loads(calibration.load_seen(every)))
         else:
             runs = {name: run for report in opened for name, run in report.runs().items()}
             cached = open_caches(cache, layout).holds(runs)

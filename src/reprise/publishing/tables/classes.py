@@ -31,7 +31,7 @@ def build(spec: ClassTable, sources: Sources) -> Sheet:
     _known(names, classes, "names")
     check_labels(reported, models, "reported")
     for label, values in reported.items():
-        _known(values, [*classes, *OVER_CLASSES], f"reported: {label}")
+        _known(values, [*classes, *OVER_CLASSES], f"reported: {label}", names)
     stated = shown_statements(spec)
     wanted: dict[str, tuple[str, tuple[str, ...]]] = {name: ("class_accuracy", (name,)) for name in classes}
     wanted |= {row: (metric, ()) for row, (metric, _) in OVER_CLASSES.items()}
@@ -98,7 +98,12 @@ def _classes(models: Sequence[ComparedModel], sources: Sources) -> Sequence[str]
     return found[first]
 
 
-def _known(names: Mapping[str, Any], valid: Sequence[str], where: str) -> None:
+def _known(
+    names: Mapping[str, Any], valid: Sequence[str], where: str, called: Mapping[str, str] | None = None
+) -> None:
+    """Raise a `RepriseError` for a name that is not valid. called: class → the report's name for it."""
     for name in names:
         if name not in valid:
+            if meant := [one for one, given in (called or {}).items() if given == name]:
+                raise RepriseError(f"{where}: write {meant[0]}, which names calls {name}")
             raise RepriseError(f"{where}: no class {name!r}{nearest(name, valid)}")

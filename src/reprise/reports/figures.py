@@ -187,7 +187,7 @@ class Curves(Figure):
     drawer: ClassVar[str] = "reprise.publishing.figures.curves:draw"
     kind: Literal["curves"]
     metric: CurveMetric | Annotated[list[CurveMetric], Field(min_length=2), Unique]
-    """gap is the training accuracy less that of the split; a list gives each metric a panel of its own."""
+    """gap is the training accuracy minus that of the split; a list gives each metric a panel of its own."""
     splits: Annotated[list[Split], Field(min_length=1), Unique]
     """Parts of the data drawn, a line each."""
     split_labels: SplitLabels | None = None

@@ -71,7 +71,7 @@ class ReportFile(Strict):
     """All that one report says. Every key is listed in docs/reference/keys.md."""
 
     slug: Name | None = None
-    """The file's name without .yaml, if it is to be said."""
+    """The file's name without .yaml; optional."""
     title: Text
     """The report's own title."""
     authors: Text | None = None

@@ -13,7 +13,8 @@ from mini import STUDY, convolution, mini
 from reprise.cli import main
 from reprise.cli import run as verb
 from reprise.cli.common import stamp_evaluated, stamp_trained
-from reprise.cli.options import TrainingOptions
+from reprise.cli.exchange import finished_runs
+from reprise.cli.options import ReportsOptions, TrainingOptions
 from reprise.publishing.closing import closing, tally
 from reprise.publishing.statement_records import FORMAT
 from reprise.records import write_record
@@ -102,6 +103,32 @@ def nothing_is_trained(monkeypatch):
 def no_pictures(monkeypatch):
     """What needs images is left out."""
     monkeypatch.setattr(sys.modules[__name__], "FIGURES", FIGURES[:2])
+
+
+# ---- what is left out ----
+
+
+@pytest.mark.parametrize("skipped", ["fast", "rates", "base", "tuned"])
+def test_every_verb_leaves_out_what_is_skipped_however_finished_it_is(capsys, skipped):
+    report = write_report()
+    finished(report, report.runs())
+    without = Report("reports/mini.yaml", "demo", [skipped])
+    gone = {*report.runs()} - {*without.runs()}
+    options = [*OPTIONS, "--skip", skipped]
+    main(["runs", "mini", *options])
+    assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == {*without.runs()}
+    chosen = ReportsOptions(reports=Path("reports"), skip=(skipped,))  # of export and publish
+    assert {*finished_runs(["mini"], chosen, Layout(Path("results"), "demo"))} == {*without.runs()}
+    main(["tensorboard", "mini", *options])
+    assert f": {len(without.runs())} run" in capsys.readouterr().out
+    main(["summary", "mini", *options])
+    assert f"| {len(without.runs())} of {len(without.runs())} |" in capsys.readouterr().out
+    main(["statements", "mini", *options])
+    written = json.loads((RESULTS / "statements/mini.json").read_text())["statements"]
+    assert not gone & {run for one in written if one["verdict"] != "not run" for run in one["runs"]}
+    with pytest.raises(SystemExit):
+        main(["train", "mini", "--only", skipped, *options, *COMPUTE])
+    assert f"selector '{skipped}' is skipped at scale demo" in capsys.readouterr().err
 
 
 # ---- a report with mistakes ----

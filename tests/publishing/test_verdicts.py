@@ -567,13 +567,12 @@ def test_a_spread_over_configurations_of_which_one_is_missing_is_not_run():
 def test_the_reason_of_a_settled_claim():
     found = two(0.52, 0.5).claim("accuracy(a) > accuracy(b)")
     assert found.measured == "0.5200 > 0.5000"
-    assert (
-        found.reason
-        == f"0.5200 exceeds 0.5000 by 0.0200; 3 seeds can show differences above {number(found.settles)}."
-    )
+    settles = number(found.settles)
+    seen = "0.5200 exceeds 0.5000 by 0.0200"
+    assert found.reason == f"{seen}; 3 seeds can show differences above about {settles}."
     assert (found.seeds, found.notes) == (None, ())
     alone = Ground({"a": [0.6], "b": [0.5]}).claim("accuracy(a) > accuracy(b)")
-    assert alone.reason.endswith(f"; one seed can show differences above {number(alone.settles)}.")
+    assert alone.reason.endswith(f"; one seed can show differences above about {number(alone.settles)}.")
 
 
 def test_how_many_seeds_would_settle_it():

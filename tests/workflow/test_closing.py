@@ -83,6 +83,25 @@ def test_the_last_words_of_a_run(tmp_path):
         assert again.stderr.count("results are in") == 1
 
 
+def test_the_last_words_are_about_the_reports_that_were_asked_for(tmp_path):
+    project, _, layout = evaluated(tmp_path)
+    reports = project / "workflow/reports"
+    text = (reports / "mini.yaml").read_text()
+    (reports / "other.yaml").write_text(text.replace("slug: mini", "slug: other"))
+    other = TARGET.replace("mini", "other")
+    for targets, asked in (
+        ((TARGET, other), ["mini", "other"]),
+        ((TARGET,), ["mini"]),
+        ((other,), ["other"]),
+        ((other, TARGET), ["mini", "other"]),
+    ):
+        done = snakemake(project, *targets)
+        assert done.returncode == 0, done.stderr
+        expected = [line.replace(f"{project}/", "") for line in closing(asked, layout)]
+        printed = done.stderr.splitlines()
+        assert [line for line in printed if "verdicts one by one" in line or "reproduced" in line] == expected
+
+
 @pytest.fixture(scope="module")
 def all_made(tmp_path_factory):
     """A project in which nothing is to be done for the statements."""

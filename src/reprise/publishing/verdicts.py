@@ -290,16 +290,16 @@ def _reason(leg: Found, verdict: Verdict, many: int, claimed: float, seeds: int 
     seeded = leg.n and not _of_winners(leg)
     trained = "these draws" if not seeded else "one seed" if leg.n == 1 else f"{leg.n} seeds"
     compared = f" in one of {leg.shared} comparisons" if leg.shared > 1 else ""
-    above = f"show differences above {_short(_settles(leg))}{compared}"
+    settles = f"{_short(_settles(leg))}{compared}"
     if verdict != "undecided":
-        return f"{said}; {trained} can {above}."
+        return f"{said}; {trained} can show differences above about {settles}."
     if math.isfinite(claimed):
         said += f"; the report's numbers differ by {number(abs(claimed))}"
     do = ""
     if seeds is not None:
         least = f"more than {MOST_SEEDS}" if seeds > MOST_SEEDS else f"{seeds}"
         do = f"; {least} seeds would be {'needed' if seeds > MOST_SEEDS else 'enough'}"
-    return f"{said}; {trained} can only {above}{do}."
+    return f"{said}; {trained} can only show differences above {settles}{do}."
 
 
 def _short(value: float) -> str:

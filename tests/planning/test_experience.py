@@ -110,7 +110,7 @@ def test_each_pace_by_its_own_runs(report, where, calibration):
     assert [found.of(key) for key in keys] == [pytest.approx(2), pytest.approx(4, rel=0.05)]
     assert found.of("of no finished run") == found.factor == pytest.approx(4, rel=0.05)
     (made,) = plan([report], where, calibration)
-    assert ", 2.00 to " in describe([made], "m")
+    assert " (2.00 to " in describe([made], "m")
 
 
 def test_one_strange_run_changes_little(report, where, calibration):

@@ -130,6 +130,7 @@ MISTAKES = [
     ("label: Accuracy, metric", "lable: Accuracy, metric", "did you mean label?"),
     ("measure: final(base)", "measure: final(bas)", "did you mean base?"),
     ("measure: final(base)", "measure: finl(base)", "did you mean final?"),
+    ("measure: final(base)", "measure: final(small)", "small is a model; name what trains it, such as base"),
     ("measure: final(base)", "measure: accuracy(rates)", "rates names 2 configurations; write mean("),
     ("fast: rates/lr=1e-2", "fast: rates/lr=1e-4", "lr is never 1e-4; did you mean 0.001?"),
     ("path: optimizer.lr,", "path: optimizer.rate,", "unknown key for adam"),

@@ -265,8 +265,13 @@ class Report:
         if selector not in self._selected:
             named = self.file.cells.get(selector)
             meant = named.runs if named else selector
+            name = meant.partition("@")[0].partition("/")[0]
             self._source.check_name("cells", selector)
-            self._source.check_name("experiments", meant.partition("@")[0].partition("/")[0])
+            self._source.check_name("experiments", name)
+            if name in self.file.models and name not in self._cells:
+                trained = self._expansion.network_runs.get(name)
+                hint = f", such as {self.cell_of(trained.hash).name}" if trained else ""
+                raise RepriseError(f"selector {selector!r}: {name} is a model; name what trains it{hint}")
             spaces, also = self._expansion.spaces, list(self.file.cells)
             found = select(meant, self._cells, spaces, self.scale, also)
             if self._at_hand is not None:

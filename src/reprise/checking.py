@@ -110,8 +110,9 @@ def _check_figures(report: Report) -> None:
                 if isinstance(figure, Curves | Trials):
                     check_lines(figure)
                 check_limits(figure)
-                if isinstance(figure, Curves):
+                if isinstance(figure, Curves) and ("figures", figure.id) not in report.unsound:
                     check_seams(report, figure)
+                    check_epochs(report, figure)
                 known = report.settled and report.certain_networks
                 if isinstance(figure, Diagram) and figure.network in report.file.models and known:
                     check_marked(report, figure)
@@ -269,9 +270,15 @@ def check_limits(figure: Figure) -> None:
     if not limits or not metrics:
         return
     names = metrics if isinstance(metrics, list) else [metrics]
-    if any(name not in METRICS or METRICS[name].high > 1 for name in names):
+    if any(name not in METRICS for name in names):
         return
     low, high = limits
+    least = min(METRICS[name].low for name in names)
+    if high <= least:
+        what = f"y_limits: {names[0]} is {least:g} at least, and the axis ends at {high:g}"
+        raise RepriseError(f"{what}; write limits above that")
+    if any(METRICS[name].high > 1 for name in names):
+        return
     if low >= 1 or high > MOST_OF_AXIS:
         shares = f"; write [{low / 100:g}, {high / 100:g}]" if high <= 100 else "; write [0, 1]"
         raise RepriseError(f"y_limits: {names[0]} is a share, at most 1, not {low:g} to {high:g}{shares}")
@@ -284,7 +291,7 @@ MOST_OF_AXIS = 2
 def check_seams(report: Report, figure: Curves) -> None:
     """Whether the runs of a series that goes on after others start from the weights of those."""
     for index, series in enumerate(figure.series):
-        if series.after is None or ("figures", figure.id) in report.unsound:
+        if series.after is None:
             continue
         with contextlib.suppress(Undrawn):
             before = {run for cell in report.cells(series.after) for run in cell.runs}
@@ -294,6 +301,26 @@ def check_seams(report: Report, figure: Curves) -> None:
                     raise RepriseError(
                         f"series[{index}].after: {what}; set its initial_weights, or leave after out"
                     )
+
+
+def check_epochs(report: Report, figure: Curves) -> None:
+    """Whether there is something to see between the first and the last epoch of a figure's axis."""
+    if figure.x_limits is None or report.scale != "full":
+        return
+    last = 0
+    for series in figure.series:
+        longest = []
+        for name in filter(None, (series.after, series.runs)):
+            try:
+                runs = [run for cell in report.cells(name) for run in cell.members]
+            except Undrawn:
+                return
+            longest.append(max(run.settings.training.epochs for run in runs))
+        last = max(last, sum(longest))
+    low, high = figure.x_limits
+    if low >= last or high <= 0:
+        what = f"x_limits: {low:g} to {high:g}, and the runs have epochs 1 to {last}"
+        raise RepriseError(f"{what}; write limits among those")
 
 
 SHARES_OF_RIGHT = (

@@ -357,10 +357,14 @@ def comments_of(path: Path, document: Any) -> list[Comment]:
     """
     import yaml
 
-    text = _decoded(path)
-    if not _has_null(document) and not _LOST_REST.search(text):
+    root = None
+    with contextlib.suppress(OSError, UnicodeDecodeError):  # it may have changed since it was read
+        text = _decoded(path)
+        if _has_null(document) or _LOST_REST.search(text):
+            root = _tree(path, path.stat().st_mtime_ns)
+    if root is None:
         return []
-    lines = text.splitlines()
+    lines = [*text.splitlines(), ""]
     found: list[Comment] = []
     seen: set[int] = set()
 
@@ -377,17 +381,15 @@ def comments_of(path: Path, document: Any) -> list[Comment]:
                 visit(item, (*parts, index), item.start_mark)
         elif isinstance(node, yaml.ScalarNode) and not node.style:
             if node.value == "":
-                behind = re.match(r"\s*:?\s*(#.*)?", lines[mark.line][mark.column :] if lines else "")
+                behind = re.match(r"\s*:?\s*(#.*)?", lines[mark.line][mark.column :])
                 comment = (behind[1] if behind else "") or ""
                 found.append(Comment(parts, mark.line + 1, comment, True))
-            elif node.tag == "tag:yaml.org,2002:str" and node.end_mark.line < len(lines):
+            elif node.tag == "tag:yaml.org,2002:str":
                 rest = re.match(r"\s+(#\d.*)", lines[node.end_mark.line][node.end_mark.column :])
                 if rest:
                     found.append(Comment(parts, node.start_mark.line + 1, rest[1], False))
 
-    root = _tree(path, path.stat().st_mtime_ns)
-    if root is not None:
-        visit(root, (), root.start_mark)
+    visit(root, (), root.start_mark)
     return found
 
 

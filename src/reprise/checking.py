@@ -30,7 +30,8 @@ from reprise.publishing.pretended import (
     warnings,
 )
 from reprise.publishing.statements import CheckedStatement
-from reprise.reports.figures import Curves, Diagram, Images, Samples
+from reprise.reports.figures import Curves, Diagram, Figure, Images, Samples, Trials
+from reprise.reports.layout import DEMO_IMAGES
 from reprise.reports.paths import is_place, layer_places, no_layer
 from reprise.reports.report import Cell, Report, Undrawn
 from reprise.reports.run import Run
@@ -55,6 +56,7 @@ def check_report(report: Report) -> list[str]:
         if report.settled:
             classes = _check_runs(report)
         _check_figures(report)
+        _check_untrained(report)
         statements = check_expressions(report)
         _check_layers(report)
         _check_units(report, statements)
@@ -105,14 +107,38 @@ def _check_figures(report: Report) -> None:
             with naming(report, ["figures", index]):
                 if isinstance(figure, Samples):
                     check_images(figure.images)
-                if isinstance(figure, Curves):
+                if isinstance(figure, Curves | Trials):
                     check_lines(figure)
+                check_limits(figure)
+                if isinstance(figure, Curves) and ("figures", figure.id) not in report.unsound:
+                    check_seams(report, figure)
+                    check_epochs(report, figure)
                 known = report.settled and report.certain_networks
                 if isinstance(figure, Diagram) and figure.network in report.file.models and known:
                     check_marked(report, figure)
         except RepriseError as error:
             report.mistakes.add(error)
             report.unsound.add(("figures", figure.id))
+
+
+def _check_untrained(report: Report) -> None:
+    """Build the networks that no experiment trains, each on images of some experiment that it fits."""
+    if report.scale != "full" or not (report.settled and report.certain_networks):
+        return
+    for name, runs in report.untrained_networks().items():
+        wrong: list[str] = []
+        for run in (run for trained, run in runs.items() if trained not in report.unbuilt):
+            try:
+                if run.pretrained:
+                    weights_facts(run.pretrained)
+                network(run)
+            except RepriseError as error:
+                wrong.append(str(error))
+            else:
+                wrong.clear()
+                break
+        if wrong:
+            report.mistakes.add(report.model_mistake(name, wrong[0]))
 
 
 def _check_layers(report: Report) -> None:
@@ -153,6 +179,16 @@ def check_validation(run: Run) -> None:
             f"split.validation: official: {facts.name} has no validation part of its own; use a fraction or "
             "test"
         )
+    dataset, share = run.settings.dataset, run.settings.split.validation
+    if isinstance(share, float) and dataset.source != "stand-in":
+        kept, known = len(class_names(run)), len(facts.classes[dataset.labels])
+        all_images = DEMO_IMAGES["train"] if dataset.source == "synthetic" else facts.splits["train"].images
+        images = all_images * kept // known
+        images = min(images, dataset.per_class * kept) if dataset.per_class else images
+        if not 0 < round(images * share) < images:
+            part = "validation" if share < 0.5 else "training"
+            what = f"split.validation: {share:g} of {images:,} images leaves none for the {part} part"
+            raise RepriseError(f"{what}; write a share such as 0.1")
 
 
 def check_initial_weights(cell: Cell, parent: Run) -> None:
@@ -214,13 +250,77 @@ def check_marked(report: Report, figure: Diagram) -> None:
             raise RepriseError(no_layer(name, places, modules))
 
 
-def check_lines(figure: Curves) -> None:
-    """Whether the reference lines of accuracies are shares, as the axis is."""
+def check_lines(figure: Curves | Trials) -> None:
+    """Whether the reference lines of accuracies are shares, as the axis is, or said to be percent."""
     for line in figure.reference:
-        if figure.metric == "accuracy" and not line.percent and abs(float(line.value or 0)) > 1:
-            value = float(line.value or 0)
+        value = float(line.value or 0)
+        if "accuracy" not in (figure.metric, line.panel):
+            continue
+        if not line.percent and abs(value) > 1:
             what = f"reference: {value:g} is no share, and the axis goes from 0 to 1"
             raise RepriseError(f"{what}; write {value / 100:g}, or add percent: true")
+        if line.percent and 0 < abs(value) < 1:
+            what = f"reference: {value:g} is a share, and percent: true makes it {value / 100:g}"
+            raise RepriseError(f"{what}; write {value * 100:g}, or leave percent out")
+
+
+def check_limits(figure: Figure) -> None:
+    """Whether the axis of a metric that is a share ends where shares do."""
+    limits, metrics = getattr(figure, "y_limits", None), getattr(figure, "metric", None)
+    if not limits or not metrics:
+        return
+    names = metrics if isinstance(metrics, list) else [metrics]
+    if any(name not in METRICS for name in names):
+        return
+    low, high = limits
+    least = min(METRICS[name].low for name in names)
+    if high <= least:
+        what = f"y_limits: {names[0]} is {least:g} at least, and the axis ends at {high:g}"
+        raise RepriseError(f"{what}; write limits above that")
+    if any(METRICS[name].high > 1 for name in names):
+        return
+    if low >= 1 or high > MOST_OF_AXIS:
+        shares = f"; write [{low / 100:g}, {high / 100:g}]" if high <= 100 else "; write [0, 1]"
+        raise RepriseError(f"y_limits: {names[0]} is a share, at most 1, not {low:g} to {high:g}{shares}")
+
+
+MOST_OF_AXIS = 2
+"""Where the axis of a share may end, with room above it."""
+
+
+def check_seams(report: Report, figure: Curves) -> None:
+    """Whether the runs of a series that goes on after others start from the weights of those."""
+    for index, series in enumerate(figure.series):
+        if series.after is None:
+            continue
+        with contextlib.suppress(Undrawn):
+            before = {run for cell in report.cells(series.after) for run in cell.runs}
+            for cell in report.cells(series.runs):
+                if any(run.parent not in before for run in cell.members):
+                    what = f"{cell.name} does not start from weights of {series.after}"
+                    raise RepriseError(
+                        f"series[{index}].after: {what}; set its initial_weights, or leave after out"
+                    )
+
+
+def check_epochs(report: Report, figure: Curves) -> None:
+    """Whether there is something to see between the first and the last epoch of a figure's axis."""
+    if figure.x_limits is None or report.scale != "full":
+        return
+    last = 0
+    for series in figure.series:
+        longest = []
+        for name in filter(None, (series.after, series.runs)):
+            try:
+                runs = [run for cell in report.cells(name) for run in cell.members]
+            except Undrawn:
+                return
+            longest.append(max(run.settings.training.epochs for run in runs))
+        last = max(last, sum(longest))
+    low, high = figure.x_limits
+    if low >= last or high <= 0:
+        what = f"x_limits: {low:g} to {high:g}, and the runs have epochs 1 to {last}"
+        raise RepriseError(f"{what}; write limits among those")
 
 
 SHARES_OF_RIGHT = (
@@ -249,9 +349,11 @@ def check_units(statement: CheckedStatement) -> Iterator[str]:
 def check_percent(table: ClassTable) -> Iterator[str]:
     """What a table of classes reports as shares, where it measures percent."""
     for label, values in table.reported.items() if isinstance(table.reported, dict) else ():
-        numbers = [float(bound_of(value)[1]) for name, value in values.items() if name != "deviation"]
-        if len(numbers) > 1 and 0 < max(numbers) <= 1:
-            first = next(iter(values.values()))
+        printed = [value for name, value in values.items() if name != "deviation"]
+        numbers = [float(bound_of(value)[1]) for value in printed]
+        alone = len(numbers) == 1 and numbers[0] < 1 and len(printed[0].partition(".")[2]) > 1
+        if (len(numbers) > 1 or alone) and 0 < max(numbers) <= 1:
+            first = printed[0]
             what = f"{first!r} is a share, and class accuracies here are percent"
             yield f"reported: {label}: {what}; write {float(bound_of(first)[1]) * 100:g}"
 
@@ -310,6 +412,9 @@ def check_images(selection: Images) -> None:
                 raise RepriseError(
                     f"images.classes: {facts.name} has no class {name!r}{nearest(name, known)}"
                 )
-    for transform in selection.transforms or ():
+    for index, transform in enumerate(selection.transforms or ()):
         steps = [plain(step) for step in transform.augmentation or ()]
-        prepared_shape(facts.name, transform.preprocess or PreprocessSettings(), steps)
+        try:
+            prepared_shape(facts.name, transform.preprocess or PreprocessSettings(), steps)
+        except RepriseError as error:
+            raise RepriseError(f"images.transforms[{index}].{error}") from None

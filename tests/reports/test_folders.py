@@ -73,7 +73,7 @@ def test_other_files_in_the_folder_are_none_of_the_report(tmp_path):
     report = write(tmp_path)
     (report / "notes.txt").write_text("not: [YAML")
     (report / "more").mkdir()
-    (report / "more" / "x.yaml").write_text("nonsense: 1")
+    (report / "more" / "x.json").write_text("nonsense: 1")
     stamp = Report(report).stamp
     hide(report)
     assert Report(report).runs()

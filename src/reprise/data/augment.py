@@ -529,6 +529,10 @@ def prepared_shape(
 def _prepared_shape(dataset: str, preprocess: PreprocessSettings, augmentation: str) -> tuple[int, int, int]:
     facts = dataset_facts(dataset)
     prepare = build_preprocess(preprocess, lambda: (facts.mean, facts.std), torch.device("cpu"))
+    pixels = preprocess.resize or min(facts.image_shape[1:])
+    if preprocess.crop and preprocess.crop > pixels:
+        what = f"preprocess.crop: {preprocess.crop} is more than the {pixels} pixels of an image"
+        raise RepriseError(f"{what}; write {pixels} or less, or resize the images first")
     images = prepare.pixels(torch.zeros(2, *facts.image_shape, dtype=torch.uint8))
     augmented = build_augmentation(json.loads(augmentation))(images, torch.Generator())
     shape = prepare.normalise(augmented).shape

@@ -15,14 +15,18 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, Discriminator, Field, Tag
 
+from reprise.reports.values import Ascending
 from reprise.schema import Probability, SingleValue, Strict, titled
 
 if TYPE_CHECKING:
     from reprise.data.augment import Operation
 
 Positive = Annotated[float, Field(gt=0)]
-Interval = Annotated[tuple[Positive, Positive], Field(strict=False)]
+Interval = Annotated[tuple[Positive, Positive], Field(strict=False), Ascending]
 """Smallest and largest value, a list in a report file."""
+Share = Annotated[float, Field(gt=0, le=1)]
+Shares = Annotated[tuple[Share, Share], Field(strict=False), Ascending]
+"""Smallest and largest share."""
 Factor = Annotated[float, Field(ge=0)]
 
 
@@ -67,7 +71,7 @@ class ResizedCropSettings(AugmentationSettings, Strict):
     """Cut out a random box and stretch it to the image's size; the defaults are torchvision's."""
 
     model_config = titled("resized_crop")
-    scale: Interval = Field((0.08, 1.0), description="area of the box, as shares of the image")
+    scale: Shares = Field((0.08, 1.0), description="area of the box, as shares of the image")
     ratio: Interval = Field((3 / 4, 4 / 3), description="width / height")
 
     def operation(self) -> Operation:
@@ -121,7 +125,7 @@ class JitterSettings(AugmentationSettings, Strict):
 class ErasingBoxSettings(Strict):
     model_config = titled("erasing")
     p: Probability = Field(0.5, description="probability")
-    scale: Interval = Field((0.02, 0.33), description="area of the box, as shares of the image")
+    scale: Shares = Field((0.02, 0.33), description="area of the box, as shares of the image")
     ratio: Interval = Field((0.3, 3.3), description="height / width")
 
 

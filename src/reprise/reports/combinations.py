@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from reprise.errors import nearest
 from reprise.reports.cells import text
 from reprise.reports.experiments import Asha, Axis, Experiment, RandomSearch, SearchAxis
+from reprise.reports.paths import beginnings, overridden
 
 Combination = tuple[dict[str, Any], dict[str, Any]]
 Fail = Callable[[Sequence[Any], str], NoReturn]
@@ -22,6 +23,7 @@ Fail = Callable[[Sequence[Any], str], NoReturn]
 
 def combinations(experiment: Experiment, most_trials: int | None, fail: Fail) -> list[Combination]:
     """The combinations of an experiment, in the report file's order; of a search at most `most_trials`."""
+    _check_paths(experiment, fail)
     if experiment.asha:
         return _sampled(experiment.asha, fail)[:most_trials]
     axes: Mapping[str, Axis] = experiment.grid or experiment.pointwise or {}
@@ -49,6 +51,32 @@ def combinations(experiment: Experiment, most_trials: int | None, fail: Fail) ->
             for index, (shown, changes) in enumerate(map(combined, drawn))
         ]
     return [({}, {})]
+
+
+def _check_paths(experiment: Experiment, fail: Fail) -> None:
+    """Refuse axes, and named values, of which one leaves nothing of what another sets."""
+    way = next((way for way in ("grid", "pointwise", "random", "asha") if getattr(experiment, way)), "")
+    where = (way, "space") if way in ("random", "asha") else (way,)
+    before: dict[str, str] = {}
+    axis_of: dict[str, str] = {}
+    for axis, rule in experiment.axes.items():
+        named_sets = {} if rule.path or not isinstance(rule.values, Mapping) else rule.values
+        for key, value in named_sets.items():
+            if isinstance(value, Mapping) and (pair := overridden(value)):
+                fail((*where, axis, "values", key, pair[0]), f"{pair[1]} takes its place; leave one out")
+        if way == "pointwise" and rule.path is None:
+            continue  # one value at a time
+        sets = [value for value in named_sets.values() if isinstance(value, Mapping)]
+        paths = [rule.path] if rule.path else [path for value in sets for path in value]
+        known = {path: path for path in before.values()} if way == "pointwise" else before
+        for path in paths:
+            if pair := overridden([path], known):
+                at, other = (*where, axis, *(["path"] if rule.path else [])), axis_of[pair[0]]
+                if pair[0] == path:
+                    fail(at, f"axis {other} sets {path} too; make one axis of the two")
+                fail(at, f"{path} takes the place of {pair[0]}, which axis {other} sets; write {axis} first")
+        before |= {key: path for key, path in beginnings(paths).items() if key not in before}
+        axis_of |= dict.fromkeys((path for path in paths if path not in axis_of), axis)
 
 
 def count(experiment: Experiment, most_trials: int | None) -> int:

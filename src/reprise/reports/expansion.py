@@ -15,7 +15,7 @@ from reprise.reports.cells import Cell, select, selector_of, text
 from reprise.reports.combinations import Combination, combinations, count, named
 from reprise.reports.experiments import Axis, BuiltIn, Experiment, Shrink
 from reprise.reports.mistakes import OWN_MISTAKE, Mistake
-from reprise.reports.paths import change, is_place, layer_places, no_layer
+from reprise.reports.paths import change, is_place, layer_places, no_layer, overridden
 from reprise.reports.report_file import ReportFile
 from reprise.reports.run import ENGINE, Run, canonical, prune
 from reprise.reports.settings import Settings
@@ -76,6 +76,16 @@ class Expansion:
             if experiment.random or experiment.asha or self.rule(name).only:
                 found[name] = {axis: list(rule.values or ()) for axis, rule in experiment.axes.items()}
         return found
+
+    def untrained(self, name: str) -> dict[str, Run]:
+        """The first run of each experiment → one that would train a model which none trains, as that run
+        trains its own.
+        """
+        model = copy.deepcopy(self._models[name])
+        model.pop("title", None)
+        _take_names(model)
+        first = [cells[0].members[0] for cells in self.cells.values() if cells]
+        return {run.hash: Run({**run.spec, "model": model}) for run in first}
 
     def rule(self, name: str) -> Shrink:
         """How an experiment shrinks at this scale."""
@@ -184,6 +194,11 @@ class Expansion:
         if not sound:  # and what starts from it need not try again
             self._source.lost.add(("experiments", name))
             raise RepriseError(f"{name} {OWN_MISTAKE}")
+        if study and self._scale == "full" and not self._known:
+            longest = max(cell.members[0].spec["training"]["epochs"] for cell in cells)
+            if study.min_resource >= longest:
+                what = f"trials have {longest} epochs, so none is judged before its last; give fewer"
+                self._source.note((*where, "asha", "min_resource"), what)
         return cells
 
     def _combinations(self, name: str, experiment: Experiment, trials: int | None) -> list[Combination]:
@@ -269,8 +284,9 @@ class Expansion:
                 hint = nearest(settings["model"], self._models)
                 self._fail(self.giver(where[1], ["model"], settings), f"no model {settings['model']}{hint}")
             settings["model"] = copy.deepcopy(self._models[settings["model"]])
+        steps = settings.get("augmentation")
         settings = prune(settings)
-        self._check_settings(settings, where)
+        self._check_settings({**settings, "augmentation": steps} if steps else settings, where)
         settings["model"].pop("title", None)
         layers = _take_names(settings["model"])
         settings["dataset"]["source"] = self._image_source(settings["dataset"]["name"])
@@ -311,15 +327,22 @@ class Expansion:
             raise RepriseError(f"{where[1]} {OWN_MISTAKE}") from None
 
     def _parent(self, selector: str, seed: int, where: tuple[Any, ...], via: tuple[str, ...]) -> Run:
-        """The run whose weights are loaded: of the same seed, or the only one."""
+        """The run whose weights are loaded: of the same seed, or the only one; else a `RepriseError`."""
         name = selector.partition("@")[0].partition("/")[0]
         self._check_experiment(name, where)
         self.expand(name, via)
         cells = self._select(selector, where)
         if len(cells) > 1:
             self._fail(where, f"{selector} names {len(cells)} cells; name one, e.g. {cells[0].name}")
-        members = cells[0].members
-        return next((run for run in members if run.settings.seeds.init == seed), members[0])
+        members = {run.hash: run for run in cells[0].members}
+        fixed = self._defaults.get("fixed_seeds") or {}
+        use = next((use for use in SEEDED if fixed.get(use) is None), SEEDED[0])
+        seeds = {getattr(run.settings.seeds, use): run for run in members.values()}
+        if seed not in seeds and len(members) > 1:
+            known = ", ".join(map(str, seeds))
+            what = f"{cells[0].name} has no run of seed {seed}, only of {known}"
+            self._fail(where, f"{what}; give both the same seeds, or {cells[0].experiment} a single one")
+        return seeds.get(seed) or next(iter(members.values()))
 
     def _modules(
         self, names: Sequence[str], layers: Mapping[str, str], parent: Run, experiment: str
@@ -446,6 +469,8 @@ class Expansion:
         self._source.fail(where, what)
 
     def _change(self, settings: dict[str, Any], changes: Mapping[str, Any], where: tuple[Any, ...]) -> None:
+        if pair := overridden(changes):
+            self._fail((*where, pair[0]), f"{pair[1]} takes its place; leave one of the two out")
         for path, value in changes.items():
             try:
                 change(settings, {path: value}, lambda name: self._model(name, where))

@@ -51,6 +51,38 @@ def _each_once(values: list[Any]) -> list[Any]:
     return values
 
 
+_RANGES = (
+    {"start", "stop"},
+    {"start", "end"},
+    {"from", "to"},
+    {"first", "last"},
+    {"begin", "end"},
+    {"min", "max"},
+)
+_STEPS = {"step", "by", "num", "count", "steps"}
+"""What other programs call the ends of a range, and how it is gone through."""
+
+
+def _no_range(values: Any) -> Any:
+    """Refuse a range in words, which would be two or three values with names."""
+    if isinstance(values, dict) and all(type(value) in (int, float) for value in values.values()):
+        names = {str(name) for name in values}
+        if any(ends <= names <= ends | _STEPS for ends in _RANGES):
+            what = "{names} would be {count} values with names, and no range; list the values: {listed}"
+            found = {"names": ", ".join(map(str, values)), "count": len(values), "listed": _listed(values)}
+            raise PydanticCustomError("unknown", what, found)
+    return values
+
+
+def _listed(values: dict[Any, float]) -> str:
+    """The first and the last values of a range, as a list."""
+    ends = next(ends for ends in _RANGES if ends <= {*values})
+    low, high = sorted(values[end] for end in ends)
+    step = abs(values.get("step", values.get("by", 0)))
+    between = [f"{low + step:g}"] if step and low + step < high else []
+    return f"[{', '.join([f'{low:g}', *between, '…', f'{high:g}'])}]"
+
+
 Labels = dict[str | int | float | bool, Text]
 
 
@@ -68,7 +100,7 @@ class Axis(Strict):
     """Setting that takes the values, or `seed`; absent: each named value is a `set` of its own."""
     values: (
         Annotated[list[Plain], Field(min_length=1), AfterValidator(_each_once)]
-        | Annotated[dict[str | int | float | bool, Any], Field(min_length=1)]
+        | Annotated[dict[str | int | float | bool, Any], Field(min_length=1), AfterValidator(_no_range)]
     )
     """A list of plain values, or a mapping from a value's name to the value."""
     labels: Labels = {}
@@ -88,7 +120,9 @@ class SearchAxis(Strict):
     model_config = titled("an axis of a search")
     path: SettingPath | None = None
     """Setting that takes the values, or `seed`; absent: each named value is a `set` of its own."""
-    values: list[Plain] | dict[str | int | float | bool, Any] | None = None
+    values: list[Plain] | Annotated[dict[str | int | float | bool, Any], AfterValidator(_no_range)] | None = (
+        None
+    )
     """Values, or name → value, of which one is drawn."""
     uniform: Interval | None = None
     """Smallest and largest value of a range, drawn uniformly."""
@@ -179,6 +213,13 @@ class Fewer(Strict):
     """At least so many, as far as the report has them."""
     max: Annotated[int, whole(1, 100_000)] | None = None
     """At most so many."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.max is not None and self.min > self.max:
+            what = "min {min} is above max {max}; swap them"
+            raise PydanticCustomError("order", what, {"min": self.min, "max": self.max})
+        return self
 
     def of(self, epochs: int) -> int:
         """Epochs out of the report's, never more than those."""

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 
 from reprise.extensions import FIGURES
 from reprise.reports.settings import PreprocessSettings, Split, Step
-from reprise.reports.values import Ascending, Identifier, Selector, Text, Unique, whole
+from reprise.reports.values import Identifier, Increasing, Selector, Text, Unique, whole
 from reprise.schema import Kinds, Strict, form, titled
 
 AxisOf = Annotated[str, Field(min_length=1)]
@@ -23,7 +23,7 @@ At = Literal["best", "last", "selected"]
 Metric = Text
 """As in statements; docs/statements.md lists the metrics."""
 Limits = Annotated[
-    list[Annotated[float, Field(ge=-1e12, le=1e12)]], Field(min_length=2, max_length=2), Ascending
+    list[Annotated[float, Field(ge=-1e12, le=1e12)]], Field(min_length=2, max_length=2), Increasing
 ]
 Color = Text
 """blue, orange, green, vermillion, purple, brown, pink, grey, yellow or sky of the colour-blind palette, or

@@ -6,13 +6,14 @@ import contextlib
 import math
 import re
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reprise.errors import RepriseError, gist
 from reprise.files import read_bytes
-from reprise.folders import listing
+from reprise.folders import listing, tree
 from reprise.reports.mistakes import Mistakes
 from reprise.reports.yaml_mistakes import yaml_mistake
 
@@ -38,9 +39,26 @@ def yaml_files(folder: Path) -> list[Path]:
         return []
 
 
+def is_misnamed(path: Path) -> bool:
+    """Whether a file is YAML by a suffix that report files do not have, such as .yml or .YAML."""
+    return path.suffix != ".yaml" and path.suffix.lower() in (".yaml", ".yml")
+
+
 def other_files(folder: Path) -> list[Path]:
     """Files of a folder that look as if they were to be read, and are not."""
-    return sorted(folder.glob("[!.]*.yml"))
+    try:
+        return [path for path in listing(folder) if is_misnamed(path) and not path.is_dir()]
+    except OSError:
+        return []
+
+
+def files_below(folder: Path) -> list[Path]:
+    """YAML files in the folders of a folder, which are not read."""
+    try:
+        inner = [path for path in listing(folder) if path.is_dir() and not path.is_symlink()]
+        return [file for each in inner for file in tree(each) if file.suffix.lower() in (".yaml", ".yml")]
+    except OSError:
+        return []
 
 
 def located(path: Path | str, line: int) -> str:
@@ -314,6 +332,75 @@ def _tree(path: Path, _: int) -> yaml.Node | None:
 def _children(node: yaml.MappingNode) -> dict[str, tuple[yaml.Node, yaml.Node]]:
     """Key → its node and that of its value; of a key that stands twice, the last."""
     return {key.value: (key, value) for key, value in node.value if isinstance(key.value, str)}
+
+
+@dataclass(frozen=True)
+class Comment:
+    """What stands behind a value on its line and begins with #, of a value to which it may belong."""
+
+    parts: tuple[Any, ...]
+    """Key path of the value in the file."""
+    line: int
+    text: str
+    """The comment; empty where nothing follows."""
+    empty: bool
+    """Whether the value is nothing without it."""
+
+
+_LOST_REST = re.compile(r"[^\s:,\[{-][ \t]+#\d")
+"""What tells that a file may have a text that goes on behind a `#`, as in `Table #3`."""
+
+
+def comments_of(path: Path, document: Any) -> list[Comment]:
+    """Of each value that is empty, and of each text without quotes that may go on (`Table #3`), the comment
+    behind it.
+    """
+    import yaml
+
+    root = None
+    with contextlib.suppress(OSError, UnicodeDecodeError):  # it may have changed since it was read
+        text = _decoded(path)
+        if _has_null(document) or _LOST_REST.search(text):
+            root = _tree(path, path.stat().st_mtime_ns)
+    if root is None:
+        return []
+    lines = [*text.splitlines(), ""]
+    found: list[Comment] = []
+    seen: set[int] = set()
+
+    def visit(node: yaml.Node, parts: tuple[Any, ...], mark: Any) -> None:
+        if id(node) in seen:  # an alias
+            return
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                    visit(value, (*parts, key.value), key.end_mark)
+        elif isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                visit(item, (*parts, index), item.start_mark)
+        elif isinstance(node, yaml.ScalarNode) and not node.style:
+            if node.value == "":
+                behind = re.match(r"\s*:?\s*(#.*)?", lines[mark.line][mark.column :])
+                comment = (behind[1] if behind else "") or ""
+                found.append(Comment(parts, mark.line + 1, comment, True))
+            elif node.tag == "tag:yaml.org,2002:str":
+                rest = re.match(r"\s+(#\d.*)", lines[node.end_mark.line][node.end_mark.column :])
+                if rest:
+                    found.append(Comment(parts, node.start_mark.line + 1, rest[1], False))
+
+    visit(root, (), root.start_mark)
+    return found
+
+
+def _has_null(value: Any) -> bool:
+    waiting = [value]
+    while waiting:
+        inner = waiting.pop()
+        if inner is None:
+            return True
+        waiting += inner.values() if isinstance(inner, dict) else inner if isinstance(inner, list) else ()
+    return False
 
 
 def text_of_line(path: Path | str, line: int) -> str:

@@ -13,6 +13,8 @@ LAYER_KINDS = ("conv", "batch_norm", "pool", "dropout", "dropout2d", "flatten", 
 """Keys that tell the kind of a layer (`reprise.models.families`); a layer with none is an activation."""
 
 
+MOST_COMPARED = 1000
+"""Paths that one with a `*` is compared with."""
 FOLDED_INTO = ("conv", "batch_norm", "dense")
 """Kinds of layer in whose row of a layer table an activation stands that follows them."""
 
@@ -78,6 +80,36 @@ def change(
         if parts[0] == "model" and len(parts) > 1 and isinstance(settings.get("model"), str):
             settings["model"] = copy.deepcopy(model(settings["model"]))
         _set(settings, parts, 0, value)
+
+
+def overridden(paths: Iterable[str], before: Mapping[str, str] | None = None) -> tuple[str, str] | None:
+    """Of changes made in this order: the path of the first of which a later one leaves nothing, and that of
+    the later one.
+
+    before: what `beginnings` says of changes made earlier.
+    """
+    own: dict[str, str] = {}
+    for path in paths:
+        for known in (before or {}, own):
+            found = path if path in known else None
+            if "*" in path and len(known) <= MOST_COMPARED:
+                any_element = re.compile(re.escape(path).replace(r"\*", r"[^.]+"))
+                found = next((each for each in known if any_element.fullmatch(each)), None)
+            if found:
+                return known[found], path
+        for beginning in beginnings([path]):
+            own.setdefault(beginning, path)
+    return None
+
+
+def beginnings(paths: Iterable[str]) -> dict[str, str]:
+    """Each path, and each path that leads to it → the first of `paths` that it is of."""
+    found: dict[str, str] = {}
+    for path in paths:
+        parts = path.split(".")
+        for depth in range(len(parts), 0, -1):
+            found.setdefault(".".join(parts[:depth]), path)
+    return found
 
 
 def _set(node: Any, parts: list[str], depth: int, value: Any) -> None:

@@ -34,7 +34,7 @@ from reprise.reports.mistakes import OWN_MISTAKE, Mistake
 from reprise.reports.report_file import read_report
 from reprise.reports.run import Run
 from reprise.reports.settings import Settings
-from reprise.reports.source import SECTIONS, Source, keys_of_error
+from reprise.reports.source import LAYER, OPTION, SECTIONS, Source, keys_of_error
 from reprise.reports.statements import Statement
 from reprise.reports.table_statements import shown_statements
 from reprise.reports.tables import LayerTable, Table
@@ -65,6 +65,9 @@ def report_files(folder: Path) -> dict[str, Path]:
     for other in other_files(folder):
         say(f"{other}: not read, since report files end in .yaml; rename it to {other.stem}.yaml")
     files = {path.stem: path for path in yaml_files(folder)}
+    for folder_of_one in sorted(path for path in folder.glob("[!.]*") if path.is_dir()):
+        for other in other_files(folder_of_one) if not yaml_files(folder_of_one) else ():
+            say(f"{other}: not read, since report files end in .yaml; rename it to {other.stem}.yaml")
     folders: dict[str, Path] = {}
     with contextlib.suppress(OSError):  # no such folder, or one that cannot be read
         folders = {path.name: path for path in listing(folder) if yaml_files(path)}
@@ -124,6 +127,7 @@ class Report:
         if self.slug in FOLDERS:
             raise RepriseError(f"{self.path}: {self.slug} is a folder of the site; choose another name")
         self.file = read_report(self._source)
+        self._source.check_empty()
         self._expansion = Expansion(self.file, self._source, scale, self.source, known=known)
         self._cells = self._expansion.cells
         self.names = Names(
@@ -387,6 +391,22 @@ class Report:
         """
         first = {name: cells[0].members[0] for name, cells in self._cells.items() if cells}
         return self._expansion.network_runs or first
+
+    def untrained_networks(self) -> dict[str, dict[str, Run]]:
+        """Name of each model that no experiment trains, and that no other is based on → the first run of each
+        experiment → one that would train it with the same data and settings.
+        """
+        bases = self._source.bases()
+        names = self.file.models.keys() - self._expansion.network_runs.keys() - bases
+        lost = any(section == "experiments" for section, _ in self._source.lost)
+        names = set() if lost else {name for name in names if ("models", name) not in self._source.lost}
+        return {name: self._expansion.untrained(name) for name in self.file.models if name in names}
+
+    def model_mistake(self, name: str, said: str) -> Mistake:
+        """What is wrong with a model that no experiment trains, as an error."""
+        layer = [key for key in keys_of_error(said)[1:] if key is not None]
+        what = OPTION.sub("", LAYER.sub(r"\3: ", said))
+        return self._source.mistake(["models", name, *layer], what)
 
     def source(self, dataset: str) -> str:
         """Where the images of a data set come from: `real`, `synthetic` (the demo's) or `stand-in`."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, GetPydanticSchema, create_model, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, GetPydanticSchema, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
 from reprise.errors import nearest
@@ -60,12 +60,25 @@ def _one_key(step: Strict) -> Strict:
     return step
 
 
+def _no_null(step: Any) -> Any:
+    for name, value in step.items() if isinstance(step, Mapping) else ():
+        if value is None:
+            what = "{name} has no value; write it after the colon, or leave the step out"
+            raise PydanticCustomError("one_key", what, {"name": str(name)})
+    return step
+
+
 _augmentations: dict[str, Any] = {
     name: (kind | None, Field(None, description=(kind.__doc__ or "").strip() or None))
     for name, kind in each_where_used(AUGMENTATIONS).items()
 }
 _AnyStep = create_model("Step", __base__=Strict, **_augmentations)
-Step = Annotated[Strict, GetPydanticSchema(lambda _, handler: handler(_AnyStep)), AfterValidator(_one_key)]
+Step = Annotated[
+    Strict,
+    GetPydanticSchema(lambda _, handler: handler(_AnyStep)),
+    AfterValidator(_one_key),
+    BeforeValidator(_no_null),
+]
 """One augmentation: a mapping from its name to its options (`reprise.data.augmentations`)."""
 
 
@@ -75,6 +88,8 @@ Split = Literal["train", "validation", "test"]
 Epochs = Annotated[int, whole(1, 100_000)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 """Weight of a running mean."""
+Momentum = Annotated[float, Field(ge=0, le=1)]
+"""Share of the last step that is kept; above 1 steps grow without end."""
 
 
 def _known(name: str) -> str:
@@ -178,7 +193,7 @@ class AdamW(Adam):
 class SGD(Optimizer):
     model_config = titled("sgd")
     name: Literal["sgd"]
-    momentum: NotNegative | None = None
+    momentum: Momentum | None = None
     """Momentum (absent: 0)."""
     nesterov: bool | None = None
     """true: Nesterov's momentum."""
@@ -197,7 +212,7 @@ class RMSprop(Optimizer):
     """Weight of the running mean of the squares (absent: 0.99)."""
     eps: Positive | None = None
     """Added to the denominator (absent: 1e-8)."""
-    momentum: NotNegative | None = None
+    momentum: Momentum | None = None
     """Momentum (absent: 0)."""
 
 

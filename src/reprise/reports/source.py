@@ -17,7 +17,11 @@ from reprise.extensions import DATASETS
 from reprise.reports.file import (
     MOST_BYTES,
     MOST_VALUES,
+    Comment,
+    comments_of,
     count_values,
+    files_below,
+    is_misnamed,
     line_of,
     located,
     other_files,
@@ -48,13 +52,14 @@ class Source:
         """Section and name of what is left out because of its mistakes: naming it is none."""
         self.lost_settings: set[str] = set()
         """Keys of the defaults in whose place something else stands because of their mistakes."""
-        if self.path.suffix == ".yml":
+        if is_misnamed(self.path):
             raise RepriseError(f"{self.path}: report files end in .yaml; rename it to {self.path.stem}.yaml")
         self.files = yaml_files(self.path) if self.path.is_dir() else [self.path]
         if not self.files:
             raise RepriseError(f"{self.path}: no report files (*.yaml) in this folder; add one")
         self.document: dict[str, Any] = {}
         self._file: dict[str, Path] = {}
+        self._comments: list[tuple[Path, Comment]] = []
         self._read(known)
         self._origin: dict[tuple[Any, ...], Sequence[tuple[int, ...]]] = {}
         """Key path of a list that is not as written → where in it each item is written."""
@@ -72,6 +77,8 @@ class Source:
         unreadable = False
         for other in other_files(self.path) if self.path.is_dir() else ():
             self.mistakes.add(f"{located(other, 1)}: not read; rename it to {other.stem}.yaml")
+        for other in files_below(self.path) if self.path.is_dir() and not known else ():
+            self.mistakes.add(f"{located(other, 1)}: not read; move it up to {self.path}/, or elsewhere")
         for file in self.files:
             try:
                 part = read_yaml(file, known=known, mistakes=self.mistakes)
@@ -93,6 +100,8 @@ class Source:
                     )
                 self._file[key] = file
             self.document |= part
+            if not known:
+                self._comments += [(file, comment) for comment in comments_of(file, part)]
         if unreadable:
             self.mistakes.raise_all()
 
@@ -196,6 +205,10 @@ class Source:
         """Note that the value at the key path `here` is written at another."""
         self._inherited[here] = origin
 
+    def bases(self) -> set[str]:
+        """Models that others start from."""
+        return {there[1] for there in self._inherited.values() if there[0] == "models"}
+
     def _written(self, parts: Sequence[Any]) -> list[Any]:
         """A key path as it stands in the file: where what is inherited is written, before repetition and the
         flattening of lists.
@@ -224,7 +237,31 @@ class Source:
     def _commented(self, parts: Sequence[Any]) -> bool:
         """Whether a comment stands in the place of a value, as in `caption: #1`."""
         file, _, line = self.place(parts).rpartition(":")
-        return re.search(r":\s+#", text_of_line(file, int(line))) is not None
+        return re.search(r"[:-]\s+#", text_of_line(file, int(line))) is not None
+
+    def check_empty(self) -> None:
+        """Note values that are nothing, or not the whole text, because # begins a comment or because nothing
+        is written; but for null where it has a meaning, and for lines that are known to be wrong.
+        """
+        known = {line.partition(": ")[0] for line in self.mistakes.lines}
+        for file, comment in self._comments:
+            parts = comment.parts
+            place = located(file, comment.line)
+            free = any(key in _NULL_MEANS for key in parts[:-1]) and not re.match(r"#[^\s#]", comment.text)
+            if place in known or (comment.empty and free):
+                continue
+            said = "is empty; write the value after the colon, or leave the key out"
+            if comment.empty and comment.text:
+                said = "should be a value, not null; # begins a comment, so put the text in quotes, or write "
+                said += "the value before it"
+            elif not comment.empty:
+                word = comment.text.split()[0]
+                said = f"ends before {word}, since # begins a comment; put the text in quotes, or a space "
+                said += "after the #"
+            shown: list[Any] = list(parts)
+            if len(parts) > 1 and parts[0] in SECTIONS:
+                shown[1] = self._names.get(parts[0], {}).get(parts[1], parts[1])
+            self.mistakes.add(Mistake(place, key_path(shown), said, written=key_path(parts)))
 
     # ---- repetition ----
 
@@ -439,6 +476,8 @@ NETWORK = {"name": "sequential", "layers": [{"flatten": True}, {"dense": "classe
 """A network that fits all images."""
 
 
+_NULL_MEANS = {"set", "readings", "values"}
+"""Keys in whose values null takes a setting away."""
 _KEYS = re.compile(r"([a-z_]\w*(?:\.\w+|\[\d+\])*)( \w+)?: ")
 LAYER = re.compile(r"model \w+: (?:(head): )?layers\[(\d+)\] \((\w+)\): ")
 OPTION = re.compile(r"model \w+: (\w+): ")

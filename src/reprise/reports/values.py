@@ -17,11 +17,18 @@ def _unique(values: list[Any]) -> list[Any]:
     return values
 
 
-def _ascending(values: list[float]) -> list[float]:
+def _ascending(values: Any) -> Any:
     if values[0] > values[1]:
         said = f"the first of two is the smaller one; write [{values[1]:g}, {values[0]:g}]"
         raise PydanticCustomError("order", "{said}", {"said": said})
     return values
+
+
+def _increasing(values: Any) -> Any:
+    if values[0] == values[1]:
+        said = f"both ends are {values[0]:g}; give a smallest and a largest value"
+        raise PydanticCustomError("order", "{said}", {"said": said})
+    return _ascending(values)
 
 
 def whole(least: int = 1, most: int = 100_000) -> Any:
@@ -31,6 +38,9 @@ def whole(least: int = 1, most: int = 100_000) -> Any:
 
 Unique = AfterValidator(_unique)
 Ascending = AfterValidator(_ascending)
+"""For two numbers, of which the second is not below the first."""
+Increasing = AfterValidator(_increasing)
+"""For two numbers, of which the second is above the first."""
 _NAME = form(r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", "letters, digits and any of _ . + -, a letter or digit first")
 _IDENTIFIER = form(r"^[a-z0-9][a-z0-9_]*$", "lower-case letters, digits and _, no _ first")
 _PATH = form(r"^[a-z_]+(\.([A-Za-z0-9_]+|\*))*$", "keys with dots between them, such as training.epochs")

@@ -51,6 +51,11 @@ def yaml_mistake(error: yaml.YAMLError, text: str) -> tuple[int, str]:
         if rest.startswith(":") and opened == number:
             return number, COLON
         bracket = lines[opened - 1][start.column] if start else "["
+        unquoted = re.sub(r"\"[^\"]*\"|'[^']*'", "", lines[opened - 1])
+        comment = re.search(r"\s(#\S+)", unquoted)
+        if comment:
+            what = f"the {bracket} that opens here is not closed, since # begins a comment"
+            return opened, f"{what}; put {comment[1].rstrip('}],')} in quotes"
         return opened, f"the {bracket} that opens here is not closed, or a comma is missing in it; mend it"
     if "quoted scalar" in context and "end of stream" in problem:
         return opened, "the quote that opens here is not closed; close it"

@@ -262,7 +262,7 @@ class Plateau(Schedule):
     factor: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Factor of each change (absent: 0.1)."""
     patience: Annotated[int, whole(0, 100_000)] | None = None
-    """Epochs without improvement of the validation loss that are let pass (absent: 10). Keras' patience less
+    """Epochs without improvement of the validation loss that are tolerated (absent: 10). Keras' patience less
     one.
     """
     threshold: NotNegative | None = None

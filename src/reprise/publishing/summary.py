@@ -173,7 +173,8 @@ def _finding(slug: str, outcome: Outcome) -> str:
     else:
         reading = f"Read as: {markdown(statement.reading.rstrip('.'))}." if statement.reading else ""
         must = reading or f"What must hold: {markdown_code(statement.expression)}."
-        settled = f", where the seeds settle {judgement.spread}" if judgement.spread else ""
+        least = judgement.spread
+        settled = f", where these seeds can show differences above {least}" if least else ""
         measured = f"{must} Measured: {markdown(judgement.measured + settled)} ({seeds})."
         finite = math.isfinite(judgement.share)
         why = f" It holds in {100 * judgement.share:.1f} % of the draws." if finite else ""

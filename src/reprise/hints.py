@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reprise.errors import nearest
-from reprise.numerals import NUMERAL, PERCENT, hint_of_printed, plain_signs
+from reprise.numerals import LONGEST, NUMERAL, PERCENT, hint_of_printed, plain_signs
 
 ELSEWHERE = "elsewhere"
 """Stands for a key that is right nearby and wrong here."""
@@ -278,6 +278,7 @@ _NONE = ("none", "off", "no", "nothing", "false", "[]", "null", "empty", "")
 
 def hint_of_pair(key: str, given: Any) -> str:
     """What to write in the place of what is no list of two numbers."""
+    given = given[:LONGEST] if isinstance(given, str) else given
     found = [float(each) for each in NUMERAL.findall(plain_signs(given))] if isinstance(given, str) else []
     if len(found) == 1 or (type(given) in (int, float)):
         one = found[0] if found else given
@@ -296,6 +297,8 @@ def hint_of_pair(key: str, given: Any) -> str:
 def items_of(text: str) -> list[str]:
     """The items of a list that is written as a text: `(0, 1)`, `range(3)`, `0-2`, `train and test`."""
     text = text.strip()
+    if len(text) > LONGEST:
+        return [text]
     numbers = re.fullmatch(r"range\((?:(\d+), ?)?(\d+)\)", text)
     span = re.fullmatch(r"\(?(\d+) ?(?:-|–|\.\.\.?|to|:) ?(\d+)\)?", text)
     if numbers or span:
@@ -388,7 +391,7 @@ def hint_of_form(form: str, given: Any, *, of_table: bool = False) -> str:
     if not isinstance(given, str):
         return ""
     if form.startswith("a number such as"):
-        number = NUMERAL.search(re.sub(r"(?<=\d),(?=\d)", ".", plain_signs(given)))
+        number = NUMERAL.search(re.sub(r"(?<=\d),(?=\d)", ".", plain_signs(given[:LONGEST])))
         share = f"{float(number[0]) / 100:g}" if number and PERCENT.search(given) else ""
         return f"; write {share or number[0]}" if number else "; write the number alone"
     if "number" in form:

@@ -8,6 +8,8 @@ NUMERAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 PERCENT = re.compile(r"%|per ?cent|\bpct\b", re.IGNORECASE)
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _THOUSANDS = {"k": 1e3, "thousand": 1e3, "m": 1e6, "million": 1e6}
+LONGEST = 60
+"""Characters of a text that is read closely; nobody writes a longer number."""
 SEVERAL = "to try several, name a grid under experiments"
 
 
@@ -19,7 +21,9 @@ def plain_signs(text: str) -> str:
 
 def hint_of_number(given: str, whole: bool = False) -> str:
     """What is wrong with a text in the place of a number, a `whole` one maybe, and what to write."""
-    text = plain_signs(given)
+    text = plain_signs(given[: LONGEST + 1])
+    if len(text) > LONGEST:
+        return f"; write it in digits, such as {1 if whole else 0.001}"
     number = NUMERAL.pattern
     if re.fullmatch(number, text):
         return "; leave the quotes out" if text == given.strip() else f"; write {text}"
@@ -60,7 +64,7 @@ def _computed(text: str) -> str:
     """A fraction, a product or a power of numbers as one number; empty for other texts."""
     number = r"\d+(?:\.\d+)?"
     power = re.fullmatch(rf"(?:({number}) ?[x*] ?)?(\d{{1,3}}) ?(?:\^|\*\*) ?\(?([-+]?\d{{1,2}})\)?", text)
-    if power:
+    if power and int(power[2]):
         factor, base, exponent = power[1] or "1", int(power[2]), int(power[3])
         value = float(factor) * float(base) ** exponent
         if base == 10 and exponent < 0:
@@ -86,7 +90,9 @@ def hint_of_printed(given: str, *, computed: bool = True) -> str:
     """How the number of a report is written that is not written as one. computed: an expression measures it,
     which can be multiplied.
     """
-    text = plain_signs(given)
+    text = plain_signs(given[: LONGEST + 1])
+    if len(text) > LONGEST:
+        return "; write the number alone, with the digits that the report prints"
     number = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,2})?"
     quoted = re.fullmatch(rf"[“”„‘’'\"]({number})[“”’'\"]", text)
     if quoted:
@@ -94,10 +100,10 @@ def hint_of_printed(given: str, *, computed: bool = True) -> str:
     spread = re.fullmatch(rf"({number}) ?(?:±|\+/?-|\() ?({number})\)?", text)
     if spread:
         return f"; write '{spread[1]}', and about: {spread[2]} beside it"
-    span = re.fullmatch(r"([\d.]+) ?(?:-|to|and) ?([\d.]+)", text.removeprefix("between "))
+    span = re.fullmatch(r"(\d*\.?\d+) ?(?:-|to|and) ?(\d*\.?\d+)", text.removeprefix("between "))
     if span and float(span[1]) < float(span[2]):
         return f"; write a claim that holds {span[1]} < … < {span[2]}"
-    power = re.fullmatch(r"(?:([\d.]+) ?[x*] ?)?10(?:\^|\*\*)\(?([-+]?\d{1,2})\)?", text)
+    power = re.fullmatch(r"(?:(\d*\.?\d+) ?[x*] ?)?10(?:\^|\*\*)\(?([-+]?\d{1,2})\)?", text)
     if power:
         return f"; write '{power[1] or 1}e{power[2]}'"
     before = "|".join(map(re.escape, sorted((*_BOUNDS, *_ROUGHLY, "~", "≈", "="), key=len, reverse=True)))

@@ -318,6 +318,7 @@ def test_the_same_name_is_not_offered(tmp_path, capsys):
         ("2 by 3", "; write one number, the same for both sides"),
         ("1/0", "; write one value, such as 1; to try several, name a grid under experiments"),
         ("fast", "; write it in digits, such as 0.001"),
+        ("0^-3", "; write it in digits, such as 0.001"),
     ],
 )
 def test_a_text_in_the_place_of_a_number(text, hint):
@@ -333,6 +334,7 @@ def test_a_text_in_the_place_of_a_number(text, hint):
         ("10^-3", "'1e-3'"),
         ("0.63 (0.01)", "'0.63', and about: 0.01 beside it"),
         ("between 0.6 and 0.7", "a claim that holds 0.6 < … < 0.7"),
+        ("1.2.3-4", "the number alone, with the digits that the report prints"),
         ("half", "the number alone, with the digits that the report prints"),
     ],
 )

@@ -128,7 +128,7 @@ def nearest(word: Any, valid: Iterable[Any]) -> str:
     """`; did you mean …?` where something valid is near `word`, else `; valid: …`."""
     import difflib
 
-    options = [str(item) for item in valid]
+    options = [each for each in dict.fromkeys(map(str, valid)) if each != word]
     short = len(str(word)) <= LONGEST_NAME  # comparing long texts takes long
     plain = {_plain(option): option for option in reversed(options)}
     found = difflib.get_close_matches(_plain(str(word)), plain, n=1, cutoff=0.6) if short else []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 import itertools
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,17 +36,24 @@ from reprise.errors import RepriseError, nearest
 from reprise.hints import (
     ELSEWHERE,
     MOST_KEYS,
+    PAIRS,
     WRITTEN_ELSEWHERE,
     YAML_WORDS,
+    flow,
     hint_of_form,
     hint_of_layer,
-    hint_of_number,
+    hint_of_length,
+    hint_of_list,
+    hint_of_pair,
     hint_of_switch,
+    is_none,
+    items_of,
     rest_of_text,
     shown,
     suggestion,
     value_hint,
 )
+from reprise.numerals import SEVERAL, hint_of_number
 
 LOWER_CASE = "lower-case letters, digits and _, a letter first"
 """In words, the form of most names."""
@@ -87,9 +95,19 @@ class Strict(BaseModel):
         title = cls.model_config.get("title")
         found: list[InitErrorDetails] = []
         for key in unknown:
-            hint, meant = suggestion(key, valid, cls.elsewhere)
-            if isinstance(key, str) and given[key] is None and rest_of_text(key):
+            hint, meant = suggestion(key, valid, cls.elsewhere, given)
+            spaced = re.fullmatch(r"(\w+):(\S+)", str(key))
+            if given[key] is None and spaced:
+                hint, meant = f"; write a space after the colon, as in {spaced[1]}: {spaced[2]}", spaced[1]
+            elif isinstance(key, str) and given[key] is None and rest_of_text(key):
                 hint = "; if it is the rest of the text before it, put that text in quotes: it has a comma"
+                if key == next(iter(given)):
+                    hint, meant = "; a text in braces needs quotes around it", ELSEWHERE
+            elif text := _text_with_colon(cls, given, hint):
+                hint, meant = (
+                    f"; a text with ': ' in it needs quotes around it; write {text}",
+                    text.split(":")[0],
+                )
             meant = meant or (ELSEWHERE if cls.elsewhere else "")
             about = {"key": key, "owner": f" for {title}" if title else "", "hint": hint, "meant": meant}
             error = PydanticCustomError("unknown_key", "unknown key{owner}{hint}", about)
@@ -114,6 +132,20 @@ class Strict(BaseModel):
             if "description" not in value and key in said:
                 value["description"] = said[key]
         return found
+
+
+def _text_with_colon(model: type[BaseModel], given: Mapping[Any, Any], hint: str) -> str:
+    """What to write in the place of a text that a colon has made a mapping: `- Padding: not stated`, where
+    the mapping needs no key but one for a text. Empty where the one key may be another.
+    """
+    needed = [name for name, field in model.model_fields.items() if field.is_required()]
+    if len(needed) != 1 or len(given) != 1 or model.model_fields[needed[0]].annotation is not str:
+        return ""
+    ((key, value),) = given.items()
+    words = isinstance(key, str) and (re.search(r"[A-Z\s]", key) or "did you mean" not in hint)
+    if not words or not isinstance(value, str | int | float) or re.search(r"[/=*@]", str(value)):
+        return ""
+    return f"{needed[0]}: {json.dumps(f'{key}: {shown(value) if not isinstance(value, str) else value}')}"
 
 
 def _again(details: ErrorDetails) -> InitErrorDetails:
@@ -185,10 +217,11 @@ def either(expected: str) -> WrapValidator:
 
 def of_type(kind: type) -> BeforeValidator:
     """For a `Literal` of numbers or booleans, which compares by value: 18.0 is not 18, and 1 is not true."""
+    error = {bool: "bool_type", int: "int_type"}[kind]
 
     def validate(value: Any) -> Any:
         if type(value) is not kind:
-            raise PydanticCustomError("type", "should be of type {kind}", {"kind": kind.__name__})
+            raise PydanticCustomError(error, "should be {expected}", {"expected": _EXPECTED[error]})
         return value
 
     return BeforeValidator(validate)
@@ -316,12 +349,26 @@ def violations(error: ValidationError, document: Any) -> list[Violation]:
     for (owner, what), key in missing.items():
         if key in meant or (*owner, ELSEWHERE) in meant:
             del found[owner][what]
+    for owner, what in missing:
+        alone = sum(other == owner for other, _ in missing) == 1
+        unknown = [at for at in found if owner and at[:-1] == owner and at != owner and _lists(found[at])]
+        if alone and len(unknown) == 1 and found[owner].pop(what, None) is not None:
+            ((said, other_type),) = found[unknown[0]].items()
+            key_missing = what.partition(" (found")[0]
+            found[unknown[0]] = {said.replace("; valid: ", f"; {key_missing}; valid: ", 1): other_type}
     kept = {
         at: [what for what, other_type in of.items() if not other_type or not _deeper(found, at)]
         for at, of in found.items()
     }
     in_order = sorted((parts for parts in kept if kept[parts]), key=lambda parts: _place(parts, document))
     return [(list(parts), what) for parts in in_order for what in _together(kept[parts], found[parts])]
+
+
+def _lists(descriptions: Mapping[str, bool]) -> bool:
+    """Whether what is said of a value is that its key is unknown, and which keys are valid."""
+    return len(descriptions) == 1 and all(
+        what.startswith("unknown key") and "; valid: " in what for what in descriptions
+    )
 
 
 def _deeper(found: Mapping[tuple[Any, ...], Any], parts: tuple[Any, ...]) -> bool:
@@ -401,22 +448,28 @@ def _described(details: ErrorDetails, document: Any) -> tuple[list[Any], str]:
     if kind == "literal_error":
         options = re.findall(r"'([^']*)'|([^\s,']+)", str(context["expected"]).replace(" or ", ", "))
         valid = [quoted or YAML_WORDS.get(bare, bare) for quoted, bare in options]
-        return parts, f"{shown(given)} is not valid{value_hint(given, valid)}"
+        hint = value_hint(given, valid)
+        if isinstance(given, list) and given and _of_settings(parts):
+            hint = f"; write one value, such as {valid[0] if given[0] not in valid else given[0]}; {SEVERAL}"
+        return parts, f"{shown(given)} is not valid{hint}"
     if kind == "layer":
         return parts, f"{details['msg']}, not {shown(given)}{hint_of_layer(given)}"
     if kind in _EXPECTED:
-        return parts, f"should be {_EXPECTED[kind]}, not {shown(given)}{_hint(kind, context, given)}"
+        hint = _hint(kind, context, given, details["loc"], parts)
+        return parts, f"should be {_EXPECTED[kind]}, not {shown(given)}{hint}"
     if kind in ("too_short", "too_long"):
         least = (
             f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
         )
         items = "1 item" if context["actual_length"] == 1 else f"{context['actual_length']} items"
-        return parts, f"has {items}, and should have {least}"
+        hint = hint_of_length(str(parts[-1]) if parts else "", context)
+        return parts, f"has {items}, and should have {least}{hint}"
     if kind == "string_too_short":
         return parts, "is an empty text; write one, or leave the key out"
     if kind == "string_pattern_mismatch":
         form = _FORMS.get(context["pattern"], context["pattern"])
-        return parts, f"{shown(given)} does not have the form: {form}{hint_of_form(form, given)}"
+        hint = hint_of_form(form, given, of_table=parts[:1] == ["tables"])
+        return parts, f"{shown(given)} does not have the form: {form}{hint}"
     said = details["msg"]
     if kind in (
         "twice",
@@ -432,7 +485,8 @@ def _described(details: ErrorDetails, document: Any) -> tuple[list[Any], str]:
     ):
         return parts, said
     if said.startswith(("Input should", "should")):
-        return parts, f"{said.removeprefix('Input ')}, not {shown(given)}{_hint(kind, context, given)}"
+        hint = _hint(kind, context, given, details["loc"], parts)
+        return parts, f"{said.removeprefix('Input ')}, not {shown(given)}{hint}"
     return parts, f"{shown(given)}: {said[:1].lower()}{said[1:]}"
 
 
@@ -443,6 +497,7 @@ _EXPECTED = {
     "float_type": "a number",
     "bool_type": "true or false",
     "list_type": "a list",
+    "tuple_type": "a list",
     "dict_type": "a mapping",
     "mapping_type": "a mapping",
     "model_type": "a mapping",
@@ -451,9 +506,39 @@ _EXPECTED = {
 """Type of error → what the value should be."""
 
 
-def _hint(kind: str, context: Mapping[str, Any], given: Any) -> str:
-    """What to write in the place of a value of the wrong type, where that can be guessed."""
+SELECTORS = ("runs", "after", "noise", "from")
+"""Keys of selectors, each of which names one cell, experiment or part of one."""
+
+
+def _of_settings(parts: Sequence[Any]) -> bool:
+    """Whether a value is a setting of runs, which an experiment can vary."""
+    sections = ("defaults", "models", "model", "optimizer", "schedule", "training", "split", "preprocess")
+    return bool(parts) and parts[0] in (*sections, "dataset", "regularization") and "seeds" not in parts
+
+
+def _path_instead(parts: Sequence[Any], needed: Sequence[str], valid: Sequence[str]) -> str:
+    """Of a whole part of the settings that an axis or `set` gives a value, the setting that is meant."""
+    if len(parts) != 1 or not _of_settings(parts) or parts[0] in ("defaults", "models"):
+        return ""
+    if not needed and not valid:
+        return ""
+    such = "such as " if len(needed) != 1 and len(valid) > 1 else ""
+    return f"; write the path {f'of one setting, {such}' if such else ''}{parts[0]}.{(needed or valid)[0]}"
+
+
+def _hint(
+    kind: str, context: Mapping[str, Any], given: Any, loc: Sequence[Any] = (), parts: Sequence[Any] = ()
+) -> str:
+    """What to write in the place of a value of the wrong type, where that can be guessed.
+
+    loc: its place, with what is short for a mapping written out. parts: its key path.
+    """
     wants_mapping = _EXPECTED.get(kind) == "a mapping"
+    key = next((str(part) for part in reversed(parts) if isinstance(part, str)), "")
+    if given is None and loc and isinstance(loc[-1], int):
+        return "; leave it out"
+    if wants_mapping and is_none(given) and loc and isinstance(loc[-1], int):
+        return "; leave it out"
     if given is None and wants_mapping:
         needed = _required(str(context.get("class_name", "")))
         return f"; it needs {', '.join(needed)}" if needed else "; write {} where there is nothing to say"
@@ -461,8 +546,15 @@ def _hint(kind: str, context: Mapping[str, Any], given: Any) -> str:
         return "; write the value after the colon, or leave the key out"
     if wants_mapping:
         needed = _required(str(context.get("class_name", "")))
+        whole = _keys_of(str(context.get("class_name", "")))
+        instead = _path_instead(parts, needed, whole) if not isinstance(given, list | dict) else ""
+        if needed[:1] == ["runs"] and isinstance(given, list) and given and isinstance(given[0], str):
+            return f"; write one selector, such as {given[0]}"
         if len(needed) == 1 and not isinstance(given, list | dict):
-            return f"; write {{{needed[0]}: {given}}}"
+            item = flow(given) if isinstance(given, str) else shown(given)
+            return f"{instead}{', or' if instead else '; write'} {{{needed[0]}: {item}}}"
+        if instead:
+            return instead
         if isinstance(given, str) and given in _keys_of(str(context.get("class_name", ""))):
             return f"; write {{{given}: …}}"
         valid = _keys_of(str(context.get("class_name", "")))
@@ -473,29 +565,85 @@ def _hint(kind: str, context: Mapping[str, Any], given: Any) -> str:
         if needed:
             return f"; it needs {', '.join(needed)}"
         return f"; it takes {', '.join(valid)}" if 0 < len(valid) <= MOST_KEYS else ""
-    if kind == "list_type":
-        span = re.fullmatch(r"(\d+) ?(?:-|–|\.\.|to) ?(\d+)", given) if isinstance(given, str) else None
-        if span and 0 < int(span[2]) - int(span[1]) < MOST_KEYS:
-            return f"; write {list(range(int(span[1]), int(span[2]) + 1))}"
-        return "; write a list, with - before each item" if isinstance(given, dict) else f"; write [{given}]"
-    if isinstance(given, list) and kind in ("int_type", "float_type", "string_type"):
-        same = bool(given) and given[0] != 0 and all(item == given[0] for item in given)
-        if kind == "string_type" and not same and all(isinstance(item, str) for item in given):
-            return f'; write one text: "{", ".join(given)}"'
-        return f"; write {given[0]}" if same and isinstance(given[0], int | float | str) else ""
-    if kind == "string_type" and isinstance(given, int | float):
-        return f'; put it in quotes: "{shown(given)}"'
+    if kind in ("list_type", "tuple_type"):
+        return hint_of_pair(key, given) if key in PAIRS else hint_of_list(key, given)
+    if kind == "string_type":
+        return _hint_of_text(given, loc)
     if kind == "bool_type":
-        word = {"yes": True, "on": True, "1": True, "no": False, "off": False, "0": False}.get(
-            str(given).lower()
-        )
-        return "" if word is None else f"; write {shown(word)}"
+        words = {True: ("true", "yes", "on", "1"), False: ("false", "no", "off", "0")}
+        word = next((value for value, of in words.items() if str(given).lower() in of), None)
+        return "; write true or false" if word is None else f"; write {shown(word)}"
     if isinstance(given, bool) and kind in ("int_type", "float_type"):
         return hint_of_switch(given, kind == "int_type")
+    if kind == "either" and isinstance(given, str | int | float):
+        return _hint_of_either(str(context.get("expected", "")), given)
     if isinstance(given, str):
-        return hint_of_number(given)
-    if kind in ("int_type", "int_from_float") and isinstance(given, float) and given.is_integer():
+        items = items_of(given) if isinstance(parts[-1] if parts else "", int) else []
+        if len(items) > 1 and all(item.isdigit() for item in items):
+            return f"; write {', '.join(items)} in its place"
+        return hint_of_number(given, kind.startswith("int"))
+    if kind in ("int_type", "int_from_float") and isinstance(given, float):
+        return f"; write {round(given)}"
+    if isinstance(given, list) and parts and isinstance(parts[-1], int):
+        return "; leave its brackets out"
+    return _hint_of_several(given, parts)
+
+
+def _hint_of_several(given: Any, parts: Sequence[Any]) -> str:
+    """What to write in the place of several values, where one stands."""
+    if isinstance(given, Mapping):
+        inner = next((value for value in given.values() if isinstance(value, list)), None)
+        alone = next((value for value in given.values() if type(value) in (int, float)), None)
+        if inner is None and alone is not None and len(given) == 1:
+            return f"; write {alone}"
+        return _hint_of_several(inner, parts) if inner else "; write one value, without braces"
+    values = (
+        [item for item in given if isinstance(item, int | float | str)] if isinstance(given, list) else []
+    )
+    if not values:
+        return "; write one value" if isinstance(given, list) else ""
+    if all(item == values[0] for item in values):
+        return f"; write {values[0]}"
+    return f"; write one value, such as {values[0]}{f'; {SEVERAL}' if _of_settings(parts) else ''}"
+
+
+def _hint_of_text(given: Any, loc: Sequence[Any]) -> str:
+    """What to write in the place of what is no text."""
+    if isinstance(given, bool | int | float):
+        return f'; put it in quotes: "{shown(given)}"'
+    if loc and loc[-1] in SELECTORS:
+        items = list(given.values()) if isinstance(given, Mapping) else given
+        texts = [item for item in items if isinstance(item, str)]
+        more = ", and the others in entries of their own" if len(texts) > 1 else ""
+        return f"; write one selector, such as {texts[0]}{more}" if texts else "; write one selector"
+    if isinstance(given, Mapping):
+        return f"; a text in braces needs quotes around it: {json.dumps(shown(given), ensure_ascii=False)}"
+    if isinstance(given, list) and len(given) == 1 and type(given[0]) in (int, float):
+        return f'; put it in quotes: "{given[0]}"'
+    texts = [item for item in given if isinstance(item, str)]
+    if given and texts == given and len({*texts}) > 1:
+        return f'; write one text: "{", ".join(texts)}"'
+    return f"; write {flow(texts[0])}" if given and texts == given else "; write a text in quotes"
+
+
+def _hint_of_either(expected: str, given: Any) -> str:
+    """What to write in the place of what is neither a certain word nor a number."""
+    words, word = re.findall(r"[a-z]+", expected), str(given).lower()
+    meant = {"num_classes": "classes", "n_classes": "classes", "output": "classes", "val": "official"}
+    for called in (word, meant.get(word, "")):
+        if called in words and called != given and called not in ("number", "share", "name"):
+            return f"; write {called}"
+    if is_none(given) and "valid" in words:
+        return "; write valid"
+    if "share" in expected:
+        if isinstance(given, int | float) and 1 < given < 100:
+            return f"; write the share, {given / 100:g}"
+        hint = hint_of_number(given) if isinstance(given, str) else ""
+        return hint if "such as" not in hint and hint else "; write a share, such as 0.2"
+    if isinstance(given, float) and given.is_integer():
         return f"; write {int(given)}"
+    if isinstance(given, str) and "number" in expected:
+        return hint_of_number(given, whole=True)
     return ""
 
 
@@ -528,6 +676,10 @@ def _unknown_kind(parts: list[Any], message: str, value: Any) -> tuple[list[Any]
         hint = f"it begins with {key or ' or '.join(valid)}"
         if key and value in valid:
             hint = f"write {{{key}: {value}, …}}"
+            if len(parts) == 1 and _of_settings(parts):  # what an axis or `set` gives
+                hint = f"write the path {parts[0]}.{key}, or {{{key}: {value}, …}}"
+        elif key and is_none(value):
+            hint = "write null" if len(parts) == 1 else "leave it out"
         return parts, f"should be a mapping, not {shown(value)}; {hint}"
     if not key:
         present = next(iter(value), "nothing")
@@ -535,9 +687,33 @@ def _unknown_kind(parts: list[Any], message: str, value: Any) -> tuple[list[Any]
         return place, f"{f'{shown(present)} ' if value else ''}is no {what}{nearest(present, valid)}"
     if key not in value:
         called = next((other for other in value if other in WRITTEN_ELSEWHERE.get(key, ())), None)
-        found = f"; write it in the place of {called}" if called else ""
-        return parts, f"key {key} is missing (found: {', '.join(map(str, value)) or 'nothing'}){found}"
+        if called and isinstance(value[called], str):
+            return [*parts, called], f"unknown key; did you mean {key}: {_kind_called(value[called], valid)}?"
+        alone = next(iter(value), None)
+        if len(value) == 1 and alone in valid and isinstance(value[alone], Mapping):
+            inner = ", ".join(f"{name}: {shown(of)}" for name, of in value[alone].items())
+            return [*parts, alone], f"unknown key; write {{{key}: {alone}{', ' if inner else ''}{inner}}}"
+        near = next(
+            (
+                each
+                for each in value
+                if len(str(each)) > 2 and nearest(each, [key]).startswith("; did you mean")
+            ),
+            None,
+        )
+        if near is not None:
+            return [*parts, near], f"unknown key; did you mean {key}?"
+        return parts, f"key {key} is missing (found: {', '.join(map(str, value)) or 'nothing'})"
+    if isinstance(value[key], list) and _of_settings(parts):
+        one = next((name for name in value[key] if name in valid), valid[0])
+        return [*parts, key], f"{shown(value[key])} is no {what}; write one, such as {one}; {SEVERAL}"
     return [*parts, key], f"{shown(value[key])} is no {what}{value_hint(value[key], valid)}"
+
+
+def _kind_called(given: str, valid: Sequence[str]) -> str:
+    """The one of the `valid` names that another is like, or that name itself."""
+    meant = re.search(r"did you mean ([^ ?]+)\?", value_hint(given, valid))
+    return meant[1] if meant and given not in valid else given
 
 
 def key_path(parts: Iterable[Any]) -> str:

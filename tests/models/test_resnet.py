@@ -134,7 +134,7 @@ def test_layer_table(depth, blocks):
     ("changes", "message"),
     [
         ({"depth": 50}, r"model resnet: depth: 50 is not valid; valid: 18, 34"),
-        ({"depth": "deep"}, r"model resnet: depth: should be of type int, not 'deep'"),
+        ({"depth": "deep"}, r"model resnet: depth: should be a whole number, not 'deep'"),
         ({"dropout": -0.1}, r"model resnet: dropout: should be greater than or equal to 0, not -0.1"),
         ({"width": -1}, r"model resnet: width: should be greater than 0, not -1"),
         ({"init": "he"}, r"model resnet: init: 'he' is not valid; valid: torch, keras, xavier_dense"),

@@ -324,7 +324,7 @@ FLAT: list[dict[str, Any]] = [{"flatten": True}, {"dense": "classes"}]
             r"layers\[0\]\.kernal: unknown key for a layer of kind conv; did you mean kernel\?",
         ),
         ([{}], r"layers\[0\]: should be a mapping such as \{conv: 32\}, not \{\}"),
-        ([{"flatten": 1}], r"layers\[0\]\.flatten: should be of type bool, not 1"),
+        ([{"flatten": 1}], r"layers\[0\]\.flatten: should be true or false, not 1; write true"),
         (
             [{"flatten": True, "size": 3}],
             r"layers\[0\]\.size: unknown key for a layer of kind flatten",
@@ -380,7 +380,7 @@ FLAT: list[dict[str, Any]] = [{"flatten": True}, {"dense": "classes"}]
         ([{"batch_norm": "no"}], r"layers\[0\]\.batch_norm: should be true or false, not 'no'"),
         (
             [{"flatten": False}],
-            r"layers\[0\]\.flatten: false is not valid; valid: true",
+            r"layers\[0\]\.flatten: false is not valid; leave it out",
         ),
         ([], r"layers: has 0 items, and should have at least 1"),
     ],

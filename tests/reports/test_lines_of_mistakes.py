@@ -286,7 +286,7 @@ MISTAKES = [
     ("networks: [small]", "networks: [smal]", "did you mean small?"),
     ("setting: optimizer.lr,", "setting: optimizer.lrr,", "did you mean optimizer.lr?"),
     ('metric: loss, reported: "1.10"', "metric: loss, reported: low", "'low', reported beside a metric"),
-    ("reported: [0.65, null]", "reported: [0.65]", "1 values are reported of 2 models"),
+    ("reported: [0.65, null]", "reported: [0.65]", "1 reported, of 2 models; write one for each"),
     ("reported: [0.65, null]", "reported: {bsae: 0.65}", "did you mean base?"),
     ("reported: {lr: 1e-3, size: 32}", "reported: {rl: 1e-3}", "no axis rl"),
     ("experiment: rates", "experiment: rats", "did you mean rates?"),
@@ -295,7 +295,7 @@ MISTAKES = [
     ("- final(slow) > final(fast)", "- final(slow", "was never closed"),
     # words
     ("width: 2", "width: true", "not true"),
-    ("- {flatten: true}", "- {flatten: false}", "false is not valid; valid: true"),
+    ("- {flatten: true}", "- {flatten: false}", "false is not valid; leave it out"),
     ("- id: network", "- id: net work", "does not have the form: lower-case letters"),
     ("- *features", "- *feature", "undefined alias *feature; did you mean features?"),
     (

@@ -246,7 +246,7 @@ MISTAKES = [
     (CLAIM, "accuracy(slow) != accuracy(fast)", "'!=' is not known; write < or >"),
     (CLAIM, "accuracy(slow) && accuracy(fast)", "'&&': write and"),
     (CLAIM, "accuracy(slow > fast", "'(' was never closed"),
-    (CLAIM, "accuracy(slow)", "is a value, and no relation; compare it"),
+    (CLAIM, "accuracy(slow)", "is a value, not a comparison; compare it"),
     (CLAIM, "accuracy(slow) > 0.7 ^ 2", "column 18: '^' is not known"),
     (CLAIM, "accuracy(slow) > 0.1 | accuracy(fast) > 0.1", "'|' is not known; write or"),
     # statements and their ids
@@ -281,7 +281,7 @@ MISTAKES = [
     ("cells:\n", "---\ncells:\n", "a second document begins here"),
     ("  fast: rates", "  <<: 3\n  fast: rates", "<< takes a mapping that has an anchor"),
     ("  fast: rates", "  <<: *fats\n  fast: rates", "undefined alias *fats"),
-    ("  base: {}\n", "  base: {set: {optimizer.lr: .nan}}\n", ".nan is no number to compute with"),
+    ("  base: {}\n", "  base: {set: {optimizer.lr: .nan}}\n", ".nan is no finite number"),
     (TITLE, f"summary: {'[' * 60}{']' * 60}\n{TITLE}", "lists and mappings inside each other; flatten it"),
 ]  # fmt: skip
 
@@ -591,9 +591,9 @@ SEVERAL = {
     "YAML that can be read, and what it says": [
         (TITLE, "title: B\n›title: A small", "stands twice"),
         (SEEDS, "seeds: [010]", "begins with 0"),
-        ("reported: 1e-3}", "reported: .inf}", ".inf is no number"),
+        ("reported: 1e-3}", "reported: .inf}", ".inf is no finite number"),
         ("label: Accuracy,", "lable: Accuracy,", "did you mean label?"),
-        ("caption: Accuracy over", "title: Accuracy over", "key caption is missing"),
+        ("caption: Accuracy over", "title: Accuracy over", "did you mean caption?"),
     ],
 }
 
@@ -609,7 +609,7 @@ def test_all_mistakes_are_named_at_once(tmp_path, capsys, name):
     said = said_of(file, capsys)
     for _, _, words in SEVERAL[name]:
         assert sum(words in line for line in said) == 1, (words, said)
-    assert len(said) - len(SEVERAL[name]) == ("title: Accuracy" in content)  # which is no key of a figure
+    assert len(said) == len(SEVERAL[name])
 
 
 def test_any_two_mistakes_are_named(tmp_path, capsys):

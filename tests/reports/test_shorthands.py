@@ -13,6 +13,7 @@ from test_report import BASE, load
 from mini import located
 from reprise.checking import check_report
 from reprise.errors import RepriseError
+from reprise.hints import shown
 from reprise.reports.report import Report
 from reprise.schema import plain
 
@@ -330,7 +331,7 @@ def test_mistakes_in_the_defaults_of_figures(tmp_path, defaults, place, message)
 def test_a_figure_without_a_proper_kind_has_no_defaults(tmp_path, kind):
     defaults = {"curves": {"splits": ["train"]}}
     message = refusal(tmp_path, "kind:", figure_defaults=defaults, figures=[{**CURVES, "kind": kind}])
-    written = "null" if kind is None else repr(kind)
+    written = shown(kind)
     assert message.startswith(f"figures.f.kind: {written} is no kind of figure")
 
 

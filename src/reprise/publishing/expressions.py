@@ -6,12 +6,14 @@ The grammar is one page in `docs/statements.md`; `reprise.reports.expressions` c
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from reprise.errors import RepriseError, nearest
 from reprise.extensions import METRICS
+from reprise.hints import metric_hint
 from reprise.publishing.measures import Measure
 from reprise.publishing.words import selected
 from reprise.reports.expressions import LARGEST, Expression, Names, read_expression
@@ -299,7 +301,7 @@ class _Reader:
                 'write a call of a metric without its cells, e.g. accuracy(split="validation", at="last")',
             )
         if call.func.id not in METRICS:
-            raise self.fail(call, f"no metric '{call.func.id}'{nearest(call.func.id, METRICS)}")
+            raise self.fail(call, f"no metric '{call.func.id}'{metric_hint(call.func.id, METRICS)}")
         spec = {"metric": call.func.id, **self.options(call, call.func.id)}
         Measure.parse({**spec, "runs": ""}, self.where(call))
         return spec
@@ -333,8 +335,13 @@ class _Reader:
         raise self.fail(
             node,
             f"{self.expression.source(node)!r} is not a plain value; write a text in quotes, "
-            "a number or a list of them",
+            f"a number or a list of them{self.quoted(node, ', as in')}",
         )
+
+    def quoted(self, node: ast.expr, before: str) -> str:
+        """A name, or a selector without quotes, with them, and the words `before` it; empty for others."""
+        source = self.expression.source(node)
+        return f'{before} "{source}"' if re.fullmatch(r"[A-Za-z_][\w.]*(/[\w.*=-]+)?", source) else ""
 
     def where(self, node: ast.AST) -> str:
         """The start of a message about a part that another function gives."""
@@ -348,7 +355,8 @@ class _Reader:
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value:
             named = node.value
         else:
-            raise self.fail(node, "expected cells: a name, or a selector in quotes")
+            what = f"expected cells: a name, or a selector in quotes{self.quoted(node, '; write')}"
+            raise self.fail(node, what)
         found = dict(self.known.cells.get(named, {"runs": named}))
         return found, found.pop("label", "") or selected(named)
 
@@ -365,7 +373,8 @@ class _Reader:
             raise self.fail(node, f"{name}(…) is not a measure; expected one, e.g. accuracy(base)")
         if name not in METRICS and name not in self.known.measures:
             valid = [*self.known.measures, *METRICS, *WORDS_OF_THE_GRAMMAR]
-            raise self.fail(node, f"no metric or measure '{name}'{nearest(name, valid)}")
+            asked = self.expression.source(node.args[0]) if node.args else "cells"
+            raise self.fail(node, f"no metric or measure '{name}'{metric_hint(name, valid, asked)}")
         if name == "rank":
             return self.rank(node, {"effect": axis} if over == "effect" else {"cells": over} if over else {})
         if not node.args:
@@ -438,6 +447,8 @@ class _Reader:
                 measure, words = self.measure(node)
                 return Value({measure: 1.0}, words=words)
             case ast.Name(id=name):
+                if name.lower() in ("true", "false", "none", "null", "nan", "inf"):
+                    raise self.fail(node, f"'{name}' is no number; write one, such as 0.5")
                 raise self.fail(node, f"'{name}' is not a value; measure it, e.g. accuracy({name})")
             case ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()):
                 raise self.fail(node, "a value cannot contain a relation")
@@ -459,7 +470,7 @@ class _Reader:
                     raise self.fail(node, "measures can be divided by numbers other than 0 only")
                 found, sign = left.times(1 / right.constant), "/"
         if not all(abs(value) <= LARGEST for value in (*found.terms.values(), found.constant)):
-            raise self.fail(node, "the result is no number to compute with")
+            raise self.fail(node, "the result is too large to compute with; write smaller numbers")
         words = [left.words, right.words]
         for side, part in enumerate((node.left, node.right)):
             if _is_sum(part) and (sign in "×/" or side):
@@ -495,10 +506,13 @@ class _Reader:
                 return Quantified(text, f"{name}: {part.words}", part, name == "every")
         called, measures = _function(node), [*METRICS, *self.known.measures]
         if called in ("share", *OVER_CELLS, *measures):
-            raise self.fail(node, f"{text!r} is a value, and no relation; compare it, e.g. {text} > 0.5")
+            raise self.fail(node, f"{text!r} is a value, not a comparison; compare it, e.g. {text} > 0.5")
+        if called in BEST:
+            raise self.fail(node, f"which cells should it be? Write {text} == cells")
         if called and called not in WORDS_OF_THE_GRAMMAR:
             valid = [*QUANTIFIERS, *RELATIONS, *measures]
-            raise self.fail(node, f"no relation '{called}'{nearest(called, valid)}")
+            hint = metric_hint(called, valid, text.partition("(")[2].rstrip(")"))
+            raise self.fail(node, f"no relation '{called}'{hint}")
         raise self.fail(node, f"{text!r} is not a relation; {KNOWN}")
 
     def asked(self, call: ast.Call) -> Relation:
@@ -523,6 +537,9 @@ class _Reader:
                 raise self.fail(left, f'write {_function(left)}(…) == cells, e.g. == "search/trial=0"')
             return self.best(text, left, right)
         if isinstance(op, ast.Eq):
+            if _function(right) in BEST:
+                best, cells = self.expression.source(right), self.expression.source(left)
+                raise self.fail(left, f"{_function(right)}(…) comes first; write {best} == {cells}")
             raise self.fail(
                 left,
                 "'==' goes with argbest(…), argmax(…) and argmin(…); of two values, write "

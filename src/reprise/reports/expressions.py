@@ -9,13 +9,14 @@ import ast
 import json
 import keyword
 import math
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from reprise.errors import RepriseError, gist
+from reprise.errors import RepriseError
 
 LONGEST, DEEPEST = 1000, 100
 """Characters of an expression; syntax nodes inside each other."""
@@ -40,8 +41,29 @@ REFUSED = {
     ast.NamedExpr: "':=' cannot stand in an expression; name cells under cells, calls under measures",
     ast.JoinedStr: "an f-string cannot stand in an expression; write the selector out",
     ast.Starred: "'*' before a value means nothing here; write the values out",
+    ast.Tuple: "a comma joins nothing here; write and between two claims, or one measure alone",
+    **dict.fromkeys((ast.In, ast.NotIn), "'in' is not known; compare, as in 0.5 < accuracy(base) < 0.7"),
+    **dict.fromkeys(
+        (ast.Is, ast.IsNot),
+        "'is' is not known; of two values write within(a, b, margin), of argbest(…) write ==",
+    ),
+    ast.MatMult: "'@' is not known here; put a selector in quotes",
+    ast.LShift: "'<<' is not known; write <",
+    ast.RShift: "'>>' is not known; write >",
+    ast.Invert: "'~' is not known; write not",
+    ast.IfExp: "'if' is not known; write what must hold, joined by and, or, not",
+    ast.Lambda: "'lambda' is not known; write the measure or comparison itself",
+    **dict.fromkeys(
+        (ast.Set, ast.Dict), "braces mean nothing here; write a measure or a number in their place"
+    ),
+    **dict.fromkeys(
+        (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
+        "'for' is not known; name several cells by one selector, as in every(accuracy(grid) > 0.5)",
+    ),
 }
-"""What people write that is not allowed, and what to do about it; the rest is named by its syntax."""
+"""What people write that is not allowed, and what to do about it."""
+UNKNOWN = "this means nothing in an expression; write it as docs/statements.md has it"
+"""Of the rest."""
 
 
 SIGNS = {
@@ -118,20 +140,66 @@ def read_expression(text: str, where: str = "") -> Expression:
             tree = ast.parse(plain, mode="eval").body
     except SyntaxError as error:
         column = error.offset if error.lineno == 1 and error.offset else len(plain) + 1
-        said = f"{error.msg or 'not an expression'}; mend it there"
-        for sign, instead in SIGNS.items():
-            if sign in plain and (sign != "=" or plain[column - 1 :].startswith("=")):
-                column, said = (column if sign == "=" else plain.index(sign) + 1), f"{sign!r}: {instead}"
-                break
-        raise _error(plain, where, column, said) from None
+        raise _error(plain, where, *_unreadable(plain, column, error.msg or "")) from None
     except (RecursionError, MemoryError):
         raise RepriseError(
             f"{_start(where)}{plain!r}: too many parentheses or signs inside each other"
         ) from None
     except (ValueError, Warning) as error:  # null bytes, halves of characters
-        raise RepriseError(f"{_start(where)}{plain!r}: not an expression ({gist(error)})") from None
+        said = "a backslash" if "escape" in str(error) else "a character that cannot be read"
+        raise RepriseError(f"{_start(where)}{plain!r}: {said} means nothing here; leave it out") from None
     _check(plain, where, tree)
     return Expression(plain, where, tree)
+
+
+_SELECTOR = re.compile(r"(?<![\"'\w])(\w[\w.+-]*/\w+=[^\s(),]+(?:,\w+=[^\s(),\"']+)*)")
+"""A selector without quotes."""
+_BEST = re.compile(r"arg(?:best|max|min)\(")
+
+
+def _unreadable(text: str, column: int, said: str) -> tuple[int, str]:
+    """The column of what cannot be read, and what to write there. said: what the parser says of the
+    `column`, from 1, at which it stopped.
+    """
+    selector = _SELECTOR.search(text)
+    if selector:
+        return selector.start() + 1, f'a selector needs quotes around it; write "{selector[1]}"'
+    for sign, instead in SIGNS.items():
+        if sign in text and (sign != "=" or text[column - 1 :].startswith("=")):
+            place = column if sign == "=" else text.index(sign) + 1
+            before, after = text[: place - 1].strip(), text[place:].strip()
+            if sign == "=" and _BEST.match(before):
+                instead = f"write {before} == {after or 'cells'}"
+            elif sign == "=" and _BEST.match(after):
+                instead = f"write {after} == {before}"
+            return place, f"{sign!r}: {instead}"
+    rest = text[column - 1 :].strip()
+    if "never closed" in said:
+        return column, f"{rest[:1]!r} was never closed; close it"
+    if "escape" in said:
+        return text.find("\\") + 1, "a backslash means nothing here; leave it out"
+    if "too many" in said:
+        return column, "too many parentheses inside each other; shorten it"
+    if "unmatched" in said or "does not match" in said:
+        return column, f"{rest[:1]!r} closes nothing that is open; leave it out"
+    if "null byte" in said:
+        return text.find("\0") + 1, "a character that cannot be read means nothing here; leave it out"
+    if "unterminated" in said:
+        return column, "the quote that opens here is not closed; close it"
+    if "leading zeros" in said:
+        return column, "a number begins with 0; write it without"
+    if "invalid" in said and "literal" in said:
+        return column, "letters stand right behind a number; write the number alone"
+    if "invalid character" in said or "non-printable" in said or re.match(r"[^\w\s\"'()+*/<>=,.-]", rest):
+        return column, f"{rest[:1]!r} means nothing here; leave it out, or put a selector in quotes"
+    if not rest:
+        return column, "something is missing at the end; write a measure or a number there"
+    call = re.search(r"(?<![\w)])([a-z]\w*)\s+\Z", text[: column - 1])
+    word = re.match(r"[A-Za-z_]\w*", rest)
+    if call and word:
+        return column, f"cells stand in parentheses; write {call[1]}({word[0]})"
+    shown = word[0] if word else rest.split()[0]
+    return column, f"{shown!r} cannot stand here; write what must hold as docs/statements.md has it"
 
 
 def named_cells(expression: Expression) -> dict[str, ast.expr]:
@@ -181,10 +249,7 @@ def _check(text: str, where: str, tree: ast.expr) -> None:
         if depth > DEEPEST:
             raise _error(text, where, column, f"more than {DEEPEST} parts inside each other; shorten it")
         if not isinstance(node, ALLOWED):
-            name = type(node).__name__
-            unknown = f"{name} of Python is not known; docs/statements.md has the grammar"
-            what = REFUSED.get(type(node), unknown)
-            raise _error(text, where, column, what)
+            raise _error(text, where, column, REFUSED.get(type(node), UNKNOWN))
         if isinstance(node, ast.Constant):
             problem = _constant(node.value)
             if problem:
@@ -197,9 +262,12 @@ def _constant(value: Any) -> str:
     if isinstance(value, str):
         return ""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return f"{value!r} is neither a number nor a text in quotes"
+        return "this is neither a number nor a text in quotes; write one of them"
     size = abs(float(value)) if abs(value) <= LARGEST else math.inf
-    return "" if value == 0 or SMALLEST <= size <= LARGEST else "this is no number to compute with"
+    if value == 0 or SMALLEST <= size <= LARGEST:
+        return ""
+    extreme = "large" if size > LARGEST else "small"
+    return f"this number is too {extreme}; write one between {SMALLEST:g} and {LARGEST:g}"
 
 
 def _column(text: str, offset: int) -> int:

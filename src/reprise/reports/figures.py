@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from reprise.extensions import FIGURES
+from reprise.hints import of_validation
 from reprise.reports.settings import PreprocessSettings, Split, Step
 from reprise.reports.values import Identifier, Increasing, Selector, Text, Unique, whole
 from reprise.schema import Kinds, Strict, form, titled
@@ -20,7 +22,17 @@ AxisOf = Annotated[str, Field(min_length=1)]
 """An axis of the experiment."""
 At = Literal["best", "last", "selected"]
 """Where a history is read."""
-Metric = Text
+
+
+def _metric(name: str) -> str:
+    """Refuse a metric of the validation images by another framework's name."""
+    if of := of_validation(name):
+        said = f"no metric {name}; write metric: {of}, and split: validation beside it"
+        raise PydanticCustomError("unknown", "{said}", {"said": said})
+    return name
+
+
+Metric = Annotated[Text, AfterValidator(_metric)]
 """As in statements; docs/statements.md lists the metrics."""
 Limits = Annotated[
     list[Annotated[float, Field(ge=-1e12, le=1e12)]], Field(min_length=2, max_length=2), Increasing
@@ -73,6 +85,8 @@ Models = Annotated[
 
 
 _PRINTED = r"^-?[0-9]*\.?[0-9]+$"
+_NUMBERS = r"^(?:[a-z]+ )*[^\w.]*[0-9]*[.,]?[0-9]+(?:[^\w]|$)"
+"""What a text that is meant for a number begins with."""
 
 
 class Reference(Strict):
@@ -99,10 +113,12 @@ class Reference(Strict):
 
 
 def _references(value: Any) -> Any:
-    """Each line as a mapping; a text that is no number is a statement's."""
+    """Each line as a mapping; a text that is no number, nor is meant for one, is a statement's."""
+    if value is None:
+        raise PydanticCustomError("reference", "should be a number, or the id of a statement")
 
     def line(entry: Any) -> Any:
-        if isinstance(entry, str) and not re.match(_PRINTED, entry):
+        if isinstance(entry, str) and not re.match(_PRINTED, entry) and not re.search(_NUMBERS, entry):
             return {"statement": entry}
         return {"value": entry} if isinstance(entry, str | float | int) else entry
 

@@ -132,6 +132,7 @@ def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Hashable, Any]:
 
     seen: dict[Any, int] = {}
     twice: list[tuple[int, str]] = []
+    _join_parentheses(node)
     _join_decimals(loader, node)
     for key_node, _ in node.value:
         if key_node.tag == "tag:yaml.org,2002:merge":
@@ -149,6 +150,23 @@ def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Hashable, Any]:
     loader.noted += twice
     loader.flatten_mapping(node)
     return loader.construct_mapping(node, deep=True)
+
+
+def _join_parentheses(node: yaml.MappingNode) -> None:
+    """Make numbers in parentheses in braces, `{betas: (0.9, 0.999)}`, one text again, of which the comma has
+    made a text and a key: what stands in its place is said of all of it.
+    """
+    if not node.flow_style:
+        return
+    pairs: list[tuple[Any, Any]] = []
+    for key, value in node.value:
+        before = pairs[-1][1].value if pairs else None
+        begun = isinstance(before, str) and re.fullmatch(r"\([-+\d.eE, ]+", before)
+        if begun and value.value == "" and re.fullmatch(r"[-+\d.eE]+\)?", str(key.value)):
+            pairs[-1][1].value = f"{before}, {key.value}"
+            continue
+        pairs.append((key, value))
+    node.value = pairs
 
 
 def _join_decimals(loader: Any, node: yaml.MappingNode) -> None:
@@ -177,7 +195,7 @@ def _number(loader: Any, node: yaml.ScalarNode) -> float:
     value = float(yaml.SafeLoader.construct_yaml_float(loader, node)) if short else math.inf
     if not math.isfinite(value):
         loader.noted.append((node.start_mark.line + 1, _no_number(node)))
-        return 1.0
+        return 1  # which fits where a whole number or any is due
     return value
 
 
@@ -196,7 +214,8 @@ def _integer(loader: Any, node: yaml.ScalarNode) -> int:
 
 def _no_number(node: yaml.ScalarNode) -> str:
     shown = node.value if len(node.value) <= LONGEST_NUMBER else f"{node.value[:20]}…"
-    return f"{shown} is no number to compute with; write a finite one"
+    what = "no finite number" if re.search("inf|nan", shown, re.IGNORECASE) else "too large or too long"
+    return f"{shown} is {what}; write a number such as 1"
 
 
 def read_yaml(path: Path | str, *, known: bool = False, mistakes: Mistakes | None = None) -> Any:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from reprise.errors import RepriseError, nearest
+from reprise.numerals import hint_of_printed
 from reprise.reports.expressions import reference
 from reprise.reports.statements import Number, Statement
 from reprise.reports.tables import (
@@ -187,9 +188,10 @@ def _in_words(name: str, names: Mapping[str, str]) -> str:
 def printed(reported: Any, label: str) -> str:
     """A number that a row reports, as it is printed; a `RepriseError` names the row."""
     if not _NUMBER.fullmatch(str(reported)):
+        hint = hint_of_printed(str(reported), computed=False)
+        hint = "; write it as printed" if hint.startswith("; write the number") else hint
         raise RepriseError(
-            f"row {label!r}: {reported!r}, reported beside a metric, is no number; write it as printed, "
-            "or add judged: false"
+            f"row {label!r}: {reported!r}, reported beside a metric, is no number{hint}, or add judged: false"
         )
     return str(reported)
 

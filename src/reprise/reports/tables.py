@@ -146,20 +146,24 @@ class ComparisonTable(Table):
         if not isinstance(table, Mapping) or not isinstance(table.get("rows"), list):
             return table
         models = table.get("models")
-        labels = (
-            list(models)
+        named = (
+            list(map(str, models))
             if isinstance(models, Mapping)
-            else [model.get("label") for model in models or () if isinstance(model, Mapping)]
+            else [model.get("label") if isinstance(model, Mapping) else None for model in models]
+            if isinstance(models, list)
+            else []
         )
+        known = bool(named) and None not in named
+        labels: list[Any] | None = named if known else None  # where there is a mistake of its own
         rows = []
         for row in table["rows"]:
             given = row.get("reported") if isinstance(row, Mapping) else None
             if isinstance(given, list):
+                if labels is None:
+                    rows.append({**row, "reported": {}})
+                    continue
                 if len(given) != len(labels):
-                    what = (
-                        "row {row}: {given} values are reported of {models} models; write null where "
-                        "there is none"
-                    )
+                    what = "row {row}: {given} reported, of {models} models; write one for each, or null"
                     found = {"row": repr(row.get("label")), "given": len(given), "models": len(labels)}
                     raise PydanticCustomError("one_of", what, found)
                 pairs = zip(labels, given, strict=True)

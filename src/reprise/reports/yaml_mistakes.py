@@ -26,6 +26,12 @@ def yaml_mistake(error: yaml.YAMLError, text: str) -> tuple[int, str]:
     before, rest = line[:column], line[column:]
     opened = start.line + 1 if start else number
 
+    ended = next((place for place, each in enumerate(lines, 1) if re.match(r"\.\.\.\s*\Z", each)), 0)
+    if "document start" in problem and ended and ended < number + 1:
+        return ended, "the line ... ends what is read; leave it out"
+    directive = next((place for place, each in enumerate(lines, 1) if each.startswith("%")), 0)
+    if directive and directive <= number and ("document start" in problem or "directive" in context):
+        return directive, "a line that begins with % is no part of a report file; leave it out"
     odd = next((place for place, each in enumerate(lines, 1) if re.match(r"\s*\u00a0", each)), 0)
     if odd:
         return odd, "a no-break space at the beginning; indent with plain spaces"
@@ -42,6 +48,29 @@ def yaml_mistake(error: yaml.YAMLError, text: str) -> tuple[int, str]:
             number,
             "indented too deep, or the line above it already has a value; line up the keys of one mapping",
         )
+    sign = re.search(r"(?:^|[\s\[{,])([*&?!])[^\s]*\s?\Z", before) or re.match(r"()[*&?!]", rest)
+    if sign and ("alphabetic" in problem or "mapping keys are not" in problem or "tag" in context):
+        value = _alone(line, sign.start(1) if sign[1] else column)
+        return number, f"a text that begins with {value[:1]} needs quotes around it: {_quoted(value)}"
+    if "mapping keys are not" in problem or "alphabetic" in problem:
+        return number, f"{(rest or before).strip()!r} cannot stand here; put the text in quotes"
+    if "unexpected ':'" in problem:
+        key = re.search(r"[\w.-]+\Z", before)
+        named = f"the key {key[0]} has no value" if key else "a colon without a key"
+        return (
+            number,
+            f"{named} in these braces; write {key[0] if key else 'key'}: and a value, or leave it out",
+        )
+    if "second occurrence" in problem:
+        anchor = re.match(r"&\S+", rest)
+        return number, f"{anchor[0] if anchor else 'an anchor'} stands twice; rename one of them"
+    if "place of a key" in problem:
+        return number, f"{problem}; write a text before the colon"
+    if "hexdecimal" in problem or "Unicode character" in problem:
+        return number, "a backslash in double quotes; put the text in single quotes"
+    if problem.startswith("not a value"):
+        tag = re.match(r"!\S*", rest)
+        return number, f"the value does not fit {tag[0] if tag else 'its tag'}; leave the tag out"
     if "could not find expected ':'" in problem:
         return opened, f"{lines[opened - 1].strip()!r} is no key with a value; write key: value"
     if "expected ',' or" in problem:
@@ -102,8 +131,10 @@ def yaml_mistake(error: yaml.YAMLError, text: str) -> tuple[int, str]:
         return number, "<< takes a mapping that has an anchor, as in <<: *name; write the keys out"
     if "expected node content" in problem:
         return number, f"{rest[:1] or 'nothing'!r} where a value is due; write the value, or put it in quotes"
-    said = problem or gist(error)
-    return number, said if "; " in said else f"{said}; mend the YAML there"
+    if "; " in problem:  # in words of our own
+        return number, problem
+    shown = rest.strip() or before.strip() or "this line"
+    return number, f"{shown[:60]!r} cannot be read as YAML; put the text in quotes, or leave it out"
 
 
 def _key_without_space(lines: list[str], place: int) -> tuple[int, str] | None:

@@ -79,6 +79,9 @@ def yaml_mistake(error: yaml.YAMLError, text: str) -> tuple[int, str]:
             return number, f"in braces a text with a bracket in it needs quotes around it: {value}"
         if rest.startswith(":") and opened == number:
             return number, COLON
+        call = re.search(r": ([a-z_]+\((?:(?!, \w+: )[^}])*)", lines[number - 1])
+        if call and "[" in call[1]:
+            return number, f"in braces an expression needs quotes around it: {_quoted(call[1].rstrip())}"
         bracket = lines[opened - 1][start.column] if start else "["
         unquoted = re.sub(r"\"[^\"]*\"|'[^']*'", "", lines[opened - 1])
         comment = re.search(r"\s(#\S+)", unquoted)

@@ -28,7 +28,7 @@ REPORT = mini(
     ],
 )
 ARGUMENTS = {
-    "mini": ("runs", "plan", "run", "next", "train", "evaluate", "statements"),
+    "mini": ("check", "runs", "plan", "run", "next", "train", "evaluate", "statements"),
     "": ("summary", "site", "tensorboard"),
     "mini search": ("study show", "study work"),
     "mini out": ("export", "publish"),

@@ -183,7 +183,7 @@ def test_layer_table():
         ({"heads": 0}, r"heads: should be greater than or equal to 1, not 0"),
         (
             {"layers": [{"dense": "classes"}]},
-            r"layers: should be a whole number, not \[\{'dense': 'classes'\}\]",
+            r"layers: should be a whole number, not \[\{dense: 'classes'\}\]",
         ),
         ({"dropout": 1.5}, r"dropout: should be less than or equal to 1, not 1.5"),
         ({"width": -1}, r"width: should be greater than 0, not -1"),

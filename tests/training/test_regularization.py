@@ -174,7 +174,8 @@ def test_without_it_nothing_is_added():
         ),
         (
             {"elastic_net": {"alpha": 0.5, "lambda": "x"}},
-            "regularization.elastic_net.lambda: should be a number, not 'x'",
+            "regularization.elastic_net.lambda: should be a number, not 'x'; write it in digits, such as "
+            "0.001",
         ),
     ],
 )

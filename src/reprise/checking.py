@@ -150,9 +150,10 @@ def _check_layers(report: Report) -> None:
         try:
             with contextlib.suppress(Undrawn):
                 for cell in report.cells(measure.runs):
-                    module = cell.module(str(measure.layer))
                     if report.unbuilt.isdisjoint(cell.runs):
-                        check_layer(cell, str(measure.layer), module)
+                        check_layer(cell, str(measure.layer))
+                    else:
+                        cell.module(str(measure.layer))
         except RepriseError as error:
             report.mistakes.add(report.mistake(parts, str(error), whose, expression))
             report.unsound.add((section, name))
@@ -224,10 +225,9 @@ def check_initial_weights(cell: Cell, parent: Run) -> None:
         raise RepriseError(f"initial_weights: {what}; write drop: [{drop}]")
 
 
-def check_layer(cell: Cell, layer: str, module: str) -> None:
-    """Whether the network of a cell has a layer with parameters that a measure names; `module`: its module's
-    name.
-    """
+def check_layer(cell: Cell, layer: str) -> None:
+    """Whether the network of a cell has a layer with parameters that a measure names."""
+    module = cell.module(layer)
     known = layer_parameters(network(cell.members[0]))
     names = {inner: name for name, inner in cell.layers.items()}
     if module not in known and module not in names:

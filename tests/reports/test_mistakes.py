@@ -315,6 +315,15 @@ def with_mistake(old, new):
     return marked.replace("›", ""), marked[: marked.index("›")].count("\n") + 1
 
 
+def changed(pairs):
+    """The report with each text replaced by another."""
+    content = REPORT
+    for old, new in pairs:
+        assert old in content
+        content = content.replace(old, new.replace("›", ""), 1)
+    return content
+
+
 def test_the_report_is_sound(tmp_path, capsys):
     file = tmp_path / "mini.yaml"
     file.write_text(REPORT)
@@ -379,12 +388,7 @@ def test_the_place_of_a_mistake_is_a_key_path(tmp_path, capsys, old, new, place)
 
 def several(*places):
     """The report with the mistakes at these key paths."""
-    content = REPORT
-    for old, new, place in PLACES:
-        if place in places:
-            assert old in content
-            content = content.replace(old, new, 1)
-    return content
+    return changed((old, new) for old, new, place in PLACES if place in places)
 
 
 OF_RESULTS = (
@@ -482,12 +486,8 @@ TOGETHER = {
 @pytest.mark.parametrize("name", TOGETHER)
 def test_each_mistake_is_named_and_no_consequence(tmp_path, capsys, name):
     changes, places = TOGETHER[name]
-    content = REPORT
-    for old, new in changes:
-        assert old in content
-        content = content.replace(old, new, 1)
     file = tmp_path / "mini.yaml"
-    file.write_text(content)
+    file.write_text(changed(changes))
     said = [line.partition(": ")[2] for line in said_of(file, capsys)]
     assert len(said) == len(places), said
     for place in places:
@@ -604,10 +604,7 @@ SEVERAL = {
 
 @pytest.mark.parametrize("name", SEVERAL)
 def test_all_mistakes_are_named_at_once(tmp_path, capsys, name):
-    content = REPORT
-    for old, new, _ in SEVERAL[name]:
-        assert old in content
-        content = content.replace(old, new.replace("›", ""), 1)
+    content = changed((old, new) for old, new, _ in SEVERAL[name])
     file = tmp_path / "mini.yaml"
     file.write_text(content)
     said = said_of(file, capsys)

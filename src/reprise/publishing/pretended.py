@@ -95,8 +95,8 @@ def _check_verdicts(report: Report, statements: Sequence[Statement], results: Ta
             if reading.judgement.verdict == "not run" and report.scale == "full":
                 never = "it could never be judged, even with every run trained"
                 reason = _too_late(report, reading.statement) or f"{never}: {reading.judgement.reason}"
-                specs = {each.id: each for each in statements}
-                report.mistakes.add(report.statement_mistake(specs[outcome.statement.id], reason))
+                spec = next(each for each in statements if each.id == outcome.statement.id)
+                report.mistakes.add(report.statement_mistake(spec, reason))
 
 
 def _too_late(report: Report, statement: CheckedStatement) -> str:
@@ -114,7 +114,7 @@ def _too_late(report: Report, statement: CheckedStatement) -> str:
 def _note(report: Report, statement: Statement, error: RepriseError) -> None:
     """Note what is wrong with a statement, as its own mistake."""
     said = str(error).removeprefix(f"{report.where(statement)}: ")
-    (about,) = statement.expressions if len(statement.expressions) == 1 else [""]
+    about = statement.expressions[0] if len(statement.expressions) == 1 else ""
     report.mistakes.add(report.statement_mistake(statement, said, about))
 
 
@@ -134,17 +134,17 @@ def check_expressions(report: Report) -> list[CheckedStatement]:
                 raise
     found: list[CheckedStatement] = []
     for statement in report.statements:
+        relations = _each_relation(statement)
         if ("statements", statement.id) in report.unsound:
-            for one in _each_relation(statement):
-                if not list(report.wrong_in(one)):
-                    found += _parsed(report, one)
+            sound_ones = [one for one in relations if not list(report.wrong_in(one))]
+            found += [part for one in sound_ones for part in _parsed(report, one)]
             continue
         try:
             found += parse([statement], report.where, report.cells, report.names)
         except RepriseError as error:
-            alone = [part for one in _each_relation(statement) for part in _parsed(report, one)]
+            alone = [part for one in relations for part in _parsed(report, one)]
             found += alone
-            if len(alone) == len(_each_relation(statement)):
+            if len(alone) == len(relations):  # it is in another reading
                 _note(report, statement, error)
             report.unsound.add(("statements", statement.id))
             if made := getattr(statement, "table", None):

@@ -298,8 +298,8 @@ class Expansion:
             spec = {**shared, **settings, "seeds": {use: fixed.get(use, seed) for use in SEEDED}}
             if weights:
                 at = self.giver(where[1], ["initial_weights", "from"])
-                parent = self._parent(weights["from"], seed, at, via)
-                drop = self._modules(weights.get("drop", ()), layers, parent, where[1])
+                parent, theirs = self._parent(weights["from"], seed, at, via)
+                drop = self._modules(weights.get("drop", ()), layers, theirs, where[1])
                 spec["initial_weights"] = prune({"run": parent.hash, "drop": drop})
             runs.append(Run(spec))
         return tuple(runs), layers
@@ -326,8 +326,12 @@ class Expansion:
                 self._source.mistakes.add(self.mistake(where[1], parts, what, whose, settings))
             raise RepriseError(f"{where[1]} {OWN_MISTAKE}") from None
 
-    def _parent(self, selector: str, seed: int, where: tuple[Any, ...], via: tuple[str, ...]) -> Run:
-        """The run whose weights are loaded: of the same seed, or the only one; else a `RepriseError`."""
+    def _parent(
+        self, selector: str, seed: int, where: tuple[Any, ...], via: tuple[str, ...]
+    ) -> tuple[Run, Mapping[str, str]]:
+        """The run whose weights are loaded (of the same seed, or the only one; else a `RepriseError`), and
+        layer's name → its module's name.
+        """
         name = selector.partition("@")[0].partition("/")[0]
         self._check_experiment(name, where)
         self.expand(name, via)
@@ -342,16 +346,14 @@ class Expansion:
             known = ", ".join(map(str, seeds))
             what = f"{cells[0].name} has no run of seed {seed}, only of {known}"
             self._fail(where, f"{what}; give both the same seeds, or {cells[0].experiment} a single one")
-        return seeds.get(seed) or next(iter(members.values()))
+        return seeds.get(seed) or next(iter(members.values())), cells[0].layers
 
     def _modules(
-        self, names: Sequence[str], layers: Mapping[str, str], parent: Run, experiment: str
+        self, names: Sequence[str], layers: Mapping[str, str], theirs: Mapping[str, str], experiment: str
     ) -> list[str]:
-        """Layers of a network, or of that of the run it starts from, as their modules are called; other names
-        are beginnings of parameters' names.
+        """Layers of a network, or of that of the run it starts from (`theirs`), as their modules are called;
+        other names are beginnings of parameters' names.
         """
-        every = (cell for cells in self.cells.values() for cell in cells)
-        theirs = next(cell.layers for cell in every if parent.hash in cell.runs)
         known = {**theirs, **layers}
         for name in names:
             if is_place(name) and known and name not in (*known, *known.values()):
@@ -469,7 +471,7 @@ class Expansion:
         self._source.fail(where, what)
 
     def _change(self, settings: dict[str, Any], changes: Mapping[str, Any], where: tuple[Any, ...]) -> None:
-        if pair := overridden(changes):
+        if not self._known and (pair := overridden(changes)):
             self._fail((*where, pair[0]), f"{pair[1]} takes its place; leave one of the two out")
         for path, value in changes.items():
             try:

@@ -422,13 +422,6 @@ def _has_null(value: Any) -> bool:
     return False
 
 
-def text_of_line(path: Path | str, line: int) -> str:
-    """The text of a line, from 1; nothing where the file cannot be read any more."""
-    with contextlib.suppress(OSError, UnicodeDecodeError, IndexError):
-        return _decoded(path).splitlines()[line - 1]
-    return ""
-
-
 def line_of(path: Path, parts: Sequence[Any]) -> int:
     """The line, from 1, on which the value at the key path `parts` begins, or the deepest part of it there
     is.

@@ -48,6 +48,11 @@ class Mistakes:
     def lines(self) -> list[str]:
         return [str(found) for found in self._found.values()]
 
+    @property
+    def places(self) -> set[str]:
+        """Files and lines that are known to be wrong."""
+        return {_place(line) for line in self.lines}
+
     def add(self, mistake: RepriseError | str) -> None:
         """Note a mistake, or several that are one error; what follows from one that is noted is none.
 
@@ -84,7 +89,7 @@ class Mistakes:
         try:
             yield
         except RepriseError as error:
-            known = {_place(line) for line in self.lines}
+            known = self.places
             for line in error.lines if isinstance(error, SeveralMistakes) else [str(error)]:
                 if _place(line) not in known:
                     self.add(line)

@@ -26,7 +26,6 @@ from reprise.reports.file import (
     located,
     other_files,
     read_yaml,
-    text_of_line,
     yaml_files,
 )
 from reprise.reports.mistakes import OWN_MISTAKE, Mistake, Mistakes
@@ -120,11 +119,15 @@ class Source:
     def key_path(self, parts: Sequence[Any]) -> str:
         """The key path of a value, as an error shows it: figures, tables and statements by their ids."""
         written = self._written(parts)
-        if len(written) > 1 and written[0] in SECTIONS and isinstance(written[1], int):
-            own = list(parts[:1]) == written[:1]
-            name = self._name_of(parts) if own else self._names.get(written[0], {}).get(written[1])
-            written = [written[0], name or written[1], *written[2:]]
-        return key_path(written) or "top level"
+        if not _is_inside(written):
+            return key_path(written) or "top level"
+        own = list(parts[:1]) == written[:1]
+        name = self._name_of(parts) if own else self._name_in_file(written)
+        return key_path([written[0], name or written[1], *written[2:]])
+
+    def _name_in_file(self, written: Sequence[Any]) -> str | None:
+        """The id of the figure, table or statement at a key path as it stands in the file."""
+        return self._names.get(written[0], {}).get(written[1])
 
     def _name_of(self, parts: Sequence[Any]) -> str | None:
         """The id of the figure, table or statement at a key path, if it has a sound one of its own."""
@@ -236,14 +239,17 @@ class Source:
 
     def _commented(self, parts: Sequence[Any]) -> bool:
         """Whether a comment stands in the place of a value, as in `caption: #1`."""
-        file, _, line = self.place(parts).rpartition(":")
-        return re.search(r"[:-]\s+#", text_of_line(file, int(line))) is not None
+        written = [*map(str, self._written(parts))]
+        return any(
+            comment.empty and comment.text and [*map(str, comment.parts)] == written
+            for _, comment in self._comments
+        )
 
     def check_empty(self) -> None:
         """Note values that are nothing, or not the whole text, because # begins a comment or because nothing
         is written; but for null where it has a meaning, and for lines that are known to be wrong.
         """
-        known = {line.partition(": ")[0] for line in self.mistakes.lines}
+        known = self.mistakes.places
         for file, comment in self._comments:
             parts = comment.parts
             place = located(file, comment.line)
@@ -258,9 +264,8 @@ class Source:
                 word = comment.text.split()[0]
                 said = f"ends before {word}, since # begins a comment; put the text in quotes, or a space "
                 said += "after the #"
-            shown: list[Any] = list(parts)
-            if len(parts) > 1 and parts[0] in SECTIONS:
-                shown[1] = self._names.get(parts[0], {}).get(parts[1], parts[1])
+            name = self._name_in_file(parts) if _is_inside(parts) else None
+            shown = [parts[0], name, *parts[2:]] if name else parts
             self.mistakes.add(Mistake(place, key_path(shown), said, written=key_path(parts)))
 
     # ---- repetition ----
@@ -502,6 +507,11 @@ def keys_of_error(said: str) -> list[Any]:
     begins = _KEYS.match(said)
     keys = re.findall(r"\w+", begins.group(1)) if begins else []
     return [int(key) if key.isdigit() else key for key in keys]
+
+
+def _is_inside(parts: Sequence[Any]) -> bool:
+    """Whether a key path leads to a figure, table or statement, or into one."""
+    return len(parts) > 1 and parts[0] in SECTIONS and isinstance(parts[1], int)
 
 
 def _holds(value: Any, key: Any) -> bool:
